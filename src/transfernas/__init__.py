@@ -1,0 +1,27 @@
+"""TransferNAS: search architectures and hyperparameters with an agent that keeps what it learned.
+
+The agent is the one of "Transfer NAS: Knowledge Transfer between Search Spaces with Transformer Agents" (Borsos,
+Khorlin, Gesmundo 2019).
+"""
+
+from . import runtime as runtime  # isort: skip  (sets up JAX before anything imports it)
+from .agent import Agent as Agent
+from .baselines.evolution import RegularizedEvolution as RegularizedEvolution
+from .baselines.random import RandomSearch as RandomSearch
+from .checkpoint import CheckpointError as CheckpointError
+from .learning.config import TrainingConfig as TrainingConfig
+from .searcher import Searcher as Searcher
+from .spaces.condition import And as And
+from .spaces.condition import Equal as Equal
+from .spaces.condition import In as In
+from .spaces.condition import Not as Not
+from .spaces.condition import Or as Or
+from .spaces.drawing import merged_dot as merged_dot
+from .spaces.drawing import merged_mermaid as merged_mermaid
+from .spaces.problem import Observation as Observation
+from .spaces.problem import Problem as Problem
+from .spaces.problem import Trial as Trial
+from .spaces.space import Choice as Choice
+from .spaces.space import Repeat as Repeat
+from .spaces.space import SearchSpace as SearchSpace
+from .spaces.vocabulary import TransferReport as TransferReport

@@ -1,0 +1,1 @@
+"""Searchers to compare with, behind the same ask and tell."""

@@ -1,0 +1,71 @@
+"""Regularized evolution (Real et al. 2018): tournament selection, the oldest dies."""
+
+from collections import deque
+
+import numpy as np
+
+from ..searcher import Searcher, check_seed
+from ..spaces.problem import Problem, Trial
+from ..spaces.space import Action, Config
+from .random import first_valid, random_config
+
+
+class RegularizedEvolution(Searcher):
+    """Mutates the best of a random sample of the youngest trials.
+
+    A mutation draws one active choice at random and gives it another action; choices that become active are drawn,
+    those that stop being active are dropped. Each problem has a population of its own.
+    """
+
+    def __init__(
+        self,
+        problems: tuple[Problem, ...] | list[Problem],
+        population_size: int = 100,
+        sample_size: int = 8,
+        seed: int = 0,
+    ) -> None:
+        """Creates the searcher.
+
+        Args:
+            problems: the (space, task) pairs to search.
+            population_size: trials that live at once; so many are random before evolution starts. Paper: 100.
+            sample_size: how many of them compete to be mutated, drawn without replacement. Paper: 8.
+            seed: a whole number of at least 0.
+
+        Raises:
+            ValueError: as for any searcher; the seed is none; or the sizes are not 1 <= sample <= population.
+        """
+        super().__init__(problems)
+        if not 1 <= sample_size <= population_size:
+            raise ValueError(f"sizes must be 1 <= sample_size <= population_size, not {sample_size} and {population_size}")
+        self._rng = np.random.default_rng(check_seed(seed))
+        self._population_size, self._sample_size = population_size, sample_size
+        self._population: dict[tuple[str, str], deque[tuple[float, Config]]] = {
+            problem.name: deque(maxlen=population_size) for problem in self._problems
+        }
+
+    def _propose(self, number: int) -> tuple[Problem, Config]:
+        problem = self._problems[self._rng.integers(len(self._problems))]
+        population = self._population[problem.name]
+        if len(population) < self._population_size:
+            return problem, first_valid(problem, lambda: random_config(problem, self._rng))
+        contestants = self._rng.choice(len(population), self._sample_size, replace=False)
+        _, parent = max((population[index] for index in contestants), key=lambda member: member[0])
+        return problem, first_valid(problem, lambda: mutate(problem, parent, self._rng))
+
+    def _close(self, trial: Trial, reward: float | None) -> None:
+        if reward is not None:
+            self._population[trial.problem.name].append((reward, dict(trial.config)))
+
+
+def mutate(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[str, Action]:
+    """Returns the parent with one choice at random moved to another action, later choices re-drawn where they must be.
+
+    A space whose active choices have one action each has no mutation; the parent is returned as it is.
+    """
+    mutable = [choice for choice in problem.space.choices if choice.name in parent and len(choice.actions) > 1]
+    if not mutable:
+        return dict(parent)
+    choice = mutable[rng.integers(len(mutable))]
+    others = [action for index, action in enumerate(choice.actions) if index != choice.index(parent[choice.name])]
+    return random_config(problem, rng, {**parent, choice.name: others[rng.integers(len(others))]})

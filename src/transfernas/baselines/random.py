@@ -1,0 +1,68 @@
+"""Random search: choices uniform, one after the other, until the configuration is valid."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..searcher import Searcher, check_seed
+from ..spaces.problem import Problem, Trial
+from ..spaces.space import Action, Config
+
+MAX_CANDIDATES = 10_000
+
+
+class RandomSearch(Searcher):
+    """Proposes uniform choices; learns nothing."""
+
+    def __init__(self, problems: tuple[Problem, ...] | list[Problem], seed: int = 0) -> None:
+        """Creates the searcher.
+
+        Args:
+            problems: the (space, task) pairs to search.
+            seed: a whole number of at least 0.
+
+        Raises:
+            ValueError: as for any searcher, or the seed is none.
+        """
+        super().__init__(problems)
+        self._rng = np.random.default_rng(check_seed(seed))
+
+    def _propose(self, number: int) -> tuple[Problem, Config]:
+        problem = self._problems[self._rng.integers(len(self._problems))]
+        return problem, first_valid(problem, lambda: random_config(problem, self._rng))
+
+    def _close(self, trial: Trial, reward: float | None) -> None:
+        pass
+
+
+def random_config(problem: Problem, rng: np.random.Generator, fixed: Config | None = None) -> dict[str, Action]:
+    """Returns a configuration whose choices are uniform over their actions.
+
+    Args:
+        problem: the problem.
+        rng: the source of randomness.
+        fixed: choices to keep where they are active; the rest is drawn.
+    """
+    config: dict[str, Action] = {}
+    while (choice := problem.space.next_choice(config)) is not None:
+        if fixed is not None and choice.name in fixed:
+            config[choice.name] = fixed[choice.name]
+        else:
+            config[choice.name] = choice.actions[rng.integers(len(choice.actions))]
+    return config
+
+
+def first_valid(problem: Problem, draw: Callable[[], dict[str, Action]]) -> dict[str, Action]:
+    """Draws until the problem takes the configuration for valid.
+
+    Raises:
+        ValueError: 10,000 draws gave none.
+    """
+    for _ in range(MAX_CANDIDATES):
+        config = draw()
+        if problem.valid is None or problem.valid(config):
+            return config
+    raise ValueError(
+        f'none of {MAX_CANDIDATES} configurations drawn from search space "{problem.space.name}" '
+        f'(task "{problem.task}") was valid; check the problem\'s valid(config)'
+    )

@@ -1,0 +1,1 @@
+"""Problems with known answers: toy tasks and tabular benchmarks."""

@@ -1,0 +1,1 @@
+"""Learning: REINFORCE, priority queue training and entropy, over independent replicas."""

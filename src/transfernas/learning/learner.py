@@ -1,0 +1,286 @@
+"""Learners between compiled steps: proposing valid configurations, learning from rewards, transferring.
+
+A `Learner` is one or more replicas that search the same problems in lockstep, each on its own: an experiment runs many,
+a user's agent is one. Learners are immutable; each function returns the next one.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ..policy.architecture import Capacity
+from ..policy.transformer import Transformer
+from ..runtime import device
+from ..spaces.encoding import Encoding, Tables, Trajectory, encode, power_of_two
+from ..spaces.problem import Problem
+from ..spaces.vocabulary import Vocabulary
+from .config import TrainingConfig
+from .randomness import Use, derived_seed, generator
+from .rollout import Rollout
+from .steps import Experience, LearnerState, fresh_state, init_state, sample, update
+
+Taken = Int[np.ndarray, "candidates choices"]
+FirstValidFn = Callable[[int, Taken], tuple[int | None, int]]
+"""From a problem's row and candidates to the first valid one, if any, and how many were looked at."""
+
+BeforeDrawFn = Callable[[int], None]
+"""Told how many candidates will be drawn at once, before they are."""
+
+# Candidates drawn at once: one, or several where many are invalid. At NAS-Bench-101's size four cost twice as much as
+# one, and sixteen as much as four times four, so that there are only two sizes to compile.
+ONE, SEVERAL = 1, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """One or more replicas that search the same problems.
+
+    Attributes:
+        config: hyperparameters.
+        seed: of everything random, with the counts below.
+        vocabulary: every name met so far, also in earlier problems.
+        encoding: the problems.
+        tables: the problems as arrays where the network is.
+        state: what the replicas know.
+        known: the names it had learned of before these problems, if it came to them by a transfer; equation (1)
+            applies then.
+        past: what it learned from before these problems.
+        sampled: trials proposed for these problems so far.
+        learned: trials of these problems learned from so far.
+        acceptance: running share of candidates that were valid; it sets how many are drawn at once.
+    """
+
+    config: TrainingConfig
+    seed: int
+    vocabulary: Vocabulary
+    encoding: Encoding
+    tables: Tables
+    state: LearnerState
+    known: Vocabulary | None = None
+    past: tuple["Past", ...] = ()
+    sampled: int = 0
+    learned: int = 0
+    acceptance: float = 0.5
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas there are."""
+        return int(self.state.baseline.shape[0])
+
+    @property
+    def capacity(self) -> Capacity:
+        """The room in the networks' tables."""
+        policy = self.state.policy
+        return Capacity(*(table.shape[1] for table in (policy.state, policy.action, policy.task, policy.position)))
+
+    @property
+    def provenance(self) -> tuple["Past", ...]:
+        """What it learned from: earlier problems first, the present ones last."""
+        trials = np.asarray(self.state.trials)
+        present = [Past(*p.name, tuple(trials[:, row].tolist())) for row, p in enumerate(self.encoding.problems)]
+        return self.past + tuple(past for past in present if any(past.trials))
+
+    @property
+    def candidates(self) -> int:
+        """How many candidates to draw at once: one where most are valid, several where many are not."""
+        return ONE if not self.restricted or self.acceptance > 0.6 else SEVERAL
+
+    @property
+    def restricted(self) -> bool:
+        """Whether any of the problems refuses configurations."""
+        return any(problem.valid is not None for problem in self.encoding.problems)
+
+
+class Past(NamedTuple):
+    """How many trials of a problem each replica has learned from."""
+
+    space: str
+    task: str
+    trials: tuple[int, ...]
+
+
+class Proposal(NamedTuple):
+    """One trial for each replica.
+
+    Attributes:
+        problem: Shape `[replicas]`, row of the problem.
+        rollout: Shape `[replicas, ...]`, as NumPy arrays.
+    """
+
+    problem: Int[np.ndarray, "replicas"]
+    rollout: Rollout
+
+
+def new_learner(problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1) -> Learner:
+    """Returns replicas that know nothing of the problems."""
+    vocabulary = Vocabulary().extended(problems)
+    encoding = encode(problems, vocabulary)
+    rng = generator(seed, Use.WEIGHTS)
+    rows = len(encoding.tables.task)
+    state = init_state(rng, replicas, _capacity(vocabulary, encoding.steps), config, rows, encoding.steps)
+    return restore(config, seed, vocabulary, encoding, state)
+
+
+def restore(
+    config: TrainingConfig,
+    seed: int,
+    vocabulary: Vocabulary,
+    encoding: Encoding,
+    state: LearnerState,
+    known: Vocabulary | None = None,
+    past: tuple[Past, ...] = (),
+    sampled: int = 0,
+    learned: int = 0,
+    acceptance: float = 0.5,
+) -> Learner:
+    """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
+    tables, state = jax.device_put((encoding.tables, state), device())
+    return Learner(config, seed, vocabulary, encoding, tables, state, known, past, sampled, learned, acceptance)
+
+
+def transfer(
+    learner: Learner, problems: tuple[Problem, ...], config: TrainingConfig | None = None, seed: int | None = None
+) -> Learner:
+    """Returns the replicas ready for new problems (paper, section 3, "Training and transfer considerations").
+
+    Weights and the embeddings of every known name stay; new embeddings are drawn; baselines, queues and the optimiser
+    start afresh.
+
+    Raises:
+        ValueError: the configuration changes the network itself.
+    """
+    config = learner.config if config is None else config
+    _check_same_network(learner.config, config)
+    seed = derived_seed(learner.seed, Use.TRANSFER, learner.learned) if seed is None else seed
+    vocabulary = learner.vocabulary.extended(problems)
+    encoding = encode(problems, vocabulary)
+    old: Transformer = jax.tree.map(np.asarray, learner.state.policy)
+    needed = _capacity(vocabulary, max(encoding.steps, old.position.shape[1]))
+    rows = len(encoding.tables.task)
+    drawn = init_state(generator(seed, Use.WEIGHTS), learner.replicas, needed, config, rows, encoding.steps).policy
+    policy = _transplant(old, drawn, learner.vocabulary, vocabulary, config)
+    state = fresh_state(policy, config, rows, encoding.steps)
+    return restore(config, seed, vocabulary, encoding, state, learner.vocabulary, learner.provenance)
+
+
+def propose(
+    learner: Learner, first_valid: FirstValidFn | None = None, before_draw: BeforeDrawFn | None = None
+) -> tuple[Learner, Proposal]:
+    """Draws a problem uniformly and a valid configuration from the policy, for each replica.
+
+    Args:
+        learner: the replicas.
+        first_valid: finds the first valid candidate; None takes every configuration for valid.
+        before_draw: called before each draw.
+
+    Raises:
+        ValueError: `config.max_candidates` configurations were drawn for one replica and none was valid.
+    """
+    trial, config = learner.sampled, learner.config
+    rng = generator(learner.seed, Use.PROBLEM, trial)
+    problem = rng.integers(len(learner.encoding.problems), size=learner.replicas, dtype=np.int32)
+    share = np.float32(config.uniform_share(trial) if learner.known is not None else 0.0)
+    chosen: list[Rollout | None] = [None] * learner.replicas
+    acceptance, attempt, tried = learner.acceptance, 0, 0
+    while any(rollout is None for rollout in chosen):
+        if tried >= config.max_candidates:
+            raise _no_valid(learner, problem, chosen, tried)
+        count = learner.candidates if attempt == 0 else SEVERAL
+        if before_draw is not None:
+            before_draw(count)
+        candidates = _draw(learner, problem, count, share, attempt)
+        for replica in (index for index, rollout in enumerate(chosen) if rollout is None):
+            index, looked_at = _first(first_valid, int(problem[replica]), candidates.taken[replica])
+            if index is not None:
+                chosen[replica] = jax.tree.map(lambda leaf, at=(replica, index): leaf[at], candidates)
+            acceptance += (1 - 0.9**looked_at) * ((index is not None) / looked_at - acceptance)
+        attempt, tried = attempt + 1, tried + count
+    rollout = jax.tree.map(lambda *leaves: np.stack(leaves), *chosen)
+    return dataclasses.replace(learner, sampled=trial + 1, acceptance=acceptance), Proposal(problem, rollout)
+
+
+def learn(
+    learner: Learner,
+    problem: Int[np.ndarray, "replicas"],
+    trajectory: Trajectory,
+    reward: Float[np.ndarray, "replicas"],
+    own: Bool[np.ndarray, "replicas"] | None = None,
+) -> Learner:
+    """Returns the replicas after each learned from one evaluated trial.
+
+    Args:
+        learner: the replicas; their state is donated, so do not use them again.
+        problem: Shape `[replicas]`, row of the problem.
+        trajectory: Shape `[replicas, ...]`, what was evaluated.
+        reward: Shape `[replicas]`, finite.
+        own: Shape `[replicas]`, whether the policy proposed it; None for all.
+    """
+    own = np.ones(learner.replicas, bool) if own is None else own
+    experience = Experience(problem, trajectory, reward.astype(np.float32), own)
+    pick = generator(learner.seed, Use.QUEUE, learner.learned).random(learner.replicas, np.float32)
+    state = update(learner.state, learner.tables, experience, pick, learner.config)
+    return dataclasses.replace(learner, state=state, learned=learner.learned + 1)
+
+
+def select(learner: Learner, replica: int) -> Learner:
+    """Returns one of the replicas alone."""
+    state = jax.tree.map(lambda leaf: np.asarray(leaf)[replica : replica + 1].copy(), learner.state)
+    past = tuple(Past(past.space, past.task, (past.trials[replica],)) for past in learner.past)
+    seed = derived_seed(learner.seed, Use.TRANSFER, replica)
+    return dataclasses.replace(learner, seed=seed, past=past, state=jax.device_put(state, device()))
+
+
+def _capacity(vocabulary: Vocabulary, steps: int) -> Capacity:
+    names = (vocabulary.states, vocabulary.actions, vocabulary.tasks)
+    return Capacity(*(power_of_two(len(table)) for table in names), power_of_two(steps))
+
+
+def _transplant(
+    old: Transformer, drawn: Transformer, known: Vocabulary, vocabulary: Vocabulary, config: TrainingConfig
+) -> Transformer:
+    """Returns the old network with the rows of new names drawn anew."""
+    rows = {"state": len(known.states), "action": len(known.actions), "task": len(known.tasks)}
+    rows |= {"position": old.position.shape[1], "logit_weight": len(known.states), "logit_bias": len(known.states)}
+    tables = {}
+    for name, count in rows.items():
+        tables[name] = getattr(drawn, name).copy()
+        tables[name][:, :count] = getattr(old, name)[:, :count]
+    if config.new_task == "mean":
+        known_tasks = tables["task"][:, : len(known.tasks)]
+        tables["task"][:, len(known.tasks) : len(vocabulary.tasks)] = known_tasks.mean(axis=1, keepdims=True)
+    return dataclasses.replace(old, **tables)
+
+
+def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:
+    for name in ("attention", "embedding_size", "layers", "heads", "feed_forward"):
+        if getattr(old, name) != getattr(new, name):
+            raise ValueError(
+                f"a transfer keeps the network: {name} is {getattr(old, name)!r} and can not become "
+                f"{getattr(new, name)!r}"
+            )
+
+
+def _draw(learner: Learner, problem: np.ndarray, count: int, share: np.float32, attempt: int) -> Rollout:
+    rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
+    noise = rng.random((learner.replicas, count, learner.encoding.steps), np.float32)
+    return jax.tree.map(np.asarray, sample(learner.state.policy, learner.tables, problem, noise, share))
+
+
+def _first(first_valid: FirstValidFn | None, problem: int, taken: Taken) -> tuple[int | None, int]:
+    return (0, 1) if first_valid is None else first_valid(problem, taken)
+
+
+def _no_valid(
+    learner: Learner, problem: np.ndarray, chosen: list[Rollout | None], tried: int
+) -> ValueError:
+    row = next(int(problem[index]) for index, rollout in enumerate(chosen) if rollout is None)
+    space, task = learner.encoding.problems[row].name
+    return ValueError(
+        f'none of {tried} configurations drawn from search space "{space}" (task "{task}") was valid; '
+        f"check the problem's valid(config), or raise TrainingConfig.max_candidates"
+    )

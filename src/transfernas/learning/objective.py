@@ -1,0 +1,82 @@
+"""What the policy climbs: equations (2) and (3) of the paper's appendix A.
+
+Shapes: `steps` of a trajectory, `actions` available at a step.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from ..policy.transformer import Transformer, candidate_logits
+from ..spaces.encoding import Decisions, Trajectory
+from .config import TrainingConfig
+
+
+def step_log_probs(
+    policy: Transformer, decisions: Decisions, trajectory: Trajectory
+) -> tuple[Float[Array, "steps actions"], Bool[Array, "steps actions"]]:
+    """Returns the log-probability of every available action at every step, and which entries are real.
+
+    Unavailable actions and padded steps hold 0, so that sums need no care; S, whose action is given, holds 0 as well.
+    """
+    logits = candidate_logits(policy, decisions, trajectory)
+    return masked_log_softmax(logits, decisions.available[trajectory.decisions]), _real(decisions, trajectory)
+
+
+def log_prob(policy: Transformer, decisions: Decisions, trajectory: Trajectory) -> Float[Array, ""]:
+    """Returns the log-probability of a trajectory given its space and task: the sum over m of log pi(a_m | ...)."""
+    log_pi, real = step_log_probs(policy, decisions, trajectory)
+    return _chosen(log_pi, real, trajectory)
+
+
+def entropy(log_pi: Float[Array, "steps actions"], real: Bool[Array, "steps actions"]) -> Float[Array, ""]:
+    """Returns the mean over a trajectory's M steps of the policy's entropy: H of equation (2)."""
+    steps = jnp.maximum(jnp.sum(jnp.any(real, -1)), 1)
+    return -jnp.sum(jnp.where(real, jnp.exp(log_pi) * log_pi, 0.0)) / steps  # Eq. (2), third line
+
+
+def objective(
+    policy: Transformer,
+    decisions: Decisions,
+    sampled: Trajectory,
+    advantage: Float[Array, ""],
+    queued: Trajectory,
+    config: TrainingConfig,
+) -> Float[Array, ""]:
+    """Returns what equation (3) is the gradient of; it is to be climbed.
+
+    Args:
+        policy: the network.
+        decisions: every decision that can occur.
+        sampled: the trial that was told.
+        advantage: its reward less the baseline; 0 takes the REINFORCE term out.
+        queued: a trial of the problem's queue.
+        config: the weights of the terms.
+    """
+    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), sampled, queued)
+    log_pi, real = jax.vmap(step_log_probs, in_axes=(None, None, 0))(policy, decisions, both)
+    reinforce = advantage * _chosen(log_pi[0], real[0], sampled)  # Eq. (2), first line
+    priority_queue = _chosen(log_pi[1], real[1], queued)  # Eq. (2), second line
+    regulariser = entropy(log_pi[0], real[0])
+    return reinforce + config.pqt_weight * priority_queue + config.entropy_weight * regulariser  # Eq. (3)
+
+
+def masked_log_softmax(
+    logits: Float[Array, "*rows actions"], available: Bool[Array, "*rows actions"]
+) -> Float[Array, "*rows actions"]:
+    """Returns log-probabilities over the available actions, and 0 for the others."""
+    log_pi = jax.nn.log_softmax(jnp.where(available, logits, -jnp.inf), -1)
+    return jnp.where(available, log_pi, 0.0)
+
+
+def _real(decisions: Decisions, trajectory: Trajectory) -> Bool[Array, "steps actions"]:
+    step = jnp.arange(trajectory.decisions.shape[0])
+    inside = (step > 0) & (step < trajectory.length)
+    return decisions.available[trajectory.decisions] & inside[:, None]
+
+
+def _chosen(
+    log_pi: Float[Array, "steps actions"], real: Bool[Array, "steps actions"], trajectory: Trajectory
+) -> Float[Array, ""]:
+    taken = jax.nn.one_hot(trajectory.actions, log_pi.shape[1], dtype=bool)
+    return jnp.sum(jnp.where(taken & real, log_pi, 0.0))

@@ -1,0 +1,178 @@
+"""The two compiled functions, sample and update, over independent replicas (paper, appendix A).
+
+Both are pure and compiled once for the shapes of a set of problems. Shapes: `replicas` come first everywhere;
+`candidates` are alternative configurations for one trial; `problems`, `steps`, `choices` as in the encoding.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from ..policy.architecture import Capacity
+from ..policy.transformer import Transformer, init_transformer
+from ..spaces.encoding import Tables, Trajectory
+from .config import TrainingConfig
+from .objective import objective
+from .queue import Queue, draw, empty_queue, insert
+from .rollout import Rollout, rollout
+
+# The network is small and compiled for each new shape: LLVM's second level of optimisation costs a fifth more
+# compilation and gains nothing that could be measured.
+_QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
+
+
+class LearnerState(eqx.Module):
+    """All that learners know; every leaf has the replicas first.
+
+    Attributes:
+        policy: the networks.
+        optimizer: the moments of Adam.
+        baseline: Shape `[replicas, problems]`, moving average of each problem's rewards.
+        started: Shape `[replicas, problems]`, whether a problem's average has seen a reward.
+        trials: Shape `[replicas, problems]`, how many trials of a problem were learned from.
+        queue: the best trials of each problem.
+    """
+
+    policy: Transformer
+    optimizer: optax.OptState
+    baseline: Float[Array | np.ndarray, "*replicas problems"]
+    started: Bool[Array | np.ndarray, "*replicas problems"]
+    trials: Int[Array | np.ndarray, "*replicas problems"]
+    queue: Queue
+
+
+class Experience(NamedTuple):
+    """One evaluated trial for each replica.
+
+    Attributes:
+        problem: Shape `[replicas]`, row of the problem.
+        trajectory: Shape `[replicas, ...]`.
+        reward: Shape `[replicas]`.
+        own: Shape `[replicas]`, whether the policy proposed it; REINFORCE and the baseline take no other.
+    """
+
+    problem: Int[Array | np.ndarray, "*replicas"]
+    trajectory: Trajectory
+    reward: Float[Array | np.ndarray, "*replicas"]
+    own: Bool[Array | np.ndarray, "*replicas"]
+
+
+def init_state(
+    rng: np.random.Generator, replicas: int, capacity: Capacity, config: TrainingConfig, problems: int, steps: int
+) -> LearnerState:
+    """Returns learners that know nothing, as NumPy arrays.
+
+    Args:
+        rng: for the weights.
+        replicas: how many.
+        capacity: room in the network's tables.
+        config: hyperparameters.
+        problems: the padded number of problems.
+        steps: the padded length of a trajectory.
+    """
+    policies = [init_transformer(rng, capacity, config) for _ in range(replicas)]
+    return fresh_state(jax.tree.map(lambda *leaves: np.stack(leaves), *policies), config, problems, steps)
+
+
+def fresh_state(policy: Transformer, config: TrainingConfig, problems: int, steps: int) -> LearnerState:
+    """Returns learners that have these networks and no other memory."""
+    replicas = policy.state.shape[0]
+    shapes = jax.eval_shape(jax.vmap(_adam(config).init), policy)
+
+    def repeat(leaf: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(leaf, (replicas, *leaf.shape)).copy()
+
+    return LearnerState(
+        policy=policy,
+        optimizer=jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes),
+        baseline=np.zeros((replicas, problems), np.float32),
+        started=np.zeros((replicas, problems), bool),
+        trials=np.zeros((replicas, problems), np.int32),
+        queue=jax.tree.map(repeat, empty_queue(problems, config.queue_size, steps)),
+    )
+
+
+@partial(jax.jit, compiler_options=_QUICK_TO_COMPILE)
+def sample(
+    policy: Transformer,
+    tables: Tables,
+    problem: Int[Array, "replicas"],
+    noise: Float[Array, "replicas candidates steps"],
+    uniform_share: Float[Array, ""],
+) -> Rollout:
+    """Samples candidates from each replica's policy.
+
+    Args:
+        policy: the networks.
+        tables: the problems.
+        problem: Shape `[replicas]`, row of the problem to sample for.
+        noise: Shape `[replicas, candidates, steps]`, uniform in [0, 1).
+        uniform_share: gamma of equation (1).
+
+    Returns:
+        Rollouts, Shape `[replicas, candidates, ...]`.
+    """
+    over_candidates = jax.vmap(rollout, in_axes=(None, None, None, 0, None))
+    return jax.vmap(over_candidates, in_axes=(0, None, 0, 0, None))(policy, tables, problem, noise, uniform_share)
+
+
+@partial(jax.jit, static_argnames=("config",), donate_argnames=("state",), compiler_options=_QUICK_TO_COMPILE)
+def update(
+    state: LearnerState,
+    tables: Tables,
+    experience: Experience,
+    pick: Float[Array, "replicas"],
+    config: TrainingConfig,
+) -> LearnerState:
+    """Learns from one evaluated trial: queue, baseline, and one step of Adam along equation (3).
+
+    Args:
+        state: what the learners know; donated.
+        tables: the problems.
+        experience: the trial of each replica.
+        pick: Shape `[replicas]`, uniform in [0, 1): which trial of the queue is imitated.
+        config: hyperparameters.
+    """
+    return jax.vmap(partial(_update_one, config=config), in_axes=(0, None, 0, 0))(state, tables, experience, pick)
+
+
+def moving_average(
+    average: Float[Array, ""], started: Bool[Array, ""], reward: Float[Array, ""], decay: float
+) -> Float[Array, ""]:
+    """Returns the exponential moving average after a reward; it starts at the first (appendix A, the baseline b)."""
+    return jnp.where(started, decay * average + (1.0 - decay) * reward, reward)
+
+
+def _update_one(
+    state: LearnerState, tables: Tables, experience: Experience, pick: Float[Array, ""], config: TrainingConfig
+) -> LearnerState:
+    problem, trajectory, reward, own = experience
+    queue = insert(state.queue, problem, trajectory, reward, config)
+    queued = draw(queue, problem, pick)
+    baseline, started = state.baseline[problem], state.started[problem]
+    advantage = jnp.where(own & started, reward - baseline, 0.0)
+    average = moving_average(baseline, started, reward, config.baseline_decay)
+
+    def loss(policy: Transformer) -> Float[Array, ""]:
+        return -objective(policy, tables.decisions, trajectory, advantage, queued, config)
+
+    changes, optimizer = _adam(config).update(jax.grad(loss)(state.policy), state.optimizer)
+    return LearnerState(
+        policy=optax.apply_updates(state.policy, changes),
+        optimizer=optimizer,
+        baseline=state.baseline.at[problem].set(jnp.where(own, average, baseline)),
+        started=state.started.at[problem].set(started | own),
+        trials=state.trials.at[problem].add(1),
+        queue=queue,
+    )
+
+
+def _adam(config: TrainingConfig) -> optax.GradientTransformation:
+    # All parameters as one vector: one kernel to compile instead of one for each tensor.
+    return optax.flatten(optax.adam(config.learning_rate, config.adam_b1, config.adam_b2, config.adam_epsilon))

@@ -1,0 +1,71 @@
+"""Compiling in the background, so that a new agent is there at once and its first trial soon after."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+import jax
+import numpy as np
+
+from ..runtime import device
+from ..spaces.encoding import Trajectory
+from .learner import ONE, SEVERAL, Learner
+from .steps import Experience, LearnerState, sample, update
+
+
+class WarmUp:
+    """Runs each compiled function once, on zeros, in a thread of its own.
+
+    A function is not to be called elsewhere before its turn here is over: two callers at once would compile it twice.
+    Where it was compiled before, its turn takes milliseconds.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        """Starts the thread; it ends by itself."""
+        self._samples: dict[int, Future[None]] = {learner.candidates: Future()}
+        if learner.restricted:
+            self._samples |= {count: Future() for count in (ONE, SEVERAL) if count not in self._samples}
+        self._update: Future[None] = Future()
+        first, *later = ((future, partial(_run_sample, learner, count)) for count, future in self._samples.items())
+        turns = [first, (self._update, partial(_run_update, learner)), *later]
+        threading.Thread(target=_take, args=(turns,), name="transfernas-warm-up").start()
+
+    def wait_for_sample(self, candidates: int) -> None:
+        """Returns once drawing so many candidates compiles nothing more."""
+        self._samples[candidates].result()
+
+    def wait_for_update(self) -> None:
+        """Returns once learning compiles nothing more."""
+        self._update.result()
+
+
+def _take(turns: list[tuple[Future[None], Callable[[], None]]]) -> None:
+    for future, run in turns:
+        if not threading.main_thread().is_alive():
+            return  # the program is ending: nobody waits
+        try:
+            run()
+            future.set_result(None)
+        except BaseException as error:  # handed to whoever waits
+            future.set_exception(error)
+
+
+def _blank(learner: Learner) -> LearnerState:
+    """Returns a state of zeros: an update gives its state away, and the learner's own is in use."""
+    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), learner.state)
+    return jax.device_put(state, device())
+
+
+def _run_sample(learner: Learner, candidates: int) -> None:
+    noise = np.zeros((learner.replicas, candidates, learner.encoding.steps), np.float32)
+    problem = np.zeros(learner.replicas, np.int32)
+    jax.block_until_ready(sample(_blank(learner).policy, learner.tables, problem, noise, np.float32(0)))
+
+
+def _run_update(learner: Learner) -> None:
+    none, steps = np.zeros(learner.replicas, np.int32), np.zeros((learner.replicas, learner.encoding.steps), np.int32)
+    trajectory = Trajectory(task=none, decisions=steps, actions=steps, length=none)
+    zero = np.zeros(learner.replicas, np.float32)
+    experience = Experience(none, trajectory, zero, np.ones(learner.replicas, bool))
+    jax.block_until_ready(update(_blank(learner), learner.tables, experience, zero, learner.config))

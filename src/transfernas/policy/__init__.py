@@ -1,0 +1,1 @@
+"""The policy network: scoring trajectories and decoding step by step."""

@@ -1,0 +1,51 @@
+"""The shape of the policy network and how it is initialised."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Attention = Literal["causal", "bidirectional"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """The network of the paper's figure 2; the defaults are the paper's, or ours where it is silent (see below).
+
+    Attributes:
+        attention: "bidirectional" is the paper's encoder, in which each candidate re-encodes the whole sequence;
+            "causal" lets a position see only earlier ones, so that the past is encoded once.
+        embedding_size: of states, actions and tasks each; the token is three times as wide. Paper: 8.
+        layers: attention layers. Paper: 2.
+        heads: attention heads. Paper: 1.
+        feed_forward: width of the hidden layer after each attention. Open in the paper.
+        embedding_scale: standard deviation of the initial embeddings. Open in the paper.
+        position_scale: standard deviation of the initial positional encodings. Open in the paper.
+        weight_scale: initial weight matrices have this standard deviation over the root of their inputs. Open.
+        logit_scale: the same for the states' logit layers; small, so that a new policy is nearly uniform. Open.
+        new_task: how the embedding of a task that was never seen starts: drawn like the others ("random", as in the
+            paper) or at the mean of the known tasks' embeddings ("mean").
+    """
+
+    attention: Attention = "causal"
+    embedding_size: int = 8
+    layers: int = 2
+    heads: int = 1
+    feed_forward: int = 96
+    embedding_scale: float = 1.0
+    position_scale: float = 0.1
+    weight_scale: float = 1.0
+    logit_scale: float = 0.1
+    new_task: Literal["random", "mean"] = "random"
+
+    @property
+    def width(self) -> int:
+        """The width of a token: action, task and state embedding side by side."""
+        return 3 * self.embedding_size
+
+
+class Capacity(NamedTuple):
+    """How many rows the tables of a network have room for; powers of two, so that a new name rarely changes a shape."""
+
+    states: int
+    actions: int
+    tasks: int
+    steps: int

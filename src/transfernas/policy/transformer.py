@@ -1,0 +1,268 @@
+"""The Transformer policy: embeddings, encoder, and one logit layer per state (paper, section 3, figure 2).
+
+Functions here are about one network and one trajectory; the learner maps them over replicas and batches.
+Shapes: `steps` is the padded length of a trajectory, `actions` the padded number of candidates of a step, `width` three
+embeddings side by side, `layers` and `heads` those of the attention. See `docs/paper_map.md` for the paper's letters.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from ..spaces.encoding import Decisions, Trajectory
+from .architecture import Architecture, Attention, Capacity
+
+Rows = Float[Array, "rows actions width"]
+Weights = Array | np.ndarray
+PastFn = Callable[[Rows, Rows], tuple[Float[Array, "steps width"], Float[Array, "steps width"]]]
+"""From the keys and values of the candidates to those of the actions taken, one a step."""
+
+
+class Encoder(eqx.Module):
+    """The weights of every layer, stacked: attention, normalisation, feed-forward, normalisation."""
+
+    query_key_value: Float[Weights, "layers width three_width"]
+    attention_out: Float[Weights, "layers width width"]
+    attention_norm: Float[Weights, "layers 2 width"]
+    hidden: Float[Weights, "layers width feed_forward"]
+    hidden_bias: Float[Weights, "layers feed_forward"]
+    out: Float[Weights, "layers feed_forward width"]
+    out_bias: Float[Weights, "layers width"]
+    out_norm: Float[Weights, "layers 2 width"]
+
+
+class Transformer(eqx.Module):
+    """The parameters of the policy (the paper's theta)."""
+
+    state: Float[Weights, "states embedding"]
+    action: Float[Weights, "actions embedding"]
+    task: Float[Weights, "tasks embedding"]
+    position: Float[Weights, "steps width"]
+    encoder: Encoder
+    logit_weight: Float[Weights, "states width"]
+    logit_bias: Float[Weights, "states"]
+    attention: Attention = eqx.field(static=True)
+    heads: int = eqx.field(static=True)
+
+
+def init_transformer(rng: np.random.Generator, capacity: Capacity, architecture: Architecture) -> Transformer:
+    """Draws a network, as NumPy arrays: nothing is compiled for it."""
+    a, width, n = architecture, architecture.width, architecture.layers
+
+    def normal(scale: float, *shape: int) -> np.ndarray:
+        return np.float32(scale) * rng.standard_normal(shape, np.float32)
+
+    def weights(*shape: int, scale: float = a.weight_scale) -> np.ndarray:
+        return normal(scale * shape[-2] ** -0.5, *shape)
+
+    norm = np.stack([np.ones((n, width), np.float32), np.zeros((n, width), np.float32)], axis=1)
+    return Transformer(
+        state=normal(a.embedding_scale, capacity.states, a.embedding_size),
+        action=normal(a.embedding_scale, capacity.actions, a.embedding_size),
+        task=normal(a.embedding_scale, capacity.tasks, a.embedding_size),
+        position=normal(a.position_scale, capacity.steps, width),
+        encoder=Encoder(
+            query_key_value=weights(n, width, 3 * width),
+            attention_out=weights(n, width, width),
+            attention_norm=norm,
+            hidden=weights(n, width, a.feed_forward),
+            hidden_bias=np.zeros((n, a.feed_forward), np.float32),
+            out=weights(n, a.feed_forward, width),
+            out_bias=np.zeros((n, width), np.float32),
+            out_norm=norm,
+        ),
+        logit_weight=normal(a.logit_scale * width**-0.5, capacity.states, width),
+        logit_bias=np.zeros(capacity.states, np.float32),
+        attention=a.attention,
+        heads=a.heads,
+    )
+
+
+def candidate_logits(
+    policy: Transformer, decisions: Decisions, trajectory: Trajectory
+) -> Float[Array, "steps actions"]:
+    """Scores every available action of every step of a trajectory, given the actions taken before it.
+
+    Returns:
+        Logits, Shape `[steps, actions]`; those of unavailable actions and padded steps mean nothing.
+    """
+    tokens = _trajectory_tokens(policy, decisions, trajectory)
+    taken = jax.nn.one_hot(trajectory.actions, tokens.shape[1])
+    if policy.attention == "causal":
+        encoded = _score_causal(policy, tokens, taken)
+    else:
+        encoded = _score_bidirectional(policy, tokens, taken)
+    return state_logits(policy, encoded, decisions.state[trajectory.decisions])
+
+
+def candidate_tokens(
+    policy: Transformer,
+    decisions: Decisions,
+    task: Int[Array, ""],
+    rows: Int[Array, "rows"],
+    position: Float[Array, "rows width"],
+) -> Rows:
+    """Returns the token of each candidate: action, task and state embedding, plus the positional encoding."""
+    action = policy.action[decisions.actions[rows]]
+    state = jnp.broadcast_to(policy.state[decisions.state[rows]][:, None], action.shape)
+    return jnp.concatenate([action, jnp.broadcast_to(policy.task[task], action.shape), state], -1) + position[:, None]
+
+
+def state_logits(policy: Transformer, encoded: Rows, state: Int[Array, "rows"]) -> Float[Array, "rows actions"]:
+    """Maps each candidate's last output to its logit, by the layer that belongs to the state."""
+    weight, bias = policy.logit_weight[state], policy.logit_bias[state]
+    return jnp.einsum("raw,rw->ra", encoded, weight) + bias[:, None]
+
+
+def encode_causal(
+    policy: Transformer, tokens: Rows, past: Callable[[int], PastFn], visible: Bool[Array, "rows steps"]
+) -> tuple[Rows, list[Rows]]:
+    """Encodes candidates that see the actions taken before them and themselves, but not one another.
+
+    Args:
+        policy: the network.
+        tokens: Shape `[rows, actions, width]`.
+        past: from a layer's number to the keys and values of the actions taken.
+        visible: Shape `[rows, steps]`, which of the past each row may see.
+
+    Returns:
+        The outputs, and the keys and values of the candidates: two for each layer.
+    """
+    x, cached = tokens, []
+    for layer in range(policy.encoder.hidden.shape[0]):
+        query, key, value = jnp.split(x @ policy.encoder.query_key_value[layer], 3, axis=-1)
+        past_key, past_value = past(layer)(key, value)
+        q, k, v = (_heads(policy, y) for y in (query, key, value))
+        pk, pv = _heads(policy, past_key), _heads(policy, past_value)
+        scale = q.shape[-1] ** -0.5
+        to_past = jnp.where(visible[:, None, None], jnp.einsum("rahd,shd->rahs", q, pk) * scale, -jnp.inf)
+        to_self = jnp.sum(q * k, -1, keepdims=True) * scale
+        weights = jax.nn.softmax(jnp.concatenate([to_past, to_self], -1), -1)
+        mixed = jnp.einsum("rahs,shd->rahd", weights[..., :-1], pv) + weights[..., -1:] * v
+        x = _after_attention(policy.encoder, layer, x, mixed.reshape(x.shape))
+        cached += [key, value]
+    return x, cached
+
+
+def encode_bidirectional(
+    policy: Transformer, tokens: Float[Array, "steps width"], last: Int[Array, ""]
+) -> Float[Array, "width"]:
+    """Encodes a sequence in which every position sees every other, and returns the output at the last one.
+
+    Args:
+        policy: the network.
+        tokens: Shape `[steps, width]`; those behind `last` are not seen.
+        last: the position of the candidate.
+    """
+    x, _ = _encode_whole(policy, tokens, last)
+    return x[last]
+
+
+def attention_weights(
+    policy: Transformer, decisions: Decisions, trajectory: Trajectory
+) -> Float[Array, "layers heads steps steps"]:
+    """Returns how each step's chosen action attends to the actions before it and to itself (paper, figure 4).
+
+    Returns:
+        Shape `[layers, heads, steps, steps]`: row m are the weights of step m over steps 0 to m, summing to 1. Step 0
+        is S. Rows and columns from the trajectory's length on mean nothing.
+    """
+    tokens = _trajectory_tokens(policy, decisions, trajectory)
+    chosen = jnp.einsum("law,la->lw", tokens, jax.nn.one_hot(trajectory.actions, tokens.shape[1]))
+    steps = chosen.shape[0]
+    if policy.attention == "bidirectional":
+        per_step = jax.vmap(lambda last: _encode_whole(policy, chosen, last)[1][:, :, last])(jnp.arange(steps))
+        return jnp.moveaxis(per_step, 0, 2)
+    x, weights = chosen, []
+    for layer in range(policy.encoder.hidden.shape[0]):
+        x, layer_weights = _full_layer(policy, layer, x, jnp.tril(jnp.ones((steps, steps), bool)))
+        weights.append(layer_weights)
+    return jnp.stack(weights)
+
+
+def _trajectory_tokens(policy: Transformer, decisions: Decisions, trajectory: Trajectory) -> Rows:
+    steps = trajectory.decisions.shape[0]
+    return candidate_tokens(policy, decisions, trajectory.task, trajectory.decisions, policy.position[:steps])
+
+
+class _Taken(NamedTuple):
+    """Picks the action taken of every step; the past of a step is what was taken before it."""
+
+    one_hot: Float[Array, "steps actions"]
+
+    def __call__(self, key: Rows, value: Rows) -> tuple[Float[Array, "steps width"], Float[Array, "steps width"]]:
+        return self.pick(key), self.pick(value)
+
+    def pick(self, candidates: Rows) -> Float[Array, "steps width"]:
+        # A sum over a handful of candidates: its gradient is cheaper than the scatter of an indexing.
+        return jnp.einsum("law,la->lw", candidates, self.one_hot)
+
+
+def _score_causal(policy: Transformer, tokens: Rows, taken: Float[Array, "steps actions"]) -> Rows:
+    steps = tokens.shape[0]
+    earlier = jnp.tril(jnp.ones((steps, steps), bool), -1)
+    encoded, _ = encode_causal(policy, tokens, lambda _: _Taken(taken), earlier)
+    return encoded
+
+
+def _score_bidirectional(policy: Transformer, tokens: Rows, taken: Float[Array, "steps actions"]) -> Rows:
+    chosen = _Taken(taken).pick(tokens)
+
+    # Recomputed in the backward pass: the activations of every candidate's own encoding of the whole sequence would
+    # take steps times the memory of the causal form.
+    @jax.checkpoint
+    def encode(step: Int[Array, ""], token: Float[Array, "width"]) -> Float[Array, "width"]:
+        return encode_bidirectional(policy, chosen.at[step].set(token), step)
+
+    over_actions = jax.vmap(encode, in_axes=(None, 0))
+    return jax.lax.map(lambda row: over_actions(*row), (jnp.arange(tokens.shape[0]), tokens))
+
+
+def _encode_whole(
+    policy: Transformer, tokens: Float[Array, "steps width"], last: Int[Array, ""]
+) -> tuple[Float[Array, "steps width"], Float[Array, "layers heads steps steps"]]:
+    steps = tokens.shape[0]
+    seen = jnp.broadcast_to(jnp.arange(steps) <= last, (steps, steps))
+    x, weights = tokens, []
+    for layer in range(policy.encoder.hidden.shape[0]):
+        x, layer_weights = _full_layer(policy, layer, x, seen)
+        weights.append(layer_weights)
+    return x, jnp.stack(weights)
+
+
+def _full_layer(
+    policy: Transformer, layer: int, x: Float[Array, "steps width"], visible: Bool[Array, "steps steps"]
+) -> tuple[Float[Array, "steps width"], Float[Array, "heads steps steps"]]:
+    q, k, v = (_heads(policy, y) for y in jnp.split(x @ policy.encoder.query_key_value[layer], 3, axis=-1))
+    scores = jnp.where(visible[None], jnp.einsum("qhd,khd->hqk", q, k) * q.shape[-1] ** -0.5, -jnp.inf)
+    weights = jax.nn.softmax(scores, -1)
+    mixed = jnp.einsum("hqk,khd->qhd", weights, v).reshape(x.shape)
+    return _after_attention(policy.encoder, layer, x, mixed), weights
+
+
+def _after_attention(
+    encoder: Encoder, layer: int, x: Float[Array, "*rows width"], mixed: Float[Array, "*rows width"]
+) -> Float[Array, "*rows width"]:
+    x = _normalise(x + mixed @ encoder.attention_out[layer], encoder.attention_norm[layer])
+    hidden = jax.nn.relu(x @ encoder.hidden[layer] + _like(encoder.hidden_bias[layer], x))
+    out = hidden @ encoder.out[layer] + _like(encoder.out_bias[layer], x)
+    return _normalise(x + out, encoder.out_norm[layer])
+
+
+def _normalise(x: Float[Array, "*rows width"], norm: Float[Array, "2 width"]) -> Float[Array, "*rows width"]:
+    centred = x - jnp.mean(x, -1, keepdims=True)
+    scaled = centred * jax.lax.rsqrt(jnp.mean(jnp.square(centred), -1, keepdims=True) + 1e-5)
+    return scaled * _like(norm[0], x) + _like(norm[1], x)
+
+
+def _like(vector: Float[Array, "size"], x: Float[Array, "*rows width"]) -> Float[Array, "*ones size"]:
+    return vector.reshape((1,) * (x.ndim - 1) + vector.shape)
+
+
+def _heads(policy: Transformer, x: Float[Array, "*rows width"]) -> Float[Array, "*rows heads size"]:
+    return x.reshape(*x.shape[:-1], policy.heads, -1)

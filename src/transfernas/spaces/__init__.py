@@ -1,0 +1,1 @@
+"""Conditional search spaces, problems over them, and their encoding as arrays."""

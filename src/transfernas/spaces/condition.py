@@ -1,0 +1,236 @@
+"""Conditions on earlier choices: equal, in, not, and, or.
+
+A condition says when a choice of a search space is active. A choice that is not active has no action, so it equals
+nothing: `Equal("kernel", 3)` is false while "kernel" is inactive, and `~Equal("kernel", 3)` is true.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+Action = None | bool | int | float | str
+Config = Mapping[str, Action]
+
+# One conjunction: for each choice it names, which of the choice's actions satisfy it; the last entry is "inactive".
+Term = dict[str, tuple[bool, ...]]
+
+_MAX_TERMS = 256
+
+
+class _Operators:
+    """Gives every condition `&`, `|` and `~`."""
+
+    __slots__ = ()
+
+    def __and__(self, other: "Condition") -> "And":
+        return And((self, other))  # type: ignore[arg-type]
+
+    def __or__(self, other: "Condition") -> "Or":
+        return Or((self, other))  # type: ignore[arg-type]
+
+    def __invert__(self) -> "Not":
+        return Not(self)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Equal(_Operators):
+    """True when the choice took this action."""
+
+    choice: str
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class In(_Operators):
+    """True when the choice took one of these actions."""
+
+    choice: str
+    actions: tuple[Action, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "actions", tuple(self.actions))
+
+
+@dataclass(frozen=True, slots=True)
+class Not(_Operators):
+    """True when the condition is not; also when the choice it names is inactive."""
+
+    condition: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class And(_Operators):
+    """True when all conditions are."""
+
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or(_Operators):
+    """True when any condition is."""
+
+    conditions: tuple["Condition", ...]
+
+
+Condition = Equal | In | Not | And | Or
+
+
+def as_condition(when: Condition | Config | Mapping[str, object] | None) -> Condition | None:
+    """Turns what `when=` accepts into a condition.
+
+    A mapping means that all its entries must hold; a tuple or list as a value means any of them:
+    `{"layers": 2, "kind": ("conv", "pool")}`.
+
+    Raises:
+        TypeError: `when` is neither a mapping, a condition nor None.
+        ValueError: the mapping is empty.
+    """
+    if when is None or isinstance(when, Condition):
+        return when
+    if not isinstance(when, Mapping):
+        raise TypeError(f'when={when!r} is no condition; write when={{"choice": action}} or when=Equal("choice", action)')
+    if not when:
+        raise ValueError("when={} names no choice; leave it out for a choice that is always active")
+    parts: list[Condition] = [
+        In(name, tuple(value)) if isinstance(value, (tuple, list)) else Equal(name, plain(value))
+        for name, value in when.items()
+    ]
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def plain(value: object) -> Action:
+    """Returns an action as plain Python (NumPy scalars converted).
+
+    Raises:
+        TypeError: the value is not None, bool, int, float or str.
+        ValueError: the value is not a number.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is not None and not isinstance(value, (bool, int, float, str)):
+        raise TypeError(f"{value!r} of type {type(value).__name__} cannot be an action; use None, bool, int, float or str")
+    if isinstance(value, float) and value != value:
+        raise ValueError("nan cannot be an action: it does not equal itself")
+    return value
+
+
+def same(left: Action, right: Action) -> bool:
+    """Returns whether two actions are one: `True`, `1` and `1.0` are three."""
+    return type(left) is type(right) and left == right
+
+
+def holds(condition: Condition | None, config: Config) -> bool:
+    """Returns whether the condition is true of the choices made so far."""
+    match condition:
+        case None:
+            return True
+        case Equal(choice, action):
+            return choice in config and same(config[choice], action)
+        case In(choice, actions):
+            return choice in config and any(same(config[choice], action) for action in actions)
+        case Not(inner):
+            return not holds(inner, config)
+        case And(parts):
+            return all(holds(part, config) for part in parts)
+        case Or(parts):
+            return any(holds(part, config) for part in parts)
+
+
+def literals(condition: Condition | None) -> tuple[Equal | In, ...]:
+    """Returns the comparisons a condition is made of, in reading order."""
+    match condition:
+        case None:
+            return ()
+        case Equal() | In():
+            return (condition,)
+        case Not(inner):
+            return literals(inner)
+        case And(parts) | Or(parts):
+            return tuple(literal for part in parts for literal in literals(part))
+
+
+def rename(condition: Condition | None, names: Mapping[str, str]) -> Condition | None:
+    """Returns the condition with its choices renamed; a name that is not mapped stays."""
+    match condition:
+        case None:
+            return None
+        case Equal(choice, action):
+            return Equal(names.get(choice, choice), action)
+        case In(choice, actions):
+            return In(names.get(choice, choice), actions)
+        case Not(inner):
+            return Not(_renamed(inner, names))
+        case And(parts):
+            return And(tuple(_renamed(part, names) for part in parts))
+        case Or(parts):
+            return Or(tuple(_renamed(part, names) for part in parts))
+
+
+def disjunction(condition: Condition | None, actions: Callable[[str], tuple[Action, ...]]) -> list[Term]:
+    """Returns the condition in disjunctive normal form: true when any of the terms is.
+
+    Args:
+        condition: the condition; None is always true, one empty term.
+        actions: from a choice's name to its actions.
+
+    Raises:
+        ValueError: the normal form has more than 256 terms.
+    """
+    if condition is None:
+        return [{}]
+    return _terms(condition, actions, negated=False)
+
+
+def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition:
+    renamed = rename(condition, names)
+    assert renamed is not None
+    return renamed
+
+
+def _terms(condition: Condition, actions: Callable[[str], tuple[Action, ...]], negated: bool) -> list[Term]:
+    match condition:
+        case Equal(choice, action):
+            return _literal(choice, (action,), actions, negated)
+        case In(choice, members):
+            return _literal(choice, members, actions, negated)
+        case Not(inner):
+            return _terms(inner, actions, not negated)
+        case And(parts) | Or(parts):
+            branches = [_terms(part, actions, negated) for part in parts]
+            if isinstance(condition, And) is not negated:
+                return _conjunction(branches)
+            return _distinct([term for branch in branches for term in branch])
+
+
+def _literal(
+    choice: str, members: tuple[Action, ...], actions: Callable[[str], tuple[Action, ...]], negated: bool
+) -> list[Term]:
+    chosen = [any(same(action, member) for member in members) for action in actions(choice)]
+    allowed = tuple(hit is not negated for hit in (*chosen, False))
+    return [{choice: allowed}] if any(allowed) else []
+
+
+def _conjunction(branches: list[list[Term]]) -> list[Term]:
+    terms: list[Term] = [{}]
+    for branch in branches:
+        merged = [_merge(left, right) for left in terms for right in branch]
+        terms = _distinct([term for term in merged if term is not None])
+    return terms
+
+
+def _merge(left: Term, right: Term) -> Term | None:
+    term = dict(left)
+    for choice, allowed in right.items():
+        both = tuple(a and b for a, b in zip(term.get(choice, allowed), allowed, strict=True))
+        if not any(both):
+            return None
+        term[choice] = both
+    return term
+
+
+def _distinct(terms: list[Term]) -> list[Term]:
+    distinct = list({tuple(sorted(term.items())): term for term in terms}.values())
+    if len(distinct) > _MAX_TERMS:
+        raise ValueError(f"a condition has more than {_MAX_TERMS} alternatives; split its choice in two or nest it less")
+    return distinct

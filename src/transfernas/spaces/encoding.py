@@ -1,0 +1,235 @@
+"""Problems as padded arrays; configurations to trajectories and back.
+
+A *decision* is a state with its tuple of available actions. A *trajectory* is a sequence of decisions with the action
+taken in each; its first decision is always S, whose one available action is the space. It says everything the policy
+must know, whether a declared space was rolled out or somebody decided step by step.
+
+Shapes: `problems`, `spaces`, `decisions` count those; `actions` is the largest number of actions of a decision,
+`steps` of decisions in a trajectory, `choices` of choices in a space (S among them), `terms` of alternatives in a
+condition, `literals` of comparisons in an alternative. All are padded to powers of two.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from .condition import Action, Term, disjunction
+from .problem import Problem
+from .space import START, Config, SearchSpace
+from .vocabulary import Vocabulary
+
+_INT = np.int32
+
+
+class Decisions(NamedTuple):
+    """Every decision that can occur; trajectories refer to it by row.
+
+    Attributes:
+        state: Shape `[decisions]`, the vocabulary's row of the state.
+        actions: Shape `[decisions, actions]`, the vocabulary's rows of the available actions.
+        available: Shape `[decisions, actions]`, False where padded.
+    """
+
+    state: Int[Array | np.ndarray, "decisions"]
+    actions: Int[Array | np.ndarray, "decisions actions"]
+    available: Bool[Array | np.ndarray, "decisions actions"]
+
+
+class Rules(NamedTuple):
+    """What comes next in each space, given the choices so far.
+
+    Choice c of a space is active when, in one of its terms, every literal allows the action that its choice took. An
+    action is the position within the decision; the last position, `actions`, stands for a choice that is not active.
+
+    Attributes:
+        decision: Shape `[spaces, choices]`, the decision that a choice is; choice 0 is S.
+        choice: Shape `[spaces, choices, terms, literals]`, the choice that a literal looks at.
+        allows: Shape `[spaces, choices, terms, literals, actions + 1]`.
+    """
+
+    decision: Int[Array | np.ndarray, "spaces choices"]
+    choice: Int[Array | np.ndarray, "spaces choices terms literals"]
+    allows: Bool[Array | np.ndarray, "spaces choices terms literals actions_or_none"]
+
+
+class Trajectory(NamedTuple):
+    """A sequence of decisions and the action taken in each; leading axes may come before the shapes named here.
+
+    Attributes:
+        task: Shape `[]`, the vocabulary's row of the task.
+        decisions: Shape `[steps]`, rows of `Decisions`; 0 where padded.
+        actions: Shape `[steps]`, positions among the decision's actions; 0 where padded.
+        length: Shape `[]`, how many steps are real, S among them.
+    """
+
+    task: Int[Array | np.ndarray, "*batch"]
+    decisions: Int[Array | np.ndarray, "*batch steps"]
+    actions: Int[Array | np.ndarray, "*batch steps"]
+    length: Int[Array | np.ndarray, "*batch"]
+
+
+class Tables(NamedTuple):
+    """A tuple of problems as arrays.
+
+    Attributes:
+        decisions: every decision of every space.
+        rules: what comes next, per space.
+        space: Shape `[problems]`, the row of each problem's space in `rules`; padded.
+        task: Shape `[problems]`, the vocabulary's row of each problem's task; padded.
+        problems: Shape `[]`, how many of them are real.
+        longest: Shape `[]`, an upper bound of the number of steps of a trajectory, S among them.
+    """
+
+    decisions: Decisions
+    rules: Rules
+    space: Int[Array | np.ndarray, "problems"]
+    task: Int[Array | np.ndarray, "problems"]
+    problems: Int[Array | np.ndarray, ""]
+    longest: Int[Array | np.ndarray, ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A tuple of problems, their arrays, and the way from configurations to trajectories and back.
+
+    Attributes:
+        problems: the problems, in the order of their rows.
+        tables: the problems as NumPy arrays.
+    """
+
+    problems: tuple[Problem, ...]
+    tables: Tables
+
+    @property
+    def steps(self) -> int:
+        """The padded length of a trajectory."""
+        return power_of_two(int(self.tables.longest))
+
+    def row(self, problem: Problem) -> int:
+        """Returns the row of a problem, found by its names.
+
+        Raises:
+            ValueError: it is none of these.
+        """
+        for index, known in enumerate(self.problems):
+            if known.name == problem.name:
+                return index
+        known_names = ", ".join(f"{known.name}" for known in self.problems)
+        raise ValueError(f"{problem.name} is none of the problems here; (space, task) can be {known_names}")
+
+    def trajectory(self, row: int, config: Config) -> Trajectory:
+        """Returns a configuration of a problem as a trajectory of shape `[steps]`.
+
+        Raises:
+            ValueError: the configuration does not fit the space.
+        """
+        space = self.problems[row].space
+        space.validate(config)
+        visited = [(index + 1, c.index(config[c.name])) for index, c in enumerate(space.choices) if c.name in config]
+        choices, actions = zip((0, 0), *visited, strict=True)
+        padding = (0, self.steps - len(choices))
+        decisions = self.tables.rules.decision[self.tables.space[row], np.array(choices)]
+        return Trajectory(
+            task=self.tables.task[row],
+            decisions=np.pad(decisions, padding).astype(_INT),
+            actions=np.pad(np.array(actions, _INT), padding),
+            length=np.asarray(len(choices), _INT),
+        )
+
+    def config(self, row: int, trajectory: Trajectory) -> dict[str, Action]:
+        """Returns a trajectory of shape `[steps]` of a problem as a configuration."""
+        config: dict[str, Action] = {}
+        for action in np.asarray(trajectory.actions)[1 : int(trajectory.length)].tolist():
+            choice = self.problems[row].space.next_choice(config)
+            assert choice is not None
+            config[choice.name] = choice.actions[action]
+        return config
+
+    def taken_config(self, row: int, taken: Int[np.ndarray, "choices"]) -> dict[str, Action]:
+        """Returns a configuration of a problem from the action that each choice took, S first, as a rollout has it."""
+        space = self.problems[row].space
+        pairs = zip(space.choices, taken[1:].tolist(), strict=False)
+        return {choice.name: choice.actions[action] for choice, action in pairs if action < len(choice.actions)}
+
+
+def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary) -> Encoding:
+    """Returns the arrays of problems whose names the vocabulary holds."""
+    spaces = tuple({problem.space.name: problem.space for problem in problems}.values())
+    table: dict[tuple[int, tuple[int, ...]], int] = {}
+    decision = [_space_decisions(space, vocabulary, table) for space in spaces]
+    width = power_of_two(max(len(actions) for _, actions in table))
+    order = {space.name: index for index, space in enumerate(spaces)}
+    padding = (0, power_of_two(len(problems)) - len(problems))
+    tables = Tables(
+        decisions=_decision_arrays(table, width),
+        rules=_rule_arrays(spaces, decision, width),
+        space=np.pad(np.array([order[problem.space.name] for problem in problems], _INT), padding),
+        task=np.pad(np.array([vocabulary.task(problem.task) for problem in problems], _INT), padding),
+        problems=np.array(len(problems), _INT),
+        longest=np.array(1 + max(_longest(space) for space in spaces), _INT),
+    )
+    return Encoding(problems, tables)
+
+
+def power_of_two(number: int) -> int:
+    """Returns the smallest power of two that is at least the number."""
+    return 1 << max(0, number - 1).bit_length()
+
+
+def _space_decisions(
+    space: SearchSpace, vocabulary: Vocabulary, table: dict[tuple[int, tuple[int, ...]], int]
+) -> list[int]:
+    start = (vocabulary.state(START), (vocabulary.space(space.name),))
+    keys = [start] + [
+        (vocabulary.state(choice.state), tuple(vocabulary.action(choice.state, action) for action in choice.actions))
+        for choice in space.choices
+    ]
+    return [table.setdefault(key, len(table)) for key in keys]
+
+
+def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int) -> Decisions:
+    rows = power_of_two(len(table))
+    state, actions, available = np.zeros(rows, _INT), np.zeros((rows, width), _INT), np.zeros((rows, width), bool)
+    available[:, 0] = True  # a padded decision is never met, but its softmax must be finite
+    for (row_state, row_actions), row in table.items():
+        state[row] = row_state
+        actions[row, : len(row_actions)] = row_actions
+        available[row, : len(row_actions)] = True
+    return Decisions(state, actions, available)
+
+
+def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], width: int) -> Rules:
+    terms = [[disjunction(c.when, lambda name, s=space: s[name].actions) for c in space.choices] for space in spaces]
+    n_choices = power_of_two(max(len(rows) for rows in decision))
+    n_terms = power_of_two(max(len(alternatives) for space in terms for alternatives in space))
+    n_literals = power_of_two(max([1, *(len(t) for space in terms for alternatives in space for t in alternatives)]))
+    shape = (power_of_two(len(spaces)), n_choices, n_terms, n_literals)
+    rules = Rules(np.zeros(shape[:2], _INT), np.zeros(shape, _INT), np.zeros((*shape, width + 1), bool))
+    for row, space in enumerate(spaces):
+        rules.decision[row, : len(decision[row])] = decision[row]
+        rules.allows[row, 0, 0] = True
+        position = {choice.name: index + 1 for index, choice in enumerate(space.choices)}
+        for index, alternatives in enumerate(terms[row]):
+            for number, term in enumerate(alternatives):
+                _write_term(rules, (row, index + 1, number), term, position)
+    return rules
+
+
+def _write_term(rules: Rules, where: tuple[int, int, int], term: Term, position: dict[str, int]) -> None:
+    rules.allows[where] = True
+    for number, (name, allowed) in enumerate(term.items()):
+        rules.choice[(*where, number)] = position[name]
+        rules.allows[(*where, number)] = False
+        rules.allows[(*where, number)][: len(allowed) - 1] = allowed[:-1]
+        rules.allows[(*where, number)][-1] = allowed[-1]
+
+
+def _longest(space: SearchSpace) -> int:
+    """Returns the largest number of choices that a configuration makes: the longest path of the edges."""
+    reach = {START: 0}
+    position = {choice.name: index for index, choice in enumerate(space.choices)}
+    for edge in sorted(space.edges, key=lambda edge: position.get(edge.target, len(position))):
+        reach[edge.target] = max(reach.get(edge.target, 0), reach[edge.source] + 1)
+    return max(reach.values()) - 1

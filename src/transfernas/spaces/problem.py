@@ -1,0 +1,110 @@
+"""What is searched: a space, the task that a reward is measured on, and the trials that measure it."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .space import Config, SearchSpace
+
+ObjectiveFn = Callable[[Config], float]  # configuration -> reward, higher is better
+ValidFn = Callable[[Config], bool]  # configuration -> whether it may be proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A (search space, task) pair.
+
+    Attributes:
+        space: what may be chosen.
+        task: the name of what the reward is measured on; knowledge is shared between tasks of one name.
+        objective: from a configuration to its reward, for those who run a search; an agent never calls it.
+        valid: which configurations may be proposed; None for all. It sees configurations that fit the space.
+    """
+
+    space: SearchSpace
+    task: str
+    objective: ObjectiveFn | None = None
+    valid: ValidFn | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the names.
+
+        Raises:
+            TypeError: the space is no SearchSpace, or the task no non-empty string.
+        """
+        if not isinstance(self.space, SearchSpace):
+            raise TypeError(f"Problem needs a SearchSpace, not {self.space!r}")
+        if not isinstance(self.task, str) or not self.task:
+            raise TypeError(f"a task is named by a non-empty string, not {self.task!r}")
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """The names of the space and of the task, which identify the problem."""
+        return self.space.name, self.task
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A configuration that a searcher asks to have evaluated.
+
+    Attributes:
+        number: counts the trials of the searcher from 0.
+        problem: the problem that the configuration belongs to.
+        config: from the names of the active choices to the chosen actions.
+        searcher: the searcher that asked, so that no other takes the answer.
+    """
+
+    number: int
+    problem: Problem
+    config: Config
+    searcher: str = field(repr=False)
+
+
+class Observation(NamedTuple):
+    """An evaluated configuration, whoever proposed it."""
+
+    problem: Problem
+    config: Config
+    reward: float
+
+
+def check_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Returns the problems as a tuple.
+
+    Raises:
+        ValueError: there is none, a pair is there twice, or two different spaces have one name.
+    """
+    found = tuple(problems)
+    if not found:
+        raise ValueError("a searcher needs at least one Problem")
+    spaces: dict[str, SearchSpace] = {}
+    names: set[tuple[str, str]] = set()
+    for problem in found:
+        if not isinstance(problem, Problem):
+            raise TypeError(f"expected a Problem, got {problem!r}; write Problem(space, task=...)")
+        if problem.name in names:
+            raise ValueError(f'the problem (space "{problem.space.name}", task "{problem.task}") is there twice')
+        if spaces.setdefault(problem.space.name, problem.space) != problem.space:
+            raise ValueError(f'two different search spaces are called "{problem.space.name}"; names must differ')
+        names.add(problem.name)
+    return found
+
+
+def check_reward(reward: object, what: str) -> float:
+    """Returns a reward as a float.
+
+    Args:
+        reward: the value given.
+        what: names the trial in the error.
+
+    Raises:
+        ValueError: it is not a finite number.
+    """
+    try:
+        value = float(reward)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ValueError(f"{what} was told the reward {reward!r}, which is not a number") from None
+    if not math.isfinite(value):
+        raise ValueError(f"{what} was told the reward {value}; a trial without one is told with failed=True")
+    return value

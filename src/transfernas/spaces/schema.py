@@ -1,0 +1,69 @@
+"""Search spaces as plain JSON values and back, for the agent's file."""
+
+from typing import Any, assert_never
+
+from .condition import And, Condition, Equal, In, Not, Or
+from .space import Choice, SearchSpace
+
+Json = Any  # what json.loads returns
+
+
+def space_to_json(space: SearchSpace) -> Json:
+    """Returns a space as JSON values, repetitions written out."""
+    return {"name": space.name, "choices": [_choice_to_json(choice) for choice in space.choices]}
+
+
+def space_from_json(value: Json) -> SearchSpace:
+    """Returns the space that `space_to_json` described.
+
+    Raises:
+        KeyError, TypeError, ValueError: it describes none.
+    """
+    return SearchSpace(value["name"], [_choice_from_json(choice) for choice in value["choices"]])
+
+
+def _choice_to_json(choice: Choice) -> Json:
+    found: dict[str, Json] = {"name": choice.name, "actions": list(choice.actions)}
+    if choice.state != choice.name:
+        found["state"] = choice.state
+    if choice.when is not None:
+        found["when"] = _condition_to_json(choice.when)
+    return found
+
+
+def _choice_from_json(value: Json) -> Choice:
+    when = _condition_from_json(value["when"]) if "when" in value else None
+    return Choice(value["name"], value["actions"], when, value.get("state"))
+
+
+def _condition_to_json(condition: Condition) -> Json:
+    match condition:
+        case Equal(choice, action):
+            return {"equal": [choice, action]}
+        case In(choice, actions):
+            return {"in": [choice, list(actions)]}
+        case Not(inner):
+            return {"not": _condition_to_json(inner)}
+        case And(parts):
+            return {"and": [_condition_to_json(part) for part in parts]}
+        case Or(parts):
+            return {"or": [_condition_to_json(part) for part in parts]}
+        case _:
+            assert_never(condition)
+
+
+def _condition_from_json(value: Json) -> Condition:
+    ((kind, inner),) = value.items()
+    match kind:
+        case "equal":
+            return Equal(*inner)
+        case "in":
+            return In(inner[0], tuple(inner[1]))
+        case "not":
+            return Not(_condition_from_json(inner))
+        case "and":
+            return And(tuple(_condition_from_json(part) for part in inner))
+        case "or":
+            return Or(tuple(_condition_from_json(part) for part in inner))
+        case _:
+            raise ValueError(f"unknown kind of condition {kind!r}")

@@ -1,0 +1,136 @@
+"""Names to indices, shared by every space and task that an agent has met (paper, section 3, figure 1)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .condition import Action
+from .problem import Problem
+from .space import START
+
+ActionName = tuple[str, str, Action]  # state, type of the action, action: `True`, `1` and `1.0` are three
+
+
+def action_name(state: str, action: Action) -> ActionName:
+    """Returns what identifies an action: its state, its type, its value."""
+    return state, type(action).__name__, action
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Append-only tables of names; the position of a name is its row in the embedding tables.
+
+    The start state S is state 0, and the spaces are its actions, so the embedding of a space is that of an action.
+
+    Attributes:
+        states: names of states, S first.
+        actions: every action of every state, the spaces among them as actions of S.
+        tasks: names of tasks.
+    """
+
+    states: tuple[str, ...] = (START,)
+    actions: tuple[ActionName, ...] = ()
+    tasks: tuple[str, ...] = ()
+    _state: dict[str, int] = field(init=False, repr=False, compare=False)
+    _action: dict[ActionName, int] = field(init=False, repr=False, compare=False)
+    _task: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, table in (("_state", self.states), ("_action", self.actions), ("_task", self.tasks)):
+            object.__setattr__(self, name, {key: index for index, key in enumerate(table)})
+
+    def state(self, name: str) -> int:
+        """Returns the row of a state."""
+        return self._state[name]
+
+    def action(self, state: str, action: Action) -> int:
+        """Returns the row of an action of a state."""
+        return self._action[action_name(state, action)]
+
+    def space(self, name: str) -> int:
+        """Returns the row of a space, which is an action of S."""
+        return self.action(START, name)
+
+    def task(self, name: str) -> int:
+        """Returns the row of a task."""
+        return self._task[name]
+
+    def extended(self, problems: Iterable[Problem]) -> "Vocabulary":
+        """Returns the vocabulary with the names of the problems added behind those it has."""
+        states, actions, tasks = dict.fromkeys(self.states), dict.fromkeys(self.actions), dict.fromkeys(self.tasks)
+        for problem in problems:
+            tasks[problem.task] = None
+            actions[action_name(START, problem.space.name)] = None
+            for choice in problem.space.choices:
+                states[choice.state] = None
+                actions |= {action_name(choice.state, action): None for action in choice.actions}
+        return Vocabulary(tuple(states), tuple(actions), tuple(tasks))
+
+
+@dataclass(frozen=True, slots=True)
+class TransferReport:
+    """What an agent knew of new problems before their first trial.
+
+    Attributes:
+        known_states: states of the new problems that it had been trained on.
+        new_states: those it had not.
+        known_actions: (state, action) pairs of the new problems that it had been trained on.
+        new_actions: those it had not.
+        known_spaces: the new problems' spaces that it had been trained on, by name.
+        new_spaces: those it had not.
+        known_tasks: the new problems' tasks that it had been trained on.
+        new_tasks: those it had not.
+        source_spaces: every space it had been trained on.
+        source_tasks: every task it had been trained on.
+    """
+
+    known_states: tuple[str, ...]
+    new_states: tuple[str, ...]
+    known_actions: tuple[tuple[str, Action], ...]
+    new_actions: tuple[tuple[str, Action], ...]
+    known_spaces: tuple[str, ...]
+    new_spaces: tuple[str, ...]
+    known_tasks: tuple[str, ...]
+    new_tasks: tuple[str, ...]
+    source_spaces: tuple[str, ...]
+    source_tasks: tuple[str, ...]
+
+    @property
+    def nothing_in_common(self) -> bool:
+        """Whether no state, space or task of the new problems was known."""
+        return not (self.known_states or self.known_spaces or self.known_tasks)
+
+    def __str__(self) -> str:
+        """Returns the report as a few lines of text."""
+        lines = [f"Transfer from spaces {_listed(self.source_spaces)}, tasks {_listed(self.source_tasks)}"]
+        for kind in ("states", "actions", "spaces", "tasks"):
+            known, new = getattr(self, f"known_{kind}"), getattr(self, f"new_{kind}")
+            lines.append(f"  {kind}: {len(known)} known, {len(new)} new" + (f": {_listed(new)}" if new else ""))
+        if self.nothing_in_common:
+            lines.append("  nothing in common: the search starts as if from scratch")
+        return "\n".join(lines)
+
+
+def transfer_report(known: Vocabulary, problems: Iterable[Problem]) -> TransferReport:
+    """Compares new problems with what a vocabulary knows."""
+    asked = Vocabulary().extended(problems)
+    states = [(name, name in known.states) for name in asked.states if name != START]
+    actions = [((key[0], key[2]), key in known.actions) for key in asked.actions if key[0] != START]
+    spaces = [(str(key[2]), key in known.actions) for key in asked.actions if key[0] == START]
+    tasks = [(name, name in known.tasks) for name in asked.tasks]
+    return TransferReport(
+        known_states=tuple(name for name, hit in states if hit),
+        new_states=tuple(name for name, hit in states if not hit),
+        known_actions=tuple(name for name, hit in actions if hit),
+        new_actions=tuple(name for name, hit in actions if not hit),
+        known_spaces=tuple(name for name, hit in spaces if hit),
+        new_spaces=tuple(name for name, hit in spaces if not hit),
+        known_tasks=tuple(name for name, hit in tasks if hit),
+        new_tasks=tuple(name for name, hit in tasks if not hit),
+        source_spaces=tuple(str(key[2]) for key in known.actions if key[0] == START),
+        source_tasks=known.tasks,
+    )
+
+
+def _listed(names: tuple[object, ...], most: int = 8) -> str:
+    shown = [f"{name[0]}={name[1]!r}" if isinstance(name, tuple) else str(name) for name in names[:most]]
+    return ", ".join(shown) + (f", and {len(names) - most} more" if len(names) > most else "") if names else "none"
