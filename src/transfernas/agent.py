@@ -46,6 +46,20 @@ class Agent(Searcher):
         self._start(new_learner(self._problems, config or TrainingConfig.paper(), check_seed(seed)))
         self._compiling()
 
+    @classmethod
+    def of(cls, learner: Learner) -> "Agent":
+        """Returns the agent that goes on with a learner of one replica, as an experiment has them.
+
+        Raises:
+            ValueError: the learner has several replicas.
+        """
+        if learner.replicas != 1:
+            raise ValueError(f"an agent is one replica, not {learner.replicas}; take one with select(learner, replica)")
+        agent = cls.__new__(cls)
+        Searcher.__init__(agent, learner.encoding.problems)
+        agent._start(learner)
+        return agent
+
     @property
     def config(self) -> TrainingConfig:
         """The hyperparameters."""
@@ -140,9 +154,7 @@ class Agent(Searcher):
         """
         found = check_problems(problems)
         learner = transfer(self._learner, found, config, None if seed is None else check_seed(seed))
-        agent = Agent.__new__(Agent)
-        Searcher.__init__(agent, found)
-        agent._start(learner)
+        agent = Agent.of(learner)
         agent._compiling()
         return agent
 
@@ -176,11 +188,9 @@ class Agent(Searcher):
             ValueError: a problem is none of the agent's, or its space changed.
         """
         snapshot = read_snapshot(Path(path))
-        agent = cls.__new__(cls)
         learner = _with_functions(snapshot.learner, tuple(problems))
-        Searcher.__init__(agent, learner.encoding.problems)
+        agent = cls.of(learner)
         agent._name, agent._asked = snapshot.name, snapshot.asked
-        agent._start(learner)
         restricted = [agent.problems[row] for row in snapshot.restricted]
         agent._unset = tuple(problem for problem in restricted if problem.valid is None)
         for trial in snapshot.open_trials:

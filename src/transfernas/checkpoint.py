@@ -6,8 +6,6 @@ hyperparameters, where the knowledge comes from, counts. Together they are all t
 
 import dataclasses
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from .files import write_atomically
 from .learning.config import TrainingConfig
 from .learning.learner import Learner, Past, restore
 from .learning.steps import LearnerState, init_state
@@ -92,33 +91,6 @@ def read_snapshot(path: Path) -> Snapshot:
         raise CheckpointError(f"{path} is damaged: its header lacks the field {error}") from None
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged: its header can not be read: {error}") from None
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name beside it and renames it.
-
-    Raises:
-        OSError: the folder can not be written to; the message names the path.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    # mkstemp makes the file private; the umask can only be read by setting it.
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _check_header(path: Path, header: dict[str, str]) -> None:

@@ -1,6 +1,6 @@
-"""Sampling a trajectory of a declared space inside jit, decision by decision.
+"""Sampling trajectories of declared spaces inside jit, decision by decision.
 
-Shapes: `steps` of a trajectory, `choices` of a space, `actions` of a decision.
+Shapes: `steps` of a trajectory, `choices` of a space, `actions` of a decision; `replicas` and `candidates` before them.
 """
 
 from typing import NamedTuple
@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ..policy.decoding import Cache, append, decode_step, empty_cache
-from ..policy.transformer import Transformer
-from ..spaces.encoding import Rules, Tables, Trajectory
+from ..policy.transformer import Candidates, Transformer, candidates
+from ..spaces.encoding import Decisions, Rules, Tables, Trajectory
 from .objective import masked_log_softmax
 
 
@@ -29,6 +29,43 @@ class Rollout(NamedTuple):
     log_prob: Float[Array, "*batch"]
 
 
+def rollouts(
+    policy: Transformer,
+    tables: Tables,
+    problem: Int[Array, "replicas"],
+    noise: Float[Array, "replicas candidates steps"],
+    uniform_share: Float[Array, ""],
+) -> Rollout:
+    """Samples trajectories, several candidates for each replica.
+
+    Args:
+        policy: the networks, one a replica.
+        tables: the problems.
+        problem: Shape `[replicas]`, row of the problem to sample for.
+        noise: Shape `[replicas, candidates, steps]`, in [0, 1). Uniform noise makes the actions follow the policy: the
+            action taken is the one at which the cumulative probability passes the noise of the step.
+        uniform_share: gamma of equation (1).
+
+    Returns:
+        Rollouts, Shape `[replicas, candidates, ...]`.
+    """
+    replicas, n_candidates, steps = noise.shape
+    task = tables.task[problem]
+    rules = jax.tree.map(lambda table: table[tables.space[problem]], tables.rules)
+    known = jax.vmap(candidates, in_axes=(0, None, 0))(policy, tables.decisions, task)
+    over_candidates = jax.vmap(_advance, in_axes=(None, None, None, None, 0, None, None, 0))
+    over_replicas = jax.vmap(over_candidates, in_axes=(0, None, 0, 0, 0, None, None, 0))
+
+    def body(step: Int[Array, ""], carry: _Carry) -> _Carry:
+        return over_replicas(policy, tables.decisions, rules, known, noise, uniform_share, step, carry)
+
+    one = _start(jax.tree.map(lambda leaf: leaf[0], policy), tables, steps)
+    start = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, n_candidates, *leaf.shape)), one)
+    end = jax.lax.fori_loop(0, tables.longest, body, start)
+    tasks = jnp.broadcast_to(task[:, None], (replicas, n_candidates))
+    return Rollout(Trajectory(tasks, end.decisions, end.actions, end.length), end.taken, end.log_prob)
+
+
 class _Carry(NamedTuple):
     cache: Cache
     taken: Int[Array, "choices"]
@@ -36,58 +73,49 @@ class _Carry(NamedTuple):
     actions: Int[Array, "steps"]
     length: Int[Array, ""]
     log_prob: Float[Array, ""]
-    next: Int[Array, ""]
+    choice: Int[Array, ""]
     unfinished: Bool[Array, ""]
 
 
-def rollout(
+def _start(policy: Transformer, tables: Tables, steps: int) -> _Carry:
+    zero, blank = jnp.zeros((), jnp.int32), jnp.zeros(steps, jnp.int32)
+    nothing = jnp.full(tables.rules.decision.shape[1], tables.decisions.actions.shape[1], jnp.int32)
+    return _Carry(empty_cache(policy, steps), nothing, blank, blank, zero, jnp.zeros(()), zero, jnp.array(True))
+
+
+def _advance(
     policy: Transformer,
-    tables: Tables,
-    problem: Int[Array, ""],
+    decisions: Decisions,
+    rules: Rules,
+    known: Candidates,
     noise: Float[Array, "steps"],
     uniform_share: Float[Array, ""],
-) -> Rollout:
-    """Samples a trajectory of a problem.
+    step: Int[Array, ""],
+    carry: _Carry,
+) -> _Carry:
+    """Makes the next decision of one trajectory; once it is finished, nothing that is read later changes."""
+    decision = rules.decision[carry.choice]
+    met = jax.tree.map(lambda table: jax.lax.dynamic_index_in_dim(table, decision), known)
+    logits, entries = decode_step(policy, met, carry.cache, step)
+    available = decisions.available[decision]
+    log_pi = masked_log_softmax(logits, available)
+    action = _pick(_mix(log_pi, available, uniform_share), available, noise[step])
 
-    Args:
-        policy: the network.
-        tables: the problems.
-        problem: row of the problem.
-        noise: in [0, 1); uniform, it makes the actions follow the policy: the action taken is the one at which the
-            cumulative probability passes the noise of the step.
-        uniform_share: gamma of equation (1).
-    """
-    decisions, task, steps = tables.decisions, tables.task[problem], noise.shape[0]
-    rules = jax.tree.map(lambda table: table[tables.space[problem]], tables.rules)
-    n_actions, n_choices = decisions.actions.shape[1], rules.decision.shape[0]
+    def write(row: Int[Array, "size"], at: Int[Array, ""], value: Int[Array, ""]) -> Int[Array, "size"]:
+        return jnp.where((jnp.arange(row.shape[0]) == at) & carry.unfinished, value, row)
 
-    def body(step: Int[Array, ""], carry: _Carry) -> _Carry:
-        decision = rules.decision[carry.next]
-        logits, entries = decode_step(policy, decisions, carry.cache, task, step, decision)
-        available = decisions.available[decision]
-        log_pi = masked_log_softmax(logits, available)
-        action = _pick(_mix(log_pi, available, uniform_share), available, noise[step])
-        # A finished trajectory waits for the others of the batch: its writes fall outside and are dropped.
-        choice, position = (jnp.where(carry.unfinished, index, steps + n_choices) for index in (carry.next, step))
-        taken = carry.taken.at[choice].set(action, mode="drop")
-        following, more = _next_choice(rules, taken, carry.next)
-        return _Carry(
-            cache=append(carry.cache, entries, step, action),
-            taken=taken,
-            decisions=carry.decisions.at[position].set(decision, mode="drop"),
-            actions=carry.actions.at[position].set(action, mode="drop"),
-            length=carry.length + carry.unfinished,
-            log_prob=carry.log_prob + jnp.where(carry.unfinished, log_pi[action], 0.0),
-            next=following,
-            unfinished=carry.unfinished & more,
-        )
-
-    zero = jnp.zeros((), jnp.int32)
-    blank = jnp.zeros(steps, jnp.int32)
-    nothing = jnp.full(n_choices, n_actions, jnp.int32)
-    start = _Carry(empty_cache(policy, steps), nothing, blank, blank, zero, jnp.zeros(()), zero, jnp.array(True))
-    end = jax.lax.fori_loop(0, tables.longest, body, start)
-    return Rollout(Trajectory(task, end.decisions, end.actions, end.length), end.taken, end.log_prob)
+    taken = write(carry.taken, carry.choice, action)
+    following, more = _next_choice(rules, taken, carry.choice)
+    return _Carry(
+        cache=append(carry.cache, entries, step, action),
+        taken=taken,
+        decisions=write(carry.decisions, step, decision),
+        actions=write(carry.actions, step, action),
+        length=carry.length + carry.unfinished,
+        log_prob=carry.log_prob + jnp.where(carry.unfinished, log_pi[action], 0.0),
+        choice=following,
+        unfinished=carry.unfinished & more,
+    )
 
 
 def _mix(

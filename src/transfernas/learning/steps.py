@@ -20,7 +20,7 @@ from ..spaces.encoding import Tables, Trajectory
 from .config import TrainingConfig
 from .objective import objective
 from .queue import Queue, draw, empty_queue, insert
-from .rollout import Rollout, rollout
+from .rollout import Rollout, rollouts
 
 # The network is small and compiled for each new shape: LLVM's second level of optimisation costs a fifth more
 # compilation and gains nothing that could be measured.
@@ -106,20 +106,8 @@ def sample(
     noise: Float[Array, "replicas candidates steps"],
     uniform_share: Float[Array, ""],
 ) -> Rollout:
-    """Samples candidates from each replica's policy.
-
-    Args:
-        policy: the networks.
-        tables: the problems.
-        problem: Shape `[replicas]`, row of the problem to sample for.
-        noise: Shape `[replicas, candidates, steps]`, uniform in [0, 1).
-        uniform_share: gamma of equation (1).
-
-    Returns:
-        Rollouts, Shape `[replicas, candidates, ...]`.
-    """
-    over_candidates = jax.vmap(rollout, in_axes=(None, None, None, 0, None))
-    return jax.vmap(over_candidates, in_axes=(0, None, 0, 0, None))(policy, tables, problem, noise, uniform_share)
+    """Samples candidates from each replica's policy; see `rollouts`."""
+    return rollouts(policy, tables, problem, noise, uniform_share)
 
 
 @partial(jax.jit, static_argnames=("config",), donate_argnames=("state",), compiler_options=_QUICK_TO_COMPILE)

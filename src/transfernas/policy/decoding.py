@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ..spaces.encoding import Decisions
-from .transformer import Transformer, candidate_tokens, encode_bidirectional, encode_causal, state_logits
+from .transformer import Candidates, Transformer, encode_bidirectional, encode_causal
 
 Cache = Float[Array, "slots steps width"]
 
@@ -22,33 +21,23 @@ def empty_cache(policy: Transformer, steps: int) -> Cache:
 
 
 def decode_step(
-    policy: Transformer,
-    decisions: Decisions,
-    cache: Cache,
-    task: Int[Array, ""],
-    step: Int[Array, ""],
-    decision: Int[Array, ""],
+    policy: Transformer, decision: Candidates, cache: Cache, step: Int[Array, ""]
 ) -> tuple[Float[Array, "actions"], Float[Array, "slots actions width"]]:
     """Scores the candidates of the next decision.
 
     Args:
         policy: the network.
-        decisions: every decision that can occur.
+        decision: the candidates, one row.
         cache: what the steps before this one left.
-        task: row of the task.
         step: how many steps came before.
-        decision: row of the decision.
 
     Returns:
         Logits, Shape `[actions]`, and what each candidate would leave in the cache, Shape `[slots, actions, width]`.
     """
-    position = policy.position[step][None]
-    tokens = candidate_tokens(policy, decisions, task, decision[None], position)
+    tokens = decision.tokens + policy.position[step][None, None]
     if policy.attention == "causal":
         visible = (jnp.arange(cache.shape[1]) < step)[None]
-        encoded, cached = encode_causal(
-            policy, tokens, lambda layer: lambda _key, _value: (cache[2 * layer], cache[2 * layer + 1]), visible
-        )
+        encoded, cached = encode_causal(policy, tokens, lambda layer: lambda _k, _v: _layer(cache, layer), visible)
         entries = jnp.concatenate(cached)
     else:
 
@@ -56,11 +45,16 @@ def decode_step(
             return encode_bidirectional(policy, cache[0].at[step].set(token), step)
 
         encoded, entries = jax.vmap(encode)(tokens[0])[None], tokens
-    return state_logits(policy, encoded, decisions.state[decision][None])[0], entries
+    return decision.logits(encoded)[0], entries
 
 
 def append(
     cache: Cache, entries: Float[Array, "slots actions width"], step: Int[Array, ""], action: Int[Array, ""]
 ) -> Cache:
     """Returns the cache with the entries of the action taken at a step."""
-    return cache.at[:, step].set(entries[:, action])
+    entry = jax.lax.dynamic_index_in_dim(entries, action, axis=1)
+    return jax.lax.dynamic_update_slice_in_dim(cache, entry, step, axis=1)
+
+
+def _layer(cache: Cache, layer: int) -> tuple[Float[Array, "steps width"], Float[Array, "steps width"]]:
+    return cache[2 * layer], cache[2 * layer + 1]

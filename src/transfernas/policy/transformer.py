@@ -91,32 +91,45 @@ def candidate_logits(
     Returns:
         Logits, Shape `[steps, actions]`; those of unavailable actions and padded steps mean nothing.
     """
-    tokens = _trajectory_tokens(policy, decisions, trajectory)
+    met, tokens = _met(policy, decisions, trajectory)
     taken = jax.nn.one_hot(trajectory.actions, tokens.shape[1])
     if policy.attention == "causal":
         encoded = _score_causal(policy, tokens, taken)
     else:
         encoded = _score_bidirectional(policy, tokens, taken)
-    return state_logits(policy, encoded, decisions.state[trajectory.decisions])
+    return met.logits(encoded)
 
 
-def candidate_tokens(
-    policy: Transformer,
-    decisions: Decisions,
-    task: Int[Array, ""],
-    rows: Int[Array, "rows"],
-    position: Float[Array, "rows width"],
-) -> Rows:
-    """Returns the token of each candidate: action, task and state embedding, plus the positional encoding."""
-    action = policy.action[decisions.actions[rows]]
-    state = jnp.broadcast_to(policy.state[decisions.state[rows]][:, None], action.shape)
-    return jnp.concatenate([action, jnp.broadcast_to(policy.task[task], action.shape), state], -1) + position[:, None]
+class Candidates(NamedTuple):
+    """What the network needs to know of the actions to choose from, one row a decision.
+
+    Attributes:
+        tokens: Shape `[rows, actions, width]`, without the positional encoding.
+        weight: Shape `[rows, width]`, the logit layer of the decision's state.
+        bias: Shape `[rows]`.
+    """
+
+    tokens: Rows
+    weight: Float[Array, "rows width"]
+    bias: Float[Array, "rows"]
+
+    def logits(self, encoded: Rows) -> Float[Array, "rows actions"]:
+        """Maps each candidate's last output to its logit, by the layer that belongs to the state."""
+        return jnp.einsum("raw,rw->ra", encoded, self.weight) + self.bias[:, None]
 
 
-def state_logits(policy: Transformer, encoded: Rows, state: Int[Array, "rows"]) -> Float[Array, "rows actions"]:
-    """Maps each candidate's last output to its logit, by the layer that belongs to the state."""
-    weight, bias = policy.logit_weight[state], policy.logit_bias[state]
-    return jnp.einsum("raw,rw->ra", encoded, weight) + bias[:, None]
+def candidates(policy: Transformer, decisions: Decisions, task: Int[Array, ""]) -> Candidates:
+    """Returns the candidates of decisions: a token is action, task and state embedding side by side.
+
+    Args:
+        policy: the network.
+        decisions: the decisions, Shape `[rows]` and `[rows, actions]`.
+        task: row of the task.
+    """
+    action = policy.action[decisions.actions]
+    state = jnp.broadcast_to(policy.state[decisions.state][:, None], action.shape)
+    tokens = jnp.concatenate([action, jnp.broadcast_to(policy.task[task], action.shape), state], -1)
+    return Candidates(tokens, policy.logit_weight[decisions.state], policy.logit_bias[decisions.state])
 
 
 def encode_causal(
@@ -172,7 +185,7 @@ def attention_weights(
         Shape `[layers, heads, steps, steps]`: row m are the weights of step m over steps 0 to m, summing to 1. Step 0
         is S. Rows and columns from the trajectory's length on mean nothing.
     """
-    tokens = _trajectory_tokens(policy, decisions, trajectory)
+    _, tokens = _met(policy, decisions, trajectory)
     chosen = jnp.einsum("law,la->lw", tokens, jax.nn.one_hot(trajectory.actions, tokens.shape[1]))
     steps = chosen.shape[0]
     if policy.attention == "bidirectional":
@@ -185,9 +198,11 @@ def attention_weights(
     return jnp.stack(weights)
 
 
-def _trajectory_tokens(policy: Transformer, decisions: Decisions, trajectory: Trajectory) -> Rows:
-    steps = trajectory.decisions.shape[0]
-    return candidate_tokens(policy, decisions, trajectory.task, trajectory.decisions, policy.position[:steps])
+def _met(policy: Transformer, decisions: Decisions, trajectory: Trajectory) -> tuple[Candidates, Rows]:
+    """Returns the candidates of each step of a trajectory, and their tokens with the positional encoding."""
+    rows: Decisions = jax.tree.map(lambda table: table[trajectory.decisions], decisions)
+    met = candidates(policy, rows, trajectory.task)
+    return met, met.tokens + policy.position[: met.tokens.shape[0], None]
 
 
 class _Taken(NamedTuple):

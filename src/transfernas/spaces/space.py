@@ -125,7 +125,7 @@ class Edge(NamedTuple):
     target: str
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class SearchSpace:
     """A named, ordered set of choices; a condition may only look back.
 
@@ -153,6 +153,10 @@ class SearchSpace:
         object.__setattr__(self, "choices", expanded)
         _check_names(self)
         _check_conditions(self)
+
+    def __repr__(self) -> str:
+        """Returns the name and the number of choices."""
+        return f"SearchSpace({self.name!r}, {len(self.choices)} choices)"
 
     def __getitem__(self, name: str) -> Choice:
         """Returns the choice of that name.

@@ -1,0 +1,87 @@
+"""Problems whose every configuration was evaluated once and for all, as arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..spaces.problem import Problem
+from ..spaces.space import Config, SearchSpace
+
+
+@dataclass(frozen=True, slots=True)
+class ProductIndex:
+    """From configurations of an unconditional space to rows of a table.
+
+    The row is the sum, over the choices, of what the action adds: digits of a number in mixed radix.
+
+    Attributes:
+        space: the space.
+        adds: for each choice, what each of its actions adds to the row.
+    """
+
+    space: SearchSpace
+    adds: tuple[tuple[int, ...], ...]
+
+    def rows(self, taken: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
+        """Returns the row of each configuration, given as positions of actions."""
+        return sum(np.array(adds)[taken[:, choice]] for choice, adds in enumerate(self.adds))  # type: ignore[return-value]
+
+    def row(self, config: Config) -> int:
+        """Returns the row of a configuration."""
+        positions = [choice.index(config[choice.name]) for choice in self.space.choices]
+        return sum(adds[position] for adds, position in zip(self.adds, positions, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Several runs of every configuration; some may have fewer than others.
+
+    Attributes:
+        runs: Shape `[rows, runs]`, higher is better; what lies behind a row's count is not read.
+        counts: Shape `[rows]`, how many runs a row has.
+        means: Shape `[rows]`, the mean over the runs.
+    """
+
+    runs: Float[np.ndarray, "rows runs"]
+    counts: Int[np.ndarray, "rows"]
+    means: Float[np.ndarray, "rows"]
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[float]], scale: float = 1.0) -> "Table":
+        """Returns a table of rows of values, each multiplied by the scale."""
+        counts = np.array([len(row) for row in rows])
+        runs = np.zeros((len(rows), counts.max()))
+        for index, row in enumerate(rows):
+            runs[index, : len(row)] = np.asarray(row) * scale
+        return cls(runs, counts, runs.sum(axis=1) / counts)
+
+    def draw(self, rows: Int[np.ndarray, "configs"], rng: np.random.Generator) -> Float[np.ndarray, "configs"]:
+        """Returns the value of one run of each row, the run drawn uniformly."""
+        return self.runs[rows, rng.integers(self.counts[rows])]
+
+
+@dataclass(frozen=True, slots=True)
+class TabularProblem:
+    """A problem with the values of all its configurations.
+
+    Attributes:
+        problem: the problem.
+        index: from configurations to rows of the table.
+        table: the values.
+    """
+
+    problem: Problem
+    index: ProductIndex
+    table: Table
+
+    def reward(
+        self, taken: Int[np.ndarray, "configs choices"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "configs"]:
+        """Returns what one run of each configuration gives, the run drawn at random: what a searcher sees."""
+        return self.table.draw(self.index.rows(taken), rng)
+
+    def value(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
+        """Returns the mean over the runs of each configuration: what is reported."""
+        return self.table.means[self.index.rows(taken)]

@@ -1,0 +1,59 @@
+"""The command line: `transfernas demo`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+_INTERRUPTED = 130
+
+
+@app.callback()
+def main() -> None:
+    """Search architectures and hyperparameters with an agent that keeps what it learned."""
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions of every search.")] = 20,
+    joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training.")] = 3_000,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of each search on the new space and task.")] = 300,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/demo"),
+) -> None:
+    """Learn on two small spaces and two tasks, then search a larger space on a new task (NAS-Bench-201)."""
+    # Imported here, so that `transfernas --help` answers at once.
+    from .experiments.demo import Demo, run_demo
+    from .experiments.result import write_result
+    from .figures import STYLES, draw_incumbents
+    from .report import incumbent_table, progress_bars, ratio_lines
+
+    console = Console()
+    console.print(
+        f"NAS-Bench-201, {replicas} replicas, seed {seed}. Joint training on two sub-spaces x (CIFAR-10, CIFAR-100); "
+        "then the whole space on ImageNet16-120."
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    agent = out / "agent.safetensors"
+    with progress_bars(console) as stage:
+        result = run_demo(Demo(seed, replicas, joint_trials, trials), stage, agent)
+    write_result(out / "result.json", result)
+    labels = {name: label for name, (_, _, label) in STYLES.items()}
+    title = "NAS-Bench-201, ImageNet16-120: validation accuracy of the incumbent"
+    if result.curves:
+        draw_incumbents(out / "curves.png", result.curves, title, "accuracy (%), mean and 95 % interval", lowest=40.0)
+        console.print(incumbent_table(result, labels, title))
+    for line in ratio_lines(result.ratios, labels):
+        console.print(line, highlight=False)
+    files = ", ".join(file.name for file in (agent, out / "result.json", out / "curves.png") if file.exists())
+    console.print(f"{result.seconds:.0f} s. Results in {out.resolve()}: {files}", highlight=False, soft_wrap=True)
+    if result.interrupted:
+        console.print("Interrupted: the results are those of the trials that were done.", highlight=False)
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,110 @@
+"""The main job: learn on two sub-spaces and two tasks of NAS-Bench-201, transfer to the whole space on a third task."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..agent import Agent
+from ..baselines.evolution import RegularizedEvolution
+from ..baselines.random import RandomSearch
+from ..benchmarks.nasbench201 import cell_space, tabular_problem
+from ..benchmarks.tabular import TabularProblem
+from ..learning.config import TrainingConfig
+from ..learning.learner import Learner, new_learner, select, transfer
+from ..learning.randomness import Use, derived_seed
+from .result import NamedRatio, Result, table_of
+from .runner import AgentReplicas, Curve, ProgressFn, Replicas, SearcherReplicas, search
+from .statistics import trial_ratio
+
+MILESTONES = (10, 20, 50, 100, 200, 300)
+STAGES = ("joint training", "transfer", "scratch", "evolution", "random")
+StageFn = Callable[[str, int], ProgressFn]
+"""From a stage's name and its number of trials to who is told of its progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """How large the demonstration is.
+
+    Attributes:
+        seed: of everything random.
+        replicas: independent repetitions of every search.
+        joint_trials: trials of the joint training, over all its problems.
+        trials: trials of each search on the target.
+    """
+
+    seed: int = 0
+    replicas: int = 20
+    joint_trials: int = 3_000
+    trials: int = 300
+
+
+def source_problems() -> list[TabularProblem]:
+    """Returns the problems of the joint training: two sub-spaces, each on two tasks."""
+    spaces = [
+        cell_space(("none", "skip_connect", "nor_conv_1x1"), "nasbench201 conv1x1"),
+        cell_space(("none", "skip_connect", "avg_pool_3x3"), "nasbench201 avg-pool"),
+    ]
+    return [tabular_problem(task, space) for space in spaces for task in ("cifar10", "cifar100")]
+
+
+def target_problem() -> TabularProblem:
+    """Returns the problem to transfer to: the whole space on a task that was never seen."""
+    return tabular_problem("imagenet16-120")
+
+
+def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
+    """Runs everything; Ctrl-C ends it with what was measured so far.
+
+    Args:
+        demo: how large.
+        stage: told when a stage begins.
+        agent_path: where the first replica's agent goes once it is trained.
+    """
+    started = time.monotonic()
+    config, sources, target = TrainingConfig.paper(), source_problems(), target_problem()
+    problems = (target.problem,)
+
+    joint = AgentReplicas(new_learner(tuple(p.problem for p in sources), config, demo.seed, demo.replicas))
+    training = search(joint, sources, demo.joint_trials, demo.seed, stage(STAGES[0], demo.joint_trials))
+    Agent.of(select(joint.learner, 0)).save(agent_path)
+
+    curves: dict[str, Curve] = {}
+    for number, name in enumerate(STAGES[1:], start=1):
+        if training.interrupted or any(curve.interrupted for curve in curves.values()):
+            break
+        seed = derived_seed(demo.seed, Use.WEIGHTS, number)
+        replicas = _replicas(name, problems, config, demo.replicas, seed, joint.learner)
+        curves[name] = search(replicas, [target], demo.trials, seed, stage(name, demo.trials))
+    curves = {name: curve for name, curve in curves.items() if curve.values.size}
+    seconds = time.monotonic() - started
+    ratios = _ratios(curves, demo.seed)
+    return Result("demo", demo.seed, seconds, curves, table_of(curves, MILESTONES), ratios)
+
+
+def _replicas(
+    name: str, problems: tuple, config: TrainingConfig, count: int, seed: int, trained: Learner
+) -> Replicas:
+    seeds = [derived_seed(seed, Use.WEIGHTS, replica) for replica in range(count)]
+    match name:
+        case "transfer":
+            return AgentReplicas(transfer(trained, problems, seed=seed))
+        case "scratch":
+            return AgentReplicas(new_learner(problems, config, seed, count))
+        case "evolution":
+            return SearcherReplicas([RegularizedEvolution(problems, seed=each) for each in seeds])
+        case "random":
+            return SearcherReplicas([RandomSearch(problems, seed=each) for each in seeds])
+        case _:
+            raise AssertionError(name)
+
+
+def _ratios(curves: dict[str, Curve], seed: int) -> tuple[NamedRatio, ...]:
+    """Returns, for each rival, how many times fewer trials the transferred agent needs for scratch's 100-trial value."""
+    if "transfer" not in curves or "scratch" not in curves or curves["scratch"].values.shape[1] < 100:
+        return ()
+    target = float(curves["scratch"].values[:, 99].mean())
+    faster = curves["transfer"].values
+    rivals = [name for name in ("scratch", "evolution", "random") if name in curves]
+    return tuple(NamedRatio(name, "transfer", trial_ratio(target, curves[name].values, faster, seed)) for name in rivals)

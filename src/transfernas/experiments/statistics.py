@@ -1,0 +1,91 @@
+"""Means with intervals, trials to a target, and their ratios.
+
+Shapes: `replicas` of a curve, `trials`, `resamples` of the bootstrap.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+from jaxtyping import Float
+
+from ..learning.randomness import Use, generator
+
+RESAMPLES = 2_000
+
+
+class Interval(NamedTuple):
+    """An estimate with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Ratio(NamedTuple):
+    """How many times fewer trials one curve needs than another to reach a target.
+
+    Attributes:
+        target: the value to reach by the mean over the replicas.
+        trials_of: trials of the slower curve; None where it does not get there.
+        trials_to: trials of the faster curve; None where it does not get there.
+        ratio: `trials_of / trials_to`; None where either is None.
+        low: lower end of the 95 % bootstrap interval; None where the target is out of reach of the faster curve there.
+        high: upper end; None where the target is out of reach of the slower curve there.
+    """
+
+    target: float
+    trials_of: int | None
+    trials_to: int | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+
+
+def mean_interval(values: Float[np.ndarray, "replicas"]) -> Interval:
+    """Returns the mean over replicas with its Student-t 95 % interval; no width is known from a single replica."""
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Interval(mean, math.nan, math.nan)
+    half = float(scipy.stats.t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return Interval(mean, mean - half, mean + half)
+
+
+def trials_to(target: float, values: Float[np.ndarray, "replicas trials"]) -> int | None:
+    """Returns the first trial, from 1, at which the mean over the replicas reaches the target; None if it never does."""
+    reached = np.flatnonzero(values.mean(axis=0) >= target)
+    return int(reached[0]) + 1 if len(reached) else None
+
+
+def trial_ratio(
+    target: float,
+    slower: Float[np.ndarray, "replicas trials"],
+    faster: Float[np.ndarray, "replicas trials"],
+    seed: int,
+) -> Ratio:
+    """Compares how many trials two curves need to reach a target; the interval resamples the replicas of both."""
+    of, to = trials_to(target, slower), trials_to(target, faster)
+    rng = generator(seed, Use.BOOTSTRAP)
+    slow, fast = (_resampled_trials(target, values, rng) for values in (slower, faster))
+    # Out of reach is infinitely many trials; 0 and infinity as ratios sort to the right ends. Both out of reach tells
+    # nothing in either direction and counts half on each side.
+    ratios = np.where(np.isinf(slow) & np.isinf(fast), np.where(np.arange(RESAMPLES) % 2, np.inf, 0.0), slow / fast)
+    low, high = np.quantile(ratios, [0.025, 0.975], method="nearest")
+    return Ratio(
+        target=target,
+        trials_of=of,
+        trials_to=to,
+        ratio=of / to if of and to else None,
+        low=float(low) if low > 0 and math.isfinite(low) else None,
+        high=float(high) if math.isfinite(high) else None,
+    )
+
+
+def _resampled_trials(
+    target: float, values: Float[np.ndarray, "replicas trials"], rng: np.random.Generator
+) -> Float[np.ndarray, "resamples"]:
+    replicas = len(values)
+    weights = rng.multinomial(replicas, np.full(replicas, 1 / replicas), size=RESAMPLES) / replicas
+    reached = weights @ values >= target
+    return np.where(reached.any(axis=1), reached.argmax(axis=1) + 1.0, np.inf)

@@ -1,0 +1,83 @@
+"""Results as tables and progress bars on a terminal; they know nothing of how the results came about."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from .experiments.result import NamedRatio, Result, Row
+
+
+@contextmanager
+def progress_bars(console: Console) -> Iterator[Callable[[str, int], Callable[[int, float], None]]]:
+    """Shows a bar for each stage of a job: done, rate, best so far, time left.
+
+    Yields:
+        From a stage's name and its number of trials to a function told how many are done and the best so far.
+    """
+    columns: tuple[ProgressColumn, ...] = (
+        TextColumn("{task.description:<15}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TextColumn("best {task.fields[best]}"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console) as progress:
+
+        def stage(name: str, trials: int) -> Callable[[int, float], None]:
+            task = progress.add_task(name, total=trials, best="-")
+
+            def advance(done: int, best: float) -> None:
+                progress.update(task, completed=done, best=f"{100 * best:.2f} %")
+
+            return advance
+
+        yield stage
+
+
+def incumbent_table(result: Result, labels: dict[str, str], title: str) -> Table:
+    """Returns the mean accuracy of the incumbents with 95 % intervals, a row a searcher and a column a milestone."""
+    milestones = sorted({row.trials for row in result.table})
+    table = Table(title=title, caption="mean accuracy in % of the incumbent after so many trials, ± half the 95 % interval")
+    table.add_column("searcher")
+    for count in milestones:
+        table.add_column(str(count), justify="right")
+    for name in result.curves:
+        cells = {row.trials: _cell(row) for row in result.table if row.name == name}
+        table.add_row(labels[name], *(cells.get(count, "") for count in milestones))
+    return table
+
+
+def ratio_lines(ratios: Sequence[NamedRatio], labels: dict[str, str]) -> list[str]:
+    """Returns a sentence for each ratio of trials."""
+    return [_ratio_line(named, labels) for named in ratios]
+
+
+def _cell(row: Row) -> str:
+    half = "" if row.high != row.high else f" ± {100 * (row.high - row.mean):.2f}"
+    return f"{100 * row.mean:.2f}{half}"
+
+
+def _ratio_line(named: NamedRatio, labels: dict[str, str]) -> str:
+    ratio = named.ratio
+    target = f"{100 * ratio.target:.2f} %"
+    needed = [f"{n} trials" if n else "more trials than were run" for n in (ratio.trials_of, ratio.trials_to)]
+    line = f"To reach {target}: {labels[named.of]} {needed[0]}, {labels[named.to]} {needed[1]}"
+    if ratio.ratio is None:
+        return line
+    low = "below any bound" if ratio.low is None else f"{ratio.low:.1f}"
+    high = "above any bound" if ratio.high is None else f"{ratio.high:.1f}"
+    return f"{line}: {ratio.ratio:.1f} times fewer (95 % interval {low} to {high})"
+
+
+class _RateColumn(ProgressColumn):
+    """Trials a second, each of all replicas."""
+
+    def render(self, task: Task) -> Text:
+        """Returns the speed so far."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.0f} trials/s" if speed else "- trials/s")
