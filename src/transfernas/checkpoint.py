@@ -1,7 +1,8 @@
 """The agent's file: one safetensors file with a JSON header, never a pickle.
 
 The tensors are the learner's state, named by their place in it. The header says everything else: vocabulary, problems,
-hyperparameters, where the knowledge comes from, counts. Together they are all that the agent needs to go on bit for bit.
+hyperparameters, where the knowledge comes from, counts. Together they are all that
+the agent needs to go on bit for bit.
 """
 
 import dataclasses
@@ -80,7 +81,7 @@ def read_snapshot(path: Path) -> Snapshot:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             _check_header(path, header)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     except (safetensors.SafetensorError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file, or not one at all: {error}") from None
     try:
@@ -95,11 +96,11 @@ def read_snapshot(path: Path) -> Snapshot:
 
 def _check_header(path: Path, header: dict[str, str]) -> None:
     if header.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is a safetensors file, but no agent: its header says format={header.get('format')!r}")
+        raise CheckpointError(f"{path} is a safetensors file, but no agent: its format is {header.get('format')!r}")
     version = header.get("version", "")
     if not version.isdecimal() or int(version) > VERSION:
         raise CheckpointError(
-            f"{path} has format version {version}; this version of transfernas reads up to {VERSION}: upgrade transfernas"
+            f"{path} has format version {version}; this version of transfernas reads up to {VERSION}: upgrade it"
         )
 
 

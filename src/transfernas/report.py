@@ -42,7 +42,8 @@ def progress_bars(console: Console) -> Iterator[Callable[[str, int], Callable[[i
 def incumbent_table(result: Result, labels: dict[str, str], title: str) -> Table:
     """Returns the mean accuracy of the incumbents with 95 % intervals, a row a searcher and a column a milestone."""
     milestones = sorted({row.trials for row in result.table})
-    table = Table(title=title, caption="mean accuracy in % of the incumbent after so many trials, ± half the 95 % interval")
+    caption = "mean accuracy (%) of the incumbent after so many trials, ± half its 95 % interval"
+    table = Table(title=title, caption=caption)
     table.add_column("searcher")
     for count in milestones:
         table.add_column(str(count), justify="right")

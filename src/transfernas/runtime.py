@@ -26,7 +26,7 @@ def set_up() -> None:
     """Configures JAX; called once, when the package is imported."""
     if not _CHOSEN_BY_USER:
         jax.config.update("jax_platforms", "cpu")
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "jax" / _processor()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)

@@ -37,7 +37,7 @@ class RegularizedEvolution(Searcher):
         """
         super().__init__(problems)
         if not 1 <= sample_size <= population_size:
-            raise ValueError(f"sizes must be 1 <= sample_size <= population_size, not {sample_size} and {population_size}")
+            raise ValueError(f"1 <= sample_size <= population_size must hold, not {sample_size} and {population_size}")
         self._rng = np.random.default_rng(check_seed(seed))
         self._population_size, self._sample_size = population_size, sample_size
         self._population: dict[tuple[str, str], deque[tuple[float, Config]]] = {

@@ -26,7 +26,7 @@ class ProductIndex:
 
     def rows(self, taken: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
         """Returns the row of each configuration, given as positions of actions."""
-        return sum(np.array(adds)[taken[:, choice]] for choice, adds in enumerate(self.adds))  # type: ignore[return-value]
+        return sum(np.array(adds)[taken[:, choice]] for choice, adds in enumerate(self.adds))
 
     def row(self, config: Config) -> int:
         """Returns the row of a configuration."""

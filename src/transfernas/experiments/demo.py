@@ -13,6 +13,7 @@ from ..benchmarks.tabular import TabularProblem
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner, new_learner, select, transfer
 from ..learning.randomness import Use, derived_seed
+from ..spaces.problem import Problem
 from .result import NamedRatio, Result, table_of
 from .runner import AgentReplicas, Curve, ProgressFn, Replicas, SearcherReplicas, search
 from .statistics import trial_ratio
@@ -84,7 +85,7 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
 
 
 def _replicas(
-    name: str, problems: tuple, config: TrainingConfig, count: int, seed: int, trained: Learner
+    name: str, problems: tuple[Problem, ...], config: TrainingConfig, count: int, seed: int, trained: Learner
 ) -> Replicas:
     seeds = [derived_seed(seed, Use.WEIGHTS, replica) for replica in range(count)]
     match name:
@@ -101,10 +102,13 @@ def _replicas(
 
 
 def _ratios(curves: dict[str, Curve], seed: int) -> tuple[NamedRatio, ...]:
-    """Returns, for each rival, how many times fewer trials the transferred agent needs for scratch's 100-trial value."""
+    """Returns how many times fewer trials than each rival the transferred agent needs for scratch's 100-trial value."""
     if "transfer" not in curves or "scratch" not in curves or curves["scratch"].values.shape[1] < 100:
         return ()
     target = float(curves["scratch"].values[:, 99].mean())
     faster = curves["transfer"].values
-    rivals = [name for name in ("scratch", "evolution", "random") if name in curves]
-    return tuple(NamedRatio(name, "transfer", trial_ratio(target, curves[name].values, faster, seed)) for name in rivals)
+    return tuple(
+        NamedRatio(name, "transfer", trial_ratio(target, curve.values, faster, seed))
+        for name, curve in curves.items()
+        if name != "transfer"
+    )

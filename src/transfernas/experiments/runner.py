@@ -47,7 +47,7 @@ class AgentReplicas:
     """Replicas of the agent; `learner` is what they know so far."""
 
     def __init__(self, learner: Learner) -> None:
-        """Takes over the learner: its state is given away."""
+        """Starts from a learner."""
         self.learner = learner
 
     def ask(self) -> Batch:

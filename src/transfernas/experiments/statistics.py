@@ -53,7 +53,7 @@ def mean_interval(values: Float[np.ndarray, "replicas"]) -> Interval:
 
 
 def trials_to(target: float, values: Float[np.ndarray, "replicas trials"]) -> int | None:
-    """Returns the first trial, from 1, at which the mean over the replicas reaches the target; None if it never does."""
+    """Returns the first trial, from 1, at which the mean over replicas reaches the target; None if it never does."""
     reached = np.flatnonzero(values.mean(axis=0) >= target)
     return int(reached[0]) + 1 if len(reached) else None
 

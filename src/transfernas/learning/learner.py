@@ -214,7 +214,7 @@ def learn(
     """Returns the replicas after each learned from one evaluated trial.
 
     Args:
-        learner: the replicas; their state is donated, so do not use them again.
+        learner: the replicas.
         problem: Shape `[replicas]`, row of the problem.
         trajectory: Shape `[replicas, ...]`, what was evaluated.
         reward: Shape `[replicas]`, finite.
@@ -236,8 +236,8 @@ def select(learner: Learner, replica: int) -> Learner:
 
 
 def _capacity(vocabulary: Vocabulary, steps: int) -> Capacity:
-    names = (vocabulary.states, vocabulary.actions, vocabulary.tasks)
-    return Capacity(*(power_of_two(len(table)) for table in names), power_of_two(steps))
+    states, actions, tasks = vocabulary.states, vocabulary.actions, vocabulary.tasks
+    return Capacity(*map(power_of_two, (len(states), len(actions), len(tasks), steps)))
 
 
 def _transplant(
@@ -251,8 +251,8 @@ def _transplant(
         tables[name] = getattr(drawn, name).copy()
         tables[name][:, :count] = getattr(old, name)[:, :count]
     if config.new_task == "mean":
-        known_tasks = tables["task"][:, : len(known.tasks)]
-        tables["task"][:, len(known.tasks) : len(vocabulary.tasks)] = known_tasks.mean(axis=1, keepdims=True)
+        mean = tables["task"][:, : len(known.tasks)].mean(axis=1, keepdims=True)
+        tables["task"][:, len(known.tasks) : len(vocabulary.tasks)] = mean
     return dataclasses.replace(old, **tables)
 
 
@@ -275,9 +275,7 @@ def _first(first_valid: FirstValidFn | None, problem: int, taken: Taken) -> tupl
     return (0, 1) if first_valid is None else first_valid(problem, taken)
 
 
-def _no_valid(
-    learner: Learner, problem: np.ndarray, chosen: list[Rollout | None], tried: int
-) -> ValueError:
+def _no_valid(learner: Learner, problem: np.ndarray, chosen: list[Rollout | None], tried: int) -> ValueError:
     row = next(int(problem[index]) for index, rollout in enumerate(chosen) if rollout is None)
     space, task = learner.encoding.problems[row].name
     return ValueError(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ..arrays import AnyArray
 from ..spaces.encoding import Trajectory
 from .config import TrainingConfig
 
@@ -23,8 +24,8 @@ class Queue(eqx.Module):
     """
 
     trials: Trajectory
-    reward: Float[Array | np.ndarray, "*replicas problems size"]
-    filled: Int[Array | np.ndarray, "*replicas problems"]
+    reward: Float[AnyArray, "*replicas problems size"]
+    filled: Int[AnyArray, "*replicas problems"]
 
 
 def empty_queue(problems: int, size: int, steps: int) -> Queue:

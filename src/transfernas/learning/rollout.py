@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from ..arrays import AnyArray
 from ..policy.decoding import Cache, append, decode_step, empty_cache
 from ..policy.transformer import Candidates, Transformer, candidates
 from ..spaces.encoding import Decisions, Rules, Tables, Trajectory
@@ -25,8 +26,8 @@ class Rollout(NamedTuple):
     """
 
     trajectory: Trajectory
-    taken: Int[Array, "*batch choices"]
-    log_prob: Float[Array, "*batch"]
+    taken: Int[AnyArray, "*batch choices"]
+    log_prob: Float[AnyArray, "*batch"]
 
 
 def rollouts(

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from ..arrays import AnyArray
 from ..policy.architecture import Capacity
 from ..policy.transformer import Transformer, init_transformer
 from ..spaces.encoding import Tables, Trajectory
@@ -41,9 +42,9 @@ class LearnerState(eqx.Module):
 
     policy: Transformer
     optimizer: optax.OptState
-    baseline: Float[Array | np.ndarray, "*replicas problems"]
-    started: Bool[Array | np.ndarray, "*replicas problems"]
-    trials: Int[Array | np.ndarray, "*replicas problems"]
+    baseline: Float[AnyArray, "*replicas problems"]
+    started: Bool[AnyArray, "*replicas problems"]
+    trials: Int[AnyArray, "*replicas problems"]
     queue: Queue
 
 
@@ -57,10 +58,10 @@ class Experience(NamedTuple):
         own: Shape `[replicas]`, whether the policy proposed it; REINFORCE and the baseline take no other.
     """
 
-    problem: Int[Array | np.ndarray, "*replicas"]
+    problem: Int[AnyArray, "*replicas"]
     trajectory: Trajectory
-    reward: Float[Array | np.ndarray, "*replicas"]
-    own: Bool[Array | np.ndarray, "*replicas"]
+    reward: Float[AnyArray, "*replicas"]
+    own: Bool[AnyArray, "*replicas"]
 
 
 def init_state(
@@ -110,7 +111,7 @@ def sample(
     return rollouts(policy, tables, problem, noise, uniform_share)
 
 
-@partial(jax.jit, static_argnames=("config",), donate_argnames=("state",), compiler_options=_QUICK_TO_COMPILE)
+@partial(jax.jit, static_argnames=("config",), compiler_options=_QUICK_TO_COMPILE)
 def update(
     state: LearnerState,
     tables: Tables,
@@ -121,7 +122,7 @@ def update(
     """Learns from one evaluated trial: queue, baseline, and one step of Adam along equation (3).
 
     Args:
-        state: what the learners know; donated.
+        state: what the learners know. It is not donated: an interrupt must find the old state whole.
         tables: the problems.
         experience: the trial of each replica.
         pick: Shape `[replicas]`, uniform in [0, 1): which trial of the queue is imitated.

@@ -8,14 +8,13 @@ from functools import partial
 import jax
 import numpy as np
 
-from ..runtime import device
 from ..spaces.encoding import Trajectory
 from .learner import ONE, SEVERAL, Learner
-from .steps import Experience, LearnerState, sample, update
+from .steps import Experience, sample, update
 
 
 class WarmUp:
-    """Runs each compiled function once, on zeros, in a thread of its own.
+    """Runs each compiled function once, on made-up input, in a thread of its own.
 
     A function is not to be called elsewhere before its turn here is over: two callers at once would compile it twice.
     Where it was compiled before, its turn takes milliseconds.
@@ -51,16 +50,10 @@ def _take(turns: list[tuple[Future[None], Callable[[], None]]]) -> None:
             future.set_exception(error)
 
 
-def _blank(learner: Learner) -> LearnerState:
-    """Returns a state of zeros: an update gives its state away, and the learner's own is in use."""
-    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), learner.state)
-    return jax.device_put(state, device())
-
-
 def _run_sample(learner: Learner, candidates: int) -> None:
     noise = np.zeros((learner.replicas, candidates, learner.encoding.steps), np.float32)
     problem = np.zeros(learner.replicas, np.int32)
-    jax.block_until_ready(sample(_blank(learner).policy, learner.tables, problem, noise, np.float32(0)))
+    jax.block_until_ready(sample(learner.state.policy, learner.tables, problem, noise, np.float32(0)))
 
 
 def _run_update(learner: Learner) -> None:
@@ -68,4 +61,4 @@ def _run_update(learner: Learner) -> None:
     trajectory = Trajectory(task=none, decisions=steps, actions=steps, length=none)
     zero = np.zeros(learner.replicas, np.float32)
     experience = Experience(none, trajectory, zero, np.ones(learner.replicas, bool))
-    jax.block_until_ready(update(_blank(learner), learner.tables, experience, zero, learner.config))
+    jax.block_until_ready(update(learner.state, learner.tables, experience, zero, learner.config))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .transformer import Candidates, Transformer, encode_bidirectional, encode_causal
+from .transformer import Candidates, Past, Rows, Transformer, encode_bidirectional, encode_causal
 
 Cache = Float[Array, "slots steps width"]
 
@@ -37,7 +37,11 @@ def decode_step(
     tokens = decision.tokens + policy.position[step][None, None]
     if policy.attention == "causal":
         visible = (jnp.arange(cache.shape[1]) < step)[None]
-        encoded, cached = encode_causal(policy, tokens, lambda layer: lambda _k, _v: _layer(cache, layer), visible)
+
+        def past(layer: int, _key: Rows, _value: Rows) -> Past:
+            return cache[2 * layer], cache[2 * layer + 1]
+
+        encoded, cached = encode_causal(policy, tokens, past, visible)
         entries = jnp.concatenate(cached)
     else:
 
@@ -54,7 +58,3 @@ def append(
     """Returns the cache with the entries of the action taken at a step."""
     entry = jax.lax.dynamic_index_in_dim(entries, action, axis=1)
     return jax.lax.dynamic_update_slice_in_dim(cache, entry, step, axis=1)
-
-
-def _layer(cache: Cache, layer: int) -> tuple[Float[Array, "steps width"], Float[Array, "steps width"]]:
-    return cache[2 * layer], cache[2 * layer + 1]

@@ -14,38 +14,39 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from ..arrays import AnyArray
 from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Attention, Capacity
 
 Rows = Float[Array, "rows actions width"]
-Weights = Array | np.ndarray
-PastFn = Callable[[Rows, Rows], tuple[Float[Array, "steps width"], Float[Array, "steps width"]]]
-"""From the keys and values of the candidates to those of the actions taken, one a step."""
+Past = tuple[Float[Array, "steps width"], Float[Array, "steps width"]]
+PastFn = Callable[[int, Rows, Rows], Past]
+"""From a layer and the candidates' keys and values in it to those of the actions taken, one a step."""
 
 
 class Encoder(eqx.Module):
     """The weights of every layer, stacked: attention, normalisation, feed-forward, normalisation."""
 
-    query_key_value: Float[Weights, "layers width three_width"]
-    attention_out: Float[Weights, "layers width width"]
-    attention_norm: Float[Weights, "layers 2 width"]
-    hidden: Float[Weights, "layers width feed_forward"]
-    hidden_bias: Float[Weights, "layers feed_forward"]
-    out: Float[Weights, "layers feed_forward width"]
-    out_bias: Float[Weights, "layers width"]
-    out_norm: Float[Weights, "layers 2 width"]
+    query_key_value: Float[AnyArray, "*replicas layers width three_width"]
+    attention_out: Float[AnyArray, "*replicas layers width width"]
+    attention_norm: Float[AnyArray, "*replicas layers 2 width"]
+    hidden: Float[AnyArray, "*replicas layers width feed_forward"]
+    hidden_bias: Float[AnyArray, "*replicas layers feed_forward"]
+    out: Float[AnyArray, "*replicas layers feed_forward width"]
+    out_bias: Float[AnyArray, "*replicas layers width"]
+    out_norm: Float[AnyArray, "*replicas layers 2 width"]
 
 
 class Transformer(eqx.Module):
-    """The parameters of the policy (the paper's theta)."""
+    """The parameters of the policy (the paper's theta); the learner's have an axis of replicas before the others."""
 
-    state: Float[Weights, "states embedding"]
-    action: Float[Weights, "actions embedding"]
-    task: Float[Weights, "tasks embedding"]
-    position: Float[Weights, "steps width"]
+    state: Float[AnyArray, "*replicas states embedding"]
+    action: Float[AnyArray, "*replicas actions embedding"]
+    task: Float[AnyArray, "*replicas tasks embedding"]
+    position: Float[AnyArray, "*replicas steps width"]
     encoder: Encoder
-    logit_weight: Float[Weights, "states width"]
-    logit_bias: Float[Weights, "states"]
+    logit_weight: Float[AnyArray, "*replicas states width"]
+    logit_bias: Float[AnyArray, "*replicas states"]
     attention: Attention = eqx.field(static=True)
     heads: int = eqx.field(static=True)
 
@@ -133,14 +134,14 @@ def candidates(policy: Transformer, decisions: Decisions, task: Int[Array, ""]) 
 
 
 def encode_causal(
-    policy: Transformer, tokens: Rows, past: Callable[[int], PastFn], visible: Bool[Array, "rows steps"]
+    policy: Transformer, tokens: Rows, past: PastFn, visible: Bool[Array, "rows steps"]
 ) -> tuple[Rows, list[Rows]]:
     """Encodes candidates that see the actions taken before them and themselves, but not one another.
 
     Args:
         policy: the network.
         tokens: Shape `[rows, actions, width]`.
-        past: from a layer's number to the keys and values of the actions taken.
+        past: the keys and values of the actions taken, layer by layer.
         visible: Shape `[rows, steps]`, which of the past each row may see.
 
     Returns:
@@ -149,7 +150,7 @@ def encode_causal(
     x, cached = tokens, []
     for layer in range(policy.encoder.hidden.shape[0]):
         query, key, value = jnp.split(x @ policy.encoder.query_key_value[layer], 3, axis=-1)
-        past_key, past_value = past(layer)(key, value)
+        past_key, past_value = past(layer, key, value)
         q, k, v = (_heads(policy, y) for y in (query, key, value))
         pk, pv = _heads(policy, past_key), _heads(policy, past_value)
         scale = q.shape[-1] ** -0.5
@@ -186,7 +187,7 @@ def attention_weights(
         is S. Rows and columns from the trajectory's length on mean nothing.
     """
     _, tokens = _met(policy, decisions, trajectory)
-    chosen = jnp.einsum("law,la->lw", tokens, jax.nn.one_hot(trajectory.actions, tokens.shape[1]))
+    chosen = _pick(tokens, jax.nn.one_hot(trajectory.actions, tokens.shape[1]))
     steps = chosen.shape[0]
     if policy.attention == "bidirectional":
         per_step = jax.vmap(lambda last: _encode_whole(policy, chosen, last)[1][:, :, last])(jnp.arange(steps))
@@ -205,28 +206,24 @@ def _met(policy: Transformer, decisions: Decisions, trajectory: Trajectory) -> t
     return met, met.tokens + policy.position[: met.tokens.shape[0], None]
 
 
-class _Taken(NamedTuple):
-    """Picks the action taken of every step; the past of a step is what was taken before it."""
-
-    one_hot: Float[Array, "steps actions"]
-
-    def __call__(self, key: Rows, value: Rows) -> tuple[Float[Array, "steps width"], Float[Array, "steps width"]]:
-        return self.pick(key), self.pick(value)
-
-    def pick(self, candidates: Rows) -> Float[Array, "steps width"]:
-        # A sum over a handful of candidates: its gradient is cheaper than the scatter of an indexing.
-        return jnp.einsum("law,la->lw", candidates, self.one_hot)
+def _pick(candidates: Rows, taken: Float[Array, "steps actions"]) -> Float[Array, "steps width"]:
+    # A sum over a handful of candidates: its gradient is cheaper than the scatter of an indexing.
+    return jnp.einsum("law,la->lw", candidates, taken)
 
 
 def _score_causal(policy: Transformer, tokens: Rows, taken: Float[Array, "steps actions"]) -> Rows:
     steps = tokens.shape[0]
     earlier = jnp.tril(jnp.ones((steps, steps), bool), -1)
-    encoded, _ = encode_causal(policy, tokens, lambda _: _Taken(taken), earlier)
+
+    def past(_layer: int, key: Rows, value: Rows) -> Past:
+        return _pick(key, taken), _pick(value, taken)
+
+    encoded, _ = encode_causal(policy, tokens, past, earlier)
     return encoded
 
 
 def _score_bidirectional(policy: Transformer, tokens: Rows, taken: Float[Array, "steps actions"]) -> Rows:
-    chosen = _Taken(taken).pick(tokens)
+    chosen = _pick(tokens, taken)
 
     # Recomputed in the backward pass: the activations of every candidate's own encoding of the whole sequence would
     # take steps times the memory of the causal form.

@@ -89,7 +89,7 @@ def as_condition(when: Condition | Config | Mapping[str, object] | None) -> Cond
     if when is None or isinstance(when, Condition):
         return when
     if not isinstance(when, Mapping):
-        raise TypeError(f'when={when!r} is no condition; write when={{"choice": action}} or when=Equal("choice", action)')
+        raise TypeError(f'when={when!r} is no condition; write {{"choice": action}} or Equal("choice", action)')
     if not when:
         raise ValueError("when={} names no choice; leave it out for a choice that is always active")
     parts: list[Condition] = [
@@ -109,7 +109,8 @@ def plain(value: object) -> Action:
     if isinstance(value, np.generic):
         value = value.item()
     if value is not None and not isinstance(value, (bool, int, float, str)):
-        raise TypeError(f"{value!r} of type {type(value).__name__} cannot be an action; use None, bool, int, float or str")
+        kind = type(value).__name__
+        raise TypeError(f"{value!r} of type {kind} cannot be an action; use None, bool, int, float or str")
     if isinstance(value, float) and value != value:
         raise ValueError("nan cannot be an action: it does not equal itself")
     return value
@@ -232,5 +233,5 @@ def _merge(left: Term, right: Term) -> Term | None:
 def _distinct(terms: list[Term]) -> list[Term]:
     distinct = list({tuple(sorted(term.items())): term for term in terms}.values())
     if len(distinct) > _MAX_TERMS:
-        raise ValueError(f"a condition has more than {_MAX_TERMS} alternatives; split its choice in two or nest it less")
+        raise ValueError(f"a condition has more than {_MAX_TERMS} alternatives; split its choice or nest it less")
     return distinct

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Bool, Int
 
+from ..arrays import AnyArray
 from .condition import Action, Term, disjunction
 from .problem import Problem
-from .space import START, Config, SearchSpace
+from .space import START, Choice, Config, SearchSpace
 from .vocabulary import Vocabulary
 
 _INT = np.int32
@@ -32,9 +33,9 @@ class Decisions(NamedTuple):
         available: Shape `[decisions, actions]`, False where padded.
     """
 
-    state: Int[Array | np.ndarray, "decisions"]
-    actions: Int[Array | np.ndarray, "decisions actions"]
-    available: Bool[Array | np.ndarray, "decisions actions"]
+    state: Int[AnyArray, "decisions"]
+    actions: Int[AnyArray, "decisions actions"]
+    available: Bool[AnyArray, "decisions actions"]
 
 
 class Rules(NamedTuple):
@@ -49,9 +50,9 @@ class Rules(NamedTuple):
         allows: Shape `[spaces, choices, terms, literals, actions + 1]`.
     """
 
-    decision: Int[Array | np.ndarray, "spaces choices"]
-    choice: Int[Array | np.ndarray, "spaces choices terms literals"]
-    allows: Bool[Array | np.ndarray, "spaces choices terms literals actions_or_none"]
+    decision: Int[AnyArray, "spaces choices"]
+    choice: Int[AnyArray, "spaces choices terms literals"]
+    allows: Bool[AnyArray, "spaces choices terms literals actions_or_none"]
 
 
 class Trajectory(NamedTuple):
@@ -64,10 +65,10 @@ class Trajectory(NamedTuple):
         length: Shape `[]`, how many steps are real, S among them.
     """
 
-    task: Int[Array | np.ndarray, "*batch"]
-    decisions: Int[Array | np.ndarray, "*batch steps"]
-    actions: Int[Array | np.ndarray, "*batch steps"]
-    length: Int[Array | np.ndarray, "*batch"]
+    task: Int[AnyArray, "*batch"]
+    decisions: Int[AnyArray, "*batch steps"]
+    actions: Int[AnyArray, "*batch steps"]
+    length: Int[AnyArray, "*batch"]
 
 
 class Tables(NamedTuple):
@@ -84,10 +85,10 @@ class Tables(NamedTuple):
 
     decisions: Decisions
     rules: Rules
-    space: Int[Array | np.ndarray, "problems"]
-    task: Int[Array | np.ndarray, "problems"]
-    problems: Int[Array | np.ndarray, ""]
-    longest: Int[Array | np.ndarray, ""]
+    space: Int[AnyArray, "problems"]
+    task: Int[AnyArray, "problems"]
+    problems: Int[AnyArray, ""]
+    longest: Int[AnyArray, ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int) 
 
 
 def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], width: int) -> Rules:
-    terms = [[disjunction(c.when, lambda name, s=space: s[name].actions) for c in space.choices] for space in spaces]
+    terms = [[_alternatives(space, choice) for choice in space.choices] for space in spaces]
     n_choices = power_of_two(max(len(rows) for rows in decision))
     n_terms = power_of_two(max(len(alternatives) for space in terms for alternatives in space))
     n_literals = power_of_two(max([1, *(len(t) for space in terms for alternatives in space for t in alternatives)]))
@@ -215,6 +216,10 @@ def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], wid
             for number, term in enumerate(alternatives):
                 _write_term(rules, (row, index + 1, number), term, position)
     return rules
+
+
+def _alternatives(space: SearchSpace, choice: Choice) -> list[Term]:
+    return disjunction(choice.when, lambda name: space[name].actions)
 
 
 def _write_term(rules: Rules, where: tuple[int, int, int], term: Term, position: dict[str, int]) -> None:

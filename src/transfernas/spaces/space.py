@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .condition import And, Condition, In, as_condition, holds, literals, plain, rename, same
 from .condition import Action as Action
+from .condition import And, Condition, In, as_condition, holds, literals, plain, rename, same
 from .condition import Config as Config
 
 START = "<S>"  # the paper's S, whose actions are the spaces

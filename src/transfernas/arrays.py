@@ -1,0 +1,11 @@
+"""The type of arrays that are NumPy's on the host and JAX's inside compiled functions."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    AnyArray = Any
+else:
+    import numpy as np
+    from jaxtyping import Array
+
+    AnyArray = Array | np.ndarray
