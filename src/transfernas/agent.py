@@ -239,7 +239,7 @@ class Agent(Searcher):
         valid = self._problems[row].valid
         for index, actions in enumerate(taken):
             if valid is None or valid(self._learner.encoding.taken_config(row, actions)):
-                return index, index + 1
+                return index, index
         return None, len(taken)
 
 

@@ -26,7 +26,7 @@ from .steps import Experience, LearnerState, fresh_state, init_state, sample, up
 
 Taken = Int[np.ndarray, "candidates choices"]
 FirstValidFn = Callable[[int, Taken], tuple[int | None, int]]
-"""From a problem's row and candidates to the first valid one, if any, and how many were looked at."""
+"""From a problem's row and candidates to the first valid one, if any, and how many were refused before."""
 
 BeforeDrawFn = Callable[[int], None]
 """Told how many candidates will be drawn at once, before they are."""
@@ -181,26 +181,26 @@ def propose(
     Raises:
         ValueError: `config.max_candidates` configurations were drawn for one replica and none was valid.
     """
-    trial, config = learner.sampled, learner.config
-    rng = generator(learner.seed, Use.PROBLEM, trial)
-    problem = rng.integers(len(learner.encoding.problems), size=learner.replicas, dtype=np.int32)
-    share = np.float32(config.uniform_share(trial) if learner.known is not None else 0.0)
-    chosen: list[Rollout | None] = [None] * learner.replicas
+    trial, config, everyone = learner.sampled, learner.config, np.arange(learner.replicas)
+    problem = _draw_problem(learner)
+    rollout: Rollout | None = None
+    missing, picked = np.ones(learner.replicas, bool), np.zeros(learner.replicas, int)
     acceptance, attempt, tried = learner.acceptance, 0, 0
-    while any(rollout is None for rollout in chosen):
+    while missing.any():
         if tried >= config.max_candidates:
-            raise _no_valid(learner, problem, chosen, tried)
+            raise _no_valid(learner, int(problem[missing][0]), tried)
         count = learner.candidates if attempt == 0 else SEVERAL
         if before_draw is not None:
             before_draw(count)
-        candidates = _draw(learner, problem, count, share, attempt)
-        for replica in (index for index, rollout in enumerate(chosen) if rollout is None):
-            index, looked_at = _first(first_valid, int(problem[replica]), candidates.taken[replica])
-            if index is not None:
-                chosen[replica] = jax.tree.map(lambda leaf, at=(replica, index): leaf[at], candidates)
-            acceptance += (1 - 0.9**looked_at) * ((index is not None) / looked_at - acceptance)
+        candidates, sought = _draw(learner, problem, count, attempt), missing.copy()
+        for replica in np.flatnonzero(sought).tolist():
+            found, refused = _first(first_valid, int(problem[replica]), candidates.taken[replica])
+            missing[replica], picked[replica] = found is None, found or 0
+            acceptance = acceptance * 0.9**refused + (0.0 if found is None else 0.1 * (1 - acceptance * 0.9**refused))
+        fresh = jax.tree.map(lambda leaf: leaf[everyone, picked], candidates)  # noqa: B023  (used at once)
+        rollout = fresh if rollout is None else _where(sought, fresh, rollout)
         attempt, tried = attempt + 1, tried + count
-    rollout = jax.tree.map(lambda *leaves: np.stack(leaves), *chosen)
+    assert rollout is not None
     return dataclasses.replace(learner, sampled=trial + 1, acceptance=acceptance), Proposal(problem, rollout)
 
 
@@ -265,18 +265,34 @@ def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:
             )
 
 
-def _draw(learner: Learner, problem: np.ndarray, count: int, share: np.float32, attempt: int) -> Rollout:
+def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
+    n_problems = len(learner.encoding.problems)
+    if n_problems == 1:
+        return np.zeros(learner.replicas, np.int32)
+    rng = generator(learner.seed, Use.PROBLEM, learner.sampled)
+    return rng.integers(n_problems, size=learner.replicas, dtype=np.int32)
+
+
+def _draw(learner: Learner, problem: Int[np.ndarray, "replicas"], count: int, attempt: int) -> Rollout:
     rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
     noise = rng.random((learner.replicas, count, learner.encoding.steps), np.float32)
-    return jax.tree.map(np.asarray, sample(learner.state.policy, learner.tables, problem, noise, share))
+    share = learner.config.uniform_share(learner.sampled) if learner.known is not None else 0.0
+    rollout = sample(learner.state.policy, learner.tables, problem, noise, np.float32(share))
+    return jax.tree.map(np.asarray, rollout)
 
 
 def _first(first_valid: FirstValidFn | None, problem: int, taken: Taken) -> tuple[int | None, int]:
-    return (0, 1) if first_valid is None else first_valid(problem, taken)
+    return (0, 0) if first_valid is None else first_valid(problem, taken)
 
 
-def _no_valid(learner: Learner, problem: np.ndarray, chosen: list[Rollout | None], tried: int) -> ValueError:
-    row = next(int(problem[index]) for index, rollout in enumerate(chosen) if rollout is None)
+def _where(condition: Bool[np.ndarray, "replicas"], yes: Rollout, no: Rollout) -> Rollout:
+    def pick(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return np.where(condition.reshape(-1, *(1,) * (left.ndim - 1)), left, right)
+
+    return jax.tree.map(pick, yes, no)
+
+
+def _no_valid(learner: Learner, row: int, tried: int) -> ValueError:
     space, task = learner.encoding.problems[row].name
     return ValueError(
         f'none of {tried} configurations drawn from search space "{space}" (task "{task}") was valid; '

@@ -8,24 +8,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ..policy.transformer import Transformer, candidate_logits
-from ..spaces.encoding import Decisions, Trajectory
+from ..spaces.encoding import Tables, Trajectory
 from .config import TrainingConfig
 
 
 def step_log_probs(
-    policy: Transformer, decisions: Decisions, trajectory: Trajectory
+    policy: Transformer, tables: Tables, trajectory: Trajectory
 ) -> tuple[Float[Array, "steps actions"], Bool[Array, "steps actions"]]:
     """Returns the log-probability of every available action at every step, and which entries are real.
 
     Unavailable actions and padded steps hold 0, so that sums need no care; S, whose action is given, holds 0 as well.
     """
-    logits = candidate_logits(policy, decisions, trajectory)
-    return masked_log_softmax(logits, decisions.available[trajectory.decisions]), _real(decisions, trajectory)
+    logits = candidate_logits(policy, tables.decisions, trajectory, tables.slots)
+    return masked_log_softmax(logits, tables.decisions.available[trajectory.decisions]), _real(tables, trajectory)
 
 
-def log_prob(policy: Transformer, decisions: Decisions, trajectory: Trajectory) -> Float[Array, ""]:
+def log_prob(policy: Transformer, tables: Tables, trajectory: Trajectory) -> Float[Array, ""]:
     """Returns the log-probability of a trajectory given its space and task: the sum over m of log pi(a_m | ...)."""
-    log_pi, real = step_log_probs(policy, decisions, trajectory)
+    log_pi, real = step_log_probs(policy, tables, trajectory)
     return _chosen(log_pi, real, trajectory)
 
 
@@ -37,7 +37,7 @@ def entropy(log_pi: Float[Array, "steps actions"], real: Bool[Array, "steps acti
 
 def objective(
     policy: Transformer,
-    decisions: Decisions,
+    tables: Tables,
     sampled: Trajectory,
     advantage: Float[Array, ""],
     queued: Trajectory,
@@ -47,14 +47,14 @@ def objective(
 
     Args:
         policy: the network.
-        decisions: every decision that can occur.
+        tables: the problems.
         sampled: the trial that was told.
         advantage: its reward less the baseline; 0 takes the REINFORCE term out.
         queued: a trial of the problem's queue.
         config: the weights of the terms.
     """
     both = jax.tree.map(lambda *leaves: jnp.stack(leaves), sampled, queued)
-    log_pi, real = jax.vmap(step_log_probs, in_axes=(None, None, 0))(policy, decisions, both)
+    log_pi, real = jax.vmap(step_log_probs, in_axes=(None, None, 0))(policy, tables, both)
     reinforce = advantage * _chosen(log_pi[0], real[0], sampled)  # Eq. (2), first line
     priority_queue = _chosen(log_pi[1], real[1], queued)  # Eq. (2), second line
     regulariser = entropy(log_pi[0], real[0])
@@ -69,10 +69,10 @@ def masked_log_softmax(
     return jnp.where(available, log_pi, 0.0)
 
 
-def _real(decisions: Decisions, trajectory: Trajectory) -> Bool[Array, "steps actions"]:
+def _real(tables: Tables, trajectory: Trajectory) -> Bool[Array, "steps actions"]:
     step = jnp.arange(trajectory.decisions.shape[0])
     inside = (step > 0) & (step < trajectory.length)
-    return decisions.available[trajectory.decisions] & inside[:, None]
+    return tables.decisions.available[trajectory.decisions] & inside[:, None]
 
 
 def _chosen(

@@ -149,7 +149,7 @@ def _update_one(
     average = moving_average(baseline, started, reward, config.baseline_decay)
 
     def loss(policy: Transformer) -> Float[Array, ""]:
-        return -objective(policy, tables.decisions, trajectory, advantage, queued, config)
+        return -objective(policy, tables, trajectory, advantage, queued, config)
 
     changes, optimizer = _adam(config).update(jax.grad(loss)(state.policy), state.optimizer)
     return LearnerState(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .transformer import Candidates, Past, Rows, Transformer, encode_bidirectional, encode_causal
+from .transformer import Candidates, Past, Transformer, encode_bidirectional, encode_causal
 
 Cache = Float[Array, "slots steps width"]
 
@@ -36,20 +36,20 @@ def decode_step(
     """
     tokens = decision.tokens + policy.position[step][None, None]
     if policy.attention == "causal":
-        visible = (jnp.arange(cache.shape[1]) < step)[None]
+        visible = jnp.broadcast_to(jnp.arange(cache.shape[1]) < step, (tokens.shape[1], cache.shape[1]))
 
-        def past(layer: int, _key: Rows, _value: Rows) -> Past:
+        def past(layer: int, _key: Float[Array, "..."], _value: Float[Array, "..."]) -> Past:
             return cache[2 * layer], cache[2 * layer + 1]
 
-        encoded, cached = encode_causal(policy, tokens, past, visible)
-        entries = jnp.concatenate(cached)
+        encoded, cached = encode_causal(policy, tokens[0], past, visible)
+        entries = jnp.stack(cached)
     else:
 
         def encode(token: Float[Array, "width"]) -> Float[Array, "width"]:
             return encode_bidirectional(policy, cache[0].at[step].set(token), step)
 
-        encoded, entries = jax.vmap(encode)(tokens[0])[None], tokens
-    return decision.logits(encoded)[0], entries
+        encoded, entries = jax.vmap(encode)(tokens[0]), tokens
+    return decision.logits(encoded[None])[0], entries
 
 
 def append(

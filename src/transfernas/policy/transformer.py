@@ -19,8 +19,9 @@ from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Attention, Capacity
 
 Rows = Float[Array, "rows actions width"]
+Slots = Int[AnyArray, "candidates"]
 Past = tuple[Float[Array, "steps width"], Float[Array, "steps width"]]
-PastFn = Callable[[int, Rows, Rows], Past]
+PastFn = Callable[[int, Float[Array, "candidates width"], Float[Array, "candidates width"]], Past]
 """From a layer and the candidates' keys and values in it to those of the actions taken, one a step."""
 
 
@@ -85,20 +86,23 @@ def init_transformer(rng: np.random.Generator, capacity: Capacity, architecture:
 
 
 def candidate_logits(
-    policy: Transformer, decisions: Decisions, trajectory: Trajectory
+    policy: Transformer, decisions: Decisions, trajectory: Trajectory, slots: Slots
 ) -> Float[Array, "steps actions"]:
     """Scores every available action of every step of a trajectory, given the actions taken before it.
+
+    Args:
+        policy: the network.
+        decisions: every decision that can occur.
+        trajectory: what was decided.
+        slots: room for all candidates of all steps, see `Tables`.
 
     Returns:
         Logits, Shape `[steps, actions]`; those of unavailable actions and padded steps mean nothing.
     """
     met, tokens = _met(policy, decisions, trajectory)
-    taken = jax.nn.one_hot(trajectory.actions, tokens.shape[1])
     if policy.attention == "causal":
-        encoded = _score_causal(policy, tokens, taken)
-    else:
-        encoded = _score_bidirectional(policy, tokens, taken)
-    return met.logits(encoded)
+        return _score_causal(policy, met, tokens, trajectory, slots)
+    return met.logits(_score_bidirectional(policy, tokens, trajectory))
 
 
 class Candidates(NamedTuple):
@@ -106,11 +110,13 @@ class Candidates(NamedTuple):
 
     Attributes:
         tokens: Shape `[rows, actions, width]`, without the positional encoding.
+        available: Shape `[rows, actions]`, False where padded.
         weight: Shape `[rows, width]`, the logit layer of the decision's state.
         bias: Shape `[rows]`.
     """
 
     tokens: Rows
+    available: Bool[Array, "rows actions"]
     weight: Float[Array, "rows width"]
     bias: Float[Array, "rows"]
 
@@ -130,19 +136,23 @@ def candidates(policy: Transformer, decisions: Decisions, task: Int[Array, ""]) 
     action = policy.action[decisions.actions]
     state = jnp.broadcast_to(policy.state[decisions.state][:, None], action.shape)
     tokens = jnp.concatenate([action, jnp.broadcast_to(policy.task[task], action.shape), state], -1)
-    return Candidates(tokens, policy.logit_weight[decisions.state], policy.logit_bias[decisions.state])
+    weight, bias = policy.logit_weight[decisions.state], policy.logit_bias[decisions.state]
+    return Candidates(tokens, jnp.asarray(decisions.available), weight, bias)
 
 
 def encode_causal(
-    policy: Transformer, tokens: Rows, past: PastFn, visible: Bool[Array, "rows steps"]
-) -> tuple[Rows, list[Rows]]:
+    policy: Transformer,
+    tokens: Float[Array, "candidates width"],
+    past: PastFn,
+    visible: Bool[Array, "candidates steps"],
+) -> tuple[Float[Array, "candidates width"], list[Float[Array, "candidates width"]]]:
     """Encodes candidates that see the actions taken before them and themselves, but not one another.
 
     Args:
         policy: the network.
-        tokens: Shape `[rows, actions, width]`.
+        tokens: Shape `[candidates, width]`.
         past: the keys and values of the actions taken, layer by layer.
-        visible: Shape `[rows, steps]`, which of the past each row may see.
+        visible: Shape `[candidates, steps]`, which of the past each candidate may see.
 
     Returns:
         The outputs, and the keys and values of the candidates: two for each layer.
@@ -154,10 +164,10 @@ def encode_causal(
         q, k, v = (_heads(policy, y) for y in (query, key, value))
         pk, pv = _heads(policy, past_key), _heads(policy, past_value)
         scale = q.shape[-1] ** -0.5
-        to_past = jnp.where(visible[:, None, None], jnp.einsum("rahd,shd->rahs", q, pk) * scale, -jnp.inf)
+        to_past = jnp.where(visible[:, None], jnp.einsum("chd,shd->chs", q, pk) * scale, -jnp.inf)
         to_self = jnp.sum(q * k, -1, keepdims=True) * scale
         weights = jax.nn.softmax(jnp.concatenate([to_past, to_self], -1), -1)
-        mixed = jnp.einsum("rahs,shd->rahd", weights[..., :-1], pv) + weights[..., -1:] * v
+        mixed = jnp.einsum("chs,shd->chd", weights[..., :-1], pv) + weights[..., -1:] * v
         x = _after_attention(policy.encoder, layer, x, mixed.reshape(x.shape))
         cached += [key, value]
     return x, cached
@@ -187,7 +197,7 @@ def attention_weights(
         is S. Rows and columns from the trajectory's length on mean nothing.
     """
     _, tokens = _met(policy, decisions, trajectory)
-    chosen = _pick(tokens, jax.nn.one_hot(trajectory.actions, tokens.shape[1]))
+    chosen = _chosen(tokens, trajectory)
     steps = chosen.shape[0]
     if policy.attention == "bidirectional":
         per_step = jax.vmap(lambda last: _encode_whole(policy, chosen, last)[1][:, :, last])(jnp.arange(steps))
@@ -206,24 +216,56 @@ def _met(policy: Transformer, decisions: Decisions, trajectory: Trajectory) -> t
     return met, met.tokens + policy.position[: met.tokens.shape[0], None]
 
 
-def _pick(candidates: Rows, taken: Float[Array, "steps actions"]) -> Float[Array, "steps width"]:
-    # A sum over a handful of candidates: its gradient is cheaper than the scatter of an indexing.
-    return jnp.einsum("law,la->lw", candidates, taken)
+def _chosen(tokens: Rows, trajectory: Trajectory) -> Float[Array, "steps width"]:
+    return jnp.take_along_axis(tokens, trajectory.actions[:, None, None], axis=1)[:, 0]
 
 
-def _score_causal(policy: Transformer, tokens: Rows, taken: Float[Array, "steps actions"]) -> Rows:
-    steps = tokens.shape[0]
-    earlier = jnp.tril(jnp.ones((steps, steps), bool), -1)
+class _Packing(NamedTuple):
+    """Where the candidates of all steps lie when they stand in one row, without the gaps that padding leaves.
 
-    def past(_layer: int, key: Rows, value: Rows) -> Past:
-        return _pick(key, taken), _pick(value, taken)
+    A step with two candidates beside one with eight would otherwise cost as much as eight.
 
-    encoded, _ = encode_causal(policy, tokens, past, earlier)
-    return encoded
+    Attributes:
+        step: Shape `[candidates]`, the step that each belongs to.
+        action: Shape `[candidates]`, its position among the actions of the step.
+        place: Shape `[steps, actions]`, where each candidate lies.
+    """
+
+    step: Int[Array, "candidates"]
+    action: Int[Array, "candidates"]
+    place: Int[Array, "steps actions"]
 
 
-def _score_bidirectional(policy: Transformer, tokens: Rows, taken: Float[Array, "steps actions"]) -> Rows:
-    chosen = _pick(tokens, taken)
+def _pack(available: Bool[Array, "steps actions"], length: Int[Array, ""], slots: Slots) -> _Packing:
+    n_steps, n_actions = available.shape
+    counts = jnp.where(jnp.arange(n_steps) < length, jnp.sum(available, -1), 0)
+    ends = jnp.cumsum(counts)
+    starts = ends - counts
+    step = jnp.minimum(jnp.sum(slots[:, None] >= ends[None], -1), n_steps - 1)
+    action = jnp.clip(slots - starts[step], 0, n_actions - 1)
+    place = jnp.minimum(starts[:, None] + jnp.arange(n_actions)[None], slots.shape[0] - 1)
+    return _Packing(step, action, place)
+
+
+def _score_causal(
+    policy: Transformer, met: Candidates, tokens: Rows, trajectory: Trajectory, slots: Slots
+) -> Float[Array, "steps actions"]:
+    packing = _pack(met.available, trajectory.length, slots)
+    packed = tokens[packing.step, packing.action]
+    steps = jnp.arange(tokens.shape[0])
+    # A product with ones and zeros: its gradient is cheaper than the scatter of an indexing.
+    taken = jax.nn.one_hot(packing.place[steps, trajectory.actions], packed.shape[0])
+
+    def past(_layer: int, key: Float[Array, "candidates width"], value: Float[Array, "candidates width"]) -> Past:
+        return taken @ key, taken @ value
+
+    encoded, _ = encode_causal(policy, packed, past, steps[None] < packing.step[:, None])
+    logits = jnp.sum(encoded * met.weight[packing.step], -1) + met.bias[packing.step]
+    return logits[packing.place]
+
+
+def _score_bidirectional(policy: Transformer, tokens: Rows, trajectory: Trajectory) -> Rows:
+    chosen = _chosen(tokens, trajectory)
 
     # Recomputed in the backward pass: the activations of every candidate's own encoding of the whole sequence would
     # take steps times the memory of the causal form.

@@ -9,6 +9,7 @@ Shapes: `problems`, `spaces`, `decisions` count those; `actions` is the largest 
 condition, `literals` of comparisons in an alternative. All are padded to powers of two.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from jaxtyping import Bool, Int
 from ..arrays import AnyArray
 from .condition import Action, Term, disjunction
 from .problem import Problem
-from .space import START, Choice, Config, SearchSpace
+from .space import END, START, Choice, Config, SearchSpace
 from .vocabulary import Vocabulary
 
 _INT = np.int32
@@ -81,6 +82,8 @@ class Tables(NamedTuple):
         task: Shape `[problems]`, the vocabulary's row of each problem's task; padded.
         problems: Shape `[]`, how many of them are real.
         longest: Shape `[]`, an upper bound of the number of steps of a trajectory, S among them.
+        slots: Shape `[candidates]`, 0, 1, ...: its length is an upper bound of the available actions of all steps of a
+            trajectory together.
     """
 
     decisions: Decisions
@@ -89,6 +92,7 @@ class Tables(NamedTuple):
     task: Int[AnyArray, "problems"]
     problems: Int[AnyArray, ""]
     longest: Int[AnyArray, ""]
+    slots: Int[AnyArray, "candidates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,8 @@ def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary) -> Encoding:
         space=np.pad(np.array([order[problem.space.name] for problem in problems], _INT), padding),
         task=np.pad(np.array([vocabulary.task(problem.task) for problem in problems], _INT), padding),
         problems=np.array(len(problems), _INT),
-        longest=np.array(1 + max(_longest(space) for space in spaces), _INT),
+        longest=np.array(1 + max(_longest(space, lambda choice: 1) for space in spaces), _INT),
+        slots=np.arange(power_of_two(1 + max(_longest(space, _n_actions) for space in spaces)), dtype=_INT),
     )
     return Encoding(problems, tables)
 
@@ -231,10 +236,15 @@ def _write_term(rules: Rules, where: tuple[int, int, int], term: Term, position:
         rules.allows[(*where, number)][-1] = allowed[-1]
 
 
-def _longest(space: SearchSpace) -> int:
-    """Returns the largest number of choices that a configuration makes: the longest path of the edges."""
-    reach = {START: 0}
+def _longest(space: SearchSpace, weight: Callable[[Choice], int]) -> int:
+    """Returns the largest sum of weights over the choices that a configuration makes: the longest path of the edges."""
     position = {choice.name: index for index, choice in enumerate(space.choices)}
+    reach = {START: 0, END: 0}
     for edge in sorted(space.edges, key=lambda edge: position.get(edge.target, len(position))):
-        reach[edge.target] = max(reach.get(edge.target, 0), reach[edge.source] + 1)
-    return max(reach.values()) - 1
+        step = 0 if edge.target == END else weight(space[edge.target])
+        reach[edge.target] = max(reach.get(edge.target, 0), reach[edge.source] + step)
+    return reach[END]
+
+
+def _n_actions(choice: Choice) -> int:
+    return len(choice.actions)
