@@ -144,6 +144,12 @@ def test_same_looks_at_the_type() -> None:
     assert [(left, right) for left in values for right in values if same(left, right)] == [(v, v) for v in values]
 
 
+def test_conditions_differ_by_the_type_of_an_action() -> None:
+    assert Equal("a", 1) != Equal("a", True)
+    assert In("a", (1, 2)) != In("a", (1, 2.0))
+    assert Not(Equal("a", 1)) & A != Not(Equal("a", 1.0)) & A
+
+
 def test_literals_in_reading_order() -> None:
     assert literals(Or((Not(And((B, In("c", (2,))))), A))) == (B, In("c", (2,)), A)
     assert literals(None) == ()

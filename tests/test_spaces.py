@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from strategies import quick, spaces, typed, unchecked
-from transfernas.spaces.condition import Action, And, Config, Equal, In, Not
+from transfernas.spaces.condition import Action, And, Condition, Config, Equal, In, Not
 from transfernas.spaces.problem import Problem, check_problems
 from transfernas.spaces.space import END, START, Choice, Edge, Repeat, SearchSpace
 
@@ -30,87 +30,69 @@ def small() -> SearchSpace:
     )
 
 
+# As called from code without types: users run without the checks of the tests.
+choice: Callable[..., Choice] = Choice
+repeat: Callable[..., Repeat] = Repeat
+
+
 @pytest.mark.parametrize(
-    ("make", "error", "text"),
+    ("make", "text"),
     [
-        (lambda: Choice("", (1,)), ValueError, "a choice needs a name that is a non-empty string, not ''"),
-        (lambda: Choice(3, (1,)), ValueError, "a choice needs a name that is a non-empty string, not 3"),  # type: ignore[arg-type]
-        (lambda: Choice(START, (1,)), ValueError, '"<S>" and "<T>" are the names of the start and terminal state'),
-        (lambda: Choice("a", (1,), state=END), ValueError, '"<S>" and "<T>" are the names of the start'),
-        (
-            lambda: Choice("a", "relu"),
-            TypeError,
-            "choice \"a\": actions='relu' is one string; write a tuple, ('relu',)",
-        ),
-        (lambda: Choice("a", ()), ValueError, 'choice "a" has no actions; give at least one'),
-        (lambda: Choice("a", (1, 2, 1)), ValueError, 'choice "a" has the action 1 twice'),
-        (lambda: Choice("a", (1, np.int64(1))), ValueError, 'choice "a" has the action 1 twice'),  # type: ignore[arg-type]
-        (lambda: Choice("a", (0.1, math.nan)), ValueError, 'choice "a": nan cannot be an action'),
-        (lambda: Choice("a", (1, [2])), TypeError, 'choice "a": [2] of type list cannot be an action'),  # type: ignore[arg-type]
-        (lambda: Choice("a", 3), TypeError, 'choice "a": '),  # type: ignore[arg-type]
-        (lambda: Choice("a", (1,), when={}), ValueError, "when={} names no choice"),
-        (
-            lambda: Repeat("n", (1, -1), [UNIT]),
-            ValueError,
-            'repeat "n": times must be whole numbers of at least 0, not -1',
-        ),
-        (
-            lambda: Repeat("n", (True,), [UNIT]),
-            ValueError,
-            'repeat "n": times must be whole numbers of at least 0, not Tr',
-        ),
-        (
-            lambda: Repeat("n", (1.5,), [UNIT]),
-            ValueError,
-            'repeat "n": times must be whole numbers of at least 0, not 1.5',
-        ),  # type: ignore[arg-type]
-        (lambda: Repeat("n", (), [UNIT]), ValueError, 'choice "n" has no actions'),
-        (lambda: Repeat("n", (1,), []), ValueError, 'repeat "n" has an empty block'),
-        (lambda: SearchSpace("", [UNIT]), ValueError, "a search space needs a name that is a non-empty string, not ''"),
-        (lambda: net(), ValueError, 'search space "net" is empty; give it at least one Choice'),
-        (lambda: net(3), TypeError, "a search space is made of Choice and Repeat, not 3"),  # type: ignore[arg-type]
-        (lambda: net(UNIT, UNIT), ValueError, 'search space "net" has two choices called "unit"'),
-        (
-            lambda: net(Choice("unit[0]", (1,)), Repeat("n", (1,), [UNIT])),
-            ValueError,
-            'search space "net" has two choices called "unit[0]"',
-        ),
-        (
-            lambda: net(Choice("a", (1,), when={"unit": 1}), UNIT),
-            ValueError,
-            'the condition of choice "a" in search space "net" names "unit", which is not made before it; put it first',
-        ),
-        (
-            lambda: net(Choice("a", (1,), when={"a": 1})),
-            ValueError,
-            'the condition of choice "a" in search space "net" names "a", which is not made before it',
-        ),
-        (
-            lambda: net(UNIT, Choice("a", (1,), when=~(Equal("unit", 1) & Equal("z", 1)))),
-            ValueError,
-            'the condition of choice "a" in search space "net" names "z", which is no choice of the space',
-        ),
-        (
-            lambda: net(Repeat("n", (1,), [UNIT]), Choice("a", (1,), when={"unit": 1})),
-            ValueError,
-            'the condition of choice "a" in search space "net" names "unit", which is no choice of the space',
-        ),
-        (
-            lambda: net(UNIT, Choice("a", (1,), when=~In("unit", (2, 3)))),
-            ValueError,
-            'the condition of choice "a" in search space "net" can not be met: choice "unit" has no action 3',
-        ),
-        (
-            lambda: net(UNIT, Choice("a", (1,), when={"unit": True})),
-            ValueError,
-            'condition of choice "a" in search space "net" can not be met: choice "unit" has no action True (it has 1',
-        ),
+        (lambda: choice("", (1,)), "a choice needs a name that is a non-empty string, not ''"),
+        (lambda: choice(3, (1,)), "a choice needs a name that is a non-empty string, not 3"),
+        (lambda: choice(START, (1,)), '"<S>" and "<T>" are the names of the start and terminal state'),
+        (lambda: choice("a", (1,), state=END), '"<S>" and "<T>" are the names of the start and terminal state'),
+        (lambda: choice("a", ()), 'choice "a" has no actions; give at least one'),
+        (lambda: choice("a", (1, 2, 1)), 'choice "a" has the action 1 twice'),
+        (lambda: choice("a", (1, np.int64(1))), 'choice "a" has the action 1 twice'),
+        (lambda: choice("a", (0.1, math.nan)), 'choice "a": nan cannot be an action'),
+        (lambda: choice("a", (1,), when={}), "when={} names no choice"),
+        (lambda: repeat("n", (1, -1), [UNIT]), 'repeat "n": times must be whole numbers of at least 0, not -1'),
+        (lambda: repeat("n", (True,), [UNIT]), 'repeat "n": times must be whole numbers of at least 0, not True'),
+        (lambda: repeat("n", (1.5,), [UNIT]), 'repeat "n": times must be whole numbers of at least 0, not 1.5'),
+        (lambda: repeat("n", (), [UNIT]), 'choice "n" has no actions'),
+        (lambda: repeat("n", (1,), []), 'repeat "n" has an empty block'),
+        (lambda: SearchSpace("", [UNIT]), "a search space needs a name that is a non-empty string, not ''"),
+        (lambda: net(), 'search space "net" is empty; give it at least one Choice'),
+        (lambda: net(UNIT, UNIT), 'search space "net" has two choices called "unit"'),
+        (lambda: net(choice("unit[0]", (1,)), repeat("n", (1,), [UNIT])), '"net" has two choices called "unit[0]"'),
     ],
 )
 @unchecked()
-def test_constructors_refuse(make: Callable[[], object], error: type[Exception], text: str) -> None:
-    with pytest.raises(error, match=re.escape(text)):
+def test_wrong_values(make: Callable[[], object], text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(text)):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: choice("a", "relu"), "choice \"a\": actions='relu' is one string; write a tuple, ('relu',)"),
+        (lambda: choice("a", (1, [2])), 'choice "a": [2] of type list cannot be an action'),
+        (lambda: choice("a", 3), 'choice "a": '),
+        (lambda: SearchSpace("net", [3]), "a search space is made of Choice and Repeat, not 3"),  # type: ignore[list-item]
+    ],
+)
+@unchecked()
+def test_wrong_types(make: Callable[[], object], text: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(text)):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "when", "text"),
+    [
+        (UNIT, Equal("later", 1), ' names "later", which is not made before it; put it first'),
+        (UNIT, Equal("a", 1), ' names "a", which is not made before it; put it first'),
+        (UNIT, ~(Equal("unit", 1) & Equal("z", 1)), ' names "z", which is no choice of the space'),
+        (Repeat("n", (1,), [UNIT]), Equal("unit", 1), ' names "unit", which is no choice of the space'),
+        (UNIT, ~In("unit", (2, 3)), ' can not be met: choice "unit" has no action 3; its actions are (1, 2)'),
+        (UNIT, Equal("unit", True), ' can not be met: choice "unit" has no action True (it has 1, of type int)'),
+    ],
+)
+def test_wrong_conditions(earlier: Choice | Repeat, when: Condition, text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f'the condition of choice "a" in search space "net"{text}')):
+        net(earlier, Choice("a", (1,), when), Choice("later", (1,)))
 
 
 def test_actions_become_plain_and_keep_their_types() -> None:
@@ -119,11 +101,11 @@ def test_actions_become_plain_and_keep_their_types() -> None:
 
 
 def test_index() -> None:
-    choice = Choice("a", (1.0, True, 1, None))
-    assert [choice.index(action) for action in choice.actions] == [0, 1, 2, 3]
-    assert choice.index(np.float64(1)) == 0
+    mixed = Choice("a", (1.0, True, 1, None))
+    assert [mixed.index(action) for action in mixed.actions] == [0, 1, 2, 3]
+    assert mixed.index(np.float64(1)) == 0
     with pytest.raises(ValueError, match=re.escape('choice "a" has no action 2; its actions are (1.0, True, 1, None)')):
-        choice.index(2)
+        mixed.index(2)
 
 
 def test_spaces_differ_by_the_type_of_an_action() -> None:
@@ -172,10 +154,10 @@ def test_repeat_in_a_repeat() -> None:
 
 def test_repeat_with_a_condition_states_and_no_turn() -> None:
     deep = Choice("deep", (False, True))
-    repeat = Repeat("layers", (1, 2), [Choice("unit", (1, 2), {"deep": True}, "width")], {"deep": True}, "depth")
-    space = net(deep, repeat, Repeat("heads", (0,), [Choice("head", (1, 2))]))
-    assert [choice.name for choice in space.choices] == ["deep", "layers", "unit[0]", "unit[1]", "heads"]
-    assert [choice.state for choice in space.choices] == ["deep", "depth", "width", "width", "heads"]
+    layers = Repeat("layers", (1, 2), [Choice("unit", (1, 2), {"deep": True}, "width")], {"deep": True}, "depth")
+    space = net(deep, layers, Repeat("heads", (0,), [Choice("head", (1, 2))]))
+    assert [each.name for each in space.choices] == ["deep", "layers", "unit[0]", "unit[1]", "heads"]
+    assert [each.state for each in space.choices] == ["deep", "depth", "width", "width", "heads"]
     assert list(space.enumerate())[0] == {"deep": False, "heads": 0}
     assert space.size == 1 + 2 + 4
 
@@ -218,8 +200,8 @@ def test_validate_names_the_choice(config: Config, text: str) -> None:
     ],
 )
 def test_next_choice(config: Config, expected: str | None) -> None:
-    choice = small().next_choice(config)
-    assert (choice and choice.name) == expected
+    found = small().next_choice(config)
+    assert (found and found.name) == expected
 
 
 @pytest.mark.parametrize("condition", [np.float64(0.5), (np.float64(0.5), 1.0), 0.5])

@@ -1,0 +1,394 @@
+"""What the agent learns from, keeps, and takes with it."""
+
+import dataclasses
+import inspect
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from transfernas import Agent, Choice, Equal, Observation, Problem, SearchSpace, TrainingConfig, Trial
+from transfernas.learning.learner import new_learner, select, transfer
+from transfernas.spaces.space import Action, Config
+from transfernas.spaces.vocabulary import Vocabulary
+
+# The same shapes and configuration as in the searchers' and the checkpoint's tests: they share the compiled functions.
+CONFIG = TrainingConfig.paper(
+    layers=1, embedding_size=4, feed_forward=16, queue_size=5, learning_rate=0.01, max_candidates=64
+)
+# Gamma is 1 and stays so; one configuration for two tests, since each has to be compiled.
+UNIFORM = dataclasses.replace(CONFIG, transfer_uniform=1.0, transfer_steps=10**9, new_task="mean")
+KINDS = ("conv", "pool", "skip")
+LEFT = SearchSpace(
+    "left",
+    [
+        Choice("kind", KINDS),
+        Choice("width", (8, 16, 32, 64), when={"kind": "conv"}),
+        Choice("act", ("relu", "tanh"), when=~Equal("kind", "skip")),
+    ],
+)
+RIGHT = SearchSpace(
+    "right",
+    [
+        Choice("depth", (1, 2, 3, 4)),
+        Choice("kind", KINDS),
+        Choice("norm", (True, False, None), when=Equal("depth", 4) | Equal("kind", "conv")),
+    ],
+)
+NEXT = SearchSpace(
+    "next",
+    [Choice("kind", KINDS), Choice("drop", (0.0, 0.5), when={"kind": "conv"}), Choice("act", ("relu", "gelu"))],
+)
+ONE, TWO = PROBLEMS = (Problem(LEFT, "one"), Problem(RIGHT, "two"))
+NEXT_PROBLEMS = (Problem(NEXT, "one"), TWO)  # all fits the shapes of the problems before
+NEW_TASK = (Problem(LEFT, "three"), TWO)  # one task more does not
+TARGET: dict[str, Config] = {
+    "one": {"kind": "conv", "width": 32, "act": "relu"},
+    "two": {"depth": 4, "kind": "pool", "norm": None},
+}
+HISTORY = [(problem, TARGET[problem.task], 1.0) for problem in PROBLEMS]
+
+
+@pytest.fixture(scope="module")
+def certain() -> Agent:
+    """An agent that knows what to propose; to be transferred or copied, not to be changed."""
+    agent = Agent(PROBLEMS, CONFIG)
+    agent.learn_from(HISTORY * 100)
+    return agent
+
+
+def leaves(agent: Agent) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(agent._learner.state)]
+
+
+def play(agent: Agent, trials: int) -> list[tuple[int, Problem, Config]]:
+    played = []
+    for _ in range(trials):
+        trial = agent.ask()
+        agent.tell(trial, float(trial.number * 5 % 7))
+        played.append((trial.number, trial.problem, trial.config))
+    return played
+
+
+def shown(trials: list[Trial]) -> list[tuple[str, tuple[tuple[str, Action], ...]]]:
+    return [(trial.problem.task, tuple(trial.config.items())) for trial in trials]
+
+
+def targets(trials: list[Trial]) -> int:
+    return sum(trial.config == TARGET[trial.problem.task] for trial in trials)
+
+
+def unchecked(function: object) -> Any:
+    """The function without the tests' type checker, which would refuse what the library refuses with its own words."""
+    return inspect.unwrap(function)  # type: ignore[arg-type]
+
+
+def test_best_and_top_are_sorted_and_distinct() -> None:
+    configs: list[Config] = [{"depth": depth, "kind": "skip"} for depth in (1, 2, 3)]
+    configs += [{"depth": 4, "kind": "pool", "norm": norm} for norm in (True, False, None)]
+    rewards = [0.5, 2.0, -1.0, 4.0, 0.25, 1.0]
+    agent = Agent(PROBLEMS, CONFIG)
+    assert agent.best(TWO) is None and agent.top(TWO) == []
+    plain = [(TWO, config, reward) for config, reward in zip(configs, rewards, strict=True)]
+    agent.learn_from([*plain[:3], *(Observation(*entry) for entry in plain[3:])])
+    agent.learn_from([(TWO, configs[4], 3.0), (TWO, configs[3], -5.0), (ONE, TARGET["one"], 9.0)])
+    expected = [(configs[at], reward) for at, reward in ((3, 4.0), (4, 3.0), (1, 2.0), (5, 1.0), (0, 0.5))]
+    assert agent.top(TWO) == [Observation(TWO, config, reward) for config, reward in expected]
+    assert agent.best(TWO) == agent.top(TWO)[0]
+    assert agent.top(ONE) == [Observation(ONE, TARGET["one"], 9.0)]
+    assert agent.top(Problem(RIGHT, "two", valid=lambda _: False)) == agent.top(TWO)  # found by its names
+
+
+def test_rewards_told_in_any_order_reach_their_configurations() -> None:
+    agent = Agent(PROBLEMS, CONFIG, seed=5)
+    trials = agent.ask(8)
+    best: dict[str, dict[tuple[tuple[str, Action], ...], float]] = {"one": {}, "two": {}}
+    for number in (6, 1, 7, 0, 3, 5, 2, 4):
+        agent.tell(trials[number], float(number))
+        ((task, config),) = shown([trials[number]])
+        best[task][config] = max(float(number), best[task].get(config, 0.0))
+    for problem in PROBLEMS:
+        expected = sorted(best[problem.task].items(), key=lambda pair: -pair[1])[:5]
+        assert [(tuple(seen.config.items()), seen.reward) for seen in agent.top(problem)] == expected
+
+
+def test_several_problems_need_to_be_told_apart() -> None:
+    agent = Agent(PROBLEMS, CONFIG)
+    for method in (agent.best, agent.top):
+        with pytest.raises(ValueError, match=r"searches several problems; say which, as in agent.best\(problem\)"):
+            method()
+        with pytest.raises(ValueError, match=r"\('left', 'two'\) is none of the problems here.*\('left', 'one'\)"):
+            method(Problem(LEFT, "two"))
+
+
+def test_the_only_problem_may_be_left_out() -> None:
+    agent = Agent.of(new_learner((ONE,), CONFIG, seed=0))
+    assert agent.best() is None and agent.top() == []
+    agent.learn_from([(ONE, TARGET["one"], 1.0)])
+    assert agent.best() == Observation(ONE, TARGET["one"], 1.0)
+
+
+BAD_ENTRIES = {
+    "problem": ((Problem(LEFT, "two"), TARGET["one"], 1.0), r"\('left', 'two'\) is none of the problems here"),
+    "missing": ((ONE, {"kind": "conv", "act": "relu"}, 1.0), 'choice "width" of search space "left" is active but'),
+    "unknown": ((ONE, {**TARGET["one"], "norm": 1}, 1.0), 'search space "left" has no choice "norm"'),
+    "inactive": ((ONE, {"kind": "skip", "act": "relu"}, 1.0), 'choice "act" of search space "left" is not active'),
+    "action": ((ONE, {**TARGET["one"], "width": 8.0}, 1.0), 'choice "width" has no action 8.0'),
+    "nan": ((ONE, TARGET["one"], float("nan")), "was told the reward nan"),
+    "text": ((ONE, TARGET["one"], "x"), "was told the reward 'x', which is not a number"),
+    "too large": ((ONE, TARGET["one"], 10**400), "was told the reward"),
+    "pair": ((ONE, TARGET["one"]), ""),
+    "no problem": (("left", TARGET["one"], 1.0), ""),
+    "no configuration": ((ONE, None, 1.0), ""),
+}
+
+
+@pytest.mark.parametrize(("entry", "message"), BAD_ENTRIES.values(), ids=BAD_ENTRIES.keys())
+def test_a_history_is_learned_whole_or_not_at_all(entry: Any, message: str) -> None:
+    agent = Agent(PROBLEMS, CONFIG)
+    before = leaves(agent)
+    # An iterator, whose entries the tests' type checker can not look at.
+    with pytest.raises(ValueError, match=f"entry 1 of the history.*{message}"):
+        agent.learn_from(iter([HISTORY[0], entry, HISTORY[1]]))
+    assert all(map(np.array_equal, before, leaves(agent)))
+    assert not agent.provenance
+
+
+def test_a_history_is_imitated() -> None:
+    fresh, taught = Agent(PROBLEMS, CONFIG, seed=1), Agent(PROBLEMS, CONFIG, seed=1)
+    taught.learn_from(HISTORY * 20)
+    state = taught._learner.state
+    assert not np.any(state.started) and not np.any(state.baseline)  # REINFORCE took nothing of it
+    before, after = targets(fresh.ask(200)), targets(taught.ask(200))
+    assert before < 50 and after > before + 80
+
+
+def test_a_failed_trial_teaches_nothing() -> None:
+    agent = Agent(PROBLEMS, CONFIG)
+    play(agent, 3)
+    before, provenance = leaves(agent), agent.provenance
+    trial = agent.ask()
+    agent.tell(trial, failed=True)
+    assert all(map(np.array_equal, before, leaves(agent)))
+    assert agent.provenance == provenance
+
+
+@pytest.mark.parametrize("reward", [1e15, -1e15, 1e25, -1e25, 3e38, 1e300])
+def test_no_reward_breaks_the_agent(reward: float) -> None:
+    agent = Agent(PROBLEMS, CONFIG)
+    play(agent, 4)
+    for trial in agent.ask(4):
+        try:
+            agent.tell(trial, reward)
+        except ValueError:  # to refuse it is as good
+            agent.tell(trial, failed=True)
+    assert all(np.isfinite(leaf).all() for leaf in leaves(agent))
+    before = leaves(agent)
+    play(agent, 2)
+    assert not np.array_equal(before[0], leaves(agent)[0])  # it still learns
+
+
+def test_a_transfer_leaves_the_old_agent_as_it_is() -> None:
+    alone, transferred = Agent(PROBLEMS, CONFIG, seed=2), Agent(PROBLEMS, CONFIG, seed=2)
+    assert play(alone, 6) == play(transferred, 6)
+    alone_open, transferred_open = alone.ask(), transferred.ask()
+    new = transferred.transfer_to(NEXT_PROBLEMS)
+    play(new, 5)
+    with pytest.raises(ValueError, match="trial 6 was asked by another searcher"):
+        new.tell(transferred_open, 1.0)
+    assert not new.open_trials and transferred.open_trials == (transferred_open,)
+    alone.tell(alone_open, 3.0)
+    transferred.tell(transferred_open, 3.0)
+    assert play(alone, 5) == play(transferred, 5)
+    assert all(map(np.array_equal, leaves(alone), leaves(transferred)))
+
+
+def test_a_transfer_starts_with_nothing_but_the_network(certain: Agent) -> None:
+    new = certain.transfer_to(PROBLEMS)
+    state = new._learner.state
+    rest = (state.optimizer, state.baseline, state.started, state.trials, state.queue.filled)
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(rest))
+    assert new.top(ONE) == [] and new.ask().number == 0
+
+
+def test_the_seed_of_a_transfer(certain: Agent) -> None:
+    def trials(seed: int | None) -> list[tuple[str, tuple[tuple[str, Action], ...]]]:
+        return shown(certain.transfer_to(NEXT_PROBLEMS, seed=seed).ask(12))
+
+    assert trials(None) == trials(None) and trials(7) == trials(7)
+    assert trials(None) != trials(7) != trials(8)
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, not -1"):
+        trials(-1)
+
+
+ROWS: dict[str, Callable[[Vocabulary], tuple[object, ...]]] = {
+    "state": lambda vocabulary: vocabulary.states,
+    "action": lambda vocabulary: vocabulary.actions,
+    "task": lambda vocabulary: vocabulary.tasks,
+    "logit_weight": lambda vocabulary: vocabulary.states,
+    "logit_bias": lambda vocabulary: vocabulary.states,
+}
+
+
+@pytest.mark.parametrize("table", ROWS)
+def test_known_names_keep_their_embeddings_and_new_ones_are_drawn(certain: Agent, table: str) -> None:
+    news = [certain.transfer_to(NEXT_PROBLEMS, seed=seed) for seed in (1, 2)]
+    before = np.asarray(getattr(certain._learner.state.policy, table))[0]
+    after = [np.asarray(getattr(new._learner.state.policy, table))[0] for new in news]
+    old_names, names = ROWS[table](certain._learner.vocabulary), ROWS[table](news[0]._learner.vocabulary)
+    assert names[: len(old_names)] == old_names
+    assert len(names) == {"action": len(old_names) + 4, "task": 2}.get(table, len(old_names) + 1)
+    for row, name in enumerate(names):
+        if name in old_names:
+            assert np.array_equal(before[row], after[0][row]) and np.array_equal(before[row], after[1][row])
+        elif table == "logit_bias":
+            assert after[0][row] == after[1][row] == 0
+        else:
+            assert not np.any(np.isin(after[0][row], before)) and not np.any(np.isin(after[1][row], after[0]))
+
+
+def test_the_rest_of_the_network_is_kept(certain: Agent) -> None:
+    new = certain.transfer_to(NEXT_PROBLEMS, seed=3)
+    old, policy = certain._learner.state.policy, new._learner.state.policy
+    assert np.array_equal(old.position, policy.position)
+    assert all(map(np.array_equal, jax.tree.leaves(old.encoder), jax.tree.leaves(policy.encoder)))
+
+
+def test_a_new_task_starts_where_the_configuration_says(certain: Agent) -> None:
+    before = np.asarray(certain._learner.state.policy.task)[0]
+    mean = certain.transfer_to(NEW_TASK, config=UNIFORM, seed=1)
+    drawn = Agent.of(transfer(certain._learner, NEW_TASK, seed=1))  # compiles nothing
+    assert (drawn.config, mean.config) == (CONFIG, UNIFORM)
+    assert mean._learner.vocabulary.tasks == ("one", "two", "three")
+    tasks = [np.asarray(agent._learner.state.policy.task)[0] for agent in (drawn, mean)]
+    assert np.array_equal(tasks[0][:2], before) and np.array_equal(tasks[1][:2], before)
+    np.testing.assert_allclose(tasks[1][2], before.mean(axis=0), rtol=1e-6)
+    assert np.abs(tasks[0][2] - tasks[1][2]).max() > 0.1
+
+
+def test_the_report_of_a_transfer(certain: Agent) -> None:
+    assert certain.transfer_report is None
+    report = certain.transfer_to(NEXT_PROBLEMS).transfer_report
+    assert report is not None and not report.nothing_in_common
+    assert dataclasses.asdict(report) == {
+        "known_states": ("kind", "act", "depth", "norm"),
+        "new_states": ("drop",),
+        "known_actions": (
+            *(("kind", kind) for kind in KINDS),
+            ("act", "relu"),
+            *(("depth", depth) for depth in (1, 2, 3, 4)),
+            *(("norm", norm) for norm in (True, False, None)),
+        ),
+        "new_actions": (("drop", 0.0), ("drop", 0.5), ("act", "gelu")),
+        "known_spaces": ("right",),
+        "new_spaces": ("next",),
+        "known_tasks": ("one", "two"),
+        "new_tasks": (),
+        "source_spaces": ("left", "right"),
+        "source_tasks": ("one", "two"),
+    }
+    assert str(report).splitlines() == [
+        "Transfer from spaces left, right, tasks one, two",
+        "  states: 4 known, 1 new: drop",
+        "  actions: 11 known, 3 new: drop=0.0, drop=0.5, act='gelu'",
+        "  spaces: 1 known, 1 new: next",
+        "  tasks: 2 known, 0 new",
+    ]
+
+
+def test_a_report_says_when_nothing_is_known(certain: Agent) -> None:
+    spaces = [
+        SearchSpace(name, [Choice("p", (1, 2, last)), Choice("q", (1, 2), when=Equal("p", 1) | Equal("p", 2))])
+        for name, last in (("here", 3), ("there", 4))
+    ]
+    foreign = tuple(Problem(space, task) for space, task in zip(spaces, ("three", "four"), strict=True))
+    report = certain.transfer_to(foreign, config=UNIFORM).transfer_report
+    assert report is not None and report.nothing_in_common
+    assert (report.known_states, report.known_actions, report.known_spaces, report.known_tasks) == ((), (), (), ())
+    assert (report.new_states, report.new_tasks) == (("p", "q"), ("three", "four"))
+    assert str(report).endswith("nothing in common: the search starts as if from scratch")
+
+
+def test_provenance_counts_what_was_learned_from() -> None:
+    agent = Agent(PROBLEMS, CONFIG, seed=4)
+    assert not agent.provenance
+    agent.learn_from(HISTORY[:1] * 3)
+    assert agent.provenance == (("left", "one", 3),)
+    trial, left_open = agent.ask(2)
+    agent.tell(trial, failed=True)
+    tasks = Counter(problem.task for _, problem, _ in play(agent, 9))
+    first = (("left", "one", 3 + tasks["one"]), ("right", "two", tasks["two"]))
+    second = agent.transfer_to(NEXT_PROBLEMS)
+    assert (agent.provenance, second.provenance) == (first, first)
+    second.learn_from([(TWO, TARGET["two"], 1.0)] * 2)
+    third = second.transfer_to(PROBLEMS)
+    third.learn_from(HISTORY[:1])
+    assert third.provenance == (*first, ("right", "two", 2), ("left", "one", 1))
+    assert left_open in agent.open_trials
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("attention", "bidirectional"), ("embedding_size", 8), ("layers", 2), ("heads", 3), ("feed_forward", 32)],
+)
+def test_a_transfer_can_not_change_the_network(certain: Agent, name: str, value: object) -> None:
+    changed = TrainingConfig.paper(**{**dataclasses.asdict(CONFIG), name: value})
+    was = getattr(CONFIG, name)
+    with pytest.raises(ValueError, match=f"keeps the network: {name} is {was!r} and can not become {value!r}"):
+        certain.transfer_to(NEXT_PROBLEMS, config=changed)
+
+
+@pytest.mark.parametrize(
+    ("problems", "message"),
+    [((), "at least one Problem"), ((ONE, ONE), "is there twice")],
+    ids=["none", "twice"],
+)
+def test_a_transfer_checks_its_problems(certain: Agent, problems: tuple[Problem, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        certain.transfer_to(problems)
+
+
+def test_an_agent_is_one_replica() -> None:
+    learner = new_learner(PROBLEMS, CONFIG, seed=0, replicas=2)
+    with pytest.raises(ValueError, match="an agent is one replica, not 2; take one with select"):
+        Agent.of(learner)
+    agents = [Agent.of(select(learner, replica)) for replica in (0, 1)]
+    assert shown(agents[0].ask(10)) != shown(agents[1].ask(10))
+
+
+@pytest.mark.parametrize(("sampled", "share"), [(0, 0.1), (50, 0.05), (99, 0.001), (100, 0.0), (200, 0.0)])
+def test_gamma_falls_to_nothing(sampled: int, share: float) -> None:
+    assert CONFIG.uniform_share(sampled) == pytest.approx(share, abs=1e-12)
+    assert TrainingConfig().uniform_share(sampled) == CONFIG.uniform_share(sampled)
+
+
+def test_only_a_transferred_agent_explores_and_only_at_first(certain: Agent) -> None:
+    assert targets(Agent.of(certain._learner).ask(100)) > 97
+    assert targets(certain.transfer_to(PROBLEMS, seed=1).ask(200)[100:]) > 97
+    draws, asks = [], 10
+    for seed in range(60):
+        draws += certain.transfer_to(PROBLEMS, seed=seed).ask(asks)
+    gamma = np.mean([CONFIG.uniform_share(number) for number in range(asks)])
+    for problem, first in ((ONE, "kind"), (TWO, "depth")):
+        own = [trial for trial in draws if trial.problem == problem]
+        away = sum(trial.config[first] != TARGET[problem.task][first] for trial in own)
+        expected = len(own) * gamma * (1 - 1 / len(problem.space[first].actions))
+        assert abs(away - expected) < 3 * expected**0.5  # gamma is not nothing, nor half or twice of what it should be
+
+
+def test_gamma_of_one_is_uniform(certain: Agent) -> None:
+    draws = certain.transfer_to(NEW_TASK, config=UNIFORM, seed=1).ask(1000)
+    for problem in NEW_TASK:
+        probability = {tuple(config.items()): _uniform(problem, config) for config in problem.space.enumerate()}
+        assert sum(probability.values()) == pytest.approx(1)
+        seen = Counter(config for task, config in shown(draws) if task == problem.task)
+        total, freedom = seen.total(), len(probability) - 1
+        squares = sum((seen[config] - total * p) ** 2 / (total * p) for config, p in probability.items())
+        assert total > 450 and abs(squares - freedom) < 3 * (2 * freedom) ** 0.5
+
+
+def _uniform(problem: Problem, config: Config) -> float:
+    return float(np.prod([1 / len(problem.space[name].actions) for name in config]))

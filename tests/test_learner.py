@@ -1,0 +1,159 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from compilations import counted
+from problems import PROBLEMS, cnn, ffn
+from test_policy import every_trajectory, one, scores, stacked
+from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
+from transfernas.learning.learner import ONE, SEVERAL, Learner, Taken, learn, new_learner, propose, select, transfer
+
+CONFIG = TrainingConfig.paper()
+
+
+def run(learner: Learner, trials: int) -> Learner:
+    for trial in range(trials):
+        learner, (problem, rollout) = propose(learner)
+        reward = (rollout.taken[:, 1] + problem + trial % 3) / 3.0
+        learner = learn(learner, problem, rollout.trajectory, reward)
+    return learner
+
+
+def assert_equal(left: object, right: object) -> None:
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_replicas_learn_as_if_alone() -> None:
+    """One step of three replicas is, for each of them, the step that it takes by itself."""
+    together = run(new_learner(PROBLEMS, CONFIG, 0, replicas=3), 6)
+    proposed, (problem, rollout) = propose(together)
+    reward = np.array([0.1, 0.5, 0.9])
+    after = learn(proposed, problem, rollout.trajectory, reward)
+    for replica in range(3):
+        single = dataclasses.replace(select(proposed, replica), seed=proposed.seed)
+        pick = slice(replica, replica + 1)
+        trajectory = jax.tree.map(lambda leaf, at=pick: leaf[at], rollout.trajectory)
+        # The queue's draw of the first replica is that of a single one; of the others it differs, so compare the rest.
+        alone = learn(single, problem[pick], trajectory, reward[pick])
+        for name in ("baseline", "started", "trials", "queue"):
+            for left, right in zip(
+                jax.tree.leaves(getattr(after.state, name)), jax.tree.leaves(getattr(alone.state, name)), strict=True
+            ):
+                np.testing.assert_allclose(np.asarray(left)[pick], right, atol=1e-6)
+        if replica == 0:
+            for left, right in zip(
+                jax.tree.leaves(after.state.policy), jax.tree.leaves(alone.state.policy), strict=True
+            ):
+                np.testing.assert_allclose(np.asarray(left)[pick], right, atol=2e-5)
+
+
+def test_replicas_differ() -> None:
+    learner = new_learner(PROBLEMS, CONFIG, 0, replicas=8)
+    _, proposal = propose(learner)
+    assert len(set(proposal.problem.tolist())) > 1
+    assert len({row.tobytes() for row in proposal.rollout.taken}) > 1
+
+
+def test_the_same_seed_gives_the_same_weights_and_trials() -> None:
+    left, right, other = (run(new_learner(PROBLEMS, CONFIG, seed), 5) for seed in (1, 1, 2))
+    assert_equal(left.state, right.state)
+    assert not np.array_equal(left.state.policy.task, other.state.policy.task)
+
+
+def test_problems_are_drawn_uniformly() -> None:
+    learner, counts = new_learner(PROBLEMS, CONFIG, 0, replicas=64), np.zeros(3)
+    for _ in range(30):
+        learner, proposal = propose(learner)
+        counts += np.bincount(proposal.problem, minlength=3)
+    assert (np.abs(counts - 640) < 5 * np.sqrt(640)).all()
+
+
+def test_one_pair_transferred_to_itself_keeps_its_policy() -> None:
+    """Nothing is new, so nothing is drawn: the transferred policy is the old one."""
+    learner = run(new_learner(PROBLEMS, CONFIG, 0), 5)
+    again = transfer(learner, PROBLEMS)
+    everything = stacked(every_trajectory(learner, 0))
+    assert_equal(*(scores(one(each), each.tables, everything) for each in (learner, again)))
+    assert again.known == learner.vocabulary and not again.state.started.any()
+    assert [(past.space, past.task) for past in again.past] == [problem.name for problem in PROBLEMS]
+    assert sum(past.trials[0] for past in again.past) == 5
+
+
+def test_batched_resampling_takes_the_first_valid_candidate_and_adapts() -> None:
+    refuse = Problem(cnn, "digits", valid=lambda config: config["filters"] == 64)
+
+    def first_valid(_row: int, taken: Taken) -> tuple[int | None, int]:
+        found = np.flatnonzero(taken[:, 1] == 2)
+        return (int(found[0]), int(found[0])) if len(found) else (None, len(taken))
+
+    drawn: list[int] = []
+    learner = new_learner((refuse,), CONFIG, 0, replicas=16)
+    assert learner.candidates == SEVERAL
+    for _ in range(10):
+        learner, proposal = propose(learner, first_valid, drawn.append)
+        assert (proposal.rollout.taken[:, 1] == 2).all()
+    assert set(drawn) == {SEVERAL} and len(drawn) > 10  # a third is valid: 16 replicas often need a second draw
+    assert 0.1 < learner.acceptance < 0.6
+
+    for _ in range(5):  # where everything is valid, one candidate is enough
+        learner, _ = propose(learner, lambda row, taken: (0, 0))
+    assert learner.candidates == ONE
+
+
+def test_nothing_is_compiled_once_a_search_runs() -> None:
+    """Also with another problem of the same shapes, and for conditions, refusals and transfer gammas of any kind."""
+    problems = (Problem(cnn, "digits", valid=lambda config: config["filters"] != 16), Problem(ffn, "digits"))
+    agent = Agent(problems, seed=0)
+    agent.tell(agent.ask(), 0.5)
+    warm_up = agent._compiling()
+    for count in (ONE, SEVERAL):
+        warm_up.wait_for_sample(count)
+    with counted() as compilations:
+        for trial in agent.ask(40):
+            agent.tell(trial, 0.01 * trial.number)
+        other = Agent(problems, seed=1)
+        other.learn_from([(problems[1], {"dense units": 32, "activation": "relu"}, 0.5)])
+        moved = agent.transfer_to(problems)
+        for trial in moved.ask(10):
+            moved.tell(trial, 0.5)
+    assert compilations == []
+
+
+def test_a_new_name_rarely_compiles_anew() -> None:
+    """Shapes grow in powers of two: a few more actions, choices or tasks fit in what is there."""
+    small = SearchSpace("s", [Choice(f"c{number}", (0, 1, 2)) for number in range(4)])
+    wider = SearchSpace("s", [*small.choices, Choice("c4", (0, 1, "new"))])
+    agent = Agent([Problem(small, "t")], seed=0)
+    agent.tell(agent.ask(), 0.5)
+    agent = agent.transfer_to([Problem(small, "u")])  # a second task
+    agent.tell(agent.ask(), 0.5)
+    with counted() as compilations:
+        moved = agent.transfer_to([Problem(wider, "u")])
+        moved.tell(moved.ask(), 0.5)
+    assert compilations == []
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"learning_rate": -1.0}, "TrainingConfig.learning_rate must be a number of at least 0, not -1.0"),
+        ({"queue_size": 0}, "TrainingConfig.queue_size must be a whole number of at least 1, not 0"),
+        ({"baseline_decay": 1.5}, "TrainingConfig.baseline_decay must be a number from 0 to 1, not 1.5"),
+        ({"attention": "both"}, "TrainingConfig.attention must be one of ('causal', 'bidirectional'), not 'both'"),
+        ({"heads": 5}, "heads=5 does not divide the token's width, 3 x 8"),
+    ],
+)
+def test_a_hyperparameter_out_of_range_is_named(change: dict[str, object], text: str) -> None:
+    with pytest.raises(ValueError) as error:
+        TrainingConfig.paper(**change)
+    assert str(error.value) == text
+
+
+def test_the_papers_values() -> None:
+    config = TrainingConfig.paper()
+    assert (config.embedding_size, config.layers, config.heads) == (8, 2, 1)
+    assert (config.learning_rate, config.pqt_weight, config.entropy_weight, config.queue_size) == (5e-4, 5, 0.15, 25)
+    assert [config.uniform_share(count) for count in (0, 50, 100, 1000)] == pytest.approx([0.1, 0.05, 0, 0])

@@ -1,0 +1,208 @@
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import oracle
+from problems import PROBLEMS
+from strategies import problems as random_problems
+from transfernas import Problem, TrainingConfig
+from transfernas.learning.learner import Learner, new_learner
+from transfernas.learning.objective import log_prob, step_log_probs
+from transfernas.learning.rollout import Rollout
+from transfernas.learning.steps import sample
+from transfernas.policy.architecture import Attention
+from transfernas.policy.transformer import Transformer, attention_weights
+from transfernas.spaces.encoding import Trajectory
+
+MODES: tuple[Attention, ...] = ("causal", "bidirectional")
+
+
+def strong_learner(problems: tuple[Problem, ...], mode: Attention, heads: int = 1, seed: int = 3) -> Learner:
+    """A network whose choices are far from uniform, so that errors show."""
+    config = TrainingConfig.paper(attention=mode, heads=heads, logit_scale=2.0, position_scale=1.0)
+    return new_learner(problems, config, seed)
+
+
+def one(learner: Learner) -> Transformer:
+    return jax.tree.map(lambda leaf: leaf[0], learner.state.policy)
+
+
+def every_trajectory(learner: Learner, row: int) -> list[Trajectory]:
+    space = learner.encoding.problems[row].space
+    return [learner.encoding.trajectory(row, config) for config in space.enumerate()]
+
+
+def stacked(trajectories: list[Trajectory]) -> Trajectory:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trajectories)
+
+
+per_step = jax.jit(step_log_probs)
+
+
+@jax.jit
+def scores(policy: Transformer, tables: Any, trajectories: Trajectory) -> Any:
+    return jax.vmap(log_prob, in_axes=(None, None, 0))(policy, tables, trajectories)
+
+
+def drawn(learner: Learner, row: int, noise: np.ndarray, share: float = 0.0) -> Rollout:
+    problem = np.array([row], np.int32)
+    rollout = sample(learner.state.policy, learner.tables, problem, noise[None].astype(np.float32), np.float32(share))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[0], rollout)
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_probability_agrees_with_the_oracle(mode: Attention, heads: int) -> None:
+    learner = strong_learner(PROBLEMS, mode, heads)
+    policy, tables = one(learner), learner.encoding.tables
+    for row in range(len(PROBLEMS)):
+        for trajectory in every_trajectory(learner, row)[::3]:
+            log_pi, real = per_step(policy, learner.tables, trajectory)
+            expected = oracle.step_probabilities(policy, tables, trajectory)
+            for step, pi in enumerate(expected, start=1):
+                assert real[step].sum() == len(pi)
+                np.testing.assert_allclose(np.exp(log_pi[step, : len(pi)]), pi, atol=2e-5)
+            assert not real[0].any() and not real[len(expected) + 1 :].any()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_attention_weights_agree_with_the_oracle(mode: Attention) -> None:
+    learner = strong_learner(PROBLEMS, mode, heads=3)
+    policy, tables = one(learner), learner.encoding.tables
+    trajectory = every_trajectory(learner, 0)[5]
+    found = np.asarray(jax.jit(attention_weights)(policy, learner.tables.decisions, trajectory))
+    w, length = oracle.weights(policy), int(trajectory.length)
+    steps = zip(trajectory.decisions[:length], trajectory.actions[:length], strict=True)
+    tokens = np.array(
+        [oracle.token(w, tables, int(trajectory.task), int(d), int(a), m) for m, (d, a) in enumerate(steps)]
+    )
+    for step in range(length):
+        _, rows = oracle.encode(w, tokens[: step + 1], causal=mode == "causal")
+        for layer in range(len(rows)):
+            np.testing.assert_allclose(found[layer, :, step, : step + 1], rows[layer][step], atol=1e-5)
+    np.testing.assert_allclose(found[:, :, :length].sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_probabilities_of_all_configurations_sum_to_one(mode: Attention) -> None:
+    learner = strong_learner(PROBLEMS, mode)
+    for row in range(len(PROBLEMS)):
+        total = np.exp(scores(one(learner), learner.tables, stacked(every_trajectory(learner, row)))).sum()
+        assert total == pytest.approx(1, abs=1e-5)
+
+
+@settings(max_examples=8, deadline=None)
+@given(random_problems())
+def test_random_spaces_sum_to_one_and_sampling_agrees_with_scoring(problems: tuple[Problem, ...]) -> None:
+    learner = strong_learner(problems, "causal")
+    rng = np.random.default_rng(0)
+    for row, problem in enumerate(problems):
+        everything = every_trajectory(learner, row)
+        if len(everything) > 200:
+            continue
+        padded = stacked(everything + everything[:1] * (256 - len(everything)))
+        log_probs = np.asarray(scores(one(learner), learner.tables, padded))[: len(everything)]
+        assert np.exp(log_probs).sum() == pytest.approx(1, abs=1e-4)
+
+        rollout = drawn(learner, row, rng.random((16, learner.encoding.steps)))
+        known = [trajectory.actions.tolist() for trajectory in everything]
+        for index in range(16):
+            config = learner.encoding.taken_config(row, rollout.taken[index])
+            problem.space.validate(config)
+            expected = learner.encoding.trajectory(row, config)
+            for name in Trajectory._fields:
+                np.testing.assert_array_equal(getattr(rollout.trajectory, name)[index], getattr(expected, name))
+            scored = log_probs[known.index(expected.actions.tolist())]
+            assert rollout.log_prob[index] == pytest.approx(scored, abs=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sampled_and_scored_log_probabilities_agree(mode: Attention) -> None:
+    learner = strong_learner(PROBLEMS, mode)
+    noise = np.random.default_rng(1).random((64, learner.encoding.steps))
+    for row in range(len(PROBLEMS)):
+        rollout = drawn(learner, row, noise)
+        np.testing.assert_allclose(
+            rollout.log_prob, scores(one(learner), learner.tables, rollout.trajectory), atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sampling_follows_the_policy(mode: Attention) -> None:
+    learner = strong_learner(PROBLEMS, mode)
+    everything = every_trajectory(learner, 0)
+    expected = np.exp(scores(one(learner), learner.tables, stacked(everything)))
+    rollout = drawn(learner, 0, np.random.default_rng(2).random((4096, learner.encoding.steps)))
+    codes = [tuple(trajectory.actions) for trajectory in everything]
+    counts = np.zeros(len(codes))
+    for actions in rollout.trajectory.actions:
+        counts[codes.index(tuple(actions))] += 1
+    # Five standard deviations of each count; the seed is fixed.
+    assert (np.abs(counts - 4096 * expected) < 5 * np.sqrt(4096 * expected) + 1).all()
+
+
+def test_a_uniform_share_of_one_makes_every_action_equally_likely() -> None:
+    learner = strong_learner(PROBLEMS, "causal")
+    rollout = drawn(learner, 0, np.random.default_rng(3).random((4096, learner.encoding.steps)), share=1.0)
+    filters = np.bincount(rollout.taken[:, 1], minlength=3)
+    assert (np.abs(filters - 4096 / 3) < 5 * np.sqrt(4096 * 2 / 9)).all()
+
+
+def test_golden_rollouts() -> None:
+    """A policy with equal logits takes the action at which the noise passes k equal steps."""
+    learner = new_learner(PROBLEMS, TrainingConfig.paper(logit_scale=0.0), 0)
+    steps = learner.encoding.steps
+    cases = {
+        (0.0, 0.0, 0.0): {"filters": 16, "kernel size": 3, "dense layers": 0},
+        (0.34, 0.49, 0.51, 0.0): {"filters": 32, "kernel size": 3, "dense layers": 1, "dense units": 32},
+        (0.999, 0.5, 0.999, 0.999): {"filters": 64, "kernel size": 5, "dense layers": 1, "dense units": 64},
+    }
+    for noise, config in cases.items():
+        row = np.zeros((1, steps))
+        row[0, 1 : 1 + len(noise)] = noise
+        rollout = drawn(learner, 0, row)
+        assert learner.encoding.taken_config(0, rollout.taken[0]) == config
+        assert rollout.trajectory.length[0] == 1 + len(config)
+        sizes = [3, 2, 2, 2][: len(config)]
+        assert rollout.log_prob[0] == pytest.approx(-np.log(sizes).sum(), abs=1e-5)
+
+
+def test_both_modes_are_one_at_the_first_step_behind_s() -> None:
+    """S and one candidate: the last position sees both in either mode, but S sees the candidate only in one.
+
+    With one layer the candidate reads S before S has read anything, so the modes are equal; with two they are not.
+    """
+    for layers, equal in ((1, True), (2, False)):
+        found = []
+        for mode in MODES:
+            config = TrainingConfig.paper(attention=mode, layers=layers, logit_scale=2.0)
+            learner = new_learner(PROBLEMS, config, 0)
+            log_pi, _ = per_step(one(learner), learner.tables, every_trajectory(learner, 0)[0])
+            found.append(np.asarray(log_pi[1]))
+        assert np.allclose(*found, atol=1e-5) is equal
+
+
+def test_padding_changes_nothing() -> None:
+    """The same space beside a longer one has longer arrays and the same probabilities."""
+    alone = strong_learner(PROBLEMS[1:2], "causal")
+    beside = strong_learner(PROBLEMS, "causal")
+    names, known = alone.vocabulary, beside.vocabulary
+    policy = one(beside)
+    rows = {
+        "state": [known.states.index(name) for name in names.states],
+        "action": [known.actions.index(name) for name in names.actions],
+        "task": [known.tasks.index(name) for name in names.tasks],
+    }
+    rows |= {"logit_weight": rows["state"], "logit_bias": rows["state"]}
+    small = {
+        name: np.resize(np.asarray(getattr(policy, name))[np.array(index)], getattr(one(alone), name).shape)
+        for name, index in rows.items()
+    }
+    short = dataclasses.replace(policy, position=policy.position[: alone.encoding.steps], **small)
+    left = scores(short, alone.tables, stacked(every_trajectory(alone, 0)))
+    right = scores(policy, beside.tables, stacked(every_trajectory(beside, 1)))
+    np.testing.assert_allclose(left, right, atol=1e-5)

@@ -1,0 +1,412 @@
+"""What every searcher keeps to, and what is particular to regularized evolution."""
+
+import dataclasses
+import inspect
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from transfernas import Agent, Choice, Equal, Problem, RandomSearch, RegularizedEvolution, Searcher, SearchSpace, Trial
+from transfernas.baselines.evolution import mutate
+from transfernas.learning.config import TrainingConfig
+from transfernas.spaces.space import Action, Config
+
+# The same shapes and configuration as in the agent's other tests, so that they share the compiled functions.
+CONFIG = TrainingConfig.paper(
+    layers=1, embedding_size=4, feed_forward=16, queue_size=5, learning_rate=0.01, max_candidates=64
+)
+KINDS = ("conv", "pool", "skip")
+LEFT = SearchSpace(
+    "left",
+    [
+        Choice("kind", KINDS),
+        Choice("width", (8, 16, 32, 64), when={"kind": "conv"}),
+        Choice("act", ("relu", "tanh"), when=~Equal("kind", "skip")),
+    ],
+)
+RIGHT = SearchSpace(
+    "right",
+    [
+        Choice("depth", (1, 2, 3, 4)),
+        Choice("kind", KINDS),
+        Choice("norm", (True, False, None), when=Equal("depth", 4) | Equal("kind", "conv")),
+    ],
+)
+PROBLEMS = (Problem(LEFT, "one"), Problem(RIGHT, "two"))
+# So wide that only a mutation is one step from its parent.
+WIDE = Problem(SearchSpace("wide", [Choice(f"c{index}", range(10)) for index in range(8)]), "one")
+
+Problems = tuple[Problem, ...]
+NewFn = Callable[..., Searcher]  # problems, seed -> searcher
+
+
+def new_agent(problems: Problems, seed: int = 0) -> Searcher:
+    return Agent(problems, CONFIG, seed)
+
+
+def new_random(problems: Problems, seed: int = 0) -> Searcher:
+    return RandomSearch(problems, seed)
+
+
+def new_evolution(problems: Problems, seed: int = 0) -> Searcher:
+    return RegularizedEvolution(problems, population_size=4, sample_size=2, seed=seed)
+
+
+@pytest.fixture(params=[new_agent, new_random, new_evolution], ids=["agent", "random", "evolution"])
+def new(request: pytest.FixtureRequest) -> NewFn:
+    return request.param
+
+
+@pytest.fixture(params=[Agent, RandomSearch, RegularizedEvolution])
+def searcher_class(request: pytest.FixtureRequest) -> type[Searcher]:
+    return request.param
+
+
+def unchecked(function: object) -> Any:
+    """The function without the tests' type checker, which would refuse what the library refuses with its own words."""
+    return inspect.unwrap(function)  # type: ignore[arg-type]
+
+
+def create(searcher_class: type[Searcher], *args: object, **options: object) -> Searcher:
+    searcher = searcher_class.__new__(searcher_class)
+    unchecked(searcher_class.__init__)(searcher, *args, **options)
+    return searcher
+
+
+def reward(trial: Trial) -> float:
+    return float(trial.number * 5 % 7)
+
+
+def play(searcher: Searcher, trials: int) -> list[tuple[int, Problem, Config]]:
+    played = []
+    for _ in range(trials):
+        trial = searcher.ask()
+        searcher.tell(trial, reward(trial))
+        played.append((trial.number, trial.problem, trial.config))
+    return played
+
+
+def distance(left: Config, right: Config) -> int:
+    return sum(left[name] != right[name] for name in left)
+
+
+def test_trials_fit_their_problem_and_are_counted(new: NewFn) -> None:
+    searcher, trials = new(PROBLEMS), []
+    for _ in range(15):
+        one, some = searcher.ask(), searcher.ask(3)
+        assert isinstance(one, Trial) and isinstance(some, list)
+        for trial in (one, *some):
+            searcher.tell(trial, reward(trial))
+        trials += [one, *some]
+    assert [trial.number for trial in trials] == list(range(60))
+    assert searcher.problems == PROBLEMS
+    for trial in trials:
+        assert trial.problem in PROBLEMS
+        trial.problem.space.validate(trial.config)
+
+
+def test_problems_are_drawn_uniformly(new: NewFn) -> None:
+    counts = Counter(problem.task for _, problem, _ in play(new(PROBLEMS, seed=1), 400))
+    assert counts["one"] + counts["two"] == 400
+    assert abs(counts["one"] - 200) < 40  # four standard deviations
+
+
+def test_a_seed_decides_the_trials(new: NewFn) -> None:
+    first = play(new(PROBLEMS, seed=3), 25)
+    assert play(new(PROBLEMS, seed=3), 25) == first
+    assert play(new(PROBLEMS, seed=4), 25) != first
+
+
+def test_trials_are_told_in_any_order(new: NewFn) -> None:
+    searcher = new(PROBLEMS)
+    trials = searcher.ask(5)
+    assert searcher.open_trials == tuple(trials)
+    left = list(trials)
+    for number in (3, 0, 4, 1, 2):
+        searcher.tell(trials[number], float(number))
+        left.remove(trials[number])
+        assert searcher.open_trials == tuple(left)
+    assert searcher.ask().number == 5
+
+
+BAD_REWARDS = [
+    ({"reward": float("nan")}, "trial 0 was told the reward nan; a trial without one is told with failed=True"),
+    ({"reward": float("inf")}, "trial 0 was told the reward inf; a trial without one"),
+    ({"reward": float("-inf")}, "trial 0 was told the reward -inf; a trial without one"),
+    ({"reward": "x"}, "trial 0 was told the reward 'x', which is not a number"),
+    ({"reward": [1.0]}, r"trial 0 was told the reward \[1.0\], which is not a number"),
+    ({"reward": 10**400}, "trial 0 was told the reward"),
+    ({"reward": None}, "trial 0 was told the reward None, which is not a number"),
+    ({}, "trial 0 was told the reward None, which is not a number"),
+    ({"reward": 1.0, "failed": True}, "trial 0 was told both a reward and failed=True; tell one of them"),
+]
+BAD_REWARD_IDS = ["nan", "inf", "-inf", "text", "list", "too large", "None", "neither", "both"]
+
+
+@pytest.mark.parametrize(("told", "message"), BAD_REWARDS, ids=BAD_REWARD_IDS)
+def test_a_bad_reward_leaves_the_trial_open(new: NewFn, told: dict[str, object], message: str) -> None:
+    searcher = new(PROBLEMS)
+    trial = searcher.ask()
+    with pytest.raises(ValueError, match=message):
+        unchecked(Searcher.tell)(searcher, trial, **told)
+    assert searcher.open_trials == (trial,)
+    searcher.tell(trial, 1.0)
+    assert not searcher.open_trials
+
+
+@pytest.mark.parametrize("first", [{"reward": 1.0}, {"failed": True}], ids=["reward", "failed"])
+@pytest.mark.parametrize("second", [{"reward": 1.0}, {"failed": True}], ids=["reward", "failed"])
+def test_a_trial_is_told_once(new: NewFn, first: dict[str, Any], second: dict[str, Any]) -> None:
+    searcher = new(PROBLEMS)
+    trial, other = searcher.ask(2)
+    searcher.tell(trial, **first)
+    assert searcher.open_trials == (other,)
+    with pytest.raises(ValueError, match="trial 0 was told already; a trial is told once"):
+        searcher.tell(trial, **second)
+    assert searcher.open_trials == (other,)
+
+
+def test_a_trial_is_told_to_its_own_searcher(new: NewFn) -> None:
+    searcher, other = new(PROBLEMS), new(PROBLEMS)
+    trial, others = searcher.ask(), other.ask()
+    by_hand = Trial(0, trial.problem, trial.config, searcher="")
+    for stranger in (others, by_hand):
+        with pytest.raises(ValueError, match="trial 0 was asked by another searcher; tell it there"):
+            searcher.tell(stranger, 1.0)
+    assert searcher.open_trials == (trial,)
+    assert other.open_trials == (others,)
+    searcher.tell(trial, 1.0)
+    other.tell(others, 1.0)
+
+
+@pytest.mark.parametrize("change", [{"number": 7}, {"config": {}}], ids=["number", "configuration"])
+def test_a_trial_that_was_never_asked_is_not_called_told(new: NewFn, change: dict[str, Any]) -> None:
+    searcher = new(PROBLEMS)
+    trial = searcher.ask()
+    with pytest.raises(ValueError) as caught:
+        searcher.tell(dataclasses.replace(trial, **change), 1.0)
+    assert "told already" not in str(caught.value)
+    assert searcher.open_trials == (trial,)
+
+
+def test_only_trials_are_told(new: NewFn) -> None:
+    searcher = new(PROBLEMS)
+    trial = searcher.ask()
+    with pytest.raises(TypeError, match="tell takes a Trial that ask returned, not {'kind': 'conv'}"):
+        unchecked(Searcher.tell)(searcher, {"kind": "conv"}, 1.0)
+    assert searcher.open_trials == (trial,)
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 1.5, "3"], ids=repr)
+def test_ask_refuses_what_is_no_count(new: NewFn, n: object) -> None:
+    searcher = new(PROBLEMS)
+    with pytest.raises(ValueError, match=f"takes a whole number of at least 1, not {n!r}"):
+        unchecked(Searcher.ask)(searcher, n)
+    assert searcher.ask().number == 0
+
+
+@pytest.mark.parametrize("seed", [-1, True, 1.5, "x", None], ids=repr)
+def test_seeds_are_whole_numbers(searcher_class: type[Searcher], seed: object) -> None:
+    with pytest.raises(ValueError, match=f"seed must be a whole number of at least 0, not {seed!r}"):
+        create(searcher_class, PROBLEMS, seed=seed)
+
+
+def test_a_numpy_seed_is_its_number() -> None:
+    assert play(create(RandomSearch, PROBLEMS, np.int64(3)), 5) == play(RandomSearch(PROBLEMS, 3), 5)
+
+
+BAD_PROBLEMS = [
+    ((), ValueError, "a searcher needs at least one Problem"),
+    ((*PROBLEMS, Problem(LEFT, "one")), ValueError, r'problem \(space "left", task "one"\) is there twice'),
+    (
+        (*PROBLEMS, Problem(SearchSpace("left", [Choice("kind", KINDS)]), "three")),
+        ValueError,
+        'two different search spaces are called "left"; names must differ',
+    ),
+]
+
+
+@pytest.mark.parametrize(("problems", "error", "message"), BAD_PROBLEMS, ids=["none", "twice", "one name"])
+def test_bad_problems_are_refused(new: NewFn, problems: Problems, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        new(problems)
+
+
+def test_valid_is_respected(new: NewFn) -> None:
+    def valid(config: Config) -> bool:
+        RIGHT.validate(config)
+        return config["kind"] != "conv" and config["depth"] != 4
+
+    restricted = (PROBLEMS[0], Problem(RIGHT, "two", valid=valid))
+    searcher = new(restricted, seed=2)
+    early = searcher.ask(80)
+    for trial in early:
+        searcher.tell(trial, reward(trial))
+    late = searcher.ask(80)  # evolution mutates now
+    for trials in (early, late):
+        kinds = {(trial.problem.task, trial.config["kind"]) for trial in trials}
+        assert kinds <= {("two", "pool"), ("two", "skip"), *(("one", kind) for kind in KINDS)}
+        assert {trial.config["depth"] for trial in trials if trial.problem.task == "two"} <= {1, 2, 3}
+    found = {(trial.config["depth"], trial.config["kind"]) for trial in early if trial.problem.task == "two"}
+    assert len(found) == 6
+    assert ("one", "conv") in {(trial.problem.task, trial.config["kind"]) for trial in early}
+
+
+def test_a_space_without_valid_configuration_is_named(new: NewFn) -> None:
+    open_to_all = [True]
+    searcher = new(tuple(Problem(p.space, p.task, valid=lambda _: open_to_all[0]) for p in PROBLEMS))
+    before = searcher.ask()
+    open_to_all[0] = False
+    count = r"10000" if not isinstance(searcher, Agent) else r"6\d"
+    with pytest.raises(
+        ValueError,
+        match=rf'none of {count} configurations drawn from search space "(left|right)" \(task "(one|two)"\) was valid; '
+        r"check the problem's valid\(config\)",
+    ):
+        searcher.ask()
+    assert searcher.open_trials == (before,)
+    open_to_all[0] = True
+    assert searcher.ask().number == 1
+    searcher.tell(before, 1.0)
+    assert [number for number, *_ in play(searcher, 5)] == [2, 3, 4, 5, 6]
+
+
+def _children(parent: dict[str, Action], problem: Problem, draws: int = 600) -> list[dict[str, Action]]:
+    rng = np.random.default_rng(0)
+    return [mutate(problem, parent, rng) for _ in range(draws)]
+
+
+@pytest.mark.parametrize(
+    ("parent", "children"),
+    [
+        (  # dropped: what is no longer active; drawn: what has become so; kept: what stays active
+            {"kind": "pool", "act": "relu"},
+            [
+                {"kind": "pool", "act": "tanh"},
+                {"kind": "skip"},
+                *({"kind": "conv", "width": width, "act": "relu"} for width in (8, 16, 32, 64)),
+            ],
+        ),
+        (
+            {"kind": "skip"},
+            [
+                *({"kind": "pool", "act": act} for act in ("relu", "tanh")),
+                *(
+                    {"kind": "conv", "width": width, "act": act}
+                    for width in (8, 16, 32, 64)
+                    for act in ("relu", "tanh")
+                ),
+            ],
+        ),
+        (
+            {"kind": "conv", "width": 16, "act": "tanh"},
+            [
+                {"kind": "pool", "act": "tanh"},
+                {"kind": "skip"},
+                *({"kind": "conv", "width": width, "act": "tanh"} for width in (8, 32, 64)),
+                {"kind": "conv", "width": 16, "act": "relu"},
+            ],
+        ),
+    ],
+    ids=["pool", "skip", "conv"],
+)
+def test_a_mutation_changes_one_choice(parent: dict[str, Action], children: list[dict[str, Action]]) -> None:
+    before = dict(parent)
+    found = _children(parent, PROBLEMS[0])
+    assert {tuple(child.items()) for child in found} == {tuple(child.items()) for child in children}
+    assert parent == before
+
+
+def test_the_mutated_choice_and_its_action_are_uniform() -> None:
+    parent: dict[str, Action] = {"kind": "conv", "width": 16, "act": "tanh"}
+    found = Counter(
+        (name, child.get(name))
+        for child in _children(parent, PROBLEMS[0], 1800)
+        for name in parent
+        if child["kind"] == "conv" or name == "kind"
+        if child.get(name) != parent[name]
+    )
+    expected: dict[tuple[str, Action], int] = {("act", "relu"): 600, ("kind", "pool"): 300, ("kind", "skip"): 300}
+    expected |= {("width", width): 200 for width in (8, 32, 64)}
+    assert found.keys() == expected.keys()
+    assert all(abs(found[key] - count) < 4 * count**0.5 for key, count in expected.items())
+
+
+def test_a_mutation_leaves_choices_of_one_action_alone() -> None:
+    problem = Problem(SearchSpace("s", [Choice("a", (1,)), Choice("b", (1, 2))]), "t")
+    assert {tuple(child.items()) for child in _children({"a": 1, "b": 1}, problem)} == {(("a", 1), ("b", 2))}
+    alone = Problem(SearchSpace("s", [Choice("a", (1,))]), "t")
+    assert _children({"a": 1}, alone, 3) == [{"a": 1}] * 3
+
+
+def evolved(searcher: Searcher, parent: Trial, asks: int = 12) -> bool:
+    """Whether everything asked is a mutation of one trial."""
+    return {distance(trial.config, parent.config) for trial in searcher.ask(asks)} == {1}
+
+
+def test_the_best_of_the_population_is_the_parent() -> None:
+    searcher = RegularizedEvolution((WIDE,), population_size=5, sample_size=5)
+    trials = searcher.ask(5)
+    for trial, value in zip(trials, (-2.0, 5.0, 3.0, -1.0, 4.0), strict=True):
+        assert not evolved(searcher, trials[1])
+        searcher.tell(trial, value)
+    assert evolved(searcher, trials[1])
+
+
+def test_the_oldest_dies_however_good() -> None:
+    searcher = RegularizedEvolution((WIDE,), population_size=3, sample_size=3)
+    trials = searcher.ask(6)
+    parents = []
+    for trial, value in zip(trials, (9.0, 1.0, 2.0, 0.5, 1.5, 0.0), strict=True):
+        searcher.tell(trial, value)
+        parents.append(next((other.number for other in trials if evolved(searcher, other)), None))
+    assert parents == [None, None, 0, 2, 2, 4]
+
+
+def test_failed_trials_never_enter_the_population() -> None:
+    searcher = RegularizedEvolution((WIDE,), population_size=2, sample_size=2)
+    first, failed, second, third, late = searcher.ask(5)
+    searcher.tell(first, 1.0)
+    searcher.tell(failed, failed=True)
+    assert not evolved(searcher, first) and not evolved(searcher, failed)
+    searcher.tell(second, 0.5)
+    searcher.tell(third, failed=True)
+    searcher.tell(late, failed=True)
+    assert evolved(searcher, first)
+
+
+def test_the_sample_is_drawn_without_replacement() -> None:
+    searcher = RegularizedEvolution((WIDE,), population_size=3, sample_size=2)
+    trials = searcher.ask(3)
+    for trial, value in zip(trials, (1.0, 3.0, 2.0), strict=True):
+        searcher.tell(trial, value)
+    parents = Counter(
+        trial.number for child in searcher.ask(300) for trial in trials if distance(child.config, trial.config) == 1
+    )
+    assert parents.keys() == {1, 2}  # the worst of three never wins against another
+    assert abs(parents[1] - 200) < 33  # in two of the three samples the best competes
+
+
+def test_each_problem_has_its_own_population() -> None:
+    other = Problem(WIDE.space, "two")
+    searcher = RegularizedEvolution((WIDE, other), population_size=1, sample_size=1)
+    best: dict[str, Trial] = {}
+    while len(best) < 2:
+        trial = searcher.ask()
+        if trial.problem.task not in best:
+            best[trial.problem.task] = trial
+            searcher.tell(trial, float(len(best)))
+    children = searcher.ask(30)
+    assert {trial.problem.task for trial in children} == {"one", "two"}
+    assert {distance(trial.config, best[trial.problem.task].config) for trial in children} == {1}
+
+
+@pytest.mark.parametrize(
+    ("population", "sample"), [(8, 0), (8, 9), (0, 0), (8, -1), (8, 2.5), (8.5, 2), (8, "2")], ids=repr
+)
+def test_bad_sizes_of_the_population_are_refused(population: object, sample: object) -> None:
+    with pytest.raises(ValueError, match=f"sample_size.*population_size.*{sample!r} and {population!r}"):
+        create(RegularizedEvolution, PROBLEMS, population_size=population, sample_size=sample)
