@@ -1,7 +1,6 @@
 """What the agent learns from, keeps, and takes with it."""
 
 import dataclasses
-import inspect
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -10,39 +9,19 @@ import jax
 import numpy as np
 import pytest
 
+from strategies import unchecked
+from test_searchers import CONFIG, KINDS, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
 from transfernas import Agent, Choice, Equal, Observation, Problem, SearchSpace, TrainingConfig, Trial
 from transfernas.learning.learner import new_learner, select, transfer
 from transfernas.spaces.space import Action, Config
 from transfernas.spaces.vocabulary import Vocabulary
 
-# The same shapes and configuration as in the searchers' and the checkpoint's tests: they share the compiled functions.
-CONFIG = TrainingConfig.paper(
-    layers=1, embedding_size=4, feed_forward=16, queue_size=5, learning_rate=0.01, max_candidates=64
-)
 # Gamma is 1 and stays so; one configuration for two tests, since each has to be compiled.
 UNIFORM = dataclasses.replace(CONFIG, transfer_uniform=1.0, transfer_steps=10**9, new_task="mean")
-KINDS = ("conv", "pool", "skip")
-LEFT = SearchSpace(
-    "left",
-    [
-        Choice("kind", KINDS),
-        Choice("width", (8, 16, 32, 64), when={"kind": "conv"}),
-        Choice("act", ("relu", "tanh"), when=~Equal("kind", "skip")),
-    ],
-)
-RIGHT = SearchSpace(
-    "right",
-    [
-        Choice("depth", (1, 2, 3, 4)),
-        Choice("kind", KINDS),
-        Choice("norm", (True, False, None), when=Equal("depth", 4) | Equal("kind", "conv")),
-    ],
-)
 NEXT = SearchSpace(
     "next",
     [Choice("kind", KINDS), Choice("drop", (0.0, 0.5), when={"kind": "conv"}), Choice("act", ("relu", "gelu"))],
 )
-ONE, TWO = PROBLEMS = (Problem(LEFT, "one"), Problem(RIGHT, "two"))
 NEXT_PROBLEMS = (Problem(NEXT, "one"), TWO)  # all fits the shapes of the problems before
 NEW_TASK = (Problem(LEFT, "three"), TWO)  # one task more does not
 TARGET: dict[str, Config] = {
@@ -64,26 +43,12 @@ def leaves(agent: Agent) -> list[np.ndarray]:
     return [np.asarray(leaf) for leaf in jax.tree.leaves(agent._learner.state)]
 
 
-def play(agent: Agent, trials: int) -> list[tuple[int, Problem, Config]]:
-    played = []
-    for _ in range(trials):
-        trial = agent.ask()
-        agent.tell(trial, float(trial.number * 5 % 7))
-        played.append((trial.number, trial.problem, trial.config))
-    return played
-
-
 def shown(trials: list[Trial]) -> list[tuple[str, tuple[tuple[str, Action], ...]]]:
     return [(trial.problem.task, tuple(trial.config.items())) for trial in trials]
 
 
 def targets(trials: list[Trial]) -> int:
     return sum(trial.config == TARGET[trial.problem.task] for trial in trials)
-
-
-def unchecked(function: object) -> Any:
-    """The function without the tests' type checker, which would refuse what the library refuses with its own words."""
-    return inspect.unwrap(function)  # type: ignore[arg-type]
 
 
 def test_best_and_top_are_sorted_and_distinct() -> None:
@@ -150,9 +115,8 @@ BAD_ENTRIES = {
 def test_a_history_is_learned_whole_or_not_at_all(entry: Any, message: str) -> None:
     agent = Agent(PROBLEMS, CONFIG)
     before = leaves(agent)
-    # An iterator, whose entries the tests' type checker can not look at.
-    with pytest.raises(ValueError, match=f"entry 1 of the history.*{message}"):
-        agent.learn_from(iter([HISTORY[0], entry, HISTORY[1]]))
+    with unchecked(), pytest.raises(ValueError, match=f"entry 1 of the history.*{message}"):
+        agent.learn_from([HISTORY[0], entry, HISTORY[1]])
     assert all(map(np.array_equal, before, leaves(agent)))
     assert not agent.provenance
 
@@ -320,7 +284,7 @@ def test_provenance_counts_what_was_learned_from() -> None:
     trial, left_open = agent.ask(2)
     agent.tell(trial, failed=True)
     tasks = Counter(problem.task for _, problem, _ in play(agent, 9))
-    first = (("left", "one", 3 + tasks["one"]), ("right", "two", tasks["two"]))
+    first: tuple[tuple[str, str, int], ...] = (("left", "one", 3 + tasks["one"]), ("right", "two", tasks["two"]))
     second = agent.transfer_to(NEXT_PROBLEMS)
     assert (agent.provenance, second.provenance) == (first, first)
     second.learn_from([(TWO, TARGET["two"], 1.0)] * 2)

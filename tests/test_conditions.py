@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -93,11 +93,12 @@ def test_what_when_accepts(when: Condition | Mapping[str, object] | None, expect
     assert as_condition(when) == expected
 
 
-@pytest.mark.parametrize("make", [And, Or, lambda parts: In("a", parts)])
 @unchecked()
-def test_a_list_is_as_good_as_a_tuple(make: Callable[[object], Condition]) -> None:
-    # Else a space with one is unequal to itself read from a file, and unhashable.
-    assert make([A, B]) == make((A, B))
+def test_a_list_is_as_good_as_a_tuple() -> None:
+    # Else a space with one is unhashable, and unequal to itself read from a file.
+    assert In("a", [1, 2]) == In("a", (1, 2))  # type: ignore[arg-type]
+    assert And([A, B]) == And((A, B))  # type: ignore[arg-type]
+    assert Or([A, B]) == Or((A, B))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("action", [np.float64(0.5), np.str_("x"), np.int64(1), np.bool_(True)])

