@@ -1,8 +1,8 @@
 """What one trial costs: cached causal attention against the paper's literal form, in one run.
 
 The space has the size of NAS-Bench-101's: 21 binary and 5 ternary decisions. A trial is one `ask` and one `tell`. The
-literal form re-encodes the whole sequence for every candidate of every step (`attention="bidirectional"`), and is driven
-step by step: one compiled call a decision, as an agent that decides one state at a time makes them.
+literal form re-encodes the whole sequence for every candidate of every step (`attention="bidirectional"`), and is
+driven step by step: one compiled call a decision, as an agent that decides one state at a time makes them.
 
     python benchmarks/trial_cost.py
 """
@@ -100,7 +100,7 @@ def main() -> None:
     print(json.dumps({name: round(value, 2) for name, value in result.items()} | {"compilations": compiled}, indent=1))
 
 
-def _note_compilation(seen: list[str], event: str, duration: float, **_: object) -> None:
+def _note_compilation(seen: list[str], event: str, duration_secs: float, **_: str | int) -> None:
     if event == "/jax/core/compile/backend_compile_duration":
         seen.append(event)
 

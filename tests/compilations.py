@@ -9,9 +9,9 @@ _seen: list[float] = []
 _listening: list[bool] = []
 
 
-def _listen(event: str, duration: float, **_: object) -> None:
+def _listen(event: str, duration_secs: float, **_: str | int) -> None:
     if event == "/jax/core/compile/backend_compile_duration":
-        _seen.append(duration)
+        _seen.append(duration_secs)
 
 
 @contextmanager
@@ -20,6 +20,7 @@ def counted() -> Iterator[list[float]]:
     if not _listening:
         jax.monitoring.register_event_duration_secs_listener(_listen)
         _listening.append(True)
-    before, found = len(_seen), []
+    found: list[float] = []
+    before = len(_seen)
     yield found
     found.extend(_seen[before:])

@@ -1,8 +1,8 @@
 """Equations (2) and (3), the moving average and the queue against plain NumPy; edges under `jax.debug_nans`."""
 
-import dataclasses
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,13 +19,14 @@ from transfernas.learning.objective import entropy, log_prob, objective, step_lo
 from transfernas.learning.queue import Queue, draw, empty_queue, insert
 from transfernas.learning.steps import moving_average
 from transfernas.policy.architecture import Attention
+from transfernas.policy.transformer import Transformer
 from transfernas.spaces.encoding import Trajectory
 
 WEIGHTS = {"pqt_weight": 5.0, "entropy_weight": 0.15}
 
 
 def loss(
-    learner: Learner, policy: Any, sampled: Trajectory, advantage: float, queued: Trajectory, **weights: float
+    learner: Learner, policy: Any, sampled: Trajectory, advantage: float, queued: Trajectory, **weights: Any
 ) -> Any:
     config = TrainingConfig.paper(**weights)
     return objective(policy, learner.tables, sampled, jnp.float32(advantage), queued, config)
@@ -36,7 +37,9 @@ def test_the_objective_agrees_with_the_oracle(mode: Attention) -> None:
     learner = strong_learner(PROBLEMS, mode)
     policy, tables = one(learner), learner.encoding.tables
     everything = every_trajectory(learner, 0)
-    value = jax.jit(lambda policy, *args: loss(learner, policy, *args, **WEIGHTS))
+    value = jax.jit(
+        lambda policy, sampled, advantage, queued: loss(learner, policy, sampled, advantage, queued, **WEIGHTS)
+    )
     for sampled, advantage, queued in ((0, 0.7, 9), (4, -1.5, 4), (17, 0.0, 2)):
         arguments = (everything[sampled], advantage, everything[queued])
         expected = oracle.objective(policy, tables, *arguments, WEIGHTS["pqt_weight"], WEIGHTS["entropy_weight"])
@@ -65,7 +68,7 @@ def test_each_gradient_agrees_with_differences_of_the_oracle(
         direction, h = rng.standard_normal(leaf.shape), 1e-5
         ends = [
             oracle.objective(
-                dataclasses.replace(policy, **{name: leaf + side * h * direction}),
+                changed(policy, name, leaf + side * h * direction),
                 tables,
                 sampled,
                 advantage,
@@ -162,6 +165,10 @@ def test_the_first_step_of_adam() -> None:
     for new, old, slope in zip(*map(jax.tree.leaves, (one(after), one(learner), gradient)), strict=True):
         clear = np.abs(slope) > 1e-4
         np.testing.assert_allclose((new - old)[clear], 5e-4 * np.sign(slope)[clear], rtol=2e-2)
+
+
+def changed(policy: Transformer, name: str, leaf: Any) -> Transformer:
+    return eqx.tree_at(lambda each: getattr(each, name), policy, leaf)
 
 
 def log_prob_of(learner: Learner, trajectory: Trajectory) -> Any:

@@ -177,13 +177,13 @@ def test_both_modes_are_one_at_the_first_step_behind_s() -> None:
     With one layer the candidate reads S before S has read anything, so the modes are equal; with two they are not.
     """
     for layers, equal in ((1, True), (2, False)):
-        found = []
+        found: list[np.ndarray] = []
         for mode in MODES:
             config = TrainingConfig.paper(attention=mode, layers=layers, logit_scale=2.0)
             learner = new_learner(PROBLEMS, config, 0)
             log_pi, _ = per_step(one(learner), learner.tables, every_trajectory(learner, 0)[0])
             found.append(np.asarray(log_pi[1]))
-        assert np.allclose(*found, atol=1e-5) is equal
+        assert np.allclose(found[0], found[1], atol=1e-5) is equal
 
 
 def test_padding_changes_nothing() -> None:
@@ -198,7 +198,7 @@ def test_padding_changes_nothing() -> None:
         "task": [known.tasks.index(name) for name in names.tasks],
     }
     rows |= {"logit_weight": rows["state"], "logit_bias": rows["state"]}
-    small = {
+    small: dict[str, Any] = {
         name: np.resize(np.asarray(getattr(policy, name))[np.array(index)], getattr(one(alone), name).shape)
         for name, index in rows.items()
     }

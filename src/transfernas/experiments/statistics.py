@@ -13,6 +13,7 @@ from jaxtyping import Float
 from ..learning.randomness import Use, generator
 
 RESAMPLES = 2_000
+_ROUNDING = 1e-9  # the order of a sum must not decide whether a mean reaches a target that is one of its values
 
 
 class Interval(NamedTuple):
@@ -54,7 +55,7 @@ def mean_interval(values: Float[np.ndarray, "replicas"]) -> Interval:
 
 def trials_to(target: float, values: Float[np.ndarray, "replicas trials"]) -> int | None:
     """Returns the first trial, from 1, at which the mean over replicas reaches the target; None if it never does."""
-    reached = np.flatnonzero(values.mean(axis=0) >= target)
+    reached = np.flatnonzero(values.mean(axis=0) >= target - _ROUNDING)
     return int(reached[0]) + 1 if len(reached) else None
 
 
@@ -87,5 +88,5 @@ def _resampled_trials(
 ) -> Float[np.ndarray, "resamples"]:
     replicas = len(values)
     weights = rng.multinomial(replicas, np.full(replicas, 1 / replicas), size=RESAMPLES) / replicas
-    reached = weights @ values >= target
+    reached = weights @ values >= target - _ROUNDING
     return np.where(reached.any(axis=1), reached.argmax(axis=1) + 1.0, np.inf)

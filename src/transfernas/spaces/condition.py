@@ -33,23 +33,42 @@ class _Operators:
         return Not(self)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, slots=True)
-class Equal(_Operators):
+class Typed:
+    """Compares by type as well as by value: `Equal("a", 1)` is not `Equal("a", True)`."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Equal(Typed, _Operators):
     """True when the choice took this action."""
 
     choice: str
     action: Action
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "action", plain(self.action))
 
-@dataclass(frozen=True, slots=True)
-class In(_Operators):
+
+@dataclass(frozen=True, slots=True, eq=False)
+class In(Typed, _Operators):
     """True when the choice took one of these actions."""
 
     choice: str
     actions: tuple[Action, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "actions", tuple(self.actions))
+        if isinstance(self.actions, str):
+            raise TypeError(f"In takes a tuple of actions, not the string {self.actions!r}; write ({self.actions!r},)")
+        object.__setattr__(self, "actions", tuple(plain(action) for action in self.actions))
+        if not self.actions:
+            raise ValueError(f'In("{self.choice}", ()) names no action, so it could never be true')
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +84,18 @@ class And(_Operators):
 
     conditions: tuple["Condition", ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "conditions", tuple(self.conditions))
+
 
 @dataclass(frozen=True, slots=True)
 class Or(_Operators):
     """True when any condition is."""
 
     conditions: tuple["Condition", ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "conditions", tuple(self.conditions))
 
 
 Condition = Equal | In | Not | And | Or
@@ -93,14 +118,14 @@ def as_condition(when: Condition | Config | Mapping[str, object] | None) -> Cond
     if not when:
         raise ValueError("when={} names no choice; leave it out for a choice that is always active")
     parts: list[Condition] = [
-        In(name, tuple(value)) if isinstance(value, (tuple, list)) else Equal(name, plain(value))
+        In(name, tuple(value)) if isinstance(value, (tuple, list)) else Equal(name, value)  # type: ignore[arg-type]
         for name, value in when.items()
     ]
     return parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
 def plain(value: object) -> Action:
-    """Returns an action as plain Python (NumPy scalars converted).
+    """Returns an action as plain Python: NumPy scalars and members of enumerations become what they hold.
 
     Raises:
         TypeError: the value is not None, bool, int, float or str.
@@ -113,7 +138,9 @@ def plain(value: object) -> Action:
         raise TypeError(f"{value!r} of type {kind} cannot be an action; use None, bool, int, float or str")
     if isinstance(value, float) and value != value:
         raise ValueError("nan cannot be an action: it does not equal itself")
-    return value
+    if value is None or isinstance(value, bool):
+        return value
+    return str.__str__(value) if isinstance(value, str) else int(value) if isinstance(value, int) else float(value)
 
 
 def same(left: Action, right: Action) -> bool:
@@ -136,6 +163,34 @@ def holds(condition: Condition | None, config: Config) -> bool:
             return all(holds(part, config) for part in parts)
         case Or(parts):
             return any(holds(part, config) for part in parts)
+
+
+def reduce(condition: Condition | bool, choice: str, action: Action, active: bool = True) -> Condition | bool:
+    """Returns what is left of a condition once a choice is known: a simpler condition, true or false.
+
+    Args:
+        condition: the condition.
+        choice: name of the choice.
+        action: what it took.
+        active: False where the choice was not made; `action` means nothing then.
+    """
+    match condition:
+        case bool():
+            return condition
+        case Equal(name, _) | In(name, _):
+            if name != choice:
+                return condition
+            return active and holds(condition, {choice: action})
+        case Not(inner):
+            left = reduce(inner, choice, action, active)
+            return not left if isinstance(left, bool) else Not(left)
+        case And(parts) | Or(parts):
+            decisive = isinstance(condition, Or)  # the value of one part that decides the whole
+            reduced = [reduce(part, choice, action, active) for part in parts]
+            if any(part is decisive for part in reduced):
+                return decisive
+            rest = tuple(part for part in reduced if not isinstance(part, bool))
+            return not decisive if not rest else rest[0] if len(rest) == 1 else type(condition)(rest)
 
 
 def literals(condition: Condition | None) -> tuple[Equal | In, ...]:

@@ -5,15 +5,28 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .condition import Action as Action
-from .condition import And, Condition, In, as_condition, holds, literals, plain, rename, same
+from .condition import (
+    And,
+    Condition,
+    In,
+    Typed,
+    as_condition,
+    disjunction,
+    holds,
+    literals,
+    plain,
+    reduce,
+    rename,
+    same,
+)
 from .condition import Config as Config
 
 START = "<S>"  # the paper's S, whose actions are the spaces
 END = "<T>"  # the paper's T
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Choice:
+@dataclass(frozen=True, slots=True, init=False, eq=False)
+class Choice(Typed):
     """One decision: a name, the actions to choose from, and when it is made.
 
     Attributes:
@@ -48,8 +61,10 @@ class Choice:
             raise ValueError(f'"{START}" and "{END}" are the names of the start and terminal state; use another')
         if isinstance(actions, str):
             raise TypeError(f'choice "{name}": actions={actions!r} is one string; write a tuple, ({actions!r},)')
+        if state is not None and (not isinstance(state, str) or not state):
+            raise ValueError(f'choice "{name}": state={state!r} must be a non-empty string, or left out')
         try:
-            values = tuple(plain(action) for action in actions)
+            values, condition = tuple(plain(action) for action in actions), as_condition(when)
         except (TypeError, ValueError) as error:
             raise type(error)(f'choice "{name}": {error}') from None
         if not values:
@@ -59,7 +74,7 @@ class Choice:
                 raise ValueError(f'choice "{name}" has the action {action!r} twice')
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "actions", values)
-        object.__setattr__(self, "when", as_condition(when))
+        object.__setattr__(self, "when", condition)
         object.__setattr__(self, "state", name if state is None else state)
 
     def index(self, action: Action) -> int:
@@ -68,7 +83,10 @@ class Choice:
         Raises:
             ValueError: the choice has no such action.
         """
-        value = plain(action)
+        try:
+            value = plain(action)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'choice "{self.name}": {error}') from None
         for position, known in enumerate(self.actions):
             if same(known, value):
                 return position
@@ -176,7 +194,7 @@ class SearchSpace:
             if holds(choice.when, made):
                 if choice.name not in config:
                     return choice
-                made[choice.name] = config[choice.name]
+                made[choice.name] = plain(config[choice.name])
         return None
 
     def validate(self, config: Config) -> None:
@@ -280,34 +298,33 @@ def _check_conditions(space: SearchSpace) -> None:
                     space.choices[position[literal.choice]].index(action)
                 except ValueError as error:
                     raise ValueError(f"{where} can not be met: {error}") from None
+        try:
+            disjunction(choice.when, lambda name: space.choices[position[name]].actions)
+        except ValueError as error:
+            raise ValueError(f'choice "{choice.name}" in search space "{space.name}": {error}') from None
 
 
-# What is left of a partial configuration: its last choice, and (choice, action) positions that later conditions read.
-_Partial = tuple[str, tuple[tuple[int, int], ...]]
+# What is left of a partial configuration: its last choice, and what is left of the later choices' conditions.
+_Partial = tuple[str, tuple[Condition | bool, ...]]
 
 
 def _sweep(space: SearchSpace) -> tuple[dict[_Partial, int], dict[Edge, None]]:
     """Counts configurations and collects steps in one pass over the choices.
 
-    Partial configurations that differ only in choices no later condition looks at are counted together, so the cost
-    grows with what conditions remember, not with the size of the space.
+    Partial configurations that leave the same of every later condition are counted together, so the cost grows with
+    what conditions can still tell apart, not with the size of the space.
     """
-    read_until: dict[str, int] = {}
-    for index, choice in enumerate(space.choices):
-        read_until |= dict.fromkeys((literal.choice for literal in literals(choice.when)), index)
-    counts: dict[_Partial, int] = {(START, ()): 1}
+    counts: dict[_Partial, int] = {(START, tuple(True if c.when is None else c.when for c in space.choices)): 1}
     edges: dict[Edge, None] = {}
-    for index, choice in enumerate(space.choices):
+    for choice in space.choices:
         grown: dict[_Partial, int] = {}
-        for (last, remembered), count in counts.items():
-            made = {space.choices[c].name: space.choices[c].actions[a] for c, a in remembered}
-            steps: list[tuple[str, tuple[tuple[int, int], ...]]] = [(last, remembered)]
-            if holds(choice.when, made):
+        for (last, (active, *rest)), count in counts.items():
+            if active:
                 edges[Edge(last, choice.name)] = None
-                steps = [(choice.name, (*remembered, (index, action))) for action in range(len(choice.actions))]
-            for end, path in steps:
-                kept = tuple(pair for pair in path if read_until.get(space.choices[pair[0]].name, -1) > index)
-                grown[end, kept] = grown.get((end, kept), 0) + count
+            for action in choice.actions if active else (None,):
+                left = tuple(reduce(condition, choice.name, action, bool(active)) for condition in rest)
+                key = (choice.name if active else last, left)
+                grown[key] = grown.get(key, 0) + count
         counts = grown
     for last, _ in counts:
         edges[Edge(last, END)] = None
