@@ -96,7 +96,7 @@ def test_a_target_out_of_reach_has_no_ratio_but_a_bound() -> None:
     fast = np.minimum(4 * slow, 1)
     ratio = trial_ratio(0.8, slow, fast, seed=0)
     assert (ratio.trials_of, ratio.trials_to, ratio.ratio, ratio.low, ratio.high) == (None, 20, None, None, None)
-    (line,) = ratio_lines([NamedRatio("scratch", "transfer", ratio)], {"scratch": "scratch", "transfer": "transfer"})
+    (line,) = ratio_lines([NamedRatio("scratch", "transfer", ratio)])
     assert line == "To reach 80.00 %: scratch more trials than were run, transfer 20 trials"
 
 
@@ -150,7 +150,7 @@ def demo(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def test_the_demo_leaves_a_table_a_picture_a_result_and_an_agent(tmp_path: Path) -> None:
     done = [demo(tmp_path / name, "--seed", "3", *SMALL) for name in ("first", "again")]
     assert [each.returncode for each in done] == [0, 0], done[0].stderr
-    for text in ("joint training", "agent, transferred", "regularized evolution", str(tmp_path / "first")):
+    for text in ("joint training", "transfer", "evolution", str(tmp_path / "first")):
         assert text in done[0].stdout
 
     result, again = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("first", "again"))

@@ -28,7 +28,7 @@ def demo(
     # Imported here, so that `transfernas --help` answers at once.
     from .experiments.demo import Demo, run_demo
     from .experiments.result import write_result
-    from .figures import STYLES, draw_incumbents
+    from .figures import draw_incumbents
     from .report import incumbent_table, progress_bars, ratio_lines
 
     console = Console()
@@ -41,12 +41,11 @@ def demo(
     with progress_bars(console) as stage:
         result = run_demo(Demo(seed, replicas, joint_trials, trials), stage, agent)
     write_result(out / "result.json", result)
-    labels = {name: label for name, (_, _, label) in STYLES.items()}
     title = "NAS-Bench-201, ImageNet16-120: validation accuracy of the incumbent"
     if result.curves:
         draw_incumbents(out / "curves.png", result.curves, title, "accuracy (%), mean and 95 % interval", lowest=40.0)
-        console.print(incumbent_table(result, labels, title))
-    for line in ratio_lines(result.ratios, labels):
+        console.print(incumbent_table(result, title))
+    for line in ratio_lines(result.ratios):
         console.print(line, highlight=False)
     files = ", ".join(file.name for file in (agent, out / "result.json", out / "curves.png") if file.exists())
     console.print(f"{result.seconds:.0f} s. Results in {out.resolve()}: {files}", highlight=False, soft_wrap=True)

@@ -39,23 +39,22 @@ def progress_bars(console: Console) -> Iterator[Callable[[str, int], Callable[[i
         yield stage
 
 
-def incumbent_table(result: Result, labels: dict[str, str], title: str) -> Table:
-    """Returns the mean accuracy of the incumbents with 95 % intervals, a row a searcher and a column a milestone."""
-    milestones = sorted({row.trials for row in result.table})
-    caption = "mean accuracy (%) of the incumbent after so many trials, ± half its 95 % interval"
+def incumbent_table(result: Result, title: str) -> Table:
+    """Returns the mean accuracy of the incumbents with 95 % intervals, a row a milestone and a column a searcher."""
+    caption = "mean accuracy (%) of the best so far, ± half its 95 % interval"
     table = Table(title=title, caption=caption)
-    table.add_column("searcher")
-    for count in milestones:
-        table.add_column(str(count), justify="right")
+    table.add_column("trials", justify="right")
     for name in result.curves:
-        cells = {row.trials: _cell(row) for row in result.table if row.name == name}
-        table.add_row(labels[name], *(cells.get(count, "") for count in milestones))
+        table.add_column(name, justify="right")
+    cells = {(row.trials, row.name): _cell(row) for row in result.table}
+    for count in sorted({row.trials for row in result.table}):
+        table.add_row(str(count), *(cells.get((count, name), "") for name in result.curves))
     return table
 
 
-def ratio_lines(ratios: Sequence[NamedRatio], labels: dict[str, str]) -> list[str]:
+def ratio_lines(ratios: Sequence[NamedRatio]) -> list[str]:
     """Returns a sentence for each ratio of trials."""
-    return [_ratio_line(named, labels) for named in ratios]
+    return [_ratio_line(named) for named in ratios]
 
 
 def _cell(row: Row) -> str:
@@ -63,11 +62,11 @@ def _cell(row: Row) -> str:
     return f"{100 * row.mean:.2f}{half}"
 
 
-def _ratio_line(named: NamedRatio, labels: dict[str, str]) -> str:
+def _ratio_line(named: NamedRatio) -> str:
     ratio = named.ratio
     target = f"{100 * ratio.target:.2f} %"
     needed = [f"{n} trials" if n else "more trials than were run" for n in (ratio.trials_of, ratio.trials_to)]
-    line = f"To reach {target}: {labels[named.of]} {needed[0]}, {labels[named.to]} {needed[1]}"
+    line = f"To reach {target}: {named.of} {needed[0]}, {named.to} {needed[1]}"
     if ratio.ratio is None:
         return line
     low = "below any bound" if ratio.low is None else f"{ratio.low:.1f}"

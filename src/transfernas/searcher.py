@@ -66,8 +66,9 @@ class Searcher(abc.ABC):
             raise TypeError(f"tell takes a Trial that ask returned, not {trial!r}")
         if trial.searcher != self._name:
             raise ValueError(f"trial {trial.number} was asked by another searcher; tell it there")
-        if self._open.get(trial.number) != trial:
-            raise ValueError(f"trial {trial.number} was told already; a trial is told once")
+        if trial.number not in self._open:
+            what = "was told already; a trial is told once" if trial.number < self._asked else "was never asked"
+            raise ValueError(f"trial {trial.number} {what}")
         if failed and reward is not None:
             raise ValueError(f"trial {trial.number} was told both a reward and failed=True; tell one of them")
         value = None if failed else check_reward(reward, f"trial {trial.number}")

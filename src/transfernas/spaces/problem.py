@@ -10,6 +10,8 @@ from .space import Config, SearchSpace
 ObjectiveFn = Callable[[Config], float]  # configuration -> reward, higher is better
 ValidFn = Callable[[Config], bool]  # configuration -> whether it may be proposed
 
+_LARGEST_REWARD = 1e15  # its square is far from the largest number in single precision
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -99,7 +101,7 @@ def check_reward(reward: object, what: str) -> float:
         what: names the trial in the error.
 
     Raises:
-        ValueError: it is not a finite number.
+        ValueError: it is not a finite number, or larger than 1e15 in size.
     """
     try:
         value = float(reward)  # type: ignore[arg-type]
@@ -107,4 +109,6 @@ def check_reward(reward: object, what: str) -> float:
         raise ValueError(f"{what} was told the reward {reward!r}, which is not a number") from None
     if not math.isfinite(value):
         raise ValueError(f"{what} was told the reward {value}; a trial without one is told with failed=True")
+    if abs(value) > _LARGEST_REWARD:
+        raise ValueError(f"{what} was told the reward {value}; rewards go up to {_LARGEST_REWARD:g} in size: scale it")
     return value
