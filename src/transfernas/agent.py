@@ -89,8 +89,11 @@ class Agent(Searcher):
                 finite number. Nothing of the history was learned then.
         """
         checked: list[tuple[int, Trajectory, float]] = []
-        for number, (problem, config, reward) in enumerate(history):
+        for number, entry in enumerate(history):
             what = f"entry {number} of the history"
+            if not (isinstance(entry, tuple) and len(entry) == 3 and isinstance(entry[0], Problem)):
+                raise ValueError(f"{what} should be (problem, configuration, reward), not {entry!r}")
+            problem, config, reward = entry
             try:
                 row = self._learner.encoding.row(problem)
                 trajectory = self._learner.encoding.trajectory(row, config)

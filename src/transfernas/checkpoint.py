@@ -7,8 +7,10 @@ the agent needs to go on bit for bit.
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -20,14 +22,15 @@ from .learning.config import TrainingConfig
 from .learning.learner import Learner, Past, restore
 from .learning.steps import LearnerState, init_state
 from .policy.architecture import Capacity
-from .spaces.encoding import encode
-from .spaces.problem import Problem
+from .spaces.encoding import Encoding, encode
+from .spaces.problem import Problem, check_problems
 from .spaces.schema import Json, space_from_json, space_to_json
 from .spaces.space import Config
 from .spaces.vocabulary import Vocabulary
 
 FORMAT = "transfernas-agent"
 VERSION = 1
+T = TypeVar("T")
 
 
 class CheckpointError(ValueError):
@@ -85,13 +88,11 @@ def read_snapshot(path: Path) -> Snapshot:
     except (safetensors.SafetensorError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file, or not one at all: {error}") from None
     try:
-        return _from_json(json.loads(header["agent"]), tensors)
+        return _from_json(_field(header, "agent", json.loads), tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
-    except KeyError as error:
-        raise CheckpointError(f"{path} is damaged: its header lacks the field {error}") from None
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
-        raise CheckpointError(f"{path} is damaged: its header can not be read: {error}") from None
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: its header can not be read: {error!r}") from None
 
 
 def _check_header(path: Path, header: dict[str, str]) -> None:
@@ -133,31 +134,90 @@ def _to_json(snapshot: Snapshot) -> Json:
     }
 
 
-def _from_json(value: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
-    config = TrainingConfig(**value["config"])
-    actions = tuple((state, kind, action) for state, kind, action in value["actions"])
-    vocabulary = Vocabulary(tuple(value["states"]), actions, tuple(value["tasks"]))
-    known = value["known"]
-    spaces = {space.name: space for space in map(space_from_json, value["spaces"])}
-    problems = tuple(Problem(spaces[space], task) for space, task in value["problems"])
-    encoding = encode(problems, vocabulary)
-    capacity = Capacity(*value["capacity"])
-    rows = len(encoding.tables.task)
-    expected = init_state(np.random.default_rng(0), 1, capacity, config, rows, encoding.steps)
+def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
+    config = _field(header, "config", lambda value: TrainingConfig(**value))
+    spaces = _field(header, "spaces", lambda value: {space.name: space for space in map(space_from_json, value)})
+    problems = _field(header, "problems", lambda value: tuple(Problem(spaces[s], t) for s, t in value))
+    vocabulary = Vocabulary(
+        states=_field(header, "states", _names),
+        actions=_field(header, "actions", lambda value: tuple((state, kind, action) for state, kind, action in value)),
+        tasks=_field(header, "tasks", _names),
+    )
+    try:
+        encoding = encode(check_problems(problems), vocabulary)
+    except KeyError as error:
+        raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
+    capacity = _field(header, "capacity", lambda value: Capacity(*map(_whole, value)))
+    expected = init_state(np.random.default_rng(0), 1, capacity, config, len(encoding.tables.task), encoding.steps)
     learner = restore(
         config=config,
-        seed=int(value["seed"]),
+        seed=_field(header, "seed", _whole),
         vocabulary=vocabulary,
         encoding=encoding,
         state=_filled(expected, tensors),
-        known=None if known is None else _first_names(vocabulary, *known),
-        past=tuple(Past(space, task, tuple(trials)) for space, task, trials in value["past"]),
-        sampled=int(value["sampled"]),
-        learned=int(value["learned"]),
-        acceptance=float(value["acceptance"]),
+        known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, *value)),
+        past=_field(header, "past", lambda value: tuple(Past(s, t, tuple(map(_whole, n))) for s, t, n in value)),
+        sampled=_field(header, "sampled", _whole),
+        learned=_field(header, "learned", _whole),
+        acceptance=_field(header, "acceptance", _share),
     )
-    open_trials = tuple(OpenTrial(**trial) for trial in value["open_trials"])
-    return Snapshot(learner, str(value["name"]), int(value["asked"]), open_trials, tuple(value["restricted"]))
+    return Snapshot(
+        learner=learner,
+        name=_field(header, "name", _name),
+        asked=_field(header, "asked", _whole),
+        open_trials=_field(header, "open_trials", lambda value: tuple(_open_trial(encoding, each) for each in value)),
+        restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
+    )
+
+
+def _field(header: Json, name: str, read: Callable[[Json], T]) -> T:
+    """Returns what a field of the header says.
+
+    Raises:
+        CheckpointError: the header lacks the field, or it can not be read; the message names it.
+    """
+    if not isinstance(header, dict):
+        raise CheckpointError(f"its header can not be read: it is {header!r}")
+    if name not in header:
+        raise CheckpointError(f"its header lacks the field {name!r}")
+    try:
+        return read(header[name])
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise CheckpointError(f"its header can not be read: field {name}: {error}") from None
+
+
+def _whole(value: Json) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no whole number of at least 0")
+    return value
+
+
+def _share(value: Json) -> float:
+    if type(value) is not float or not 0 <= value <= 1:
+        raise ValueError(f"{value!r} is no number from 0 to 1")
+    return value
+
+
+def _name(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no name")
+    return value
+
+
+def _names(value: Json) -> tuple[str, ...]:
+    return tuple(map(_name, value))
+
+
+def _row(encoding: Encoding, value: Json) -> int:
+    if _whole(value) >= len(encoding.problems):
+        raise ValueError(f"there is no problem {value}")
+    return _whole(value)
+
+
+def _open_trial(encoding: Encoding, value: Json) -> OpenTrial:
+    trial = OpenTrial(_whole(value["number"]), _row(encoding, value["row"]), value["config"])
+    encoding.problems[trial.row].space.validate(trial.config)
+    return trial
 
 
 def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerState:
@@ -182,4 +242,6 @@ def _sizes(vocabulary: Vocabulary) -> list[int]:
 
 
 def _first_names(vocabulary: Vocabulary, states: int, actions: int, tasks: int) -> Vocabulary:
+    for count in (states, actions, tasks):
+        _whole(count)
     return Vocabulary(vocabulary.states[:states], vocabulary.actions[:actions], vocabulary.tasks[:tasks])

@@ -69,6 +69,9 @@ class Searcher(abc.ABC):
         if trial.number not in self._open:
             what = "was told already; a trial is told once" if trial.number < self._asked else "was never asked"
             raise ValueError(f"trial {trial.number} {what}")
+        asked = self._open[trial.number]
+        if asked.problem.name != trial.problem.name or asked.config != trial.config:
+            raise ValueError(f"trial {trial.number} is not as it was asked: its problem or configuration was changed")
         if failed and reward is not None:
             raise ValueError(f"trial {trial.number} was told both a reward and failed=True; tell one of them")
         value = None if failed else check_reward(reward, f"trial {trial.number}")

@@ -36,8 +36,12 @@ class RegularizedEvolution(Searcher):
             ValueError: as for any searcher; the seed is none; or the sizes are not 1 <= sample <= population.
         """
         super().__init__(problems)
-        if not 1 <= sample_size <= population_size:
-            raise ValueError(f"1 <= sample_size <= population_size must hold, not {sample_size} and {population_size}")
+        whole = all(type(size) is int for size in (sample_size, population_size))
+        if not whole or not 1 <= sample_size <= population_size:
+            raise ValueError(
+                f"sample_size and population_size must be whole numbers, 1 <= sample_size <= population_size, "
+                f"not {sample_size!r} and {population_size!r}"
+            )
         self._rng = np.random.default_rng(check_seed(seed))
         self._population_size, self._sample_size = population_size, sample_size
         self._population: dict[tuple[str, str], deque[tuple[float, Config]]] = {

@@ -107,8 +107,10 @@ def check_reward(reward: object, what: str) -> float:
         value = float(reward)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise ValueError(f"{what} was told the reward {reward!r}, which is not a number") from None
+    except OverflowError:
+        raise ValueError(f"{what} was told the reward of a size beyond {_LARGEST_REWARD:g}; scale it") from None
     if not math.isfinite(value):
         raise ValueError(f"{what} was told the reward {value}; a trial without one is told with failed=True")
     if abs(value) > _LARGEST_REWARD:
-        raise ValueError(f"{what} was told the reward {value}; rewards go up to {_LARGEST_REWARD:g} in size: scale it")
+        raise ValueError(f"{what} was told the reward {value}, of a size beyond {_LARGEST_REWARD:g}; scale it")
     return value

@@ -203,6 +203,8 @@ class SearchSpace:
         Raises:
             ValueError: a choice is missing, unknown or inactive, or an action unknown; the message names the choice.
         """
+        if not isinstance(config, Mapping):
+            raise ValueError(f'a configuration of search space "{self.name}" maps choices to actions; got {config!r}')
         unknown = [name for name in config if all(name != choice.name for choice in self.choices)]
         if unknown:
             names = ", ".join(f'"{choice.name}"' for choice in self.choices)
