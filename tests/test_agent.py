@@ -104,9 +104,9 @@ BAD_ENTRIES = {
     "action": ((ONE, {**TARGET["one"], "width": 8.0}, 1.0), 'choice "width" has no action 8.0'),
     "nan": ((ONE, TARGET["one"], float("nan")), "was told the reward nan"),
     "text": ((ONE, TARGET["one"], "x"), "was told the reward 'x', which is not a number"),
-    "too large": ((ONE, TARGET["one"], 10**400), "was told the reward"),
-    "pair": ((ONE, TARGET["one"]), ""),
-    "no problem": (("left", TARGET["one"], 1.0), ""),
+    "too large": ((ONE, TARGET["one"], 10**400), r"was told the reward of a size beyond 1e\+15"),
+    "pair": ((ONE, TARGET["one"]), r"should be \(problem, configuration, reward\), not \(Problem"),
+    "no problem": (("left", TARGET["one"], 1.0), r"should be \(problem, configuration, reward\), not \('left'"),
     "no configuration": ((ONE, None, 1.0), ""),
 }
 
@@ -140,15 +140,13 @@ def test_a_failed_trial_teaches_nothing() -> None:
     assert agent.provenance == provenance
 
 
-@pytest.mark.parametrize("reward", [1e15, -1e15, 1e25, -1e25, 3e38, 1e300])
-def test_no_reward_breaks_the_agent(reward: float) -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_largest_reward_does_not_break_the_agent(sign: int) -> None:
     agent = Agent(PROBLEMS, CONFIG)
     play(agent, 4)
-    for trial in agent.ask(4):
-        try:
-            agent.tell(trial, reward)
-        except ValueError:  # to refuse it is as good
-            agent.tell(trial, failed=True)
+    for trial in agent.ask(8):
+        sign = -sign
+        agent.tell(trial, sign * 1e15)
     assert all(np.isfinite(leaf).all() for leaf in leaves(agent))
     before = leaves(agent)
     play(agent, 2)

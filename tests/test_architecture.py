@@ -1,0 +1,52 @@
+"""Imports go one way: a floor stands only on those named here (docs/design.md)."""
+
+import ast
+from pathlib import Path
+
+import transfernas
+
+PACKAGE = Path(transfernas.__file__).parent
+STANDS_ON = {
+    "arrays": "",
+    "files": "",
+    "runtime": "",
+    "spaces": "arrays",
+    "policy": "arrays spaces",
+    "learning": "arrays runtime spaces policy",
+    "searcher": "spaces",
+    "checkpoint": "files spaces policy learning",
+    "agent": "spaces learning searcher checkpoint",
+    "baselines": "spaces searcher",
+    "benchmarks": "arrays spaces searcher",
+    "experiments": "arrays files spaces learning searcher agent baselines benchmarks",
+    "figures": "files experiments",
+    "report": "experiments",
+    "cli": "experiments figures report",
+}
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """The rooms of the package that a module imports from."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level < depth and not (node.level == 0 and node.module and "transfernas" in node.module), path
+    return found
+
+
+def test_no_import_goes_up() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if path == PACKAGE / "__init__.py":
+            continue
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        assert imported_rooms(path) - {room} <= set(STANDS_ON[room].split()), path
+
+
+def test_the_floors_have_no_cycle() -> None:
+    built: set[str] = set()
+    for room, below in STANDS_ON.items():
+        assert set(below.split()) <= built, room
+        built.add(room)
