@@ -2,9 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -29,14 +39,13 @@ def progress_bars(console: Console) -> Iterator[Callable[[str, int], Callable[[i
     with Progress(*columns, console=console) as progress:
 
         def stage(name: str, trials: int) -> Callable[[int, float], None]:
-            task = progress.add_task(name, total=trials, best="-")
-
-            def advance(done: int, best: float) -> None:
-                progress.update(task, completed=done, best=f"{100 * best:.2f} %")
-
-            return advance
+            return partial(_advance, progress, progress.add_task(name, total=trials, best="-"))
 
         yield stage
+
+
+def _advance(progress: Progress, task: TaskID, done: int, best: float) -> None:
+    progress.update(task, completed=done, best=f"{100 * best:.2f} %")
 
 
 def incumbent_table(result: Result, title: str) -> Table:

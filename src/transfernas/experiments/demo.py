@@ -73,12 +73,11 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
     Agent.of(select(joint.learner, 0)).save(agent_path)
 
     curves: dict[str, Curve] = {}
-    for number, name in enumerate(STAGES[1:], start=1):
+    for name in STAGES[1:]:
         if training.interrupted or any(curve.interrupted for curve in curves.values()):
             break
-        seed = derived_seed(demo.seed, Use.WEIGHTS, number)
-        replicas = _replicas(name, problems, config, demo.replicas, seed, joint.learner)
-        curves[name] = search(replicas, [target], demo.trials, seed, stage(name, demo.trials))
+        replicas = _replicas(name, problems, config, demo, joint.learner)
+        curves[name] = search(replicas, [target], demo.trials, demo.seed, stage(name, demo.trials))
     curves = {name: curve for name, curve in curves.items() if curve.values.size}
     seconds = time.monotonic() - started
     ratios = _ratios(curves, demo.seed)
@@ -86,18 +85,18 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
 
 
 def _replicas(
-    name: str, problems: tuple[Problem, ...], config: TrainingConfig, count: int, seed: int, trained: Learner
+    name: str, problems: tuple[Problem, ...], config: TrainingConfig, demo: Demo, trained: Learner
 ) -> Replicas:
-    seeds = [derived_seed(seed, Use.WEIGHTS, replica) for replica in range(count)]
+    seeds = [derived_seed(demo.seed, Use.WEIGHTS, replica) for replica in range(demo.replicas)]
     match name:
         case "transfer":
-            return AgentReplicas(transfer(trained, problems, seed=seed))
+            return AgentReplicas(transfer(trained, problems))
         case "scratch":
-            return AgentReplicas(new_learner(problems, config, seed, count))
+            return AgentReplicas(new_learner(problems, config, demo.seed, demo.replicas))
         case "evolution":
-            return SearcherReplicas([RegularizedEvolution(problems, seed=each) for each in seeds])
+            return SearcherReplicas([RegularizedEvolution(problems, seed=seed) for seed in seeds])
         case "random":
-            return SearcherReplicas([RandomSearch(problems, seed=each) for each in seeds])
+            return SearcherReplicas([RandomSearch(problems, seed=seed) for seed in seeds])
         case _:
             raise AssertionError(name)
 
