@@ -7,9 +7,10 @@ import jaxtyping
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from transfernas.spaces.choice import Choice, Repeat
 from transfernas.spaces.condition import Action, And, Condition, Config, Equal, In, Not, Or
 from transfernas.spaces.problem import Problem
-from transfernas.spaces.space import Choice, Repeat, SearchSpace
+from transfernas.spaces.space import SearchSpace
 
 # Few names and few actions, so that spaces share states, and `True`, `1`, `1.0` and "1" meet in one choice.
 NAMES = ("layers", "units", "kernel size", "rate", "activation", "pool", 'odd "<&>"', "état")

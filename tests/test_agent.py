@@ -12,8 +12,9 @@ import pytest
 from strategies import unchecked
 from test_searchers import CONFIG, KINDS, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
 from transfernas import Agent, Choice, Equal, Observation, Problem, SearchSpace, TrainingConfig, Trial
-from transfernas.learning.learner import new_learner, select, transfer
-from transfernas.spaces.space import Action, Config
+from transfernas.learning.learner import new_learner, select
+from transfernas.learning.transfer import transfer
+from transfernas.spaces.condition import Action, Config
 from transfernas.spaces.vocabulary import Vocabulary
 
 # Gamma is 1 and stays so; one configuration for two tests, since each has to be compiled.
@@ -107,7 +108,7 @@ BAD_ENTRIES = {
     "too large": ((ONE, TARGET["one"], 10**400), r"was told the reward of a size beyond 1e\+15"),
     "pair": ((ONE, TARGET["one"]), r"should be \(problem, configuration, reward\), not \(Problem"),
     "no problem": (("left", TARGET["one"], 1.0), r"should be \(problem, configuration, reward\), not \('left'"),
-    "no configuration": ((ONE, None, 1.0), ""),
+    "no configuration": ((ONE, None, 1.0), "maps choices to actions; got None"),
 }
 
 

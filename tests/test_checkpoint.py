@@ -1,5 +1,6 @@
 """The agent's file: exact, whole or not at all, and clear about what is wrong with it."""
 
+import dataclasses
 import json
 import os
 import re
@@ -18,9 +19,10 @@ from strategies import configs, problems, quick, unchecked
 from test_agent import NEXT_PROBLEMS, leaves
 from test_searchers import CONFIG, ONE, PROBLEMS, RIGHT, play
 from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace
-from transfernas.checkpoint import OpenTrial, Snapshot, read_snapshot, write_snapshot
-from transfernas.learning.learner import new_learner, transfer
-from transfernas.spaces.space import Config
+from transfernas.checkpoint import SavedTrial, Snapshot, read_snapshot, write_snapshot
+from transfernas.learning.learner import new_learner
+from transfernas.learning.transfer import transfer
+from transfernas.spaces.condition import Config
 
 
 def shallow(config: Config) -> bool:
@@ -259,6 +261,27 @@ def test_a_tensor_that_is_not_finite_is_named(tmp_path: Path, saved: Path, name:
     refused(path, "is damaged", f"the tensor {name} holds values that are not finite")
 
 
+@pytest.mark.parametrize("value", [-1, 99])
+@pytest.mark.parametrize("name", ["filled", "trials.task", "trials.decisions", "trials.actions", "trials.length"])
+def test_a_queue_that_holds_no_trials_is_named(tmp_path: Path, saved: Path, name: str, value: int) -> None:
+    def spoil(_: object, __: object, tensors: Tensors) -> None:
+        tensors[f"queue.{name}"].flat[0] = value
+
+    path = rewrite(saved, tmp_path / "agent", spoil)
+    refused(path, "is damaged", f"the tensor queue.{name} holds values that are not from 0 to ")
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    agent = Agent(PROBLEMS, CONFIG)
+    path = agent.save(tmp_path / "agent")
+    before, state = path.read_bytes(), agent._learner.state
+    broken = dataclasses.replace(state, baseline=np.full_like(state.baseline, np.nan))
+    agent._learner = dataclasses.replace(agent._learner, state=broken)
+    with pytest.raises(ValueError, match="the tensor baseline holds values that are not finite"):
+        agent.save(path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
+
+
 # For every field of the header first a value of a wrong type, then what fits nothing.
 WRONG: dict[str, tuple[object, ...]] = {
     "name": (7,),
@@ -353,7 +376,7 @@ def test_valid_has_to_be_given_again(tmp_path: Path, restricted_file: Path) -> N
     for trial in loaded.open_trials:
         loaded.tell(trial, 1.0)  # what is evaluated is welcome
     assert not loaded.open_trials
-    given = Agent.load(tmp_path / "again", problems=(problem for problem in RESTRICTED[1:]))
+    given = Agent.load(tmp_path / "again", problems=RESTRICTED[1:])
     assert {config["depth"] for _, problem, config in play(given, 40) if problem.task == "two"} <= {1, 2}
     assert given.problems == RESTRICTED
 
@@ -386,7 +409,7 @@ def test_any_snapshot_is_read_as_it_was_written(
     with unchecked():
         learner = transfer(new_learner(before, CONFIG, seed), after)
         row = data.draw(st.integers(0, len(after) - 1))
-        trial = OpenTrial(data.draw(st.integers(0, asked - 1)), row, data.draw(configs(after[row].space)))
+        trial = SavedTrial(data.draw(st.integers(0, asked - 1)), row, data.draw(configs(after[row].space)))
         snapshot = Snapshot(learner, "name", asked, (trial,), (row,))
         found = read_snapshot(write_snapshot(tmp_path_factory.getbasetemp() / "snapshot", snapshot))
     for name in ("name", "asked", "restricted", "open_trials"):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies import conditions, unchecked
+from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import (
     Action,
     And,
@@ -28,7 +29,6 @@ from transfernas.spaces.condition import (
     rename,
     same,
 )
-from transfernas.spaces.space import Choice
 
 CHOICES = (Choice("a", (True, 1, 1.0)), Choice("b", (None, "x", "y", 0)), Choice("c", (2,)))
 A, B = Equal("a", 1), Equal("b", "x")

@@ -2,8 +2,9 @@
 
 import pytest
 
+from transfernas.spaces.choice import Choice, Repeat
 from transfernas.spaces.drawing import merged_dot, merged_mermaid
-from transfernas.spaces.space import Choice, Repeat, SearchSpace
+from transfernas.spaces.space import SearchSpace
 
 CNN = SearchSpace(
     "cnn",

@@ -15,8 +15,8 @@ from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.benchmarks.nasbench201 import EDGES, OPERATIONS, TASKS, cell_space, tabular_problem
 from transfernas.benchmarks.tabular import ProductIndex, Table, TabularProblem
 from transfernas.experiments.demo import STAGES, Demo, run_demo
-from transfernas.experiments.result import NamedRatio, Result, table_of, write_result
-from transfernas.experiments.runner import Batch, Curve, ProgressFn, Replicas, search
+from transfernas.experiments.result import Curve, NamedRatio, Result, table_of, write_result
+from transfernas.experiments.runner import Batch, ProgressFn, Replicas, search
 from transfernas.experiments.statistics import mean_interval, trial_ratio, trials_to
 from transfernas.report import ratio_lines
 
@@ -158,7 +158,11 @@ def test_the_demo_leaves_a_table_a_picture_a_result_and_an_agent(tmp_path: Path)
     assert result["curves"] == again["curves"]  # reproducible from the seed
     assert np.shape(result["curves"]["transfer"]["values"]) == (2, 12)
     assert result["curves"]["transfer"]["trials"] == list(range(1, 13))
-    assert [(row["name"], row["trials"]) for row in result["table"]][:2] == [("transfer", 10), ("scratch", 10)]
+    assert [(row["name"], row["trials"]) for row in result["table"]][:3] == [
+        ("transfer", 10),
+        ("transfer", 12),
+        ("scratch", 10),
+    ]
     assert (result["command"], result["seed"], result["interrupted"], result["ratios"]) == ("demo", 3, False, [])
     assert result["peak_memory_mib"] > 100 and result["seconds"] > 0
 

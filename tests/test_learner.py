@@ -8,7 +8,8 @@ from compilations import counted
 from problems import PROBLEMS, cnn, ffn
 from test_policy import every_trajectory, one, scores, stacked
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
-from transfernas.learning.learner import ONE, SEVERAL, Learner, Taken, learn, new_learner, propose, select, transfer
+from transfernas.learning.learner import ONE, SEVERAL, Learner, Taken, learn, new_learner, propose, select
+from transfernas.learning.transfer import transfer
 
 CONFIG = TrainingConfig.paper()
 

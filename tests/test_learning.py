@@ -8,7 +8,8 @@ from transfernas.baselines.random import RandomSearch
 from transfernas.benchmarks.double_xor import double_xor
 from transfernas.benchmarks.nasbench201 import cell_space, tabular_problem
 from transfernas.experiments.runner import AgentReplicas, SearcherReplicas, search
-from transfernas.learning.learner import learn, new_learner, propose, transfer
+from transfernas.learning.learner import learn, new_learner, propose
+from transfernas.learning.transfer import transfer
 from transfernas.policy.architecture import Attention
 
 pytestmark = pytest.mark.slow

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 
 from strategies import quick, spaces
+from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import Equal, In
 from transfernas.spaces.schema import Json, space_from_json, space_to_json
-from transfernas.spaces.space import Choice, SearchSpace
+from transfernas.spaces.space import SearchSpace
 
 
 def with_condition(when: Json) -> Json:

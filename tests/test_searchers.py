@@ -12,7 +12,7 @@ from strategies import unchecked
 from transfernas import Agent, Choice, Equal, Problem, RandomSearch, RegularizedEvolution, Searcher, SearchSpace, Trial
 from transfernas.baselines.evolution import mutate
 from transfernas.learning.config import TrainingConfig
-from transfernas.spaces.space import Action, Config
+from transfernas.spaces.condition import Action, Config
 
 # Shared with the tests of the agent and of its file, so that they share the compiled functions.
 CONFIG = TrainingConfig.paper(
@@ -171,8 +171,8 @@ def test_a_trial_is_told_to_its_own_searcher(new: NewFn) -> None:
     ("change", "message"),
     [
         ({"number": 7}, "trial 7 was never asked"),
-        ({"config": {}}, "trial 0 is not as it was asked: its problem or configuration was changed"),
-        ({"problem": Problem(LEFT, "three")}, "trial 0 is not as it was asked: its problem or configuration was"),
+        ({"config": {}}, "trial 0 is not as it was asked, {.*}: its problem or configuration was changed"),
+        ({"problem": Problem(LEFT, "three")}, "trial 0 is not as it was asked, {.*}: its problem or configuration"),
     ],
     ids=["number", "configuration", "problem"],
 )
@@ -183,6 +183,20 @@ def test_a_trial_is_told_as_it_was_asked(new: NewFn, change: dict[str, Any], mes
         searcher.tell(dataclasses.replace(trial, **change), 1.0)
     assert searcher.open_trials == (trial,)
     searcher.tell(trial, 1.0)
+
+
+def test_what_becomes_of_a_configuration_does_not_reach_the_searcher(new: NewFn) -> None:
+    searcher = new(PROBLEMS)
+    trial = searcher.ask()
+    asked = dict(trial.config)
+    assert isinstance(trial.config, dict)
+    trial.config.clear()
+    (still_open,) = searcher.open_trials
+    assert still_open.config == asked
+    with pytest.raises(ValueError, match="trial 0 is not as it was asked"):
+        searcher.tell(trial, 1.0)
+    searcher.tell(still_open, 1.0)
+    assert not searcher.open_trials
 
 
 def test_only_trials_are_told(new: NewFn) -> None:
@@ -266,6 +280,18 @@ def test_a_space_without_valid_configuration_is_named(new: NewFn) -> None:
     assert searcher.ask().number == 1
     searcher.tell(before, 1.0)
     assert [number for number, *_ in play(searcher, 5)] == [2, 3, 4, 5, 6]
+
+
+def test_a_problem_without_valid_configuration_does_not_block_the_others(new: NewFn) -> None:
+    searcher = new((Problem(LEFT, "one", valid=lambda _: False), TWO))
+    outcomes: list[str] = []
+    while len(set(outcomes)) < 2 or outcomes[-1] == "none":
+        assert len(outcomes) < 20
+        try:
+            outcomes.append(searcher.ask().problem.task)
+        except ValueError:
+            outcomes.append("none")
+    assert set(outcomes) == {"none", "two"}
 
 
 def _children(parent: dict[str, Action], problem: Problem, draws: int = 600) -> list[dict[str, Action]]:

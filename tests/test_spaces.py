@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 
 from strategies import quick, spaces, typed, unchecked
+from transfernas.spaces.choice import END, START, Choice, Repeat
 from transfernas.spaces.condition import Action, And, Condition, Config, Equal, In, Not
+from transfernas.spaces.counting import Edge
 from transfernas.spaces.problem import Problem, check_problems
-from transfernas.spaces.space import END, START, Choice, Edge, Repeat, SearchSpace
+from transfernas.spaces.space import SearchSpace
 
 UNIT = Choice("unit", (1, 2))
 
@@ -67,7 +69,7 @@ def test_wrong_values(make: Callable[[], object], text: str) -> None:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: choice("a", "relu"), "choice \"a\": actions='relu' is one string; write a tuple, ('relu',)"),
+        (lambda: choice("a", "relu"), "choice \"a\": actions must be a tuple or list, not 'relu'; write ('relu',)"),
         (lambda: choice("a", (1, [2])), 'choice "a": [2] of type list cannot be an action'),
         (lambda: choice("a", 3), 'choice "a": '),
         (lambda: SearchSpace("net", [3]), "a search space is made of Choice and Repeat, not 3"),  # type: ignore[list-item]

@@ -3,9 +3,10 @@
 from hypothesis import given
 
 from strategies import problems, quick
+from transfernas.spaces.choice import START, Choice
 from transfernas.spaces.condition import Action
 from transfernas.spaces.problem import Problem
-from transfernas.spaces.space import START, Choice, SearchSpace
+from transfernas.spaces.space import SearchSpace
 from transfernas.spaces.vocabulary import Vocabulary, transfer_report
 
 CNN = Problem(SearchSpace("cnn", [Choice("filters", (16, 32)), Choice("units", (32, 64))]), "digits")

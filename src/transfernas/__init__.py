@@ -11,6 +11,8 @@ from .baselines.random import RandomSearch as RandomSearch
 from .checkpoint import CheckpointError as CheckpointError
 from .learning.config import TrainingConfig as TrainingConfig
 from .searcher import Searcher as Searcher
+from .spaces.choice import Choice as Choice
+from .spaces.choice import Repeat as Repeat
 from .spaces.condition import And as And
 from .spaces.condition import Equal as Equal
 from .spaces.condition import In as In
@@ -21,7 +23,5 @@ from .spaces.drawing import merged_mermaid as merged_mermaid
 from .spaces.problem import Observation as Observation
 from .spaces.problem import Problem as Problem
 from .spaces.problem import Trial as Trial
-from .spaces.space import Choice as Choice
-from .spaces.space import Repeat as Repeat
 from .spaces.space import SearchSpace as SearchSpace
 from .spaces.vocabulary import TransferReport as TransferReport

@@ -8,14 +8,15 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from .checkpoint import OpenTrial, Snapshot, read_snapshot, write_snapshot
+from .checkpoint import SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .learning.config import TrainingConfig
-from .learning.learner import Learner, Taken, learn, new_learner, propose, transfer
+from .learning.learner import Learner, learn, new_learner, propose, skip
+from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
-from .searcher import Searcher, check_seed
+from .searcher import OpenTrial, Searcher, check_seed
+from .spaces.condition import Config, in_order
 from .spaces.encoding import Trajectory
-from .spaces.problem import Observation, Problem, Trial, check_problems, check_reward
-from .spaces.space import Config
+from .spaces.problem import Observation, Problem, check_problems, check_reward
 from .spaces.vocabulary import TransferReport, transfer_report
 
 
@@ -24,6 +25,8 @@ class Agent(Searcher):
 
     Each trial is of one of the problems, drawn uniformly. The same seed gives the same trials on the same machine.
     """
+
+    _learner: Learner
 
     def __init__(
         self,
@@ -42,8 +45,8 @@ class Agent(Searcher):
             ValueError: there is no problem, a pair is there twice, two different spaces have one name, or the seed is
                 not a whole number of at least 0.
         """
-        super().__init__(tuple(problems))
-        self._start(new_learner(self._problems, config or TrainingConfig.paper(), check_seed(seed)))
+        super().__init__(problems)
+        self._start(new_learner(self._problems, _checked(config or TrainingConfig.paper()), check_seed(seed)))
         self._compiling()
 
     @classmethod
@@ -86,7 +89,7 @@ class Agent(Searcher):
 
         Raises:
             ValueError: a problem is none of the agent's, a configuration does not fit its space, or a reward is not a
-                finite number. Nothing of the history was learned then.
+                finite number. Nothing of the history was learned then, nor after an interrupt.
         """
         checked: list[tuple[int, Trajectory, float]] = []
         for number, entry in enumerate(history):
@@ -100,11 +103,14 @@ class Agent(Searcher):
             except ValueError as error:
                 raise ValueError(f"{what}: {error}") from None
             checked.append((row, trajectory, check_reward(reward, what)))
-        for row, trajectory, value in checked:
-            self._learn(row, trajectory, value, own=False)
+        with self._lock:
+            learner = self._learner
+            for row, trajectory, value in checked:
+                learner = self._learned(learner, row, trajectory, value, own=False)
+            self._learner = learner
 
     def best(self, problem: Problem | None = None) -> Observation | None:
-        """Returns the best observation of a problem; None before the first.
+        """Returns the best observation of a problem, the first of `top`; None before the first trial.
 
         Args:
             problem: found by its names; may be left out where the agent has one.
@@ -117,6 +123,9 @@ class Agent(Searcher):
 
     def top(self, problem: Problem | None = None) -> list[Observation]:
         """Returns a problem's best distinct observations, best first, at most `config.queue_size`.
+
+        They are those of the priority queue: rewards in single precision, and a configuration that was evaluated more
+        than once has the reward that `config.queue_repeats` says.
 
         Args:
             problem: found by its names; may be left out where the agent has one.
@@ -134,7 +143,7 @@ class Agent(Searcher):
             Observation(
                 self._problems[row],
                 encoding.config(row, jax.tree.map(lambda leaf, at=slot: leaf[at], queue.trials)),
-                float(queue.reward[slot]),
+                float(str(queue.reward[slot])),  # the shortest number that is the same in single precision
             )
             for slot in order
         ]
@@ -156,7 +165,12 @@ class Agent(Searcher):
             ValueError: as for a new agent, or if `config` changes the network.
         """
         found = check_problems(problems)
-        learner = transfer(self._learner, found, config, None if seed is None else check_seed(seed))
+        learner = transfer(
+            self._learner,
+            found,
+            None if config is None else _checked(config),
+            None if seed is None else check_seed(seed),
+        )
         agent = Agent.of(learner)
         agent._compiling()
         return agent
@@ -171,11 +185,11 @@ class Agent(Searcher):
             The path.
         """
         rows = {problem.name: row for row, problem in enumerate(self._problems)}
-        trials = [OpenTrial(trial.number, rows[trial.problem.name], trial.config) for trial in self.open_trials]
-        restricted = [row for row, p in enumerate(self._problems) if p.valid is not None or p in self._unset]
-        return write_snapshot(
-            Path(path), Snapshot(self._learner, self._name, self._asked, tuple(trials), tuple(restricted))
-        )
+        with self._lock:
+            trials = [SavedTrial(n, rows[open_.problem.name], open_.config) for n, open_ in self._open.items()]
+            restricted = [row for row, p in enumerate(self._problems) if p.valid is not None or p in self._unset]
+            snapshot = Snapshot(self._learner, self._name, self._asked, tuple(trials), tuple(restricted))
+        return write_snapshot(Path(path), snapshot)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], problems: Iterable[Problem] = ()) -> "Agent":
@@ -191,22 +205,21 @@ class Agent(Searcher):
             ValueError: a problem is none of the agent's, or its space changed.
         """
         snapshot = read_snapshot(Path(path))
-        learner = _with_functions(snapshot.learner, tuple(problems))
+        given = in_order(problems, "problems")
+        learner = _with_functions(snapshot.learner, check_problems(given) if given else ())
         agent = cls.of(learner)
         agent._name, agent._asked = snapshot.name, snapshot.asked
         restricted = [agent.problems[row] for row in snapshot.restricted]
         agent._unset = tuple(problem for problem in restricted if problem.valid is None)
         for trial in snapshot.open_trials:
-            problem = agent.problems[trial.row]
-            agent._open[trial.number] = Trial(trial.number, problem, trial.config, agent._name)
-            agent._pending[trial.number] = learner.encoding.trajectory(trial.row, trial.config)
+            kept = learner.encoding.trajectory(trial.row, trial.config)
+            agent._open[trial.number] = OpenTrial(agent.problems[trial.row], trial.config, kept)
         return agent
 
     def _start(self, learner: Learner) -> None:
         """Takes up its work: the part of construction that a new, a loaded and a transferred agent share."""
         self._learner = learner
         self._unset: tuple[Problem, ...] = ()
-        self._pending: dict[int, Trajectory] = {}
         self._warm_up: WarmUp | None = None
 
     def _compiling(self) -> WarmUp:
@@ -214,36 +227,36 @@ class Agent(Searcher):
             self._warm_up = WarmUp(self._learner)
         return self._warm_up
 
-    def _propose(self, number: int) -> tuple[Problem, Config]:
+    def _propose(self, number: int) -> OpenTrial:
         for problem in self._unset:
             raise ValueError(
                 f"problem {problem.name} was saved with a function `valid`, which a file can not hold; give it again, "
                 f"as in Agent.load(path, problems=[Problem(space, task, valid=...)])"
             )
-        first_valid = self._first_valid if self._learner.restricted else None
-        self._learner, proposal = propose(self._learner, first_valid, self._compiling().wait_for_sample)
+        try:
+            self._learner, proposal = propose(self._learner, before_draw=self._compiling().wait_for_sample)
+        except Exception:
+            self._learner = skip(self._learner)  # or the next ask would fail with the same problem and draws
+            raise
         row = int(proposal.problem[0])
-        self._pending[number] = jax.tree.map(lambda leaf: leaf[0], proposal.rollout.trajectory)
-        return self._problems[row], self._learner.encoding.taken_config(row, proposal.rollout.taken[0])
+        config = self._learner.encoding.taken_config(row, proposal.rollout.taken[0])
+        return OpenTrial(self._problems[row], config, jax.tree.map(lambda leaf: leaf[0], proposal.rollout.trajectory))
 
-    def _close(self, trial: Trial, reward: float | None) -> None:
-        trajectory = self._pending[trial.number]
+    def _close(self, trial: OpenTrial, reward: float | None) -> None:
         if reward is not None:
-            self._learn(self._learner.encoding.row(trial.problem), trajectory, reward, own=True)
-        del self._pending[trial.number]
+            row = self._learner.encoding.row(trial.problem)
+            self._learner = self._learned(self._learner, row, trial.kept, reward, own=True)
 
-    def _learn(self, row: int, trajectory: Trajectory, reward: float, own: bool) -> None:
+    def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, own: bool) -> Learner:
         self._compiling().wait_for_update()
         batched: Trajectory = jax.tree.map(lambda leaf: np.asarray(leaf)[None], trajectory)
-        problem = np.array([row], np.int32)
-        self._learner = learn(self._learner, problem, batched, np.array([reward]), np.array([own]))
+        return learn(learner, np.array([row], np.int32), batched, np.array([reward]), np.array([own]))
 
-    def _first_valid(self, row: int, taken: Taken) -> tuple[int | None, int]:
-        valid = self._problems[row].valid
-        for index, actions in enumerate(taken):
-            if valid is None or valid(self._learner.encoding.taken_config(row, actions)):
-                return index, index
-        return None, len(taken)
+
+def _checked(config: object) -> TrainingConfig:
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(f"config must be a TrainingConfig, as TrainingConfig.paper(...), not {config!r}")
+    return config
 
 
 def _with_functions(learner: Learner, given: tuple[Problem, ...]) -> Learner:

@@ -20,12 +20,13 @@ import safetensors.numpy
 from .files import write_atomically
 from .learning.config import TrainingConfig
 from .learning.learner import Learner, Past, restore
+from .learning.queue import Queue
 from .learning.steps import LearnerState, init_state
 from .policy.architecture import Capacity
+from .spaces.condition import Config
 from .spaces.encoding import Encoding, encode
 from .spaces.problem import Problem, check_problems
 from .spaces.schema import Json, space_from_json, space_to_json
-from .spaces.space import Config
 from .spaces.vocabulary import Vocabulary
 
 FORMAT = "transfernas-agent"
@@ -38,7 +39,7 @@ class CheckpointError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenTrial:
+class SavedTrial:
     """A trial that was asked and not told when the agent was saved."""
 
     number: int
@@ -61,13 +62,19 @@ class Snapshot:
     learner: Learner
     name: str
     asked: int
-    open_trials: tuple[OpenTrial, ...]
+    open_trials: tuple[SavedTrial, ...]
     restricted: tuple[int, ...]
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
-    """Writes an agent's file under a temporary name and renames it, so that the path never holds half a file."""
+    """Writes an agent's file under a temporary name and renames it, so that the path never holds half a file.
+
+    Raises:
+        ValueError: a tensor holds values that are not finite; what the path held stays.
+    """
     tensors = {name: np.ascontiguousarray(leaf) for name, leaf in _named_leaves(snapshot.learner.state)}
+    for name, tensor in tensors.items():
+        _check_finite(name, tensor)
     header = {"format": FORMAT, "version": str(VERSION), "agent": json.dumps(_to_json(snapshot))}
     write_atomically(path, safetensors.numpy.save(tensors, header))
     return path
@@ -148,13 +155,16 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: Capacity(*map(_whole, value)))
+    _check_sizes(config, capacity, tensors)
     expected = init_state(np.random.default_rng(0), 1, capacity, config, len(encoding.tables.task), encoding.steps)
+    state = _filled(expected, tensors)
+    _check_queue(state.queue, encoding)
     learner = restore(
         config=config,
         seed=_field(header, "seed", _whole),
         vocabulary=vocabulary,
         encoding=encoding,
-        state=_filled(expected, tensors),
+        state=state,
         known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, *value)),
         past=_field(header, "past", lambda value: tuple(Past(s, t, tuple(map(_whole, n))) for s, t, n in value)),
         sampled=_field(header, "sampled", _whole),
@@ -165,7 +175,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         learner=learner,
         name=_field(header, "name", _name),
         asked=_field(header, "asked", _whole),
-        open_trials=_field(header, "open_trials", lambda value: tuple(_open_trial(encoding, each) for each in value)),
+        open_trials=_field(header, "open_trials", lambda value: tuple(_saved_trial(encoding, each) for each in value)),
         restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
     )
 
@@ -214,8 +224,8 @@ def _row(encoding: Encoding, value: Json) -> int:
     return _whole(value)
 
 
-def _open_trial(encoding: Encoding, value: Json) -> OpenTrial:
-    trial = OpenTrial(_whole(value["number"]), _row(encoding, value["row"]), value["config"])
+def _saved_trial(encoding: Encoding, value: Json) -> SavedTrial:
+    trial = SavedTrial(_whole(value["number"]), _row(encoding, value["row"]), value["config"])
     encoding.problems[trial.row].space.validate(trial.config)
     return trial
 
@@ -224,17 +234,56 @@ def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerSt
     """Returns the state with the file's tensors in the place of the expected ones."""
     found = []
     for name, leaf in _named_leaves(expected):
-        if name not in tensors:
-            raise CheckpointError(f"the tensor {name} is missing")
-        tensor = tensors[name]
-        if tensor.shape != leaf.shape or tensor.dtype != leaf.dtype:
-            raise CheckpointError(
-                f"the tensor {name} is {tensor.dtype}{list(tensor.shape)} and should be {leaf.dtype}{list(leaf.shape)}"
-            )
-        if np.issubdtype(tensor.dtype, np.floating) and not np.isfinite(tensor).all():
-            raise CheckpointError(f"the tensor {name} holds values that are not finite")
-        found.append(tensor)
+        _check_shape(name, tensors, leaf.shape, leaf.dtype)
+        _check_finite(name, tensors[name])
+        found.append(tensors[name])
     return jax.tree.unflatten(jax.tree.structure(expected), found)
+
+
+def _check_finite(name: str, tensor: np.ndarray) -> None:
+    if np.issubdtype(tensor.dtype, np.floating) and not np.isfinite(tensor).all():
+        raise CheckpointError(f"the tensor {name} holds values that are not finite")
+
+
+def _check_sizes(config: TrainingConfig, capacity: Capacity, tensors: dict[str, np.ndarray]) -> None:
+    """Checks what sizes the header says against the tensors, before anything of those sizes is made."""
+    float32 = np.dtype(np.float32)
+    said = {
+        "policy.state": (1, capacity.states, config.embedding_size),
+        "policy.action": (1, capacity.actions, config.embedding_size),
+        "policy.task": (1, capacity.tasks, config.embedding_size),
+        "policy.position": (1, capacity.steps, config.width),
+        "policy.encoder.hidden": (1, config.layers, config.width, config.feed_forward),
+    }
+    for name, shape in said.items():
+        _check_shape(name, tensors, shape, float32)
+    if "queue.reward" in tensors:
+        _check_shape("queue.reward", tensors, (*tensors["queue.reward"].shape[:2], config.queue_size), float32)
+
+
+def _check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if name not in tensors:
+        raise CheckpointError(f"the tensor {name} is missing")
+    found = tensors[name]
+    if found.shape != shape or found.dtype != dtype:
+        raise CheckpointError(
+            f"the tensor {name} is {found.dtype}{list(found.shape)} and should be {dtype}{list(shape)}"
+        )
+
+
+def _check_queue(queue: Queue, encoding: Encoding) -> None:
+    """Checks that a queue holds trials of the problems."""
+    decisions, actions = encoding.tables.decisions.available.shape
+    limits = {
+        "queue.filled": (queue.filled, queue.reward.shape[-1]),
+        "queue.trials.task": (queue.trials.task, int(encoding.tables.task.max())),
+        "queue.trials.decisions": (queue.trials.decisions, decisions - 1),
+        "queue.trials.actions": (queue.trials.actions, actions - 1),
+        "queue.trials.length": (queue.trials.length, encoding.steps),
+    }
+    for name, (tensor, most) in limits.items():
+        if tensor.min() < 0 or tensor.max() > most:
+            raise CheckpointError(f"the tensor {name} holds values that are not from 0 to {most}")
 
 
 def _sizes(vocabulary: Vocabulary) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from .experiments.runner import Curve
+from .experiments.result import Curve
 from .experiments.statistics import mean_interval
 from .files import write_atomically
 
@@ -40,7 +40,8 @@ def draw_incumbents(path: Path, curves: Mapping[str, Curve], title: str, quantit
         axes.plot(trials, intervals[:, 0], color=colour, linestyle=line, label=label, linewidth=1.8)
         axes.fill_between(trials, intervals[:, 1], intervals[:, 2], color=colour, alpha=0.15, linewidth=0)
     axes.set_xscale("log")
-    ticks = [1, 2, 5, 10, 20, 50, 100, 200, 300]
+    longest = max(curve.values.shape[1] for curve in curves.values())
+    ticks = [base * 10**power for power in range(6) for base in (1, 2, 5) if base * 10**power < longest] + [longest]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set(xlabel="trials", ylabel=quantity, title=title)

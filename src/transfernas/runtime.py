@@ -4,9 +4,11 @@ Import this before jax. Most objectives train a network of their own, often on a
 
 - The agent computes on the CPU. Where jax was not imported yet and the user chose no platform, JAX is told to use the
   CPU alone, so that it neither looks for a GPU nor reserves its memory.
-- Compiled functions are kept in the user's cache folder between runs, unless a cache was chosen.
+- Compiled functions are kept in the user's cache folder between runs, unless a cache was chosen. JAX has one cache for
+  the process, so compiled functions of the user's own go there too.
 - JAX and Python warn when a process with threads forks, since they do not live on in the child. Here the child
-  evaluates and calls no JAX, and the agent holds no lock while an objective runs, so these warnings are silenced.
+  evaluates and calls no JAX, and the agent holds no lock of its own while an objective runs, so these warnings are
+  silenced.
 """
 
 import functools
@@ -27,8 +29,14 @@ def set_up() -> None:
     if not _CHOSEN_BY_USER:
         jax.config.update("jax_platforms", "cpu")
     if jax.config.values["jax_compilation_cache_dir"] is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "jax" / _processor()))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        try:
+            folder = cache_dir() / "jax" / _processor()
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError):
+            folder = None  # no home, or none that can be written to: compiled code lives as long as the process
+        if folder is not None and os.access(folder, os.W_OK):
+            jax.config.update("jax_compilation_cache_dir", str(folder))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)  # JAX's
     warnings.filterwarnings(  # Python's own, from 3.12 on
         "ignore", message=r"This process .* is multi-threaded, use of fork\(\)", category=DeprecationWarning

@@ -1,22 +1,25 @@
 """What every searcher has in common: ask for a trial, tell its reward."""
 
 import abc
+import threading
 import uuid
-from typing import overload
+from collections.abc import Iterable
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
+from .spaces.condition import Config
 from .spaces.problem import Problem, Trial, check_problems, check_reward
-from .spaces.space import Config
 
 
 class Searcher(abc.ABC):
     """Proposes configurations and learns from their rewards.
 
-    Several trials may be open at once and are told in any order; each is told once, to the searcher that asked.
+    Several trials may be open at once and are told in any order; each is told once, to the searcher that asked. Threads
+    may share a searcher; while an objective runs, no lock is held.
     """
 
-    def __init__(self, problems: tuple[Problem, ...] | list[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem]) -> None:
         """Checks the problems; each trial belongs to one of them, drawn uniformly.
 
         Raises:
@@ -24,8 +27,9 @@ class Searcher(abc.ABC):
         """
         self._problems = check_problems(problems)
         self._name = uuid.uuid4().hex
-        self._open: dict[int, Trial] = {}
+        self._open: dict[int, OpenTrial] = {}
         self._asked = 0
+        self._lock = threading.RLock()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -35,7 +39,7 @@ class Searcher(abc.ABC):
     @property
     def open_trials(self) -> tuple[Trial, ...]:
         """The trials that were asked and not told yet, oldest first."""
-        return tuple(self._open.values())
+        return tuple(self._trial(number) for number in self._open)
 
     @overload
     def ask(self) -> Trial: ...
@@ -45,11 +49,12 @@ class Searcher(abc.ABC):
         """Returns the next trial to evaluate, or a list of n of them.
 
         Raises:
-            ValueError: n is not a whole number of at least 1, or no valid configuration was found.
+            ValueError: n is not a whole number of at least 1, or no valid configuration was found; what was found
+                before is in `open_trials`.
         """
         if n is None:
             return self._ask_one()
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"ask(n) takes a whole number of at least 1, not {n!r}")
         return [self._ask_one() for _ in range(n)]
 
@@ -66,32 +71,57 @@ class Searcher(abc.ABC):
             raise TypeError(f"tell takes a Trial that ask returned, not {trial!r}")
         if trial.searcher != self._name:
             raise ValueError(f"trial {trial.number} was asked by another searcher; tell it there")
-        if trial.number not in self._open:
-            what = "was told already; a trial is told once" if trial.number < self._asked else "was never asked"
-            raise ValueError(f"trial {trial.number} {what}")
-        asked = self._open[trial.number]
-        if asked.problem.name != trial.problem.name or asked.config != trial.config:
-            raise ValueError(f"trial {trial.number} is not as it was asked: its problem or configuration was changed")
         if failed and reward is not None:
             raise ValueError(f"trial {trial.number} was told both a reward and failed=True; tell one of them")
         value = None if failed else check_reward(reward, f"trial {trial.number}")
-        self._close(trial, value)
-        del self._open[trial.number]
+        with self._lock:
+            self._close(self._found(trial), value)
+            del self._open[trial.number]
 
     @abc.abstractmethod
-    def _propose(self, number: int) -> tuple[Problem, Config]:
+    def _propose(self, number: int) -> "OpenTrial":
         """Returns the problem and the configuration of the trial of that number."""
 
     @abc.abstractmethod
-    def _close(self, trial: Trial, reward: float | None) -> None:
+    def _close(self, trial: "OpenTrial", reward: float | None) -> None:
         """Learns from a trial; the reward is None where it failed."""
 
     def _ask_one(self) -> Trial:
-        problem, config = self._propose(self._asked)
-        trial = Trial(self._asked, problem, config, self._name)
-        self._asked += 1
-        self._open[trial.number] = trial
-        return trial
+        with self._lock:
+            number = self._asked
+            self._open[number] = self._propose(number)
+            self._asked += 1
+            return self._trial(number)
+
+    def _trial(self, number: int) -> Trial:
+        # The configuration is a copy: what its owner does to it must not reach what is learned.
+        opened = self._open[number]
+        return Trial(number, opened.problem, dict(opened.config), self._name)
+
+    def _found(self, trial: Trial) -> "OpenTrial":
+        """Returns the open trial that is told.
+
+        Raises:
+            ValueError: there is none, or it is not as it was asked.
+        """
+        if trial.number not in self._open:
+            what = "was told already; a trial is told once" if trial.number < self._asked else "was never asked"
+            raise ValueError(f"trial {trial.number} {what}")
+        opened = self._open[trial.number]
+        if opened.problem.name != trial.problem.name or opened.config != trial.config:
+            raise ValueError(
+                f"trial {trial.number} is not as it was asked: its problem or configuration was changed from "
+                f"{opened.config}; an agent takes other configurations by learn_from"
+            )
+        return opened
+
+
+class OpenTrial(NamedTuple):
+    """A trial that was asked and not told: its configuration, and what the searcher keeps of it."""
+
+    problem: Problem
+    config: Config
+    kept: Any = None
 
 
 def check_seed(seed: object) -> int:

@@ -1,12 +1,13 @@
 """Regularized evolution (Real et al. 2018): tournament selection, the oldest dies."""
 
 from collections import deque
+from collections.abc import Iterable
 
 import numpy as np
 
-from ..searcher import Searcher, check_seed
-from ..spaces.problem import Problem, Trial
-from ..spaces.space import Action, Config
+from ..searcher import OpenTrial, Searcher, check_seed
+from ..spaces.condition import Action, Config
+from ..spaces.problem import Problem
 from .random import first_valid, random_config
 
 
@@ -19,7 +20,7 @@ class RegularizedEvolution(Searcher):
 
     def __init__(
         self,
-        problems: tuple[Problem, ...] | list[Problem],
+        problems: Iterable[Problem],
         population_size: int = 100,
         sample_size: int = 8,
         seed: int = 0,
@@ -48,18 +49,18 @@ class RegularizedEvolution(Searcher):
             problem.name: deque(maxlen=population_size) for problem in self._problems
         }
 
-    def _propose(self, number: int) -> tuple[Problem, Config]:
+    def _propose(self, number: int) -> OpenTrial:
         problem = self._problems[self._rng.integers(len(self._problems))]
         population = self._population[problem.name]
         if len(population) < self._population_size:
-            return problem, first_valid(problem, lambda: random_config(problem, self._rng))
+            return OpenTrial(problem, first_valid(problem, lambda: random_config(problem, self._rng)))
         contestants = self._rng.choice(len(population), self._sample_size, replace=False)
         _, parent = max((population[index] for index in contestants), key=lambda member: member[0])
-        return problem, first_valid(problem, lambda: mutate(problem, parent, self._rng))
+        return OpenTrial(problem, first_valid(problem, lambda: mutate(problem, parent, self._rng)))
 
-    def _close(self, trial: Trial, reward: float | None) -> None:
+    def _close(self, trial: OpenTrial, reward: float | None) -> None:
         if reward is not None:
-            self._population[trial.problem.name].append((reward, dict(trial.config)))
+            self._population[trial.problem.name].append((reward, trial.config))
 
 
 def mutate(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[str, Action]:

@@ -1,12 +1,12 @@
 """Random search: choices uniform, one after the other, until the configuration is valid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from ..searcher import Searcher, check_seed
-from ..spaces.problem import Problem, Trial
-from ..spaces.space import Action, Config
+from ..searcher import OpenTrial, Searcher, check_seed
+from ..spaces.condition import Action, Config
+from ..spaces.problem import Problem, no_valid
 
 MAX_CANDIDATES = 10_000
 
@@ -14,7 +14,7 @@ MAX_CANDIDATES = 10_000
 class RandomSearch(Searcher):
     """Proposes uniform choices; learns nothing."""
 
-    def __init__(self, problems: tuple[Problem, ...] | list[Problem], seed: int = 0) -> None:
+    def __init__(self, problems: Iterable[Problem], seed: int = 0) -> None:
         """Creates the searcher.
 
         Args:
@@ -27,11 +27,11 @@ class RandomSearch(Searcher):
         super().__init__(problems)
         self._rng = np.random.default_rng(check_seed(seed))
 
-    def _propose(self, number: int) -> tuple[Problem, Config]:
+    def _propose(self, number: int) -> OpenTrial:
         problem = self._problems[self._rng.integers(len(self._problems))]
-        return problem, first_valid(problem, lambda: random_config(problem, self._rng))
+        return OpenTrial(problem, first_valid(problem, lambda: random_config(problem, self._rng)))
 
-    def _close(self, trial: Trial, reward: float | None) -> None:
+    def _close(self, trial: OpenTrial, reward: float | None) -> None:
         pass
 
 
@@ -62,7 +62,4 @@ def first_valid(problem: Problem, draw: Callable[[], dict[str, Action]]) -> dict
         config = draw()
         if problem.valid is None or problem.valid(config):
             return config
-    raise ValueError(
-        f'none of {MAX_CANDIDATES} configurations drawn from search space "{problem.space.name}" '
-        f'(task "{problem.task}") was valid; check the problem\'s valid(config)'
-    )
+    raise no_valid(problem, MAX_CANDIDATES)

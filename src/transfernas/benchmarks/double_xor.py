@@ -1,7 +1,9 @@
 """Double XOR (paper, section 4.1): seven binary states, two interleaved dependencies."""
 
+from ..spaces.choice import Choice
+from ..spaces.condition import Config
 from ..spaces.problem import Problem
-from ..spaces.space import Choice, Config, SearchSpace
+from ..spaces.space import SearchSpace
 
 
 def double_xor_reward(config: Config) -> float:

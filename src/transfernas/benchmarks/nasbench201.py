@@ -10,8 +10,9 @@ import warnings
 import numpy as np
 
 from ..searcher import check_seed
+from ..spaces.choice import Choice
 from ..spaces.problem import Problem
-from ..spaces.space import Choice, SearchSpace
+from ..spaces.space import SearchSpace
 from .tabular import ProductIndex, Table, TabularProblem
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")

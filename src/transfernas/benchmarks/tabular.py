@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..spaces.condition import Config
 from ..spaces.problem import Problem
-from ..spaces.space import Config, SearchSpace
+from ..spaces.space import SearchSpace
 
 
 @dataclass(frozen=True, slots=True)

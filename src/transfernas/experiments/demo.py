@@ -11,11 +11,12 @@ from ..baselines.random import RandomSearch
 from ..benchmarks.nasbench201 import cell_space, tabular_problem
 from ..benchmarks.tabular import TabularProblem
 from ..learning.config import TrainingConfig
-from ..learning.learner import Learner, new_learner, select, transfer
+from ..learning.learner import Learner, new_learner, select
 from ..learning.randomness import Use, derived_seed
+from ..learning.transfer import transfer
 from ..spaces.problem import Problem
-from .result import NamedRatio, Result, table_of
-from .runner import AgentReplicas, Curve, ProgressFn, Replicas, SearcherReplicas, search
+from .result import Curve, NamedRatio, Result, table_of
+from .runner import AgentReplicas, ProgressFn, Replicas, SearcherReplicas, search
 from .statistics import trial_ratio
 
 MILESTONES = (10, 20, 50, 100, 200, 300)
@@ -69,19 +70,30 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
     problems = (target.problem,)
 
     joint = AgentReplicas(new_learner(tuple(p.problem for p in sources), config, demo.seed, demo.replicas))
-    training = search(joint, sources, demo.joint_trials, demo.seed, stage(STAGES[0], demo.joint_trials))
-    Agent.of(select(joint.learner, 0)).save(agent_path)
-
     curves: dict[str, Curve] = {}
-    for name in STAGES[1:]:
-        if training.interrupted or any(curve.interrupted for curve in curves.values()):
-            break
-        replicas = _replicas(name, problems, config, demo, joint.learner)
-        curves[name] = search(replicas, [target], demo.trials, demo.seed, stage(name, demo.trials))
-    curves = {name: curve for name, curve in curves.items() if curve.values.size}
-    seconds = time.monotonic() - started
-    ratios = _ratios(curves, demo.seed)
-    return Result("demo", demo.seed, seconds, curves, table_of(curves, MILESTONES), ratios)
+    interrupted = search(joint, sources, demo.joint_trials, demo.seed, stage(STAGES[0], demo.joint_trials)).interrupted
+    Agent.of(select(joint.learner, 0)).save(agent_path)
+    try:
+        for name in STAGES[1:]:
+            if interrupted:
+                break
+            replicas = _replicas(name, problems, config, demo, joint.learner)
+            curve = search(replicas, [target], demo.trials, demo.seed, stage(name, demo.trials))
+            interrupted = curve.interrupted
+            if curve.values.size:
+                curves[name] = curve
+    except KeyboardInterrupt:  # between two searches
+        interrupted = True
+    milestones = sorted({count for count in MILESTONES if count < demo.trials} | {demo.trials})
+    return Result(
+        command="demo",
+        seed=demo.seed,
+        seconds=time.monotonic() - started,
+        curves=curves,
+        table=table_of(curves, milestones),
+        ratios=_ratios(curves, demo.seed),
+        interrupted=interrupted,
+    )
 
 
 def _replicas(

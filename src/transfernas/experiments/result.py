@@ -11,10 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from ..files import write_atomically
-from .runner import Curve
 from .statistics import Ratio, mean_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How a search went.
+
+    Attributes:
+        values: Shape `[replicas, trials]`, the noise-free value of the incumbent, which is the best single observation
+            so far; with several problems, of the problem that the trial was of.
+        interrupted: whether it was stopped before its last trial.
+    """
+
+    values: Float[np.ndarray, "replicas trials"]
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,7 @@ class Result:
         curves: by name.
         table: rows for some numbers of trials.
         ratios: of the trials needed to reach a target.
+        interrupted: whether it was stopped before its end.
     """
 
     command: str
@@ -56,11 +71,7 @@ class Result:
     curves: Mapping[str, Curve]
     table: tuple[Row, ...]
     ratios: tuple[NamedRatio, ...]
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether any of the searches was stopped early."""
-        return any(curve.interrupted for curve in self.curves.values())
+    interrupted: bool = False
 
 
 def table_of(curves: Mapping[str, Curve], trials: Sequence[int]) -> tuple[Row, ...]:

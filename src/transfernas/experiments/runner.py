@@ -5,7 +5,6 @@ Shapes: `replicas` run side by side, `trials` one after the other, `choices` of 
 
 import abc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from ..benchmarks.tabular import TabularProblem
 from ..learning.learner import Learner, learn, propose
 from ..learning.randomness import Use, generator
 from ..searcher import Searcher
+from .result import Curve
 
 ProgressFn = Callable[[int, float], None]
 """Told, after every trial, how many are done and the mean over the replicas of the best value so far."""
@@ -84,20 +84,6 @@ class SearcherReplicas(Replicas):
         """Tells each searcher the reward of its trial."""
         for searcher, trial, value in zip(self._searchers, self._trials, reward.tolist(), strict=True):
             searcher.tell(trial, value)
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """How a search went.
-
-    Attributes:
-        values: Shape `[replicas, trials]`, the noise-free value of the incumbent, which is the best single observation
-            so far; with several problems, of the problem that the trial was of.
-        interrupted: whether it was stopped before its last trial.
-    """
-
-    values: Float[np.ndarray, "replicas trials"]
-    interrupted: bool = False
 
 
 def search(

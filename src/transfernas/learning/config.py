@@ -30,6 +30,8 @@ class TrainingConfig(Architecture):
         transfer_uniform: the paper's gamma, equation (1): the share of the uniform distribution right after a transfer.
             Paper: 0.1.
         transfer_steps: over how many trials gamma falls linearly to 0. Paper: 100.
+        new_task: how the embedding of a task that was never met starts after a transfer: drawn like the others
+            ("random", as in the paper) or at the mean of the known tasks' embeddings ("mean").
         max_candidates: how many configurations may be drawn for one trial before an invalid space is given up. Open.
     """
 
@@ -45,6 +47,7 @@ class TrainingConfig(Architecture):
     baseline_decay: float = 0.95
     transfer_uniform: float = 0.1
     transfer_steps: int = 100
+    new_task: Literal["random", "mean"] = "random"
     max_candidates: int = 10_000
 
     def __post_init__(self) -> None:
@@ -58,9 +61,12 @@ class TrainingConfig(Architecture):
         _check(self, "max_candidates", 1, math.inf, whole=True)
         for name in ("embedding_scale", "position_scale", "weight_scale", "logit_scale"):
             _check(self, name, 0, math.inf)
-        for name in ("learning_rate", "adam_epsilon", "pqt_weight", "entropy_weight"):
+        for name in ("learning_rate", "pqt_weight", "entropy_weight"):
             _check(self, name, 0, math.inf)
-        for name in ("adam_b1", "adam_b2", "baseline_decay", "transfer_uniform"):
+        _check(self, "adam_epsilon", 1e-30, 1)
+        for name in ("adam_b1", "adam_b2"):
+            _check(self, name, 0, 0.999999)  # at 1 the moments never move, and their correction divides by 0
+        for name in ("baseline_decay", "transfer_uniform"):
             _check(self, name, 0, 1)
         _check_one_of(self, "attention", ("causal", "bidirectional"))
         _check_one_of(self, "new_task", ("random", "mean"))

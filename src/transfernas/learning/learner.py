@@ -1,4 +1,4 @@
-"""Learners between compiled steps: proposing valid configurations, learning from rewards, transferring.
+"""Learners between compiled steps: proposing valid configurations, learning from rewards.
 
 A `Learner` is one or more replicas that search the same problems in lockstep, each on its own: an experiment runs many,
 a user's agent is one. Learners are immutable; each function returns the next one.
@@ -7,6 +7,7 @@ a user's agent is one. Learners are immutable; each function returns the next on
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,15 +15,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..policy.architecture import Capacity
-from ..policy.transformer import Transformer
 from ..runtime import device
 from ..spaces.encoding import Encoding, Tables, Trajectory, encode, power_of_two
-from ..spaces.problem import Problem
+from ..spaces.problem import Problem, no_valid
 from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
 from .randomness import Use, derived_seed, generator
 from .rollout import Rollout
-from .steps import Experience, LearnerState, fresh_state, init_state, sample, update
+from .steps import Experience, LearnerState, init_state, sample, update
 
 Taken = Int[np.ndarray, "candidates choices"]
 FirstValidFn = Callable[[int, Taken], tuple[int | None, int]]
@@ -122,7 +122,7 @@ def new_learner(problems: tuple[Problem, ...], config: TrainingConfig, seed: int
     encoding = encode(problems, vocabulary)
     rng = generator(seed, Use.WEIGHTS)
     rows = len(encoding.tables.task)
-    state = init_state(rng, replicas, _capacity(vocabulary, encoding.steps), config, rows, encoding.steps)
+    state = init_state(rng, replicas, capacity_for(vocabulary, encoding.steps), config, rows, encoding.steps)
     return restore(config, seed, vocabulary, encoding, state)
 
 
@@ -143,31 +143,6 @@ def restore(
     return Learner(config, seed, vocabulary, encoding, tables, state, known, past, sampled, learned, acceptance)
 
 
-def transfer(
-    learner: Learner, problems: tuple[Problem, ...], config: TrainingConfig | None = None, seed: int | None = None
-) -> Learner:
-    """Returns the replicas ready for new problems (paper, section 3, "Training and transfer considerations").
-
-    Weights and the embeddings of every known name stay; new embeddings are drawn; baselines, queues and the optimiser
-    start afresh.
-
-    Raises:
-        ValueError: the configuration changes the network itself.
-    """
-    config = learner.config if config is None else config
-    _check_same_network(learner.config, config)
-    seed = derived_seed(learner.seed, Use.TRANSFER, learner.learned) if seed is None else seed
-    vocabulary = learner.vocabulary.extended(problems)
-    encoding = encode(problems, vocabulary)
-    old: Transformer = jax.tree.map(np.asarray, learner.state.policy)
-    needed = _capacity(vocabulary, max(encoding.steps, old.position.shape[1]))
-    rows = len(encoding.tables.task)
-    drawn = init_state(generator(seed, Use.WEIGHTS), learner.replicas, needed, config, rows, encoding.steps).policy
-    policy = _transplant(old, drawn, learner.vocabulary, vocabulary, config)
-    state = fresh_state(policy, config, rows, encoding.steps)
-    return restore(config, seed, vocabulary, encoding, state, learner.vocabulary, learner.provenance)
-
-
 def propose(
     learner: Learner, first_valid: FirstValidFn | None = None, before_draw: BeforeDrawFn | None = None
 ) -> tuple[Learner, Proposal]:
@@ -175,7 +150,7 @@ def propose(
 
     Args:
         learner: the replicas.
-        first_valid: finds the first valid candidate; None takes every configuration for valid.
+        first_valid: finds the first valid candidate; by default it asks the problems' own `valid`.
         before_draw: called before each draw.
 
     Raises:
@@ -186,15 +161,16 @@ def propose(
     rollout: Rollout | None = None
     missing, picked = np.ones(learner.replicas, bool), np.zeros(learner.replicas, int)
     acceptance, attempt, tried = learner.acceptance, 0, 0
+    find = first_valid or partial(_first_valid, learner.encoding)
     while missing.any():
         if tried >= config.max_candidates:
-            raise _no_valid(learner, int(problem[missing][0]), tried)
+            raise no_valid(learner.encoding.problems[int(problem[missing][0])], tried)
         count = learner.candidates if attempt == 0 else SEVERAL
         if before_draw is not None:
             before_draw(count)
         candidates, sought = _draw(learner, problem, count, attempt), missing.copy()
         for replica in np.flatnonzero(sought).tolist():
-            found, refused = _first(first_valid, int(problem[replica]), candidates.taken[replica])
+            found, refused = find(int(problem[replica]), candidates.taken[replica])
             missing[replica], picked[replica] = found is None, found or 0
             acceptance = acceptance * 0.9**refused + (0.0 if found is None else 0.1 * (1 - acceptance * 0.9**refused))
         fresh = jax.tree.map(lambda leaf: leaf[everyone, picked], candidates)  # noqa: B023  (used at once)
@@ -202,6 +178,11 @@ def propose(
         attempt, tried = attempt + 1, tried + count
     assert rollout is not None
     return dataclasses.replace(learner, sampled=trial + 1, acceptance=acceptance), Proposal(problem, rollout)
+
+
+def skip(learner: Learner) -> Learner:
+    """Returns the replicas after a proposal that failed: the next one is for another trial, with other draws."""
+    return dataclasses.replace(learner, sampled=learner.sampled + 1)
 
 
 def learn(
@@ -231,38 +212,14 @@ def select(learner: Learner, replica: int) -> Learner:
     """Returns one of the replicas alone."""
     state = jax.tree.map(lambda leaf: np.asarray(leaf)[replica : replica + 1].copy(), learner.state)
     past = tuple(Past(past.space, past.task, (past.trials[replica],)) for past in learner.past)
-    seed = derived_seed(learner.seed, Use.TRANSFER, replica)
+    seed = derived_seed(learner.seed, Use.REPLICA, replica)
     return dataclasses.replace(learner, seed=seed, past=past, state=jax.device_put(state, device()))
 
 
-def _capacity(vocabulary: Vocabulary, steps: int) -> Capacity:
+def capacity_for(vocabulary: Vocabulary, steps: int) -> Capacity:
+    """Returns the room that a network needs for the names of a vocabulary and trajectories of so many steps."""
     states, actions, tasks = vocabulary.states, vocabulary.actions, vocabulary.tasks
     return Capacity(*map(power_of_two, (len(states), len(actions), len(tasks), steps)))
-
-
-def _transplant(
-    old: Transformer, drawn: Transformer, known: Vocabulary, vocabulary: Vocabulary, config: TrainingConfig
-) -> Transformer:
-    """Returns the old network with the rows of new names drawn anew."""
-    rows = {"state": len(known.states), "action": len(known.actions), "task": len(known.tasks)}
-    rows |= {"position": old.position.shape[1], "logit_weight": len(known.states), "logit_bias": len(known.states)}
-    tables = {}
-    for name, count in rows.items():
-        tables[name] = getattr(drawn, name).copy()
-        tables[name][:, :count] = getattr(old, name)[:, :count]
-    if config.new_task == "mean":
-        mean = tables["task"][:, : len(known.tasks)].mean(axis=1, keepdims=True)
-        tables["task"][:, len(known.tasks) : len(vocabulary.tasks)] = mean
-    return dataclasses.replace(old, **tables)
-
-
-def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:
-    for name in ("attention", "embedding_size", "layers", "heads", "feed_forward"):
-        if getattr(old, name) != getattr(new, name):
-            raise ValueError(
-                f"a transfer keeps the network: {name} is {getattr(old, name)!r} and can not become "
-                f"{getattr(new, name)!r}"
-            )
 
 
 def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
@@ -281,8 +238,12 @@ def _draw(learner: Learner, problem: Int[np.ndarray, "replicas"], count: int, at
     return jax.tree.map(np.asarray, rollout)
 
 
-def _first(first_valid: FirstValidFn | None, problem: int, taken: Taken) -> tuple[int | None, int]:
-    return (0, 0) if first_valid is None else first_valid(problem, taken)
+def _first_valid(encoding: Encoding, row: int, taken: Taken) -> tuple[int | None, int]:
+    valid = encoding.problems[row].valid
+    for index, actions in enumerate(taken):
+        if valid is None or valid(encoding.taken_config(row, actions)):
+            return index, index
+    return None, len(taken)
 
 
 def _where(condition: Bool[np.ndarray, "replicas"], yes: Rollout, no: Rollout) -> Rollout:
@@ -290,11 +251,3 @@ def _where(condition: Bool[np.ndarray, "replicas"], yes: Rollout, no: Rollout) -
         return np.where(condition.reshape(-1, *(1,) * (left.ndim - 1)), left, right)
 
     return jax.tree.map(pick, yes, no)
-
-
-def _no_valid(learner: Learner, row: int, tried: int) -> ValueError:
-    space, task = learner.encoding.problems[row].name
-    return ValueError(
-        f'none of {tried} configurations drawn from search space "{space}" (task "{task}") was valid; '
-        f"check the problem's valid(config), or raise TrainingConfig.max_candidates"
-    )

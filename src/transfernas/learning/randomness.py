@@ -18,8 +18,9 @@ class Use(enum.IntEnum):
     ACTIONS = 2
     QUEUE = 3
     TRANSFER = 4
-    REWARD = 5
-    BOOTSTRAP = 6
+    REPLICA = 5
+    REWARD = 6
+    BOOTSTRAP = 7
 
 
 def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:
@@ -30,7 +31,8 @@ def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:
         use: what the draw is for.
         *counts: which of the draws it is, for example the number of the trial.
     """
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(use), *counts))))
+    # As spawn key, uses and counts are kept apart from the seed, however large it is.
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(int(use), *counts))))
 
 
 def derived_seed(seed: int, use: Use, *counts: int) -> int:

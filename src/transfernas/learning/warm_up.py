@@ -1,5 +1,7 @@
 """Compiling in the background, so that a new agent is there at once and its first trial soon after."""
 
+import logging
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -11,6 +13,8 @@ import numpy as np
 from ..spaces.encoding import Trajectory
 from .learner import ONE, SEVERAL, Learner
 from .steps import Experience, sample, update
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class WarmUp:
@@ -26,28 +30,38 @@ class WarmUp:
         if learner.restricted:
             self._samples |= {count: Future() for count in (ONE, SEVERAL) if count not in self._samples}
         self._update: Future[None] = Future()
+        self._process = os.getpid()
         first, *later = ((future, partial(_run_sample, learner, count)) for count, future in self._samples.items())
         turns = [first, (self._update, partial(_run_update, learner)), *later]
         threading.Thread(target=_take, args=(turns,), name="transfernas-warm-up").start()
 
     def wait_for_sample(self, candidates: int) -> None:
         """Returns once drawing so many candidates compiles nothing more."""
-        self._samples[candidates].result()
+        self._wait(self._samples[candidates])
 
     def wait_for_update(self) -> None:
         """Returns once learning compiles nothing more."""
-        self._update.result()
+        self._wait(self._update)
+
+    def _wait(self, future: Future[None]) -> None:
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "an agent can not be used in a process that was forked from the one that made it: JAX's threads are "
+                "not there. Evaluate there, and ask and tell where the agent was made; or load it from its file."
+            )
+        future.result()
 
 
-def _take(turns: list[tuple[Future[None], Callable[[], None]]]) -> None:
+def _take(turns: list[tuple[Future[None], Callable[[], object]]]) -> None:
     for future, run in turns:
-        if not threading.main_thread().is_alive():
-            return  # the program is ending: nobody waits
         try:
-            run()
+            # A program that is ending has nobody who waits, but for other threads; they can compile for themselves.
+            if threading.main_thread().is_alive():
+                run()
+        except Exception:
+            _LOGGER.debug("compiling in the background failed; the caller will see the error", exc_info=True)
+        finally:
             future.set_result(None)
-        except BaseException as error:  # handed to whoever waits
-            future.set_exception(error)
 
 
 def _run_sample(learner: Learner, candidates: int) -> None:

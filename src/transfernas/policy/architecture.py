@@ -21,8 +21,6 @@ class Architecture:
         position_scale: standard deviation of the initial positional encodings. Open in the paper.
         weight_scale: initial weight matrices have this standard deviation over the root of their inputs. Open.
         logit_scale: the same for the states' logit layers; small, so that a new policy is nearly uniform. Open.
-        new_task: how the embedding of a task that was never seen starts: drawn like the others ("random", as in the
-            paper) or at the mean of the known tasks' embeddings ("mean").
     """
 
     attention: Attention = "causal"
@@ -34,7 +32,6 @@ class Architecture:
     position_scale: float = 0.1
     weight_scale: float = 1.0
     logit_scale: float = 0.1
-    new_task: Literal["random", "mean"] = "random"
 
     @property
     def width(self) -> int:

@@ -4,13 +4,16 @@ A condition says when a choice of a search space is active. A choice that is not
 nothing: `Equal("kernel", 3)` is false while "kernel" is inactive, and `~Equal("kernel", 3)` is true.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterable, KeysView, Mapping, Set
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 Action = None | bool | int | float | str
 Config = Mapping[str, Action]
+T = TypeVar("T")
 
 # One conjunction: for each choice it names, which of the choice's actions satisfy it; the last entry is "inactive".
 Term = dict[str, tuple[bool, ...]]
@@ -32,17 +35,26 @@ class _Operators:
     def __invert__(self) -> "Not":
         return Not(self)  # type: ignore[arg-type]
 
+    def __bool__(self) -> bool:
+        raise TypeError("a condition is no truth value; combine conditions with &, | and ~, not with and, or, not")
+
+
+def stable_hash(value: object) -> int:
+    """Returns a hash of what a value shows; unlike Python's own of a string, one for all processes."""
+    return zlib.crc32(repr(value).encode())
+
 
 class Typed:
     """Compares by type as well as by value: `Equal("a", 1)` is not `Equal("a", True)`."""
 
     __slots__ = ()
+    _hash: int
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and repr(self) == repr(other)
+        return type(self) is type(other) and self._hash == hash(other) and repr(self) == repr(other)
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +63,11 @@ class Equal(Typed, _Operators):
 
     choice: str
     action: Action
+    _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "action", plain(self.action))
+        object.__setattr__(self, "_hash", stable_hash(self))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +76,12 @@ class In(Typed, _Operators):
 
     choice: str
     actions: tuple[Action, ...]
+    _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.actions, str):
-            raise TypeError(f"In takes a tuple of actions, not the string {self.actions!r}; write ({self.actions!r},)")
-        object.__setattr__(self, "actions", tuple(plain(action) for action in self.actions))
+        actions = tuple(plain(action) for action in in_order(self.actions, "the actions of In"))
+        object.__setattr__(self, "actions", actions)
+        object.__setattr__(self, "_hash", stable_hash(self))
         if not self.actions:
             raise ValueError(f'In("{self.choice}", ()) names no action, so it could never be true')
 
@@ -77,6 +92,9 @@ class Not(_Operators):
 
     condition: "Condition"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "condition", _member(self.condition))
+
 
 @dataclass(frozen=True, slots=True)
 class And(_Operators):
@@ -85,7 +103,7 @@ class And(_Operators):
     conditions: tuple["Condition", ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "conditions", tuple(self.conditions))
+        object.__setattr__(self, "conditions", tuple(map(_member, self.conditions)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +113,7 @@ class Or(_Operators):
     conditions: tuple["Condition", ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "conditions", tuple(self.conditions))
+        object.__setattr__(self, "conditions", tuple(map(_member, self.conditions)))
 
 
 Condition = Equal | In | Not | And | Or
@@ -122,6 +140,20 @@ def as_condition(when: Condition | Config | Mapping[str, object] | None) -> Cond
         for name, value in when.items()
     ]
     return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def in_order(values: Iterable[T], what: str) -> tuple[T, ...]:
+    """Returns values as a tuple.
+
+    Raises:
+        TypeError: they are a string or not iterable, or have no order, so that the same seed would not give the same
+            result.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{what} must be a tuple or list, not {values!r}; write ({values!r},)")
+    if isinstance(values, Set) and not isinstance(values, KeysView):
+        raise TypeError(f"{what} must be a tuple or list, not {values!r}: a set has no order")
+    return tuple(values)
 
 
 def plain(value: object) -> Action:
@@ -177,7 +209,7 @@ def reduce(condition: Condition | bool, choice: str, action: Action, active: boo
     match condition:
         case bool():
             return condition
-        case Equal(name, _) | In(name, _):
+        case Equal(choice=name) | In(choice=name):
             if name != choice:
                 return condition
             return active and holds(condition, {choice: action})
@@ -236,6 +268,13 @@ def disjunction(condition: Condition | None, actions: Callable[[str], tuple[Acti
     if condition is None:
         return [{}]
     return _terms(condition, actions, negated=False)
+
+
+def _member(condition: object) -> "Condition":
+    found = as_condition(condition)  # type: ignore[arg-type]
+    if found is None:
+        raise TypeError("None is no condition")
+    return found
 
 
 def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from .space import END, START, SearchSpace
+from .choice import END, START
+from .space import SearchSpace
 
 _NODE_NAMES = {START: "S", END: "T"}
 

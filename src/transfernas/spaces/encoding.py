@@ -9,7 +9,6 @@ Shapes: `problems`, `spaces`, `decisions` count those; `actions` is the largest 
 condition, `literals` of comparisons in an alternative. All are padded to powers of two.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,9 +16,11 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ..arrays import AnyArray
-from .condition import Action, Term, disjunction
+from .choice import START, Choice
+from .condition import Action, Config, Term, disjunction
+from .counting import bounds
 from .problem import Problem
-from .space import END, START, Choice, Config, SearchSpace
+from .space import SearchSpace
 from .vocabulary import Vocabulary
 
 _INT = np.int32
@@ -167,14 +168,15 @@ def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary) -> Encoding:
     width = power_of_two(max(len(actions) for _, actions in table))
     order = {space.name: index for index, space in enumerate(spaces)}
     padding = (0, power_of_two(len(problems)) - len(problems))
+    sizes = [bounds(space.choices) for space in spaces]
     tables = Tables(
         decisions=_decision_arrays(table, width),
         rules=_rule_arrays(spaces, decision, width),
         space=np.pad(np.array([order[problem.space.name] for problem in problems], _INT), padding),
         task=np.pad(np.array([vocabulary.task(problem.task) for problem in problems], _INT), padding),
         problems=np.array(len(problems), _INT),
-        longest=np.array(1 + max(_longest(space, lambda choice: 1) for space in spaces), _INT),
-        slots=np.arange(power_of_two(1 + max(_longest(space, _n_actions) for space in spaces)), dtype=_INT),
+        longest=np.array(1 + max(longest for longest, _ in sizes), _INT),
+        slots=np.arange(power_of_two(1 + max(widest for _, widest in sizes)), dtype=_INT),
     )
     return Encoding(problems, tables)
 
@@ -234,17 +236,3 @@ def _write_term(rules: Rules, where: tuple[int, int, int], term: Term, position:
         rules.allows[(*where, number)] = False
         rules.allows[(*where, number)][: len(allowed) - 1] = allowed[:-1]
         rules.allows[(*where, number)][-1] = allowed[-1]
-
-
-def _longest(space: SearchSpace, weight: Callable[[Choice], int]) -> int:
-    """Returns the largest sum of weights over the choices that a configuration makes: the longest path of the edges."""
-    position = {choice.name: index for index, choice in enumerate(space.choices)}
-    reach = {START: 0, END: 0}
-    for edge in sorted(space.edges, key=lambda edge: position.get(edge.target, len(position))):
-        step = 0 if edge.target == END else weight(space[edge.target])
-        reach[edge.target] = max(reach.get(edge.target, 0), reach[edge.source] + step)
-    return reach[END]
-
-
-def _n_actions(choice: Choice) -> int:
-    return len(choice.actions)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .space import Config, SearchSpace
+from .condition import Config, in_order
+from .space import SearchSpace
 
 ObjectiveFn = Callable[[Config], float]  # configuration -> reward, higher is better
 ValidFn = Callable[[Config], bool]  # configuration -> whether it may be proposed
@@ -33,12 +34,15 @@ class Problem:
         """Checks the names.
 
         Raises:
-            TypeError: the space is no SearchSpace, or the task no non-empty string.
+            TypeError: the space is no SearchSpace, the task no non-empty string, or a function none.
         """
         if not isinstance(self.space, SearchSpace):
             raise TypeError(f"Problem needs a SearchSpace, not {self.space!r}")
         if not isinstance(self.task, str) or not self.task:
             raise TypeError(f"a task is named by a non-empty string, not {self.task!r}")
+        for name, function in (("objective", self.objective), ("valid", self.valid)):
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} must be a function of a configuration, not {function!r}")
 
     @property
     def name(self) -> tuple[str, str]:
@@ -77,7 +81,7 @@ def check_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     Raises:
         ValueError: there is none, a pair is there twice, or two different spaces have one name.
     """
-    found = tuple(problems)
+    found = in_order(problems, "problems")
     if not found:
         raise ValueError("a searcher needs at least one Problem")
     spaces: dict[str, SearchSpace] = {}
@@ -93,6 +97,14 @@ def check_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return found
 
 
+def no_valid(problem: Problem, tried: int) -> ValueError:
+    """Returns the error of a search that found no configuration which the problem takes for valid."""
+    return ValueError(
+        f'none of {tried} configurations drawn from search space "{problem.space.name}" (task "{problem.task}") was '
+        f"valid; check the problem's valid(config)"
+    )
+
+
 def check_reward(reward: object, what: str) -> float:
     """Returns a reward as a float.
 
@@ -103,6 +115,8 @@ def check_reward(reward: object, what: str) -> float:
     Raises:
         ValueError: it is not a finite number, or larger than 1e15 in size.
     """
+    if isinstance(reward, (str, bytes)):
+        raise ValueError(f"{what} was told the reward {reward!r}, which is not a number")
     try:
         value = float(reward)  # type: ignore[arg-type]
     except (TypeError, ValueError):

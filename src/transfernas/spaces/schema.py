@@ -2,8 +2,9 @@
 
 from typing import Any, assert_never
 
+from .choice import Choice
 from .condition import And, Condition, Equal, In, Not, Or
-from .space import Choice, SearchSpace
+from .space import SearchSpace
 
 Json = Any  # what json.loads returns
 

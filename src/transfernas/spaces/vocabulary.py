@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from .choice import START
 from .condition import Action
 from .problem import Problem
-from .space import START
 
 ActionName = tuple[str, str, Action]  # state, type of the action, action: `True`, `1` and `1.0` are three
 

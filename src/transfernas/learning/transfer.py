@@ -1,0 +1,65 @@
+"""Taking what learners know to new problems (paper, section 3, "Training and transfer considerations")."""
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from ..policy.transformer import Transformer
+from ..spaces.encoding import encode
+from ..spaces.problem import Problem
+from ..spaces.vocabulary import Vocabulary
+from .config import TrainingConfig
+from .learner import Learner, capacity_for, restore
+from .randomness import Use, derived_seed, generator
+from .steps import fresh_state, init_state
+
+
+def transfer(
+    learner: Learner, problems: tuple[Problem, ...], config: TrainingConfig | None = None, seed: int | None = None
+) -> Learner:
+    """Returns the replicas ready for new problems.
+
+    Weights and the embeddings of every known name stay; new embeddings are drawn; baselines, queues and the optimiser
+    start afresh.
+
+    Raises:
+        ValueError: the configuration changes the network itself.
+    """
+    config = learner.config if config is None else config
+    _check_same_network(learner.config, config)
+    seed = derived_seed(learner.seed, Use.TRANSFER, learner.learned) if seed is None else seed
+    vocabulary = learner.vocabulary.extended(problems)
+    encoding = encode(problems, vocabulary)
+    old: Transformer = jax.tree.map(np.asarray, learner.state.policy)
+    needed = capacity_for(vocabulary, max(encoding.steps, old.position.shape[1]))
+    rows = len(encoding.tables.task)
+    drawn = init_state(generator(seed, Use.WEIGHTS), learner.replicas, needed, config, rows, encoding.steps).policy
+    policy = _transplant(old, drawn, learner.vocabulary, vocabulary, config)
+    state = fresh_state(policy, config, rows, encoding.steps)
+    return restore(config, seed, vocabulary, encoding, state, learner.vocabulary, learner.provenance)
+
+
+def _transplant(
+    old: Transformer, drawn: Transformer, known: Vocabulary, vocabulary: Vocabulary, config: TrainingConfig
+) -> Transformer:
+    """Returns the old network with the rows of new names drawn anew."""
+    rows = {"state": len(known.states), "action": len(known.actions), "task": len(known.tasks)}
+    rows |= {"position": old.position.shape[1], "logit_weight": len(known.states), "logit_bias": len(known.states)}
+    tables = {}
+    for name, count in rows.items():
+        tables[name] = getattr(drawn, name).copy()
+        tables[name][:, :count] = getattr(old, name)[:, :count]
+    if config.new_task == "mean":
+        mean = tables["task"][:, : len(known.tasks)].mean(axis=1, keepdims=True)
+        tables["task"][:, len(known.tasks) : len(vocabulary.tasks)] = mean
+    return dataclasses.replace(old, **tables)
+
+
+def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:
+    for name in ("attention", "embedding_size", "layers", "heads", "feed_forward"):
+        if getattr(old, name) != getattr(new, name):
+            raise ValueError(
+                f"a transfer keeps the network: {name} is {getattr(old, name)!r} and can not become "
+                f"{getattr(new, name)!r}"
+            )

@@ -1,0 +1,163 @@
+"""Choices, and blocks of them that repeat."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .condition import Action, And, Condition, In, Typed, as_condition, in_order, plain, rename, same, stable_hash
+
+START = "<S>"  # the paper's S, whose actions are the spaces
+END = "<T>"  # the paper's T
+
+
+@dataclass(frozen=True, slots=True, init=False, eq=False)
+class Choice(Typed):
+    """One decision: a name, the actions to choose from, and when it is made.
+
+    Attributes:
+        name: unique in its space; the key of the choice in a configuration.
+        actions: what can be chosen, each None, bool, int, float or str.
+        when: the condition under which the choice is made; None for always.
+        state: the name under which knowledge is shared (paper, section 3: embeddings are reused by state name). It is
+            the name itself unless said otherwise; the repetitions of a block share one state.
+    """
+
+    name: str
+    actions: tuple[Action, ...]
+    when: Condition | None
+    state: str
+    _hash: int = field(init=False, repr=False)
+
+    def __init__(
+        self,
+        name: str,
+        actions: Iterable[Action],
+        when: Condition | Mapping[str, object] | None = None,
+        state: str | None = None,
+    ) -> None:
+        """Checks the choice.
+
+        Raises:
+            ValueError: the name is empty, there is no action, or an action is there twice.
+            TypeError: an action is not None, bool, int, float or str.
+        """
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"a choice needs a name that is a non-empty string, not {name!r}")
+        if {name, state} & {START, END}:
+            raise ValueError(f'"{START}" and "{END}" are the names of the start and terminal state; use another')
+        if state is not None and (not isinstance(state, str) or not state):
+            raise ValueError(f'choice "{name}": state={state!r} must be a non-empty string, or left out')
+        try:
+            values, condition = tuple(plain(action) for action in in_order(actions, "actions")), as_condition(when)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f'choice "{name}": {error}') from None
+        if not values:
+            raise ValueError(f'choice "{name}" has no actions; give at least one, as in Choice("{name}", (1, 2))')
+        for position, action in enumerate(values):
+            if any(same(action, earlier) for earlier in values[:position]):
+                raise ValueError(f'choice "{name}" has the action {action!r} twice')
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "actions", values)
+        object.__setattr__(self, "when", condition)
+        object.__setattr__(self, "state", name if state is None else state)
+        object.__setattr__(self, "_hash", stable_hash(self))
+
+    def index(self, action: Action) -> int:
+        """Returns the position of an action.
+
+        Raises:
+            ValueError: the choice has no such action.
+        """
+        try:
+            value = plain(action)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'choice "{self.name}": {error}') from None
+        for position, known in enumerate(self.actions):
+            if same(known, value):
+                return position
+        near = next((known for known in self.actions if known == value), None)
+        hint = f" (it has {near!r}, of type {type(near).__name__})" if near is not None else ""
+        raise ValueError(f'choice "{self.name}" has no action {action!r}{hint}; its actions are {self.actions}')
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Repeat:
+    """A block of choices made several times, how often itself a choice.
+
+    `Repeat("layers", (1, 2), [Choice("units", (32, 64))])` stands for the choices "layers", "units[0]" and "units[1]",
+    the last one active when "layers" is 2. The repetitions share the state "units", so what is learned of one is known
+    of all. A condition inside the block that names a choice of the block means the same repetition's.
+    """
+
+    name: str
+    times: tuple[int, ...]
+    block: tuple["Choice | Repeat", ...]
+    when: Condition | None
+    state: str
+
+    def __init__(
+        self,
+        name: str,
+        times: Iterable[int],
+        block: Sequence["Choice | Repeat"],
+        when: Condition | Mapping[str, object] | None = None,
+        state: str | None = None,
+    ) -> None:
+        """Checks the block.
+
+        Raises:
+            ValueError: a number of times is not a whole number of at least 0, or the block is empty.
+        """
+        count = Choice(name, times, when, state)
+        for value in count.actions:
+            if type(value) is not int or value < 0:
+                raise ValueError(f'repeat "{name}": times must be whole numbers of at least 0, not {value!r}')
+        whole = tuple(value for value in count.actions if isinstance(value, int))
+        if not block:
+            raise ValueError(f'repeat "{name}" has an empty block')
+        for part in block:
+            if not isinstance(part, (Choice, Repeat)):
+                raise TypeError(f'repeat "{name}": a block is made of Choice and Repeat, not {part!r}')
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "times", whole)
+        object.__setattr__(self, "block", tuple(block))
+        object.__setattr__(self, "when", count.when)
+        object.__setattr__(self, "state", count.state)
+
+
+def expand(item: Choice | Repeat) -> Iterator[Choice]:
+    """Yields the choices that a part of a space stands for, repetitions written out.
+
+    Raises:
+        TypeError: it is neither a Choice nor a Repeat.
+    """
+    if isinstance(item, Choice):
+        yield item
+        return
+    if not isinstance(item, Repeat):
+        raise TypeError(f"a search space is made of Choice and Repeat, not {item!r}")
+    yield Choice(item.name, item.times, item.when, item.state)
+    local = _block_names(item.block)
+    for turn in range(max(item.times)):
+        enough = In(item.name, tuple(value for value in item.times if value > turn))
+        names = {name: f"{name}[{turn}]" for name in local}
+        for part in item.block:
+            yield from expand(_turn(part, names, enough))
+
+
+def _block_names(block: Sequence[Choice | Repeat]) -> list[str]:
+    names = []
+    for part in block:
+        names.append(part.name)
+        if isinstance(part, Repeat):
+            names += _block_names(part.block)
+    return names
+
+
+def _turn(part: Choice | Repeat, names: Mapping[str, str], enough: Condition | None) -> Choice | Repeat:
+    """Returns one repetition of a part of a block: names with their index, active when the count is high enough."""
+    own = rename(part.when, names)
+    when = own if enough is None else enough if own is None else And((enough, own))
+    if isinstance(part, Choice):
+        return Choice(names[part.name], part.actions, when, part.state)
+    block = [_turn(inner, names, None) for inner in part.block]
+    return Repeat(names[part.name], part.times, block, when, part.state)

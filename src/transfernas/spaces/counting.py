@@ -1,0 +1,152 @@
+"""How many configurations choices have, how long they get, and which choice can follow which.
+
+Choices are gone through one by one. Partial configurations that leave the same of every later condition are taken
+together, so the cost grows with what conditions can still tell apart, not with the size of the space.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
+
+from .choice import END, START, Choice
+from .condition import Condition, literals, reduce
+
+# What is left of the conditions of later choices, by position; those that have become true are not kept.
+_Left = tuple[tuple[int, Condition | bool], ...]
+
+_MOST_PARTIALS = 10_000
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Edge(NamedTuple):
+    """One step that a space allows: from a choice (or START) to the next (or END)."""
+
+    source: str
+    target: str
+
+
+class Tally(NamedTuple):
+    """What configurations amount to.
+
+    Attributes:
+        size: how many there are.
+        longest: the most choices that one of them makes.
+        widest: the most actions that are available over all choices that one of them makes.
+    """
+
+    size: int
+    longest: int
+    widest: int
+
+
+def tally(choices: tuple[Choice, ...]) -> Tally:
+    """Counts configurations exactly.
+
+    Choices that no condition connects are counted apart and multiplied.
+
+    Raises:
+        ValueError: conditions read so many choices at once that they can not be counted.
+    """
+    total = Tally(1, 0, 0)
+    for group in _connected(choices):
+        part = _tally_connected(group)
+        total = Tally(total.size * part.size, total.longest + part.longest, total.widest + part.widest)
+    return total
+
+
+def bounds(choices: tuple[Choice, ...]) -> tuple[int, int]:
+    """Returns upper bounds of a tally's `longest` and `widest`: exact ones where they can be had."""
+    try:
+        exact = tally(choices)
+    except ValueError:
+        return len(choices), sum(len(choice.actions) for choice in choices)
+    return exact.longest, exact.widest
+
+
+def edges(choices: tuple[Choice, ...]) -> tuple[Edge, ...]:
+    """Returns every step from one choice to the next that some configuration takes, START and END included.
+
+    Raises:
+        ValueError: conditions read so many choices at once that the steps can not be told.
+    """
+    found: dict[Edge, None] = {}
+    lasts, readers = {(START, _conditions(choices)): None}, _readers(choices)
+    for index, choice in enumerate(choices):
+        grown: dict[tuple[str, _Left], None] = {}
+        for last, left in lasts:
+            for active, after in _decide(choice, index, left, readers[choice.name]):
+                if active:
+                    found[Edge(last, choice.name)] = None
+                grown[choice.name if active else last, after] = None
+        lasts = _bounded(grown)
+    return tuple(found | {Edge(last, END): None for last, _ in lasts})
+
+
+def _tally_connected(choices: tuple[Choice, ...]) -> Tally:
+    tallies, readers = {_conditions(choices): Tally(1, 0, 0)}, _readers(choices)
+    for index, choice in enumerate(choices):
+        grown: dict[_Left, Tally] = {}
+        for left, (size, longest, widest) in tallies.items():
+            for active, after in _decide(choice, index, left, readers[choice.name]):
+                old = grown.get(after, Tally(0, 0, 0))
+                grown[after] = Tally(
+                    old.size + size,
+                    max(old.longest, longest + active),
+                    max(old.widest, widest + active * len(choice.actions)),
+                )
+        tallies = _bounded(grown)
+    sizes, lengths, widths = zip(*tallies.values(), strict=True)
+    return Tally(sum(sizes), max(lengths), max(widths))
+
+
+def _decide(choice: Choice, index: int, left: _Left, readers: set[int]) -> Iterator[tuple[bool, _Left]]:
+    """Yields, for each action of a choice, whether it is active and what is left of the later conditions.
+
+    Args:
+        choice: an inactive one has one outcome.
+        index: its position.
+        left: what is left of the conditions so far.
+        readers: positions of the conditions that read the choice.
+    """
+    mine = next((condition for position, condition in left if position == index), True)
+    active = bool(mine)
+    later = tuple(item for item in left if item[0] != index)
+    for action in choice.actions if active else (None,):
+        after = (
+            (position, reduce(each, choice.name, action, active) if position in readers else each)
+            for position, each in later
+        )
+        yield active, tuple(item for item in after if item[1] is not True)
+
+
+def _conditions(choices: tuple[Choice, ...]) -> _Left:
+    return tuple((index, choice.when) for index, choice in enumerate(choices) if choice.when is not None)
+
+
+def _readers(choices: tuple[Choice, ...]) -> dict[str, set[int]]:
+    readers: dict[str, set[int]] = {choice.name: set() for choice in choices}
+    for index, choice in enumerate(choices):
+        for literal in literals(choice.when):
+            readers[literal.choice].add(index)
+    return readers
+
+
+def _bounded(partials: dict[K, V]) -> dict[K, V]:
+    if len(partials) > _MOST_PARTIALS:
+        raise ValueError(
+            f"later conditions tell more than {_MOST_PARTIALS} combinations of earlier choices apart: too many to "
+            f"follow; put choices next to those that depend on them"
+        )
+    return partials
+
+
+def _connected(choices: tuple[Choice, ...]) -> list[tuple[Choice, ...]]:
+    """Returns the choices in groups that no condition connects, each in the order of the space."""
+    group = {choice.name: {choice.name} for choice in choices}
+    for choice in choices:
+        for literal in literals(choice.when):
+            if group[literal.choice] is not group[choice.name]:
+                merged = group[literal.choice] | group[choice.name]
+                group |= dict.fromkeys(merged, merged)
+    apart = {id(names): names for names in group.values()}.values()
+    return [tuple(choice for choice in choices if choice.name in names) for names in apart]
