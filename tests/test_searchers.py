@@ -171,8 +171,8 @@ def test_a_trial_is_told_to_its_own_searcher(new: NewFn) -> None:
     ("change", "message"),
     [
         ({"number": 7}, "trial 7 was never asked"),
-        ({"config": {}}, "trial 0 is not as it was asked, {.*}: its problem or configuration was changed"),
-        ({"problem": Problem(LEFT, "three")}, "trial 0 is not as it was asked, {.*}: its problem or configuration"),
+        ({"config": {}}, "trial 0 is not as it was asked"),
+        ({"problem": Problem(LEFT, "three")}, "trial 0 is not as it was asked"),
     ],
     ids=["number", "configuration", "problem"],
 )

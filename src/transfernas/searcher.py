@@ -110,8 +110,8 @@ class Searcher(abc.ABC):
         opened = self._open[trial.number]
         if opened.problem.name != trial.problem.name or opened.config != trial.config:
             raise ValueError(
-                f"trial {trial.number} is not as it was asked: its problem or configuration was changed from "
-                f"{opened.config}; an agent takes other configurations by learn_from"
+                f"trial {trial.number} is not as it was asked, {opened.config}: its problem or configuration was "
+                f"changed; an agent takes other configurations by learn_from"
             )
         return opened
 
