@@ -150,7 +150,7 @@ def test_the_file_is_safetensors_with_a_header(saved: Path) -> None:
     assert os.listdir(saved.parent) == [saved.name]
     with safetensors.safe_open(saved, framework="numpy") as file:
         metadata, names = file.metadata(), set(file.keys())
-    assert metadata.keys() == {"format", "version", "agent"}
+    assert metadata.keys() == {"format", "version", "agent", "sha256"}
     assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "1")
     assert json.loads(metadata["agent"])["problems"] == [["left", "one"], ["right", "two"]]
     assert {"policy.state", "policy.encoder.hidden", "baseline", "queue.reward", "queue.trials.actions"} <= names
@@ -360,6 +360,18 @@ def test_a_header_that_is_no_json_is_refused(tmp_path: Path, saved: Path) -> Non
     del metadata["agent"]
     safetensors.numpy.save_file(safetensors.numpy.load_file(saved), tmp_path / "none", metadata)
     refused(tmp_path / "none", "its header lacks the field 'agent'")
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path, saved: Path) -> None:
+    def flip(_: object, __: object, tensors: Tensors) -> None:
+        tensors["policy.state"] = tensors["policy.state"].copy()
+        tensors["policy.state"].view(np.uint32).flat[3] ^= 1
+
+    def count(_: object, header: dict[str, object], __: object) -> None:
+        header["sampled"] = 10**6
+
+    for change in (flip, count):
+        refused(rewrite(saved, tmp_path / "agent", change), "is damaged: its checksum is not that of its content")
 
 
 NEEDS_VALID = r"\('right', 'two'\) was saved with a function `valid`.*Agent.load\(path, problems=\[Problem\("

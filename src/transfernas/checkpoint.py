@@ -6,6 +6,7 @@ the agent needs to go on bit for bit.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
     tensors = {name: np.ascontiguousarray(leaf) for name, leaf in _named_leaves(snapshot.learner.state)}
     for name, tensor in tensors.items():
         _check_finite(name, tensor)
-    header = {"format": FORMAT, "version": str(VERSION), "agent": json.dumps(_to_json(snapshot))}
+    text = json.dumps(_to_json(snapshot))
+    header = {"format": FORMAT, "version": str(VERSION), "agent": text, "sha256": _checksum(text, tensors)}
     write_atomically(path, safetensors.numpy.save(tensors, header))
     return path
 
@@ -95,7 +97,11 @@ def read_snapshot(path: Path) -> Snapshot:
     except (safetensors.SafetensorError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file, or not one at all: {error}") from None
     try:
-        return _from_json(_field(header, "agent", json.loads), tensors)
+        snapshot = _from_json(_field(header, "agent", json.loads), tensors)
+        # Last, so that what can be named is named; this finds a flipped bit that leaves everything plausible.
+        if header.get("sha256") != _checksum(header["agent"], tensors):
+            raise CheckpointError("its checksum is not that of its content")
+        return snapshot
     except CheckpointError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
@@ -115,6 +121,13 @@ def _check_header(path: Path, header: dict[str, str]) -> None:
 def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
     return [(jax.tree_util.keystr(path).lstrip("."), np.asarray(leaf)) for path, leaf in leaves]
+
+
+def _checksum(text: str, tensors: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode() + np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
 
 
 def _to_json(snapshot: Snapshot) -> Json:
