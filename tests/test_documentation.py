@@ -43,3 +43,11 @@ def test_the_design_names_every_module() -> None:
     design = (ROOT / "docs" / "design.md").read_text(encoding="utf8")
     modules = [path.name for path in (ROOT / "src" / "transfernas").rglob("*.py")]
     assert [name for name in modules if name not in design] == []
+
+
+def test_no_link_is_dead_and_no_placeholder_left() -> None:
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf8")
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (page.parent / target).exists(), (page.name, target)
+        assert not re.search(r"[A-Z]+_TABLE|TODO|SEEDS", text), page.name

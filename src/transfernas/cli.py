@@ -41,9 +41,15 @@ def demo(
     with progress_bars(console) as stage:
         result = run_demo(Demo(seed, replicas, joint_trials, trials), stage, agent)
     write_result(out / "result.json", result)
-    title = "NAS-Bench-201, ImageNet16-120: validation accuracy of the incumbent"
+    title = "NAS-Bench-201, ImageNet16-120: accuracy of the best cell so far"
     if result.curves:
-        draw_incumbents(out / "curves.png", result.curves, title, "accuracy (%), mean and 95 % interval", lowest=40.0)
+        draw_incumbents(
+            out / "curves.png",
+            result.curves,
+            title,
+            f"accuracy (%), mean of {replicas} replicas, 95 % interval",
+            lowest=40.0,
+        )
         console.print(incumbent_table(result, title))
     for line in ratio_lines(result.ratios):
         console.print(line, highlight=False)

@@ -15,7 +15,7 @@ from .files import write_atomically
 STYLES = {
     "transfer": ("#0072B2", "-", "agent, transferred"),
     "scratch": ("#D55E00", "--", "agent, from scratch"),
-    "evolution": ("#009E73", "-.", "regularized evolution"),
+    "evolution": ("#009E73", "-.", "regularized evolution (first 100 random)"),
     "random": ("#555555", ":", "random search"),
     "tpe": ("#CC79A7", (0, (5, 1)), "TPE"),
 }
