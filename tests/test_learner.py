@@ -8,6 +8,7 @@ from compilations import counted
 from problems import PROBLEMS, cnn, ffn
 from test_policy import every_trajectory, one, scores, stacked
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
+from transfernas.experiments.runner import AgentReplicas
 from transfernas.learning.learner import ONE, SEVERAL, Learner, Taken, learn, new_learner, propose, select
 from transfernas.learning.transfer import transfer
 
@@ -158,3 +159,25 @@ def test_the_papers_values() -> None:
     assert (config.embedding_size, config.layers, config.heads) == (8, 2, 1)
     assert (config.learning_rate, config.pqt_weight, config.entropy_weight, config.queue_size) == (5e-4, 5, 0.15, 25)
     assert [config.uniform_share(count) for count in (0, 50, 100, 1000)] == pytest.approx([0.1, 0.05, 0, 0])
+
+
+def test_an_agents_replicas_heed_the_rule_of_a_problem() -> None:
+    refuse = Problem(cnn, "digits", valid=lambda config: config["filters"] == 64)
+    replicas = AgentReplicas(new_learner((refuse,), CONFIG, 0, replicas=16))
+    for _ in range(5):
+        batch = replicas.ask()
+        assert (batch.taken[:, 0] == 2).all()
+        replicas.tell(np.ones(16))
+
+
+def test_an_impossible_problem_does_not_block_the_others() -> None:
+    never = Problem(cnn, "never", valid=lambda config: False)
+    agent = Agent([never, Problem(ffn, "digits")], TrainingConfig.paper(max_candidates=8), seed=0)
+    outcomes = []
+    for _ in range(20):
+        try:
+            outcomes.append(agent.ask().problem.task)
+        except ValueError as error:
+            assert 'search space "cnn" (task "never") was valid' in str(error)
+            outcomes.append("error")
+    assert outcomes.count("digits") >= 5 and outcomes.count("error") == 20 - outcomes.count("digits")
