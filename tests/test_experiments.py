@@ -193,7 +193,7 @@ def test_an_interrupted_demo_writes_what_it_has(tmp_path: Path) -> None:
     assert Agent.load(tmp_path / "agent.safetensors").provenance
 
 
-@pytest.mark.parametrize("option", [("--replicas", "1"), ("--seed", "-1"), ("--trials", "0")])
+@pytest.mark.parametrize("option", [("--replicas", "1"), ("--seed", "-1"), ("--trials", "0"), ("--out", "/dev/null/x")])
 def test_options_out_of_range_are_refused(option: tuple[str, str], tmp_path: Path) -> None:
     done = demo(tmp_path, *option)
     assert done.returncode == 2 and option[0] in done.stderr

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 _INTERRUPTED = 130
 
 
@@ -36,7 +36,10 @@ def demo(
         f"NAS-Bench-201, {replicas} replicas, seed {seed}. Joint training on two sub-spaces x (CIFAR-10, CIFAR-100); "
         "then the whole space on ImageNet16-120."
     )
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"{out} can not be made: {error}", param_hint="--out") from None
     agent = out / "agent.safetensors"
     with progress_bars(console) as stage:
         result = run_demo(Demo(seed, replicas, joint_trials, trials), stage, agent)

@@ -28,7 +28,7 @@ def set_up() -> None:
     """Configures JAX; called once, when the package is imported."""
     if not _CHOSEN_BY_USER:
         jax.config.update("jax_platforms", "cpu")
-    if jax.config.values["jax_compilation_cache_dir"] is None:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
         try:
             folder = cache_dir() / "jax" / _processor()
             folder.mkdir(parents=True, exist_ok=True)
