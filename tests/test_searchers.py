@@ -199,6 +199,16 @@ def test_what_becomes_of_a_configuration_does_not_reach_the_searcher(new: NewFn)
     assert not searcher.open_trials
 
 
+def test_trials_can_be_keys_and_failed_is_yes_or_no(new: NewFn) -> None:
+    searcher = new(PROBLEMS)
+    first, second = searcher.ask(2)
+    assert {first: 1, second: 2}[first] == 1
+    no: Any = "no"
+    with unchecked(), pytest.raises(ValueError, match="trial 0 was told failed='no'; it takes True or False"):
+        searcher.tell(first, failed=no)
+    assert searcher.open_trials == (first, second)
+
+
 def test_only_trials_are_told(new: NewFn) -> None:
     searcher = new(PROBLEMS)
     trial = searcher.ask()

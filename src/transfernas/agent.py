@@ -82,7 +82,8 @@ class Agent(Searcher):
     def learn_from(self, history: Iterable[Observation | tuple[Problem, Config, float]]) -> None:
         """Learns from configurations that somebody else proposed and evaluated.
 
-        They enter the priority queue and are imitated from it. REINFORCE takes only what the policy itself proposed.
+        They enter the priority queue and are imitated from it, also where a problem's `valid` would refuse them.
+        REINFORCE takes only what the policy itself proposed.
 
         Args:
             history: (problem, configuration, reward) of each; the problem is found by its names.

@@ -40,14 +40,15 @@ def demo(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise typer.BadParameter(f"{out} can not be made: {error}", param_hint="--out") from None
-    agent = out / "agent.safetensors"
+    agent, picture = out / "agent.safetensors", out / "curves.png"
     with progress_bars(console) as stage:
         result = run_demo(Demo(seed, replicas, joint_trials, trials), stage, agent)
     write_result(out / "result.json", result)
     title = "NAS-Bench-201, ImageNet16-120: accuracy of the best cell so far"
+    picture.unlink(missing_ok=True)  # an earlier run's must not pass for this one's
     if result.curves:
         draw_incumbents(
-            out / "curves.png",
+            picture,
             result.curves,
             title,
             f"accuracy (%), mean of {replicas} replicas, 95 % interval",
@@ -56,7 +57,7 @@ def demo(
         console.print(incumbent_table(result, title))
     for line in ratio_lines(result.ratios):
         console.print(line, highlight=False)
-    files = ", ".join(file.name for file in (agent, out / "result.json", out / "curves.png") if file.exists())
+    files = ", ".join(file.name for file in (agent, out / "result.json", picture) if file.exists())
     console.print(f"{result.seconds:.0f} s. Results in {out.resolve()}: {files}", highlight=False, soft_wrap=True)
     if result.interrupted:
         console.print("Interrupted: the results are those of the trials that were done.", highlight=False)

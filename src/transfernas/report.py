@@ -50,7 +50,7 @@ def _advance(progress: Progress, task: TaskID, done: int, best: float) -> None:
 
 def incumbent_table(result: Result, title: str) -> Table:
     """Returns the mean accuracy of the incumbents with 95 % intervals, a row a milestone and a column a searcher."""
-    caption = "mean accuracy (%) of the best so far, ± half its 95 % interval"
+    caption = "mean accuracy (%) over all runs of the cell that looked best so far in one run, ± half its 95 % interval"
     table = Table(title=title, caption=caption)
     table.add_column("trials", justify="right")
     for name in result.curves:

@@ -71,6 +71,8 @@ class Searcher(abc.ABC):
             raise TypeError(f"tell takes a Trial that ask returned, not {trial!r}")
         if trial.searcher != self._name:
             raise ValueError(f"trial {trial.number} was asked by another searcher; tell it there")
+        if not isinstance(failed, bool):
+            raise ValueError(f"trial {trial.number} was told failed={failed!r}; it takes True or False")
         if failed and reward is not None:
             raise ValueError(f"trial {trial.number} was told both a reward and failed=True; tell one of them")
         value = None if failed else check_reward(reward, f"trial {trial.number}")

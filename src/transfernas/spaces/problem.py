@@ -66,6 +66,10 @@ class Trial:
     config: Config
     searcher: str = field(repr=False)
 
+    def __hash__(self) -> int:
+        """Returns a hash of which trial it is, so that trials can be keys."""
+        return hash((self.searcher, self.number))
+
 
 class Observation(NamedTuple):
     """An evaluated configuration, whoever proposed it."""
