@@ -2,20 +2,11 @@
 
 import pytest
 
+from problems import cnn as CNN
+from problems import ffn as FFN
 from transfernas.spaces.choice import Choice, Repeat
 from transfernas.spaces.drawing import merged_dot, merged_mermaid
 from transfernas.spaces.space import SearchSpace
-
-CNN = SearchSpace(
-    "cnn",
-    [
-        Choice("filters", (16, 32, 64)),
-        Choice("kernel size", (3, 5)),
-        Choice("dense layers", (0, 1)),
-        Choice("dense units", (32, 64), when={"dense layers": 1}),
-    ],
-)
-FFN = SearchSpace("ffn", [Choice("dense units", (32, 64)), Choice("activation", ("relu", "tanh"))])
 
 
 def test_merged_dot() -> None:

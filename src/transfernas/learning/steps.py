@@ -77,8 +77,13 @@ def init_state(
         problems: the padded number of problems.
         steps: the padded length of a trajectory.
     """
+    return fresh_state(init_policies(rng, replicas, capacity, config), config, problems, steps)
+
+
+def init_policies(rng: np.random.Generator, replicas: int, capacity: Capacity, config: TrainingConfig) -> Transformer:
+    """Draws the networks of the replicas, as NumPy arrays."""
     policies = [init_transformer(rng, capacity, config) for _ in range(replicas)]
-    return fresh_state(jax.tree.map(lambda *leaves: np.stack(leaves), *policies), config, problems, steps)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *policies)
 
 
 def fresh_state(policy: Transformer, config: TrainingConfig, problems: int, steps: int) -> LearnerState:

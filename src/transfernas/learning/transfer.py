@@ -12,7 +12,7 @@ from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
 from .learner import Learner, capacity_for, restore
 from .randomness import Use, derived_seed, generator
-from .steps import fresh_state, init_state
+from .steps import fresh_state, init_policies
 
 
 def transfer(
@@ -34,7 +34,7 @@ def transfer(
     old: Transformer = jax.tree.map(np.asarray, learner.state.policy)
     needed = capacity_for(vocabulary, max(encoding.steps, old.position.shape[1]))
     rows = len(encoding.tables.task)
-    drawn = init_state(generator(seed, Use.WEIGHTS), learner.replicas, needed, config, rows, encoding.steps).policy
+    drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config)
     policy = _transplant(old, drawn, learner.vocabulary, vocabulary, config)
     state = fresh_state(policy, config, rows, encoding.steps)
     return restore(config, seed, vocabulary, encoding, state, learner.vocabulary, learner.provenance)
