@@ -23,8 +23,7 @@ from jaxtyping import Array, Float, Int
 from transfernas import Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner, propose
 from transfernas.learning.objective import masked_log_softmax
-from transfernas.policy.decoding import Cache, append, decode_step, empty_cache
-from transfernas.policy.transformer import Transformer, candidates
+from transfernas.policy.policy import Cache, Policy
 from transfernas.spaces.encoding import Tables, Trajectory
 
 
@@ -36,16 +35,16 @@ def cell_space() -> SearchSpace:
 
 @jax.jit
 def decide(
-    policy: Transformer, tables: Tables, cache: Cache, step: Int[Array, ""], noise: Float[Array, ""]
+    policy: Policy, tables: Tables, cache: Cache, step: Int[Array, ""], noise: Float[Array, ""]
 ) -> tuple[Int[Array, ""], Cache]:
     """Makes one decision of a chain: its row is its position."""
     decision: Int[Array, ""] = tables.rules.decision[0, step]
-    met = jax.tree.map(lambda table: table[decision][None], candidates(policy, tables.decisions, tables.task[0]))
-    logits, entries = decode_step(policy, met, cache, step)
+    met = jax.tree.map(lambda table: table[decision][None], policy.candidates(tables.decisions, tables.task[0]))
+    logits, entries = policy.decode_step(met, cache, step)
     available = tables.decisions.available[decision]
     probabilities = jnp.where(available, jnp.exp(masked_log_softmax(logits, available)), 0.0)
     action = jnp.sum(jnp.cumsum(probabilities) <= noise * jnp.sum(probabilities)).astype(jnp.int32)
-    return action, append(cache, entries, step, action)
+    return action, policy.append(cache, entries, step, action)
 
 
 def trial_in_one_call(learner: Learner, rng: np.random.Generator) -> Learner:
@@ -58,7 +57,7 @@ def trial_step_by_step(learner: Learner, rng: np.random.Generator) -> Learner:
     """Asks by a call a decision, then tells as the agent does."""
     policy = jax.tree.map(lambda leaf: leaf[0], learner.state.policy)
     length, steps = int(learner.encoding.tables.longest), learner.encoding.steps
-    cache, actions = empty_cache(policy, steps), np.zeros((1, steps), np.int32)
+    cache, actions = policy.empty_cache(steps), np.zeros((1, steps), np.int32)
     for step in range(length):
         action, cache = decide(policy, learner.tables, cache, np.int32(step), np.float32(rng.random()))
         actions[0, step] = int(action)

@@ -15,9 +15,15 @@ Weights = Any  # of numpy arrays, in float64
 
 def weights(policy: Transformer) -> Weights:
     """The leaves of one network by name."""
-    encoder = {name: np.asarray(value, np.float64) for name, value in vars(policy.encoder).items()}
-    own = {name: value for name, value in vars(policy).items() if name not in ("encoder", "attention", "heads")}
-    return encoder | {name: np.asarray(value, np.float64) for name, value in own.items()} | {"heads": policy.heads}
+    encoder = {
+        name: np.asarray(value, np.float64)
+        for name, value in vars(policy.encoder).items()
+        if name not in ("heads", "normalise")
+    }
+    own = {name: value for name, value in vars(policy).items() if name not in ("encoder", "attention")}
+    return (
+        encoder | {name: np.asarray(value, np.float64) for name, value in own.items()} | {"heads": policy.encoder.heads}
+    )
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

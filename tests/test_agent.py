@@ -14,6 +14,7 @@ from test_searchers import CONFIG, KINDS, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
 from transfernas import Agent, Choice, Equal, Observation, Problem, SearchSpace, TrainingConfig, Trial
 from transfernas.learning.learner import new_learner, select
 from transfernas.learning.transfer import transfer
+from transfernas.policy.transformer import Transformer
 from transfernas.spaces.condition import Action, Config
 from transfernas.spaces.vocabulary import Vocabulary
 
@@ -216,6 +217,7 @@ def test_known_names_keep_their_embeddings_and_new_ones_are_drawn(certain: Agent
 def test_the_rest_of_the_network_is_kept(certain: Agent) -> None:
     new = certain.transfer_to(NEXT_PROBLEMS, seed=3)
     old, policy = certain._learner.state.policy, new._learner.state.policy
+    assert isinstance(old, Transformer) and isinstance(policy, Transformer)
     assert np.array_equal(old.position, policy.position)
     assert all(map(np.array_equal, jax.tree.leaves(old.encoder), jax.tree.leaves(policy.encoder)))
 

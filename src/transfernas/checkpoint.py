@@ -24,6 +24,7 @@ from .learning.learner import Learner, Past, restore
 from .learning.queue import Queue
 from .learning.steps import LearnerState, init_state
 from .policy.architecture import Capacity
+from .policy.networks import NETWORKS
 from .spaces.condition import Config
 from .spaces.encoding import Encoding, encode
 from .spaces.problem import Problem, check_problems
@@ -261,13 +262,13 @@ def _check_finite(name: str, tensor: np.ndarray) -> None:
 def _check_sizes(config: TrainingConfig, capacity: Capacity, tensors: dict[str, np.ndarray]) -> None:
     """Checks what sizes the header says against the tensors, before anything of those sizes is made."""
     float32 = np.dtype(np.float32)
-    said = {
+    said: dict[str, tuple[int, ...]] = {
         "policy.state": (1, capacity.states, config.embedding_size),
         "policy.action": (1, capacity.actions, config.embedding_size),
         "policy.task": (1, capacity.tasks, config.embedding_size),
-        "policy.position": (1, capacity.steps, config.width),
-        "policy.encoder.hidden": (1, config.layers, config.width, config.feed_forward),
     }
+    shapes = NETWORKS[config.network].shapes(capacity, config)
+    said |= {f"policy.{name}": (1, *shape) for name, shape in shapes.items()}
     for name, shape in said.items():
         _check_shape(name, tensors, shape, float32)
     if "queue.reward" in tensors:

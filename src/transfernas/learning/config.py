@@ -7,6 +7,12 @@ from typing import Literal
 
 from ..policy.architecture import Architecture
 
+NETWORK = (
+    *("network", "attention", "embedding_size", "layers", "heads", "feed_forward", "normalise"),
+    *("lstm_units", "lstm_layers", "lstm_anchors"),
+)
+"""The fields that say what the network is; the others of `Architecture` say how it starts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig(Architecture):
@@ -56,7 +62,9 @@ class TrainingConfig(Architecture):
         Raises:
             ValueError: a field is out of its range; the message names it.
         """
-        for name in ("embedding_size", "layers", "heads", "feed_forward", "queue_size", "transfer_steps"):
+        for name in ("embedding_size", "layers", "heads", "feed_forward", "lstm_units", "lstm_layers"):
+            _check(self, name, 1, math.inf, whole=True)
+        for name in ("queue_size", "transfer_steps"):
             _check(self, name, 1, math.inf, whole=True)
         _check(self, "max_candidates", 1, math.inf, whole=True)
         for name in ("embedding_scale", "position_scale", "weight_scale", "logit_scale"):
@@ -68,6 +76,10 @@ class TrainingConfig(Architecture):
             _check(self, name, 0, 0.999999)  # at 1 the moments never move, and their correction divides by 0
         for name in ("baseline_decay", "transfer_uniform"):
             _check(self, name, 0, 1)
+        if not isinstance(self.lstm_anchors, bool):
+            raise ValueError(f"TrainingConfig.lstm_anchors must be True or False, not {self.lstm_anchors!r}")
+        _check_one_of(self, "network", ("transformer", "lstm"))
+        _check_one_of(self, "normalise", ("after", "before"))
         _check_one_of(self, "attention", ("causal", "bidirectional"))
         _check_one_of(self, "new_task", ("random", "mean"))
         _check_one_of(self, "queue_ties", ("keep", "replace"))

@@ -75,8 +75,7 @@ class Learner:
     @property
     def capacity(self) -> Capacity:
         """The room in the networks' tables."""
-        policy = self.state.policy
-        return Capacity(*(table.shape[1] for table in (policy.state, policy.action, policy.task, policy.position)))
+        return self.state.policy.capacity
 
     @property
     def provenance(self) -> tuple["Past", ...]:

@@ -7,23 +7,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ..policy.transformer import Transformer, candidate_logits
+from ..policy.policy import Policy
 from ..spaces.encoding import Tables, Trajectory
 from .config import TrainingConfig
 
 
 def step_log_probs(
-    policy: Transformer, tables: Tables, trajectory: Trajectory
+    policy: Policy, tables: Tables, trajectory: Trajectory
 ) -> tuple[Float[Array, "steps actions"], Bool[Array, "steps actions"]]:
     """Returns the log-probability of every available action at every step, and which entries are real.
 
     Unavailable actions and padded steps hold 0, so that sums need no care; S, whose action is given, holds 0 as well.
     """
-    logits = candidate_logits(policy, tables.decisions, trajectory, tables.slots)
+    logits = policy.candidate_logits(tables.decisions, trajectory, tables.slots)
     return masked_log_softmax(logits, tables.decisions.available[trajectory.decisions]), _real(tables, trajectory)
 
 
-def log_prob(policy: Transformer, tables: Tables, trajectory: Trajectory) -> Float[Array, ""]:
+def log_prob(policy: Policy, tables: Tables, trajectory: Trajectory) -> Float[Array, ""]:
     """Returns the log-probability of a trajectory given its space and task: the sum over m of log pi(a_m | ...)."""
     log_pi, real = step_log_probs(policy, tables, trajectory)
     return _chosen(log_pi, real, trajectory)
@@ -36,7 +36,7 @@ def entropy(log_pi: Float[Array, "steps actions"], real: Bool[Array, "steps acti
 
 
 def objective(
-    policy: Transformer,
+    policy: Policy,
     tables: Tables,
     sampled: Trajectory,
     advantage: Float[Array, ""],

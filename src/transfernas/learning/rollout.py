@@ -10,8 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
-from ..policy.decoding import Cache, append, decode_step, empty_cache
-from ..policy.transformer import Candidates, Transformer, candidates
+from ..policy.policy import Cache, Candidates, Policy
 from ..spaces.encoding import Decisions, Rules, Tables, Trajectory
 from .objective import masked_log_softmax
 
@@ -31,7 +30,7 @@ class Rollout(NamedTuple):
 
 
 def rollouts(
-    policy: Transformer,
+    policy: Policy,
     tables: Tables,
     problem: Int[Array, "replicas"],
     noise: Float[Array, "replicas candidates steps"],
@@ -53,7 +52,7 @@ def rollouts(
     replicas, n_candidates, steps = noise.shape
     task = tables.task[problem]
     rules = jax.tree.map(lambda table: table[tables.space[problem]], tables.rules)
-    known = jax.vmap(candidates, in_axes=(0, None, 0))(policy, tables.decisions, task)
+    known = jax.vmap(type(policy).candidates, in_axes=(0, None, 0))(policy, tables.decisions, task)
     over_candidates = jax.vmap(_advance, in_axes=(None, None, None, None, 0, None, None, 0))
     over_replicas = jax.vmap(over_candidates, in_axes=(0, None, 0, 0, 0, None, None, 0))
 
@@ -78,14 +77,14 @@ class _Carry(NamedTuple):
     unfinished: Bool[Array, ""]
 
 
-def _start(policy: Transformer, tables: Tables, steps: int) -> _Carry:
+def _start(policy: Policy, tables: Tables, steps: int) -> _Carry:
     zero, blank = jnp.zeros((), jnp.int32), jnp.zeros(steps, jnp.int32)
     nothing = jnp.full(tables.rules.decision.shape[1], tables.decisions.actions.shape[1], jnp.int32)
-    return _Carry(empty_cache(policy, steps), nothing, blank, blank, zero, jnp.zeros(()), zero, jnp.array(True))
+    return _Carry(policy.empty_cache(steps), nothing, blank, blank, zero, jnp.zeros(()), zero, jnp.array(True))
 
 
 def _advance(
-    policy: Transformer,
+    policy: Policy,
     decisions: Decisions,
     rules: Rules,
     known: Candidates,
@@ -97,7 +96,7 @@ def _advance(
     """Makes the next decision of one trajectory; once it is finished, nothing that is read later changes."""
     decision = rules.decision[carry.choice]
     met = jax.tree.map(lambda table: jax.lax.dynamic_index_in_dim(table, decision), known)
-    logits, entries = decode_step(policy, met, carry.cache, step)
+    logits, entries = policy.decode_step(met, carry.cache, step)
     available = decisions.available[decision]
     log_pi = masked_log_softmax(logits, available)
     action = _pick(_mix(log_pi, available, uniform_share), available, noise[step])
@@ -108,7 +107,7 @@ def _advance(
     taken = write(carry.taken, carry.choice, action)
     following, more = _next_choice(rules, taken, carry.choice)
     return _Carry(
-        cache=append(carry.cache, entries, step, action),
+        cache=policy.append(carry.cache, entries, step, action),
         taken=taken,
         decisions=write(carry.decisions, step, decision),
         actions=write(carry.actions, step, action),

@@ -16,7 +16,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
 from ..policy.architecture import Capacity
-from ..policy.transformer import Transformer, init_transformer
+from ..policy.networks import draw_policy
+from ..policy.policy import Policy
 from ..spaces.encoding import Tables, Trajectory
 from .config import TrainingConfig
 from .objective import objective
@@ -40,7 +41,7 @@ class LearnerState(eqx.Module):
         queue: the best trials of each problem.
     """
 
-    policy: Transformer
+    policy: Policy
     optimizer: optax.OptState
     baseline: Float[AnyArray, "*replicas problems"]
     started: Bool[AnyArray, "*replicas problems"]
@@ -80,13 +81,13 @@ def init_state(
     return fresh_state(init_policies(rng, replicas, capacity, config), config, problems, steps)
 
 
-def init_policies(rng: np.random.Generator, replicas: int, capacity: Capacity, config: TrainingConfig) -> Transformer:
+def init_policies(rng: np.random.Generator, replicas: int, capacity: Capacity, config: TrainingConfig) -> Policy:
     """Draws the networks of the replicas, as NumPy arrays."""
-    policies = [init_transformer(rng, capacity, config) for _ in range(replicas)]
+    policies = [draw_policy(rng, capacity, config) for _ in range(replicas)]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *policies)
 
 
-def fresh_state(policy: Transformer, config: TrainingConfig, problems: int, steps: int) -> LearnerState:
+def fresh_state(policy: Policy, config: TrainingConfig, problems: int, steps: int) -> LearnerState:
     """Returns learners that have these networks and no other memory."""
     replicas = policy.state.shape[0]
     shapes = jax.eval_shape(jax.vmap(_adam(config).init), policy)
@@ -106,7 +107,7 @@ def fresh_state(policy: Transformer, config: TrainingConfig, problems: int, step
 
 @partial(jax.jit, compiler_options=_QUICK_TO_COMPILE)
 def sample(
-    policy: Transformer,
+    policy: Policy,
     tables: Tables,
     problem: Int[Array, "replicas"],
     noise: Float[Array, "replicas candidates steps"],
@@ -153,7 +154,7 @@ def _update_one(
     advantage = jnp.where(own & started, reward - baseline, 0.0)
     average = moving_average(baseline, started, reward, config.baseline_decay)
 
-    def loss(policy: Transformer) -> Float[Array, ""]:
+    def loss(policy: Policy) -> Float[Array, ""]:
         return -objective(policy, tables, trajectory, advantage, queued, config)
 
     changes, optimizer = _adam(config).update(jax.grad(loss)(state.policy), state.optimizer)

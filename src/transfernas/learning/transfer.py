@@ -5,11 +5,12 @@ import dataclasses
 import jax
 import numpy as np
 
-from ..policy.transformer import Transformer
+from ..policy.architecture import Capacity
+from ..policy.policy import Policy
 from ..spaces.encoding import encode
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
-from .config import TrainingConfig
+from .config import NETWORK, TrainingConfig
 from .learner import Learner, capacity_for, restore
 from .randomness import Use, derived_seed, generator
 from .steps import fresh_state, init_policies
@@ -31,8 +32,8 @@ def transfer(
     seed = derived_seed(learner.seed, Use.TRANSFER, learner.learned) if seed is None else seed
     vocabulary = learner.vocabulary.extended(problems)
     encoding = encode(problems, vocabulary)
-    old: Transformer = jax.tree.map(np.asarray, learner.state.policy)
-    needed = capacity_for(vocabulary, max(encoding.steps, old.position.shape[1]))
+    old: Policy = jax.tree.map(np.asarray, learner.state.policy)
+    needed = capacity_for(vocabulary, max(encoding.steps, old.steps))
     rows = len(encoding.tables.task)
     drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config)
     policy = _transplant(old, drawn, learner.vocabulary, vocabulary, config)
@@ -41,13 +42,13 @@ def transfer(
 
 
 def _transplant(
-    old: Transformer, drawn: Transformer, known: Vocabulary, vocabulary: Vocabulary, config: TrainingConfig
-) -> Transformer:
+    old: Policy, drawn: Policy, known: Vocabulary, vocabulary: Vocabulary, config: TrainingConfig
+) -> Policy:
     """Returns the old network with the rows of new names drawn anew."""
-    rows = {"state": len(known.states), "action": len(known.actions), "task": len(known.tasks)}
-    rows |= {"position": old.position.shape[1], "logit_weight": len(known.states), "logit_bias": len(known.states)}
+    counts = Capacity(len(known.states), len(known.actions), len(known.tasks), old.steps)
     tables = {}
-    for name, count in rows.items():
+    for name, kind in old.rows.items():
+        count = getattr(counts, kind)
         tables[name] = getattr(drawn, name).copy()
         tables[name][:, :count] = getattr(old, name)[:, :count]
     if config.new_task == "mean":
@@ -57,7 +58,7 @@ def _transplant(
 
 
 def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:
-    for name in ("attention", "embedding_size", "layers", "heads", "feed_forward"):
+    for name in NETWORK:
         if getattr(old, name) != getattr(new, name):
             raise ValueError(
                 f"a transfer keeps the network: {name} is {getattr(old, name)!r} and can not become "

@@ -1,0 +1,162 @@
+"""The encoder of the Transformer, with causal and with bidirectional attention (paper, figure 2b).
+
+Shapes: `steps` of a sequence, `candidates` scored at once, `width` of a token, `layers` and `heads` of the attention.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from ..arrays import AnyArray
+from .architecture import Architecture, Normalise
+from .policy import weights
+
+Past = tuple[Float[Array, "steps width"], Float[Array, "steps width"]]
+PastFn = Callable[[int, Float[Array, "candidates width"], Float[Array, "candidates width"]], Past]
+"""From a layer and the candidates' keys and values in it to those of the actions taken, one a step."""
+
+
+class Encoder(eqx.Module):
+    """The weights of every layer, stacked: attention, normalisation, feed-forward, normalisation."""
+
+    query_key_value: Float[AnyArray, "*replicas layers width three_width"]
+    attention_out: Float[AnyArray, "*replicas layers width width"]
+    attention_norm: Float[AnyArray, "*replicas layers 2 width"]
+    hidden: Float[AnyArray, "*replicas layers width feed_forward"]
+    hidden_bias: Float[AnyArray, "*replicas layers feed_forward"]
+    out: Float[AnyArray, "*replicas layers feed_forward width"]
+    out_bias: Float[AnyArray, "*replicas layers width"]
+    out_norm: Float[AnyArray, "*replicas layers 2 width"]
+    heads: int = eqx.field(static=True)
+    normalise: Normalise = eqx.field(static=True)
+
+    @property
+    def layers(self) -> int:
+        """How many there are, of one network."""
+        return self.hidden.shape[0]
+
+
+def draw_encoder(rng: np.random.Generator, architecture: Architecture) -> Encoder:
+    """Draws an encoder, as NumPy arrays."""
+    a, n, width = architecture, architecture.layers, architecture.width
+    norm = np.stack([np.ones((n, width), np.float32), np.zeros((n, width), np.float32)], axis=1)
+    return Encoder(
+        query_key_value=weights(rng, a.weight_scale, n, width, 3 * width),
+        attention_out=weights(rng, a.weight_scale, n, width, width),
+        attention_norm=norm,
+        hidden=weights(rng, a.weight_scale, n, width, a.feed_forward),
+        hidden_bias=np.zeros((n, a.feed_forward), np.float32),
+        out=weights(rng, a.weight_scale, n, a.feed_forward, width),
+        out_bias=np.zeros((n, width), np.float32),
+        out_norm=norm,
+        heads=a.heads,
+        normalise=a.normalise,
+    )
+
+
+def encode_causal(
+    encoder: Encoder,
+    tokens: Float[Array, "candidates width"],
+    past: PastFn,
+    visible: Bool[Array, "candidates steps"],
+) -> tuple[Float[Array, "candidates width"], list[Float[Array, "candidates width"]]]:
+    """Encodes candidates that see the actions taken before them and themselves, but not one another.
+
+    Args:
+        encoder: the weights.
+        tokens: Shape `[candidates, width]`.
+        past: the keys and values of the actions taken, layer by layer.
+        visible: Shape `[candidates, steps]`, which of the past each candidate may see.
+
+    Returns:
+        The outputs, and the keys and values of the candidates: two for each layer.
+    """
+    x, cached = tokens, []
+    for layer in range(encoder.layers):
+        query, key, value = _query_key_value(encoder, layer, x)
+        past_key, past_value = past(layer, key, value)
+        q, k, v, pk, pv = (_heads(encoder, y) for y in (query, key, value, past_key, past_value))
+        scale = q.shape[-1] ** -0.5
+        to_past = jnp.where(visible[:, None], jnp.einsum("chd,shd->chs", q, pk) * scale, -jnp.inf)
+        to_self = jnp.sum(q * k, -1, keepdims=True) * scale
+        weights = jax.nn.softmax(jnp.concatenate([to_past, to_self], -1), -1)
+        mixed = jnp.einsum("chs,shd->chd", weights[..., :-1], pv) + weights[..., -1:] * v
+        x = _after_attention(encoder, layer, x, mixed.reshape(x.shape))
+        cached += [key, value]
+    return _end(encoder, x), cached
+
+
+def encode_bidirectional(
+    encoder: Encoder, tokens: Float[Array, "steps width"], last: Int[Array, ""]
+) -> tuple[Float[Array, "steps width"], Float[Array, "layers heads steps steps"]]:
+    """Encodes a sequence in which every position sees every other up to the last one.
+
+    Args:
+        encoder: the weights.
+        tokens: Shape `[steps, width]`.
+        last: the position of the candidate; those behind it are not seen.
+
+    Returns:
+        The outputs and the attention weights.
+    """
+    steps = tokens.shape[0]
+    return encode(encoder, tokens, jnp.broadcast_to(jnp.arange(steps) <= last, (steps, steps)))
+
+
+def encode(
+    encoder: Encoder, tokens: Float[Array, "steps width"], visible: Bool[Array, "steps steps"]
+) -> tuple[Float[Array, "steps width"], Float[Array, "layers heads steps steps"]]:
+    """Encodes a sequence; row m of `visible` says what position m sees.
+
+    Returns:
+        The outputs and the attention weights.
+    """
+    x, found = tokens, []
+    for layer in range(encoder.layers):
+        q, k, v = (_heads(encoder, y) for y in _query_key_value(encoder, layer, x))
+        scores = jnp.where(visible[None], jnp.einsum("qhd,khd->hqk", q, k) * q.shape[-1] ** -0.5, -jnp.inf)
+        found.append(jax.nn.softmax(scores, -1))
+        mixed = jnp.einsum("hqk,khd->qhd", found[-1], v).reshape(x.shape)
+        x = _after_attention(encoder, layer, x, mixed)
+    return _end(encoder, x), jnp.stack(found)
+
+
+def _query_key_value(encoder: Encoder, layer: int, x: Float[Array, "rows width"]) -> list[Float[Array, "rows width"]]:
+    seen = _norm(x, encoder.attention_norm[layer]) if encoder.normalise == "before" else x
+    return jnp.split(seen @ encoder.query_key_value[layer], 3, axis=-1)
+
+
+def _after_attention(
+    encoder: Encoder, layer: int, x: Float[Array, "rows width"], mixed: Float[Array, "rows width"]
+) -> Float[Array, "rows width"]:
+    x = x + mixed @ encoder.attention_out[layer]
+    if encoder.normalise == "before":
+        return x + _feed_forward(encoder, layer, _norm(x, encoder.out_norm[layer]))
+    x = _norm(x, encoder.attention_norm[layer])
+    return _norm(x + _feed_forward(encoder, layer, x), encoder.out_norm[layer])
+
+
+def _feed_forward(encoder: Encoder, layer: int, x: Float[Array, "rows width"]) -> Float[Array, "rows width"]:
+    hidden = jax.nn.relu(x @ encoder.hidden[layer] + encoder.hidden_bias[layer][None])
+    return hidden @ encoder.out[layer] + encoder.out_bias[layer][None]
+
+
+def _end(encoder: Encoder, x: Float[Array, "rows width"]) -> Float[Array, "rows width"]:
+    return _standardise(x) if encoder.normalise == "before" else x  # the residual sums grew without bound on their way
+
+
+def _norm(x: Float[Array, "rows width"], norm: Float[Array, "2 width"]) -> Float[Array, "rows width"]:
+    return _standardise(x) * norm[0][None] + norm[1][None]
+
+
+def _standardise(x: Float[Array, "rows width"]) -> Float[Array, "rows width"]:
+    centred = x - jnp.mean(x, -1, keepdims=True)
+    return centred * jax.lax.rsqrt(jnp.mean(jnp.square(centred), -1, keepdims=True) + 1e-5)
+
+
+def _heads(encoder: Encoder, x: Float[Array, "rows width"]) -> Float[Array, "rows heads size"]:
+    return x.reshape(*x.shape[:-1], encoder.heads, -1)

@@ -1,0 +1,161 @@
+"""The LSTM policy: the paper's rival, after Zoph and Le 2017 (paper, sections 3 and 4.1).
+
+The token of the last action is the input, the history lives in the hidden state, and each state has an output layer of
+its own, with a row for each of its actions; rows are found by name, so that they transfer like embeddings.
+Shapes: `units` of the LSTM, four gates of so many; `layers` of it; otherwise as for any policy.
+"""
+
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ..arrays import AnyArray
+from ..spaces.encoding import Decisions, Trajectory
+from .architecture import Architecture, Capacity
+from .policy import Policy, Rows, Slots, chosen, draw_embeddings, met, normal, tokens, weights
+
+Steps = Float[Array, "steps units"]
+
+
+class Anchors(eqx.Module):
+    """Attention to past outputs, by a network with one hidden layer (Zoph and Le 2017, section 3.3)."""
+
+    past: Float[AnyArray, "*replicas units units"]
+    now: Float[AnyArray, "*replicas units units"]
+    score: Float[AnyArray, "*replicas units"]
+
+
+class OpenGates(NamedTuple):
+    """What the LSTM remembers: the outputs and the cells of its layers."""
+
+    output: Float[Array, "layers units"]
+    cell: Float[Array, "layers units"]
+
+
+class Memory(NamedTuple):
+    """What the steps so far left; `past` are the outputs of the last layer, step by step."""
+
+    gates: OpenGates
+    past: Steps
+
+
+class Readout(NamedTuple):
+    """The candidates of decisions: tokens and the rows of the states' output layers."""
+
+    tokens: Rows
+    weight: Float[Array, "rows actions units"]
+    bias: Float[Array, "rows actions"]
+
+
+class Lstm(Policy):
+    """The rival's policy."""
+
+    input_weight: Float[AnyArray, "*replicas width gates"]
+    between: Float[AnyArray, "*replicas layers_but_one units gates"]
+    recurrent: Float[AnyArray, "*replicas layers units gates"]
+    gate_bias: Float[AnyArray, "*replicas layers gates"]
+    anchors: Anchors | None
+    logit_weight: Float[AnyArray, "*replicas actions units"]
+    logit_bias: Float[AnyArray, "*replicas actions"]
+    rows: ClassVar = {
+        "state": "states",
+        "action": "actions",
+        "task": "tasks",
+        "logit_weight": "actions",
+        "logit_bias": "actions",
+    }
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: Architecture) -> "Lstm":
+        """Draws a network."""
+        a, scale = architecture, architecture.weight_scale
+        units, layers = a.lstm_units, a.lstm_layers
+        bias = np.zeros((layers, 4 * units), np.float32)
+        bias[:, units : 2 * units] = 1.0  # the gate that forgets starts open: it remembers until it learns not to
+        return cls(
+            **draw_embeddings(rng, capacity, a),
+            input_weight=weights(rng, scale, a.width, 4 * units),
+            between=weights(rng, scale, layers - 1, units, 4 * units),
+            recurrent=weights(rng, scale, layers, units, 4 * units),
+            gate_bias=bias,
+            anchors=_draw_anchors(rng, scale, units) if a.lstm_anchors else None,
+            logit_weight=normal(rng, a.logit_scale * units**-0.5, capacity.actions, units),
+            logit_bias=np.zeros(capacity.actions, np.float32),
+        )
+
+    @classmethod
+    def shapes(cls, capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+        """Returns the shapes of the recurrent layers."""
+        units = architecture.lstm_units
+        return {"recurrent": (architecture.lstm_layers, units, 4 * units)}
+
+    def candidate_logits(
+        self, decisions: Decisions, trajectory: Trajectory, slots: Slots
+    ) -> Float[Array, "steps actions"]:
+        """Scores every available action of every step: one pass over the actions taken."""
+        here = self.candidates(met(decisions, trajectory), trajectory.task)
+        path = chosen(here.tokens, trajectory)
+
+        def advance(gates: OpenGates, token: Float[Array, "width"]) -> tuple[OpenGates, Float[Array, "units"]]:
+            gates = _advance(self, gates, token)
+            return gates, gates.output[-1]
+
+        steps = path.shape[0]
+        _, past = jax.lax.scan(advance, self.empty_cache(steps).gates, path)
+        spoken = jax.vmap(_speak, in_axes=(None, None, 0))(self, past, jnp.arange(steps))
+        return jnp.einsum("sau,su->sa", here.weight, spoken) + here.bias
+
+    def candidates(self, decisions: Decisions, task: Int[Array, ""]) -> Readout:
+        """Returns tokens and the rows of the states' output layers."""
+        weight, bias = self.logit_weight[decisions.actions], self.logit_bias[decisions.actions]
+        return Readout(tokens(self, decisions, task), weight, bias)
+
+    def empty_cache(self, steps: int) -> Memory:
+        """Returns a memory of zeros."""
+        layers, units, _ = self.recurrent.shape
+        return Memory(OpenGates(jnp.zeros((layers, units)), jnp.zeros((layers, units))), jnp.zeros((steps, units)))
+
+    def decode_step(
+        self, decision: Readout, cache: Memory, step: Int[Array, ""]
+    ) -> tuple[Float[Array, "actions"], Float[Array, "actions width"]]:
+        """Scores the candidates of the next decision."""
+        return decision.weight[0] @ _speak(self, cache.past, step) + decision.bias[0], decision.tokens[0]
+
+    def append(
+        self, cache: Memory, entries: Float[Array, "actions width"], step: Int[Array, ""], action: Int[Array, ""]
+    ) -> Memory:
+        """Returns the memory after the token of the action taken."""
+        gates = _advance(self, cache.gates, entries[action])
+        return Memory(gates, cache.past.at[step].set(gates.output[-1]))
+
+
+def _draw_anchors(rng: np.random.Generator, scale: float, units: int) -> Anchors:
+    past, now = weights(rng, scale, units, units), weights(rng, scale, units, units)
+    return Anchors(past, now, normal(rng, scale * units**-0.5, units))
+
+
+def _advance(policy: Lstm, gates: OpenGates, token: Float[Array, "width"]) -> OpenGates:
+    outputs: list[Float[Array, units]] = []
+    cells: list[Float[Array, units]] = []
+    for layer in range(policy.recurrent.shape[0]):
+        inside = token @ policy.input_weight if layer == 0 else outputs[-1] @ policy.between[layer - 1]
+        sums = inside + gates.output[layer] @ policy.recurrent[layer] + policy.gate_bias[layer]
+        take, keep, show, new = jnp.split(sums, 4)
+        cells.append(jax.nn.sigmoid(keep) * gates.cell[layer] + jax.nn.sigmoid(take) * jnp.tanh(new))
+        outputs.append(jax.nn.sigmoid(show) * jnp.tanh(cells[-1]))
+    return OpenGates(jnp.stack(outputs), jnp.stack(cells))
+
+
+def _speak(policy: Lstm, past: Steps, step: Int[Array, ""]) -> Float[Array, "units"]:
+    """Returns what the next decision is made from: the last output, and with anchors a mean of those before it."""
+    last = jnp.where(step > 0, past[step - 1], 0.0)
+    if policy.anchors is None:
+        return last
+    hidden = jnp.tanh(past @ policy.anchors.past + (last @ policy.anchors.now)[None])
+    seen = jnp.arange(past.shape[0]) < jnp.maximum(step, 1)
+    share = jax.nn.softmax(jnp.where(seen, hidden @ policy.anchors.score, -jnp.inf))
+    return last + share @ past
