@@ -1,29 +1,31 @@
-"""The paper's network and equations in plain NumPy, one trajectory and one candidate at a time, in double precision."""
+"""The networks and the paper's equations in plain NumPy, one trajectory, one candidate at a time, in float64."""
 
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from transfernas.policy.lstm import Lstm
+from transfernas.policy.policy import Policy
 from transfernas.policy.transformer import Transformer
 from transfernas.spaces.encoding import Tables, Trajectory
 
 Vector = Float[np.ndarray, "width"]
 Matrix = Float[np.ndarray, "rows width"]
 Weights = Any  # of numpy arrays, in float64
+Steps = list[tuple[int, int]]  # decisions and the actions taken in them
 
 
-def weights(policy: Transformer) -> Weights:
-    """The leaves of one network by name."""
-    encoder = {
-        name: np.asarray(value, np.float64)
-        for name, value in vars(policy.encoder).items()
-        if name not in ("heads", "normalise")
-    }
-    own = {name: value for name, value in vars(policy).items() if name not in ("encoder", "attention")}
-    return (
-        encoder | {name: np.asarray(value, np.float64) for name, value in own.items()} | {"heads": policy.encoder.heads}
-    )
+def weights(policy: eqx.Module) -> Weights:
+    """The leaves of one network by name, those of its parts among them; what is no array as it is."""
+    found: dict[str, Any] = {}
+    for name, value in vars(policy).items():
+        if isinstance(value, eqx.Module):
+            found |= weights(value)
+        else:
+            found[name] = value if isinstance(value, (str, int, type(None))) else np.asarray(value, np.float64)
+    return found
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -31,8 +33,21 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum()
 
 
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def standardise(x: Vector) -> Vector:
+    return (x - x.mean()) / np.sqrt(x.var() + 1e-5)
+
+
 def layer_norm(x: Vector, scale: Vector, shift: Vector) -> Vector:
-    return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * scale + shift
+    return standardise(x) * scale + shift
+
+
+def feed_forward(w: Weights, layer: int, x: Vector) -> Vector:
+    hidden = np.maximum(x @ w["hidden"][layer] + w["hidden_bias"][layer], 0)
+    return hidden @ w["out"][layer] + w["out_bias"][layer]
 
 
 def attend(w: Weights, layer: int, x: Matrix, position: int, seen: int) -> tuple[Vector, np.ndarray]:
@@ -51,56 +66,107 @@ def attend(w: Weights, layer: int, x: Matrix, position: int, seen: int) -> tuple
 
 def encode(w: Weights, tokens: Matrix, causal: bool) -> tuple[Matrix, list[list[np.ndarray]]]:
     """The encoder over a whole sequence, and the attention weights by layer and position."""
+    before = w["normalise"] == "before"
     x, attention = tokens, []
     for layer in range(len(w["hidden"])):
+        norm, out_norm = w["attention_norm"][layer], w["out_norm"][layer]
+        seen = np.array([layer_norm(row, *norm) for row in x]) if before else x
         out, rows = [], []
         for position in range(len(x)):
-            mixed, row = attend(w, layer, x, position, position + 1 if causal else len(x))
-            y = layer_norm(x[position] + mixed @ w["attention_out"][layer], *w["attention_norm"][layer])
-            hidden = np.maximum(y @ w["hidden"][layer] + w["hidden_bias"][layer], 0)
-            out.append(layer_norm(y + hidden @ w["out"][layer] + w["out_bias"][layer], *w["out_norm"][layer]))
+            mixed, row = attend(w, layer, seen, position, position + 1 if causal else len(x))
+            y = x[position] + mixed @ w["attention_out"][layer]
+            if before:
+                out.append(y + feed_forward(w, layer, layer_norm(y, *out_norm)))
+            else:
+                y = layer_norm(y, *norm)
+                out.append(layer_norm(y + feed_forward(w, layer, y), *out_norm))
             rows.append(row)
         x = np.array(out)
         attention.append(rows)
-    return x, attention
+    return np.array([standardise(row) for row in x]) if before else x, attention
+
+
+def lstm_outputs(w: Weights, sequence: Matrix) -> Matrix:
+    """The outputs of the top layer, one for each input: one layer over the whole sequence after the other."""
+    for layer in range(len(w["recurrent"])):
+        below = w["input_weight"] if layer == 0 else w["between"][layer - 1]
+        output = cell = np.zeros(len(w["recurrent"][layer]))
+        outputs = []
+        for x in sequence:
+            gates = x @ below + output @ w["recurrent"][layer] + w["gate_bias"][layer]
+            take, keep, show, new = gates.reshape(4, -1)
+            cell = sigmoid(keep) * cell + sigmoid(take) * np.tanh(new)
+            output = sigmoid(show) * np.tanh(cell)
+            outputs.append(output)
+        sequence = np.array(outputs)
+    return sequence
+
+
+def additive_attention(w: Weights, keys: Matrix, query: Vector) -> Vector:
+    """The mean of the keys by their scores v . tanh(W key + U query) (Bahdanau et al. 2015)."""
+    share = softmax(np.array([w["score"] @ np.tanh(key @ w["past"] + query @ w["now"]) for key in keys]))
+    return np.asarray(sum(part * key for part, key in zip(share, keys, strict=True)))
+
+
+def embeddings(w: Weights, tables: Tables, task: int, decision: int, action: int) -> Vector:
+    state, row = tables.decisions.state[decision], tables.decisions.actions[decision, action]
+    return np.concatenate([w["action"][row], w["task"][task], w["state"][state]])
 
 
 def token(w: Weights, tables: Tables, task: int, decision: int, action: int, position: int) -> Vector:
-    state, row = tables.decisions.state[decision], tables.decisions.actions[decision, action]
-    return np.concatenate([w["action"][row], w["task"][task], w["state"][state]]) + w["position"][position]
+    return embeddings(w, tables, task, decision, action) + w["position"][position]
 
 
-def step_probabilities(policy: Transformer, tables: Tables, trajectory: Trajectory) -> list[np.ndarray]:
-    """pi(. | a_1, ..., a_m-1) for every step behind S: the candidate's sequence is encoded anew for each candidate."""
-    w, task = weights(policy), int(trajectory.task)
+def transformer_logits(policy: Transformer, tables: Tables, task: int, past: Steps, decision: int) -> np.ndarray:
+    """The candidates' logits at one step; the sequence is encoded anew for each candidate."""
+    w, m = weights(policy), len(past)
+    tokens = [token(w, tables, task, *step, position) for position, step in enumerate(past)]
+    state, logits = tables.decisions.state[decision], []
+    for action in range(int(tables.decisions.available[decision].sum())):
+        sequence = np.array([*tokens, token(w, tables, task, decision, action, m)])
+        encoded, _ = encode(w, sequence, causal=policy.attention == "causal")
+        logits.append(encoded[-1] @ w["logit_weight"][state] + w["logit_bias"][state])
+    return np.array(logits)
+
+
+def lstm_logits(policy: Lstm, tables: Tables, task: int, past: Steps, decision: int) -> np.ndarray:
+    """The candidates' logits at one step; the past is read anew, and each action has an output row of its own."""
+    w = weights(policy)
+    outputs = lstm_outputs(w, np.array([embeddings(w, tables, task, *step) for step in past]))
+    said = outputs[-1]
+    if policy.anchors is not None:
+        said = said + additive_attention(w, outputs, said)
+    rows = tables.decisions.actions[decision, : int(tables.decisions.available[decision].sum())]
+    return np.array([w["logit_weight"][row] @ said + w["logit_bias"][row] for row in rows])
+
+
+def step_probabilities(policy: Policy, tables: Tables, trajectory: Trajectory) -> list[np.ndarray]:
+    """pi(. | a_1, ..., a_m-1) for every step behind S."""
     steps = [(int(d), int(a)) for d, a in zip(trajectory.decisions, trajectory.actions, strict=True)]
     found = []
     for m in range(1, int(trajectory.length)):
-        past = [token(w, tables, task, *steps[j], j) for j in range(m)]
-        decision = steps[m][0]
-        state = tables.decisions.state[decision]
-        logits = []
-        for action in range(int(tables.decisions.available[decision].sum())):
-            sequence = np.array([*past, token(w, tables, task, decision, action, m)])
-            encoded, _ = encode(w, sequence, causal=policy.attention == "causal")
-            logits.append(encoded[-1] @ w["logit_weight"][state] + w["logit_bias"][state])
-        found.append(softmax(np.array(logits)))
+        arguments = (tables, int(trajectory.task), steps[:m], steps[m][0])
+        if isinstance(policy, Lstm):
+            found.append(softmax(lstm_logits(policy, *arguments)))
+        else:
+            assert isinstance(policy, Transformer)
+            found.append(softmax(transformer_logits(policy, *arguments)))
     return found
 
 
-def log_prob(policy: Transformer, tables: Tables, trajectory: Trajectory) -> float:
+def log_prob(policy: Policy, tables: Tables, trajectory: Trajectory) -> float:
     taken = [int(action) for action in trajectory.actions[1 : int(trajectory.length)]]
     steps = step_probabilities(policy, tables, trajectory)
     return float(sum(np.log(pi[action]) for pi, action in zip(steps, taken, strict=True)))
 
 
-def entropy(policy: Transformer, tables: Tables, trajectory: Trajectory) -> float:
+def entropy(policy: Policy, tables: Tables, trajectory: Trajectory) -> float:
     steps = step_probabilities(policy, tables, trajectory)
     return -sum(float(np.sum(pi * np.log(pi))) for pi in steps) / len(steps)
 
 
 def objective(
-    policy: Transformer,
+    policy: Policy,
     tables: Tables,
     sampled: Trajectory,
     advantage: float,

@@ -16,12 +16,13 @@ STANDS_ON = {
     "searcher": "spaces",
     "checkpoint": "files spaces policy learning",
     "agent": "spaces learning searcher checkpoint",
+    "download": "files",
     "baselines": "spaces searcher",
-    "benchmarks": "arrays spaces searcher",
-    "experiments": "arrays files spaces learning searcher agent baselines benchmarks",
+    "benchmarks": "arrays files runtime download spaces searcher",
+    "experiments": "arrays files spaces policy learning searcher checkpoint agent baselines benchmarks",
     "figures": "files experiments",
     "report": "experiments",
-    "cli": "experiments figures report",
+    "cli": "benchmarks experiments figures report",
 }
 
 

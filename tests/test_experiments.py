@@ -16,6 +16,7 @@ from transfernas.benchmarks.nasbench201 import EDGES, OPERATIONS, TASKS, cell_sp
 from transfernas.benchmarks.tabular import ProductIndex, Table, TabularProblem
 from transfernas.experiments.demo import STAGES, Demo, run_demo
 from transfernas.experiments.result import Curve, NamedRatio, Result, table_of, write_result
+from transfernas.experiments.record import Record
 from transfernas.experiments.runner import Batch, ProgressFn, Replicas, search
 from transfernas.experiments.statistics import mean_interval, trial_ratio, trials_to
 from transfernas.report import ratio_lines
@@ -40,6 +41,12 @@ class Scripted(Replicas):
 
     def tell(self, reward: np.ndarray) -> None:
         self.told.append(reward)
+
+    def save(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    def resume(self, folder: Path, record: Record) -> None:
+        raise NotImplementedError
 
 
 def test_a_curve_holds_the_mean_of_the_best_single_observation() -> None:

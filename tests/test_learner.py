@@ -9,7 +9,7 @@ from problems import PROBLEMS, cnn, ffn
 from test_policy import every_trajectory, one, scores, stacked
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.experiments.runner import AgentReplicas
-from transfernas.learning.learner import ONE, SEVERAL, Learner, Taken, learn, new_learner, propose, select
+from transfernas.learning.learner import ONE, SEVERAL, Learner, Rows, Taken, learn, new_learner, propose, select
 from transfernas.learning.transfer import transfer
 
 CONFIG = TrainingConfig.paper()
@@ -87,9 +87,9 @@ def test_one_pair_transferred_to_itself_keeps_its_policy() -> None:
 def test_batched_resampling_takes_the_first_valid_candidate_and_adapts() -> None:
     refuse = Problem(cnn, "digits", valid=lambda config: config["filters"] == 64)
 
-    def first_valid(_row: int, taken: Taken) -> tuple[int | None, int]:
-        found = np.flatnonzero(taken[:, 1] == 2)
-        return (int(found[0]), int(found[0])) if len(found) else (None, len(taken))
+    def first_valid(_rows: Rows, taken: Taken) -> Rows:
+        valid = taken[:, :, 1] == 2
+        return np.where(valid.any(axis=1), valid.argmax(axis=1), valid.shape[1])
 
     drawn: list[int] = []
     learner = new_learner((refuse,), CONFIG, 0, replicas=16)
@@ -101,7 +101,7 @@ def test_batched_resampling_takes_the_first_valid_candidate_and_adapts() -> None
     assert 0.1 < learner.acceptance < 0.6
 
     for _ in range(5):  # where everything is valid, one candidate is enough
-        learner, _ = propose(learner, lambda row, taken: (0, 0))
+        learner, _ = propose(learner, lambda rows, taken: np.zeros(len(rows), int))
     assert learner.candidates == ONE
 
 

@@ -1,6 +1,5 @@
 """The agent: one Transformer policy over many search spaces and tasks."""
 
-import dataclasses
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 
 from .checkpoint import SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .learning.config import TrainingConfig
-from .learning.learner import Learner, learn, new_learner, propose, skip
+from .learning.learner import Learner, learn, new_learner, propose, skip, with_functions
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
 from .searcher import OpenTrial, Searcher, check_seed
@@ -207,7 +206,7 @@ class Agent(Searcher):
         """
         snapshot = read_snapshot(Path(path))
         given = in_order(problems, "problems")
-        learner = _with_functions(snapshot.learner, check_problems(given) if given else ())
+        learner = with_functions(snapshot.learner, check_problems(given) if given else ())
         agent = cls.of(learner)
         agent._name, agent._asked = snapshot.name, snapshot.asked
         restricted = [agent.problems[row] for row in snapshot.restricted]
@@ -258,18 +257,3 @@ def _checked(config: object) -> TrainingConfig:
     if not isinstance(config, TrainingConfig):
         raise TypeError(f"config must be a TrainingConfig, as TrainingConfig.paper(...), not {config!r}")
     return config
-
-
-def _with_functions(learner: Learner, given: tuple[Problem, ...]) -> Learner:
-    """Returns the learner with the problems given in place of those of their names."""
-    problems = list(learner.encoding.problems)
-    for problem in given:
-        row = learner.encoding.row(problem)
-        if problem.space != problems[row].space:
-            raise ValueError(
-                f'search space "{problem.space.name}" is not as it was when the agent was saved; load the agent '
-                f"without it and use transfer_to"
-            )
-        problems[row] = problem
-    encoding = dataclasses.replace(learner.encoding, problems=tuple(problems))
-    return dataclasses.replace(learner, encoding=encoding)

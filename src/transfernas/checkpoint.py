@@ -54,7 +54,7 @@ class Snapshot:
     """What an agent's file holds.
 
     Attributes:
-        learner: the learner, one replica.
+        learner: the learner; an agent is one replica, an experiment keeps many.
         name: the agent's name, by which its trials know it.
         asked: how many trials it has asked for.
         open_trials: those that were not told yet.
@@ -169,8 +169,10 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: Capacity(*map(_whole, value)))
-    _check_sizes(config, capacity, tensors)
-    expected = init_state(np.random.default_rng(0), 1, capacity, config, len(encoding.tables.task), encoding.steps)
+    replicas = _check_sizes(config, capacity, tensors)
+    expected = init_state(
+        np.random.default_rng(0), replicas, capacity, config, len(encoding.tables.task), encoding.steps
+    )
     state = _filled(expected, tensors)
     _check_queue(state.queue, encoding)
     learner = restore(
@@ -259,20 +261,26 @@ def _check_finite(name: str, tensor: np.ndarray) -> None:
         raise CheckpointError(f"the tensor {name} holds values that are not finite")
 
 
-def _check_sizes(config: TrainingConfig, capacity: Capacity, tensors: dict[str, np.ndarray]) -> None:
-    """Checks what sizes the header says against the tensors, before anything of those sizes is made."""
+def _check_sizes(config: TrainingConfig, capacity: Capacity, tensors: dict[str, np.ndarray]) -> int:
+    """Checks what sizes the header says against the tensors, before anything of those sizes is made.
+
+    Returns:
+        The number of replicas.
+    """
     float32 = np.dtype(np.float32)
+    replicas = len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
     said: dict[str, tuple[int, ...]] = {
-        "policy.state": (1, capacity.states, config.embedding_size),
-        "policy.action": (1, capacity.actions, config.embedding_size),
-        "policy.task": (1, capacity.tasks, config.embedding_size),
+        "policy.state": (replicas, capacity.states, config.embedding_size),
+        "policy.action": (replicas, capacity.actions, config.embedding_size),
+        "policy.task": (replicas, capacity.tasks, config.embedding_size),
     }
     shapes = NETWORKS[config.network].shapes(capacity, config)
-    said |= {f"policy.{name}": (1, *shape) for name, shape in shapes.items()}
+    said |= {f"policy.{name}": (replicas, *shape) for name, shape in shapes.items()}
     for name, shape in said.items():
         _check_shape(name, tensors, shape, float32)
     if "queue.reward" in tensors:
         _check_shape("queue.reward", tensors, (*tensors["queue.reward"].shape[:2], config.queue_size), float32)
+    return replicas
 
 
 def _check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:

@@ -1,18 +1,23 @@
 """Figures of results; they know nothing of how the results came about."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .experiments.result import Curve
-from .experiments.statistics import mean_interval
+from .experiments.result import Curve, Result
+from .experiments.statistics import Reached, mean_interval, moving_average
 from .files import write_atomically
 
 # Colour and line style both tell the curves apart (Okabe and Ito's colours, safe for colour-blind readers).
 STYLES = {
+    "transformer": ("#0072B2", "-", "Transformer"),
+    "lstm": ("#D55E00", "--", "LSTM"),
     "transfer": ("#0072B2", "-", "agent, transferred"),
     "scratch": ("#D55E00", "--", "agent, from scratch"),
     "evolution": ("#009E73", "-.", "regularized evolution (first 100 random)"),
@@ -22,7 +27,7 @@ STYLES = {
 
 
 def draw_incumbents(path: Path, curves: Mapping[str, Curve], title: str, quantity: str, lowest: float) -> Path:
-    """Draws the mean of each curve over the trials, with its 95 % interval, as a PNG.
+    """Draws the mean of each curve over the trials, with its 95 % interval.
 
     Args:
         path: of the file.
@@ -34,21 +39,147 @@ def draw_incumbents(path: Path, curves: Mapping[str, Curve], title: str, quantit
     figure = Figure(figsize=(7.5, 4.8), dpi=150, layout="constrained")
     axes = figure.subplots()
     for name, curve in curves.items():
-        colour, line, label = STYLES[name]
-        trials = np.arange(1, curve.values.shape[1] + 1)
-        intervals = 100 * np.array([mean_interval(column) for column in curve.values.T])
-        axes.plot(trials, intervals[:, 0], color=colour, linestyle=line, label=label, linewidth=1.8)
-        axes.fill_between(trials, intervals[:, 1], intervals[:, 2], color=colour, alpha=0.15, linewidth=0)
+        _draw_mean(axes, name, 100 * curve.values)
+    _trials_axis(axes, max(curve.values.shape[1] for curve in curves.values()))
+    axes.set(ylabel=quantity, title=title)
+    axes.set_ylim(bottom=lowest)
+    axes.legend(loc="lower right")
+    return _written(figure, path)[0]
+
+
+def draw_reproduction(path: Path, result: Result) -> list[Path]:
+    """Draws the paper's figure 5: validation accuracy, test accuracy and regret of the incumbent; trials to a target.
+
+    Args:
+        path: of the file, without its suffix.
+        result: of the experiment on NAS-Bench-101.
+
+    Returns:
+        The files: a PNG and an SVG.
+    """
+    figure = Figure(figsize=(11, 8), dpi=150, layout="constrained")
+    (validation, test), (regret, needed) = figure.subplots(2, 2)
+    best, longest = float(str(result.settings["best_test"])), 1
+    for name, curve in result.curves.items():
+        assert curve.test is not None
+        _draw_mean(validation, name, 100 * curve.values)
+        _draw_mean(test, name, 100 * curve.test)
+        _draw_mean(regret, name, 100 * (best - curve.test))
+        _draw_reached(needed, name, [named.reached for named in result.reached if named.name == name])
+        longest = max(longest, curve.values.shape[1])
+    for axes in (validation, test, regret):
+        _trials_axis(axes, longest)
+        axes.set_xlim(left=min(5, longest))
+    from_fifth = [100 * values.mean(axis=0)[min(4, longest - 1)] for values in _values(result)]
+    validation.set(ylabel="validation accuracy (%)", title="best cell so far: validation accuracy")
+    validation.set_ylim(bottom=min(from_fifth))
+    tests = [100 * curve.test.mean(axis=0) for curve in result.curves.values() if curve.test is not None]
+    lowest = min(float(values[4:].min() if len(values) > 4 else values.min()) for values in tests)
+    test.set(ylabel="test accuracy (%)", title="the same cell: test accuracy")
+    test.set_ylim(bottom=lowest - 0.02)
+    regret.set(ylabel="test regret (points)", title=f"the same cell: what it lacks of the best, {100 * best:.2f} %")
+    regret.set_yscale("log")
+    regret.set_ylim(top=1.1 * (100 * best - lowest))
+    ticks = [tick for tick in (0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 5) if tick < 1.1 * (100 * best - lowest)]
+    regret.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    regret.minorticks_off()
+    needed.set(xlabel="mean validation accuracy (%)", ylabel="trials", title="trials needed to reach it", yscale="log")
+    needed.grid(alpha=0.3)
+    validation.legend(loc="lower right")
+    figure.suptitle(
+        f"{result.settings['data']}: mean of {result.settings['replicas']} replicas, 95 % interval", fontsize=12
+    )
+    return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
+
+
+def draw_averages(path: Path, result: Result, title: str) -> list[Path]:
+    """Draws the paper's figure 3: moving averages of rewards, mean of the replicas with its 68 % interval.
+
+    Args:
+        path: of the file, without its suffix.
+        result: of the experiment on double XOR.
+        title: of the figure.
+
+    Returns:
+        The files: a PNG and an SVG.
+    """
+    window = int(str(result.settings["window"]))
+    figure = Figure(figsize=(7.5, 4.8), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    for name, curve in result.curves.items():
+        _draw_mean(axes, name, moving_average(curve.values, window)[:, window - 1 :], first=window, confidence=0.68)
+    axes.set(xlabel="trials", ylabel=f"mean reward of the last {window} trials", title=title)
+    axes.set_ylim(0, 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
+
+
+def draw_attention(path: Path, attention: Float[np.ndarray, "replicas positions positions"]) -> list[Path]:
+    """Draws the paper's figure 4: how the action in each state attends to those before it.
+
+    Args:
+        path: of the file, without its suffix.
+        attention: Shape `[replicas, positions, positions]`; position 0 is S.
+
+    Returns:
+        The files: a PNG and an SVG.
+    """
+    mean = attention.mean(axis=0)
+    names = ["S", *(f"S{number}" for number in range(1, len(mean)))]
+    figure = Figure(figsize=(6.2, 5.2), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    shown = np.where(np.tri(len(mean), dtype=bool), mean, np.nan)[1:]
+    picture = axes.imshow(shown, cmap="viridis", vmin=0, vmax=np.nanmax(shown))
+    for row, column in zip(*np.nonzero(~np.isnan(shown)), strict=True):
+        dark = shown[row, column] < 0.6 * np.nanmax(shown)
+        colour = "white" if dark else "black"
+        axes.text(column, row, f"{shown[row, column]:.2f}", ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(mean)), names)
+    axes.set_yticks(range(len(mean) - 1), names[1:])
+    axes.set(xlabel="attends to the action in", ylabel="the action in")
+    axes.set_title(f"attention of the first layer, optimal sequences,\nmean of {len(attention)} replicas")
+    figure.colorbar(picture, ax=axes, label="attention weight (a row sums to 1)")
+    return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
+
+
+def _draw_mean(
+    axes: Axes, name: str, values: Float[np.ndarray, "replicas trials"], first: int = 1, confidence: float = 0.95
+) -> None:
+    colour, line, label = STYLES[name]
+    trials = np.arange(first, first + values.shape[1])
+    intervals = np.array([mean_interval(column, confidence) for column in values.T])
+    axes.plot(trials, intervals[:, 0], color=colour, linestyle=line, label=label, linewidth=1.8)
+    axes.fill_between(trials, intervals[:, 1], intervals[:, 2], color=colour, alpha=0.15, linewidth=0)
+
+
+def _draw_reached(axes: Axes, name: str, reached: Sequence[Reached]) -> None:
+    colour, line, label = STYLES[name]
+    there = np.array([(100 * each.target, each.trials) for each in reached if each.trials is not None]).reshape(-1, 2)
+    axes.plot(*there.T, color=colour, linestyle=line, label=label, marker="o", markersize=3)
+    bounds = [(100 * each.target, each.low, each.high) for each in reached if each.low and each.high]
+    axes.fill_between(*np.array(bounds).reshape(-1, 3).T, color=colour, alpha=0.15, linewidth=0)
+
+
+def _trials_axis(axes: Axes, longest: int) -> None:
     axes.set_xscale("log")
-    longest = max(curve.values.shape[1] for curve in curves.values())
     ticks = [base * 10**power for power in range(6) for base in (1, 2, 5) if base * 10**power < longest] + [longest]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
-    axes.set(xlabel="trials", ylabel=quantity, title=title)
-    axes.set_ylim(bottom=lowest)
+    axes.set_xlabel("trials")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    write_atomically(path, content.getvalue())
-    return path
+
+
+def _values(result: Result) -> list[Float[np.ndarray, "replicas trials"]]:
+    return [curve.values for curve in result.curves.values()]
+
+
+def _written(figure: Figure, *paths: Path) -> list[Path]:
+    for path in paths:
+        content = io.BytesIO()
+        # No date, so that the same result gives the same file.
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        with matplotlib.rc_context({"svg.hashsalt": "transfernas"}):
+            figure.savefig(content, format=path.suffix[1:], metadata=metadata)
+        write_atomically(path, content.getvalue())
+    return list(paths)

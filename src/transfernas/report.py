@@ -18,18 +18,25 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from .experiments.result import NamedRatio, Result, Row
+from .experiments.result import NamedRatio, Result, Row, table_of
+from .experiments.statistics import Reached
 
 
 @contextmanager
-def progress_bars(console: Console) -> Iterator[Callable[[str, int], Callable[[int, float], None]]]:
+def progress_bars(
+    console: Console, percent: bool = True
+) -> Iterator[Callable[[str, int], Callable[[int, float], None]]]:
     """Shows a bar for each stage of a job: done, rate, best so far, time left.
+
+    Args:
+        console: where.
+        percent: whether the best is an accuracy, shown in percent.
 
     Yields:
         From a stage's name and its number of trials to a function told how many are done and the best so far.
     """
     columns: tuple[ProgressColumn, ...] = (
-        TextColumn("{task.description:<15}"),
+        TextColumn("{task.description:<21}"),
         BarColumn(),
         MofNCompleteColumn(),
         _RateColumn(),
@@ -39,26 +46,63 @@ def progress_bars(console: Console) -> Iterator[Callable[[str, int], Callable[[i
     with Progress(*columns, console=console) as progress:
 
         def stage(name: str, trials: int) -> Callable[[int, float], None]:
-            return partial(_advance, progress, progress.add_task(name, total=trials, best="-"))
+            return partial(_advance, progress, progress.add_task(name, total=trials, best="-"), percent)
 
         yield stage
 
 
-def _advance(progress: Progress, task: TaskID, done: int, best: float) -> None:
-    progress.update(task, completed=done, best=f"{100 * best:.2f} %")
+def _advance(progress: Progress, task: TaskID, percent: bool, done: int, best: float) -> None:
+    progress.update(task, completed=done, best=f"{100 * best:.2f} %" if percent else f"{best:.2f}")
 
 
 def incumbent_table(result: Result, title: str) -> Table:
     """Returns the mean accuracy of the incumbents with 95 % intervals, a row a milestone and a column a searcher."""
     caption = "mean accuracy (%) over all runs of the cell that looked best so far in one run, ± half its 95 % interval"
+    return _by_trials(result, result.table, title, caption)
+
+
+def test_table(result: Result, title: str) -> Table:
+    """Returns the same of the incumbents' test accuracies."""
+    counts = sorted({row.trials for row in result.table})
+    caption = "mean test accuracy (%) over all runs of the same cells, ± half its 95 % interval"
+    return _by_trials(result, table_of(result.curves, counts, test=True), title, caption)
+
+
+def choice_table(result: Result, title: str) -> Table:
+    """Returns what a choice was made by, a row a candidate."""
+    table = Table("choice", "mean (%)", title=title)
+    for row in result.choice:
+        table.add_row(row.name, _cell(row))
+    return table
+
+
+def reached_table(result: Result, title: str) -> Table:
+    """Returns when each curve reached each target, with 95 % intervals, a row a curve and a column a target."""
+    table = Table(title=title, caption="trials (95 % interval of a bootstrap over the replicas)")
+    table.add_column("")
+    targets = sorted({named.reached.target for named in result.reached})
+    for target in targets:
+        table.add_column(f"{target:g}", justify="right")
+    cells = {(named.name, named.reached.target): named.reached for named in result.reached}
+    for name in result.curves:
+        table.add_row(name, *(_reached_cell(cells[name, target]) for target in targets))
+    return table
+
+
+def _by_trials(result: Result, rows: Sequence[Row], title: str, caption: str) -> Table:
     table = Table(title=title, caption=caption)
     table.add_column("trials", justify="right")
     for name in result.curves:
         table.add_column(name, justify="right")
-    cells = {(row.trials, row.name): _cell(row) for row in result.table}
-    for count in sorted({row.trials for row in result.table}):
+    cells = {(row.trials, row.name): _cell(row) for row in rows}
+    for count in sorted({row.trials for row in rows}):
         table.add_row(str(count), *(cells.get((count, name), "") for name in result.curves))
     return table
+
+
+def _reached_cell(reached: Reached) -> str:
+    ends = ["never" if end is None else str(end) for end in (reached.trials, reached.low, reached.high)]
+    return f"{ends[0]} ({ends[1]} to {ends[2]})"
 
 
 def ratio_lines(ratios: Sequence[NamedRatio]) -> list[str]:

@@ -1,7 +1,7 @@
 """Regularized evolution (Real et al. 2018): tournament selection, the oldest dies."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -10,57 +10,8 @@ from ..spaces.condition import Action, Config
 from ..spaces.problem import Problem
 from .random import first_valid, random_config
 
-
-class RegularizedEvolution(Searcher):
-    """Mutates the best of a random sample of the youngest trials.
-
-    A mutation draws one active choice at random and gives it another action; choices that become active are drawn,
-    those that stop being active are dropped. Each problem has a population of its own.
-    """
-
-    def __init__(
-        self,
-        problems: Iterable[Problem],
-        population_size: int = 100,
-        sample_size: int = 8,
-        seed: int = 0,
-    ) -> None:
-        """Creates the searcher.
-
-        Args:
-            problems: the (space, task) pairs to search.
-            population_size: trials that live at once; so many are random before evolution starts. Paper: 100.
-            sample_size: how many of them compete to be mutated, drawn without replacement. Paper: 8.
-            seed: a whole number of at least 0.
-
-        Raises:
-            ValueError: as for any searcher; the seed is none; or the sizes are not 1 <= sample <= population.
-        """
-        super().__init__(problems)
-        whole = all(type(size) is int for size in (sample_size, population_size))
-        if not whole or not 1 <= sample_size <= population_size:
-            raise ValueError(
-                f"sample_size and population_size must be whole numbers, 1 <= sample_size <= population_size, "
-                f"not {sample_size!r} and {population_size!r}"
-            )
-        self._rng = np.random.default_rng(check_seed(seed))
-        self._population_size, self._sample_size = population_size, sample_size
-        self._population: dict[tuple[str, str], deque[tuple[float, Config]]] = {
-            problem.name: deque(maxlen=population_size) for problem in self._problems
-        }
-
-    def _propose(self, number: int) -> OpenTrial:
-        problem = self._problems[self._rng.integers(len(self._problems))]
-        population = self._population[problem.name]
-        if len(population) < self._population_size:
-            return OpenTrial(problem, first_valid(problem, lambda: random_config(problem, self._rng)))
-        contestants = self._rng.choice(len(population), self._sample_size, replace=False)
-        _, parent = max((population[index] for index in contestants), key=lambda member: member[0])
-        return OpenTrial(problem, first_valid(problem, lambda: mutate(problem, parent, self._rng)))
-
-    def _close(self, trial: OpenTrial, reward: float | None) -> None:
-        if reward is not None:
-            self._population[trial.problem.name].append((reward, trial.config))
+MutateFn = Callable[[Problem, Config, np.random.Generator], dict[str, Action]]
+"""From a problem and a parent to a child; it is asked again until the child is valid."""
 
 
 def mutate(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[str, Action]:
@@ -74,3 +25,57 @@ def mutate(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[s
     choice = mutable[rng.integers(len(mutable))]
     others = [action for index, action in enumerate(choice.actions) if index != choice.index(parent[choice.name])]
     return random_config(problem, rng, {**parent, choice.name: others[rng.integers(len(others))]})
+
+
+class RegularizedEvolution(Searcher):
+    """Mutates the best of a random sample of the youngest trials.
+
+    A mutation, unless another is given, draws one active choice at random and gives it another action; choices that
+    become active are drawn, those that stop being active are dropped. Each problem has a population of its own.
+    """
+
+    def __init__(
+        self,
+        problems: Iterable[Problem],
+        population_size: int = 100,
+        sample_size: int = 8,
+        seed: int = 0,
+        mutation: MutateFn = mutate,
+    ) -> None:
+        """Creates the searcher.
+
+        Args:
+            problems: the (space, task) pairs to search.
+            population_size: trials that live at once; so many are random before evolution starts. Paper: 100.
+            sample_size: how many of them compete to be mutated, drawn without replacement. Paper: 8.
+            seed: a whole number of at least 0.
+            mutation: from a parent to a child.
+
+        Raises:
+            ValueError: as for any searcher; the seed is none; or the sizes are not 1 <= sample <= population.
+        """
+        super().__init__(problems)
+        whole = all(type(size) is int for size in (sample_size, population_size))
+        if not whole or not 1 <= sample_size <= population_size:
+            raise ValueError(
+                f"sample_size and population_size must be whole numbers, 1 <= sample_size <= population_size, "
+                f"not {sample_size!r} and {population_size!r}"
+            )
+        self._rng = np.random.default_rng(check_seed(seed))
+        self._population_size, self._sample_size, self._mutation = population_size, sample_size, mutation
+        self._population: dict[tuple[str, str], deque[tuple[float, Config]]] = {
+            problem.name: deque(maxlen=population_size) for problem in self._problems
+        }
+
+    def _propose(self, number: int) -> OpenTrial:
+        problem = self._problems[self._rng.integers(len(self._problems))]
+        population = self._population[problem.name]
+        if len(population) < self._population_size:
+            return OpenTrial(problem, first_valid(problem, lambda: random_config(problem, self._rng)))
+        contestants = self._rng.choice(len(population), self._sample_size, replace=False)
+        _, parent = max((population[index] for index in contestants), key=lambda member: member[0])
+        return OpenTrial(problem, first_valid(problem, lambda: self._mutation(problem, parent, self._rng)))
+
+    def _close(self, trial: OpenTrial, reward: float | None) -> None:
+        if reward is not None:
+            self._population[trial.problem.name].append((reward, trial.config))

@@ -1,7 +1,8 @@
 """Problems whose every configuration was evaluated once and for all, as arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,6 +10,17 @@ from jaxtyping import Float, Int
 from ..spaces.condition import Config
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
+
+
+@runtime_checkable
+class Index(Protocol):
+    """From configurations to rows of a table."""
+
+    def rows(self, taken: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
+        """Returns the row of each configuration, given as positions of actions."""
+
+    def row(self, config: Config) -> int:
+        """Returns the row of a configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +36,16 @@ class ProductIndex:
 
     space: SearchSpace
     adds: tuple[tuple[int, ...], ...]
+    _padded: Int[np.ndarray, "choices actions"] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Keeps what the actions add as one array, so that all choices are looked up at once."""
+        width = max(map(len, self.adds))
+        object.__setattr__(self, "_padded", np.array([adds + (0,) * (width - len(adds)) for adds in self.adds]))
 
     def rows(self, taken: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
         """Returns the row of each configuration, given as positions of actions."""
-        return sum(np.array(adds)[taken[:, choice]] for choice, adds in enumerate(self.adds))
+        return self._padded[np.arange(len(self.adds)), taken].sum(axis=1)
 
     def row(self, config: Config) -> int:
         """Returns the row of a configuration."""
@@ -74,7 +92,7 @@ class TabularProblem:
     """
 
     problem: Problem
-    index: ProductIndex
+    index: Index
     table: Table
 
     def reward(

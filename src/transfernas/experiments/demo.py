@@ -78,10 +78,10 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
             if interrupted:
                 break
             replicas = _replicas(name, problems, config, demo, joint.learner)
-            curve = search(replicas, [target], demo.trials, demo.seed, stage(name, demo.trials))
-            interrupted = curve.interrupted
-            if curve.values.size:
-                curves[name] = curve
+            record = search(replicas, [target], demo.trials, demo.seed, stage(name, demo.trials))
+            interrupted = record.interrupted
+            if record.trials:
+                curves[name] = Curve(record.values)
     except KeyboardInterrupt:  # between two searches
         interrupted = True
     milestones = sorted({count for count in MILESTONES if count < demo.trials} | {demo.trials})

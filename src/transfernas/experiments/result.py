@@ -7,14 +7,14 @@ import platform
 import resource
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
 from ..files import write_atomically
-from .statistics import Ratio, mean_interval
+from .statistics import Ratio, Reached, mean_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class Curve:
 
     Attributes:
         values: Shape `[replicas, trials]`, the noise-free value of the incumbent, which is the best single observation
-            so far; with several problems, of the problem that the trial was of.
-        interrupted: whether it was stopped before its last trial.
+            so far; with several problems, of the problem that the trial was of. For double XOR the rewards.
+        test: Shape `[replicas, trials]`, the incumbent's test accuracy, where there is one.
     """
 
     values: Float[np.ndarray, "replicas trials"]
-    interrupted: bool = False
+    test: Float[np.ndarray, "replicas trials"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,14 @@ class NamedRatio:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedReached:
+    """When a curve reaches a target, with its name."""
+
+    name: str
+    reached: Reached
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """An experiment's outcome.
 
@@ -63,6 +71,9 @@ class Result:
         table: rows for some numbers of trials.
         ratios: of the trials needed to reach a target.
         interrupted: whether it was stopped before its end.
+        settings: what else the results depend on.
+        reached: when the curves reach some targets.
+        choice: rows of a choice that was made by an experiment of its own, such as a rival's best setting.
     """
 
     command: str
@@ -72,12 +83,17 @@ class Result:
     table: tuple[Row, ...]
     ratios: tuple[NamedRatio, ...]
     interrupted: bool = False
+    settings: Mapping[str, object] = field(default_factory=dict)
+    reached: tuple[NamedReached, ...] = ()
+    choice: tuple[Row, ...] = ()
 
 
-def table_of(curves: Mapping[str, Curve], trials: Sequence[int]) -> tuple[Row, ...]:
-    """Returns the mean of each curve after each number of trials that it got to."""
+def table_of(curves: Mapping[str, Curve], trials: Sequence[int], test: bool = False) -> tuple[Row, ...]:
+    """Returns the mean of each curve after each number of trials that it got to; of its test accuracy if so said."""
     return tuple(
-        Row(name, count, *mean_interval(curve.values[:, count - 1]))
+        Row(
+            name, count, *mean_interval((curve.test if test and curve.test is not None else curve.values)[:, count - 1])
+        )
         for name, curve in curves.items()
         for count in trials
         if count <= curve.values.shape[1]
@@ -101,11 +117,10 @@ def write_result(path: Path, result: Result) -> Path:
         "peak_memory_mib": round(peak_memory_mib()),
         "interrupted": result.interrupted,
         "curves": {name: _curve_document(curve) for name, curve in result.curves.items()},
-        "table": [
-            {"name": row.name, "trials": row.trials, "mean": _finite(row.mean)}
-            | {"low": _finite(row.low), "high": _finite(row.high)}
-            for row in result.table
-        ],
+        "settings": dict(result.settings),
+        "table": [_row_document(row) for row in result.table],
+        "choice": [_row_document(row) for row in result.choice],
+        "reached": [{"name": named.name, **named.reached._asdict()} for named in result.reached],
         "ratios": [_ratio_document(named) for named in result.ratios],
     }
     write_atomically(path, (json.dumps(document, allow_nan=False) + "\n").encode())
@@ -113,8 +128,18 @@ def write_result(path: Path, result: Result) -> Path:
 
 
 def _curve_document(curve: Curve) -> dict[str, object]:
-    values = np.round(curve.values, 6)
-    return {"trials": list(range(1, values.shape[1] + 1)), "values": values.tolist()}
+    document = {"trials": list(range(1, curve.values.shape[1] + 1)), "values": np.round(curve.values, 6).tolist()}
+    return document if curve.test is None else {**document, "test": np.round(curve.test, 6).tolist()}
+
+
+def _row_document(row: Row) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "trials": row.trials,
+        "mean": _finite(row.mean),
+        "low": _finite(row.low),
+        "high": _finite(row.high),
+    }
 
 
 def _ratio_document(named: NamedRatio) -> dict[str, object]:

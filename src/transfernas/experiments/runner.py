@@ -5,19 +5,51 @@ Shapes: `replicas` run side by side, `trials` one after the other, `choices` of 
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from ..benchmarks.tabular import TabularProblem
-from ..learning.learner import Learner, learn, propose
+from ..checkpoint import Snapshot, read_snapshot, write_snapshot
+from ..learning.learner import Learner, Rows, Taken, learn, propose, with_functions
 from ..learning.randomness import Use, generator
 from ..searcher import Searcher
-from .result import Curve
+from ..spaces.problem import Problem
+from .record import Record, Recorder
 
 ProgressFn = Callable[[int, float], None]
 """Told, after every trial, how many are done and the mean over the replicas of the best value so far."""
+
+AfterTrialFn = Callable[[Recorder], bool]
+"""Told what was recorded, after every trial; says whether to stop."""
+
+_LEARNER = "learner.safetensors"
+
+
+@runtime_checkable
+class Benchmark(Protocol):
+    """A problem that is evaluated in batches."""
+
+    @property
+    def problem(self) -> Problem:
+        """The problem."""
+
+    def reward(
+        self, taken: Int[np.ndarray, "configs choices"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "configs"]:
+        """Returns what one evaluation of each configuration gives: what a searcher sees."""
+
+    def value(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
+        """Returns each configuration's value without noise: what is reported."""
+
+
+@runtime_checkable
+class Restricted(Protocol):
+    """A benchmark that knows in batches which configurations may be proposed."""
+
+    def valid(self, taken: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
+        """Returns whether each configuration may be proposed."""
 
 
 class Batch(NamedTuple):
@@ -43,23 +75,63 @@ class Replicas(abc.ABC):
     def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
         """Takes the rewards of the trials asked last."""
 
+    @abc.abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes what it takes to go on to a folder."""
+
+    @abc.abstractmethod
+    def resume(self, folder: Path, record: Record) -> None:
+        """Goes on after a record, from what `save` wrote; the searchers must be as new.
+
+        Raises:
+            ValueError: they do not propose what was recorded.
+        """
+
 
 class AgentReplicas(Replicas):
     """Replicas of the agent; `learner` is what they know so far."""
 
-    def __init__(self, learner: Learner) -> None:
-        """Starts from a learner."""
+    def __init__(self, learner: Learner, benchmarks: Sequence[Benchmark] = ()) -> None:
+        """Starts from a learner.
+
+        Args:
+            learner: the learner.
+            benchmarks: its problems, in the order of their rows; those that are restricted are asked in batches which
+                candidates are valid. The problems' own `valid` is asked where there are none.
+        """
         self.learner = learner
+        self._benchmarks = tuple(benchmarks)
 
     def ask(self) -> Batch:
         """Returns the next trial of each replica."""
-        self.learner, self._proposal = propose(self.learner)
-        return Batch(self._proposal.problem, self._proposal.rollout.taken[:, 1:])
+        self.learner, self._proposal = propose(self.learner, self._first_valid if self._benchmarks else None)
+        widest = max(len(problem.space.choices) for problem in self.learner.encoding.problems)
+        return Batch(self._proposal.problem, self._proposal.rollout.taken[:, 1 : 1 + widest])
 
     def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
         """Lets each replica learn from the trial asked last."""
         problem, rollout = self._proposal
         self.learner = learn(self.learner, problem, rollout.trajectory, reward)
+
+    def save(self, folder: Path) -> None:
+        """Writes the learner."""
+        restricted = [row for row, problem in enumerate(self.learner.encoding.problems) if problem.valid is not None]
+        write_snapshot(folder / _LEARNER, Snapshot(self.learner, "replicas", 0, (), tuple(restricted)))
+
+    def resume(self, folder: Path, record: Record) -> None:
+        """Takes the learner from its file."""
+        problems = self.learner.encoding.problems
+        self.learner = with_functions(read_snapshot(folder / _LEARNER).learner, problems)
+
+    def _first_valid(self, rows: Rows, taken: Taken) -> Rows:
+        count = taken.shape[1]
+        valid = np.ones(taken.shape[:2], bool)
+        for row, benchmark in enumerate(self._benchmarks):
+            here = rows == row
+            if isinstance(benchmark, Restricted) and here.any():
+                choices = len(benchmark.problem.space.choices)
+                valid[here] = benchmark.valid(taken[here, :, 1 : 1 + choices].reshape(-1, choices)).reshape(-1, count)
+        return np.where(valid.any(axis=1), valid.argmax(axis=1), count)
 
 
 class SearcherReplicas(Replicas):
@@ -85,68 +157,63 @@ class SearcherReplicas(Replicas):
         for searcher, trial, value in zip(self._searchers, self._trials, reward.tolist(), strict=True):
             searcher.tell(trial, value)
 
+    def save(self, folder: Path) -> None:
+        """Writes nothing: asking and telling all over again is cheap."""
+
+    def resume(self, folder: Path, record: Record) -> None:
+        """Asks and tells again.
+
+        Raises:
+            ValueError: asked again, a searcher does not propose what was recorded.
+        """
+        for trial in range(record.trials):
+            if not np.array_equal(self.ask().taken, record.taken[:, trial]):
+                raise ValueError(f"trial {trial + 1} in {folder} is not what this search proposes; start it afresh")
+            self.tell(record.reward[:, trial])
+
 
 def search(
     replicas: Replicas,
-    problems: Sequence[TabularProblem],
+    benchmarks: Sequence[Benchmark],
     trials: int,
     seed: int,
     progress: ProgressFn = lambda done, best: None,
-) -> Curve:
+    start: Record | None = None,
+    after_trial: AfterTrialFn = lambda recorder: False,
+) -> Record:
     """Runs a search; Ctrl-C ends it after the trials that are done.
 
     Args:
         replicas: the searchers.
-        problems: what they search, in the order of their rows.
+        benchmarks: what they search, in the order of their rows.
         trials: how many trials each replica may spend.
         seed: of the rewards' noise.
         progress: told after every trial.
+        start: what was recorded before, if the replicas go on.
+        after_trial: told after every trial; may end the search.
     """
-    rng, values = generator(seed, Use.REWARD), []
-    incumbents: _Incumbents | None = None
+    rng = generator(seed, Use.REWARD)
+    recorder = Recorder(len(benchmarks), rng, start)
     try:
-        for trial in range(trials):
-            problem, taken = batch = replicas.ask()
-            reward, value = _evaluate(batch, problems, rng)
-            incumbents = incumbents or _Incumbents.none(len(problem), len(problems))
-            incumbents = incumbents.after(problem, reward, value)
+        while recorder.trials < trials:
+            batch = replicas.ask()
+            reward, value = _evaluate(batch, benchmarks, rng)
             replicas.tell(reward)
-            values.append(incumbents.value[np.arange(len(problem)), problem])
-            progress(trial + 1, float(values[-1].mean()))
+            recorder.add(batch.problem, batch.taken, reward, value)
+            progress(recorder.trials, recorder.best)
+            if after_trial(recorder):
+                return recorder.record(interrupted=recorder.trials < trials)
     except KeyboardInterrupt:
-        return Curve(_stacked(values), interrupted=True)
-    return Curve(_stacked(values))
-
-
-class _Incumbents(NamedTuple):
-    """The best observation of each replica and problem, and its noise-free value; Shape `[replicas, problems]`."""
-
-    reward: Float[np.ndarray, "replicas problems"]
-    value: Float[np.ndarray, "replicas problems"]
-
-    @classmethod
-    def none(cls, replicas: int, problems: int) -> "_Incumbents":
-        return cls(np.full((replicas, problems), -np.inf), np.zeros((replicas, problems)))
-
-    def after(self, problem: np.ndarray, reward: np.ndarray, value: np.ndarray) -> "_Incumbents":
-        rows = np.arange(len(problem))
-        better = rows[reward > self.reward[rows, problem]]
-        best_reward, best_value = self.reward.copy(), self.value.copy()
-        best_reward[better, problem[better]] = reward[better]
-        best_value[better, problem[better]] = value[better]
-        return _Incumbents(best_reward, best_value)
+        return recorder.record(interrupted=True)
+    return recorder.record()
 
 
 def _evaluate(
-    batch: Batch, problems: Sequence[TabularProblem], rng: np.random.Generator
+    batch: Batch, benchmarks: Sequence[Benchmark], rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "replicas"], Float[np.ndarray, "replicas"]]:
     reward, value = np.zeros(len(batch.problem)), np.zeros(len(batch.problem))
-    for row, problem in enumerate(problems):
+    for row, benchmark in enumerate(benchmarks):
         here = batch.problem == row
-        taken = batch.taken[here, : len(problem.problem.space.choices)]
-        reward[here], value[here] = problem.reward(taken, rng), problem.value(taken)
+        taken = batch.taken[here, : len(benchmark.problem.space.choices)]
+        reward[here], value[here] = benchmark.reward(taken, rng), benchmark.value(taken)
     return reward, value
-
-
-def _stacked(values: list[np.ndarray]) -> Float[np.ndarray, "replicas trials"]:
-    return np.stack(values, axis=1) if values else np.zeros((0, 0))

@@ -17,7 +17,7 @@ _ROUNDING = 1e-9  # the order of a sum must not decide whether a mean reaches a 
 
 
 class Interval(NamedTuple):
-    """An estimate with its 95 % interval."""
+    """An estimate with its interval."""
 
     mean: float
     low: float
@@ -44,12 +44,32 @@ class Ratio(NamedTuple):
     high: float | None
 
 
-def mean_interval(values: Float[np.ndarray, "replicas"]) -> Interval:
-    """Returns the mean over replicas with its Student-t 95 % interval; no width is known from a single replica."""
+class Reached(NamedTuple):
+    """When the mean over the replicas reaches a target.
+
+    Attributes:
+        target: the value to reach.
+        trials: the first trial, from 1, at which it is reached; None where it never is.
+        low: lower end of the bootstrap interval; None where the target is out of reach there.
+        high: upper end; None where the target is out of reach there.
+    """
+
+    target: float
+    trials: int | None
+    low: int | None
+    high: int | None
+
+
+def mean_interval(values: Float[np.ndarray, "replicas"], confidence: float = 0.95) -> Interval:
+    """Returns the mean over replicas with its Student-t interval; no width is known from a single replica."""
     mean = float(values.mean())
     if len(values) < 2:
         return Interval(mean, math.nan, math.nan)
-    half = float(scipy.stats.t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = (
+        float(scipy.stats.t.ppf((1 + confidence) / 2, len(values) - 1))
+        * float(values.std(ddof=1))
+        / math.sqrt(len(values))
+    )
     return Interval(mean, mean - half, mean + half)
 
 
@@ -57,6 +77,19 @@ def trials_to(target: float, values: Float[np.ndarray, "replicas trials"]) -> in
     """Returns the first trial, from 1, at which the mean over replicas reaches the target; None if it never does."""
     reached = np.flatnonzero(values.mean(axis=0) >= target - _ROUNDING)
     return int(reached[0]) + 1 if len(reached) else None
+
+
+def reached(target: float, values: Float[np.ndarray, "replicas trials"], seed: int) -> Reached:
+    """Returns when a curve reaches a target, with the 95 % interval of a bootstrap over the replicas."""
+    resampled = _resampled_trials(target, values, generator(seed, Use.BOOTSTRAP))
+    low, high = (int(q) if math.isfinite(q) else None for q in np.quantile(resampled, [0.025, 0.975], method="nearest"))
+    return Reached(target, trials_to(target, values), low, high)
+
+
+def moving_average(values: Float[np.ndarray, "replicas trials"], window: int) -> Float[np.ndarray, "replicas trials"]:
+    """Returns the mean of the last `window` values; those that are missing at the start count as 0."""
+    sums = np.cumsum(np.pad(values, ((0, 0), (window, 0))), axis=1)
+    return (sums[:, window:] - sums[:, :-window]) / window
 
 
 def trial_ratio(

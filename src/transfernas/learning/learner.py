@@ -5,6 +5,7 @@ a user's agent is one. Learners are immutable; each function returns the next on
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,11 +23,12 @@ from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
 from .randomness import Use, derived_seed, generator
 from .rollout import Rollout
-from .steps import Experience, LearnerState, init_state, sample, update
+from .steps import Experience, LearnerState, init_state, sample, take_replicas, update
 
-Taken = Int[np.ndarray, "candidates choices"]
-FirstValidFn = Callable[[int, Taken], tuple[int | None, int]]
-"""From a problem's row and candidates to the first valid one, if any, and how many were refused before."""
+Rows = Int[np.ndarray, "sought"]
+Taken = Int[np.ndarray, "sought candidates choices"]
+FirstValidFn = Callable[[Rows, Taken], Rows]
+"""From problems and candidates for each to the first valid candidate; to their number where none is."""
 
 BeforeDrawFn = Callable[[int], None]
 """Told how many candidates will be drawn at once, before they are."""
@@ -155,10 +157,10 @@ def propose(
     Raises:
         ValueError: `config.max_candidates` configurations were drawn for one replica and none was valid.
     """
-    trial, config, everyone = learner.sampled, learner.config, np.arange(learner.replicas)
+    trial, config = learner.sampled, learner.config
     problem = _draw_problem(learner)
     rollout: Rollout | None = None
-    missing, picked = np.ones(learner.replicas, bool), np.zeros(learner.replicas, int)
+    missing = np.ones(learner.replicas, bool)
     acceptance, attempt, tried = learner.acceptance, 0, 0
     find = first_valid or partial(_first_valid, learner.encoding)
     while missing.any():
@@ -167,13 +169,15 @@ def propose(
         count = learner.candidates if attempt == 0 else SEVERAL
         if before_draw is not None:
             before_draw(count)
-        candidates, sought = _draw(learner, problem, count, attempt), missing.copy()
-        for replica in np.flatnonzero(sought).tolist():
-            found, refused = find(int(problem[replica]), candidates.taken[replica])
-            missing[replica], picked[replica] = found is None, found or 0
-            acceptance = acceptance * 0.9**refused + (0.0 if found is None else 0.1 * (1 - acceptance * 0.9**refused))
-        fresh = jax.tree.map(lambda leaf: leaf[everyone, picked], candidates)  # noqa: B023  (used at once)
-        rollout = fresh if rollout is None else _where(sought, fresh, rollout)
+        sought = np.flatnonzero(missing)
+        candidates = _draw(learner, problem, count, attempt, sought)
+        first = find(problem[sought], candidates.taken)
+        missing[sought] = first == count
+        for refused in first.tolist():
+            acceptance *= 0.9**refused
+            acceptance += 0.1 * (1 - acceptance) if refused < count else 0.0
+        fresh = jax.tree.map(lambda leaf: leaf[np.arange(len(leaf)), first % count], candidates)  # noqa: B023  (used at once)
+        rollout = fresh if rollout is None else _replaced(rollout, sought, fresh)
         attempt, tried = attempt + 1, tried + count
     assert rollout is not None
     return dataclasses.replace(learner, sampled=trial + 1, acceptance=acceptance), Proposal(problem, rollout)
@@ -215,6 +219,25 @@ def select(learner: Learner, replica: int) -> Learner:
     return dataclasses.replace(learner, seed=seed, past=past, state=jax.device_put(state, device()))
 
 
+def with_functions(learner: Learner, given: tuple[Problem, ...]) -> Learner:
+    """Returns the learner with the problems given in place of those of their names: a file holds no functions.
+
+    Raises:
+        ValueError: a problem is none of the learner's, or its space is another.
+    """
+    problems = list(learner.encoding.problems)
+    for problem in given:
+        row = learner.encoding.row(problem)
+        if problem.space != problems[row].space:
+            raise ValueError(
+                f'search space "{problem.space.name}" is not as it was when the agent was saved; load the agent '
+                f"without it and use transfer_to"
+            )
+        problems[row] = problem
+    encoding = dataclasses.replace(learner.encoding, problems=tuple(problems))
+    return dataclasses.replace(learner, encoding=encoding)
+
+
 def capacity_for(vocabulary: Vocabulary, steps: int) -> Capacity:
     """Returns the room that a network needs for the names of a vocabulary and trajectories of so many steps."""
     states, actions, tasks = vocabulary.states, vocabulary.actions, vocabulary.tasks
@@ -229,24 +252,43 @@ def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
     return rng.integers(n_problems, size=learner.replicas, dtype=np.int32)
 
 
-def _draw(learner: Learner, problem: Int[np.ndarray, "replicas"], count: int, attempt: int) -> Rollout:
+def _draw(
+    learner: Learner,
+    problem: Int[np.ndarray, "replicas"],
+    count: int,
+    attempt: int,
+    sought: Int[np.ndarray, "sought"],
+) -> Rollout:
+    """Draws candidates for some of the replicas, Shape `[sought, candidates, ...]`."""
     rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
     noise = rng.random((learner.replicas, count, learner.encoding.steps), np.float32)
-    share = learner.config.uniform_share(learner.sampled) if learner.known is not None else 0.0
-    rollout = sample(learner.state.policy, learner.tables, problem, noise, np.float32(share))
-    return jax.tree.map(np.asarray, rollout)
+    share = np.float32(learner.config.uniform_share(learner.sampled) if learner.known is not None else 0.0)
+    # Few sizes, so that there is little to compile: all replicas, or the next power of four.
+    size = 4 ** math.ceil(math.log(len(sought), 4))
+    if size >= learner.replicas:
+        rollout = jax.tree.map(
+            lambda leaf: np.asarray(leaf)[sought], sample(learner.state.policy, learner.tables, problem, noise, share)
+        )
+    else:
+        which = np.resize(sought, size)
+        policy = take_replicas(learner.state.policy, which)
+        rollout = sample(policy, learner.tables, problem[which], noise[which], share)
+        rollout = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sought)], rollout)
+    return rollout
 
 
-def _first_valid(encoding: Encoding, row: int, taken: Taken) -> tuple[int | None, int]:
-    valid = encoding.problems[row].valid
-    for index, actions in enumerate(taken):
-        if valid is None or valid(encoding.taken_config(row, actions)):
-            return index, index
-    return None, len(taken)
+def _first_valid(encoding: Encoding, rows: Rows, taken: Taken) -> Rows:
+    def first(row: int, candidates: Int[np.ndarray, "candidates choices"]) -> int:
+        valid = encoding.problems[row].valid
+        accepted = (
+            i for i, actions in enumerate(candidates) if valid is None or valid(encoding.taken_config(row, actions))
+        )
+        return next(accepted, len(candidates))
+
+    return np.array([first(row, candidates) for row, candidates in zip(rows.tolist(), taken, strict=True)])
 
 
-def _where(condition: Bool[np.ndarray, "replicas"], yes: Rollout, no: Rollout) -> Rollout:
-    def pick(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        return np.where(condition.reshape(-1, *(1,) * (left.ndim - 1)), left, right)
-
-    return jax.tree.map(pick, yes, no)
+def _replaced(rollout: Rollout, rows: Int[np.ndarray, "sought"], fresh: Rollout) -> Rollout:
+    for leaf, new in zip(jax.tree.leaves(rollout), jax.tree.leaves(fresh), strict=True):
+        leaf[rows] = new
+    return rollout

@@ -21,6 +21,7 @@ class Use(enum.IntEnum):
     REPLICA = 5
     REWARD = 6
     BOOTSTRAP = 7
+    TUNING = 8
 
 
 def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:

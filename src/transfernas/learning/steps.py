@@ -117,6 +117,12 @@ def sample(
     return rollouts(policy, tables, problem, noise, uniform_share)
 
 
+@jax.jit
+def take_replicas(policy: Policy, which: Int[Array, "some"]) -> Policy:
+    """Returns the networks of some of the replicas."""
+    return jax.tree.map(lambda leaf: leaf[which], policy)
+
+
 @partial(jax.jit, static_argnames=("config",), compiler_options=_QUICK_TO_COMPILE)
 def update(
     state: LearnerState,

@@ -1,4 +1,4 @@
-"""The command line: `transfernas demo`."""
+"""`transfernas demo`."""
 
 import sys
 from pathlib import Path
@@ -7,16 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-_INTERRUPTED = 130
+from .common import INTERRUPTED, make_folder, say_where
 
 
-@app.callback()
-def main() -> None:
-    """Search architectures and hyperparameters with an agent that keeps what it learned."""
-
-
-@app.command()
 def demo(
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions of every search.")] = 20,
@@ -26,21 +19,17 @@ def demo(
 ) -> None:
     """Learn on two small spaces and two tasks, then search a larger space on a new task (NAS-Bench-201)."""
     # Imported here, so that `transfernas --help` answers at once.
-    from .experiments.demo import Demo, run_demo
-    from .experiments.result import write_result
-    from .figures import draw_incumbents
-    from .report import incumbent_table, progress_bars, ratio_lines
+    from ..experiments.demo import Demo, run_demo
+    from ..experiments.result import write_result
+    from ..figures import draw_incumbents
+    from ..report import incumbent_table, progress_bars, ratio_lines
 
     console = Console()
     console.print(
         f"NAS-Bench-201, {replicas} replicas, seed {seed}. Joint training on two sub-spaces x (CIFAR-10, CIFAR-100); "
         "then the whole space on ImageNet16-120."
     )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise typer.BadParameter(f"{out} can not be made: {error}", param_hint="--out") from None
-    agent, picture = out / "agent.safetensors", out / "curves.png"
+    agent, picture = make_folder(out) / "agent.safetensors", out / "curves.png"
     with progress_bars(console) as stage:
         result = run_demo(Demo(seed, replicas, joint_trials, trials), stage, agent)
     write_result(out / "result.json", result)
@@ -57,12 +46,7 @@ def demo(
         console.print(incumbent_table(result, title))
     for line in ratio_lines(result.ratios):
         console.print(line, highlight=False)
-    files = ", ".join(file.name for file in (agent, out / "result.json", picture) if file.exists())
-    console.print(f"{result.seconds:.0f} s. Results in {out.resolve()}: {files}", highlight=False, soft_wrap=True)
+    say_where(console, result, out, (agent, out / "result.json", picture))
     if result.interrupted:
         console.print("Interrupted: the results are those of the trials that were done.", highlight=False)
-        sys.exit(_INTERRUPTED)
-
-
-if __name__ == "__main__":
-    app()
+        sys.exit(INTERRUPTED)

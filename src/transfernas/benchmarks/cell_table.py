@@ -1,0 +1,212 @@
+"""The accuracies of the cells of NAS-Bench-101, and which of its rows is a cell's.
+
+Shapes: `cells` of the table; `batch` cells asked for, written as `benchmarks/cells.py` says.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt64
+
+from .cell_hash import graph_hash, hash_codes
+from .cells import (
+    ALL_EDGES,
+    FIRST_OPERATION,
+    MAX_EDGES,
+    NONE,
+    OPERATIONS,
+    OUTPUT,
+    VERTICES,
+    Adjacency,
+    Ops,
+    edges_left,
+    kept_vertices,
+    pack,
+)
+from .tabular import Table
+
+CELLS = 423_624  # of at most 7 vertices and 9 edges
+OFFICIAL, SURROGATE = "NAS-Bench-101", "NAS-Bench-101 surrogate"
+
+_RUNS = 3
+_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "hash": ("S32", ()),
+    "num_vertices": ("uint8", ()),
+    "adjacency": ("uint8", (VERTICES, VERTICES)),
+    "ops": ("uint8", (VERTICES,)),
+    "val_acc": ("float32", (_RUNS,)),
+    "test_acc": ("float32", (_RUNS,)),
+}
+_OPTIONAL = {"is_real": ("bool", ())}
+_REHASHED = 100  # rows whose official hash is computed again, to see that the arrays mean what they should
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Cells with the accuracies of their trainings, found however a cell is written.
+
+    Attributes:
+        name: what figures obtained on it are to be quoted as, `OFFICIAL` or `SURROGATE`.
+        adjacency: Shape `[cells, 7, 7]`, pruned.
+        ops: Shape `[cells, 7]`.
+        validation: validation accuracies of the runs, in [0, 1], and their means.
+        test: Shape `[cells]`, mean test accuracies, in [0, 1].
+    """
+
+    name: str
+    adjacency: Adjacency
+    ops: Ops
+    validation: Table
+    test: Float[np.ndarray, "cells"]
+    _hashes: UInt64[np.ndarray, "cells"] = field(init=False, repr=False)  # sorted
+    _order: Int[np.ndarray, "cells"] = field(init=False, repr=False)  # their rows
+
+    def __post_init__(self) -> None:
+        """Builds the index.
+
+        Raises:
+            ValueError: a cell is none, has parts that pruning removes, has more than 9 edges, or is there twice.
+        """
+        codes = pack(self.adjacency, self.ops)
+        vertices, edges = _vertices(self.ops), np.bitwise_count(codes & ALL_EDGES)
+        wrong = (edges_left(codes) != edges) | (np.bitwise_count(kept_vertices(codes)) != vertices)
+        wrong |= (self.ops == OUTPUT).argmax(axis=1) != vertices - 1
+        if wrong.any():
+            raise ValueError(f"adjacency of cell {wrong.argmax()} has parts on no path from input to output, or gaps")
+        if (edges > MAX_EDGES).any():
+            cell = (edges > MAX_EDGES).argmax()
+            raise ValueError(f"adjacency of cell {cell} has {edges[cell]} edges; NAS-Bench-101 has at most {MAX_EDGES}")
+        hashes = hash_codes(codes)
+        order = np.argsort(hashes)
+        hashes = hashes[order]
+        if (twice := hashes[1:] == hashes[:-1]).any():
+            first = twice.argmax()
+            raise ValueError(f"adjacency and ops: cells {order[first]} and {order[first + 1]} are the same cell")
+        object.__setattr__(self, "_hashes", hashes)
+        object.__setattr__(self, "_order", order)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell of at most 7 vertices and 9 edges is there."""
+        return len(self.test) == CELLS
+
+    def rows(self, adjacency: Adjacency, ops: Ops) -> Int[np.ndarray, "batch"]:
+        """Returns the row of each cell, -1 where it has none: no path from input to output, or more than 9 edges.
+
+        Raises:
+            ValueError: an array is no batch of cells.
+        """
+        return self.code_rows(pack(adjacency, ops))
+
+    def code_rows(self, codes: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
+        """Returns the row of each cell given by its code, -1 where it has none."""
+        rows, possible = np.full(len(codes), -1), _possible(codes)
+        hashes = hash_codes(codes[possible])
+        places = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
+        rows[possible] = np.where(self._hashes[places] == hashes, self._order[places], -1)
+        return rows
+
+    def code_valid(self, codes: Int[np.ndarray, "batch"]) -> Bool[np.ndarray, "batch"]:
+        """Returns whether each cell given by its code has a row; a table that is complete need not look."""
+        return _possible(codes) if self.complete else self.code_rows(codes) >= 0
+
+    def best_test(self, vertices: int = VERTICES, operations: Sequence[str] = OPERATIONS) -> float:
+        """Returns the best mean test accuracy of the cells of at most so many vertices with some operations alone.
+
+        Raises:
+            ValueError: the table has none.
+        """
+        allowed = [FIRST_OPERATION + OPERATIONS.index(operation) for operation in operations]
+        here = np.isin(self.ops[:, 1:], [NONE, OUTPUT, *allowed]).all(axis=1) & (_vertices(self.ops) <= vertices)
+        if not here.any():
+            raise ValueError(f"the table has no cell of at most {vertices} vertices with the operations {operations}")
+        return float(self.test[here].max())
+
+
+def load_cells(path: Path | str) -> Cells:
+    """Reads a compact table, an `.npz`; takes a second or two.
+
+    Its arrays, in N cells: `hash` [N] S32, the official one; `num_vertices` [N], `adjacency` [N, 7, 7] and `ops` [N, 7]
+    uint8; `val_acc` and `test_acc` [N, 3] float32 in [0, 1]; and where accuracies are not those of real trainings,
+    `is_real` [N] bool. Others are not read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no `.npz`, or an array is missing or not as it should be; the message names the array.
+    """
+    try:
+        with open(path, "rb") as stream:
+            arrays = _read(stream)
+        _check(arrays)
+        runs = arrays["val_acc"].astype(np.float64)
+        cells = Cells(
+            name=OFFICIAL if "is_real" not in arrays or arrays["is_real"].all() else SURROGATE,
+            adjacency=arrays["adjacency"],
+            ops=arrays["ops"],
+            validation=Table(runs, np.full(len(runs), _RUNS), runs.mean(axis=1)),
+            test=arrays["test_acc"].mean(axis=1, dtype=np.float64),
+        )
+        _check_hashes(arrays)
+    except ValueError as error:
+        raise ValueError(f"{path} is no table of NAS-Bench-101: {error}") from None
+    return cells
+
+
+def _read(stream: BinaryIO) -> dict[str, np.ndarray]:
+    if not zipfile.is_zipfile(stream):
+        raise ValueError("it is no .npz file, or not whole")
+    stream.seek(0)
+    arrays: dict[str, np.ndarray] = {}
+    with np.load(stream, allow_pickle=False) as file:
+        for name, (dtype, shape) in (_ARRAYS | _OPTIONAL).items():
+            if name not in file:
+                if name in _OPTIONAL:
+                    continue
+                raise ValueError(f"array {name} is missing; it has {', '.join(file) or 'none'}")
+            try:
+                array = arrays[name] = file[name]
+            except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                raise ValueError(f"array {name} can not be read: {error}") from None
+            if array.dtype != np.dtype(dtype) or array.ndim < 1 or array.shape[1:] != shape:
+                form = f"{dtype} [{', '.join(map(str, ('N', *shape)))}]"
+                raise ValueError(f"array {name} is {array.dtype} {list(array.shape)}; it should be {form}")
+    return arrays
+
+
+def _check(arrays: dict[str, np.ndarray]) -> None:
+    count = len(arrays["hash"])
+    if not count:
+        raise ValueError("array hash is empty")
+    for name, array in arrays.items():
+        if len(array) != count:
+            raise ValueError(f"array {name} has {len(array)} rows, and hash {count}")
+    for name in ("val_acc", "test_acc"):
+        if not ((arrays[name] >= 0) & (arrays[name] <= 1)).all():
+            raise ValueError(f"array {name} has values that are not in [0, 1]; accuracies are fractions")
+    if (wrong := arrays["num_vertices"] != _vertices(arrays["ops"])).any():
+        row = wrong.argmax()
+        raise ValueError(
+            f"array num_vertices has {arrays['num_vertices'][row]} in row {row}, where ops has "
+            f"{arrays['ops'][row].tolist()}"
+        )
+
+
+def _check_hashes(arrays: dict[str, np.ndarray]) -> None:
+    for row in np.unique(np.linspace(0, len(arrays["hash"]) - 1, _REHASHED, dtype=int)):
+        found, computed = arrays["hash"][row].decode("latin1"), graph_hash(arrays["adjacency"][row], arrays["ops"][row])
+        if found != computed:
+            raise ValueError(f"array hash has {found!r} in row {row}, whose adjacency and ops give {computed!r}")
+
+
+def _possible(codes: Int[np.ndarray, "batch"]) -> Bool[np.ndarray, "batch"]:
+    left = edges_left(codes)
+    return (left > 0) & (left <= MAX_EDGES)
+
+
+def _vertices(ops: Ops) -> Int[np.ndarray, "cells"]:
+    return (ops != NONE).sum(axis=1)

@@ -1,0 +1,215 @@
+"""The official files of NAS-Bench-101 (Ying et al. 2019), from training runs to one row a cell.
+
+A record is one training run: JSON `[hash, epochs, adjacency, operations, metrics]`, the adjacency a string of 0 and 1,
+the operations separated by commas, the metrics a protocol buffer in base64 with line breaks. A cell has three runs of
+108 epochs, in `nasbench_full.tfrecord` also runs of 4, 12 and 36. Shapes are in N cells.
+"""
+
+import binascii
+import json
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import tfrecord
+from .wire_format import fields
+
+EPOCHS = 108
+RUNS = 3
+VERTICES = 7
+OPERATIONS = ("none", "input", "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3", "output")
+"""By the codes that the array `ops` has for them; "none" is no vertex."""
+_CODES = {name: code for code, name in enumerate(OPERATIONS)}
+_INNER = OPERATIONS[2:5]
+_HASH = re.compile("[0-9a-f]{32}")
+# For each number of vertices, the bits of an adjacency string, read as a binary number, on or below the diagonal.
+_NOT_UPPER = [int("0" + "".join("01"[j <= i] for i in range(v) for j in range(v)), 2) for v in range(VERTICES + 1)]
+_DIGITS = bytes.maketrans(b"01", b"\x00\x01")
+_PROGRESS_EVERY = 4_000  # records
+
+
+class RecordError(ValueError):
+    """A record is not one of NAS-Bench-101, or a cell has not the runs that it should have."""
+
+
+def read_records(path: Path, progress: Callable[[int, int | None], None] | None = None) -> dict[str, np.ndarray]:
+    """Returns the runs of 108 epochs as arrays, sorted by hash.
+
+    As in the official API, what all runs of a cell share is taken from its first; the runs keep the file's order.
+
+    Args:
+        path: an official file, or one in its format.
+        progress: told the bytes done and the bytes in all, every few thousand records.
+
+    Returns:
+        `hash` [N] S32; `num_vertices` [N] uint8; `adjacency` [N, 7, 7] uint8, padded with zeros; `ops` [N, 7] uint8, as
+        positions in `OPERATIONS`; `val_acc` and `test_acc` [N, 3] float32 in [0, 1]; `train_time` [N] float32, seconds,
+        the mean over the runs; `params` [N] int32.
+
+    Raises:
+        TFRecordError: the file is damaged.
+        RecordError: a record is foreign, or a cell has not three runs; the message says which and what is wrong.
+        ModuleNotFoundError: the extra `benchmarks` is not installed.
+    """
+    cells, done, size = _Cells(), 0, path.stat().st_size
+    for number, data in enumerate(tfrecord.records(path)):
+        done += len(data) + tfrecord.FRAME_BYTES
+        try:
+            if (run := _parse(data)) is not None:
+                cells.add(run, number)
+        except ValueError as error:
+            raise RecordError(f"{path}, record {number}: {error}") from None
+        if progress is not None and (number % _PROGRESS_EVERY == 0 or done == size):
+            progress(done, size)
+    if not cells.row_of:
+        raise RecordError(f"{path}: it has no record of {EPOCHS} epochs; NAS-Bench-101 has three for each cell")
+    for first, runs in zip(cells.first_record, cells.runs, strict=True):
+        if runs != RUNS:
+            raise RecordError(f"{path}, record {first}: its cell has {runs} runs of {EPOCHS} epochs, not {RUNS}")
+    return cells.sorted_arrays()
+
+
+class _Run(NamedTuple):
+    """One training run."""
+
+    hash: str
+    adjacency: str
+    operations: list[str]
+    validation: float
+    test: float
+    seconds: float
+    parameters: int
+
+
+class _Cells:
+    """The cells met so far, in columns that grow: 1.27 million runs as Python objects would take gigabytes."""
+
+    def __init__(self) -> None:
+        self.row_of: dict[bytes, int] = {}
+        self.hashes, self.vertices, self.runs = bytearray(), bytearray(), bytearray()
+        self.adjacency, self.operations = bytearray(), bytearray()
+        self.validation, self.test, self.seconds = array("d"), array("d"), array("d")
+        self.parameters, self.first_record = array("q"), array("q")
+
+    def add(self, run: _Run, number: int) -> None:
+        """Adds a run, which is that of a record."""
+        key = bytes.fromhex(run.hash)
+        row = self.row_of.setdefault(key, len(self.row_of))
+        if row == len(self.runs):
+            self._add_cell(run, number)
+        elif self.runs[row] == RUNS:
+            raise ValueError(f"a run of {EPOCHS} epochs of cell {run.hash}, which has {RUNS} already")
+        place = row * RUNS + self.runs[row]
+        self.validation[place], self.test[place], self.seconds[place] = run.validation, run.test, run.seconds
+        self.runs[row] += 1
+
+    def _add_cell(self, run: _Run, number: int) -> None:
+        vertices = len(run.operations)
+        padding = bytes(VERTICES - vertices)
+        digits = run.adjacency.encode().translate(_DIGITS)
+        self.hashes += run.hash.encode()
+        self.vertices.append(vertices)
+        for row in range(vertices):
+            self.adjacency += digits[row * vertices : (row + 1) * vertices] + padding
+        self.adjacency += padding * VERTICES
+        self.operations += bytes([_CODES[name] for name in run.operations]) + padding
+        self.parameters.append(run.parameters)
+        self.first_record.append(number)
+        self.runs.append(0)
+        for column in (self.validation, self.test, self.seconds):
+            column.extend([0.0] * RUNS)
+
+    def sorted_arrays(self) -> dict[str, np.ndarray]:
+        """Returns the columns as arrays, sorted by hash."""
+        hashes = np.frombuffer(self.hashes, "S32")
+        order = np.argsort(hashes)
+        count = len(hashes)
+        columns = {
+            "num_vertices": np.frombuffer(self.vertices, np.uint8),
+            "adjacency": np.frombuffer(self.adjacency, np.uint8).reshape(count, VERTICES, VERTICES),
+            "ops": np.frombuffer(self.operations, np.uint8).reshape(count, VERTICES),
+            "val_acc": np.frombuffer(self.validation).reshape(count, RUNS).astype(np.float32),
+            "test_acc": np.frombuffer(self.test).reshape(count, RUNS).astype(np.float32),
+            "train_time": np.frombuffer(self.seconds).reshape(count, RUNS).mean(axis=1).astype(np.float32),
+            "params": np.frombuffer(self.parameters, np.int64).astype(np.int32),
+        }
+        return {"hash": hashes[order]} | {name: column[order] for name, column in columns.items()}
+
+
+def _parse(data: bytes) -> _Run | None:
+    """Returns the run that a record is; None if it is of other than 108 epochs."""
+    try:
+        content = json.loads(data.decode())
+    except (ValueError, RecursionError):
+        raise ValueError("not JSON, as records of NAS-Bench-101 are") from None
+    if not isinstance(content, list) or [type(field) for field in content] != [str, int, str, str, str]:
+        raise ValueError("not a list [hash, epochs, adjacency, operations, metrics] of strings and one integer")
+    name, epochs, adjacency, operations, metrics = content
+    if epochs != EPOCHS:
+        return None
+    if not _HASH.fullmatch(name):
+        raise ValueError(f"the hash {name[:80]!r} is not 32 hexadecimal digits")
+    names = operations.split(",")
+    _check_cell(adjacency, names)
+    return _Run(name, adjacency, names, *_parse_metrics(metrics))
+
+
+def _check_cell(adjacency: str, operations: list[str]) -> None:
+    count = len(operations)
+    if not 2 <= count <= VERTICES:
+        raise ValueError(f"{count} operations; a cell has 2 to {VERTICES}, input and output included")
+    if operations[0] != "input" or operations[-1] != "output":
+        raise ValueError(f"operations from {operations[0]!r} to {operations[-1]!r}, not from 'input' to 'output'")
+    for operation in operations[1:-1]:
+        if operation not in _INNER:
+            raise ValueError(f"unknown operation {operation[:80]!r}; the operations within a cell are {_INNER}")
+    if len(adjacency) != count**2:
+        raise ValueError(f"an adjacency of {len(adjacency)} entries is not square for {count} operations ({count**2})")
+    if adjacency.strip("01"):
+        raise ValueError(f"the adjacency {adjacency!r} has other entries than 0 and 1")
+    if int(adjacency, 2) & _NOT_UPPER[count]:
+        raise ValueError(f"the adjacency {adjacency} has an edge on or below the diagonal")
+
+
+def _parse_metrics(encoded: str) -> tuple[float, float, float, int]:
+    """Returns validation and test accuracy and seconds at the end of training, and the number of parameters.
+
+    The messages (nasbench/lib/model_metrics.proto): ModelMetrics {repeated EvaluationData evaluation_data = 1; int32
+    trainable_parameters = 2; ...}, EvaluationData {double training_time = 2; double validation_accuracy = 4; double
+    test_accuracy = 5; ...}. The evaluations are those at the start, half-way, and at the end; as in the official API
+    the third is taken.
+    """
+    try:
+        message = binascii.a2b_base64("".join(encoded.split()), strict_mode=True)
+        evaluations, parameters = [], None
+        for field, value in fields(message):
+            if field == 1:
+                evaluations.append(value)
+            elif field == 2:
+                parameters = value
+        if len(evaluations) < 3:
+            raise ValueError(f"{len(evaluations)} evaluations, not 3")
+        final = dict(_doubles(evaluations[2]))
+    except ValueError as error:
+        raise ValueError(f"metrics that can not be parsed: {error}") from None
+    if not isinstance(parameters, int) or not 0 <= parameters < 2**31:
+        raise ValueError(f"metrics without a number of parameters that fits 31 bits: {parameters!r}")
+    for field, what in ((4, "validation accuracy"), (5, "test accuracy")):
+        if not 0.0 <= final.get(field, np.nan) <= 1.0:
+            raise ValueError(f"{what} {final.get(field)} at the end of training; accuracies are in [0, 1]")
+    if not 0.0 <= final.get(2, np.nan) < np.inf:
+        raise ValueError(f"training time {final.get(2)} seconds")
+    return final[4], final[5], final[2], parameters
+
+
+def _doubles(evaluation: int | float | bytes) -> Iterator[tuple[int, float]]:
+    """Yields the fields of an evaluation that are of type double."""
+    if not isinstance(evaluation, bytes):
+        raise ValueError("an evaluation that is no message")
+    for field, value in fields(evaluation):
+        if isinstance(value, float):
+            yield field, value

@@ -1,0 +1,3 @@
+"""The command line, `transfernas`; a module for each command."""
+
+from .app import app as app

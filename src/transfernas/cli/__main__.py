@@ -1,0 +1,5 @@
+"""`python -m transfernas.cli`."""
+
+from .app import app
+
+app()

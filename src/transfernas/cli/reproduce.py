@@ -1,0 +1,167 @@
+"""`transfernas reproduce double-xor` and `transfernas reproduce nasbench101`: the paper's figures and tables."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from .common import INTERRUPTED, make_folder, say_where
+
+if TYPE_CHECKING:
+    from ..experiments.stages import Stages
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds of an interrupted run.")]
+
+
+class Attention(StrEnum):
+    """The attention modes."""
+
+    causal = "causal"
+    bidirectional = "bidirectional"
+
+
+class Part(StrEnum):
+    """The parts of the experiment on double XOR."""
+
+    figures = "figures"
+    sweep = "sweep"
+    network = "network"
+    harder = "harder"
+    modes = "modes"
+
+
+@app.callback()
+def main() -> None:
+    """Run the paper's experiments: figures, tables, claims."""
+
+
+@app.command("double-xor")
+def double_xor(
+    part: Annotated[
+        Part,
+        typer.Option(
+            help="figures: both agents at their best settings, figures 3 and 4. sweep: the sweep behind those "
+            "settings. network: choices of the network, one at a time. harder: without the queue, longer chains, more "
+            "pairs, merged spaces. modes: causal against bidirectional attention."
+        ),
+    ] = Part.figures,
+    replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions.")] = 10,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of each search.")] = 1_000,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results.  [default: runs/double-xor/PART]")] = None,
+    resume: Resume = False,
+) -> None:
+    """Double XOR, section 4.1: the Transformer and the LSTM agent on seven states with two far dependencies."""
+    # Imported here, so that `--help` answers at once.
+    from ..experiments.double_xor import Study, partner_ratios, run_double_xor
+    from ..experiments.result import write_result
+    from ..figures import draw_attention, draw_averages
+    from ..report import progress_bars, reached_table
+
+    console, study = Console(), Study(part.value, seed, replicas, trials)
+    out = make_folder(out or Path("runs/double-xor") / part.value)
+    settings: dict[str, object] = {
+        "command": "double-xor",
+        "part": part.value,
+        "seed": seed,
+        "replicas": replicas,
+        "trials": trials,
+    }
+    with _stages(out, settings, resume) as stages, progress_bars(console, percent=False) as stage:
+        result, attention = run_double_xor(study, stages, stage)
+    files = [write_result(out / "result.json", result)]
+    title = "Double XOR: the agents learn two far dependencies"
+    if part is Part.figures and result.curves and trials >= int(str(result.settings["window"])):
+        files += draw_averages(out / "rewards", result, f"{title} (68 % interval)")
+    console.print(reached_table(result, f"{title}: trials until the mean of the last 100 rewards passes"))
+    sizes = result.settings["parameters"]
+    console.print(f"Parameters: {sizes}", highlight=False, soft_wrap=True)
+    if attention is not None:
+        files += draw_attention(out / "attention", attention)
+        for name, ratios in partner_ratios(attention).items():
+            each = ", ".join(f"{ratio:.1f}" for ratio in ratios)
+            line = f"Attention of {name}, over the mean of the other past actions: {ratios.mean():.1f} ({each})"
+            console.print(line, highlight=False, soft_wrap=True)
+    say_where(console, result, out, files)
+    _end(console, result.interrupted)
+
+
+@app.command()
+def nasbench101(
+    data: Annotated[
+        Path,
+        typer.Option(exists=True, dir_okay=False, help="The compact file that `transfernas data nasbench101` makes."),
+    ],
+    replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions of every search.")] = 50,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of each search of the whole space.")] = 2_000,
+    joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training on the sub-spaces.")] = 2_000,
+    attention: Annotated[Attention, typer.Option(help="How the Transformer attends.")] = Attention.causal,
+    only: Annotated[
+        list[str] | None, typer.Option(help="transfer, scratch, evolution or random; may be repeated. All by default.")
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/nasbench101"),
+    resume: Resume = False,
+) -> None:
+    """NAS-Bench-101, section 4.2: transfer from two sub-spaces of cells to the whole space, and its rivals."""
+    from ..benchmarks.nasbench101 import load_cells
+    from ..experiments.nasbench101 import CURVES, Study, run_nasbench101
+    from ..experiments.result import write_result
+    from ..figures import draw_reproduction
+    from ..learning.config import TrainingConfig
+    from ..report import choice_table, incumbent_table, progress_bars, ratio_lines, test_table
+
+    unknown = [name for name in only or () if name not in CURVES]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(CURVES)}", param_hint="--only")
+    console, out = Console(), make_folder(out)
+    try:
+        cells = load_cells(data)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--data") from None
+    config = TrainingConfig.paper(attention=attention.value)
+    study = Study(
+        config, seed, replicas, trials, joint_trials, tuple(name for name in CURVES if name in (only or CURVES))
+    )
+    settings = {"command": "nasbench101", "data": cells.name, "seed": seed, "replicas": replicas, "trials": trials}
+    settings |= {"joint_trials": joint_trials, "attention": attention.value, "only": list(study.curves)}
+    console.print(f"{cells.name}, {replicas} replicas, seed {seed}; two searches run at a time.", highlight=False)
+    with _stages(out, settings, resume) as stages, progress_bars(console) as stage:
+        result = run_nasbench101(study, cells, stages, stage)
+    files = [write_result(out / "result.json", result)]
+    if result.curves:
+        files += draw_reproduction(out / "curves", result)
+        console.print(incumbent_table(result, f"{cells.name}: validation accuracy of the best cell so far"))
+        console.print(test_table(result, f"{cells.name}: test accuracy of the same cell"))
+    if result.choice:
+        console.print(choice_table(result, "Regularized evolution: sample size, by the final test accuracy"))
+    for line in ratio_lines(result.ratios):
+        console.print(line, highlight=False)
+    say_where(console, result, out, files)
+    _end(console, result.interrupted)
+
+
+@contextmanager
+def _stages(out: Path, settings: dict[str, object], resume: bool) -> Iterator["Stages"]:
+    from ..experiments.stages import Stages
+
+    try:
+        stages = Stages(out / "stages", settings, resume)
+    except (FileExistsError, ValueError) as error:
+        raise typer.BadParameter(str(error), param_hint="--resume" if resume else "--out") from None
+    with stages.deferring_interrupts():
+        yield stages
+
+
+def _end(console: Console, interrupted: bool) -> None:
+    if interrupted:
+        console.print("Interrupted: the same command with --resume goes on from here.", highlight=False)
+        sys.exit(INTERRUPTED)

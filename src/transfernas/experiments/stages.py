@@ -1,0 +1,136 @@
+"""Long experiments in stages that survive an interrupt: what was evaluated and learned is on disk, and goes on.
+
+A stage is a search. Its folder, named by the stage and how many trials are done, holds the record of them and what the
+searchers need to go on; it is written under a temporary name and renamed, at the end, at an interrupt and every minute.
+"""
+
+import json
+import shutil
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..files import write_atomically
+from .record import Record, Recorder
+from .runner import AgentReplicas, Benchmark, ProgressFn, Replicas, search
+
+KEEP_EVERY_SECONDS = 60.0
+_RECORD, _SETTINGS = "record.npz", "settings.json"
+
+
+class Stages:
+    """The folder of an experiment's stages."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, object], resume: bool) -> None:
+        """Opens the folder, or begins it.
+
+        Args:
+            folder: made if there is none.
+            settings: everything that the results depend on, for JSON.
+            resume: whether to go on with what the folder holds.
+
+        Raises:
+            FileExistsError: the folder holds stages and is not to be resumed.
+            ValueError: it is to be resumed and holds those of other settings.
+        """
+        self._folder, self._stop = folder, threading.Event()
+        file, wanted = folder / _SETTINGS, json.loads(json.dumps(dict(settings)))
+        if file.exists() and not resume:
+            raise FileExistsError(
+                f"{folder} holds the stages of an earlier run: add --resume to go on with them, choose another --out, "
+                f"or remove the folder"
+            )
+        if file.exists():
+            found = json.loads(file.read_text(encoding="utf8"))
+            for name in sorted(found.keys() | wanted.keys()):
+                if found.get(name) != wanted.get(name):
+                    raise ValueError(
+                        f"{folder} holds a run with {name} {found.get(name)!r}, which can not go on with "
+                        f"{wanted.get(name)!r}"
+                    )
+        write_atomically(file, json.dumps(wanted).encode())
+        for left in folder.glob(".*.part"):  # a write that was cut off
+            shutil.rmtree(left)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._stop.is_set()
+
+    @contextmanager
+    def deferring_interrupts(self) -> Iterator[None]:
+        """Lets the first Ctrl-C end the running search after its trial, and the second one act at once."""
+
+        def stop(number: int, frame: object) -> None:
+            self._stop.set()
+            signal.signal(signal.SIGINT, earlier)
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        earlier = signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, earlier)
+
+    def search(
+        self,
+        name: str,
+        replicas: Replicas,
+        benchmarks: Sequence[Benchmark],
+        trials: int,
+        seed: int,
+        progress: ProgressFn,
+    ) -> Record:
+        """Runs a stage, goes on with it, or returns what it found before.
+
+        Args:
+            name: of the stage, and of its folder.
+            replicas: the searchers, as new; agents are as after the last trial then.
+            benchmarks: what they search, in the order of their rows.
+            trials: how many trials each replica may spend.
+            seed: of the rewards' noise.
+            progress: told after every trial.
+        """
+        start = None
+        for folder in self._kept(name)[-1:]:
+            start = Record.read(folder / _RECORD)
+            progress(start.trials, float(start.values[:, -1].mean()))
+            if start.trials < trials or isinstance(replicas, AgentReplicas):
+                replicas.resume(folder, start)
+            if start.trials >= trials:
+                return start
+        last = time.monotonic()
+
+        def after_trial(recorder: Recorder) -> bool:
+            nonlocal last
+            if self.interrupted or time.monotonic() - last > KEEP_EVERY_SECONDS:
+                self._keep(name, replicas, recorder.record(interrupted=recorder.trials < trials))
+                last = time.monotonic()
+            return self.interrupted
+
+        record = search(replicas, benchmarks, trials, seed, progress, start, after_trial)
+        if not record.interrupted:
+            self._keep(name, replicas, record)
+        return record
+
+    def _keep(self, name: str, replicas: Replicas, record: Record) -> None:
+        earlier, folder = self._kept(name), self._folder / f"{name}.{record.trials}"
+        if folder in earlier:
+            return
+        part = self._folder / f".{name}.{uuid.uuid4().hex}.part"
+        part.mkdir()
+        record.write(part / _RECORD)
+        replicas.save(part)
+        part.rename(folder)
+        for old in earlier:
+            shutil.rmtree(old)
+
+    def _kept(self, name: str) -> list[Path]:
+        """Returns the folders of a stage, the one with the fewest trials first."""
+        return sorted(self._folder.glob(f"{name}.[0-9]*"), key=lambda folder: int(folder.suffix[1:]))
