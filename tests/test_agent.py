@@ -14,12 +14,13 @@ from test_searchers import CONFIG, KINDS, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
 from transfernas import Agent, Choice, Equal, Observation, Problem, SearchSpace, TrainingConfig, Trial
 from transfernas.learning.learner import new_learner, select
 from transfernas.learning.transfer import transfer
-from transfernas.policy.transformer import Transformer
 from transfernas.spaces.condition import Action, Config
 from transfernas.spaces.vocabulary import Vocabulary
 
 # Gamma is 1 and stays so; one configuration for two tests, since each has to be compiled.
 UNIFORM = dataclasses.replace(CONFIG, transfer_uniform=1.0, transfer_steps=10**9, new_task="mean")
+# The rival's network, with all that it can have.
+LSTM = dataclasses.replace(CONFIG, network="lstm", lstm_units=8, lstm_layers=2, lstm_anchors=True)
 NEXT = SearchSpace(
     "next",
     [Choice("kind", KINDS), Choice("drop", (0.0, 0.5), when={"kind": "conv"}), Choice("act", ("relu", "gelu"))],
@@ -39,6 +40,19 @@ def certain() -> Agent:
     agent = Agent(PROBLEMS, CONFIG)
     agent.learn_from(HISTORY * 100)
     return agent
+
+
+@pytest.fixture(scope="module")
+def lstm() -> Agent:
+    """An agent with an LSTM that has learned; to be transferred or copied, not to be changed."""
+    agent = Agent(PROBLEMS, LSTM)
+    agent.learn_from(HISTORY * 20)
+    return agent
+
+
+@pytest.fixture
+def agent_of(certain: Agent, lstm: Agent) -> dict[str, Agent]:
+    return {"transformer": certain, "lstm": lstm}
 
 
 def leaves(agent: Agent) -> list[np.ndarray]:
@@ -123,8 +137,9 @@ def test_a_history_is_learned_whole_or_not_at_all(entry: Any, message: str) -> N
     assert not agent.provenance
 
 
-def test_a_history_is_imitated() -> None:
-    fresh, taught = Agent(PROBLEMS, CONFIG, seed=1), Agent(PROBLEMS, CONFIG, seed=1)
+@pytest.mark.parametrize("config", [CONFIG, LSTM], ids=["transformer", "lstm"])
+def test_a_history_is_imitated(config: TrainingConfig) -> None:
+    fresh, taught = Agent(PROBLEMS, config, seed=1), Agent(PROBLEMS, config, seed=1)
     taught.learn_from(HISTORY * 20)
     state = taught._learner.state
     assert not np.any(state.started) and not np.any(state.baseline)  # REINFORCE took nothing of it
@@ -188,23 +203,31 @@ def test_the_seed_of_a_transfer(certain: Agent) -> None:
         trials(-1)
 
 
-ROWS: dict[str, Callable[[Vocabulary], tuple[object, ...]]] = {
-    "state": lambda vocabulary: vocabulary.states,
-    "action": lambda vocabulary: vocabulary.actions,
-    "task": lambda vocabulary: vocabulary.tasks,
-    "logit_weight": lambda vocabulary: vocabulary.states,
-    "logit_bias": lambda vocabulary: vocabulary.states,
+NAMES: dict[str, Callable[[Vocabulary], tuple[object, ...]]] = {
+    "states": lambda vocabulary: vocabulary.states,
+    "actions": lambda vocabulary: vocabulary.actions,
+    "tasks": lambda vocabulary: vocabulary.tasks,
 }
+# The names that have a row, table by table; the Transformer's output layers belong to states, the LSTM's to actions.
+EMBEDDINGS = {"state": "states", "action": "actions", "task": "tasks"}
+ROWS = {
+    "transformer": EMBEDDINGS | {"logit_weight": "states", "logit_bias": "states"},
+    "lstm": EMBEDDINGS | {"logit_weight": "actions", "logit_bias": "actions"},
+}
+NEW_NAMES = {"states": 1, "actions": 4, "tasks": 0}  # of NEXT_PROBLEMS
 
 
-@pytest.mark.parametrize("table", ROWS)
-def test_known_names_keep_their_embeddings_and_new_ones_are_drawn(certain: Agent, table: str) -> None:
-    news = [certain.transfer_to(NEXT_PROBLEMS, seed=seed) for seed in (1, 2)]
-    before = np.asarray(getattr(certain._learner.state.policy, table))[0]
+@pytest.mark.parametrize(("network", "table"), [(network, table) for network in ROWS for table in ROWS[network]])
+def test_known_names_keep_their_rows_and_new_ones_are_drawn(
+    agent_of: dict[str, Agent], network: str, table: str
+) -> None:
+    old, kind = agent_of[network], ROWS[network][table]
+    news = [old.transfer_to(NEXT_PROBLEMS, seed=seed) for seed in (1, 2)]
+    before = np.asarray(getattr(old._learner.state.policy, table))[0]
     after = [np.asarray(getattr(new._learner.state.policy, table))[0] for new in news]
-    old_names, names = ROWS[table](certain._learner.vocabulary), ROWS[table](news[0]._learner.vocabulary)
-    assert names[: len(old_names)] == old_names
-    assert len(names) == {"action": len(old_names) + 4, "task": 2}.get(table, len(old_names) + 1)
+    old_names, names = NAMES[kind](old._learner.vocabulary), NAMES[kind](news[0]._learner.vocabulary)
+    assert before[: len(old_names)].any() and names[: len(old_names)] == old_names
+    assert len(names) == len(old_names) + NEW_NAMES[kind]
     for row, name in enumerate(names):
         if name in old_names:
             assert np.array_equal(before[row], after[0][row]) and np.array_equal(before[row], after[1][row])
@@ -214,12 +237,25 @@ def test_known_names_keep_their_embeddings_and_new_ones_are_drawn(certain: Agent
             assert not np.any(np.isin(after[0][row], before)) and not np.any(np.isin(after[1][row], after[0]))
 
 
-def test_the_rest_of_the_network_is_kept(certain: Agent) -> None:
-    new = certain.transfer_to(NEXT_PROBLEMS, seed=3)
-    old, policy = certain._learner.state.policy, new._learner.state.policy
-    assert isinstance(old, Transformer) and isinstance(policy, Transformer)
-    assert np.array_equal(old.position, policy.position)
-    assert all(map(np.array_equal, jax.tree.leaves(old.encoder), jax.tree.leaves(policy.encoder)))
+@pytest.mark.parametrize("network", ROWS)
+def test_the_rest_of_the_network_is_kept(agent_of: dict[str, Agent], network: str) -> None:
+    new = agent_of[network].transfer_to(NEXT_PROBLEMS, seed=3)
+    parts = [vars(agent._learner.state.policy) for agent in (agent_of[network], new)]
+    rest = [{name: part for name, part in each.items() if name not in ROWS[network]} for each in parts]
+    known = {"transformer": "position encoder attention", "lstm": "input_weight between recurrent gate_bias anchors"}
+    assert list(rest[0]) == list(rest[1]) == known[network].split()
+    assert all(map(np.array_equal, jax.tree.leaves(rest[0]), jax.tree.leaves(rest[1])))
+
+
+def test_an_lstm_proposes_after_a_transfer_what_it_learned_before(lstm: Agent) -> None:
+    """Also in a new space: there a known state and its actions mean what they meant."""
+    shares = []
+    for learner in (lstm._learner, new_learner(PROBLEMS, LSTM, seed=1)):
+        trials = Agent.of(transfer(learner, NEXT_PROBLEMS, seed=1)).ask(200)
+        kinds = [trial.config["kind"] == TARGET["one"]["kind"] for trial in trials if trial.problem.task == "one"]
+        known = [trial.config == TARGET["two"] for trial in trials if trial.problem.task == "two"]
+        shares.append((np.mean(kinds), np.mean(known)))
+    assert shares[0][0] > shares[1][0] + 0.25 and shares[0][1] > shares[1][1] + 0.5
 
 
 def test_a_new_task_starts_where_the_configuration_says(certain: Agent) -> None:
@@ -297,13 +333,27 @@ def test_provenance_counts_what_was_learned_from() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("attention", "bidirectional"), ("embedding_size", 8), ("layers", 2), ("heads", 3), ("feed_forward", 32)],
+    [
+        *(("network", "lstm"), ("attention", "bidirectional"), ("embedding_size", 8), ("layers", 2), ("heads", 3)),
+        *(("feed_forward", 32), ("normalise", "before")),
+        *(("lstm_units", 8), ("lstm_layers", 2), ("lstm_anchors", True)),
+    ],
 )
 def test_a_transfer_can_not_change_the_network(certain: Agent, name: str, value: object) -> None:
     changed = TrainingConfig.paper(**{**dataclasses.asdict(CONFIG), name: value})
     was = getattr(CONFIG, name)
     with pytest.raises(ValueError, match=f"keeps the network: {name} is {was!r} and can not become {value!r}"):
         certain.transfer_to(NEXT_PROBLEMS, config=changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("network", "transformer"), ("lstm_units", 16), ("lstm_layers", 1), ("lstm_anchors", False)]
+)
+def test_a_transfer_can_not_change_the_lstm(lstm: Agent, name: str, value: object) -> None:
+    changed = TrainingConfig.paper(**{**dataclasses.asdict(LSTM), name: value})
+    was = getattr(LSTM, name)
+    with pytest.raises(ValueError, match=f"keeps the network: {name} is {was!r} and can not become {value!r}"):
+        lstm.transfer_to(NEXT_PROBLEMS, config=changed)
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import configs, problems, quick, unchecked
-from test_agent import NEXT_PROBLEMS, leaves
+from test_agent import LSTM, NEXT_PROBLEMS, leaves
 from test_searchers import CONFIG, ONE, PROBLEMS, RIGHT, play
-from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace
+from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.checkpoint import SavedTrial, Snapshot, read_snapshot, write_snapshot
-from transfernas.learning.learner import new_learner
+from transfernas.learning.learner import Learner, learn, new_learner, propose, select
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
 
@@ -41,14 +41,14 @@ def same_bits(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
     return all((a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in pairs)
 
 
-def played(problems: tuple[Problem, ...] = PROBLEMS) -> Agent:
-    agent = Agent(problems, CONFIG, seed=3)
+def played(problems: tuple[Problem, ...] = PROBLEMS, config: TrainingConfig = CONFIG) -> Agent:
+    agent = Agent(problems, config, seed=3)
     play(agent, 6)
     return agent
 
 
-def with_open_trials(problems: tuple[Problem, ...] = PROBLEMS) -> Agent:
-    agent = played(problems)
+def with_open_trials(problems: tuple[Problem, ...] = PROBLEMS, config: TrainingConfig = CONFIG) -> Agent:
+    agent = played(problems, config)
     trials = agent.ask(5)
     agent.tell(trials[3], 2.0)
     agent.tell(trials[1], failed=True)
@@ -70,6 +70,16 @@ def restricted() -> Agent:
     return with_open_trials(RESTRICTED)
 
 
+def lstm() -> Agent:
+    return with_open_trials(config=LSTM)
+
+
+def lstm_transferred() -> Agent:
+    agent = lstm().transfer_to(NEXT_PROBLEMS)
+    play(agent, 2)
+    return agent
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an agent with open trials; to be read only."""
@@ -79,6 +89,11 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def restricted_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return restricted().save(tmp_path_factory.mktemp("saved") / "restricted.safetensors")
+
+
+@pytest.fixture(scope="module")
+def lstm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lstm().save(tmp_path_factory.mktemp("saved") / "lstm.safetensors")
 
 
 def rewrite(source: Path, target: Path, change: ChangeFn) -> Path:
@@ -105,7 +120,9 @@ AGENTS = [lambda: Agent(PROBLEMS, CONFIG, seed=9), played, with_open_trials, tra
 
 
 @pytest.mark.parametrize(
-    "create", [*AGENTS, restricted], ids=["new", "played", "open", "transferred", "later", "valid"]
+    "create",
+    [*AGENTS, restricted, lstm, lstm_transferred],
+    ids=["new", "played", "open", "transferred", "later", "valid", "lstm", "lstm transferred"],
 )
 def test_a_loaded_agent_goes_on_to_the_bit(tmp_path: Path, create: Callable[[], Agent]) -> None:
     agent = create()
@@ -250,6 +267,94 @@ def test_a_tensor_of_another_shape_or_type_is_named(tmp_path: Path, saved: Path,
         refused(path, "is damaged", f"the tensor {name} is ", " and should be ")
 
 
+LSTM_TENSORS = [
+    *("policy.input_weight", "policy.between", "policy.recurrent", "policy.gate_bias", "policy.anchors.score"),
+    *("policy.logit_weight", "policy.logit_bias"),
+]
+
+
+@pytest.mark.parametrize("name", LSTM_TENSORS)
+def test_a_wrong_tensor_of_an_lstm_is_named(tmp_path: Path, lstm_file: Path, name: str) -> None:
+    def shorten(_: object, __: object, tensors: Tensors) -> None:
+        tensors[name] = np.ascontiguousarray(tensors[name][..., :-1])
+
+    def spoil(_: object, __: object, tensors: Tensors) -> None:
+        tensors[name] = np.full_like(tensors[name], np.nan)
+
+    path = tmp_path / "agent"
+    refused(
+        rewrite(lstm_file, path, shorten), "is damaged", f"the tensor {name} is float32[", " and should be float32["
+    )
+    refused(rewrite(lstm_file, path, spoil), "is damaged", f"the tensor {name} holds values that are not finite")
+    without_it = rewrite(lstm_file, path, lambda _, __, tensors: tensors.pop(name))
+    refused(without_it, "is damaged", f"the tensor {name} is missing")
+
+
+# What a header says of its network that its tensors are not; sizes that no memory could hold among them.
+OTHER_NETWORKS: dict[str, tuple[dict[str, object], str]] = {
+    "lstm": ({"network": "transformer"}, "the tensor policy.position is missing"),
+    "transformer": ({"network": "lstm"}, "the tensor policy.recurrent is missing"),
+    "units": (
+        {"lstm_units": 9},
+        "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be float32[1, 2, 9, 36]",
+    ),
+    "huge": ({"lstm_units": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
+    "layers": ({"lstm_layers": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
+    "anchors": ({"lstm_anchors": False}, "the tensor optimizer[0].mu is "),
+    "before": ({"normalise": "before"}, "its checksum is not that of its content"),  # no tensor says so
+}
+
+
+@pytest.mark.parametrize(("change", "message"), OTHER_NETWORKS.values(), ids=OTHER_NETWORKS.keys())
+def test_a_header_of_another_network_is_refused(
+    tmp_path: Path, saved: Path, lstm_file: Path, change: dict[str, object], message: str
+) -> None:
+    source = saved if change.get("network") == "lstm" or "normalise" in change else lstm_file
+    path = rewrite(source, tmp_path / "agent", lambda _, header, __: header["config"].update(change))
+    refused(path, "is damaged", message)
+
+
+def test_a_header_with_anchors_needs_them(tmp_path: Path) -> None:
+    source = Agent(PROBLEMS, dataclasses.replace(LSTM, lstm_anchors=False)).save(tmp_path / "plain")
+    path = rewrite(source, tmp_path / "agent", lambda _, header, __: header["config"].update(lstm_anchors=True))
+    refused(path, "is damaged", "the tensor policy.anchors.past is missing")
+
+
+@pytest.mark.parametrize("config", [CONFIG, LSTM], ids=["transformer", "lstm"])
+def test_replicas_go_on_to_the_bit_and_are_no_agent(tmp_path: Path, config: TrainingConfig) -> None:
+    def after(learner: Learner, trials: int) -> Learner:
+        for trial in range(trials):
+            learner, (problem, rollout) = propose(learner)
+            reward = np.array([0.5, -1.0, 2.0]) + trial + rollout.taken[:, 1]
+            learner = learn(learner, problem, rollout.trajectory, reward)
+        return learner
+
+    learner = after(transfer(after(new_learner(PROBLEMS, config, 7, replicas=3), 4), NEXT_PROBLEMS), 3)
+    path = write_snapshot(tmp_path / "replicas", Snapshot(learner, "replicas", 0, (), ()))
+    found = read_snapshot(path).learner
+    assert found.replicas == 3 and found.provenance == learner.provenance
+    ends = [after(each, 3) for each in (learner, found)]
+    for pair in ((learner, found), ends):
+        assert same_bits(*([np.asarray(leaf) for leaf in jax.tree.leaves(each.state)] for each in pair))
+    with pytest.raises(ValueError, match="an agent is one replica, not 3"):
+        Agent.load(path)
+    alone = write_snapshot(tmp_path / "alone", Snapshot(select(learner, 2), "agent", 0, (), ()))
+    agent = Agent.load(alone)
+    assert same_bits(leaves(agent), [np.asarray(leaf)[2:] for leaf in jax.tree.leaves(learner.state)])
+    assert agent.provenance == tuple((past.space, past.task, past.trials[2]) for past in learner.provenance)
+
+
+@pytest.mark.parametrize("name", ["policy.state", "policy.encoder.hidden", "optimizer[0].mu", "trials", "queue.reward"])
+def test_a_tensor_of_fewer_replicas_is_named(tmp_path: Path, name: str) -> None:
+    learner = new_learner(PROBLEMS, CONFIG, 7, replicas=3)
+    source = write_snapshot(tmp_path / "replicas", Snapshot(learner, "replicas", 0, (), ()))
+
+    def drop(_: object, __: object, tensors: Tensors) -> None:
+        tensors[name] = tensors[name][:2].copy()
+
+    refused(rewrite(source, tmp_path / "agent", drop), "is damaged", f"the tensor {name} is ", " and should be ")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", TENSORS[:-1])
 def test_a_tensor_that_is_not_finite_is_named(tmp_path: Path, saved: Path, name: str, value: float) -> None:
@@ -293,7 +398,7 @@ WRONG: dict[str, tuple[object, ...]] = {
         [{"number": 0, "row": 0, "config": {"kind": "skip", "act": "relu"}}],
     ),
     "restricted": (["left"], [9]),
-    "config": (["layers"], {"layers": "two"}, {"lairs": 2}),
+    "config": (["layers"], {"layers": "two"}, {"lairs": 2}, {"network": "rnn"}, {"lstm_units": 0}),
     "seed": ("three", -1),
     "sampled": ("three", -1),
     "learned": ("three", -1),

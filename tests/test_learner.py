@@ -10,9 +10,15 @@ from test_policy import every_trajectory, one, scores, stacked
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.experiments.runner import AgentReplicas
 from transfernas.learning.learner import ONE, SEVERAL, Learner, Rows, Taken, learn, new_learner, propose, select
+from transfernas.learning.randomness import Use, generator
+from transfernas.learning.rollout import Rollout
+from transfernas.learning.steps import sample
 from transfernas.learning.transfer import transfer
+from transfernas.spaces.condition import Config
+from transfernas.spaces.encoding import Trajectory
 
 CONFIG = TrainingConfig.paper()
+LSTM = TrainingConfig.paper(network="lstm", lstm_units=8, lstm_layers=2, lstm_anchors=True)
 
 
 def run(learner: Learner, trials: int) -> Learner:
@@ -105,10 +111,73 @@ def test_batched_resampling_takes_the_first_valid_candidate_and_adapts() -> None
     assert learner.candidates == ONE
 
 
-def test_nothing_is_compiled_once_a_search_runs() -> None:
+def rare(config: Config) -> bool:
+    return config["key"] == 7
+
+
+@pytest.mark.parametrize("replicas", [1, 3, 5, 17])
+def test_retries_are_what_drawing_for_all_would_give(replicas: int) -> None:
+    """Only the replicas that miss a valid candidate are drawn for again; each gets what it would have got among all."""
+    locked = SearchSpace("locked", [Choice("key", range(12)), Choice("a", range(8)), Choice("b", range(8))])
+    problems = (Problem(locked, "digits", valid=rare), Problem(ffn, "digits"))
+    config = TrainingConfig.paper(layers=1, embedding_size=4, feed_forward=16, logit_scale=2.0)
+    learner = transfer(new_learner(problems, config, 5, replicas), problems)  # so that gamma is not 0
+    sought: list[list[int]] = []
+
+    def first_valid(rows: Rows, taken: Taken) -> Rows:
+        sought[-1].append(len(rows))
+        return np.array(
+            [
+                next((at for at, actions in enumerate(each) if accepts(learner, row, actions)), len(each))
+                for row, each in zip(rows.tolist(), taken, strict=True)
+            ]
+        )
+
+    for _ in range(3):
+        sought.append([])
+        before = learner
+        learner, proposal = propose(before, first_valid)
+        expected = drawn_for_all(before, proposal.problem)
+        for name, found in zip(Trajectory._fields, proposal.rollout.trajectory, strict=True):
+            np.testing.assert_array_equal(found, getattr(expected.trajectory, name))
+        np.testing.assert_array_equal(proposal.rollout.taken, expected.taken)
+        np.testing.assert_allclose(proposal.rollout.log_prob, expected.log_prob, atol=1e-5)
+        by_default, same = propose(before)
+        assert_equal(same, proposal)
+        assert by_default.acceptance == learner.acceptance
+    assert all(draws[0] == replicas and draws == sorted(draws, reverse=True) for draws in sought)
+    assert max(map(len, sought)) > 3  # a twelfth is valid
+    if replicas > 1:
+        assert {draws[1] for draws in sought} != {replicas} and any(draws[-1] < draws[1] for draws in sought)
+
+
+def accepts(learner: Learner, row: int, actions: np.ndarray) -> bool:
+    valid = learner.encoding.problems[row].valid
+    return valid is None or valid(learner.encoding.taken_config(row, actions))
+
+
+def drawn_for_all(learner: Learner, problem: np.ndarray) -> Rollout:
+    """The first valid candidate of each replica, where every attempt draws for all of them."""
+    chosen: dict[int, Rollout] = {}
+    share = np.float32(learner.config.uniform_share(learner.sampled))
+    for attempt in range(1000):
+        count = SEVERAL if attempt else learner.candidates
+        rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
+        noise = rng.random((learner.replicas, count, learner.encoding.steps), np.float32)
+        rollout = jax.tree.map(np.asarray, sample(learner.state.policy, learner.tables, problem, noise, share))
+        for replica, at in np.ndindex(learner.replicas, count):
+            if replica not in chosen and accepts(learner, int(problem[replica]), rollout.taken[replica, at]):
+                chosen[replica] = jax.tree.map(lambda leaf, where=(replica, at): leaf[where], rollout)
+        if len(chosen) == learner.replicas:
+            break
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *(chosen[replica] for replica in range(learner.replicas)))
+
+
+@pytest.mark.parametrize("config", [CONFIG, LSTM], ids=["transformer", "lstm"])
+def test_nothing_is_compiled_once_a_search_runs(config: TrainingConfig) -> None:
     """Also with another problem of the same shapes, and for conditions, refusals and transfer gammas of any kind."""
     problems = (Problem(cnn, "digits", valid=lambda config: config["filters"] != 16), Problem(ffn, "digits"))
-    agent = Agent(problems, seed=0)
+    agent = Agent(problems, config, seed=0)
     agent.tell(agent.ask(), 0.5)
     warm_up = agent._compiling()
     for count in (ONE, SEVERAL):
@@ -116,7 +185,7 @@ def test_nothing_is_compiled_once_a_search_runs() -> None:
     with counted() as compilations:
         for trial in agent.ask(40):
             agent.tell(trial, 0.01 * trial.number)
-        other = Agent(problems, seed=1)
+        other = Agent(problems, config, seed=1)
         other.learn_from([(problems[1], {"dense units": 32, "activation": "relu"}, 0.5)])
         moved = agent.transfer_to(problems)
         for trial in moved.ask(10):
@@ -145,6 +214,11 @@ def test_a_new_name_rarely_compiles_anew() -> None:
         ({"queue_size": 0}, "TrainingConfig.queue_size must be a whole number of at least 1, not 0"),
         ({"baseline_decay": 1.5}, "TrainingConfig.baseline_decay must be a number from 0 to 1, not 1.5"),
         ({"attention": "both"}, "TrainingConfig.attention must be one of ('causal', 'bidirectional'), not 'both'"),
+        ({"network": "rnn"}, "TrainingConfig.network must be one of ('transformer', 'lstm'), not 'rnn'"),
+        ({"normalise": "never"}, "TrainingConfig.normalise must be one of ('after', 'before'), not 'never'"),
+        ({"lstm_units": 0}, "TrainingConfig.lstm_units must be a whole number of at least 1, not 0"),
+        ({"lstm_layers": 1.5}, "TrainingConfig.lstm_layers must be a whole number of at least 1, not 1.5"),
+        ({"lstm_anchors": 1}, "TrainingConfig.lstm_anchors must be True or False, not 1"),
         ({"heads": 5}, "heads=5 does not divide the token's width, 3 x 8"),
     ],
 )

@@ -127,7 +127,7 @@ def test_probabilities_of_all_configurations_sum_to_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [SOME[0], SOME[-1]])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(problems=random_problems())
 def test_random_spaces_sum_to_one_and_sampling_agrees_with_scoring(name: str, problems: tuple[Problem, ...]) -> None:
     learner = strong_learner(problems, **NETWORKS[name])

@@ -26,6 +26,10 @@ STYLES = {
 }
 
 
+_SETTLED = 5  # the trial at which the axes of the larger figures start
+_REGRETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 5)
+
+
 def draw_incumbents(path: Path, curves: Mapping[str, Curve], title: str, quantity: str, lowest: float) -> Path:
     """Draws the mean of each curve over the trials, with its 95 % interval.
 
@@ -69,20 +73,17 @@ def draw_reproduction(path: Path, result: Result) -> list[Path]:
         longest = max(longest, curve.values.shape[1])
     for axes in (validation, test, regret):
         _trials_axis(axes, longest)
-        axes.set_xlim(left=min(5, longest))
-    from_fifth = [100 * values.mean(axis=0)[min(4, longest - 1)] for values in _values(result)]
+        axes.set_xlim(left=min(_SETTLED, longest))
     validation.set(ylabel="validation accuracy (%)", title="best cell so far: validation accuracy")
-    validation.set_ylim(bottom=min(from_fifth))
-    tests = [100 * curve.test.mean(axis=0) for curve in result.curves.values() if curve.test is not None]
-    lowest = min(float(values[4:].min() if len(values) > 4 else values.min()) for values in tests)
+    _limit(validation, [100 * curve.values for curve in result.curves.values()])
     test.set(ylabel="test accuracy (%)", title="the same cell: test accuracy")
-    test.set_ylim(bottom=lowest - 0.02)
+    tests = [100 * curve.test for curve in result.curves.values() if curve.test is not None]
+    _limit(test, tests)
     regret.set(ylabel="test regret (points)", title=f"the same cell: what it lacks of the best, {100 * best:.2f} %")
     regret.set_yscale("log")
-    regret.set_ylim(top=1.1 * (100 * best - lowest))
-    ticks = [tick for tick in (0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 5) if tick < 1.1 * (100 * best - lowest)]
-    regret.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    regret.set_yticks(_REGRETS, [f"{tick:g}" for tick in _REGRETS])
     regret.minorticks_off()
+    _limit(regret, [100 * best - values for values in tests])
     needed.set(xlabel="mean validation accuracy (%)", ylabel="trials", title="trials needed to reach it", yscale="log")
     needed.grid(alpha=0.3)
     validation.legend(loc="lower right")
@@ -170,8 +171,14 @@ def _trials_axis(axes: Axes, longest: int) -> None:
     axes.grid(alpha=0.3)
 
 
-def _values(result: Result) -> list[Float[np.ndarray, "replicas trials"]]:
-    return [curve.values for curve in result.curves.values()]
+def _limit(axes: Axes, curves: Sequence[Float[np.ndarray, "replicas trials"]]) -> None:
+    """Shows the means from the trial on at which the axis starts: the first trials are far off."""
+    means = [values.mean(axis=0)[min(_SETTLED, values.shape[1]) - 1 :] for values in curves]
+    low, high = min(mean.min() for mean in means), max(mean.max() for mean in means)
+    if axes.get_yscale() == "log":
+        axes.set_ylim(max(0.8 * low, 1e-3), 1.1 * max(high, 2e-3))
+    else:
+        axes.set_ylim(low - 0.03 * (high - low) - 1e-3, high + 0.12 * (high - low) + 1e-3)
 
 
 def _written(figure: Figure, *paths: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .experiments.result import NamedRatio, Result, Row, table_of
-from .experiments.statistics import Reached
+from .experiments.statistics import Ratio, Reached
 
 
 @contextmanager
@@ -68,6 +68,23 @@ def test_table(result: Result, title: str) -> Table:
     return _by_trials(result, table_of(result.curves, counts, test=True), title, caption)
 
 
+def ratio_table(result: Result, title: str) -> Table:
+    """Returns the trials that each curve needs for each target and how many times fewer the faster ones do."""
+    table = Table(title=title, caption="ratio of trials (95 % interval of a bootstrap over the replicas)")
+    table.add_column("accuracy (%)", justify="right")
+    for name in result.curves:
+        table.add_column(name, justify="right")
+    pairs = list(dict.fromkeys((named.of, named.to) for named in result.ratios))
+    for of, to in pairs:
+        table.add_column(f"{of} / {to}", justify="right")
+    needed = {(named.name, named.reached.target): named.reached.trials for named in result.reached}
+    ratios = {(named.of, named.to, named.ratio.target): named.ratio for named in result.ratios}
+    for target in sorted({named.reached.target for named in result.reached}):
+        trials = [str(needed[name, target] or "never") for name in result.curves]
+        table.add_row(f"{100 * target:.2f}", *trials, *(_ratio_cell(ratios[of, to, target]) for of, to in pairs))
+    return table
+
+
 def choice_table(result: Result, title: str) -> Table:
     """Returns what a choice was made by, a row a candidate."""
     table = Table("choice", "mean (%)", title=title)
@@ -113,6 +130,11 @@ def ratio_lines(ratios: Sequence[NamedRatio]) -> list[str]:
 def _cell(row: Row) -> str:
     half = "" if row.high != row.high else f" ± {100 * (row.high - row.mean):.2f}"
     return f"{100 * row.mean:.2f}{half}"
+
+
+def _ratio_cell(ratio: Ratio) -> str:
+    ends = ["?" if end is None else f"{end:.1f}" for end in (ratio.ratio, ratio.low, ratio.high)]
+    return f"{ends[0]} ({ends[1]} to {ends[2]})"
 
 
 def _ratio_line(named: NamedRatio) -> str:

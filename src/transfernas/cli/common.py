@@ -14,6 +14,31 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
+def parse_changes(changes: Sequence[str]) -> dict[str, object]:
+    """Returns hyperparameters given as FIELD=VALUE.
+
+    Raises:
+        typer.BadParameter: one is not of that form, or there is no such field.
+    """
+    import dataclasses
+
+    from ..learning.config import TrainingConfig
+
+    defaults, found = dataclasses.asdict(TrainingConfig.paper()), dict[str, object]()
+    for change in changes:
+        name, _, text = change.partition("=")
+        if name not in defaults or not text:
+            known = ", ".join(defaults)
+            raise typer.BadParameter(f"{change!r} is not FIELD=VALUE with a field of {known}", param_hint="--change")
+        try:
+            kind = type(defaults[name])
+            found[name] = {"True": True, "False": False}[text] if kind is bool else kind(text)
+            TrainingConfig.paper(**found)
+        except (KeyError, ValueError) as error:
+            raise typer.BadParameter(f"{change!r}: {error}", param_hint="--change") from None
+    return found
+
+
 def make_folder(path: Path) -> Path:
     """Makes the folder for results.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from .common import INTERRUPTED, make_folder, say_where
+from .common import INTERRUPTED, make_folder, parse_changes, say_where
 
 if TYPE_CHECKING:
     from ..experiments.stages import Stages
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Change = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FIELD=VALUE", help="A hyperparameter of the agents (TrainingConfig); may be repeated."),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds of an interrupted run.")]
 
 
@@ -107,6 +111,7 @@ def nasbench101(
     only: Annotated[
         list[str] | None, typer.Option(help="transfer, scratch, evolution or random; may be repeated. All by default.")
     ] = None,
+    change: Change = None,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/nasbench101"),
     resume: Resume = False,
@@ -117,7 +122,7 @@ def nasbench101(
     from ..experiments.result import write_result
     from ..figures import draw_reproduction
     from ..learning.config import TrainingConfig
-    from ..report import choice_table, incumbent_table, progress_bars, ratio_lines, test_table
+    from ..report import choice_table, incumbent_table, progress_bars, ratio_table, test_table
 
     unknown = [name for name in only or () if name not in CURVES]
     if unknown:
@@ -127,12 +132,14 @@ def nasbench101(
         cells = load_cells(data)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--data") from None
-    config = TrainingConfig.paper(attention=attention.value)
+    changes = parse_changes(change or ())
+    config = TrainingConfig.paper(**{"attention": attention.value, **changes})
     study = Study(
         config, seed, replicas, trials, joint_trials, tuple(name for name in CURVES if name in (only or CURVES))
     )
     settings = {"command": "nasbench101", "data": cells.name, "seed": seed, "replicas": replicas, "trials": trials}
-    settings |= {"joint_trials": joint_trials, "attention": attention.value, "only": list(study.curves)}
+    settings |= {"joint_trials": joint_trials, "attention": config.attention, "only": list(study.curves)}
+    settings["changes"] = changes
     console.print(f"{cells.name}, {replicas} replicas, seed {seed}; two searches run at a time.", highlight=False)
     with _stages(out, settings, resume) as stages, progress_bars(console) as stage:
         result = run_nasbench101(study, cells, stages, stage)
@@ -143,8 +150,8 @@ def nasbench101(
         console.print(test_table(result, f"{cells.name}: test accuracy of the same cell"))
     if result.choice:
         console.print(choice_table(result, "Regularized evolution: sample size, by the final test accuracy"))
-    for line in ratio_lines(result.ratios):
-        console.print(line, highlight=False)
+    if result.reached:
+        console.print(ratio_table(result, f"{cells.name}: trials to reach a mean validation accuracy"))
     say_where(console, result, out, files)
     _end(console, result.interrupted)
 

@@ -1,5 +1,6 @@
 """NAS-Bench-101 (paper, section 4.2 and appendix B, figure 5): transfer from two sub-spaces of cells to the whole."""
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Callable
@@ -101,7 +102,7 @@ def run_nasbench101(study: Study, cells: Cells, stages: Stages, stage: StageFn) 
             "data": cells.name,
             "replicas": study.replicas,
             "joint_trials": study.joint_trials,
-            "attention": study.config.attention,
+            "config": dataclasses.asdict(study.config),
             "best_test": lab.target.best_test,
         },
         reached=tuple(NamedReached(n, reached(t, c.values, study.seed)) for n, c in curves.items() for t in grid),

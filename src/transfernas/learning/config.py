@@ -67,7 +67,7 @@ class TrainingConfig(Architecture):
         for name in ("queue_size", "transfer_steps"):
             _check(self, name, 1, math.inf, whole=True)
         _check(self, "max_candidates", 1, math.inf, whole=True)
-        for name in ("embedding_scale", "position_scale", "weight_scale", "logit_scale"):
+        for name in ("embedding_scale", "context_scale", "position_scale", "weight_scale", "logit_scale"):
             _check(self, name, 0, math.inf)
         for name in ("learning_rate", "pqt_weight", "entropy_weight"):
             _check(self, name, 0, math.inf)

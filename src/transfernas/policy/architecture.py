@@ -24,7 +24,8 @@ class Architecture:
         lstm_units: width of the LSTM; 48 make as many parameters as the Transformer has. Open.
         lstm_layers: LSTM layers, one on the other. Open.
         lstm_anchors: whether the LSTM attends to its past outputs, the anchor points of Zoph and Le 2017.
-        embedding_scale: standard deviation of the initial embeddings. Open in the paper.
+        embedding_scale: standard deviation of the initial embeddings of actions. Open in the paper.
+        context_scale: the same for states and tasks, which are equal for all actions to choose from. Open in the paper.
         position_scale: standard deviation of the initial positional encodings. Open in the paper.
         weight_scale: initial weight matrices have this standard deviation over the root of their inputs. Open.
         logit_scale: the same for the states' logit layers; small, so that a new policy is nearly uniform. Open.
@@ -41,6 +42,7 @@ class Architecture:
     lstm_layers: int = 1
     lstm_anchors: bool = False
     embedding_scale: float = 1.0
+    context_scale: float = 1.0
     position_scale: float = 0.1
     weight_scale: float = 1.0
     logit_scale: float = 0.1

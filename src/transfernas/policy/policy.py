@@ -144,9 +144,9 @@ def weights(rng: np.random.Generator, scale: float, *shape: int) -> np.ndarray:
 
 def draw_embeddings(rng: np.random.Generator, capacity: Capacity, architecture: Architecture) -> dict[str, np.ndarray]:
     """Draws the embeddings that every policy has."""
-    size, scale = architecture.embedding_size, architecture.embedding_scale
+    a, size = architecture, architecture.embedding_size
     return {
-        "state": normal(rng, scale, capacity.states, size),
-        "action": normal(rng, scale, capacity.actions, size),
-        "task": normal(rng, scale, capacity.tasks, size),
+        "state": normal(rng, a.context_scale, capacity.states, size),
+        "action": normal(rng, a.embedding_scale, capacity.actions, size),
+        "task": normal(rng, a.context_scale, capacity.tasks, size),
     }

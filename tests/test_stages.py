@@ -1,0 +1,164 @@
+"""Long experiments: what is on disk after an interrupt goes on as if there had been none."""
+
+import dataclasses
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transfernas import Choice, Problem, RegularizedEvolution, SearchSpace, TrainingConfig
+from transfernas.benchmarks.tabular import ProductIndex, Table, TabularProblem
+from transfernas.experiments import stages as stages_module
+from transfernas.experiments.record import Record, Recorder
+from transfernas.experiments.runner import AgentReplicas, Replicas, SearcherReplicas, search
+from transfernas.experiments.stages import Stages
+from transfernas.learning.learner import new_learner
+from transfernas.learning.randomness import Use, generator
+
+SPACE = SearchSpace("s", [Choice("a", (0, 1, 2)), Choice("b", (0, 1))])
+TASK = TabularProblem(
+    Problem(SPACE, "t", valid=lambda config: config != {"a": 0, "b": 0}),
+    ProductIndex(SPACE, ((0, 2, 4), (0, 1))),
+    Table.of([[value - 0.05, value + 0.05] for value in (0.1, 0.5, 0.2, 0.6, 0.3, 0.4)]),
+)
+
+
+class Rule(TabularProblem):
+    """The same with its rule in batches."""
+
+    def valid(self, taken: np.ndarray) -> np.ndarray:
+        return np.asarray(taken.any(axis=1))
+
+
+RULED = Rule(TASK.problem, TASK.index, TASK.table)
+
+
+def agents(batched: bool = False) -> Replicas:
+    learner = new_learner((TASK.problem,), TrainingConfig.paper(), seed=1, replicas=3)
+    return AgentReplicas(learner, (RULED,) if batched else ())
+
+
+def evolution() -> Replicas:
+    return SearcherReplicas([RegularizedEvolution([TASK.problem], 4, 2, seed) for seed in range(3)])
+
+
+def assert_same(left: Record, right: Record) -> None:
+    for name, value in dataclasses.asdict(left).items():
+        np.testing.assert_array_equal(value, getattr(right, name), err_msg=name)
+
+
+def interrupt_at(trial: int) -> Callable[[int, float], None]:
+    def progress(done: int, best: float) -> None:
+        if done == trial:
+            signal.raise_signal(signal.SIGINT)
+
+    return progress
+
+
+@pytest.mark.parametrize("make", [agents, evolution])
+def test_a_resumed_search_is_the_search_without_an_interrupt(make: Callable[[], Replicas], tmp_path: Path) -> None:
+    whole = search(make(), [TASK], 12, seed=7)
+    for trial in (3, 8):
+        stages = Stages(tmp_path, {"seed": 7}, resume=True)
+        with stages.deferring_interrupts():
+            record = stages.search("x", make(), [TASK], 12, 7, interrupt_at(trial))
+        assert stages.interrupted and record.interrupted and record.trials == trial
+        assert [path.name for path in tmp_path.glob("x*")] == [f"x.{trial}"]
+        np.testing.assert_array_equal(record.reward, whole.reward[:, :trial])
+    replicas = make()
+    assert_same(
+        Stages(tmp_path, {"seed": 7}, resume=True).search("x", replicas, [TASK], 12, 7, lambda d, b: None), whole
+    )
+
+    seen: list[tuple[int, float]] = []  # finished: nothing is searched again
+    again = Stages(tmp_path, {"seed": 7}, resume=True).search(
+        "x", make(), [TASK], 12, 7, lambda *told: seen.append(told)
+    )
+    assert_same(again, whole)
+    assert [done for done, _ in seen] == [12] and seen[0][1] == pytest.approx(whole.values[:, -1].mean())
+
+
+def test_an_agents_learner_is_there_after_a_finished_stage(tmp_path: Path) -> None:
+    first, second = agents(), agents()
+    for replicas in (first, second):
+        Stages(tmp_path, {}, resume=True).search("joint", replicas, [TASK], 5, 0, lambda done, best: None)
+    assert isinstance(first, AgentReplicas) and isinstance(second, AgentReplicas)
+    for name in ("task", "action"):
+        left, right = (np.asarray(getattr(r.learner.state.policy, name)) for r in (first, second))
+        np.testing.assert_array_equal(left, right)
+    assert second.learner.encoding.problems[0].valid is TASK.problem.valid and second.learner.sampled == 5
+
+
+def test_a_stage_is_kept_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What dies without a Ctrl-C loses what came after the last time."""
+    monkeypatch.setattr(stages_module, "KEEP_EVERY_SECONDS", 0.0)
+
+    def die(done: int, best: float) -> None:
+        if done == 6:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        Stages(tmp_path, {}, resume=False).search("x", agents(), [TASK], 12, 7, die)
+    assert [path.name for path in tmp_path.glob("x*")] == ["x.5"]
+    resumed = Stages(tmp_path, {}, resume=True).search("x", agents(), [TASK], 12, 7, lambda done, best: None)
+    assert_same(resumed, search(agents(), [TASK], 12, seed=7))
+
+
+def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
+    stages = Stages(tmp_path, {}, resume=False)
+
+    def twice(done: int, best: float) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with stages.deferring_interrupts():
+        record = stages.search("x", evolution(), [TASK], 12, 7, twice)
+    assert record.interrupted and not list(tmp_path.glob("x*"))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_folder_is_not_mixed_up(tmp_path: Path) -> None:
+    Stages(tmp_path, {"seed": 0, "trials": 12}, resume=False)
+    with pytest.raises(FileExistsError, match="add --resume to go on with them, choose another --out"):
+        Stages(tmp_path, {"seed": 0, "trials": 12}, resume=False)
+    with pytest.raises(ValueError, match=r"holds a run with trials 12, which can not go on with 13"):
+        Stages(tmp_path, {"seed": 0, "trials": 13}, resume=True)
+    (tmp_path / ".x.abc.part").mkdir()
+    Stages(tmp_path, {"seed": 0, "trials": 12}, resume=True)
+    assert os.listdir(tmp_path) == ["settings.json"]
+
+
+def test_a_changed_search_does_not_go_on(tmp_path: Path) -> None:
+    stages = Stages(tmp_path, {}, resume=False)
+    with stages.deferring_interrupts():
+        stages.search("x", evolution(), [TASK], 12, 7, interrupt_at(6))
+    other = SearcherReplicas([RegularizedEvolution([TASK.problem], 4, 2, seed) for seed in range(5, 8)])
+    with pytest.raises(ValueError, match=r"trial 1 in .* is not what this search proposes"):
+        Stages(tmp_path, {}, resume=True).search("x", other, [TASK], 12, 7, lambda done, best: None)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    for trials in (0, 5):
+        record = search(evolution(), [TASK], trials, seed=3)
+        record.write(tmp_path / "record.npz")
+        assert_same(Record.read(tmp_path / "record.npz"), record)
+        assert record.trials == trials and record.incumbents.shape[:2] == record.values.shape
+
+
+def test_the_noise_goes_on_where_a_record_ended() -> None:
+    rng, again = generator(0, Use.REWARD), generator(1, Use.REWARD)
+    recorder = Recorder(1, rng)
+    rng.integers(10, size=7)
+    one = (np.zeros(1, np.int32), np.zeros((1, 1), np.int32), np.zeros(1), np.zeros(1))
+    recorder.add(*one)
+    Recorder(1, again, recorder.record())
+    np.testing.assert_array_equal(rng.random(5), again.random(5))
+
+
+def test_a_rule_in_batches_gives_the_same_trials() -> None:
+    one_by_one, batched = (search(agents(which), [RULED], 10, seed=2) for which in (False, True))
+    assert_same(one_by_one, batched)
+    assert batched.taken.any(axis=2).all()
