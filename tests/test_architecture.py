@@ -22,7 +22,7 @@ STANDS_ON = {
     "experiments": "arrays files spaces policy learning searcher checkpoint agent baselines benchmarks",
     "figures": "files experiments",
     "report": "experiments",
-    "cli": "benchmarks experiments figures report",
+    "cli": "learning benchmarks experiments figures report",
 }
 
 

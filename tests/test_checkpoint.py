@@ -300,7 +300,10 @@ OTHER_NETWORKS: dict[str, tuple[dict[str, object], str]] = {
     ),
     "huge": ({"lstm_units": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
     "layers": ({"lstm_layers": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
-    "anchors": ({"lstm_anchors": False}, "the tensor optimizer[0].mu is "),
+    "anchors": (
+        {"lstm_anchors": False},
+        "the tensor policy.anchors.now is none that the header's hyperparameters have",
+    ),
     "before": ({"normalise": "before"}, "its checksum is not that of its content"),  # no tensor says so
 }
 
@@ -312,6 +315,15 @@ def test_a_header_of_another_network_is_refused(
     source = saved if change.get("network") == "lstm" or "normalise" in change else lstm_file
     path = rewrite(source, tmp_path / "agent", lambda _, header, __: header["config"].update(change))
     refused(path, "is damaged", message)
+
+
+def test_what_the_header_does_not_explain_is_refused(tmp_path: Path, saved: Path) -> None:
+    extra = rewrite(saved, tmp_path / "extra", lambda _, __, tensors: tensors.update(more=np.zeros(2, np.float32)))
+    refused(extra, "is damaged", "the tensor more is none that the header's hyperparameters have")
+    past = rewrite(saved, tmp_path / "past", lambda _, header, __: header.update(past=[["cnn", "digits", [1, 2]]]))
+    refused(past, "is damaged", "field past: [1, 2] are not the counts of 1 replicas")
+    none = rewrite(saved, tmp_path / "none", lambda _, __, tensors: tensors.update(baseline=tensors["baseline"][:0]))
+    refused(none, "is damaged", "the tensor baseline holds no replica")
 
 
 def test_a_header_with_anchors_needs_them(tmp_path: Path) -> None:
@@ -336,7 +348,7 @@ def test_replicas_go_on_to_the_bit_and_are_no_agent(tmp_path: Path, config: Trai
     ends = [after(each, 3) for each in (learner, found)]
     for pair in ((learner, found), ends):
         assert same_bits(*([np.asarray(leaf) for leaf in jax.tree.leaves(each.state)] for each in pair))
-    with pytest.raises(ValueError, match="an agent is one replica, not 3"):
+    with pytest.raises(CheckpointError, match="replicas holds the 3 replicas of an experiment, not an agent"):
         Agent.load(path)
     alone = write_snapshot(tmp_path / "alone", Snapshot(select(learner, 2), "agent", 0, (), ()))
     agent = Agent.load(alone)

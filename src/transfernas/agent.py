@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from .checkpoint import SavedTrial, Snapshot, read_snapshot, write_snapshot
+from .checkpoint import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .learning.config import TrainingConfig
 from .learning.learner import Learner, learn, new_learner, propose, skip, with_functions
 from .learning.transfer import transfer
@@ -206,6 +206,10 @@ class Agent(Searcher):
         """
         snapshot = read_snapshot(Path(path))
         given = in_order(problems, "problems")
+        if snapshot.learner.replicas != 1:
+            raise CheckpointError(
+                f"{path} holds the {snapshot.learner.replicas} replicas of an experiment, not an agent"
+            )
         learner = with_functions(snapshot.learner, check_problems(given) if given else ())
         agent = cls.of(learner)
         agent._name, agent._asked = snapshot.name, snapshot.asked

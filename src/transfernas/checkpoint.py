@@ -182,7 +182,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         encoding=encoding,
         state=state,
         known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, *value)),
-        past=_field(header, "past", lambda value: tuple(Past(s, t, tuple(map(_whole, n))) for s, t, n in value)),
+        past=_field(header, "past", lambda value: tuple(_past(entry, replicas) for entry in value)),
         sampled=_field(header, "sampled", _whole),
         learned=_field(header, "learned", _whole),
         acceptance=_field(header, "acceptance", _share),
@@ -240,6 +240,13 @@ def _row(encoding: Encoding, value: Json) -> int:
     return _whole(value)
 
 
+def _past(value: Json, replicas: int) -> Past:
+    space, task, trials = value
+    if len(trials) != replicas:
+        raise ValueError(f"{trials} are not the counts of {replicas} replicas")
+    return Past(_name(space), _name(task), tuple(map(_whole, trials)))
+
+
 def _saved_trial(encoding: Encoding, value: Json) -> SavedTrial:
     trial = SavedTrial(_whole(value["number"]), _row(encoding, value["row"]), value["config"])
     encoding.problems[trial.row].space.validate(trial.config)
@@ -248,8 +255,10 @@ def _saved_trial(encoding: Encoding, value: Json) -> SavedTrial:
 
 def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerState:
     """Returns the state with the file's tensors in the place of the expected ones."""
-    found = []
-    for name, leaf in _named_leaves(expected):
+    found, leaves = [], _named_leaves(expected)
+    for name in sorted(tensors.keys() - dict(leaves).keys()):
+        raise CheckpointError(f"the tensor {name} is none that the header's hyperparameters have")
+    for name, leaf in leaves:
         _check_shape(name, tensors, leaf.shape, leaf.dtype)
         _check_finite(name, tensors[name])
         found.append(tensors[name])
@@ -269,6 +278,8 @@ def _check_sizes(config: TrainingConfig, capacity: Capacity, tensors: dict[str, 
     """
     float32 = np.dtype(np.float32)
     replicas = len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
+    if replicas == 0:
+        raise CheckpointError("the tensor baseline holds no replica")
     said: dict[str, tuple[int, ...]] = {
         "policy.state": (replicas, capacity.states, config.embedding_size),
         "policy.action": (replicas, capacity.actions, config.embedding_size),

@@ -46,18 +46,34 @@ ORDERS = (
 StageFn = Callable[[str, int], ProgressFn]
 
 SWEPT = {
-    "learning_rate": (5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3),
+    "learning_rate": (5e-4, 1e-3, 2e-3, 3e-3),
     "pqt_weight": (1.0, 5.0),
     "entropy_weight": (0.15, 0.5),
+    "adam_b1": (0.9, 0.5),
     "adam_b2": (0.999, 0.9),
 }
-"""Both agents' settings: all combinations."""
+"""What is swept for both agents: all combinations."""
 
 BEST = {
     "transformer": TrainingConfig.paper(
-        learning_rate=1e-3, pqt_weight=1.0, entropy_weight=0.5, adam_b2=0.9, position_scale=0.3
+        learning_rate=2e-3,
+        pqt_weight=1.0,
+        entropy_weight=0.5,
+        adam_b1=0.5,
+        adam_b2=0.9,
+        context_scale=0.3,
+        embedding_scale=1.5,
+        position_scale=0.3,
     ),
-    "lstm": TrainingConfig.paper(network="lstm", learning_rate=2e-3, pqt_weight=1.0, entropy_weight=0.5, adam_b2=0.9),
+    "lstm": TrainingConfig.paper(
+        network="lstm",
+        learning_rate=3e-3,
+        pqt_weight=1.0,
+        entropy_weight=0.5,
+        adam_b1=0.5,
+        adam_b2=0.9,
+        context_scale=0.3,
+    ),
 }
 """The best of the sweep, by the trials until the mean of the last 100 rewards passes 0.9 (seed 100, 20 replicas)."""
 

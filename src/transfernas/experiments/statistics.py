@@ -104,7 +104,8 @@ def trial_ratio(
     slow, fast = (_resampled_trials(target, values, rng) for values in (slower, faster))
     # Out of reach is infinitely many trials; 0 and infinity as ratios sort to the right ends. Both out of reach tells
     # nothing in either direction and counts half on each side.
-    ratios = np.where(np.isinf(slow) & np.isinf(fast), np.where(np.arange(RESAMPLES) % 2, np.inf, 0.0), slow / fast)
+    both = np.isinf(slow) & np.isinf(fast)
+    ratios = np.where(both, np.where(np.arange(RESAMPLES) % 2, np.inf, 0.0), slow / np.where(both, 1.0, fast))
     low, high = np.quantile(ratios, [0.025, 0.975], method="nearest")
     return Ratio(
         target=target,

@@ -28,7 +28,7 @@ class Architecture:
         context_scale: the same for states and tasks, which are equal for all actions to choose from. Open in the paper.
         position_scale: standard deviation of the initial positional encodings. Open in the paper.
         weight_scale: initial weight matrices have this standard deviation over the root of their inputs. Open.
-        logit_scale: the same for the states' logit layers; small, so that a new policy is nearly uniform. Open.
+        logit_scale: the same for the layers that give the logits; small, so that a new policy is nearly uniform. Open.
     """
 
     network: Network = "transformer"

@@ -151,7 +151,7 @@ def _advance(policy: Lstm, gates: OpenGates, token: Float[Array, "width"]) -> Op
 
 
 def _speak(policy: Lstm, past: Steps, step: Int[Array, ""]) -> Float[Array, "units"]:
-    """Returns what the next decision is made from: the last output, and with anchors a mean of those before it."""
+    """Returns what the next decision is made from: the last output, and with anchors a mean over all added."""
     last = jnp.where(step > 0, past[step - 1], 0.0)
     if policy.anchors is None:
         return last
