@@ -1,6 +1,5 @@
 """NAS-Bench-101: cells, their hashes, the table, the problems over it."""
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nasbench101_table import MISSING, TABLE
 from transfernas import Choice, Problem, RegularizedEvolution, SearchSpace
 from transfernas.benchmarks.cell_hash import enumerate_cells, fast_hash, graph_hash, labelled_codes
 from transfernas.benchmarks.cells import OPERATIONS, prune, unpack
@@ -69,11 +69,9 @@ def few(tmp_path: Path) -> Cells:
 
 @pytest.fixture(scope="module")
 def table_path() -> Path:
-    default = Path(__file__).parent.parent / "../shared/data/nasbench101-surrogate.npz"
-    path = Path(os.environ.get("TRANSFERNAS_NASBENCH101", default))
-    if not path.exists():
-        pytest.skip(f"no table of NAS-Bench-101 at {path}; name one in TRANSFERNAS_NASBENCH101")
-    return path
+    if not TABLE.exists():
+        pytest.skip(MISSING)
+    return TABLE
 
 
 @pytest.fixture(scope="module")

@@ -84,8 +84,10 @@ def draw_reproduction(path: Path, result: Result) -> list[Path]:
     regret.set_yticks(_REGRETS, [f"{tick:g}" for tick in _REGRETS])
     regret.minorticks_off()
     _limit(regret, [100 * best - values for values in tests])
-    needed.set(xlabel="mean validation accuracy (%)", ylabel="trials", title="trials needed to reach it", yscale="log")
+    needed.set(xlabel="mean validation accuracy (%)", ylabel="trials", title="trials needed to reach it")
     needed.grid(alpha=0.3)
+    if result.reached:
+        needed.set_yscale("log")
     validation.legend(loc="lower right")
     figure.suptitle(
         f"{result.settings['data']}: mean of {result.settings['replicas']} replicas, 95 % interval", fontsize=12

@@ -61,7 +61,7 @@ def incumbent_table(result: Result, title: str) -> Table:
     return _by_trials(result, result.table, title, caption)
 
 
-def test_table(result: Result, title: str) -> Table:
+def accuracy_table(result: Result, title: str) -> Table:
     """Returns the same of the incumbents' test accuracies."""
     counts = sorted({row.trials for row in result.table})
     caption = "mean test accuracy (%) over all runs of the same cells, ± half its 95 % interval"

@@ -122,17 +122,17 @@ def nasbench101(
     from ..experiments.result import write_result
     from ..figures import draw_reproduction
     from ..learning.config import TrainingConfig
-    from ..report import choice_table, incumbent_table, progress_bars, ratio_table, test_table
+    from ..report import accuracy_table, choice_table, incumbent_table, progress_bars, ratio_table
 
     unknown = [name for name in only or () if name not in CURVES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(CURVES)}", param_hint="--only")
+    changes = parse_changes(change or ())
     console, out = Console(), make_folder(out)
     try:
         cells = load_cells(data)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--data") from None
-    changes = parse_changes(change or ())
     config = TrainingConfig.paper(**{"attention": attention.value, **changes})
     study = Study(
         config, seed, replicas, trials, joint_trials, tuple(name for name in CURVES if name in (only or CURVES))
@@ -147,7 +147,7 @@ def nasbench101(
     if result.curves:
         files += draw_reproduction(out / "curves", result)
         console.print(incumbent_table(result, f"{cells.name}: validation accuracy of the best cell so far"))
-        console.print(test_table(result, f"{cells.name}: test accuracy of the same cell"))
+        console.print(accuracy_table(result, f"{cells.name}: test accuracy of the same cell"))
     if result.choice:
         console.print(choice_table(result, "Regularized evolution: sample size, by the final test accuracy"))
     if result.reached:

@@ -173,10 +173,10 @@ def _curve(record: Record, target: CellProblem) -> Curve:
 
 
 def _grid(curves: dict[str, Curve]) -> tuple[float, ...]:
-    """Returns validation accuracies from what scratch has after 10 trials to the best that any curve reaches."""
-    if "scratch" not in curves or curves["scratch"].values.shape[1] < 10:
+    """Returns validation accuracies from what the last curve has after 10 trials to the best that any reaches."""
+    if not curves:
         return ()
-    low = float(curves["scratch"].values[:, 9].mean())
+    low = min(float(curve.values.mean(axis=0)[:10][-1]) for curve in curves.values())
     high = max(float(curve.values.mean(axis=0).max()) for curve in curves.values())
     steps = range(int(np.ceil(low / GRID_STEP)), int(np.floor(high / GRID_STEP)) + 1)
     return tuple(round(step * GRID_STEP, 6) for step in steps)

@@ -95,7 +95,7 @@ def moving_average(values: Float[np.ndarray, "replicas trials"], window: int) ->
 def trial_ratio(
     target: float,
     slower: Float[np.ndarray, "replicas trials"],
-    faster: Float[np.ndarray, "replicas trials"],
+    faster: Float[np.ndarray, "other_replicas other_trials"],
     seed: int,
 ) -> Ratio:
     """Compares how many trials two curves need to reach a target; the interval resamples the replicas of both."""
