@@ -173,8 +173,8 @@ def _trials_axis(axes: Axes, longest: int) -> None:
     axes.grid(alpha=0.3)
 
 
-def _limit(axes: Axes, curves: Sequence[Float[np.ndarray, "replicas trials"]]) -> None:
-    """Shows the means from the trial on at which the axis starts: the first trials are far off."""
+def _limit(axes: Axes, curves: Sequence[np.ndarray]) -> None:
+    """Shows the means of curves, Shape `[replicas, trials]` each, without the first trials, which are far off."""
     means = [values.mean(axis=0)[min(_SETTLED, values.shape[1]) - 1 :] for values in curves]
     low, high = min(mean.min() for mean in means), max(mean.max() for mean in means)
     if axes.get_yscale() == "log":
