@@ -1,5 +1,6 @@
 """NAS-Bench-101: cells, their hashes, the table, the problems over it."""
 
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -338,7 +339,9 @@ def without(name: str) -> Callable[[Arrays], Arrays]:
         (without("val_acc"), "array val_acc is missing; it has hash, num_vertices"),
         (changed("ops", lambda ops: ops.astype(np.int64)), r"array ops is int64 \[4, 7\]; it should be uint8 \[N, 7\]"),
         (changed("test_acc", lambda runs: runs[:, :2]), r"array test_acc is float32 \[4, 2\]"),
-        (changed("hash", lambda text: text.astype(object)), "array hash can not be read"),
+        (changed("ops", lambda ops: ops[:3]), "array ops has 3 rows, and hash 4"),
+        (changed("hash", lambda text: text[0]), r"array hash is \|S32 \[\]; it should be S32 \[N\]"),
+        (changed("hash", lambda text: text.astype(object)), "array hash can not be read: Object arrays"),
         (changed("num_vertices", lambda count: count[:3]), "array num_vertices has 3 rows, and hash 4"),
         (put("num_vertices", 1, 3), r"array num_vertices has 3 in row 1, where ops has \[1, 5, 0"),
         (put("val_acc", (2, 1), 92.0), "array val_acc has values that are not in"),
@@ -363,12 +366,38 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no table")
     np.save(tmp_path / "one.npy", np.ones(3))
     np.savez(tmp_path / "whole.npz", **few_arrays())  # type: ignore[arg-type]
-    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:-100])
-    for name in ("text.npz", "one.npy", "cut.npz"):
-        with pytest.raises(ValueError, match="it is no .npz file, or not whole"):
-            load_cells(tmp_path / name)
+    whole = (tmp_path / "whole.npz").read_bytes()
+    for length in (0, len(whole) // 2, len(whole) - 100, len(whole) - 1):
+        (tmp_path / f"{length}.npz").write_bytes(whole[:length])
+    files = [path for path in tmp_path.iterdir() if path.name != "whole.npz"]
+    assert len(files) == 6
+    for path in files:
+        with pytest.raises(ValueError, match=rf"{path.name} is no table of .*: it is no .npz file, or not whole"):
+            load_cells(path)
+    with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
+        archive.writestr("hash.npy", b"no array")
+    with pytest.raises(ValueError, match="array hash can not be read"):
+        load_cells(tmp_path / "text.npz")
     with pytest.raises(FileNotFoundError):
         load_cells(tmp_path / "none.npz")
+
+
+def test_a_damaged_table_never_gives_other_arrays(tmp_path: Path, few: Cells) -> None:
+    path = tmp_path / "t.npz"
+    np.savez_compressed(path, **few_arrays())  # type: ignore[arg-type]
+    content, found = path.read_bytes(), 0
+    for place in range(0, len(content), 5):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+        try:
+            loaded = load_cells(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+            found += 1
+            continue
+        for name in ("adjacency", "ops", "test"):
+            np.testing.assert_array_equal(getattr(loaded, name), getattr(few, name))
+        np.testing.assert_array_equal(loaded.validation.runs, few.validation.runs)
+    assert found > len(content) / 5 / 3
 
 
 def test_mutations_have_the_papers_rates() -> None:

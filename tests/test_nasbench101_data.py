@@ -1,12 +1,9 @@
 """From an official file or the network to the compact file, from Python and from the command line."""
 
 import hashlib
-import io
 import json
 import os
-import re
 import threading
-import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -17,9 +14,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from nasbench101_files import Run, runs_file
+from nasbench101_files import CONV1X1, CONV3X3, Run, runs_file
 from transfernas.benchmarks import nasbench101_data as data
-from transfernas.benchmarks.nasbench101_data import compact, load_compact, nasbench101_data
+from transfernas.benchmarks.cell_table import load_cells
+from transfernas.benchmarks.nasbench101_data import compact, nasbench101_data
 from transfernas.cli import data as cli_data
 from transfernas.download import DownloadError
 
@@ -57,9 +55,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def check_arrays(path: Path) -> None:
-    arrays = load_compact(path)
-    assert arrays["hash"].tolist() == [digit.encode() * 32 for digit in "abc"]
-    np.testing.assert_array_equal(arrays["val_acc"], np.full((3, 3), 0.9, np.float32))
+    with np.load(path) as arrays:
+        assert arrays["hash"].tolist() == [digit.encode() * 32 for digit in "abc"]
+        np.testing.assert_array_equal(arrays["val_acc"], np.full((3, 3), 0.9, np.float32))
 
 
 def test_an_official_file_is_converted_once(
@@ -94,7 +92,8 @@ def test_a_file_with_another_digest(source: Path, tmp_path: Path) -> None:
         compact(source, folder, trusted=True)
     check_arrays(folder / "nasbench101.npz")
     source.write_bytes(runs_file([replace(Run(), validation=0.5) for _ in range(3)]))
-    assert np.all(load_compact(compact(source, folder, trusted=True))["val_acc"] == 0.5)
+    with np.load(compact(source, folder, trusted=True)) as arrays:
+        assert np.all(arrays["val_acc"] == 0.5)
 
 
 def test_an_interrupt_between_the_two_files_leaves_no_wrong_pair(
@@ -131,71 +130,25 @@ def test_a_download_may_have_the_compact_file_s_name(server: str, tmp_path: Path
     check_arrays(nasbench101_data(url=f"{server}/nasbench101.npz", folder=tmp_path / "cache", trusted=True))
 
 
-def arrays() -> dict[str, np.ndarray]:
-    inner = {name: np.zeros((2, *shape), dtype) for name, (dtype, shape) in data.ARRAYS.items()}
-    return inner | {"more": np.zeros(5)}
+def test_a_compact_file_is_checked_and_used_where_it_is(source: Path, tmp_path: Path) -> None:
+    cells = (
+        Run("b49ac8c578b4561d79ac7087988f1c61", operations=("input", CONV3X3, "output")),
+        Run("d1269d9156ddc027c40473008192958a", operations=("input", CONV1X1, "output")),
+        Run("043721b9c7fe8c5fad811d47d83132ec", "0100", ("input", "output")),
+    )
+    source.write_bytes(runs_file([replace(run, test=test) for run in cells for test in (0.25, 0.5, 0.75)]))
+    path = compact(source, tmp_path / "cache", trusted=True).rename(tmp_path / "mine.npz")
+    assert nasbench101_data(path, folder=tmp_path / "other") == path
+    assert not (tmp_path / "other").exists()
+    table = load_cells(path)
+    assert table.ops[:, :3].tolist() == [[1, 5, 0], [1, 2, 5], [1, 3, 5]]
+    np.testing.assert_array_equal(table.test, [0.5] * 3)
 
-
-def test_a_compact_file_is_checked_and_used_where_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "mine.npz"
-    np.savez(path, **arrays())  # type: ignore[arg-type]
-    assert nasbench101_data(path, folder=tmp_path / "cache") == path
-    assert set(load_compact(path)) == set(data.ARRAYS)
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"ops": np.zeros((2, 7), np.int64)}, r"ops is int64 \(2, 7\); it should be uint8 \(2, 7\)"),
-        ({"ops": np.zeros((3, 7), np.uint8)}, r"ops is uint8 \(3, 7\); it should be uint8 \(2, 7\)"),
-        ({"hash": np.array(b"a" * 32)}, r"hash is \|S32 \(\)"),
-        ({"val_acc": np.full((2, 3), 93.5, np.float32)}, r"val_acc has values outside \[0, 1\]"),
-        ({"test_acc": np.full((2, 3), np.nan, np.float32)}, r"test_acc has values outside \[0, 1\]"),
-        ({"params": np.array([{}, {}])}, "is no compact file of NAS-Bench-101, or a damaged one: Object arrays"),
-    ],
-)
-def test_wrong_compact_files(changed: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
-    path = tmp_path / "mine.npz"
-    np.savez(path, **arrays() | changed)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=re.escape(str(path)) + ".*" + message):
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez(path, **arrays | {"ops": arrays["ops"][::-1]})
+    with pytest.raises(ValueError, match="mine.npz is no table of NAS-Bench-101"):
         nasbench101_data(path)
-
-
-def test_a_damaged_compact_file_never_gives_other_arrays(tmp_path: Path) -> None:
-    path = tmp_path / "mine.npz"
-    np.savez_compressed(path, **arrays())  # type: ignore[arg-type]
-    content, found = path.read_bytes(), 0
-    for place in range(0, len(content), 5):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
-        try:
-            loaded = load_compact(path)
-        except ValueError as error:
-            assert str(path) in str(error)
-            found += 1
-            continue
-        for name, array in loaded.items():
-            np.testing.assert_array_equal(array, arrays()[name])
-    assert found > len(content) / 5 / 3
-
-
-def test_foreign_compact_files(tmp_path: Path) -> None:
-    path = tmp_path / "mine.npz"
-    np.savez_compressed(path, hash=np.array([b"a" * 32]))
-    with pytest.raises(ValueError, match="has no array 'num_vertices'; a compact file of NAS-Bench-101 has hash, num"):
-        load_compact(path)
-    buffer = io.BytesIO()
-    np.save(buffer, np.zeros(3))
-    whole = path.read_bytes()
-    for content in (b"", b"no zip file", buffer.getvalue(), whole[:-1], whole[: len(whole) // 2]):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match="is no compact file of NAS-Bench-101, or a damaged one"):
-            load_compact(path)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("hash.npy", b"no array")
-    with pytest.raises(ValueError, match="or a damaged one"):
-        load_compact(path)
-    with pytest.raises(FileNotFoundError):
-        load_compact(tmp_path / "none.npz")
 
 
 class TestCommand:

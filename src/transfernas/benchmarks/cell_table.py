@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
@@ -16,11 +15,12 @@ from jaxtyping import Bool, Float, Int, UInt64
 from .cell_hash import graph_hash, hash_codes
 from .cells import (
     ALL_EDGES,
-    FIRST_OPERATION,
     MAX_EDGES,
     NONE,
+    OP_CODES,
     OPERATIONS,
     OUTPUT,
+    RUNS,
     VERTICES,
     Adjacency,
     Ops,
@@ -33,16 +33,18 @@ from .tabular import Table
 CELLS = 423_624  # of at most 7 vertices and 9 edges
 OFFICIAL, SURROGATE = "NAS-Bench-101", "NAS-Bench-101 surrogate"
 
-_RUNS = 3
+# The arrays that are read, with their types and the shapes of one cell's entries.
 _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "hash": ("S32", ()),
     "num_vertices": ("uint8", ()),
     "adjacency": ("uint8", (VERTICES, VERTICES)),
     "ops": ("uint8", (VERTICES,)),
-    "val_acc": ("float32", (_RUNS,)),
-    "test_acc": ("float32", (_RUNS,)),
+    "val_acc": ("float32", (RUNS,)),
+    "test_acc": ("float32", (RUNS,)),
+    "is_real": ("bool", ()),
 }
-_OPTIONAL = {"is_real": ("bool", ())}
+_OPTIONAL = ("is_real",)
+_DAMAGED = (ValueError, RuntimeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 _REHASHED = 100  # rows whose official hash is computed again, to see that the arrays mean what they should
 
 
@@ -121,7 +123,7 @@ class Cells:
         Raises:
             ValueError: the table has none.
         """
-        allowed = [FIRST_OPERATION + OPERATIONS.index(operation) for operation in operations]
+        allowed = [OP_CODES[operation] for operation in operations]
         here = np.isin(self.ops[:, 1:], [NONE, OUTPUT, *allowed]).all(axis=1) & (_vertices(self.ops) <= vertices)
         if not here.any():
             raise ValueError(f"the table has no cell of at most {vertices} vertices with the operations {operations}")
@@ -129,26 +131,25 @@ class Cells:
 
 
 def load_cells(path: Path | str) -> Cells:
-    """Reads a compact table, an `.npz`; takes a second or two.
+    """Reads a compact file, an `.npz`, and checks it; takes a second or two.
 
-    Its arrays, in N cells: `hash` [N] S32, the official one; `num_vertices` [N], `adjacency` [N, 7, 7] and `ops` [N, 7]
-    uint8; `val_acc` and `test_acc` [N, 3] float32 in [0, 1]; and where accuracies are not those of real trainings,
-    `is_real` [N] bool. Others are not read.
+    Its arrays are those that `nasbench101_records.read_records` returns, of which the time of training and the number
+    of parameters are not read, and where accuracies are not those of real trainings, `is_real` [N] bool.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no `.npz`, or an array is missing or not as it should be; the message names the array.
+        ValueError: it is no `.npz`, or an array is missing, damaged or not as it should be; the message names the
+            array.
     """
     try:
-        with open(path, "rb") as stream:
-            arrays = _read(stream)
+        arrays = _read(path)
         _check(arrays)
         runs = arrays["val_acc"].astype(np.float64)
         cells = Cells(
             name=OFFICIAL if "is_real" not in arrays or arrays["is_real"].all() else SURROGATE,
             adjacency=arrays["adjacency"],
             ops=arrays["ops"],
-            validation=Table(runs, np.full(len(runs), _RUNS), runs.mean(axis=1)),
+            validation=Table(runs, np.full(len(runs), RUNS), runs.mean(axis=1)),
             test=arrays["test_acc"].mean(axis=1, dtype=np.float64),
         )
         _check_hashes(arrays)
@@ -157,25 +158,34 @@ def load_cells(path: Path | str) -> Cells:
     return cells
 
 
-def _read(stream: BinaryIO) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(stream):
-        raise ValueError("it is no .npz file, or not whole")
-    stream.seek(0)
-    arrays: dict[str, np.ndarray] = {}
-    with np.load(stream, allow_pickle=False) as file:
-        for name, (dtype, shape) in (_ARRAYS | _OPTIONAL).items():
-            if name not in file:
-                if name in _OPTIONAL:
-                    continue
-                raise ValueError(f"array {name} is missing; it has {', '.join(file) or 'none'}")
-            try:
-                array = arrays[name] = file[name]
-            except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-                raise ValueError(f"array {name} can not be read: {error}") from None
-            if array.dtype != np.dtype(dtype) or array.ndim < 1 or array.shape[1:] != shape:
-                form = f"{dtype} [{', '.join(map(str, ('N', *shape)))}]"
-                raise ValueError(f"array {name} is {array.dtype} {list(array.shape)}; it should be {form}")
+def _read(path: Path | str) -> dict[str, np.ndarray]:
+    with open(path, "rb") as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except _DAMAGED:
+            raise ValueError("it is no .npz file, or not whole") from None
+        with archive:
+            there = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+            arrays = {}
+            for name in _ARRAYS:
+                if name in there:
+                    arrays[name] = _read_array(archive, name)
+                elif name not in _OPTIONAL:
+                    raise ValueError(f"array {name} is missing; it has {', '.join(there) or 'none'}")
     return arrays
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    try:
+        with archive.open(f"{name}.npy") as member:
+            array: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)
+    except _DAMAGED as error:
+        raise ValueError(f"array {name} can not be read: {error}") from None
+    dtype, shape = _ARRAYS[name]
+    if array.dtype != np.dtype(dtype) or array.ndim < 1 or array.shape[1:] != shape:
+        form = f"{dtype} [{', '.join(map(str, ('N', *shape)))}]"
+        raise ValueError(f"array {name} is {array.dtype} {list(array.shape)}; it should be {form}")
+    return array
 
 
 def _check(arrays: dict[str, np.ndarray]) -> None:

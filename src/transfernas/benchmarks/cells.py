@@ -15,8 +15,14 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 VERTICES, MAX_EDGES = 7, 9
+RUNS = 3  # a cell was trained so often
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 NONE, INPUT, FIRST_OPERATION, OUTPUT = 0, 1, 2, 5
+OP_CODES = {
+    "input": INPUT,
+    **{operation: code for code, operation in enumerate(OPERATIONS, FIRST_OPERATION)},
+    "output": OUTPUT,
+}
 EDGES = tuple((x, y) for y in range(VERTICES) for x in range(y))  # their position is their bit in a code
 ALL_EDGES = (1 << len(EDGES)) - 1
 

@@ -2,8 +2,6 @@
 
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +14,8 @@ from ..download import DownloadError, download, file_sha256
 from ..files import write_atomically
 from ..runtime import cache_dir
 from . import tfrecord
-from .nasbench101_records import RUNS, VERTICES, read_records
+from .cell_table import load_cells
+from .nasbench101_records import read_records
 
 URL = "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord"
 OFFICIAL_SHA256 = {
@@ -24,17 +23,6 @@ OFFICIAL_SHA256 = {
     "nasbench_full.tfrecord": "3d64db8180fb1b0207212f9032205064312b6907a3bbc81eabea10db2f5c7e9c",
 }
 """As in the README of google-research/nasbench."""
-ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "hash": ("S32", ()),
-    "num_vertices": ("uint8", ()),
-    "adjacency": ("uint8", (VERTICES, VERTICES)),
-    "ops": ("uint8", (VERTICES,)),
-    "val_acc": ("float32", (RUNS,)),
-    "test_acc": ("float32", (RUNS,)),
-    "train_time": ("float32", ()),
-    "params": ("int32", ()),
-}
-"""The arrays of a compact file, each with its type and the shape of one cell's entry (see `read_records`)."""
 StageFn = Callable[[str, int, int | None], None]
 """Told what is being done, the bytes done, and the bytes in all, None if that is not known."""
 
@@ -68,7 +56,7 @@ def nasbench101_data(
         ModuleNotFoundError: the extra `benchmarks` is not installed.
     """
     if source is not None and source.suffix == ".npz":
-        load_compact(source)
+        load_cells(source)
         return source
     folder = data_folder() if folder is None else folder
     if source is not None:
@@ -124,37 +112,6 @@ def compact(source: Path, folder: Path, progress: StageFn | None = None, *, trus
         write_atomically(_compact_file(folder), content.getvalue())
     write_atomically(_about_file(folder), json.dumps(now._asdict(), indent=2).encode())
     return _compact_file(folder)
-
-
-def load_compact(path: Path) -> dict[str, np.ndarray]:
-    """Returns the arrays of a compact file, checked.
-
-    Raises:
-        ValueError: the file is damaged, lacks an array, or one has another type, shape or range than it should have.
-        OSError: the file can not be read.
-    """
-    with open(path, "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                there = set(archive.namelist())
-                arrays = {name: _read_array(archive, name) for name in ARRAYS if f"{name}.npy" in there}
-        except (ValueError, RuntimeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{path} is no compact file of NAS-Bench-101, or a damaged one: {error}") from None
-    for name, (dtype, inner) in ARRAYS.items():
-        if name not in arrays:
-            raise ValueError(f"{path} has no array {name!r}; a compact file of NAS-Bench-101 has {', '.join(ARRAYS)}")
-        array, expected = arrays[name], (arrays["hash"].size, *inner)
-        if array.dtype != np.dtype(dtype) or array.shape != expected:
-            raise ValueError(f"{path}: {name} is {array.dtype} {array.shape}; it should be {dtype} {expected}")
-    for name in ("val_acc", "test_acc"):
-        if not np.all((arrays[name] >= 0) & (arrays[name] <= 1)):
-            raise ValueError(f"{path}: {name} has values outside [0, 1]; accuracies are fractions")
-    return arrays
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    with archive.open(f"{name}.npy") as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
 
 
 class _Made(NamedTuple):

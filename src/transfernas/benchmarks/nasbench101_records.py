@@ -16,15 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from . import tfrecord
+from .cells import OP_CODES, OPERATIONS, RUNS, VERTICES
 from .wire_format import fields
 
 EPOCHS = 108
-RUNS = 3
-VERTICES = 7
-OPERATIONS = ("none", "input", "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3", "output")
-"""By the codes that the array `ops` has for them; "none" is no vertex."""
-_CODES = {name: code for code, name in enumerate(OPERATIONS)}
-_INNER = OPERATIONS[2:5]
 _HASH = re.compile("[0-9a-f]{32}")
 # For each number of vertices, the bits of an adjacency string, read as a binary number, on or below the diagonal.
 _NOT_UPPER = [int("0" + "".join("01"[j <= i] for i in range(v) for j in range(v)), 2) for v in range(VERTICES + 1)]
@@ -46,9 +41,9 @@ def read_records(path: Path, progress: Callable[[int, int | None], None] | None 
         progress: told the bytes done and the bytes in all, every few thousand records.
 
     Returns:
-        `hash` [N] S32; `num_vertices` [N] uint8; `adjacency` [N, 7, 7] uint8, padded with zeros; `ops` [N, 7] uint8, as
-        positions in `OPERATIONS`; `val_acc` and `test_acc` [N, 3] float32 in [0, 1]; `train_time` [N] float32, seconds,
-        the mean over the runs; `params` [N] int32.
+        `hash` [N] S32; `num_vertices` [N] uint8; `adjacency` [N, 7, 7] and `ops` [N, 7] uint8, as `benchmarks/cells.py`
+        says; `val_acc` and `test_acc` [N, 3] float32 in [0, 1]; `train_time` [N] float32, seconds, the mean over the
+        runs; `params` [N] int32.
 
     Raises:
         TFRecordError: the file is damaged.
@@ -116,7 +111,7 @@ class _Cells:
         for row in range(vertices):
             self.adjacency += digits[row * vertices : (row + 1) * vertices] + padding
         self.adjacency += padding * VERTICES
-        self.operations += bytes([_CODES[name] for name in run.operations]) + padding
+        self.operations += bytes([OP_CODES[name] for name in run.operations]) + padding
         self.parameters.append(run.parameters)
         self.first_record.append(number)
         self.runs.append(0)
@@ -165,8 +160,8 @@ def _check_cell(adjacency: str, operations: list[str]) -> None:
     if operations[0] != "input" or operations[-1] != "output":
         raise ValueError(f"operations from {operations[0]!r} to {operations[-1]!r}, not from 'input' to 'output'")
     for operation in operations[1:-1]:
-        if operation not in _INNER:
-            raise ValueError(f"unknown operation {operation[:80]!r}; the operations within a cell are {_INNER}")
+        if operation not in OPERATIONS:
+            raise ValueError(f"unknown operation {operation[:80]!r}; the operations within a cell are {OPERATIONS}")
     if len(adjacency) != count**2:
         raise ValueError(f"an adjacency of {len(adjacency)} entries is not square for {count} operations ({count**2})")
     if adjacency.strip("01"):

@@ -46,24 +46,27 @@ ORDERS = (
 StageFn = Callable[[str, int], ProgressFn]
 
 SWEPT = {
-    "learning_rate": (5e-4, 1e-3, 2e-3, 3e-3),
+    "learning_rate": (5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3),
     "pqt_weight": (1.0, 5.0),
     "entropy_weight": (0.15, 0.5),
     "adam_b1": (0.9, 0.5),
     "adam_b2": (0.999, 0.9),
 }
-"""What is swept for both agents: all combinations."""
+"""What is swept for both agents: all combinations, but for the decays of Adam, which change together."""
+
+PAPER = {"transformer": TrainingConfig.paper(), "lstm": TrainingConfig.paper(network="lstm")}
 
 BEST = {
     "transformer": TrainingConfig.paper(
-        learning_rate=2e-3,
+        learning_rate=1.5e-3,
         pqt_weight=1.0,
-        entropy_weight=0.5,
+        entropy_weight=0.15,
         adam_b1=0.5,
         adam_b2=0.9,
         context_scale=0.3,
         embedding_scale=1.5,
         position_scale=0.3,
+        logit_scale=0.03,
     ),
     "lstm": TrainingConfig.paper(
         network="lstm",
@@ -104,6 +107,8 @@ def sweep() -> dict[str, Variant]:
     found = {}
     for name, values in itertools.product(BEST, itertools.product(*SWEPT.values())):
         setting = dict(zip(SWEPT, values, strict=True))
+        if (setting["adam_b1"], setting["adam_b2"]) not in zip(SWEPT["adam_b1"], SWEPT["adam_b2"], strict=True):
+            continue
         words = " ".join(f"{field} {value:g}" for field, value in setting.items())
         changed = dataclasses.replace(BEST[name], **setting)  # type: ignore[arg-type]
         found[f"{name} {words}"] = Variant(changed, (xor_chain(),))
@@ -118,25 +123,28 @@ def network() -> dict[str, Variant]:
             {"feed_forward": 48},
             {"feed_forward": 192},
             {"heads": 2},
-            {"embedding_scale": 0.5},
-            {"embedding_scale": 2.0},
+            {"context_scale": 1.0},
+            {"embedding_scale": 1.0},
+            {"embedding_scale": 3.0},
             {"position_scale": 0.1},
             {"position_scale": 1.0},
             {"weight_scale": 0.5},
             {"weight_scale": 1.5},
+            {"logit_scale": 0.1},
             {"logit_scale": 0.3},
         ],
         "lstm": [
             {"lstm_layers": 2, "lstm_units": 32},
             {"lstm_anchors": True, "lstm_units": 40},
-            {"embedding_scale": 0.5},
-            {"embedding_scale": 2.0},
+            {"context_scale": 1.0},
+            {"embedding_scale": 1.5},
             {"weight_scale": 0.5},
             {"weight_scale": 1.5},
+            {"logit_scale": 0.03},
             {"logit_scale": 0.3},
         ],
     }
-    found = figures()
+    found = figures() | {f"{name}, the paper's settings": Variant(c, (xor_chain(),)) for name, c in PAPER.items()}
     for name, config in BEST.items():
         for change in changes[name]:
             words = " ".join(f"{field} {value}" for field, value in change.items())
