@@ -14,7 +14,15 @@ import pytest
 from transfernas import TrainingConfig
 from transfernas.benchmarks.double_xor import XorChain, double_xor, xor_chain
 from transfernas.experiments import double_xor as experiment
-from transfernas.experiments.double_xor import BEST, ORDERS, PARTS, Study, attention_map, partner_ratios, run_double_xor
+from transfernas.experiments.double_xor import (
+    BEST,
+    ORDERS,
+    PARTS,
+    DoubleXorStudy,
+    attention_map,
+    partner_ratios,
+    run_double_xor,
+)
 from transfernas.experiments.runner import AgentReplicas, ProgressFn, search
 from transfernas.experiments.stages import Stages
 from transfernas.learning.learner import new_learner
@@ -99,7 +107,7 @@ def test_an_experiment_reports_when_the_averages_pass(tmp_path: Path) -> None:
         told.append((name, trials))
         return lambda done, best: None
 
-    study = Study("figures", seed=0, replicas=2, trials=120)
+    study = DoubleXorStudy("figures", seed=0, replicas=2, trials=120)
     result, attention = run_double_xor(study, Stages(tmp_path, {}, resume=False), stage)
     assert told == [("transformer", 120), ("lstm", 120)] and attention is not None and attention.shape == (2, 8, 8)
     assert {name: curve.values.shape for name, curve in result.curves.items()} == {n: (2, 120) for n in BEST}

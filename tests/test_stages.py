@@ -63,7 +63,7 @@ def test_a_resumed_search_is_the_search_without_an_interrupt(make: Callable[[], 
     whole = search(make(), [TASK], 12, seed=7)
     for trial in (3, 8):
         stages = Stages(tmp_path, {"seed": 7}, resume=True)
-        with stages.deferring_interrupts():
+        with stages.at_work():
             record = stages.search("x", make(), [TASK], 12, 7, interrupt_at(trial))
         assert stages.interrupted and record.interrupted and record.trials == trial
         assert [path.name for path in tmp_path.glob("x*")] == [f"x.{trial}"]
@@ -114,7 +114,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    with stages.deferring_interrupts():
+    with stages.at_work():
         record = stages.search("x", evolution(), [TASK], 12, 7, twice)
     assert record.interrupted and not list(tmp_path.glob("x*"))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -127,13 +127,38 @@ def test_a_folder_is_not_mixed_up(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds a run with trials 12, which can not go on with 13"):
         Stages(tmp_path, {"seed": 0, "trials": 13}, resume=True)
     (tmp_path / ".x.abc.part").mkdir()
-    Stages(tmp_path, {"seed": 0, "trials": 12}, resume=True)
-    assert os.listdir(tmp_path) == ["settings.json"]
+    with Stages(tmp_path, {"seed": 0, "trials": 12}, resume=True).at_work():
+        other = Stages(tmp_path, {"seed": 0, "trials": 12}, resume=True)
+        with pytest.raises(BlockingIOError, match="another process is at work"), other.at_work():
+            pass
+    assert sorted(os.listdir(tmp_path)) == [".lock", "settings.json"]
+
+
+def test_settings_are_compared_one_by_one(tmp_path: Path) -> None:
+    Stages(tmp_path, {"config": {"heads": 1, "layers": 2}}, resume=False)
+    with pytest.raises(ValueError, match=r"holds a run with config.heads 1, which can not go on with 3"):
+        Stages(tmp_path, {"config": {"heads": 3, "layers": 2}}, resume=True)
+
+
+def test_agents_of_other_hyperparameters_are_not_resumed(tmp_path: Path) -> None:
+    stages = Stages(tmp_path, {}, resume=False)
+    stages.search("x", agents(), [TASK], 3, 7, lambda done, best: None)
+    other = AgentReplicas(new_learner((TASK.problem,), TrainingConfig.paper(learning_rate=0.1), seed=1, replicas=3))
+    with pytest.raises(ValueError, match="holds agents with another config"):
+        stages.search("x", other, [TASK], 5, 7, lambda done, best: None)
+
+
+def test_a_stage_is_not_taken_for_another_of_a_like_name(tmp_path: Path) -> None:
+    stages = Stages(tmp_path, {}, resume=False)
+    for name in ("x [1]", "x [1].5"):
+        stages.search(name, evolution(), [TASK], 3, 7, lambda done, best: None)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["x [1].3", "x [1].5.3"]
+    assert stages.search("x [1]", evolution(), [TASK], 4, 7, lambda done, best: None).trials == 4
 
 
 def test_a_changed_search_does_not_go_on(tmp_path: Path) -> None:
     stages = Stages(tmp_path, {}, resume=False)
-    with stages.deferring_interrupts():
+    with stages.at_work():
         stages.search("x", evolution(), [TASK], 12, 7, interrupt_at(6))
     other = SearcherReplicas([RegularizedEvolution([TASK.problem], 4, 2, seed) for seed in range(5, 8)])
     with pytest.raises(ValueError, match=r"trial 1 in .* is not what this search proposes"):

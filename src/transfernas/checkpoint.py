@@ -256,8 +256,9 @@ def _saved_trial(encoding: Encoding, value: Json) -> SavedTrial:
 def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerState:
     """Returns the state with the file's tensors in the place of the expected ones."""
     found, leaves = [], _named_leaves(expected)
-    for name in sorted(tensors.keys() - dict(leaves).keys()):
-        raise CheckpointError(f"the tensor {name} is none that the header's hyperparameters have")
+    unknown = sorted(tensors.keys() - dict(leaves).keys())
+    if unknown:
+        raise CheckpointError(f"the tensor {unknown[0]} is none that the header's hyperparameters have")
     for name, leaf in leaves:
         _check_shape(name, tensors, leaf.shape, leaf.dtype)
         _check_finite(name, tensors[name])

@@ -25,7 +25,6 @@ STYLES = {
     "tpe": ("#CC79A7", (0, (5, 1)), "TPE"),
 }
 
-
 _SETTLED = 5  # the trial at which the axes of the larger figures start
 _REGRETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 5)
 
@@ -51,19 +50,21 @@ def draw_incumbents(path: Path, curves: Mapping[str, Curve], title: str, quantit
     return _written(figure, path)[0]
 
 
-def draw_reproduction(path: Path, result: Result) -> list[Path]:
+def draw_reproduction(path: Path, result: Result, data: str, best: float) -> list[Path]:
     """Draws the paper's figure 5: validation accuracy, test accuracy and regret of the incumbent; trials to a target.
 
     Args:
         path: of the file, without its suffix.
         result: of the experiment on NAS-Bench-101.
+        data: what the accuracies are to be quoted as.
+        best: the best test accuracy there is, in [0, 1].
 
     Returns:
         The files: a PNG and an SVG.
     """
     figure = Figure(figsize=(11, 8), dpi=150, layout="constrained")
     (validation, test), (regret, needed) = figure.subplots(2, 2)
-    best, longest = float(str(result.settings["best_test"])), 1
+    longest = 1
     for name, curve in result.curves.items():
         assert curve.test is not None
         _draw_mean(validation, name, 100 * curve.values)
@@ -89,27 +90,28 @@ def draw_reproduction(path: Path, result: Result) -> list[Path]:
     if result.reached:
         needed.set_yscale("log")
     validation.legend(loc="lower right")
-    figure.suptitle(
-        f"{result.settings['data']}: mean of {result.settings['replicas']} replicas, 95 % interval", fontsize=12
-    )
+    replicas = max(len(curve.values) for curve in result.curves.values())
+    figure.suptitle(f"{data}: mean of {replicas} replicas, 95 % interval", fontsize=12)
     return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
 
 
-def draw_averages(path: Path, result: Result, title: str) -> list[Path]:
+def draw_averages(path: Path, curves: Mapping[str, Curve], window: int, title: str) -> list[Path]:
     """Draws the paper's figure 3: moving averages of rewards, mean of the replicas with its 68 % interval.
 
     Args:
         path: of the file, without its suffix.
-        result: of the experiment on double XOR.
+        curves: of rewards, by name; those with fewer trials than the window are left out.
+        window: over how many trials.
         title: of the figure.
 
     Returns:
         The files: a PNG and an SVG.
     """
-    window = int(str(result.settings["window"]))
     figure = Figure(figsize=(7.5, 4.8), dpi=150, layout="constrained")
     axes = figure.subplots()
-    for name, curve in result.curves.items():
+    for name, curve in curves.items():
+        if curve.values.shape[1] < window:
+            continue
         _draw_mean(axes, name, moving_average(curve.values, window)[:, window - 1 :], first=window, confidence=0.68)
     axes.set(xlabel="trials", ylabel=f"mean reward of the last {window} trials", title=title)
     axes.set_ylim(0, 1.02)

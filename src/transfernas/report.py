@@ -80,7 +80,7 @@ def ratio_table(result: Result, title: str) -> Table:
     needed = {(named.name, named.reached.target): named.reached.trials for named in result.reached}
     ratios = {(named.of, named.to, named.ratio.target): named.ratio for named in result.ratios}
     for target in sorted({named.reached.target for named in result.reached}):
-        trials = [str(needed[name, target] or "never") for name in result.curves]
+        trials = [_trials_cell(needed[name, target], curve.values.shape[1]) for name, curve in result.curves.items()]
         table.add_row(f"{100 * target:.2f}", *trials, *(_ratio_cell(ratios[of, to, target]) for of, to in pairs))
     return table
 
@@ -102,7 +102,8 @@ def reached_table(result: Result, title: str) -> Table:
         table.add_column(f"{target:g}", justify="right")
     cells = {(named.name, named.reached.target): named.reached for named in result.reached}
     for name in result.curves:
-        table.add_row(name, *(_reached_cell(cells[name, target]) for target in targets))
+        trials = result.curves[name].values.shape[1]
+        table.add_row(name, *(_reached_cell(cells[name, target], trials) for target in targets))
     return table
 
 
@@ -117,8 +118,12 @@ def _by_trials(result: Result, rows: Sequence[Row], title: str, caption: str) ->
     return table
 
 
-def _reached_cell(reached: Reached) -> str:
-    ends = ["never" if end is None else str(end) for end in (reached.trials, reached.low, reached.high)]
+def _trials_cell(needed: int | None, run: int) -> str:
+    return f"> {run}" if needed is None else str(needed)
+
+
+def _reached_cell(reached: Reached, run: int) -> str:
+    ends = [_trials_cell(end, run) for end in (reached.trials, reached.low, reached.high)]
     return f"{ends[0]} ({ends[1]} to {ends[2]})"
 
 

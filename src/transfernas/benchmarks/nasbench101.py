@@ -19,7 +19,7 @@ from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
 from .cell_table import Cells as Cells
 from .cell_table import load_cells as load_cells
-from .cells import EDGES, FIRST_OPERATION, MAX_EDGES, OP_BITS, OPERATIONS, VERTICES
+from .cells import EDGES, MAX_EDGES, OP_BITS, OP_CODES, OPERATIONS, VERTICES
 from .tabular import ProductIndex, TabularProblem
 
 TASK = "cifar10"
@@ -182,8 +182,7 @@ def _code_index(space: SearchSpace) -> ProductIndex:
     known = len(chosen) <= VERTICES - 2 and set(operations) <= set(OPERATIONS)
     if not known or cell_space(len(chosen) + 2, operations, space.name) != space:
         raise ValueError(f'search space "{space.name}" is no space of cells; make it by nasbench101.cell_space()')
-    label = {operation: FIRST_OPERATION + position for position, operation in enumerate(OPERATIONS)}
     adds = {f"{_EDGE}{x + 1}-{y + 1}": (0, 1 << bit) for bit, (x, y) in enumerate(EDGES)}
     for vertex, bit in enumerate(OP_BITS.tolist(), start=2):
-        adds[f"{_OPERATION}{vertex}"] = tuple(label[operation] << bit for operation in operations)
+        adds[f"{_OPERATION}{vertex}"] = tuple(OP_CODES[operation] << bit for operation in operations)
     return ProductIndex(space, tuple(adds[choice.name] for choice in space.choices))

@@ -23,7 +23,7 @@ OFFICIAL_SHA256 = {
     "nasbench_full.tfrecord": "3d64db8180fb1b0207212f9032205064312b6907a3bbc81eabea10db2f5c7e9c",
 }
 """As in the README of google-research/nasbench."""
-StageFn = Callable[[str, int, int | None], None]
+DataStageFn = Callable[[str, int, int | None], None]
 """Told what is being done, the bytes done, and the bytes in all, None if that is not known."""
 
 
@@ -36,7 +36,7 @@ def nasbench101_data(
     source: Path | None = None,
     url: str = URL,
     folder: Path | None = None,
-    progress: StageFn | None = None,
+    progress: DataStageFn | None = None,
     *,
     trusted: bool = False,
 ) -> Path:
@@ -76,7 +76,7 @@ def nasbench101_data(
     return result
 
 
-def compact(source: Path, folder: Path, progress: StageFn | None = None, *, trusted: bool = False) -> Path:
+def compact(source: Path, folder: Path, progress: DataStageFn | None = None, *, trusted: bool = False) -> Path:
     """Converts an official file to `nasbench101.npz`, once: a second call for the same file returns at once.
 
     `nasbench101.json` beside it says which file it was made from.

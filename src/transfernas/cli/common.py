@@ -10,15 +10,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..experiments.result import Result
+    from ..learning.config import TrainingConfig
 
 INTERRUPTED = 130
 
 
-def parse_changes(changes: Sequence[str]) -> dict[str, object]:
-    """Returns hyperparameters given as FIELD=VALUE.
+def changed_config(changes: Sequence[str], **more: object) -> "TrainingConfig":
+    """Returns the paper's hyperparameters with those given as FIELD=VALUE, and more.
 
     Raises:
-        typer.BadParameter: one is not of that form, or there is no such field.
+        typer.BadParameter: one is not of that form, there is no such field, or together they are no configuration.
     """
     import dataclasses
 
@@ -33,10 +34,14 @@ def parse_changes(changes: Sequence[str]) -> dict[str, object]:
         try:
             kind = type(defaults[name])
             found[name] = {"True": True, "False": False}[text] if kind is bool else kind(text)
-            TrainingConfig.paper(**found)
-        except (KeyError, ValueError) as error:
-            raise typer.BadParameter(f"{change!r}: {error}", param_hint="--change") from None
-    return found
+        except (KeyError, ValueError):
+            raise typer.BadParameter(
+                f"{change!r} needs a value like {defaults[name]!r}", param_hint="--change"
+            ) from None
+    try:
+        return TrainingConfig.paper(**{**more, **found})
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--change") from None
 
 
 def make_folder(path: Path) -> Path:
@@ -57,8 +62,9 @@ def say_where(console: "Console", result: "Result", out: Path, files: Sequence[P
     from ..experiments.result import peak_memory_mib
 
     names = ", ".join(str(file.relative_to(out)) for file in files if file.exists())
+    resumed = " since it was resumed" if result.settings.get("resumed") else ""
     console.print(
-        f"{result.seconds:.0f} s, at most {peak_memory_mib():.0f} MiB. Results in {out.resolve()}: {names}",
+        f"{result.seconds:.0f} s{resumed}, at most {peak_memory_mib():.0f} MiB. Results in {out.resolve()}: {names}",
         highlight=False,
         soft_wrap=True,
     )

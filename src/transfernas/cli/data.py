@@ -13,7 +13,7 @@ from .common import INTERRUPTED
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..benchmarks.nasbench101_data import StageFn
+    from ..benchmarks.nasbench101_data import DataStageFn
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 _OFFICIAL_URL = "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord"
@@ -63,7 +63,7 @@ def nasbench101(
 
 
 @contextmanager
-def _progress(console: "Console") -> Iterator["StageFn"]:
+def _progress(console: "Console") -> Iterator["DataStageFn"]:
     """Shows a bar for each stage: bytes done, rate, time left."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 

@@ -1,8 +1,9 @@
 """`transfernas reproduce double-xor` and `transfernas reproduce nasbench101`: the paper's figures and tables."""
 
+import dataclasses
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from .common import INTERRUPTED, make_folder, parse_changes, say_where
+from .common import INTERRUPTED, changed_config, make_folder, say_where
 
 if TYPE_CHECKING:
     from ..experiments.stages import Stages
@@ -65,26 +66,20 @@ def double_xor(
 ) -> None:
     """Double XOR, section 4.1: the Transformer and the LSTM agent on seven states with two far dependencies."""
     # Imported here, so that `--help` answers at once.
-    from ..experiments.double_xor import Study, partner_ratios, run_double_xor
+    from ..experiments.double_xor import WINDOW, DoubleXorStudy, describe, partner_ratios, run_double_xor
     from ..experiments.result import write_result
     from ..figures import draw_attention, draw_averages
     from ..report import progress_bars, reached_table
 
-    console, study = Console(), Study(part.value, seed, replicas, trials)
+    console, study = Console(), DoubleXorStudy(part.value, seed, replicas, trials)
     out = make_folder(out or Path("runs/double-xor") / part.value)
-    settings: dict[str, object] = {
-        "command": "double-xor",
-        "part": part.value,
-        "seed": seed,
-        "replicas": replicas,
-        "trials": trials,
-    }
+    settings = {"command": "double-xor", "variants": describe(study.part), **dataclasses.asdict(study)}
     with _stages(out, settings, resume) as stages, progress_bars(console, percent=False) as stage:
         result, attention = run_double_xor(study, stages, stage)
     files = [write_result(out / "result.json", result)]
     title = "Double XOR: the agents learn two far dependencies"
-    if part is Part.figures and result.curves and trials >= int(str(result.settings["window"])):
-        files += draw_averages(out / "rewards", result, f"{title} (68 % interval)")
+    if part is Part.figures and any(curve.values.shape[1] >= WINDOW for curve in result.curves.values()):
+        files += draw_averages(out / "rewards", result.curves, WINDOW, f"{title} (68 % interval)")
     console.print(reached_table(result, f"{title}: trials until the mean of the last 100 rewards passes"))
     sizes = result.settings["parameters"]
     console.print(f"Parameters: {sizes}", highlight=False, soft_wrap=True)
@@ -118,34 +113,30 @@ def nasbench101(
 ) -> None:
     """NAS-Bench-101, section 4.2: transfer from two sub-spaces of cells to the whole space, and its rivals."""
     from ..benchmarks.nasbench101 import load_cells
-    from ..experiments.nasbench101 import CURVES, Study, run_nasbench101
+    from ..experiments.nasbench101 import CURVES, CellStudy, run_nasbench101
     from ..experiments.result import write_result
     from ..figures import draw_reproduction
-    from ..learning.config import TrainingConfig
     from ..report import accuracy_table, choice_table, incumbent_table, progress_bars, ratio_table
 
     unknown = [name for name in only or () if name not in CURVES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(CURVES)}", param_hint="--only")
-    changes = parse_changes(change or ())
+    config = changed_config(change or (), attention=attention.value)
     console, out = Console(), make_folder(out)
     try:
         cells = load_cells(data)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--data") from None
-    config = TrainingConfig.paper(**{"attention": attention.value, **changes})
-    study = Study(
+    study = CellStudy(
         config, seed, replicas, trials, joint_trials, tuple(name for name in CURVES if name in (only or CURVES))
     )
-    settings = {"command": "nasbench101", "data": cells.name, "seed": seed, "replicas": replicas, "trials": trials}
-    settings |= {"joint_trials": joint_trials, "attention": config.attention, "only": list(study.curves)}
-    settings["changes"] = changes
+    settings = {"command": "nasbench101", "data": cells.name, "checksum": cells.checksum, **dataclasses.asdict(study)}
     console.print(f"{cells.name}, {replicas} replicas, seed {seed}; two searches run at a time.", highlight=False)
     with _stages(out, settings, resume) as stages, progress_bars(console) as stage:
         result = run_nasbench101(study, cells, stages, stage)
     files = [write_result(out / "result.json", result)]
     if result.curves:
-        files += draw_reproduction(out / "curves", result)
+        files += draw_reproduction(out / "curves", result, cells.name, cells.best_test())
         console.print(incumbent_table(result, f"{cells.name}: validation accuracy of the best cell so far"))
         console.print(accuracy_table(result, f"{cells.name}: test accuracy of the same cell"))
     if result.choice:
@@ -157,14 +148,15 @@ def nasbench101(
 
 
 @contextmanager
-def _stages(out: Path, settings: dict[str, object], resume: bool) -> Iterator["Stages"]:
+def _stages(out: Path, settings: Mapping[str, object], resume: bool) -> Iterator["Stages"]:
     from ..experiments.stages import Stages
 
-    try:
-        stages = Stages(out / "stages", settings, resume)
-    except (FileExistsError, ValueError) as error:
-        raise typer.BadParameter(str(error), param_hint="--resume" if resume else "--out") from None
-    with stages.deferring_interrupts():
+    with ExitStack() as stack:
+        try:
+            stages = Stages(out / "stages", settings, resume)
+            stack.enter_context(stages.at_work())
+        except (OSError, ValueError) as error:
+            raise typer.BadParameter(str(error), param_hint="--resume" if resume else "--out") from None
         yield stages
 
 

@@ -1,7 +1,6 @@
 """The main job: learn on two sub-spaces and two tasks of NAS-Bench-201, transfer to the whole space on a third task."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +15,11 @@ from ..learning.randomness import Use, derived_seed
 from ..learning.transfer import transfer
 from ..spaces.problem import Problem
 from .result import Curve, NamedRatio, Result, table_of
-from .runner import AgentReplicas, ProgressFn, Replicas, SearcherReplicas, search
+from .runner import AgentReplicas, Replicas, SearcherReplicas, StageFn, search
 from .statistics import trial_ratio
 
 MILESTONES = (10, 20, 50, 100, 200, 300)
 STAGES = ("joint training", "transfer", "scratch", "evolution", "random")
-StageFn = Callable[[str, int], ProgressFn]
-"""From a stage's name and its number of trials to who is told of its progress."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """Double XOR (paper, section 4.1, figures 3 and 4): the Transformer and the LSTM agent on a chain of seven states.
 
-An experiment is a set of variants: an agent's hyperparameters on a task. The parts, each with seeds of its own:
+An experiment is a set of variants: an agent's hyperparameters on a task. Choose by `sweep` and `network` with another
+seed than the one that `figures` reports. The parts:
 
 - `figures`: both agents at their best settings, the paper's figures 3 and 4;
-- `sweep`: the same small sweep for both agents, from which those settings were chosen;
-- `network`: one choice of the network at a time, likewise;
+- `sweep`: the same small sweep of the learning for both agents, from which those settings were chosen;
+- `network`: one choice of the network at a time, from which the scales of the initial weights were chosen before;
 - `harder`: where one agent might be the better: no queue, longer chains, more pairs, merged spaces;
 - `modes`: causal against bidirectional attention.
 """
@@ -28,7 +29,7 @@ from ..learning.transfer import transfer
 from ..policy.policy import Policy, parameters
 from ..policy.transformer import attention_weights
 from .result import Curve, NamedReached, Result
-from .runner import AgentReplicas, ProgressFn
+from .runner import AgentReplicas, StageFn
 from .stages import Stages
 from .statistics import moving_average, reached
 
@@ -43,7 +44,6 @@ ORDERS = (
 )
 """In which the merged spaces visit the seven states; the first is kept for the transfer."""
 
-StageFn = Callable[[str, int], ProgressFn]
 
 SWEPT = {
     "learning_rate": (5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3),
@@ -78,7 +78,9 @@ BEST = {
         context_scale=0.3,
     ),
 }
-"""The best of the sweep, by the trials until the mean of the last 100 rewards passes 0.9 (seed 100, 20 replicas)."""
+"""The best of the sweep, by the trials until the mean of the last 100 rewards passes 0.9 (seed 100, 20 replicas).
+
+The scales of the initial weights are not swept; they were chosen for each agent, one at a time, with the same seed."""
 
 
 class Variant(NamedTuple):
@@ -188,7 +190,7 @@ PARTS: dict[str, Callable[[], dict[str, Variant]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class DoubleXorStudy:
     """How large the experiment is.
 
     Attributes:
@@ -204,6 +206,18 @@ class Study:
     trials: int = 1_000
 
 
+def describe(part: str) -> dict[str, object]:
+    """Returns the hyperparameters and tasks of a part's variants, for JSON."""
+    return {
+        name: {
+            "config": dataclasses.asdict(variant.config),
+            "tasks": [[b.problem.space.name, *(c.name for c in b.problem.space.choices)] for b in variant.benchmarks],
+            "joint_trials": variant.joint_trials,
+        }
+        for name, variant in PARTS[part]().items()
+    }
+
+
 class Outcome(NamedTuple):
     """What the experiment found.
 
@@ -217,7 +231,7 @@ class Outcome(NamedTuple):
     attention: Float[np.ndarray, "replicas positions positions"] | None
 
 
-def run_double_xor(study: Study, stages: Stages, stage: StageFn) -> Outcome:
+def run_double_xor(study: DoubleXorStudy, stages: Stages, stage: StageFn) -> Outcome:
     """Runs a part; an interrupt ends it with what was measured so far.
 
     Args:
@@ -231,8 +245,8 @@ def run_double_xor(study: Study, stages: Stages, stage: StageFn) -> Outcome:
         if stages.interrupted:
             break
         replicas, rewards = _run(name, variant, study, stages, stage)
-        sizes[name] = parameters(_one(replicas.learner.state.policy))
         if rewards.shape[1]:
+            sizes[name] = parameters(_one(replicas.learner.state.policy))
             curves[name] = Curve(rewards)
         if name == "transformer" and study.part == "figures" and rewards.shape[1] == study.trials:
             attention = attention_map(replicas.learner, variant.benchmarks[0])
@@ -244,7 +258,13 @@ def run_double_xor(study: Study, stages: Stages, stage: StageFn) -> Outcome:
         table=(),
         ratios=(),
         interrupted=stages.interrupted,
-        settings={"replicas": study.replicas, "trials": study.trials, "window": WINDOW, "parameters": sizes},
+        settings={
+            "resumed": stages.resumed,
+            "replicas": study.replicas,
+            "trials": study.trials,
+            "window": WINDOW,
+            "parameters": sizes,
+        },
         reached=_reached(curves, study.seed),
     )
     return Outcome(result, attention)
@@ -280,12 +300,14 @@ def partner_ratios(attention: Float[np.ndarray, "replicas positions positions"])
 
 
 def _run(
-    name: str, variant: Variant, study: Study, stages: Stages, stage: StageFn
+    name: str, variant: Variant, study: DoubleXorStudy, stages: Stages, stage: StageFn
 ) -> tuple[AgentReplicas, Float[np.ndarray, "replicas trials"]]:
     if variant.sources:
         before = variant._replace(benchmarks=variant.sources, sources=())
-        longer = Study(study.part, study.seed, study.replicas, variant.joint_trials)
+        longer = DoubleXorStudy(study.part, study.seed, study.replicas, variant.joint_trials)
         joint, _ = _run(f"{name}, before", before, longer, stages, stage)
+        if stages.interrupted:
+            return joint, np.zeros((study.replicas, 0))
         learner = transfer(joint.learner, tuple(b.problem for b in variant.benchmarks), variant.config)
     else:
         seed = derived_seed(study.seed, Use.WEIGHTS)

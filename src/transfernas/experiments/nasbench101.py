@@ -3,8 +3,7 @@
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ from ..learning.transfer import transfer
 from ..spaces.problem import Problem
 from .record import Record
 from .result import Curve, NamedRatio, NamedReached, Result, Row, table_of
-from .runner import AgentReplicas, ProgressFn, Replicas, SearcherReplicas
+from .runner import AgentReplicas, Replicas, SearcherReplicas, StageFn
 from .stages import Stages
 from .statistics import mean_interval, reached, trial_ratio
 
@@ -29,11 +28,10 @@ MILESTONES = (10, 20, 50, 100, 200, 500, 1_000, 2_000)
 SAMPLE_SIZES = (2, 4, 8, 16, 32, 64)
 CHOICE_REPLICAS = 20
 GRID_STEP = 0.001
-StageFn = Callable[[str, int], ProgressFn]
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class CellStudy:
     """How large the experiment is.
 
     Attributes:
@@ -54,7 +52,9 @@ class Study:
 
 
 class _Lab(NamedTuple):
-    study: Study
+    """What the searches need: how large they are, the whole space, the sub-spaces, where and to whom they tell."""
+
+    study: CellStudy
     target: CellProblem
     sources: tuple[CellProblem, ...]
     stages: Stages
@@ -70,7 +70,7 @@ class _Lab(NamedTuple):
         return (self.target.problem,)
 
 
-def run_nasbench101(study: Study, cells: Cells, stages: Stages, stage: StageFn) -> Result:
+def run_nasbench101(study: CellStudy, cells: Cells, stages: Stages, stage: StageFn) -> Result:
     """Runs everything, two searches at a time; an interrupt ends it with what was measured so far.
 
     Args:
@@ -86,7 +86,14 @@ def run_nasbench101(study: Study, cells: Cells, stages: Stages, stage: StageFn) 
     # Compiled code runs outside the interpreter's lock, so that threads are enough for two cores.
     with ThreadPoolExecutor(2) as pool:
         lanes = [pool.submit(_transferred, lab), pool.submit(_others, lab, choice)]
-        records = {name: record for lane in lanes for name, record in lane.result().items() if record.trials}
+        try:
+            done, _ = wait(lanes, return_when=FIRST_EXCEPTION)
+            ended = any(lane.exception() for lane in done)
+        except KeyboardInterrupt:  # the second Ctrl-C; the lanes see neither
+            ended = True
+        if ended:
+            stages.stop()
+    records = {name: record for lane in lanes for name, record in lane.result().items() if record.trials}
     curves = {name: _curve(records[name], lab.target) for name in CURVES if name in records}
     milestones = sorted({count for count in MILESTONES if count < study.trials} | {study.trials})
     grid = _grid(curves)
@@ -99,6 +106,7 @@ def run_nasbench101(study: Study, cells: Cells, stages: Stages, stage: StageFn) 
         ratios=_ratios(curves, grid, study.seed),
         interrupted=stages.interrupted,
         settings={
+            "resumed": stages.resumed,
             "data": cells.name,
             "replicas": study.replicas,
             "joint_trials": study.joint_trials,
@@ -173,7 +181,7 @@ def _curve(record: Record, target: CellProblem) -> Curve:
 
 
 def _grid(curves: dict[str, Curve]) -> tuple[float, ...]:
-    """Returns validation accuracies from what the last curve has after 10 trials to the best that any reaches."""
+    """Returns validation accuracies from what the worst curve has after 10 trials to the best that any reaches."""
     if not curves:
         return ()
     low = min(float(curve.values.mean(axis=0)[:10][-1]) for curve in curves.values())

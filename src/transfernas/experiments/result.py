@@ -91,12 +91,11 @@ class Result:
 def table_of(curves: Mapping[str, Curve], trials: Sequence[int], test: bool = False) -> tuple[Row, ...]:
     """Returns the mean of each curve after each number of trials that it got to; of its test accuracy if so said."""
     return tuple(
-        Row(
-            name, count, *mean_interval((curve.test if test and curve.test is not None else curve.values)[:, count - 1])
-        )
+        Row(name, count, *mean_interval(values[:, count - 1]))
         for name, curve in curves.items()
+        if (values := curve.test if test else curve.values) is not None
         for count in trials
-        if count <= curve.values.shape[1]
+        if count <= values.shape[1]
     )
 
 

@@ -21,6 +21,9 @@ from .record import Record, Recorder
 ProgressFn = Callable[[int, float], None]
 """Told, after every trial, how many are done and the mean over the replicas of the best value so far."""
 
+StageFn = Callable[[str, int], ProgressFn]
+"""From a stage's name and its number of trials to who is told of its progress."""
+
 AfterTrialFn = Callable[[Recorder], bool]
 """Told what was recorded, after every trial; says whether to stop."""
 
@@ -96,11 +99,12 @@ class AgentReplicas(Replicas):
 
         Args:
             learner: the learner.
-            benchmarks: its problems, in the order of their rows; those that are restricted are asked in batches which
-                candidates are valid. The problems' own `valid` is asked where there are none.
+            benchmarks: its problems, in the order of their rows. If all that refuse configurations can be asked in
+                batches, they are; otherwise the problems' own `valid` is.
         """
         self.learner = learner
-        self._benchmarks = tuple(benchmarks)
+        in_batches = all(isinstance(b, Restricted) or b.problem.valid is None for b in benchmarks)
+        self._benchmarks = tuple(benchmarks) if in_batches else ()
 
     def ask(self) -> Batch:
         """Returns the next trial of each replica."""
@@ -119,9 +123,16 @@ class AgentReplicas(Replicas):
         write_snapshot(folder / _LEARNER, Snapshot(self.learner, "replicas", 0, (), tuple(restricted)))
 
     def resume(self, folder: Path, record: Record) -> None:
-        """Takes the learner from its file."""
-        problems = self.learner.encoding.problems
-        self.learner = with_functions(read_snapshot(folder / _LEARNER).learner, problems)
+        """Takes the learner from its file.
+
+        Raises:
+            ValueError: the file holds another search.
+        """
+        found, problems = read_snapshot(folder / _LEARNER).learner, self.learner.encoding.problems
+        for name in ("config", "seed", "replicas"):
+            if getattr(found, name) != getattr(self.learner, name):
+                raise ValueError(f"{folder} holds agents with another {name}; start the search afresh")
+        self.learner = with_functions(found, problems)
 
     def _first_valid(self, rows: Rows, taken: Taken) -> Rows:
         count = taken.shape[1]
@@ -158,7 +169,7 @@ class SearcherReplicas(Replicas):
             searcher.tell(trial, value)
 
     def save(self, folder: Path) -> None:
-        """Writes nothing: asking and telling all over again is cheap."""
+        """Writes nothing: asking and telling again takes a minute or two for 100,000 trials."""
 
     def resume(self, folder: Path, record: Record) -> None:
         """Asks and tells again.
@@ -191,6 +202,9 @@ def search(
         progress: told after every trial.
         start: what was recorded before, if the replicas go on.
         after_trial: told after every trial; may end the search.
+
+    Raises:
+        ValueError: a searcher finds no valid configuration.
     """
     rng = generator(seed, Use.REWARD)
     recorder = Recorder(len(benchmarks), rng, start)

@@ -5,18 +5,24 @@ searchers need to go on; it is written under a temporary name and renamed, at th
 """
 
 import json
+import re
 import shutil
 import signal
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..files import write_atomically
 from .record import Record, Recorder
 from .runner import AgentReplicas, Benchmark, ProgressFn, Replicas, search
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there, nothing keeps two processes out of one folder
+    fcntl = None  # type: ignore[assignment]
 
 KEEP_EVERY_SECONDS = 60.0
 _RECORD, _SETTINGS = "record.npz", "settings.json"
@@ -38,13 +44,14 @@ class Stages:
             ValueError: it is to be resumed and holds those of other settings.
         """
         self._folder, self._stop = folder, threading.Event()
-        file, wanted = folder / _SETTINGS, json.loads(json.dumps(dict(settings)))
+        file, wanted = folder / _SETTINGS, _flat(json.loads(json.dumps(dict(settings))))
         if file.exists() and not resume:
             raise FileExistsError(
                 f"{folder} holds the stages of an earlier run: add --resume to go on with them, choose another --out, "
                 f"or remove the folder"
             )
-        if file.exists():
+        self._resumed = file.exists()
+        if self._resumed:
             found = json.loads(file.read_text(encoding="utf8"))
             for name in sorted(found.keys() | wanted.keys()):
                 if found.get(name) != wanted.get(name):
@@ -53,30 +60,34 @@ class Stages:
                         f"{wanted.get(name)!r}"
                     )
         write_atomically(file, json.dumps(wanted).encode())
-        for left in folder.glob(".*.part"):  # a write that was cut off
-            shutil.rmtree(left)
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C was pressed."""
+        """Whether the searches are to end, by Ctrl-C or by `stop`."""
         return self._stop.is_set()
 
+    @property
+    def resumed(self) -> bool:
+        """Whether there were stages before."""
+        return self._resumed
+
+    def stop(self) -> None:
+        """Lets every running search end after its trial."""
+        self._stop.set()
+
     @contextmanager
-    def deferring_interrupts(self) -> Iterator[None]:
-        """Lets the first Ctrl-C end the running search after its trial, and the second one act at once."""
+    def at_work(self) -> Iterator[None]:
+        """Keeps other processes out, and lets the first Ctrl-C end the running searches after their trials.
 
-        def stop(number: int, frame: object) -> None:
-            self._stop.set()
-            signal.signal(signal.SIGINT, earlier)
+        The second Ctrl-C raises where it always does.
 
-        if threading.current_thread() is not threading.main_thread():
+        Raises:
+            BlockingIOError: another process is at work in the folder.
+        """
+        with _locked(self._folder), _calling_at_interrupt(self.stop):
+            for left in self._folder.glob(".*.part"):  # a write that was cut off
+                shutil.rmtree(left)
             yield
-            return
-        earlier = signal.signal(signal.SIGINT, stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, earlier)
 
     def search(
         self,
@@ -115,7 +126,9 @@ class Stages:
             return self.interrupted
 
         record = search(replicas, benchmarks, trials, seed, progress, start, after_trial)
-        if not record.interrupted:
+        if record.interrupted:
+            self.stop()
+        else:
             self._keep(name, replicas, record)
         return record
 
@@ -133,4 +146,46 @@ class Stages:
 
     def _kept(self, name: str) -> list[Path]:
         """Returns the folders of a stage, the one with the fewest trials first."""
-        return sorted(self._folder.glob(f"{name}.[0-9]*"), key=lambda folder: int(folder.suffix[1:]))
+        pattern = re.compile(re.escape(name) + r"\.(\d+)")
+        found = [
+            (int(match[1]), folder) for folder in self._folder.iterdir() if (match := pattern.fullmatch(folder.name))
+        ]
+        return [folder for _, folder in sorted(found)]
+
+
+def _flat(settings: object, prefix: str = "") -> dict[str, object]:
+    """Returns nested settings as one level, so that a difference is named and not shown with all else."""
+    if not isinstance(settings, dict):
+        return {prefix: settings}
+    found = dict[str, object]()
+    for name, value in settings.items():
+        found |= _flat(value, f"{prefix}.{name}" if prefix else name)
+    return found
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with open(folder / ".lock", "w", encoding="utf8") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = f"another process is at work in {folder}; wait for it, or choose another --out"
+                raise BlockingIOError(text) from None
+        yield
+
+
+@contextmanager
+def _calling_at_interrupt(call: Callable[[], None]) -> Iterator[None]:
+    def handle(number: int, frame: object) -> None:
+        call()
+        signal.signal(signal.SIGINT, earlier)
+
+    if threading.current_thread() is not threading.main_thread():  # which alone has signals
+        yield
+        return
+    earlier = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, earlier)

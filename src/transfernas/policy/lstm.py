@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from ..arrays import AnyArray
 from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Capacity
-from .policy import Policy, Rows, Slots, chosen, draw_embeddings, met, normal, tokens, weights
+from .policy import Policy, Rows, Slots, chosen, draw_embeddings, normal, tokens, visited, weights
 
 Steps = Float[Array, "steps units"]
 
@@ -97,7 +97,7 @@ class Lstm(Policy):
         self, decisions: Decisions, trajectory: Trajectory, slots: Slots
     ) -> Float[Array, "steps actions"]:
         """Scores every available action of every step: one pass over the actions taken."""
-        here = self.candidates(met(decisions, trajectory), trajectory.task)
+        here = self.candidates(visited(decisions, trajectory), trajectory.task)
         path = chosen(here.tokens, trajectory)
 
         def advance(gates: OpenGates, token: Float[Array, "width"]) -> tuple[OpenGates, Float[Array, "units"]]:
@@ -139,8 +139,8 @@ def _draw_anchors(rng: np.random.Generator, scale: float, units: int) -> Anchors
 
 
 def _advance(policy: Lstm, gates: OpenGates, token: Float[Array, "width"]) -> OpenGates:
-    outputs: list[Float[Array, units]] = []
-    cells: list[Float[Array, units]] = []
+    outputs: list[Array] = []
+    cells: list[Array] = []
     for layer in range(policy.recurrent.shape[0]):
         inside = token @ policy.input_weight if layer == 0 else outputs[-1] @ policy.between[layer - 1]
         sums = inside + gates.output[layer] @ policy.recurrent[layer] + policy.gate_bias[layer]

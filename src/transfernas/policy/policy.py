@@ -116,7 +116,7 @@ def tokens(policy: Policy, decisions: Decisions, task: Int[Array, ""]) -> Rows:
     return jnp.concatenate([action, jnp.broadcast_to(policy.task[task], action.shape), state], -1)
 
 
-def met(decisions: Decisions, trajectory: Trajectory) -> Decisions:
+def visited(decisions: Decisions, trajectory: Trajectory) -> Decisions:
     """Returns the decision of each step of a trajectory."""
     rows: Decisions = jax.tree.map(lambda table: table[trajectory.decisions], decisions)
     return rows

@@ -16,7 +16,7 @@ from ..arrays import AnyArray
 from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Attention, Capacity
 from .encoder import Encoder, Past, draw_encoder, encode, encode_bidirectional, encode_causal
-from .policy import Policy, Rows, Slots, chosen, draw_embeddings, met, normal, tokens
+from .policy import Policy, Rows, Slots, chosen, draw_embeddings, normal, tokens, visited
 
 Cached = Float[Array, "slots steps width"]
 """The keys and values of every layer (causal attention) or the tokens (bidirectional, which encodes the past anew)."""
@@ -87,7 +87,7 @@ class Transformer(Policy):
         self, decisions: Decisions, trajectory: Trajectory, slots: Slots
     ) -> Float[Array, "steps actions"]:
         """Scores every available action of every step: one pass (causal), or one for each candidate."""
-        here = self.candidates(met(decisions, trajectory), trajectory.task)
+        here = self.candidates(visited(decisions, trajectory), trajectory.task)
         placed = here.tokens + self.position[: here.tokens.shape[0], None]
         if self.attention == "causal":
             return _score_causal(self, here, placed, trajectory, slots)
@@ -138,7 +138,7 @@ def attention_weights(
         Shape `[layers, heads, steps, steps]`: row m are the weights of step m over steps 0 to m, summing to 1. Step 0
         is S. Rows and columns from the trajectory's length on mean nothing.
     """
-    placed = tokens(policy, met(decisions, trajectory), trajectory.task)
+    placed = tokens(policy, visited(decisions, trajectory), trajectory.task)
     path = chosen(placed, trajectory) + policy.position[: placed.shape[0]]
     steps = path.shape[0]
     if policy.attention == "causal":
