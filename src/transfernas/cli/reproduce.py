@@ -66,7 +66,14 @@ def double_xor(
 ) -> None:
     """Double XOR, section 4.1: the Transformer and the LSTM agent on seven states with two far dependencies."""
     # Imported here, so that `--help` answers at once.
-    from ..experiments.double_xor import WINDOW, DoubleXorStudy, describe, partner_ratios, run_double_xor
+    from ..experiments.double_xor import (
+        WINDOW,
+        DoubleXorStudy,
+        describe,
+        parameter_counts,
+        partner_ratios,
+        run_double_xor,
+    )
     from ..experiments.result import write_result
     from ..figures import draw_attention, draw_averages
     from ..report import progress_bars, reached_table
@@ -81,8 +88,9 @@ def double_xor(
     if part is Part.figures and any(curve.values.shape[1] >= WINDOW for curve in result.curves.values()):
         files += draw_averages(out / "rewards", result.curves, WINDOW, f"{title} (68 % interval)")
     console.print(reached_table(result, f"{title}: trials until the mean of the last 100 rewards passes"))
-    sizes = result.settings["parameters"]
-    console.print(f"Parameters: {sizes}", highlight=False, soft_wrap=True)
+    sizes = {size: name for name, size in reversed(parameter_counts(result).items())}
+    numbers = ", ".join(f"{name} {size:,}" for size, name in reversed(sizes.items()))
+    console.print(f"Parameters: {numbers}", highlight=False, soft_wrap=True)
     if attention is not None:
         files += draw_attention(out / "attention", attention)
         for name, ratios in partner_ratios(attention).items():
