@@ -17,6 +17,7 @@ from .files import write_atomically
 # Colour and line style both tell the curves apart (Okabe and Ito's colours, safe for colour-blind readers).
 STYLES = {
     "transformer": ("#0072B2", "-", "Transformer"),
+    "transformer, one head": ("#009E73", ":", "Transformer with one head"),
     "lstm": ("#D55E00", "--", "LSTM"),
     "transfer": ("#0072B2", "-", "agent, transferred"),
     "scratch": ("#D55E00", "--", "agent, from scratch"),

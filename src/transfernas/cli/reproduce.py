@@ -93,10 +93,14 @@ def double_xor(
     console.print(f"Parameters: {numbers}", highlight=False, soft_wrap=True)
     if attention is not None:
         files += draw_attention(out / "attention", attention)
+        mean = partner_ratios(attention.mean(axis=0, keepdims=True))
         for name, ratios in partner_ratios(attention).items():
-            each = ", ".join(f"{ratio:.1f}" for ratio in ratios)
-            line = f"Attention of {name}, over the mean of the other past actions: {ratios.mean():.1f} ({each})"
-            console.print(line, highlight=False, soft_wrap=True)
+            above = f"above 1 in {(ratios > 1).sum()} of {len(ratios)} replicas"
+            console.print(
+                f"Attention of {name} over the mean of the other past actions: {mean[name][0]:.1f}, {above}",
+                highlight=False,
+                soft_wrap=True,
+            )
     say_where(console, result, out, files)
     _end(console, result.interrupted)
 
