@@ -104,6 +104,12 @@ def test_bad_options_are_refused(options: list[str], text: str, tmp_path: Path) 
     assert text in done.output
 
 
+def test_a_missing_file_says_how_to_get_it(tmp_path: Path) -> None:
+    environment = {"COLUMNS": "300", "TRANSFERNAS_CACHE": str(tmp_path)}
+    done = CliRunner().invoke(app, ["reproduce", "nasbench101", "--out", str(tmp_path / "out")], env=environment)
+    assert done.exit_code == 2 and "nasbench101.npz is missing: transfernas data nasbench101" in done.output
+
+
 def made_up(values: Callable[[str], np.ndarray]) -> Result:
     curves = {name: Curve(values(name), values(name) - 0.005) for name in ("transfer", "scratch")}
     grid = (0.93, 0.94)

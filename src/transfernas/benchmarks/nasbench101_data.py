@@ -32,6 +32,11 @@ def data_folder() -> Path:
     return cache_dir() / "nasbench101"
 
 
+def compact_file(folder: Path | None = None) -> Path:
+    """Returns where the compact file is, or will be, in a folder; by default in `data_folder()`."""
+    return (data_folder() if folder is None else folder) / "nasbench101.npz"
+
+
 def nasbench101_data(
     source: Path | None = None,
     url: str = URL,
@@ -62,7 +67,7 @@ def nasbench101_data(
     if source is not None:
         return compact(source, folder, progress, trusted=trusted)
     if (made := _Made.read(folder)) is not None and (trusted or made.official):
-        return _compact_file(folder)
+        return compact_file(folder)
     tfrecord.masked_checksum()  # what is missing is said before the download
     name = Path(urlsplit(url).path).name or "download"
     downloaded = folder / f"{name}.downloaded"  # whatever the url, no name of ours
@@ -95,7 +100,7 @@ def compact(source: Path, folder: Path, progress: DataStageFn | None = None, *, 
     made, status = _Made.read(folder), source.stat()
     same = made is not None and (made.bytes, made.modified_ns) == (status.st_size, status.st_mtime_ns)
     if made is not None and same and (trusted or made.official):
-        return _compact_file(folder)
+        return compact_file(folder)
     digest = file_sha256(source, None if progress is None else partial(progress, "check"))
     now = _Made(digest, status.st_size, status.st_mtime_ns)
     if not (trusted or now.official):
@@ -109,9 +114,9 @@ def compact(source: Path, folder: Path, progress: DataStageFn | None = None, *, 
         _about_file(folder).unlink(missing_ok=True)  # until the new compact file is there, none is
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # of `allow_pickle`, which is not among them
-        write_atomically(_compact_file(folder), content.getvalue())
+        write_atomically(compact_file(folder), content.getvalue())
     write_atomically(_about_file(folder), json.dumps(now._asdict(), indent=2).encode())
-    return _compact_file(folder)
+    return compact_file(folder)
 
 
 class _Made(NamedTuple):
@@ -128,15 +133,11 @@ class _Made(NamedTuple):
             made = cls(**json.loads(_about_file(folder).read_text(encoding="utf8")))
         except (OSError, ValueError, TypeError):
             return None
-        return made if _compact_file(folder).is_file() else None
+        return made if compact_file(folder).is_file() else None
 
     @property
     def official(self) -> bool:
         return self.sha256 in OFFICIAL_SHA256.values()
-
-
-def _compact_file(folder: Path) -> Path:
-    return folder / "nasbench101.npz"
 
 
 def _about_file(folder: Path) -> Path:

@@ -88,9 +88,11 @@ def double_xor(
     if part is Part.figures and any(curve.values.shape[1] >= WINDOW for curve in result.curves.values()):
         files += draw_averages(out / "rewards", result.curves, WINDOW, f"{title} (68 % interval)")
     console.print(reached_table(result, f"{title}: trials until the mean of the last 100 rewards passes"))
-    sizes = {size: name for name, size in reversed(parameter_counts(result).items())}
-    numbers = ", ".join(f"{name} {size:,}" for size, name in reversed(sizes.items()))
-    console.print(f"Parameters: {numbers}", highlight=False, soft_wrap=True)
+    names: dict[int, list[str]] = {}
+    for name, size in parameter_counts(result).items():
+        names.setdefault(size, []).append(name)
+    sizes = ", ".join(f"{size:,} ({', '.join(n) if len(n) < 4 else f'{len(n)} agents'})" for size, n in names.items())
+    console.print(f"Parameters: {sizes}", highlight=False, soft_wrap=True)
     if attention is not None:
         files += draw_attention(out / "attention", attention)
         mean = partner_ratios(attention.mean(axis=0, keepdims=True))
@@ -108,9 +110,13 @@ def double_xor(
 @app.command()
 def nasbench101(
     data: Annotated[
-        Path,
-        typer.Option(exists=True, dir_okay=False, help="The compact file that `transfernas data nasbench101` makes."),
-    ],
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A compact file. Without it, the one in the cache that `transfernas data nasbench101` makes.",
+        ),
+    ] = None,
     replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions of every search.")] = 50,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each search of the whole space.")] = 2_000,
     joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training on the sub-spaces.")] = 2_000,
@@ -125,6 +131,7 @@ def nasbench101(
 ) -> None:
     """NAS-Bench-101, section 4.2: transfer from two sub-spaces of cells to the whole space, and its rivals."""
     from ..benchmarks.nasbench101 import load_cells
+    from ..benchmarks.nasbench101_data import compact_file
     from ..experiments.nasbench101 import CURVES, CellStudy, run_nasbench101
     from ..experiments.result import write_result
     from ..figures import draw_reproduction
@@ -136,7 +143,11 @@ def nasbench101(
     config = changed_config(change or (), attention=attention.value)
     console, out = Console(), make_folder(out)
     try:
-        cells = load_cells(data)
+        cells = load_cells(data or compact_file())
+    except FileNotFoundError as error:
+        raise typer.BadParameter(
+            f"{error.filename} is missing: transfernas data nasbench101", param_hint="--data"
+        ) from None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--data") from None
     study = CellStudy(
