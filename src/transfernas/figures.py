@@ -17,7 +17,8 @@ from .files import write_atomically
 # Colour and line style both tell the curves apart (Okabe and Ito's colours, safe for colour-blind readers).
 STYLES = {
     "transformer": ("#0072B2", "-", "Transformer"),
-    "transformer, one head": ("#009E73", ":", "Transformer with one head"),
+    "transformer, one head": ("#009E73", ":", "Transformer, one head"),
+    "transformer, paper's settings": ("#555555", "-.", "Transformer, the paper's settings"),
     "lstm": ("#D55E00", "--", "LSTM"),
     "transfer": ("#0072B2", "-", "agent, transferred"),
     "scratch": ("#D55E00", "--", "agent, from scratch"),
