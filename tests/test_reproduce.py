@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from transfernas.experiments.runner import ProgressFn
 from transfernas.experiments.stages import Stages
 from transfernas.experiments.statistics import moving_average, reached, trial_ratio
 from transfernas.figures import draw_reproduction
-from transfernas.report import accuracy_table, incumbent_table, ratio_table, reached_table
+from transfernas.report import accuracy_table, incumbent_table, ratio_lines, ratio_table, reached_table
 
 
 def quiet(name: str, trials: int) -> ProgressFn:
@@ -155,3 +156,18 @@ def test_reaching_is_by_the_mean_and_bounded_by_resampling() -> None:
     found = reached(0.5, values, seed=0)
     assert found.trials == 2 and found.low == 2 and found.high == 4
     assert reached(1.5, values, seed=0) == (1.5, None, None, None)
+
+
+def test_the_command_line_says_its_version() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert done.exit_code == 0 and done.output == f"transfernas {version('transfernas')}\n"
+
+
+def test_a_ratio_below_one_is_not_called_fewer() -> None:
+    fast, slow = np.linspace(0.1, 0.9, 9)[None].repeat(3, 0), np.linspace(0.1, 0.5, 9)[None].repeat(3, 0)
+    helps, hurts = (
+        NamedRatio("scratch", "transfer", trial_ratio(0.5, *pair, 0)) for pair in ((slow, fast), (fast, slow))
+    )
+    lines = ratio_lines([helps, hurts])
+    assert lines[0].endswith("scratch 9 trials, transfer 5 trials: 1.8 times fewer (95 % interval 1.8 to 1.8)")
+    assert lines[1].endswith("a ratio of 0.6 (95 % interval 0.6 to 0.6), transfer needs more")

@@ -46,6 +46,8 @@ def progress_bars(
     with Progress(*columns, console=console) as progress:
 
         def stage(name: str, trials: int) -> Callable[[int, float], None]:
+            if not console.is_terminal:  # where no bar moves, a log tells how far it is
+                console.print(f"{name}: {trials} trials", highlight=False)
             return partial(_advance, progress, progress.add_task(name, total=trials, best="-"), percent)
 
         yield stage
@@ -151,6 +153,8 @@ def _ratio_line(named: NamedRatio) -> str:
         return line
     low = "below any bound" if ratio.low is None else f"{ratio.low:.1f}"
     high = "above any bound" if ratio.high is None else f"{ratio.high:.1f}"
+    if ratio.ratio < 1:
+        return f"{line}: a ratio of {ratio.ratio:.1f} (95 % interval {low} to {high}), {named.to} needs more"
     return f"{line}: {ratio.ratio:.1f} times fewer (95 % interval {low} to {high})"
 
 

@@ -1,5 +1,7 @@
 """The commands under one name."""
 
+from typing import Annotated
+
 import typer
 
 from . import data, demo, reproduce
@@ -7,8 +9,18 @@ from . import data, demo, reproduce
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"transfernas {version('transfernas')}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, help="Print the version.")] = False,
+) -> None:
     """Search architectures and hyperparameters with an agent that keeps what it learned."""
 
 
