@@ -314,6 +314,8 @@ def test_accuracies_that_are_not_real_make_a_surrogate(tmp_path: Path) -> None:
     for real, name in (([True] * 4, "NAS-Bench-101"), ([True, False, True, True], "NAS-Bench-101 surrogate")):
         np.savez(tmp_path / "t.npz", **few_arrays(), is_real=np.array(real))  # type: ignore[arg-type]
         assert load_cells(tmp_path / "t.npz").name == name
+    np.savez(tmp_path / "t.npz", **few_arrays(), verified=np.zeros(4, bool))  # type: ignore[arg-type]
+    assert load_cells(tmp_path / "t.npz").name == "NAS-Bench-101, unverified file"
 
 
 def changed(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:

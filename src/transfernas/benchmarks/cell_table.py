@@ -32,7 +32,7 @@ from .cells import (
 from .tabular import Table
 
 CELLS = 423_624  # of at most 7 vertices and 9 edges
-OFFICIAL, SURROGATE = "NAS-Bench-101", "NAS-Bench-101 surrogate"
+OFFICIAL, SURROGATE, UNVERIFIED = "NAS-Bench-101", "NAS-Bench-101 surrogate", "NAS-Bench-101, unverified file"
 
 # The arrays that are read, with their types and the shapes of one cell's entries.
 _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -42,9 +42,10 @@ _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "ops": ("uint8", (VERTICES,)),
     "val_acc": ("float32", (RUNS,)),
     "test_acc": ("float32", (RUNS,)),
-    "is_real": ("bool", ()),
+    "is_real": ("bool", ()),  # of the row's accuracies
+    "verified": ("bool", ()),  # whether they come from a file whose checksum is the official one
 }
-_OPTIONAL = ("is_real",)
+_OPTIONAL = ("is_real", "verified")
 _DAMAGED = (ValueError, RuntimeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 _REHASHED = 100  # rows whose official hash is computed again, to see that the arrays mean what they should
 
@@ -54,7 +55,7 @@ class Cells:
     """Cells with the accuracies of their trainings, found however a cell is written.
 
     Attributes:
-        name: what figures obtained on it are to be quoted as, `OFFICIAL` or `SURROGATE`.
+        name: what figures obtained on it are to be quoted as, `OFFICIAL`, `SURROGATE` or `UNVERIFIED`.
         adjacency: Shape `[cells, 7, 7]`, pruned.
         ops: Shape `[cells, 7]`.
         validation: validation accuracies of the runs, in [0, 1], and their means.
@@ -152,7 +153,7 @@ def load_cells(path: Path | str) -> Cells:
         _check(arrays)
         runs = arrays["val_acc"].astype(np.float64)
         cells = Cells(
-            name=OFFICIAL if "is_real" not in arrays or arrays["is_real"].all() else SURROGATE,
+            name=_name(arrays),
             adjacency=arrays["adjacency"],
             ops=arrays["ops"],
             validation=Table(runs, np.full(len(runs), RUNS), runs.mean(axis=1)),
@@ -162,6 +163,12 @@ def load_cells(path: Path | str) -> Cells:
     except ValueError as error:
         raise ValueError(f"{path} is no table of NAS-Bench-101: {error}") from None
     return cells
+
+
+def _name(arrays: dict[str, np.ndarray]) -> str:
+    if not arrays.get("is_real", np.ones(1)).all():
+        return SURROGATE
+    return OFFICIAL if arrays.get("verified", np.ones(1)).all() else UNVERIFIED
 
 
 def _read(path: Path | str) -> dict[str, np.ndarray]:

@@ -112,6 +112,7 @@ def compact(source: Path, folder: Path, progress: DataStageFn | None = None, *, 
     if made is None or made.sha256 != digest:
         arrays = read_records(source, None if progress is None else partial(progress, "convert"))
         _about_file(folder).unlink(missing_ok=True)  # until the new compact file is there, none is
+        arrays["verified"] = np.full(len(arrays["hash"]), now.official)
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # of `allow_pickle`, which is not among them
         write_atomically(compact_file(folder), content.getvalue())
