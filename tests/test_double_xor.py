@@ -13,16 +13,15 @@ import pytest
 
 from transfernas import TrainingConfig
 from transfernas.benchmarks.double_xor import XorChain, double_xor, xor_chain
-from transfernas.experiments import double_xor as experiment
+from transfernas.experiments import double_xor_parts as parts
 from transfernas.experiments.double_xor import (
-    BEST,
-    ORDERS,
-    PARTS,
+    LEVELS,
     DoubleXorStudy,
     attention_map,
     partner_ratios,
     run_double_xor,
 )
+from transfernas.experiments.double_xor_parts import BEST, ORDERS, PARTS
 from transfernas.experiments.runner import AgentReplicas, ProgressFn, search
 from transfernas.experiments.stages import Stages
 from transfernas.learning.learner import new_learner
@@ -65,7 +64,7 @@ def test_every_part_has_comparable_agents() -> None:
         assert rewarded <= {2, 3, 4}
     sweep = PARTS["sweep"]()
     settings = [
-        {name: getattr(v.config, name) for name in experiment.SWEPT}
+        {name: getattr(v.config, name) for name in parts.SWEPT}
         for network in BEST
         for v in sweep.values()
         if v.config.network == network
@@ -80,7 +79,7 @@ def test_the_best_settings_are_of_the_sweep_and_of_comparable_size() -> None:
         policy: Policy = new_learner((double_xor(),), config, 0).state.policy
         sizes[name] = parameters(policy)
         assert any(
-            all(getattr(variant.config, field) == getattr(config, field) for field in experiment.SWEPT)
+            all(getattr(variant.config, field) == getattr(config, field) for field in parts.SWEPT)
             for variant in PARTS["sweep"]().values()
             if variant.config.network == name
         ), name
@@ -109,17 +108,11 @@ def test_an_experiment_reports_when_the_averages_pass(tmp_path: Path) -> None:
 
     study = DoubleXorStudy("figures", seed=0, replicas=2, trials=120)
     result, attention = run_double_xor(study, Stages(tmp_path, {}, resume=False), stage)
-    assert (
-        told == [(name, 120) for name in experiment.figures()]
-        and attention is not None
-        and attention.shape == (2, 8, 8)
-    )
-    assert {name: curve.values.shape for name, curve in result.curves.items()} == {
-        n: (2, 120) for n in experiment.figures()
-    }
+    assert told == [(name, 120) for name in parts.figures()] and attention is not None and attention.shape == (2, 8, 8)
+    assert {name: curve.values.shape for name, curve in result.curves.items()} == {n: (2, 120) for n in parts.figures()}
     assert {value for curve in result.curves.values() for value in np.unique(curve.values)} == {0.0, 1.0}
     assert [(named.name, named.reached.target) for named in result.reached][:3] == [
-        ("transformer", level) for level in experiment.LEVELS
+        ("transformer", level) for level in LEVELS
     ]
 
 

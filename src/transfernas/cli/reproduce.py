@@ -69,11 +69,11 @@ def double_xor(
     from ..experiments.double_xor import (
         WINDOW,
         DoubleXorStudy,
-        describe,
         parameter_counts,
         partner_ratios,
         run_double_xor,
     )
+    from ..experiments.double_xor_parts import describe
     from ..experiments.result import write_result
     from ..figures import draw_attention, draw_averages
     from ..report import progress_bars, reached_table
