@@ -1,5 +1,7 @@
 """Settings for every test."""
 
+import signal
+
 import jax
 from hypothesis import settings
 
@@ -11,3 +13,6 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("same")
+
+# A shell starts what it puts into the background with Ctrl-C ignored; tests of interrupts need it as it is elsewhere.
+signal.signal(signal.SIGINT, signal.default_int_handler)

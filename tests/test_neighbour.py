@@ -99,6 +99,8 @@ def test_importing_starts_no_backend_and_loads_no_heavy_package() -> None:
 
 def test_the_cache_of_compiled_code_is_where_the_user_wants_it(tmp_path: os.PathLike[str]) -> None:
     show = "import transfernas, jax; print(jax.config.jax_compilation_cache_dir)"
-    assert run(show, XDG_CACHE_HOME=str(tmp_path)).startswith(os.path.join(tmp_path, "transfernas", "jax"))
+    assert run(show, XDG_CACHE_HOME=str(tmp_path), TRANSFERNAS_CACHE="").startswith(
+        os.path.join(tmp_path, "transfernas", "jax")
+    )
     assert run(show, TRANSFERNAS_CACHE=str(tmp_path)).startswith(os.path.join(tmp_path, "jax"))
     assert run(show, JAX_COMPILATION_CACHE_DIR="elsewhere") == "elsewhere"
