@@ -5,7 +5,6 @@ a user's agent is one. Learners are immutable; each function returns the next on
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -264,17 +263,16 @@ def _draw(
     noise = rng.random((learner.replicas, count, learner.encoding.steps), np.float32)
     share = np.float32(learner.config.uniform_share(learner.sampled) if learner.known is not None else 0.0)
     # Few sizes, so that there is little to compile: all replicas, or the next power of four.
-    size = 4 ** math.ceil(math.log(len(sought), 4))
+    exponent = (len(sought) - 1).bit_length()
+    size = 1 << (exponent + exponent % 2)
     if size >= learner.replicas:
-        rollout = jax.tree.map(
-            lambda leaf: np.asarray(leaf)[sought], sample(learner.state.policy, learner.tables, problem, noise, share)
-        )
-    else:
-        which = np.resize(sought, size)
-        policy = take_replicas(learner.state.policy, which)
-        rollout = sample(policy, learner.tables, problem[which], noise[which], share)
-        rollout = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sought)], rollout)
-    return rollout
+        rollout = sample(learner.state.policy, learner.tables, problem, noise, share)
+        if len(sought) == learner.replicas:
+            return jax.tree.map(np.asarray, rollout)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[sought], rollout)
+    which = np.resize(sought, size)
+    rollout = sample(take_replicas(learner.state.policy, which), learner.tables, problem[which], noise[which], share)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sought)], rollout)
 
 
 def _first_valid(encoding: Encoding, rows: Rows, taken: Taken) -> Rows:
