@@ -107,7 +107,7 @@ def test_an_experiment_reports_when_the_averages_pass(tmp_path: Path) -> None:
         return lambda done, best: None
 
     study = DoubleXorStudy("figures", seed=0, replicas=2, trials=120)
-    result, attention = run_double_xor(study, Stages(tmp_path, {}, resume=False), stage)
+    result, attention, _ = run_double_xor(study, Stages(tmp_path, {}, resume=False), stage)
     assert told == [(name, 120) for name in parts.figures()] and attention is not None and attention.shape == (2, 8, 8)
     assert {name: curve.values.shape for name, curve in result.curves.items()} == {n: (2, 120) for n in parts.figures()}
     assert {value for curve in result.curves.values() for value in np.unique(curve.values)} == {0.0, 1.0}

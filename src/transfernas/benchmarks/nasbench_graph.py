@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Config
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
-from .tabular import ProductIndex, Table, TabularProblem
+from .tabular import ProductIndex, Table, TabularProblem, noisy_objective
 
 # For each of the 4 vertices what it reads: 0 is the input, 1 to 3 a vertex. Those that none reads make the output.
 STRUCTURES = ("0000", "0001", "0011", "0012", "0013", "0111", "0112", "0122", "0123")
@@ -126,12 +125,9 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
     code_rows, table, test = _tables(task)
     if space is None:
         space = cell_space(PROTEINS_OPERATIONS, "nasbench_graph proteins") if task == "proteins" else cell_space()
-    index, rng = GraphIndex(_code_index(space, task), code_rows), np.random.default_rng(check_seed(seed))
-
-    def objective(config: Config) -> float:
-        return float(table.draw(np.array([index.row(config)]), rng)[0])
-
-    return GraphProblem(Problem(space, task, objective, index.valid_config), index, table, test)
+    index = GraphIndex(_code_index(space, task), code_rows)
+    problem = Problem(space, task, noisy_objective(index, table, seed), index.valid_config)
+    return GraphProblem(problem, index, table, test)
 
 
 def _check_operations(operations: tuple[str, ...], known: tuple[str, ...], where: str) -> None:

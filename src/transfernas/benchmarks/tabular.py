@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..searcher import check_seed
 from ..spaces.condition import Config
-from ..spaces.problem import Problem
+from ..spaces.problem import ObjectiveFn, Problem
 from ..spaces.space import SearchSpace
 
 
@@ -79,6 +80,18 @@ class Table:
     def draw(self, rows: Int[np.ndarray, "configs"], rng: np.random.Generator) -> Float[np.ndarray, "configs"]:
         """Returns the value of one run of each row, the run drawn uniformly."""
         return self.runs[rows, rng.integers(self.counts[rows])]
+
+
+def noisy_objective(index: Index, table: Table, seed: int) -> ObjectiveFn:
+    """Returns the function that draws one of the runs of a configuration, so that it is as noisy as training was.
+
+    Args:
+        index: from configurations to rows of the table.
+        table: the values.
+        seed: of the draws, a whole number of at least 0.
+    """
+    rng = np.random.default_rng(check_seed(seed))
+    return lambda config: float(table.draw(np.array([index.row(config)]), rng)[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,6 @@ def double_xor(
     from ..experiments.double_xor import (
         WINDOW,
         DoubleXorStudy,
-        parameter_counts,
         partner_ratios,
         run_double_xor,
     )
@@ -82,14 +81,14 @@ def double_xor(
     out = make_folder(out or Path("runs/double-xor") / part.value)
     settings = {"command": "double-xor", "variants": describe(study.part), **dataclasses.asdict(study)}
     with _stages(out, settings, resume) as stages, progress_bars(console, percent=False) as stage:
-        result, attention = run_double_xor(study, stages, stage)
+        result, attention, parameters = run_double_xor(study, stages, stage)
     files = [write_result(out / "result.json", result)]
     title = "Double XOR: the agents learn two far dependencies"
     if part is Part.figures and any(curve.values.shape[1] >= WINDOW for curve in result.curves.values()):
         files += draw_averages(out / "rewards", result.curves, WINDOW, f"{title} (68 % interval)")
     console.print(reached_table(result, f"{title}: trials until the mean of the last 100 rewards passes"))
     names: dict[int, list[str]] = {}
-    for name, size in parameter_counts(result).items():
+    for name, size in parameters.items():
         names.setdefault(size, []).append(name)
     sizes = ", ".join(f"{size:,} ({', '.join(n) if len(n) < 4 else f'{len(n)} agents'})" for size, n in names.items())
     console.print(f"Parameters: {sizes}", highlight=False, soft_wrap=True)

@@ -49,10 +49,12 @@ class Outcome(NamedTuple):
         result: curves of rewards, and when their moving averages pass the levels.
         attention: Shape `[replicas, states + 1, states + 1]`, see `attention_map`, of the Transformer at the paper's
             settings; None where it was not trained to the end.
+        parameters: how many the network of each variant has.
     """
 
     result: Result
     attention: Float[np.ndarray, "replicas positions positions"] | None
+    parameters: Mapping[str, int]
 
 
 def run_double_xor(study: DoubleXorStudy, stages: Stages, stage: StageFn) -> Outcome:
@@ -91,14 +93,7 @@ def run_double_xor(study: DoubleXorStudy, stages: Stages, stage: StageFn) -> Out
         },
         reached=_reached(curves, study.seed),
     )
-    return Outcome(result, attention)
-
-
-def parameter_counts(result: Result) -> dict[str, int]:
-    """Returns how many parameters the network of each variant has."""
-    sizes = result.settings["parameters"]
-    assert isinstance(sizes, dict)
-    return sizes
+    return Outcome(result, attention, sizes)
 
 
 def attention_map(learner: Learner, benchmark: XorChain) -> Float[np.ndarray, "replicas positions positions"]:
