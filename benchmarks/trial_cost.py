@@ -49,7 +49,7 @@ def decide(
 
 def trial_in_one_call(learner: Learner, rng: np.random.Generator) -> Learner:
     """Asks and tells as the agent does."""
-    learner, (problem, rollout) = propose(learner)
+    learner, (problem, rollout, _) = propose(learner)
     return jax.block_until_ready(learn(learner, problem, rollout.trajectory, rng.random(1)))
 
 

@@ -168,7 +168,7 @@ def test_the_file_is_safetensors_with_a_header(saved: Path) -> None:
     with safetensors.safe_open(saved, framework="numpy") as file:
         metadata, names = file.metadata(), set(file.keys())
     assert metadata.keys() == {"format", "version", "agent", "sha256"}
-    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "1")
+    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "2")
     assert json.loads(metadata["agent"])["problems"] == [["left", "one"], ["right", "two"]]
     assert {"policy.state", "policy.encoder.hidden", "baseline", "queue.reward", "queue.trials.actions"} <= names
 
@@ -239,10 +239,10 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[st
     refused(path, "is a safetensors file, but no agent", f"its format is {metadata and metadata['format']!r}")
 
 
-@pytest.mark.parametrize("version", ["2", "10", "next"])
+@pytest.mark.parametrize("version", ["3", "10", "next"])
 def test_another_version_is_refused(tmp_path: Path, saved: Path, version: str) -> None:
     path = rewrite(saved, tmp_path / "agent", lambda metadata, *_: metadata.update(version=version))
-    refused(path, f"has format version {version}; this version of transfernas reads up to 1: upgrade it")
+    refused(path, f"has format version {version}; this version of transfernas reads up to 2: upgrade it")
 
 
 TENSORS = ["policy.state", "policy.encoder.out_norm", "optimizer[0].nu", "baseline", "queue.reward", "queue.filled"]
@@ -336,7 +336,7 @@ def test_a_header_with_anchors_needs_them(tmp_path: Path) -> None:
 def test_replicas_go_on_to_the_bit_and_are_no_agent(tmp_path: Path, config: TrainingConfig) -> None:
     def after(learner: Learner, trials: int) -> Learner:
         for trial in range(trials):
-            learner, (problem, rollout) = propose(learner)
+            learner, (problem, rollout, _) = propose(learner)
             reward = np.array([0.5, -1.0, 2.0]) + trial + rollout.taken[:, 1]
             learner = learn(learner, problem, rollout.trajectory, reward)
         return learner

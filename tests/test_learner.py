@@ -23,7 +23,7 @@ LSTM = TrainingConfig.paper(network="lstm", lstm_units=8, lstm_layers=2, lstm_an
 
 def run(learner: Learner, trials: int) -> Learner:
     for trial in range(trials):
-        learner, (problem, rollout) = propose(learner)
+        learner, (problem, rollout, _) = propose(learner)
         reward = (rollout.taken[:, 1] + problem + trial % 3) / 3.0
         learner = learn(learner, problem, rollout.trajectory, reward)
     return learner
@@ -37,7 +37,7 @@ def assert_equal(left: object, right: object) -> None:
 def test_replicas_learn_as_if_alone() -> None:
     """One step of three replicas is, for each of them, the step that it takes by itself."""
     together = run(new_learner(PROBLEMS, CONFIG, 0, replicas=3), 6)
-    proposed, (problem, rollout) = propose(together)
+    proposed, (problem, rollout, _) = propose(together)
     reward = np.array([0.1, 0.5, 0.9])
     after = learn(proposed, problem, rollout.trajectory, reward)
     for replica in range(3):
@@ -214,7 +214,7 @@ def test_a_new_name_rarely_compiles_anew() -> None:
         ({"queue_size": 0}, "TrainingConfig.queue_size must be a whole number of at least 1, not 0"),
         ({"baseline_decay": 1.5}, "TrainingConfig.baseline_decay must be a number from 0 to 1, not 1.5"),
         ({"attention": "both"}, "TrainingConfig.attention must be one of ('causal', 'bidirectional'), not 'both'"),
-        ({"network": "rnn"}, "TrainingConfig.network must be one of ('transformer', 'lstm'), not 'rnn'"),
+        ({"network": "rnn"}, "TrainingConfig.network must be one of ('transformer', 'decoder', 'lstm'), not 'rnn'"),
         ({"normalise": "never"}, "TrainingConfig.normalise must be one of ('after', 'before'), not 'never'"),
         ({"lstm_units": 0}, "TrainingConfig.lstm_units must be a whole number of at least 1, not 0"),
         ({"lstm_layers": 1.5}, "TrainingConfig.lstm_layers must be a whole number of at least 1, not 1.5"),

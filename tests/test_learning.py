@@ -22,7 +22,7 @@ def test_double_xor_is_solved(mode: Attention) -> None:
     learner = new_learner((problem,), TrainingConfig.paper(attention=mode), seed=0, replicas=5)
     rewards = []
     for _ in range(600):
-        learner, (row, rollout) = propose(learner)
+        learner, (row, rollout, _) = propose(learner)
         a = rollout.taken  # S is choice 0, so that column m is a_m
         reward = ((a[:, 1] != a[:, 5]) & (a[:, 3] != a[:, 7])).astype(float)
         learner = learn(learner, row, rollout.trajectory, reward)

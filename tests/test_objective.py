@@ -144,7 +144,7 @@ def test_a_problems_first_advantage_is_zero_and_foreign_trials_leave_the_average
     assert_same_policy(first, learner)  # no advantage, no other term: nothing to learn from
     assert float(first.state.baseline[0, 0]) == pytest.approx(0.7) and not first.state.started[0, 1]
 
-    foreign = learn(first, row, trajectory, np.array([9.0]), np.array([False]))
+    foreign = learn(first, row, trajectory, np.array([9.0]), np.array([-1]))
     assert_same_policy(foreign, learner)
     assert float(foreign.state.baseline[0, 0]) == pytest.approx(0.7)
     assert int(foreign.state.trials[0, 0]) == 2

@@ -1,6 +1,7 @@
 """What every searcher keeps to, and what is particular to regularized evolution."""
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from strategies import unchecked
 from transfernas import Agent, Choice, Equal, Problem, RandomSearch, RegularizedEvolution, Searcher, SearchSpace, Trial
+from transfernas.baselines import evolution, random
 from transfernas.baselines.evolution import mutate
+from transfernas.baselines.optuna_sampler import OptunaSearcher
 from transfernas.learning.config import TrainingConfig
 from transfernas.spaces.condition import Action, Config
 
@@ -55,8 +58,16 @@ def new_evolution(problems: Problems, seed: int = 0) -> Searcher:
     return RegularizedEvolution(problems, population_size=4, sample_size=2, seed=seed)
 
 
-@pytest.fixture(params=[new_agent, new_random, new_evolution], ids=["agent", "random", "evolution"])
-def new(request: pytest.FixtureRequest) -> NewFn:
+def new_optuna(problems: Problems, seed: int = 0) -> Searcher:
+    return OptunaSearcher(problems, seed=seed)
+
+
+@pytest.fixture(
+    params=[new_agent, new_random, new_evolution, new_optuna], ids=["agent", "random", "evolution", "optuna"]
+)
+def new(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NewFn:
+    if request.param is new_optuna:  # it looks through all that it drew for the next draw: 10,000 take a minute
+        monkeypatch.setattr(random, "MAX_CANDIDATES", CONFIG.max_candidates)
     return request.param
 
 
@@ -278,7 +289,7 @@ def test_a_space_without_valid_configuration_is_named(new: NewFn) -> None:
     searcher = new(tuple(Problem(p.space, p.task, valid=lambda _: open_to_all[0]) for p in PROBLEMS))
     before = searcher.ask()
     open_to_all[0] = False
-    count = r"10000" if not isinstance(searcher, Agent) else r"6\d"
+    count = r"6\d" if isinstance(searcher, (Agent, OptunaSearcher)) else r"10000"
     with pytest.raises(
         ValueError,
         match=rf'none of {count} configurations drawn from search space "(left|right)" \(task "(one|two)"\) was valid; '
@@ -302,6 +313,103 @@ def test_a_problem_without_valid_configuration_does_not_block_the_others(new: Ne
         except ValueError:
             outcomes.append("none")
     assert set(outcomes) == {"none", "two"}
+
+
+SMALL_EVOLUTION = functools.partial(RegularizedEvolution, population_size=3, sample_size=2)
+
+
+@pytest.fixture(params=[SMALL_EVOLUTION, OptunaSearcher], ids=["evolution", "optuna"])
+def started(request: pytest.FixtureRequest) -> NewFn:
+    """The searchers that take a start."""
+    return request.param
+
+
+STARTS: list[Config] = [{f"c{index}": 9 - start for index in range(8)} for start in range(5)]
+
+
+def test_a_start_is_tried_first_and_in_order(started: NewFn) -> None:
+    searcher = started([WIDE], start=STARTS)
+    for start in STARTS[:3]:
+        trial = searcher.ask()
+        assert trial.config == start
+        searcher.tell(trial, 1.0)
+    assert [trial.config for trial in searcher.ask(2)] == STARTS[3:]
+    assert all(trial.config not in STARTS for trial in searcher.ask(10))
+
+
+def test_a_part_of_a_start_is_completed_at_random(started: NewFn) -> None:
+    problem = Problem(LEFT, "one", valid=lambda config: config.get("act") != "tanh")
+    parts: list[Config] = [{"width": 32}, {"act": "relu"}, {"kind": "skip"}, {}] * 30
+    trials = started([problem], seed=1, start=parts).ask(120)
+    for part, trial in zip(parts, trials, strict=True):
+        LEFT.validate(trial.config)
+        assert part.items() <= trial.config.items() and trial.config.get("act") != "tanh"
+    assert {trial.config["kind"] for trial in trials[0::4]} == {"conv"}  # no other has a width
+    assert {trial.config.get("width") for trial in trials[1::4]} == {None, 8, 16, 32, 64}
+    assert {trial.config["kind"] for trial in trials[3::4]} == set(KINDS)
+
+
+def test_what_no_valid_configuration_contains_is_left_out_of_a_start(started: NewFn) -> None:
+    seen: list[Config] = []
+
+    def valid(config: Config) -> bool:
+        seen.append(config)
+        return config["kind"] != "pool"
+
+    out: list[Config] = [
+        {"depth": 1, "kind": "pool"},  # refused
+        {"depth": 1, "kind": "skip", "norm": True},  # not active
+        {"depth": 5, "kind": "skip"},  # an unknown action
+        {"depth": 1.0, "kind": "skip"},
+        {"depth": 1, "kinds": "skip"},  # an unknown choice
+    ]
+    four: Any = np.int64(4)
+    within: list[Config] = [{"depth": 1, "kind": "skip"}, {"depth": four, "kind": "skip", "norm": None}]
+    searcher = started([Problem(RIGHT, "two", valid=valid)], start=[*out, within[0], *out, within[1]])
+    assert len(seen) <= 4  # what is whole is not drawn again and again
+    trials = searcher.ask(2)
+    assert [trial.config for trial in trials] == within
+    assert [trial.number for trial in trials] == [0, 1]
+    assert type(trials[1].config["depth"]) is int
+
+
+def test_a_part_without_valid_completion_is_given_up(started: NewFn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evolution, "MAX_CANDIDATES", 100)
+    problem = Problem(LEFT, "one", valid=lambda config: config["kind"] != "conv")
+    assert started([problem], start=[{"width": 8}, {"kind": "skip"}]).ask().config == {"kind": "skip"}
+
+
+def test_a_start_leaves_the_rest_to_the_seed(started: NewFn) -> None:
+    parts: list[Config] = [{"c0": 1}, {"c1": 2}, STARTS[0]]
+    first = play(started([WIDE], seed=3, start=parts), 25)
+    assert play(started([WIDE], seed=3, start=parts), 25) == first
+    assert play(started([WIDE], seed=4, start=parts), 25) != first
+    assert play(started([WIDE], seed=3, start=()), 25) == play(started([WIDE], seed=3), 25)
+
+
+@pytest.mark.parametrize(
+    ("problems", "start", "error", "message"),
+    [
+        (PROBLEMS, [{"kind": "skip"}], ValueError, "start belongs to one problem, not to 2; give each a searcher"),
+        ([ONE], {"kind": "skip"}, TypeError, r"start holds configurations, as in start=\[.*\], not 'kind'"),
+        ([ONE], [("kind", "skip")], TypeError, r"start holds configurations, .*, not \('kind', 'skip'\)"),
+        ([ONE], "skip", TypeError, "start must be a tuple or list, not 'skip'"),
+    ],
+    ids=["problems", "one", "pairs", "text"],
+)
+def test_a_bad_start_is_refused(
+    started: NewFn, problems: Problems, start: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        started(problems, start=start)
+
+
+def test_evolution_begins_with_its_start() -> None:
+    searcher = RegularizedEvolution((WIDE,), population_size=3, sample_size=3, start=STARTS[:2])
+    trials = searcher.ask(3)
+    for trial, value in zip(trials, (1.0, 3.0, 2.0), strict=True):
+        searcher.tell(trial, value)
+    assert trials[2].config not in STARTS and evolved(searcher, trials[1])
 
 
 def _children(parent: dict[str, Action], problem: Problem, draws: int = 600) -> list[dict[str, Action]]:

@@ -1,8 +1,9 @@
 """The agent: one Transformer policy over many search spaces and tasks."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -106,7 +107,7 @@ class Agent(Searcher):
         with self._lock:
             learner = self._learner
             for row, trajectory, value in checked:
-                learner = self._learned(learner, row, trajectory, value, own=False)
+                learner = self._learned(learner, row, trajectory, value, member=-1)
             self._learner = learner
 
     def best(self, problem: Problem | None = None) -> Observation | None:
@@ -149,7 +150,11 @@ class Agent(Searcher):
         ]
 
     def transfer_to(
-        self, problems: Iterable[Problem], config: TrainingConfig | None = None, seed: int | None = None
+        self,
+        problems: Iterable[Problem],
+        config: TrainingConfig | None = None,
+        seed: int | None = None,
+        rename: Mapping[str, str] | None = None,
     ) -> "Agent":
         """Returns an agent for new problems that starts from what this one knows; this one stays as it is.
 
@@ -160,9 +165,12 @@ class Agent(Searcher):
             problems: the (space, task) pairs to search next.
             config: other hyperparameters for the new agent; the network must stay the same.
             seed: of the new agent; by default it follows from this one's.
+            rename: from names of states that this agent knows to names in the new spaces that mean the same, such as
+                `{"lr": "learning rate"}`.
 
         Raises:
-            ValueError: as for a new agent, or if `config` changes the network.
+            ValueError: as for a new agent, or if `config` changes the network, or `rename` names a state that is not
+                known, or gives it the name of one that is.
         """
         found = check_problems(problems)
         learner = transfer(
@@ -170,6 +178,7 @@ class Agent(Searcher):
             found,
             None if config is None else _checked(config),
             None if seed is None else check_seed(seed),
+            rename,
         )
         agent = Agent.of(learner)
         agent._compiling()
@@ -186,7 +195,10 @@ class Agent(Searcher):
         """
         rows = {problem.name: row for row, problem in enumerate(self._problems)}
         with self._lock:
-            trials = [SavedTrial(n, rows[open_.problem.name], open_.config) for n, open_ in self._open.items()]
+            trials = [
+                SavedTrial(n, rows[open_.problem.name], open_.config, open_.kept.member)
+                for n, open_ in self._open.items()
+            ]
             restricted = [row for row, p in enumerate(self._problems) if p.valid is not None or p in self._unset]
             snapshot = Snapshot(self._learner, self._name, self._asked, tuple(trials), tuple(restricted))
         return write_snapshot(Path(path), snapshot)
@@ -217,7 +229,7 @@ class Agent(Searcher):
         agent._unset = tuple(problem for problem in restricted if problem.valid is None)
         for trial in snapshot.open_trials:
             kept = learner.encoding.trajectory(trial.row, trial.config)
-            agent._open[trial.number] = OpenTrial(agent.problems[trial.row], trial.config, kept)
+            agent._open[trial.number] = OpenTrial(agent.problems[trial.row], trial.config, Kept(kept, trial.member))
         return agent
 
     def _start(self, learner: Learner) -> None:
@@ -244,17 +256,25 @@ class Agent(Searcher):
             raise
         row = int(proposal.problem[0])
         config = self._learner.encoding.taken_config(row, proposal.rollout.taken[0])
-        return OpenTrial(self._problems[row], config, jax.tree.map(lambda leaf: leaf[0], proposal.rollout.trajectory))
+        trajectory: Trajectory = jax.tree.map(lambda leaf: leaf[0], proposal.rollout.trajectory)
+        return OpenTrial(self._problems[row], config, Kept(trajectory, int(proposal.member[0])))
 
     def _close(self, trial: OpenTrial, reward: float | None) -> None:
         if reward is not None:
             row = self._learner.encoding.row(trial.problem)
-            self._learner = self._learned(self._learner, row, trial.kept, reward, own=True)
+            self._learner = self._learned(self._learner, row, trial.kept.trajectory, reward, trial.kept.member)
 
-    def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, own: bool) -> Learner:
+    def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, member: int) -> Learner:
         self._compiling().wait_for_update()
         batched: Trajectory = jax.tree.map(lambda leaf: np.asarray(leaf)[None], trajectory)
-        return learn(learner, np.array([row], np.int32), batched, np.array([reward]), np.array([own]))
+        return learn(learner, np.array([row], np.int32), batched, np.array([reward]), np.array([member], np.int32))
+
+
+class Kept(NamedTuple):
+    """What an agent keeps of an open trial: its trajectory, and which of its policies proposed it."""
+
+    trajectory: Trajectory
+    member: int
 
 
 def _checked(config: object) -> TrainingConfig:

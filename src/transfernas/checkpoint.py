@@ -20,19 +20,22 @@ import safetensors.numpy
 
 from .files import write_atomically
 from .learning.config import TrainingConfig
+from .learning.gate import MEMBERS, Gate
+from .learning.history import History
 from .learning.learner import Learner, Past, restore
 from .learning.queue import Queue
 from .learning.steps import LearnerState, init_state
 from .policy.architecture import Capacity
 from .policy.networks import NETWORKS
 from .spaces.condition import Config
-from .spaces.encoding import Encoding, encode
+from .spaces.encoding import Encoding, Trajectory, encode
 from .spaces.problem import Problem, check_problems
 from .spaces.schema import Json, space_from_json, space_to_json
 from .spaces.vocabulary import Vocabulary
 
 FORMAT = "transfernas-agent"
-VERSION = 1
+VERSION = 2  # the first had no history
+_HISTORY, _GATE = "history.", "gate.log_weight"
 T = TypeVar("T")
 
 
@@ -47,6 +50,7 @@ class SavedTrial:
     number: int
     row: int
     config: Config
+    member: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
     Raises:
         ValueError: a tensor holds values that are not finite; what the path held stays.
     """
-    tensors = {name: np.ascontiguousarray(leaf) for name, leaf in _named_leaves(snapshot.learner.state)}
+    tensors = {name: np.ascontiguousarray(leaf) for name, leaf in _tensors(snapshot.learner).items()}
     for name, tensor in tensors.items():
         _check_finite(name, tensor)
     text = json.dumps(_to_json(snapshot))
@@ -98,7 +102,7 @@ def read_snapshot(path: Path) -> Snapshot:
     except (safetensors.SafetensorError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file, or not one at all: {error}") from None
     try:
-        snapshot = _from_json(_field(header, "agent", json.loads), tensors)
+        snapshot = _from_json(_field(header, "agent", json.loads), dict(tensors))
         # Last, so that what can be named is named; this finds a flipped bit that leaves everything plausible.
         if header.get("sha256") != _checksum(header["agent"], tensors):
             raise CheckpointError("its checksum is not that of its content")
@@ -119,9 +123,69 @@ def _check_header(path: Path, header: dict[str, str]) -> None:
         )
 
 
+def _tensors(learner: Learner) -> dict[str, np.ndarray]:
+    """Returns everything of a learner that is kept as tensors, by name."""
+    tensors = dict(_named_leaves(learner.state))
+    history, count = learner.history, learner.history.count
+    told = {"problem": history.problem, "reward": history.reward, **history.trials._asdict()}
+    tensors |= {_HISTORY + name: array[:, :count] for name, array in told.items()}
+    return tensors if learner.gate is None else {**tensors, _GATE: learner.gate.log_weight}
+
+
 def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
     return [(jax.tree_util.keystr(path).lstrip("."), np.asarray(leaf)) for path, leaf in leaves]
+
+
+def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> History:
+    """Takes the history out of the tensors; the first version of the format had none.
+
+    Raises:
+        CheckpointError: it is not one of trials of the problems.
+    """
+    history = History.empty(replicas, encoding.steps)
+    if _HISTORY + "reward" not in tensors:
+        return history
+    reward = tensors[_HISTORY + "reward"]
+    count = reward.shape[-1] if reward.ndim else 0
+    decisions, actions = encoding.tables.decisions.available.shape
+    most = {
+        "problem": len(encoding.problems) - 1,
+        "task": int(encoding.tables.task.max()),
+        "decisions": decisions - 1,
+        "actions": actions - 1,
+        "length": encoding.steps,
+    }
+    _check_shape(_HISTORY + "reward", tensors, (replicas, count), np.dtype(np.float64))
+    _check_finite(_HISTORY + "reward", reward)
+    for name, limit in most.items():
+        steps = (encoding.steps,) if name in ("decisions", "actions") else ()
+        _check_shape(_HISTORY + name, tensors, (replicas, count, *steps), np.dtype(np.int32))
+        _check_limits(_HISTORY + name, tensors[_HISTORY + name], limit)
+    told = {name: tensors.pop(_HISTORY + name) for name in (*most, "reward")}
+    problem = told.pop("problem")
+    told.pop("reward")
+    trials = Trajectory(**told)
+    for trial in range(count):
+        history = history.appended(
+            problem[:, trial], jax.tree.map(lambda leaf, at=trial: leaf[:, at], trials), reward[:, trial]
+        )
+    return history
+
+
+def _gate(tensors: dict[str, np.ndarray], rows: int, encoding: Encoding) -> Gate | None:
+    """Takes the gate out of the tensors, if there is one.
+
+    Raises:
+        CheckpointError: it is not one of so many policies and the problems.
+    """
+    if _GATE not in tensors:
+        return None
+    if rows % MEMBERS:
+        raise CheckpointError(f"the tensor {_GATE} is there, but {rows} policies are no pairs")
+    _check_shape(_GATE, tensors, (rows // MEMBERS, len(encoding.tables.task), MEMBERS), np.dtype(np.float64))
+    _check_finite(_GATE, tensors[_GATE])
+    return Gate(tensors.pop(_GATE))
 
 
 def _checksum(text: str, tensors: dict[str, np.ndarray]) -> str:
@@ -169,10 +233,11 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: Capacity(*map(_whole, value)))
-    replicas = _check_sizes(config, capacity, tensors)
-    expected = init_state(
-        np.random.default_rng(0), replicas, capacity, config, len(encoding.tables.task), encoding.steps
-    )
+    rows = _check_sizes(config, capacity, tensors)
+    expected = init_state(np.random.default_rng(0), rows, capacity, config, len(encoding.tables.task), encoding.steps)
+    gate = _gate(tensors, rows, encoding)
+    replicas = rows if gate is None else rows // MEMBERS
+    history = _history(tensors, replicas, encoding)
     state = _filled(expected, tensors)
     _check_queue(state.queue, encoding)
     learner = restore(
@@ -181,11 +246,13 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         vocabulary=vocabulary,
         encoding=encoding,
         state=state,
+        history=history,
         known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, *value)),
         past=_field(header, "past", lambda value: tuple(_past(entry, replicas) for entry in value)),
         sampled=_field(header, "sampled", _whole),
         learned=_field(header, "learned", _whole),
         acceptance=_field(header, "acceptance", _share),
+        gate=gate,
     )
     return Snapshot(
         learner=learner,
@@ -248,7 +315,9 @@ def _past(value: Json, replicas: int) -> Past:
 
 
 def _saved_trial(encoding: Encoding, value: Json) -> SavedTrial:
-    trial = SavedTrial(_whole(value["number"]), _row(encoding, value["row"]), value["config"])
+    trial = SavedTrial(
+        _whole(value["number"]), _row(encoding, value["row"]), value["config"], _whole(value.get("member", 0))
+    )
     encoding.problems[trial.row].space.validate(trial.config)
     return trial
 
@@ -275,7 +344,7 @@ def _check_sizes(config: TrainingConfig, capacity: Capacity, tensors: dict[str, 
     """Checks what sizes the header says against the tensors, before anything of those sizes is made.
 
     Returns:
-        The number of replicas.
+        The number of policies.
     """
     float32 = np.dtype(np.float32)
     replicas = len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
@@ -316,8 +385,12 @@ def _check_queue(queue: Queue, encoding: Encoding) -> None:
         "queue.trials.length": (queue.trials.length, encoding.steps),
     }
     for name, (tensor, most) in limits.items():
-        if tensor.min() < 0 or tensor.max() > most:
-            raise CheckpointError(f"the tensor {name} holds values that are not from 0 to {most}")
+        _check_limits(name, tensor, most)
+
+
+def _check_limits(name: str, tensor: np.ndarray, most: int) -> None:
+    if tensor.size and (tensor.min() < 0 or tensor.max() > most):
+        raise CheckpointError(f"the tensor {name} holds values that are not from 0 to {most}")
 
 
 def _sizes(vocabulary: Vocabulary) -> list[int]:

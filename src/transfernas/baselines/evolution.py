@@ -1,14 +1,14 @@
 """Regularized evolution (Real et al. 2018): tournament selection, the oldest dies."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from ..searcher import OpenTrial, Searcher, check_seed
-from ..spaces.condition import Action, Config
+from ..spaces.condition import Action, Config, in_order
 from ..spaces.problem import Problem
-from .random import first_valid, random_config
+from .random import MAX_CANDIDATES, first_valid, random_config
 
 MutateFn = Callable[[Problem, Config, np.random.Generator], dict[str, Action]]
 """From a problem and a parent to a child; it is asked again until the child is valid."""
@@ -27,6 +27,30 @@ def mutate(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[s
     return random_config(problem, rng, {**parent, choice.name: others[rng.integers(len(others))]})
 
 
+def start_configs(
+    problems: tuple[Problem, ...], start: Iterable[Config], rng: np.random.Generator
+) -> list[dict[str, Action]]:
+    """Returns the configurations to begin with: completed at random, without those that no valid one contains.
+
+    Args:
+        problems: the one problem to search; several only where there is no start.
+        start: whole configurations or parts of them.
+        rng: the source of randomness; whole configurations take nothing from it.
+
+    Raises:
+        ValueError: there is a start and more than one problem.
+        TypeError: the start holds what is no configuration.
+    """
+    given = in_order(start, "start")
+    if given and len(problems) > 1:
+        raise ValueError(f"start belongs to one problem, not to {len(problems)}; give each a searcher of its own")
+    for config in given:
+        if not isinstance(config, Mapping):
+            raise TypeError(f'start holds configurations, as in start=[{{"choice": action}}], not {config!r}')
+    completed = [_completed(problems[0], config, rng) for config in given]
+    return [config for config in completed if config is not None]
+
+
 class RegularizedEvolution(Searcher):
     """Mutates the best of a random sample of the youngest trials.
 
@@ -41,6 +65,7 @@ class RegularizedEvolution(Searcher):
         sample_size: int = 8,
         seed: int = 0,
         mutation: MutateFn = mutate,
+        start: Iterable[Config] = (),
     ) -> None:
         """Creates the searcher.
 
@@ -50,9 +75,13 @@ class RegularizedEvolution(Searcher):
             sample_size: how many of them compete to be mutated, drawn without replacement. Paper: 8.
             seed: a whole number of at least 0.
             mutation: from a parent to a child.
+            start: configurations of the one problem to try first, the beginning of its population. A part of a
+                configuration is completed at random; what no valid configuration contains is left out.
 
         Raises:
-            ValueError: as for any searcher; the seed is none; or the sizes are not 1 <= sample <= population.
+            ValueError: as for any searcher; the seed is none; the sizes are not 1 <= sample <= population; or there is
+                a start and more than one problem.
+            TypeError: the start holds what is no configuration.
         """
         super().__init__(problems)
         whole = all(type(size) is int for size in (sample_size, population_size))
@@ -66,9 +95,12 @@ class RegularizedEvolution(Searcher):
         self._population: dict[tuple[str, str], deque[tuple[float, Config]]] = {
             problem.name: deque(maxlen=population_size) for problem in self._problems
         }
+        self._start = deque(start_configs(self._problems, start, self._rng))
 
     def _propose(self, number: int) -> OpenTrial:
         problem = self._problems[self._rng.integers(len(self._problems))]
+        if self._start:
+            return OpenTrial(problem, self._start.popleft())
         population = self._population[problem.name]
         if len(population) < self._population_size:
             return OpenTrial(problem, first_valid(problem, lambda: random_config(problem, self._rng)))
@@ -79,3 +111,19 @@ class RegularizedEvolution(Searcher):
     def _close(self, trial: OpenTrial, reward: float | None) -> None:
         if reward is not None:
             self._population[trial.problem.name].append((reward, trial.config))
+
+
+def _completed(problem: Problem, part: Config, rng: np.random.Generator) -> dict[str, Action] | None:
+    """Returns a valid configuration that contains the part; None where there is none, or 10,000 draws gave none."""
+    space = problem.space
+    try:
+        fixed = {name: space[name].actions[space[name].index(action)] for name, action in part.items()}
+    except (KeyError, ValueError):
+        return None
+    for _ in range(MAX_CANDIDATES):
+        config = random_config(problem, rng, fixed)
+        if fixed.keys() <= config.keys() and (problem.valid is None or problem.valid(config)):
+            return config
+        if config.keys() <= fixed.keys():  # nothing was drawn, so the next draw would be the same
+            return None
+    return None

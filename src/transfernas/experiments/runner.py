@@ -90,6 +90,9 @@ class Replicas(abc.ABC):
             ValueError: they do not propose what was recorded.
         """
 
+    def finish(self, folder: Path, record: Record) -> None:  # noqa: B027  (most leave nothing to take)
+        """Takes what is of use after the last trial from what `save` wrote; the searchers must be as new."""
+
 
 class AgentReplicas(Replicas):
     """Replicas of the agent; `learner` is what they know so far."""
@@ -114,8 +117,8 @@ class AgentReplicas(Replicas):
 
     def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
         """Lets each replica learn from the trial asked last."""
-        problem, rollout = self._proposal
-        self.learner = learn(self.learner, problem, rollout.trajectory, reward)
+        problem, rollout, member = self._proposal
+        self.learner = learn(self.learner, problem, rollout.trajectory, reward, member)
 
     def save(self, folder: Path) -> None:
         """Writes the learner."""
@@ -133,6 +136,10 @@ class AgentReplicas(Replicas):
             if getattr(found, name) != getattr(self.learner, name):
                 raise ValueError(f"{folder} holds agents with another {name}; start the search afresh")
         self.learner = with_functions(found, problems)
+
+    def finish(self, folder: Path, record: Record) -> None:
+        """Takes the learner from its file, as `resume` does."""
+        self.resume(folder, record)
 
     def _first_valid(self, rows: Rows, taken: Taken) -> Rows:
         count = taken.shape[1]

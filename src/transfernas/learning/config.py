@@ -28,6 +28,8 @@ class TrainingConfig(Architecture):
         adam_epsilon: Adam's epsilon. Open.
         pqt_weight: the paper's lambda_PQT, equation (3). Paper: 5.
         entropy_weight: the paper's lambda_ENT, equation (3). Paper: 0.15.
+        joint_entropy_weight: the same where several problems are searched at once, for learning by preferences: what is
+            learned there is to be transferred, and a policy that is sure of itself transfers badly.
         queue_size: the best distinct trials that a problem's queue keeps. Paper: 25.
         queue_ties: what happens to a new trial as good as the worst of a full queue: "keep" what is there, or "replace"
             it. Open.
@@ -38,6 +40,28 @@ class TrainingConfig(Architecture):
         transfer_steps: over how many trials gamma falls linearly to 0. Paper: 100.
         new_task: how the embedding of a task that was never met starts after a transfer: drawn like the others
             ("random", as in the paper) or at the mean of the known tasks' embeddings ("mean").
+        learning: what the policy learns from: "reinforce" is the paper's equation (3); "preferences" is the order of
+            its trials, whoever proposed them (see `learning.objective.preferences`), and then the fields from here to
+            `best_of_trials` count, `learning_rate`, Adam's and `entropy_weight` as well.
+        updates: steps of Adam after each trial.
+        pairs: pairs of trials in each of them.
+        good_share: the better trial of a pair is one of the best of its problem, this share of all,
+        good_most: but at most so many.
+        preference_scale: what a difference of log-probabilities is multiplied by, to be the log-odds of being better.
+        best_of: a proposal is the most probable of so many draws.
+        best_of_trials: over how many trials of a problem that number grows from 1; a transferred policy starts at the
+            end of it.
+        repeats: whether a configuration that was evaluated may be proposed again.
+        number_length: over how many gaps the initial embeddings of actions that are numbers are alike; 0 for not at
+            all, as in the paper (see `learning.numbers`).
+        trust: how often a transferred policy proposes at first; the other trials are proposed by a new policy that
+            learns beside it (see `learning.gate`). At 1 there is none, as in the paper. Below 1 it takes `learning` by
+            preferences.
+        trust_rate: how much trust a trial moves.
+        new_action: how the embedding of an action that was never met starts after a transfer, in a state that was:
+            drawn like the others ("random", as in the paper) or near the mean of the state's known actions ("mean").
+        new_action_bonus: by how much the logit of such an action exceeds the largest of the biases known in its state,
+            for networks that have one for each action: new actions are tried first.
         max_candidates: how many configurations may be drawn for one trial before an invalid space is given up. Open.
     """
 
@@ -47,6 +71,7 @@ class TrainingConfig(Architecture):
     adam_epsilon: float = 1e-8
     pqt_weight: float = 5.0
     entropy_weight: float = 0.15
+    joint_entropy_weight: float = 0.15
     queue_size: int = 25
     queue_ties: Literal["keep", "replace"] = "keep"
     queue_repeats: Literal["best", "latest"] = "best"
@@ -54,6 +79,20 @@ class TrainingConfig(Architecture):
     transfer_uniform: float = 0.1
     transfer_steps: int = 100
     new_task: Literal["random", "mean"] = "random"
+    learning: Literal["reinforce", "preferences"] = "reinforce"
+    updates: int = 4
+    pairs: int = 8
+    good_share: float = 0.3
+    good_most: int = 50
+    preference_scale: float = 0.5
+    best_of: int = 1
+    best_of_trials: int = 80
+    repeats: bool = True
+    number_length: float = 0.0
+    trust: float = 1.0
+    trust_rate: float = 0.5
+    new_action: Literal["random", "mean"] = "random"
+    new_action_bonus: float = 0.0
     max_candidates: int = 10_000
 
     def __post_init__(self) -> None:
@@ -64,26 +103,42 @@ class TrainingConfig(Architecture):
         """
         for name in ("embedding_size", "layers", "heads", "feed_forward", "lstm_units", "lstm_layers"):
             _check(self, name, 1, math.inf, whole=True)
-        for name in ("queue_size", "transfer_steps"):
+        for name in ("queue_size", "transfer_steps", "updates", "pairs", "good_most", "best_of", "best_of_trials"):
             _check(self, name, 1, math.inf, whole=True)
         _check(self, "max_candidates", 1, math.inf, whole=True)
         for name in ("embedding_scale", "context_scale", "position_scale", "weight_scale", "logit_scale"):
             _check(self, name, 0, math.inf)
-        for name in ("learning_rate", "pqt_weight", "entropy_weight"):
+        for name in (
+            "learning_rate",
+            "pqt_weight",
+            "entropy_weight",
+            "joint_entropy_weight",
+            "preference_scale",
+            "number_length",
+            "trust_rate",
+        ):
             _check(self, name, 0, math.inf)
         _check(self, "adam_epsilon", 1e-30, 1)
         for name in ("adam_b1", "adam_b2"):
             _check(self, name, 0, 0.999999)  # at 1 the moments never move, and their correction divides by 0
-        for name in ("baseline_decay", "transfer_uniform"):
+        for name in ("baseline_decay", "transfer_uniform", "good_share", "trust"):
             _check(self, name, 0, 1)
-        if not isinstance(self.lstm_anchors, bool):
-            raise ValueError(f"TrainingConfig.lstm_anchors must be True or False, not {self.lstm_anchors!r}")
-        _check_one_of(self, "network", ("transformer", "lstm"))
+        for name in ("lstm_anchors", "repeats"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"TrainingConfig.{name} must be True or False, not {getattr(self, name)!r}")
+        _check_one_of(self, "learning", ("reinforce", "preferences"))
+        _check_one_of(self, "network", ("transformer", "decoder", "lstm"))
         _check_one_of(self, "normalise", ("after", "before"))
         _check_one_of(self, "attention", ("causal", "bidirectional"))
         _check_one_of(self, "new_task", ("random", "mean"))
+        _check_one_of(self, "new_action", ("random", "mean"))
         _check_one_of(self, "queue_ties", ("keep", "replace"))
         _check_one_of(self, "queue_repeats", ("best", "latest"))
+        if self.trust < 1 and self.learning == "reinforce":
+            raise ValueError(
+                f'trust={self.trust!r} takes learning="preferences": two policies learn from the trials of both, and '
+                f"REINFORCE only from its own"
+            )
         if self.width % self.heads:
             raise ValueError(f"heads={self.heads} does not divide the token's width, 3 x {self.embedding_size}")
 
@@ -91,6 +146,26 @@ class TrainingConfig(Architecture):
     def paper(cls, **changes: object) -> "TrainingConfig":
         """Returns the paper's hyperparameters, with changes."""
         return dataclasses.replace(cls(), **changes)  # type: ignore[arg-type]
+
+    @classmethod
+    def fast(cls, **changes: object) -> "TrainingConfig":
+        """Returns the hyperparameters that learn fastest, with changes; docs/results.md says what each is worth."""
+        fast = cls(
+            network="decoder",
+            layers=1,
+            feed_forward=48,
+            learning="preferences",
+            learning_rate=2e-3,
+            best_of=16,
+            repeats=False,
+            number_length=2.0,
+            new_task="mean",
+            new_action_bonus=1.0,
+            transfer_uniform=0.0,
+            trust=0.7,
+            joint_entropy_weight=0.3,
+        )
+        return dataclasses.replace(fast, **changes)  # type: ignore[arg-type]
 
     def uniform_share(self, sampled: int) -> float:
         """Returns gamma of equation (1) after so many trials were sampled since a transfer."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from ..policy.architecture import Capacity
 from ..runtime import device
@@ -20,9 +20,13 @@ from ..spaces.encoding import Encoding, Tables, Trajectory, encode, power_of_two
 from ..spaces.problem import Problem, no_valid
 from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
+from .gate import Gate
+from .history import History, keys
+from .numbers import with_numbers
+from .pairs import draw_pairs
 from .randomness import Use, derived_seed, generator
 from .rollout import Rollout
-from .steps import Experience, LearnerState, init_state, sample, take_replicas, update
+from .steps import Experience, LearnerState, init_state, prefer, sample, take_replicas, update
 
 Rows = Int[np.ndarray, "sought"]
 Taken = Int[np.ndarray, "sought candidates choices"]
@@ -36,6 +40,10 @@ BeforeDrawFn = Callable[[int], None]
 # one, and sixteen as much as four times four, so that there are only two sizes to compile.
 ONE, SEVERAL = 1, 4
 
+# A policy that is sure of what was evaluated already is made to look elsewhere: with each attempt a larger share of
+# its draws is uniform. Where all is evaluated, what was may be proposed again after so many attempts.
+UNIFORM_PER_ATTEMPT, ATTEMPTS = 0.03, 30
+
 
 @dataclass(frozen=True, slots=True)
 class Learner:
@@ -48,6 +56,9 @@ class Learner:
         encoding: the problems.
         tables: the problems as arrays where the network is.
         state: what the replicas know.
+        history: the trials that they learned from, if by preferences; else it is empty.
+        gate: which policy of each replica proposes, where it has two; the state then has a row for each of them, those
+            of a replica side by side.
         known: the names it had learned of before these problems, if it came to them by a transfer; equation (1)
             applies then.
         past: what it learned from before these problems.
@@ -62,16 +73,23 @@ class Learner:
     encoding: Encoding
     tables: Tables
     state: LearnerState
+    history: History
     known: Vocabulary | None = None
     past: tuple["Past", ...] = ()
     sampled: int = 0
     learned: int = 0
     acceptance: float = 0.5
+    gate: Gate | None = None
 
     @property
     def replicas(self) -> int:
         """How many replicas there are."""
-        return int(self.state.baseline.shape[0])
+        return int(self.state.baseline.shape[0]) // self.members
+
+    @property
+    def members(self) -> int:
+        """How many policies each replica has."""
+        return 1 if self.gate is None else self.gate.log_weight.shape[-1]
 
     @property
     def capacity(self) -> Capacity:
@@ -81,13 +99,15 @@ class Learner:
     @property
     def provenance(self) -> tuple["Past", ...]:
         """What it learned from: earlier problems first, the present ones last."""
-        trials = np.asarray(self.state.trials)
+        trials = np.asarray(self.state.trials)[:: self.members]
         present = [Past(*p.name, tuple(trials[:, row].tolist())) for row, p in enumerate(self.encoding.problems)]
         return self.past + tuple(past for past in present if any(past.trials))
 
     @property
     def candidates(self) -> int:
-        """How many candidates to draw at once: one where most are valid, several where many are not."""
+        """How many candidates to draw at once: as many as configured; or one, several where many are invalid."""
+        if self.config.best_of > 1:
+            return self.config.best_of
         return ONE if not self.restricted or self.acceptance > 0.6 else SEVERAL
 
     @property
@@ -110,10 +130,12 @@ class Proposal(NamedTuple):
     Attributes:
         problem: Shape `[replicas]`, row of the problem.
         rollout: Shape `[replicas, ...]`, as NumPy arrays.
+        member: Shape `[replicas]`, which policy of each replica proposes.
     """
 
     problem: Int[np.ndarray, "replicas"]
     rollout: Rollout
+    member: Int[np.ndarray, "replicas"]
 
 
 def new_learner(problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1) -> Learner:
@@ -123,7 +145,8 @@ def new_learner(problems: tuple[Problem, ...], config: TrainingConfig, seed: int
     rng = generator(seed, Use.WEIGHTS)
     rows = len(encoding.tables.task)
     state = init_state(rng, replicas, capacity_for(vocabulary, encoding.steps), config, rows, encoding.steps)
-    return restore(config, seed, vocabulary, encoding, state)
+    state = dataclasses.replace(state, policy=with_numbers(state.policy, vocabulary, 0, config))
+    return restore(config, seed, vocabulary, encoding, state, History.empty(replicas, encoding.steps))
 
 
 def restore(
@@ -132,15 +155,19 @@ def restore(
     vocabulary: Vocabulary,
     encoding: Encoding,
     state: LearnerState,
+    history: History,
     known: Vocabulary | None = None,
     past: tuple[Past, ...] = (),
     sampled: int = 0,
     learned: int = 0,
     acceptance: float = 0.5,
+    gate: Gate | None = None,
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
     tables, state = jax.device_put((encoding.tables, state), device())
-    return Learner(config, seed, vocabulary, encoding, tables, state, known, past, sampled, learned, acceptance)
+    return Learner(
+        config, seed, vocabulary, encoding, tables, state, history, known, past, sampled, learned, acceptance, gate
+    )
 
 
 def propose(
@@ -158,6 +185,7 @@ def propose(
     """
     trial, config = learner.sampled, learner.config
     problem = _draw_problem(learner)
+    member = _draw_member(learner, problem)
     rollout: Rollout | None = None
     missing = np.ones(learner.replicas, bool)
     acceptance, attempt, tried = learner.acceptance, 0, 0
@@ -165,13 +193,14 @@ def propose(
     while missing.any():
         if tried >= config.max_candidates:
             raise no_valid(learner.encoding.problems[int(problem[missing][0])], tried)
-        count = learner.candidates if attempt == 0 else SEVERAL
+        count = learner.candidates if attempt == 0 or config.best_of > 1 else SEVERAL
         if before_draw is not None:
             before_draw(count)
         sought = np.flatnonzero(missing)
-        candidates = _draw(learner, problem, count, attempt, sought)
+        candidates = _draw(learner, problem, member, count, attempt, sought)
+        candidates, eligible = _ranked(learner, problem[sought], member[sought], candidates, sought, attempt)
         first = find(problem[sought], candidates.taken)
-        missing[sought] = first == count
+        missing[sought] = first >= eligible
         for refused in first.tolist():
             acceptance *= 0.9**refused
             acceptance += 0.1 * (1 - acceptance) if refused < count else 0.0
@@ -179,7 +208,7 @@ def propose(
         rollout = fresh if rollout is None else _replaced(rollout, sought, fresh)
         attempt, tried = attempt + 1, tried + count
     assert rollout is not None
-    return dataclasses.replace(learner, sampled=trial + 1, acceptance=acceptance), Proposal(problem, rollout)
+    return dataclasses.replace(learner, sampled=trial + 1, acceptance=acceptance), Proposal(problem, rollout, member)
 
 
 def skip(learner: Learner) -> Learner:
@@ -192,7 +221,7 @@ def learn(
     problem: Int[np.ndarray, "replicas"],
     trajectory: Trajectory,
     reward: Float[np.ndarray, "replicas"],
-    own: Bool[np.ndarray, "replicas"] | None = None,
+    member: Int[np.ndarray, "replicas"] | None = None,
 ) -> Learner:
     """Returns the replicas after each learned from one evaluated trial.
 
@@ -201,21 +230,36 @@ def learn(
         problem: Shape `[replicas]`, row of the problem.
         trajectory: Shape `[replicas, ...]`, what was evaluated.
         reward: Shape `[replicas]`, finite.
-        own: Shape `[replicas]`, whether the policy proposed it; None for all.
+        member: Shape `[replicas]`, which policy of the replica proposed it, -1 for none; None for the first.
     """
-    own = np.ones(learner.replicas, bool) if own is None else own
-    experience = Experience(problem, trajectory, reward.astype(np.float32), own)
-    pick = generator(learner.seed, Use.QUEUE, learner.learned).random(learner.replicas, np.float32)
-    state = update(learner.state, learner.tables, experience, pick, learner.config)
-    return dataclasses.replace(learner, state=state, learned=learner.learned + 1)
+    config, history, gate, number = learner.config, learner.history, learner.gate, learner.learned
+    member = np.zeros(learner.replicas, np.int32) if member is None else member
+    experience = Experience(problem, trajectory, reward.astype(np.float32), member >= 0)
+    if config.learning == "reinforce":
+        pick = generator(learner.seed, Use.QUEUE, number).random(learner.replicas, np.float32)
+        state = update(learner.state, learner.tables, experience, pick, config)
+    else:
+        if gate is not None:
+            gate = gate.told(problem, member, reward, history, config.trust_rate)
+        history = history.appended(problem, trajectory, reward)
+        pairs = draw_pairs(history, problem, generator(learner.seed, Use.PAIRS, number), config, learner.members)
+        repeated = jax.tree.map(lambda leaf: np.repeat(leaf, learner.members, axis=0), experience)
+        state = prefer(learner.state, learner.tables, repeated, pairs, config)
+    return dataclasses.replace(learner, state=state, history=history, gate=gate, learned=number + 1)
 
 
 def select(learner: Learner, replica: int) -> Learner:
     """Returns one of the replicas alone."""
-    state = jax.tree.map(lambda leaf: np.asarray(leaf)[replica : replica + 1].copy(), learner.state)
-    past = tuple(Past(past.space, past.task, (past.trials[replica],)) for past in learner.past)
-    seed = derived_seed(learner.seed, Use.REPLICA, replica)
-    return dataclasses.replace(learner, seed=seed, past=past, state=jax.device_put(state, device()))
+    rows = slice(replica * learner.members, (replica + 1) * learner.members)
+    state = jax.tree.map(lambda leaf: np.asarray(leaf)[rows].copy(), learner.state)
+    return dataclasses.replace(
+        learner,
+        seed=derived_seed(learner.seed, Use.REPLICA, replica),
+        past=tuple(Past(past.space, past.task, (past.trials[replica],)) for past in learner.past),
+        history=learner.history.selected(replica),
+        gate=None if learner.gate is None else learner.gate.selected(replica),
+        state=jax.device_put(state, device()),
+    )
 
 
 def with_functions(learner: Learner, given: tuple[Problem, ...]) -> Learner:
@@ -251,9 +295,16 @@ def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
     return rng.integers(n_problems, size=learner.replicas, dtype=np.int32)
 
 
+def _draw_member(learner: Learner, problem: Int[np.ndarray, "replicas"]) -> Int[np.ndarray, "replicas"]:
+    if learner.gate is None:
+        return np.zeros(learner.replicas, np.int32)
+    return learner.gate.draw(problem, generator(learner.seed, Use.MEMBER, learner.sampled))
+
+
 def _draw(
     learner: Learner,
     problem: Int[np.ndarray, "replicas"],
+    member: Int[np.ndarray, "replicas"],
     count: int,
     attempt: int,
     sought: Int[np.ndarray, "sought"],
@@ -262,17 +313,61 @@ def _draw(
     rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
     noise = rng.random((learner.replicas, count, learner.encoding.steps), np.float32)
     share = np.float32(learner.config.uniform_share(learner.sampled) if learner.known is not None else 0.0)
+    if not learner.config.repeats:
+        share = np.maximum(share, np.float32(min(1.0, UNIFORM_PER_ATTEMPT * attempt)))
     # Few sizes, so that there is little to compile: all replicas, or the next power of four.
     exponent = (len(sought) - 1).bit_length()
     size = 1 << (exponent + exponent % 2)
-    if size >= learner.replicas:
+    if size >= learner.replicas and learner.members == 1:
         rollout = sample(learner.state.policy, learner.tables, problem, noise, share)
         if len(sought) == learner.replicas:
             return jax.tree.map(np.asarray, rollout)
         return jax.tree.map(lambda leaf: np.asarray(leaf)[sought], rollout)
-    which = np.resize(sought, size)
-    rollout = sample(take_replicas(learner.state.policy, which), learner.tables, problem[which], noise[which], share)
+    which = np.resize(sought, min(size, learner.replicas))
+    policies = take_replicas(learner.state.policy, which * learner.members + member[which])
+    rollout = sample(policies, learner.tables, problem[which], noise[which], share)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sought)], rollout)
+
+
+def _ranked(
+    learner: Learner,
+    problem: Int[np.ndarray, "sought"],
+    member: Int[np.ndarray, "sought"],
+    candidates: Rollout,
+    sought: Int[np.ndarray, "sought"],
+    attempt: int,
+) -> tuple[Rollout, Int[np.ndarray, "sought"]]:
+    """Orders candidates such that the first valid one is to be proposed.
+
+    Args:
+        learner: the replicas.
+        problem: Shape `[sought]`.
+        member: Shape `[sought]`, the policies that drew.
+        candidates: Shape `[sought, candidates, ...]`.
+        sought: the replicas that the candidates are for.
+        attempt: how many draws came before.
+
+    Returns:
+        The candidates, and how many of them, from the first, may be proposed.
+    """
+    config, history = learner.config, learner.history
+    n_sought, count = candidates.log_prob.shape
+    refused = np.zeros((n_sought, count), bool)
+    if not config.repeats and attempt < ATTEMPTS:
+        rows = np.broadcast_to(problem[:, None], (n_sought, count))
+        refused = history.holds(sought, keys(rows, candidates.trajectory))
+    if config.best_of == 1:
+        order = np.argsort(refused, axis=1, kind="stable")
+    else:
+        trials = np.array([len(history.of(r, p)) for r, p in zip(sought.tolist(), problem.tolist(), strict=True)])
+        grown = np.minimum(trials / config.best_of_trials, 1.0)
+        if learner.known is not None:
+            grown[member == 0] = 1.0  # a policy that was transferred knows what to look for
+        best_of = 1 + (config.best_of - 1) * grown
+        late = np.arange(count) >= best_of[:, None]
+        order = np.lexsort((-candidates.log_prob, late, refused), axis=1)
+    which = np.arange(n_sought)[:, None]
+    return jax.tree.map(lambda leaf: leaf[which, order], candidates), count - refused.sum(axis=1)
 
 
 def _first_valid(encoding: Encoding, rows: Rows, taken: Taken) -> Rows:

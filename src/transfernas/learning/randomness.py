@@ -22,6 +22,8 @@ class Use(enum.IntEnum):
     REWARD = 6
     BOOTSTRAP = 7
     TUNING = 8
+    PAIRS = 9
+    MEMBER = 10
 
 
 def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:

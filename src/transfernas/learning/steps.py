@@ -20,7 +20,8 @@ from ..policy.networks import draw_policy
 from ..policy.policy import Policy
 from ..spaces.encoding import Tables, Trajectory
 from .config import TrainingConfig
-from .objective import objective
+from .objective import objective, preferences
+from .pairs import Pairs
 from .queue import Queue, draw, empty_queue, insert
 from .rollout import Rollout, rollouts
 
@@ -143,6 +144,22 @@ def update(
     return jax.vmap(partial(_update_one, config=config), in_axes=(0, None, 0, 0))(state, tables, experience, pick)
 
 
+@partial(jax.jit, static_argnames=("config",), compiler_options=_QUICK_TO_COMPILE)
+def prefer(
+    state: LearnerState, tables: Tables, experience: Experience, pairs: Pairs, config: TrainingConfig
+) -> LearnerState:
+    """Learns from pairs of trials by one step of Adam a batch; the trial told last goes to the queue.
+
+    Args:
+        state: what the learners know. It is not donated: an interrupt must find the old state whole.
+        tables: the problems.
+        experience: the trial of each replica.
+        pairs: drawn from all its trials, Shape `[replicas, updates, pairs, ...]`.
+        config: hyperparameters.
+    """
+    return jax.vmap(partial(_prefer_one, config=config), in_axes=(0, None, 0, 0))(state, tables, experience, pairs)
+
+
 def moving_average(
     average: Float[Array, ""], started: Bool[Array, ""], reward: Float[Array, ""], decay: float
 ) -> Float[Array, ""]:
@@ -171,6 +188,32 @@ def _update_one(
         started=state.started.at[problem].set(started | own),
         trials=state.trials.at[problem].add(1),
         queue=queue,
+    )
+
+
+def _prefer_one(
+    state: LearnerState, tables: Tables, experience: Experience, pairs: Pairs, config: TrainingConfig
+) -> LearnerState:
+    adam = _adam(config)
+
+    def step(carry: tuple[Policy, optax.OptState], batch: Pairs) -> tuple[tuple[Policy, optax.OptState], None]:
+        policy, optimizer = carry
+
+        def loss(policy: Policy) -> Float[Array, ""]:
+            return -preferences(policy, tables, batch.better, batch.worse, batch.weight, config)
+
+        changes, optimizer = adam.update(jax.grad(loss)(policy), optimizer)
+        return (optax.apply_updates(policy, changes), optimizer), None
+
+    (policy, optimizer), _ = jax.lax.scan(step, (state.policy, state.optimizer), pairs)
+    problem, trajectory, reward, _ = experience
+    return LearnerState(
+        policy=policy,
+        optimizer=optimizer,
+        baseline=state.baseline,
+        started=state.started,
+        trials=state.trials.at[problem].add(1),
+        queue=insert(state.queue, problem, trajectory, reward, config),
     )
 
 

@@ -1,44 +1,73 @@
 """Taking what learners know to new problems (paper, section 3, "Training and transfer considerations")."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import numpy as np
 
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
+from ..spaces.choice import START
 from ..spaces.encoding import encode
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
 from .config import NETWORK, TrainingConfig
+from .gate import Gate
+from .history import History
 from .learner import Learner, capacity_for, restore
+from .numbers import with_numbers
 from .randomness import Use, derived_seed, generator
 from .steps import fresh_state, init_policies
 
+_APART = 0.3  # how far new actions start from the mean of the known ones, in initial standard deviations
+
 
 def transfer(
-    learner: Learner, problems: tuple[Problem, ...], config: TrainingConfig | None = None, seed: int | None = None
+    learner: Learner,
+    problems: tuple[Problem, ...],
+    config: TrainingConfig | None = None,
+    seed: int | None = None,
+    rename: Mapping[str, str] | None = None,
 ) -> Learner:
     """Returns the replicas ready for new problems.
 
     Weights and the embeddings of every known name stay; new embeddings are drawn; baselines, queues and the optimiser
-    start afresh.
+    start afresh. With `config.trust` below 1, each replica gets a new policy beside the one that it had.
+
+    Args:
+        learner: the replicas.
+        problems: to search next.
+        config: other hyperparameters; None for the same.
+        seed: of what comes; None for one that follows from the learner's.
+        rename: from states it knows to states of the new problems that mean the same.
 
     Raises:
-        ValueError: the configuration changes the network itself.
+        ValueError: the configuration changes the network itself, or `rename` names a state that is not known or one
+            that is.
     """
     config = learner.config if config is None else config
     _check_same_network(learner.config, config)
     seed = derived_seed(learner.seed, Use.TRANSFER, learner.learned) if seed is None else seed
-    vocabulary = learner.vocabulary.extended(problems)
+    known = learner.vocabulary.renamed(rename or {})
+    vocabulary = known.extended(problems)
     encoding = encode(problems, vocabulary)
-    old: Policy = jax.tree.map(np.asarray, learner.state.policy)
+    kept = np.arange(learner.replicas) * learner.members
+    if learner.gate is not None:
+        kept += learner.gate.most_trusted()
+    old: Policy = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.policy)
     needed = capacity_for(vocabulary, max(encoding.steps, old.steps))
     rows = len(encoding.tables.task)
     drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config)
-    policy = _transplant(old, drawn, learner.vocabulary, vocabulary, config)
+    policy, gate = _transplant(old, drawn, known, vocabulary, config), None
+    if config.trust < 1:
+        fresh = init_policies(generator(seed, Use.MEMBER), learner.replicas, needed, config)
+        fresh = with_numbers(fresh, vocabulary, 0, config)
+        policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
+        gate = Gate.of(learner.replicas, rows, config.trust)
     state = fresh_state(policy, config, rows, encoding.steps)
-    return restore(config, seed, vocabulary, encoding, state, learner.vocabulary, learner.provenance)
+    history = History.empty(learner.replicas, encoding.steps)
+    return restore(config, seed, vocabulary, encoding, state, history, known, learner.provenance, gate=gate)
 
 
 def _transplant(
@@ -54,7 +83,21 @@ def _transplant(
     if config.new_task == "mean":
         mean = tables["task"][:, : len(known.tasks)].mean(axis=1, keepdims=True)
         tables["task"][:, len(known.tasks) : len(vocabulary.tasks)] = mean
-    return dataclasses.replace(old, **tables)
+    _welcome(tables, known, vocabulary, config)
+    return with_numbers(dataclasses.replace(old, **tables), vocabulary, len(known.actions), config)
+
+
+def _welcome(tables: dict[str, np.ndarray], known: Vocabulary, vocabulary: Vocabulary, config: TrainingConfig) -> None:
+    """Lets new actions of known states start as the configuration wants them."""
+    action, bias = tables["action"], tables.get("action_bias")
+    for state, rows in vocabulary.rows_by_state().items():
+        old, new = rows[rows < len(known.actions)], rows[rows >= len(known.actions)]
+        if state == START or not len(old) or not len(new):
+            continue
+        if config.new_action == "mean":
+            action[:, new] = action[:, old].mean(axis=1, keepdims=True) + _APART * action[:, new]
+        if bias is not None and config.new_action_bonus:
+            bias[:, new] = bias[:, old].max(axis=1, keepdims=True) + config.new_action_bonus
 
 
 def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from ..spaces.encoding import Trajectory
-from .learner import ONE, SEVERAL, Learner
-from .steps import Experience, sample, update
+from .learner import ONE, SEVERAL, Learner, learn
+from .steps import sample
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class WarmUp:
     def __init__(self, learner: Learner) -> None:
         """Starts the thread; it ends by itself."""
         self._samples: dict[int, Future[None]] = {learner.candidates: Future()}
-        if learner.restricted:
+        if learner.restricted and learner.config.best_of == 1:
             self._samples |= {count: Future() for count in (ONE, SEVERAL) if count not in self._samples}
         self._update: Future[None] = Future()
         self._process = os.getpid()
@@ -73,6 +73,4 @@ def _run_sample(learner: Learner, candidates: int) -> None:
 def _run_update(learner: Learner) -> None:
     none, steps = np.zeros(learner.replicas, np.int32), np.zeros((learner.replicas, learner.encoding.steps), np.int32)
     trajectory = Trajectory(task=none, decisions=steps, actions=steps, length=none)
-    zero = np.zeros(learner.replicas, np.float32)
-    experience = Experience(none, trajectory, zero, np.ones(learner.replicas, bool))
-    jax.block_until_ready(update(learner.state, learner.tables, experience, zero, learner.config))
+    jax.block_until_ready(learn(learner, none, trajectory, np.zeros(learner.replicas)).state)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Attention = Literal["causal", "bidirectional"]
-Network = Literal["transformer", "lstm"]
+Network = Literal["transformer", "decoder", "lstm"]
 Normalise = Literal["after", "before"]
 
 
@@ -13,7 +13,8 @@ class Architecture:
     """The network of the paper's figure 2, or its rival; the defaults are the paper's, or ours where it is silent.
 
     Attributes:
-        network: "transformer", or "lstm" for the rival of the paper's section 4.1 (after Zoph and Le 2017).
+        network: "transformer" is the paper's; "decoder" encodes the actions taken instead of those to choose from, so
+            that a trajectory costs a fraction; "lstm" is the rival of the paper's section 4.1 (after Zoph and Le 2017).
         attention: "bidirectional" is the paper's encoder, in which each candidate re-encodes the whole sequence;
             "causal" lets a position see only earlier ones, so that the past is encoded once.
         embedding_size: of states, actions and tasks each; the token is three times as wide. Paper: 8.

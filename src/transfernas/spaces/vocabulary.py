@@ -1,7 +1,10 @@
 """Names to indices, shared by every space and task that an agent has met (paper, section 3, figure 1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Int
 
 from .choice import START
 from .condition import Action
@@ -53,6 +56,36 @@ class Vocabulary:
     def task(self, name: str) -> int:
         """Returns the row of a task."""
         return self._task[name]
+
+    def rows_by_state(self) -> dict[str, Int[np.ndarray, "actions"]]:
+        """Returns the rows of the actions of each state."""
+        rows: dict[str, list[int]] = {}
+        for row, (state, _, _) in enumerate(self.actions):
+            rows.setdefault(state, []).append(row)
+        return {state: np.array(found) for state, found in rows.items()}
+
+    def renamed(self, names: Mapping[str, str]) -> "Vocabulary":
+        """Returns the vocabulary with states under other names, where two names mean the same.
+
+        Args:
+            names: from names it has to names it has not.
+
+        Raises:
+            ValueError: a state is unknown, or the new name is taken.
+        """
+        for old, new in names.items():
+            if old not in self._state or old == START:
+                known = tuple(name for name in self.states if name != START)
+                raise ValueError(f"rename: there is no state {old!r}; those known are {known}")
+            if new in self._state:
+                raise ValueError(f"rename: {old!r} can not become {new!r}, which is a state of its own")
+            if list(names.values()).count(new) > 1:
+                raise ValueError(f"rename: two states can not both become {new!r}")
+        return Vocabulary(
+            tuple(names.get(state, state) for state in self.states),
+            tuple((names.get(state, state), kind, action) for state, kind, action in self.actions),
+            self.tasks,
+        )
 
     def extended(self, problems: Iterable[Problem]) -> "Vocabulary":
         """Returns the vocabulary with the names of the problems added behind those it has."""

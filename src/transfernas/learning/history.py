@@ -1,0 +1,101 @@
+"""Every trial that replicas learned from, on the host: what preferences are drawn from, and what is not proposed again.
+
+Shapes: `trials` that were told, of `replicas` in lockstep; `steps` of a trajectory.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt64
+
+from ..spaces.encoding import Trajectory
+
+_FIRST_ROOM = 64
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was told so far; immutable, though histories that grew from one another share their arrays.
+
+    Attributes:
+        count: how many trials there are; what lies behind them in the arrays is room.
+        problem: Shape `[replicas, room]`, rows of the problems.
+        trials: Shape `[replicas, room, ...]`.
+        reward: Shape `[replicas, room]`.
+        key: Shape `[replicas, room]`, a number that two trials share if they are of one configuration of one problem.
+    """
+
+    count: int
+    problem: Int[np.ndarray, "replicas room"]
+    trials: Trajectory
+    reward: Float[np.ndarray, "replicas room"]
+    key: UInt64[np.ndarray, "replicas room"]
+    _written: list[int]  # how much of the shared arrays is taken, by any history; one number
+
+    @classmethod
+    def empty(cls, replicas: int, steps: int) -> "History":
+        """Returns a history without trials."""
+        shape = (replicas, _FIRST_ROOM)
+        scalars, sequences = np.zeros(shape, np.int32), np.zeros((*shape, steps), np.int32)
+        trials = Trajectory(scalars, sequences, sequences.copy(), scalars.copy())
+        return cls(0, scalars.copy(), trials, np.zeros(shape), np.zeros(shape, np.uint64), [0])
+
+    def appended(
+        self, problem: Int[np.ndarray, "replicas"], trial: Trajectory, reward: Float[np.ndarray, "replicas"]
+    ) -> "History":
+        """Returns the history with one more trial of each replica."""
+        at, room = self.count, self.reward.shape[1]
+        history = self
+        if at == room:
+            history = self._copied(2 * room)
+        elif self._written[0] != at:  # another history that grew from this one has written there
+            history = self._copied(room)
+        new = (problem, trial, reward, keys(problem[:, None], jax.tree.map(lambda leaf: leaf[:, None], trial))[:, 0])
+        arrays = (history.problem, history.trials, history.reward, history.key)
+        for array, value in zip(jax.tree.leaves(arrays), jax.tree.leaves(new), strict=True):
+            array[:, at] = value
+        history._written[0] = at + 1
+        return dataclasses.replace(history, count=at + 1)
+
+    def of(self, replica: int, problem: int) -> Int[np.ndarray, "trials"]:
+        """Returns which of a replica's trials are of a problem, oldest first."""
+        return np.flatnonzero(self.problem[replica, : self.count] == problem)
+
+    def holds(
+        self, replicas: Int[np.ndarray, "sought"], key: UInt64[np.ndarray, "sought candidates"]
+    ) -> Bool[np.ndarray, "sought candidates"]:
+        """Returns which candidates of some replicas were evaluated before."""
+        told = self.key[replicas, : self.count]
+        found = [np.isin(row, known) for row, known in zip(key, told, strict=True)]
+        return np.array(found).reshape(key.shape)
+
+    def selected(self, replica: int) -> "History":
+        """Returns the history of one replica alone."""
+        return self._mapped(lambda array: array[replica : replica + 1].copy())
+
+    def _copied(self, room: int) -> "History":
+        def grown(array: np.ndarray) -> np.ndarray:
+            larger = np.zeros((array.shape[0], room, *array.shape[2:]), array.dtype)
+            larger[:, : self.count] = array[:, : self.count]
+            return larger
+
+        return self._mapped(grown)
+
+    def _mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "History":
+        trials: Trajectory = jax.tree.map(change, self.trials)
+        return History(self.count, change(self.problem), trials, change(self.reward), change(self.key), [self.count])
+
+
+def keys(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt64[np.ndarray, "*batch"]:
+    """Returns a number for each trial that differs, but for chance in 2^64, where configuration or problem differ."""
+    steps = trials.actions.shape[-1]
+    rng = np.random.Generator(np.random.Philox(steps))  # the same factors for every history of so many steps
+    factors = rng.integers(2**64, size=(2, steps), dtype=np.uint64) | np.uint64(1)
+    content = (trials.actions + 1).astype(np.uint64) * factors[0] + (trials.decisions + 1).astype(np.uint64) * factors[
+        1
+    ]
+    whole = content.sum(axis=-1, dtype=np.uint64) + problem.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return whole ^ (whole >> np.uint64(29))

@@ -1,0 +1,86 @@
+"""Actions that are numbers: their embeddings start near those of their neighbours.
+
+Embeddings are drawn as values of a Gaussian process over the numbers, so that what is learned of one learning rate says
+something of the next one; new numbers are drawn given those that are known.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..policy.policy import Policy
+from ..spaces.vocabulary import Vocabulary
+from .config import TrainingConfig
+
+_JITTER = 1e-5
+_DECADE = 10.0
+
+
+def with_numbers(policy: Policy, vocabulary: Vocabulary, known: int, config: TrainingConfig) -> Policy:
+    """Returns networks, as NumPy arrays, in which new actions that are numbers are near their neighbours.
+
+    Args:
+        policy: the networks, one a replica.
+        vocabulary: the names of the actions.
+        known: how many actions are known; their embeddings stay.
+        config: `number_length`; where it is 0, the networks are returned as they are.
+    """
+    if not config.number_length:
+        return policy
+    return dataclasses.replace(policy, action=smoothed(policy.action, vocabulary, known, config.number_length))
+
+
+def smoothed(
+    drawn: Float[np.ndarray, "replicas actions embedding"], vocabulary: Vocabulary, known: int, length: float
+) -> Float[np.ndarray, "replicas actions embedding"]:
+    """Returns embeddings of actions in which neighbouring numbers are alike.
+
+    The actions of a state are taken for numbers if all are ints or floats and there are three or more. Their distances
+    are those of their logarithms where all are positive and span a decade, and are counted in mean gaps.
+
+    Args:
+        drawn: Shape `[replicas, actions, embedding]`, independent draws from a normal distribution; those of the first
+            `known` actions are learned embeddings, which stay.
+        vocabulary: the names of the actions.
+        known: how many actions are known.
+        length: over how many gaps embeddings are alike: the length scale of the squared-exponential kernel.
+    """
+    result = drawn.copy()
+    for rows in _numbers(vocabulary):
+        old, new = rows[rows < known], rows[rows >= known]
+        if not len(new):
+            continue
+        position = dict(zip(rows.tolist(), _positions([vocabulary.actions[row][2] for row in rows]), strict=True))
+        at_old, at_new = (np.array([position[row] for row in part.tolist()]) for part in (old, new))
+        covariance, mean = _kernel(at_new, at_new, length), np.zeros(())
+        if len(old):
+            gain = np.linalg.solve(
+                _kernel(at_old, at_old, length) + _JITTER * np.eye(len(old)), _kernel(at_old, at_new, length)
+            ).T
+            covariance = covariance - gain @ _kernel(at_old, at_new, length)
+            mean = np.einsum("no,roe->rne", gain, drawn[:, old])
+        root = np.linalg.cholesky(covariance + _JITTER * np.eye(len(new)))
+        result[:, new] = mean + np.einsum("nm,rme->rne", root, drawn[:, new])
+    return result
+
+
+def _numbers(vocabulary: Vocabulary) -> list[Int[np.ndarray, "numbers"]]:
+    """Returns the rows of the actions of each state whose actions are numbers."""
+    return [
+        rows
+        for rows in vocabulary.rows_by_state().values()
+        if len(rows) > 2 and all(vocabulary.actions[row][1] in ("int", "float") for row in rows)
+    ]
+
+
+def _positions(actions: list[object]) -> Float[np.ndarray, "numbers"]:
+    """Returns where numbers lie, such that the mean gap is 1."""
+    values = np.array(actions, np.float64)
+    if values.min() > 0 and values.max() / values.min() >= _DECADE:
+        values = np.log(values)
+    return (values - values.min()) / (np.ptp(values) or 1.0) * (len(values) - 1)
+
+
+def _kernel(a: Float[np.ndarray, "a"], b: Float[np.ndarray, "b"], length: float) -> Float[np.ndarray, "a b"]:
+    return np.exp(-0.5 * (np.subtract.outer(a, b) / length) ** 2)

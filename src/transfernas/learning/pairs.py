@@ -1,0 +1,69 @@
+"""Pairs of trials of which one did better: what a policy learns from that learns by preferences."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..arrays import AnyArray
+from ..spaces.encoding import Trajectory
+from .config import TrainingConfig
+from .history import History
+
+
+class Pairs(NamedTuple):
+    """Batches of pairs of trials of one problem, one batch for each step of the optimiser.
+
+    Attributes:
+        better: Shape `[updates, pairs, ...]`.
+        worse: Shape `[updates, pairs, ...]`.
+        weight: Shape `[updates, pairs]`, 0 where the two are equally good, and 1.
+    """
+
+    better: Trajectory
+    worse: Trajectory
+    weight: Float[AnyArray, "*batch"]
+
+
+def draw_pairs(
+    history: History,
+    problem: Int[np.ndarray, "replicas"],
+    rng: np.random.Generator,
+    config: TrainingConfig,
+    members: int = 1,
+) -> Pairs:
+    """Draws pairs for each policy of each replica from the replica's trials of a problem.
+
+    Leaves have the policies first, those of a replica side by side.
+
+    The better trial is uniform among the best (`config.good_share` of all, at most `config.good_most`), the worse one
+    uniform among those that rank behind it.
+
+    Args:
+        history: the trials.
+        problem: Shape `[replicas]`, row of the problem.
+        rng: for the draws.
+        config: how many.
+        members: policies of a replica.
+    """
+    shape = (len(problem), members, config.updates, config.pairs)
+    chance = rng.random((2, *shape))
+    better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for replica, row in enumerate(problem.tolist()):
+        trials = history.of(replica, row)
+        if len(trials) < 2:
+            continue  # a trial paired with itself weighs nothing
+        ranked = trials[np.argsort(-history.reward[replica, trials], kind="stable")]
+        last = len(ranked) - 1
+        good = min(max(2, min(int(np.ceil(config.good_share * len(ranked))), config.good_most)), last)
+        first = (chance[0, replica] * good).astype(np.int64)
+        second = first + 1 + (chance[1, replica] * (last - first)).astype(np.int64)
+        better[replica], worse[replica] = ranked[first], ranked[second]
+    which = np.arange(len(problem))[:, None, None, None]
+
+    def picked(at: Int[np.ndarray, "replicas members updates pairs"]) -> Trajectory:
+        return jax.tree.map(lambda leaf: leaf[which, at].reshape(-1, *at.shape[2:], *leaf.shape[2:]), history.trials)
+
+    weight = (history.reward[which, better] > history.reward[which, worse]).astype(np.float32)
+    return Pairs(picked(better), picked(worse), weight.reshape(-1, *shape[2:]))
