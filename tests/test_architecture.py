@@ -21,7 +21,7 @@ STANDS_ON = {
     "benchmarks": "arrays files runtime download spaces searcher",
     "experiments": "arrays files spaces policy learning searcher checkpoint agent baselines benchmarks",
     "figures": "files experiments",
-    "report": "experiments",
+    "report": "files experiments",
     "cli": "learning benchmarks experiments figures report",
 }
 

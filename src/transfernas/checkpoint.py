@@ -35,7 +35,7 @@ from .spaces.vocabulary import Vocabulary
 
 FORMAT = "transfernas-agent"
 VERSION = 2  # the first had no history
-_HISTORY, _GATE = "history.", "gate.log_weight"
+_HISTORY, _GATE = "history.", "gate."
 T = TypeVar("T")
 
 
@@ -129,7 +129,9 @@ def _tensors(learner: Learner) -> dict[str, np.ndarray]:
     history, count = learner.history, learner.history.count
     told = {"problem": history.problem, "reward": history.reward, **history.trials._asdict()}
     tensors |= {_HISTORY + name: array[:, :count] for name, array in told.items()}
-    return tensors if learner.gate is None else {**tensors, _GATE: learner.gate.log_weight}
+    if learner.gate is not None:
+        tensors |= {_GATE + "count": learner.gate.count, _GATE + "total": learner.gate.total}
+    return tensors
 
 
 def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:
@@ -179,13 +181,16 @@ def _gate(tensors: dict[str, np.ndarray], rows: int, encoding: Encoding) -> Gate
     Raises:
         CheckpointError: it is not one of so many policies and the problems.
     """
-    if _GATE not in tensors:
+    if not any(name.startswith(_GATE) for name in tensors):
         return None
     if rows % MEMBERS:
-        raise CheckpointError(f"the tensor {_GATE} is there, but {rows} policies are no pairs")
-    _check_shape(_GATE, tensors, (rows // MEMBERS, len(encoding.tables.task), MEMBERS), np.dtype(np.float64))
-    _check_finite(_GATE, tensors[_GATE])
-    return Gate(tensors.pop(_GATE))
+        raise CheckpointError(f"there is a gate, but {rows} policies are no pairs")
+    for name in (_GATE + "count", _GATE + "total"):
+        _check_shape(name, tensors, (rows // MEMBERS, len(encoding.tables.task), MEMBERS), np.dtype(np.float64))
+        _check_finite(name, tensors[name])
+        if tensors[name].min() < 0:
+            raise CheckpointError(f"the tensor {name} holds values below 0")
+    return Gate(tensors.pop(_GATE + "count"), tensors.pop(_GATE + "total"))
 
 
 def _checksum(text: str, tensors: dict[str, np.ndarray]) -> str:

@@ -1,8 +1,9 @@
 """Results as tables and progress bars on a terminal; they know nothing of how the results came about."""
 
-from collections.abc import Callable, Iterator, Sequence
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -11,26 +12,33 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
-    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
 
+from .experiments.compare import MILESTONES, REFERENCE, REFERENCE_TRIALS, Outcome
 from .experiments.result import NamedRatio, Result, Row, table_of
-from .experiments.statistics import Ratio, Reached
+from .experiments.standing import Standing
+from .experiments.statistics import Interval, Ratio, Reached
+from .experiments.suite import Split
+from .files import write_atomically
+
+_LOST = "Mean normalised regret (%)"
+_SPLIT_TRIALS = (20, 100, 200)  # after which the regrets of each split are shown
 
 
 @contextmanager
 def progress_bars(
-    console: Console, percent: bool = True
+    console: Console, percent: bool = True, stages: int = 0
 ) -> Iterator[Callable[[str, int], Callable[[int, float], None]]]:
     """Shows a bar for each stage of a job: done, rate, best so far, time left.
 
     Args:
         console: where.
         percent: whether the best is an accuracy, shown in percent.
+        stages: how many there are, if they are too many to be seen at once: then those that are done are only counted.
 
     Yields:
         From a stage's name and its number of trials to a function told how many are done and the best so far.
@@ -40,21 +48,28 @@ def progress_bars(
         BarColumn(),
         MofNCompleteColumn(),
         _RateColumn(),
-        TextColumn("best {task.fields[best]}"),
+        TextColumn("{task.fields[best]}"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     with Progress(*columns, console=console) as progress:
+        whole = progress.add_task("searches", total=stages, best="") if stages else None
 
         def stage(name: str, trials: int) -> Callable[[int, float], None]:
             if not console.is_terminal:  # where no bar moves, a log tells how far it is
                 console.print(f"{name}: {trials} trials", highlight=False)
-            return partial(_advance, progress, progress.add_task(name, total=trials, best="-"), percent)
+            task = progress.add_task(name, total=trials, best="best -")
+
+            def advance(done: int, best: float) -> None:
+                progress.update(
+                    task, completed=done, best=f"best {100 * best:.2f} %" if percent else f"best {best:.2f}"
+                )
+                if whole is not None and done >= trials:
+                    progress.remove_task(task)
+                    progress.advance(whole)
+
+            return advance
 
         yield stage
-
-
-def _advance(progress: Progress, task: TaskID, percent: bool, done: int, best: float) -> None:
-    progress.update(task, completed=done, best=f"{100 * best:.2f} %" if percent else f"{best:.2f}")
 
 
 def incumbent_table(result: Result, title: str) -> Table:
@@ -107,6 +122,134 @@ def reached_table(result: Result, title: str) -> Table:
         trials = result.curves[name].values.shape[1]
         table.add_row(name, *(_reached_cell(cells[name, target], trials) for target in targets))
     return table
+
+
+def split_table(splits: Sequence[Split]) -> Table:
+    """Returns what splits are, a row each."""
+    table = Table(title=f"{len(splits)} splits", show_lines=True)
+    table.add_column("split", overflow="fold")  # whole, to be copied
+    for name in ("kind", "half", "learned from", "searched"):
+        table.add_column(name)
+    for split in splits:
+        spaces: dict[str, list[str]] = {}
+        for place in split.sources:
+            spaces.setdefault(place.space_name, []).append(place.task)
+        sources = [f"{name}: {', '.join(tasks)}" for name, tasks in spaces.items()]
+        renamed = [f"{old} is {new}" for old, new in split.rename.items()]
+        table.add_row(split.name, split.kind, split.half, "\n".join(sources + renamed), split.target.name)
+    return table
+
+
+def comparison_tables(outcome: Outcome) -> list[Table]:
+    """Returns a comparison as tables: each split, trials to the reference, mean ranks, mean regrets, differences."""
+    rows, ranked = outcome.result.table, "Mean rank (1 is best)"
+    counts = sorted({row.trials for row in rows} & set(_SPLIT_TRIALS)) or [max((row.trials for row in rows), default=0)]
+    tables = [_split_regrets(outcome, count) for count in counts]
+    if outcome.result.ratios:
+        tables.append(_split_ratios(outcome))
+    if outcome.standings:
+        tables += [_standing_table(outcome, outcome.standings, *each) for each in ((ranked, 1), (_LOST, 100))]
+    if outcome.from_scratch:
+        tables.append(_standing_table(outcome, outcome.from_scratch, f"{ranked}, without sources", 1))
+    return tables + ([_difference_table(outcome)] if outcome.differences else [])
+
+
+def write_tables(path: Path, tables: Iterable[Table]) -> Path:
+    """Writes tables as text, wide enough for all columns."""
+    content = io.StringIO()
+    wide = Console(file=content, width=240)
+    for table in tables:
+        wide.print(table)
+    write_atomically(path, content.getvalue().encode())
+    return path
+
+
+def cost_line(outcome: Outcome) -> str:
+    """Returns what a trial costs each rival."""
+    costs = ", ".join(f"{rival} {1000 * seconds:.2g} ms" for rival, seconds in outcome.seconds.items())
+    return (
+        f"Ask and tell, median over the trials, beside another search: {costs}. The agents' replicas run in lockstep, "
+        "and the time is divided by their number: a single agent takes longer."
+    )
+
+
+def _split_regrets(outcome: Outcome, count: int) -> Table:
+    caption = "mean of the replicas, ± half its 95 % interval; 0 is the best configuration, 100 the median one"
+    table = Table(title=f"Normalised regret (%) after {count} trials", caption=caption)
+    return _by_split(table, outcome, {row.name: _cell(row) for row in outcome.result.table if row.trials == count})
+
+
+def _split_ratios(outcome: Outcome) -> Table:
+    caption = f"{REFERENCE}'s trials over the rival's (95 % interval of a bootstrap over the replicas)"
+    title = f"How many times fewer trials for the mean value of {REFERENCE} after {REFERENCE_TRIALS}"
+    curves, cells = outcome.result.curves, dict[str, str]()
+    for named in outcome.result.ratios:
+        cells[named.to] = _ratio_cell(named.ratio)
+        if named.ratio.trials_of and named.ratio.trials_to is None:
+            cells[named.to] = f"< {named.ratio.trials_of / curves[named.to].values.shape[1]:.1f}"  # it is not reached
+    return _by_split(Table(title=title, caption=caption), outcome, cells)
+
+
+def _by_split(table: Table, outcome: Outcome, cells: Mapping[str, str]) -> Table:
+    table.add_column("split", overflow="fold")
+    rivals = [name for name in outcome.seconds if any(cell.endswith(f"/{name}") for cell in cells)]
+    for rival in rivals:
+        table.add_column(rival, justify="right")
+    for split in dict.fromkeys(name.rpartition("/")[0] for name in outcome.result.curves):
+        table.add_row(split, *(cells.get(f"{split}/{rival}", "") for rival in rivals))
+    return table
+
+
+def _standing_table(outcome: Outcome, standings: Sequence[Standing], title: str, scale: int) -> Table:
+    """Returns mean ranks, or mean regrets in percent where the scale is 100."""
+    difference = outcome.result.summary["critical_difference"]
+    shown = standings is outcome.standings and scale == 1 and difference is not None
+    nemenyi = f"; critical difference over all by Nemenyi {difference:.2f}" if shown else ""
+    table = Table(title=title, caption=f"± half the 95 % interval of a bootstrap over splits and replicas{nemenyi}")
+    rivals = list(dict.fromkeys(row.rival for row in standings))
+    table.add_column("splits")
+    for name in ("trials", *rivals):
+        table.add_column(name, justify="right")
+    cells = {
+        (row.kind, row.trials, row.rival): _around(row.rank if scale == 1 else row.regret, scale) for row in standings
+    }
+    for kind, splits in dict.fromkeys((row.kind, row.splits) for row in standings):
+        table.add_section()
+        for count in _milestones(row.trials for row in standings):
+            table.add_row(f"{kind} ({splits})", str(count), *(cells[kind, count, rival] for rival in rivals))
+    return table
+
+
+def _difference_table(outcome: Outcome) -> Table:
+    """Returns the differences over all splits, those of the first pair by kind as well."""
+    caption = (
+        "below 0 the first is better; ± half the 95 % interval of a bootstrap; in brackets as a share of the second's"
+    )
+    table = Table(title="Differences of mean normalised regrets (%)", caption=caption)
+    counts = _milestones(row.trials for row in outcome.differences)
+    for name in ("", "splits"):
+        table.add_column(name)
+    for count in counts:
+        table.add_column(f"{count} trials", justify="right")
+    for of, to in dict.fromkeys((row.of, row.to) for row in outcome.differences):
+        pair = [row for row in outcome.differences if (row.of, row.to) == (of, to)]
+        if pair[0] is not outcome.differences[0]:
+            pair = [row for row in pair if row.kind == pair[0].kind]
+        table.add_section()
+        for kind, splits in dict.fromkeys((row.kind, row.splits) for row in pair):
+            rows = {row.trials: row for row in pair if row.kind == kind}
+            cells = [f"{_around(rows[count].regret, 100)} ({100 * rows[count].share:+.0f} %)" for count in counts]
+            table.add_row(f"{of} less {to}", f"{kind} ({splits})", *cells)
+    return table
+
+
+def _milestones(trials: Iterable[int]) -> list[int]:
+    there = sorted(set(trials))
+    return [count for count in there if count in MILESTONES or count == there[-1]]
+
+
+def _around(interval: Interval, scale: float = 1) -> str:
+    return f"{scale * interval.mean:.2f} ± {scale * (interval.high - interval.low) / 2:.2f}"
 
 
 def _by_trials(result: Result, rows: Sequence[Row], title: str, caption: str) -> Table:
@@ -162,6 +305,8 @@ class _RateColumn(ProgressColumn):
     """Trials a second, each of all replicas."""
 
     def render(self, task: Task) -> Text:
-        """Returns the speed so far."""
+        """Returns the speed so far; nothing for a bar that counts stages."""
+        if not task.fields["best"]:
+            return Text("")
         speed = task.finished_speed or task.speed
         return Text(f"{speed:.0f} trials/s" if speed else "- trials/s")

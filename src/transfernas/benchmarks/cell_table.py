@@ -130,11 +130,19 @@ class Cells:
         Raises:
             ValueError: the table has none.
         """
+        return float(self.test[self.inside(vertices, operations)].max())
+
+    def inside(self, vertices: int, operations: Sequence[str]) -> Bool[np.ndarray, "cells"]:
+        """Returns whether each cell of the table has at most so many vertices and some operations alone.
+
+        Raises:
+            ValueError: none has.
+        """
         allowed = [OP_CODES[operation] for operation in operations]
         here = np.isin(self.ops[:, 1:], [NONE, OUTPUT, *allowed]).all(axis=1) & (_vertices(self.ops) <= vertices)
         if not here.any():
             raise ValueError(f"the table has no cell of at most {vertices} vertices with the operations {operations}")
-        return float(self.test[here].max())
+        return here
 
 
 def load_cells(path: Path | str) -> Cells:

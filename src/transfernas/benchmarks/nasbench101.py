@@ -48,12 +48,20 @@ def cell_space(
     return SearchSpace(name, edges + [Choice(f"{_OPERATION}{vertex}", operations) for vertex in there[1:-1]])
 
 
-def sub_spaces() -> tuple[SearchSpace, SearchSpace]:
-    """Returns the paper's sub-spaces: without vertex 6, with the operations {1, 2} and {1, 3} alone."""
+def sub_spaces(vertices: int = VERTICES - 1) -> tuple[SearchSpace, SearchSpace]:
+    """Returns the paper's sub-spaces: without vertex 6, with the operations {1, 2} and {1, 3} alone.
+
+    Args:
+        vertices: how many their cells have; another number than the paper's is in their names.
+
+    Raises:
+        ValueError: the number of vertices is not 2 to 7.
+    """
     first, second, third = OPERATIONS
+    prefix = "nasbench101" if vertices == VERTICES - 1 else f"nasbench101 {vertices} vertices"
     return (
-        cell_space(VERTICES - 1, (first, second), "nasbench101 conv3x3 conv1x1"),
-        cell_space(VERTICES - 1, (first, third), "nasbench101 conv3x3 maxpool3x3"),
+        cell_space(vertices, (first, second), f"{prefix} conv3x3 conv1x1"),
+        cell_space(vertices, (first, third), f"{prefix} conv3x3 maxpool3x3"),
     )
 
 
@@ -124,9 +132,18 @@ class CellProblem(TabularProblem):
     @property
     def best_test(self) -> float:
         """The best mean test accuracy of the cells of the space; what falls short of it is the regret."""
+        return self.index.cells.best_test(*self._cells_of_the_space)
+
+    def every_value(self) -> Float[np.ndarray, "cells"]:
+        """Returns the value of every cell of the space, once, however many configurations write it."""
+        return self.table.means[self.index.cells.inside(*self._cells_of_the_space)]
+
+    @property
+    def _cells_of_the_space(self) -> tuple[int, tuple[str, ...]]:
+        """How many vertices they have at most, and their operations."""
         choices = [choice for choice in self.problem.space.choices if choice.name.startswith(_OPERATION)]
         operations = {str(action): None for choice in choices for action in choice.actions}
-        return self.index.cells.best_test(len(choices) + 2, tuple(operations))
+        return len(choices) + 2, tuple(operations)
 
 
 def cell_problem(cells: Cells, space: SearchSpace | None = None, seed: int = 0) -> CellProblem:

@@ -34,6 +34,14 @@ def cell_space(operations: tuple[str, ...] = OPERATIONS, name: str = "nasbench20
     return SearchSpace(name, [Choice(f"edge {edge}", operations) for edge in EDGES])
 
 
+def sub_spaces() -> tuple[SearchSpace, SearchSpace]:
+    """Returns two small spaces: no and skip connections beside 1x1 convolutions, and beside pooling."""
+    return (
+        cell_space(("none", "skip_connect", "nor_conv_1x1"), "nasbench201 conv1x1"),
+        cell_space(("none", "skip_connect", "avg_pool_3x3"), "nasbench201 avg-pool"),
+    )
+
+
 def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) -> TabularProblem:
     """Returns a task of NAS-Bench-201 over the whole space or a sub-space of it.
 

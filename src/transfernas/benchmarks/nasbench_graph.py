@@ -17,7 +17,7 @@ from ..spaces.choice import Choice
 from ..spaces.condition import Config
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
-from .tabular import ProductIndex, Table, TabularProblem, noisy_objective
+from .tabular import ProductIndex, Table, TabularProblem, every_config, noisy_objective
 
 # For each of the 4 vertices what it reads: 0 is the input, 1 to 3 a vertex. Those that none reads make the output.
 STRUCTURES = ("0000", "0001", "0011", "0012", "0013", "0111", "0112", "0122", "0123")
@@ -40,6 +40,13 @@ def cell_space(operations: tuple[str, ...] = OPERATIONS, name: str = "nasbench_g
     _check_operations(operations, OPERATIONS, "NAS-Bench-Graph")
     vertices = [Choice(f"operation {vertex}", operations) for vertex in range(1, _VERTICES + 1)]
     return SearchSpace(name, [Choice(_STRUCTURE, STRUCTURES), *vertices])
+
+
+def sub_spaces() -> tuple[SearchSpace, SearchSpace]:
+    """Returns two spaces that share the operations of the whole between them: layers well known, and the others."""
+    known = ("gat", "gcn", "cheb", "sage")
+    others = tuple(operation for operation in OPERATIONS if operation not in known)
+    return cell_space(known, "nasbench_graph gat gcn cheb sage"), cell_space(others, "nasbench_graph others")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,11 @@ class GraphProblem(TabularProblem):
     def test(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
         """Returns the test accuracy of each configuration, of which a searcher sees nothing."""
         return self.test_table[self.index.rows(taken)]
+
+    def every_value(self) -> Float[np.ndarray, "configs"]:
+        """Returns the value of every configuration that may be proposed."""
+        taken = every_config(self.problem.space)
+        return self.value(taken[self.valid(taken)])
 
 
 def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) -> GraphProblem:

@@ -1,5 +1,6 @@
 """Problems whose every configuration was evaluated once and for all, as arrays."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -81,6 +82,10 @@ class Table:
         """Returns the value of one run of each row, the run drawn uniformly."""
         return self.runs[rows, rng.integers(self.counts[rows])]
 
+    def negated(self) -> "Table":
+        """Returns the table of minus these values."""
+        return Table(-self.runs, self.counts, -self.means)
+
 
 def noisy_objective(index: Index, table: Table, seed: int) -> ObjectiveFn:
     """Returns the function that draws one of the runs of a configuration, so that it is as noisy as training was.
@@ -117,3 +122,20 @@ class TabularProblem:
     def value(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
         """Returns the mean over the runs of each configuration: what is reported."""
         return self.table.means[self.index.rows(taken)]
+
+    def every_value(self) -> Float[np.ndarray, "configs"]:
+        """Returns the value of every configuration that may be proposed."""
+        return self.value(every_config(self.problem.space))
+
+    def negated(self) -> "TabularProblem":
+        """Returns the problem of this name whose rewards and values are minus this one's: what it teaches misleads."""
+        objective = self.problem.objective
+        opposite = None if objective is None else lambda config: -objective(config)
+        problem = dataclasses.replace(self.problem, objective=opposite)
+        return dataclasses.replace(self, problem=problem, table=self.table.negated())
+
+
+def every_config(space: SearchSpace) -> Int[np.ndarray, "configs choices"]:
+    """Returns all configurations of an unconditional space, as positions of actions."""
+    sizes = [len(choice.actions) for choice in space.choices]
+    return np.indices(sizes).reshape(len(sizes), -1).T

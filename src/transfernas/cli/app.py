@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from . import data, demo, reproduce
+from . import compare, data, demo, reproduce
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -25,5 +25,6 @@ def main(
 
 
 app.command("demo")(demo.demo)
+app.command("compare")(compare.compare)
 app.add_typer(reproduce.app, name="reproduce")
 app.add_typer(data.app, name="data")

@@ -1,6 +1,8 @@
 """What several commands share."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,14 +11,16 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..benchmarks.nasbench101 import Cells
     from ..experiments.result import Result
+    from ..experiments.stages import Stages
     from ..learning.config import TrainingConfig
 
 INTERRUPTED = 130
 
 
-def changed_config(changes: Sequence[str], **more: object) -> "TrainingConfig":
-    """Returns the paper's hyperparameters with those given as FIELD=VALUE, and more.
+def changed_config(changes: Sequence[str], fast: bool = False, **more: object) -> "TrainingConfig":
+    """Returns the paper's hyperparameters, or the fast ones, with those given as FIELD=VALUE, and more.
 
     Raises:
         typer.BadParameter: one is not of that form, there is no such field, or together they are no configuration.
@@ -25,7 +29,8 @@ def changed_config(changes: Sequence[str], **more: object) -> "TrainingConfig":
 
     from ..learning.config import TrainingConfig
 
-    defaults, found = dataclasses.asdict(TrainingConfig.paper()), dict[str, object]()
+    base = TrainingConfig.fast if fast else TrainingConfig.paper
+    defaults, found = dataclasses.asdict(base()), dict[str, object]()
     for change in changes:
         name, _, text = change.partition("=")
         if name not in defaults or not text:
@@ -39,7 +44,7 @@ def changed_config(changes: Sequence[str], **more: object) -> "TrainingConfig":
                 f"{change!r} needs a value like {defaults[name]!r}", param_hint="--change"
             ) from None
     try:
-        return TrainingConfig.paper(**{**more, **found})
+        return base(**{**more, **found})
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--change") from None
 
@@ -55,6 +60,50 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise typer.BadParameter(f"{path} can not be made: {error}", param_hint="--out") from None
     return path
+
+
+def load_table(path: Path | None) -> "Cells":
+    """Returns the table of NAS-Bench-101, that of the cache unless a path is given.
+
+    Raises:
+        typer.BadParameter: there is none, or it is not as it should be.
+    """
+    from ..benchmarks.nasbench101 import load_cells
+    from ..benchmarks.nasbench101_data import compact_file
+
+    try:
+        return load_cells(path or compact_file())
+    except FileNotFoundError as error:
+        raise typer.BadParameter(
+            f"{error.filename} is missing: transfernas data nasbench101", param_hint="--data"
+        ) from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--data") from None
+
+
+@contextmanager
+def open_stages(out: Path, settings: Mapping[str, object], resume: bool) -> Iterator["Stages"]:
+    """Opens the stages in a folder, or begins them, and keeps other processes out.
+
+    Raises:
+        typer.BadParameter: they can not be begun or resumed.
+    """
+    from ..experiments.stages import Stages
+
+    with ExitStack() as stack:
+        try:
+            stages = Stages(out / "stages", settings, resume)
+            stack.enter_context(stages.at_work())
+        except (OSError, ValueError) as error:
+            raise typer.BadParameter(str(error), param_hint="--resume" if resume else "--out") from None
+        yield stages
+
+
+def end(console: "Console", interrupted: bool) -> None:
+    """Ends a command that was interrupted, and says how to go on."""
+    if interrupted:
+        console.print("Interrupted: the same command with --resume goes on from here.", highlight=False)
+        sys.exit(INTERRUPTED)
 
 
 def say_where(console: "Console", result: "Result", out: Path, files: Sequence[Path]) -> None:

@@ -1,20 +1,14 @@
 """`transfernas reproduce double-xor` and `transfernas reproduce nasbench101`: the paper's figures and tables."""
 
 import dataclasses
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from .common import INTERRUPTED, changed_config, make_folder, say_where
-
-if TYPE_CHECKING:
-    from ..experiments.stages import Stages
+from .common import changed_config, end, load_table, make_folder, open_stages, say_where
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -80,7 +74,7 @@ def double_xor(
     console, study = Console(), DoubleXorStudy(part.value, seed, replicas, trials)
     out = make_folder(out or Path("runs/double-xor") / part.value)
     settings = {"command": "double-xor", "variants": describe(study.part), **dataclasses.asdict(study)}
-    with _stages(out, settings, resume) as stages, progress_bars(console, percent=False) as stage:
+    with open_stages(out, settings, resume) as stages, progress_bars(console, percent=False) as stage:
         result, attention, parameters = run_double_xor(study, stages, stage)
     files = [write_result(out / "result.json", result)]
     title = "Double XOR: the agents learn two far dependencies"
@@ -103,7 +97,7 @@ def double_xor(
                 soft_wrap=True,
             )
     say_where(console, result, out, files)
-    _end(console, result.interrupted)
+    end(console, result.interrupted)
 
 
 @app.command()
@@ -129,8 +123,6 @@ def nasbench101(
     resume: Resume = False,
 ) -> None:
     """NAS-Bench-101, section 4.2: transfer from two sub-spaces of cells to the whole space, and its rivals."""
-    from ..benchmarks.nasbench101 import load_cells
-    from ..benchmarks.nasbench101_data import compact_file
     from ..experiments.nasbench101 import CURVES, CellStudy, run_nasbench101
     from ..experiments.result import write_result
     from ..figures import draw_reproduction
@@ -141,20 +133,13 @@ def nasbench101(
         raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(CURVES)}", param_hint="--only")
     config = changed_config(change or (), attention=attention.value)
     console, out = Console(), make_folder(out)
-    try:
-        cells = load_cells(data or compact_file())
-    except FileNotFoundError as error:
-        raise typer.BadParameter(
-            f"{error.filename} is missing: transfernas data nasbench101", param_hint="--data"
-        ) from None
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--data") from None
+    cells = load_table(data)
     study = CellStudy(
         config, seed, replicas, trials, joint_trials, tuple(name for name in CURVES if name in (only or CURVES))
     )
     settings = {"command": "nasbench101", "data": cells.name, "checksum": cells.checksum, **dataclasses.asdict(study)}
     console.print(f"{cells.name}, {replicas} replicas, seed {seed}; two searches run at a time.", highlight=False)
-    with _stages(out, settings, resume) as stages, progress_bars(console) as stage:
+    with open_stages(out, settings, resume) as stages, progress_bars(console) as stage:
         result = run_nasbench101(study, cells, stages, stage)
     files = [write_result(out / "result.json", result)]
     if result.curves:
@@ -166,23 +151,4 @@ def nasbench101(
     if result.reached:
         console.print(ratio_table(result, f"{cells.name}: trials to reach a mean validation accuracy"))
     say_where(console, result, out, files)
-    _end(console, result.interrupted)
-
-
-@contextmanager
-def _stages(out: Path, settings: Mapping[str, object], resume: bool) -> Iterator["Stages"]:
-    from ..experiments.stages import Stages
-
-    with ExitStack() as stack:
-        try:
-            stages = Stages(out / "stages", settings, resume)
-            stack.enter_context(stages.at_work())
-        except (OSError, ValueError) as error:
-            raise typer.BadParameter(str(error), param_hint="--resume" if resume else "--out") from None
-        yield stages
-
-
-def _end(console: Console, interrupted: bool) -> None:
-    if interrupted:
-        console.print("Interrupted: the same command with --resume goes on from here.", highlight=False)
-        sys.exit(INTERRUPTED)
+    end(console, result.interrupted)

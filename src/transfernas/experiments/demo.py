@@ -7,7 +7,7 @@ from pathlib import Path
 from ..agent import Agent
 from ..baselines.evolution import RegularizedEvolution
 from ..baselines.random import RandomSearch
-from ..benchmarks.nasbench201 import cell_space, tabular_problem
+from ..benchmarks.nasbench201 import sub_spaces, tabular_problem
 from ..benchmarks.tabular import TabularProblem
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner, new_learner, select
@@ -41,11 +41,7 @@ class Demo:
 
 def source_problems() -> list[TabularProblem]:
     """Returns the problems of the joint training: two sub-spaces, each on two tasks."""
-    spaces = [
-        cell_space(("none", "skip_connect", "nor_conv_1x1"), "nasbench201 conv1x1"),
-        cell_space(("none", "skip_connect", "avg_pool_3x3"), "nasbench201 avg-pool"),
-    ]
-    return [tabular_problem(task, space) for space in spaces for task in ("cifar10", "cifar100")]
+    return [tabular_problem(task, space) for space in sub_spaces() for task in ("cifar10", "cifar100")]
 
 
 def target_problem() -> TabularProblem:

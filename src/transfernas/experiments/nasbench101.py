@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import time
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ from ..spaces.problem import Problem
 from .record import Record
 from .result import Curve, NamedRatio, NamedReached, Result, Row, table_of
 from .runner import AgentReplicas, Replicas, SearcherReplicas, StageFn
-from .stages import Stages
+from .stages import Stages, side_by_side
 from .statistics import mean_interval, reached, trial_ratio
 
 CURVES = ("transfer", "scratch", "evolution", "random")
@@ -83,17 +82,8 @@ def run_nasbench101(study: CellStudy, cells: Cells, stages: Stages, stage: Stage
     sources = tuple(cell_problem(cells, space) for space in sub_spaces())
     lab = _Lab(study, cell_problem(cells), sources, stages, stage)
     choice: list[Row] = []
-    # Compiled code runs outside the interpreter's lock, so that threads are enough for two cores.
-    with ThreadPoolExecutor(2) as pool:
-        lanes = [pool.submit(_transferred, lab), pool.submit(_others, lab, choice)]
-        try:
-            done, _ = wait(lanes, return_when=FIRST_EXCEPTION)
-            ended = any(lane.exception() for lane in done)
-        except KeyboardInterrupt:  # the second Ctrl-C; the lanes see neither
-            ended = True
-        if ended:
-            stages.stop()
-    records = {name: record for lane in lanes for name, record in lane.result().items() if record.trials}
+    lanes = side_by_side(stages, lambda: _transferred(lab), lambda: _others(lab, choice))
+    records = {name: record for lane in lanes for name, record in lane.items() if record.trials}
     curves = {name: _curve(records[name], lab.target) for name in CURVES if name in records}
     milestones = sorted({count for count in MILESTONES if count < study.trials} | {study.trials})
     grid = _grid(curves)

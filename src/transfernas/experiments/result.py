@@ -74,6 +74,8 @@ class Result:
         settings: what else the results depend on.
         reached: when the curves reach some targets.
         choice: rows of a choice that was made by an experiment of its own, such as a rival's best setting.
+        summary: what was found over several curves together, for JSON.
+        kept_trials: those of the curves' trials that are written; None for all.
     """
 
     command: str
@@ -86,6 +88,8 @@ class Result:
     settings: Mapping[str, object] = field(default_factory=dict)
     reached: tuple[NamedReached, ...] = ()
     choice: tuple[Row, ...] = ()
+    summary: Mapping[str, object] = field(default_factory=dict)
+    kept_trials: tuple[int, ...] | None = None
 
 
 def table_of(curves: Mapping[str, Curve], trials: Sequence[int], test: bool = False) -> tuple[Row, ...]:
@@ -115,20 +119,24 @@ def write_result(path: Path, result: Result) -> Path:
         "seconds": round(result.seconds, 1),
         "peak_memory_mib": round(peak_memory_mib()),
         "interrupted": result.interrupted,
-        "curves": {name: _curve_document(curve) for name, curve in result.curves.items()},
+        "curves": {name: _curve_document(curve, result.kept_trials) for name, curve in result.curves.items()},
         "settings": dict(result.settings),
         "table": [_row_document(row) for row in result.table],
         "choice": [_row_document(row) for row in result.choice],
         "reached": [{"name": named.name, **named.reached._asdict()} for named in result.reached],
         "ratios": [_ratio_document(named) for named in result.ratios],
+        "summary": dict(result.summary),
     }
     write_atomically(path, (json.dumps(document, allow_nan=False) + "\n").encode())
     return path
 
 
-def _curve_document(curve: Curve) -> dict[str, object]:
-    document = {"trials": list(range(1, curve.values.shape[1] + 1)), "values": np.round(curve.values, 6).tolist()}
-    return document if curve.test is None else {**document, "test": np.round(curve.test, 6).tolist()}
+def _curve_document(curve: Curve, kept: tuple[int, ...] | None) -> dict[str, object]:
+    every = range(1, curve.values.shape[1] + 1)
+    trials = list(every) if kept is None else [count for count in kept if count in every]
+    columns = [count - 1 for count in trials]
+    document = {"trials": trials, "values": np.round(curve.values[:, columns], 6).tolist()}
+    return document if curve.test is None else {**document, "test": np.round(curve.test[:, columns], 6).tolist()}
 
 
 def _row_document(row: Row) -> dict[str, object]:

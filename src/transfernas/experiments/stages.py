@@ -11,18 +11,22 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from ..files import write_atomically
 from .record import Record, Recorder
-from .runner import AgentReplicas, Benchmark, ProgressFn, Replicas, search
+from .runner import Benchmark, ProgressFn, Replicas, search
 
 try:
     import fcntl
 except ImportError:  # not on Windows: there, nothing keeps two processes out of one folder
     fcntl = None  # type: ignore[assignment]
+
+T = TypeVar("T")
 
 KEEP_EVERY_SECONDS = 60.0
 _RECORD, _SETTINGS = "record.npz", "settings.json"
@@ -89,6 +93,28 @@ class Stages:
                 shutil.rmtree(left)
             yield
 
+    def adopt(self, other: Path, names: Iterable[str], same: Sequence[str]) -> None:
+        """Copies stages of an earlier run, those that are not here yet.
+
+        Args:
+            other: the folder of its stages.
+            names: of the stages; those that it has not are left out.
+            same: the settings on which those stages depend.
+
+        Raises:
+            FileNotFoundError: there is no run in the folder.
+            ValueError: its settings are others.
+        """
+        there, here = (json.loads((folder / _SETTINGS).read_text(encoding="utf8")) for folder in (other, self._folder))
+        for name in same:
+            if there.get(name) != here.get(name):
+                raise ValueError(f"{other} holds a run with {name} {there.get(name)!r}, not {here.get(name)!r}")
+        for name in names:
+            for folder in [] if self._kept(name) else _kept(other, name)[-1:]:
+                part = self._folder / f".{name}.{uuid.uuid4().hex}.part"
+                shutil.copytree(folder, part)
+                part.rename(self._folder / folder.name)
+
     def search(
         self,
         name: str,
@@ -112,10 +138,10 @@ class Stages:
         for folder in self._kept(name)[-1:]:
             start = Record.read(folder / _RECORD)
             progress(start.trials, float(start.values[:, -1].mean()))
-            if start.trials < trials or isinstance(replicas, AgentReplicas):
-                replicas.resume(folder, start)
             if start.trials >= trials:
+                replicas.finish(folder, start)
                 return start
+            replicas.resume(folder, start)
         last = time.monotonic()
 
         def after_trial(recorder: Recorder) -> bool:
@@ -145,12 +171,32 @@ class Stages:
             shutil.rmtree(old)
 
     def _kept(self, name: str) -> list[Path]:
-        """Returns the folders of a stage, the one with the fewest trials first."""
-        pattern = re.compile(re.escape(name) + r"\.(\d+)")
-        found = [
-            (int(match[1]), folder) for folder in self._folder.iterdir() if (match := pattern.fullmatch(folder.name))
-        ]
-        return [folder for _, folder in sorted(found)]
+        return _kept(self._folder, name)
+
+
+def side_by_side(stages: Stages, *jobs: Callable[[], T]) -> list[T]:
+    """Runs jobs that search in the stages at the same time, and returns what they do.
+
+    Compiled code runs outside the interpreter's lock, so that threads are enough for a few cores. An error of one job
+    ends the others' searches after their trials.
+    """
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        lanes = [pool.submit(job) for job in jobs]
+        try:
+            done, _ = wait(lanes, return_when=FIRST_EXCEPTION)
+            ended = any(lane.exception() for lane in done)
+        except KeyboardInterrupt:  # the second Ctrl-C; the lanes see neither
+            ended = True
+        if ended:
+            stages.stop()
+    return [lane.result() for lane in lanes]
+
+
+def _kept(parent: Path, name: str) -> list[Path]:
+    """Returns the folders of a stage, the one with the fewest trials first."""
+    pattern = re.compile(re.escape(name) + r"\.(\d+)")
+    found = [(int(match[1]), folder) for folder in parent.iterdir() if (match := pattern.fullmatch(folder.name))]
+    return [folder for _, folder in sorted(found)]
 
 
 def _flat(settings: object, prefix: str = "") -> dict[str, object]:

@@ -117,6 +117,39 @@ def trial_ratio(
     )
 
 
+def ranks(values: Float[np.ndarray, "rivals *shape"]) -> Float[np.ndarray, "rivals *shape"]:
+    """Returns the rank of each rival beside the others, 1 for the highest value; equal ones share the mean rank."""
+    return scipy.stats.rankdata(-values, method="average", axis=0)
+
+
+def bootstrap_means(values: Float[np.ndarray, "groups replicas columns"], seed: int) -> tuple[Interval, ...]:
+    """Returns the mean of each column with its 95 % interval: a bootstrap over the groups and, in each, the replicas.
+
+    Every column is resampled alike, so that the difference of two columns may be a column of its own.
+    """
+    groups, replicas, columns = values.shape
+    rng = generator(seed, Use.BOOTSTRAP)
+    drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
+    # A group drawn twice is resampled twice; together those are one draw of twice as many replicas.
+    weights = rng.multinomial(drawn * replicas, np.full(replicas, 1 / replicas)) / (groups * replicas)
+    resampled = weights.reshape(RESAMPLES, -1) @ values.reshape(-1, columns)
+    ends = np.quantile(resampled, [0.025, 0.975], axis=0)
+    means = values.mean(axis=(0, 1))
+    return tuple(Interval(*map(float, column)) for column in zip(means, *ends, strict=True))
+
+
+def critical_difference(rivals: int, blocks: int, confidence: float = 0.95) -> float:
+    """Returns by how much two mean ranks must differ in Nemenyi's test (Demsar 2006).
+
+    Args:
+        rivals: how many are ranked; at least 2.
+        blocks: how many independent rankings the means are of.
+        confidence: of the test.
+    """
+    quantile = float(scipy.stats.studentized_range.ppf(confidence, rivals, np.inf)) / math.sqrt(2)
+    return quantile * math.sqrt(rivals * (rivals + 1) / (6 * blocks))
+
+
 def _resampled_trials(
     target: float, values: Float[np.ndarray, "replicas trials"], rng: np.random.Generator
 ) -> Float[np.ndarray, "resamples"]:

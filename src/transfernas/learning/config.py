@@ -54,10 +54,11 @@ class TrainingConfig(Architecture):
         repeats: whether a configuration that was evaluated may be proposed again.
         number_length: over how many gaps the initial embeddings of actions that are numbers are alike; 0 for not at
             all, as in the paper (see `learning.numbers`).
-        trust: how often a transferred policy proposes at first; the other trials are proposed by a new policy that
-            learns beside it (see `learning.gate`). At 1 there is none, as in the paper. Below 1 it takes `learning` by
-            preferences.
-        trust_rate: how much trust a trial moves.
+        gate: whether a new policy learns beside a transferred one, and the rewards say which of them proposes (see
+            `learning.gate`). It takes `learning` by preferences.
+        trust: what a transferred policy is expected to do at first: the share of the trials just before that its
+            proposals beat. Of the new policy it is 0.5.
+        trust_decay: what earlier proposals weigh after each trial.
         new_action: how the embedding of an action that was never met starts after a transfer, in a state that was:
             drawn like the others ("random", as in the paper) or near the mean of the state's known actions ("mean").
         new_action_bonus: by how much the logit of such an action exceeds the largest of the biases known in its state,
@@ -89,8 +90,9 @@ class TrainingConfig(Architecture):
     best_of_trials: int = 80
     repeats: bool = True
     number_length: float = 0.0
-    trust: float = 1.0
-    trust_rate: float = 0.5
+    gate: bool = False
+    trust: float = 0.6
+    trust_decay: float = 0.9
     new_action: Literal["random", "mean"] = "random"
     new_action_bonus: float = 0.0
     max_candidates: int = 10_000
@@ -121,9 +123,9 @@ class TrainingConfig(Architecture):
         _check(self, "adam_epsilon", 1e-30, 1)
         for name in ("adam_b1", "adam_b2"):
             _check(self, name, 0, 0.999999)  # at 1 the moments never move, and their correction divides by 0
-        for name in ("baseline_decay", "transfer_uniform", "good_share", "trust"):
+        for name in ("baseline_decay", "transfer_uniform", "good_share", "trust", "trust_decay"):
             _check(self, name, 0, 1)
-        for name in ("lstm_anchors", "repeats"):
+        for name in ("lstm_anchors", "repeats", "gate"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"TrainingConfig.{name} must be True or False, not {getattr(self, name)!r}")
         _check_one_of(self, "learning", ("reinforce", "preferences"))
@@ -134,10 +136,10 @@ class TrainingConfig(Architecture):
         _check_one_of(self, "new_action", ("random", "mean"))
         _check_one_of(self, "queue_ties", ("keep", "replace"))
         _check_one_of(self, "queue_repeats", ("best", "latest"))
-        if self.trust < 1 and self.learning == "reinforce":
+        if self.gate and self.learning == "reinforce":
             raise ValueError(
-                f'trust={self.trust!r} takes learning="preferences": two policies learn from the trials of both, and '
-                f"REINFORCE only from its own"
+                'gate=True takes learning="preferences": REINFORCE learns from its own trials alone, and both policies '
+                "learn from the trials of both"
             )
         if self.width % self.heads:
             raise ValueError(f"heads={self.heads} does not divide the token's width, 3 x {self.embedding_size}")
@@ -162,7 +164,7 @@ class TrainingConfig(Architecture):
             new_task="mean",
             new_action_bonus=1.0,
             transfer_uniform=0.0,
-            trust=0.7,
+            gate=True,
             joint_entropy_weight=0.3,
         )
         return dataclasses.replace(fast, **changes)  # type: ignore[arg-type]

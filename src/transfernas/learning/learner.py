@@ -20,7 +20,7 @@ from ..spaces.encoding import Encoding, Tables, Trajectory, encode, power_of_two
 from ..spaces.problem import Problem, no_valid
 from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
-from .gate import Gate
+from .gate import MEMBERS, TRANSFERRED, Gate
 from .history import History, keys
 from .numbers import with_numbers
 from .pairs import draw_pairs
@@ -89,7 +89,7 @@ class Learner:
     @property
     def members(self) -> int:
         """How many policies each replica has."""
-        return 1 if self.gate is None else self.gate.log_weight.shape[-1]
+        return 1 if self.gate is None else MEMBERS
 
     @property
     def capacity(self) -> Capacity:
@@ -240,7 +240,7 @@ def learn(
         state = update(learner.state, learner.tables, experience, pick, config)
     else:
         if gate is not None:
-            gate = gate.told(problem, member, reward, history, config.trust_rate)
+            gate = gate.told(problem, member, reward, history, config)
         history = history.appended(problem, trajectory, reward)
         pairs = draw_pairs(history, problem, generator(learner.seed, Use.PAIRS, number), config, learner.members)
         repeated = jax.tree.map(lambda leaf: np.repeat(leaf, learner.members, axis=0), experience)
@@ -298,7 +298,7 @@ def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
 def _draw_member(learner: Learner, problem: Int[np.ndarray, "replicas"]) -> Int[np.ndarray, "replicas"]:
     if learner.gate is None:
         return np.zeros(learner.replicas, np.int32)
-    return learner.gate.draw(problem, generator(learner.seed, Use.MEMBER, learner.sampled))
+    return learner.gate.draw(problem, generator(learner.seed, Use.MEMBER, learner.sampled), learner.config)
 
 
 def _draw(
@@ -362,7 +362,7 @@ def _ranked(
         trials = np.array([len(history.of(r, p)) for r, p in zip(sought.tolist(), problem.tolist(), strict=True)])
         grown = np.minimum(trials / config.best_of_trials, 1.0)
         if learner.known is not None:
-            grown[member == 0] = 1.0  # a policy that was transferred knows what to look for
+            grown[member == TRANSFERRED] = 1.0  # a policy that was transferred knows what to look for
         best_of = 1 + (config.best_of - 1) * grown
         late = np.arange(count) >= best_of[:, None]
         order = np.lexsort((-candidates.log_prob, late, refused), axis=1)

@@ -33,7 +33,7 @@ def transfer(
     """Returns the replicas ready for new problems.
 
     Weights and the embeddings of every known name stay; new embeddings are drawn; baselines, queues and the optimiser
-    start afresh. With `config.trust` below 1, each replica gets a new policy beside the one that it had.
+    start afresh. With `config.gate`, each replica gets a new policy beside the one that it had.
 
     Args:
         learner: the replicas.
@@ -54,17 +54,17 @@ def transfer(
     encoding = encode(problems, vocabulary)
     kept = np.arange(learner.replicas) * learner.members
     if learner.gate is not None:
-        kept += learner.gate.most_trusted()
+        kept += learner.gate.most_promising(learner.config)
     old: Policy = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.policy)
     needed = capacity_for(vocabulary, max(encoding.steps, old.steps))
     rows = len(encoding.tables.task)
     drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config)
     policy, gate = _transplant(old, drawn, known, vocabulary, config), None
-    if config.trust < 1:
+    if config.gate:
         fresh = init_policies(generator(seed, Use.MEMBER), learner.replicas, needed, config)
         fresh = with_numbers(fresh, vocabulary, 0, config)
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
-        gate = Gate.of(learner.replicas, rows, config.trust)
+        gate = Gate.of(learner.replicas, rows)
     state = fresh_state(policy, config, rows, encoding.steps)
     history = History.empty(learner.replicas, encoding.steps)
     return restore(config, seed, vocabulary, encoding, state, history, known, learner.provenance, gate=gate)

@@ -1,0 +1,431 @@
+"""The comparison on the transfer suite: statistics, what seeded rivals start from, the searches, the command."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+from typer.testing import CliRunner
+
+from transfernas import Choice, Problem, RandomSearch, SearchSpace, TrainingConfig
+from transfernas.benchmarks.tabular import ProductIndex, Table, TabularProblem
+from transfernas.cli import app
+from transfernas.experiments.compare import Outcome, run_comparison, up_to
+from transfernas.experiments.contest import Comparison, count_stages, shared_stages
+from transfernas.experiments.record import Record
+from transfernas.experiments.result import Curve, Result, Row, table_of, write_result
+from transfernas.experiments.rivals import RIVALS, best_starts, searcher_replicas
+from transfernas.experiments.runner import ProgressFn, SearcherReplicas, StageFn
+from transfernas.experiments.stages import Stages
+from transfernas.experiments.standing import ALL, Measured, differences, standings
+from transfernas.experiments.statistics import Interval, bootstrap_means, critical_difference, ranks
+from transfernas.experiments.suite import Place, Split, all_splits
+from transfernas.experiments.timed import Timed
+from transfernas.figures import draw_ranks, draw_regrets
+from transfernas.report import comparison_tables, cost_line, write_tables
+from transfernas.spaces.condition import Action, Config
+
+SPLIT = "nasbench201-cifar10-sub-spaces"
+
+
+def quiet(name: str, trials: int) -> ProgressFn:
+    return lambda done, best: None
+
+
+# Statistics.
+
+
+def test_ranks_count_from_the_best_and_are_shared_by_equals() -> None:
+    values = np.array([[0.9, 0.1], [0.7, 0.5], [0.9, 0.5], [0.2, 0.5]])
+    np.testing.assert_array_equal(ranks(values), [[1.5, 4.0], [3.0, 2.0], [1.5, 2.0], [4.0, 2.0]])
+
+
+def test_the_critical_difference_is_that_of_demsars_example() -> None:
+    assert critical_difference(4, 14) == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * 14)), abs=1e-3)
+    assert critical_difference(10, 30, 0.90) == pytest.approx(2.920 * np.sqrt(10 * 11 / (6 * 30)), abs=1e-3)
+
+
+def test_the_bootstrap_resamples_groups_and_replicas_in_them() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(6, 8, 1)) + 3 * rng.normal(size=(6, 1, 1))
+    (found,) = bootstrap_means(values, seed=1)
+    assert found.mean == pytest.approx(values.mean())
+    resampled = []
+    for _ in range(4_000):  # literally
+        drawn = [rng.choice(values[group, :, 0], 8) for group in rng.integers(6, size=6)]
+        resampled.append(np.mean(drawn))
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    assert found.low == pytest.approx(low, abs=0.12 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.12 * (high - low))
+    assert bootstrap_means(values, seed=1) == (found,) != bootstrap_means(values, seed=2)
+
+
+def test_columns_are_resampled_alike() -> None:
+    values = np.random.default_rng(0).normal(size=(3, 5, 1))
+    both = bootstrap_means(np.concatenate([values, values + 1, np.full_like(values, 0.25)], axis=2), seed=0)
+    np.testing.assert_allclose(np.subtract(both[1], both[0]), 1.0)
+    np.testing.assert_allclose(both[2], 0.25)
+
+
+def test_with_one_group_the_interval_is_that_of_its_replicas() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 20, 1))
+    (found,) = bootstrap_means(values, seed=0)
+    usual = scipy.stats.bootstrap((values.ravel(),), np.mean, method="percentile", rng=np.random.default_rng(0))
+    assert found.low == pytest.approx(usual.confidence_interval.low, abs=0.05)
+    assert found.high == pytest.approx(usual.confidence_interval.high, abs=0.05)
+
+
+MEASURED = (
+    # Two rivals, two replicas, two numbers of trials.
+    Measured("related", np.array([[[0.5, 0.2], [0.3, 0.0]], [[0.4, 0.4], [0.6, 0.0]]])),
+    Measured("related", np.array([[[0.1, 0.1], [0.1, 0.1]], [[0.2, 0.1], [0.2, 0.1]]])),
+    Measured("unrelated", np.array([[[0.9, 0.6], [0.9, 0.6]], [[0.8, 0.3], [0.8, 0.3]]])),
+)
+
+
+def test_rivals_stand_by_mean_regret_and_mean_rank() -> None:
+    found = {(row.kind, row.rival, row.trials): row for row in standings(MEASURED, ("a", "b"), (1, 5), seed=0)}
+    assert list(dict.fromkeys(kind for kind, _, _ in found)) == [ALL, "related", "unrelated"]
+    assert found[ALL, "a", 1].splits == 3 and found["unrelated", "a", 1].splits == 1
+    assert found[ALL, "a", 1].regret.mean == pytest.approx((0.4 + 0.1 + 0.9) / 3)
+    assert found["related", "b", 5].regret.mean == pytest.approx((0.2 + 0.1) / 2)
+    assert found["related", "a", 1].rank.mean == pytest.approx((2 + 1 + 1 + 1) / 4)
+    assert found["related", "a", 5].rank.mean == pytest.approx((1 + 1.5 + 1.5 + 1.5) / 4)
+    assert found["unrelated", "b", 5].rank == (1.0, 1.0, 1.0)
+    assert found["unrelated", "a", 5].regret == pytest.approx((0.6, 0.6, 0.6))
+
+
+def test_differences_are_paired() -> None:
+    found = {(row.kind, row.trials): row for row in differences(MEASURED, ("a", "b"), ("a", "b"), (1, 5), seed=0)}
+    assert found["related", 1].regret.mean == pytest.approx((0.1 - 0.3 - 0.1 - 0.1) / 4)
+    assert found["related", 1].share == pytest.approx(-0.1 / 0.35)
+    assert found["unrelated", 5].regret == pytest.approx((0.3, 0.3, 0.3)) and found["unrelated", 5].share == 1.0
+    (alone,) = {row.kind for row in differences(MEASURED[:2], ("a", "b"), ("b", "a"), (1, 5), seed=0)}
+    assert alone == ALL  # of one kind there is no more to say
+    nothing = Measured("x", np.zeros((2, 2, 1)))
+    assert np.isnan(differences([nothing], ("a", "b"), ("a", "b"), (1,), seed=0)[0].share)
+
+
+def test_trials_that_are_looked_at_end_with_the_last() -> None:
+    assert up_to(30, (5, 10, 50)) == (5, 10, 30) and up_to(10, (5, 10)) == (5, 10)
+
+
+# What seeded rivals start from.
+
+
+def problem(name: str, choices: dict[str, Sequence[int | str]]) -> TabularProblem:
+    space = SearchSpace(name, [Choice(choice, actions) for choice, actions in choices.items()])
+    sizes = [len(actions) for actions in choices.values()]
+    strides = [int(np.prod(sizes[place + 1 :])) for place in range(len(sizes))]
+    adds = tuple(tuple(stride * i for i in range(size)) for stride, size in zip(strides, sizes, strict=True))
+    table = Table.of([[float(row)] for row in range(int(np.prod(sizes)))])
+    return TabularProblem(Problem(space, "t"), ProductIndex(space, adds), table)
+
+
+def meaning(rename: Mapping[str, str] | None = None, fill: Mapping[str, Action] | None = None) -> Split:
+    return Split("u-w", "across spaces", "development", (), Place("w", "t"), rename or {}, fill or {})
+
+
+def record(rows: Sequence[tuple[int, tuple[int, ...], float]]) -> Record:
+    """Of one replica: problem, positions, reward."""
+    which, taken, reward = (np.array([column]) for column in zip(*rows, strict=True))
+    return Record(which.astype(np.int32), taken.astype(np.int16), reward, reward, which, "{}")
+
+
+def test_starts_are_the_best_of_the_sources_in_turn_as_the_target_has_them() -> None:
+    sources = [problem("u", {"width": (8, 16, 32), "act": ("relu", "tanh")}), problem("v", {"depth": (1, 2)})]
+    target = problem("w", {"units": (16, 32, 64), "act": ("relu", "tanh"), "depth": (1, 3)}).problem
+    rows = [
+        (0, (0, 0), 0.9),  # width 8, which the target has not
+        (0, (2, 1), 0.5),
+        (1, (1, 0), 0.8),  # depth 2, which the target has not: nothing is left
+        (0, (1, 0), 0.7),
+        (1, (0, 0), 0.1),
+        (0, (1, 0), 0.6),  # again
+        (0, (0, 0), 0.2),
+    ]
+    starts: list[Config] = [{"act": "relu"}, {"depth": 1}, {"units": 16, "act": "relu"}, {"units": 32, "act": "tanh"}]
+    renamed = meaning(rename={"width": "units"})
+    assert best_starts(record(rows), renamed, sources, target) == [starts]
+    assert best_starts(record(rows), renamed, sources, target, count=2) == [starts[:2]]
+    assert best_starts(record(rows), meaning(), sources, target) == [[{"act": "relu"}, {"depth": 1}, {"act": "tanh"}]]
+
+
+def test_what_a_source_has_not_is_filled_where_that_keeps_its_meaning() -> None:
+    sources = [problem("u", {"a": (0, 1)}), problem("v", {"a": (0, 1), "b": (0, 1, 2)})]
+    target = problem("w", {"a": (0, 1), "b": (0, 1)}).problem
+    rows = [(0, (1, 0), 0.9), (1, (0, 1), 0.5), (1, (0, 2), 0.6)]
+    expected: list[Config] = [{"a": 1, "b": 0}, {"a": 0}, {"a": 0, "b": 1}]
+    assert best_starts(record(rows), meaning(fill={"b": 0, "c": 1}), sources, target) == [expected]
+
+
+def test_whole_configurations_that_the_target_refuses_are_dropped() -> None:
+    source = problem("u", {"a": (0, 1), "b": (0, 1)})
+    refusing = Problem(source.problem.space, "t", valid=lambda config: config["a"] != config["b"])
+    rows = [(0, (0, 0), 0.9), (0, (0, 1), 0.5), (0, (1, 1), 0.4), (0, (1, 0), 0.3)]
+    assert best_starts(record(rows), meaning(), [source], refusing) == [[{"a": 0, "b": 1}, {"a": 1, "b": 0}]]
+
+
+@pytest.mark.parametrize("rival", ["evolution seeded", "tpe seeded"])
+def test_seeded_rivals_try_their_starts_first(rival: str) -> None:
+    target = problem("w", {"a": (0, 1, 2), "b": (0, 1)})
+    starts: list[list[Config]] = [[{"a": 2, "b": 1}, {"a": 0, "b": 1}], [{"a": 1, "b": 0}, {"b": 1}]]
+    replicas = searcher_replicas(rival, target, [3, 4], starts)
+    np.testing.assert_array_equal(replicas.ask().taken, [[2, 1], [1, 0]])
+    replicas.tell(np.zeros(2))
+    second = replicas.ask().taken
+    assert second[0].tolist() == [0, 1] and second[1, 1] == 1  # the rest of a part is drawn
+
+
+# The searches and the command.
+
+
+def random_searches(target: TabularProblem) -> SearcherReplicas:
+    return SearcherReplicas([RandomSearch([target.problem], seed) for seed in range(2)])
+
+
+def test_times_survive_an_interrupt(tmp_path: Path) -> None:
+    target = problem("w", {"a": tuple(range(9))})
+    stages = Stages(tmp_path, {}, resume=False)
+
+    def stop(done: int, best: float) -> None:
+        if done == 3:
+            stages.stop()
+
+    cut = Timed(random_searches(target))
+    assert stages.search("x", cut, [target], 8, 0, stop).trials == len(cut.seconds) == 3
+    again = Timed(random_searches(target))
+    record = Stages(tmp_path, {}, resume=True).search("x", again, [target], 8, 0, lambda done, best: None)
+    assert len(again.seconds) == 8 and (again.seconds > 0).all()
+    np.testing.assert_array_equal(again.seconds[:3], cut.seconds)
+    done = Timed(random_searches(target))
+    same = Stages(tmp_path, {}, resume=True).search("x", done, [target], 8, 0, lambda done, best: None)
+    np.testing.assert_array_equal(done.seconds, again.seconds)
+    np.testing.assert_array_equal(same.reward, record.reward)
+
+
+def test_stages_of_an_earlier_run_are_taken_over(tmp_path: Path) -> None:
+    target = problem("w", {"a": tuple(range(9))})
+    first = Stages(tmp_path / "first", {"seed": 1, "config": "x"}, resume=False)
+    found = first.search("u, random", random_searches(target), [target], 4, 0, lambda done, best: None)
+    second = Stages(tmp_path / "second", {"seed": 1, "config": "y"}, resume=False)
+    second.adopt(tmp_path / "first", ["u, random", "u, tpe"], ["seed"])
+    assert [path.name for path in (tmp_path / "second").glob("u*")] == ["u, random.4"]
+    told: list[int] = []
+    taken = second.search("u, random", random_searches(target), [target], 4, 0, lambda done, best: told.append(done))
+    np.testing.assert_array_equal(taken.reward, found.reward)
+    assert told == [4]  # nothing was searched
+    second.adopt(tmp_path / "first", ["u, random"], ["seed"])  # what is there stays
+    with pytest.raises(ValueError, match="config 'x', not 'y'"):
+        second.adopt(tmp_path / "first", [], ["seed", "config"])
+    with pytest.raises(FileNotFoundError):
+        second.adopt(tmp_path / "third", [], [])
+
+
+def comparison(*rivals: str, splits: Sequence[str] = (SPLIT,), trials: int = 12) -> Comparison:
+    # A policy as small as can be: most of the time goes into compiling it.
+    config = TrainingConfig.paper(embedding_size=4, feed_forward=8, layers=1)
+    chosen: tuple[Split, ...] = tuple(split for split in all_splits() if split.name in splits)
+    return Comparison(config, chosen, rivals, seed=3, replicas=2, trials=trials, joint_trials=4)
+
+
+def test_searches_are_counted_once_a_target() -> None:
+    both = comparison(*RIVALS, splits=(SPLIT, "nasbench201-cifar10-other-tasks"))
+    assert count_stages(both) == 2 * (1 + 3) + 4
+    assert shared_stages(both) == tuple(f"nasbench201 cifar10, {name}" for name in ("evolution", "random", "tpe"))
+    assert count_stages(comparison("random")) == 1
+
+
+def assert_same(left: Outcome, right: Outcome) -> None:
+    assert left.standings == right.standings and left.differences == right.differences
+    assert left.result.table == right.result.table and list(left.result.curves) == list(right.result.curves)
+    for name, curve in left.result.curves.items():
+        np.testing.assert_array_equal(curve.values, right.result.curves[name].values, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_comparison_goes_on_after_an_interrupt_with_the_same_result(tmp_path: Path) -> None:
+    wanted = comparison(*RIVALS)
+    whole = run_comparison(wanted, None, Stages(tmp_path / "whole", {}, resume=False), quiet)
+    assert {name.rpartition("/")[2] for name in whole.result.curves} == set(RIVALS)
+    assert all(curve.values.shape == (2, 12) for curve in whole.result.curves.values())
+    assert set(whole.seconds) == set(RIVALS) and len(whole.standings) > len(RIVALS)
+    assert not whole.result.interrupted
+
+    for name, trial in (("joint training", 5), ("transfer", 7), ("tpe seeded", 3)):
+        folder = tmp_path / name
+        cut = Stages(folder, {}, resume=False)
+
+        def stage(started: str, trials: int, at: str = name, last: int = trial, cut: Stages = cut) -> ProgressFn:
+            return lambda done, best: cut.stop() if started.endswith(f", {at}") and done == last else None
+
+        partial = run_comparison(wanted, None, cut, stage)
+        assert partial.result.interrupted and not partial.standings
+        assert_same(run_comparison(wanted, None, Stages(folder, {}, resume=True), quiet), whole)
+
+
+@pytest.mark.slow
+def test_agents_do_not_depend_on_who_else_is_compared(tmp_path: Path) -> None:
+    splits = ("nasbench201-cifar10-adversarial", SPLIT)
+    few = run_comparison(comparison("transfer", "random"), None, Stages(tmp_path / "few", {}, resume=False), quiet)
+    more = run_comparison(
+        comparison("transfer", "scratch", "random", splits=splits), None, Stages(tmp_path / "more", {}, False), quiet
+    )
+    for name, curve in few.result.curves.items():
+        np.testing.assert_array_equal(curve.values, more.result.curves[name].values, err_msg=name)
+    assert list(more.result.curves)[0].startswith(SPLIT)  # in the order of the suite
+    assert {row.kind for row in more.standings} == {ALL, "sub-space, same task", "adversarial"}
+
+
+def test_an_error_in_one_lane_is_told_and_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object, **more: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("transfernas.experiments.contest.new_learner", fail)
+    with pytest.raises(MemoryError, match="no room"):
+        run_comparison(comparison("transfer", "tpe seeded"), None, Stages(tmp_path, {}, resume=False), quiet)
+
+
+def compare(*options: str) -> str:
+    done = CliRunner().invoke(app, ["compare", *options], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    return " ".join(done.output.split())
+
+
+def test_the_command_leaves_tables_pictures_and_a_result(tmp_path: Path) -> None:
+    size = ("--split", SPLIT, "--rival", "tpe", "--rival", "random", "--replicas", "3", "--seed", "4")
+    said = compare(*size, "--trials", "12", "--out", str(tmp_path / "first"))
+    for text in (
+        "1 splits, 2 rivals, 3 replicas",
+        "Mean rank (1 is best)",
+        "after 12 trials",
+        "Ask and tell",
+        "ranks.svg",
+    ):
+        assert text in said
+    result = json.loads((tmp_path / "first" / "result.json").read_text())
+    curve = result["curves"][f"{SPLIT}/tpe"]
+    assert curve["trials"] == [1, 2, 3, 5, 7, 10, 12] and np.shape(curve["values"]) == (3, 7)
+    settings = result["settings"]["splits"][SPLIT]
+    assert settings["target"] == "nasbench201 cifar10" and settings["best"] > settings["median"] > 0.5
+    rows = result["summary"]["standings"]
+    assert {row["kind"] for row in rows} == {"all"} and {row["rival"] for row in rows} == {"tpe", "random"}
+    last = next(row for row in rows if row["rival"] == "tpe" and row["trials"] == 12)
+    lost = (settings["best"] - np.array(curve["values"])[:, -1]) / (settings["best"] - settings["median"])
+    assert last["regret"]["mean"] == pytest.approx(lost.mean(), abs=1e-4)
+    named = next(row for row in result["table"] if row["name"] == f"{SPLIT}/tpe" and row["trials"] == 12)
+    assert named["mean"] == pytest.approx(lost.mean(), abs=1e-4)
+    assert result["summary"]["seconds_a_trial"]["random"] > 0 and result["summary"]["differences"] == []
+    for name in ("regrets.png", "ranks.png"):
+        assert (tmp_path / "first" / name).read_bytes().startswith(b"\x89PNG")
+
+    # What depends on no agent is taken over by another run.
+    taken = ("--rivals-from", str(tmp_path / "first"), "--out", str(tmp_path / "second"))
+    compare(*size, "--trials", "12", *taken, "--change", "feed_forward=16")
+    again = json.loads((tmp_path / "second" / "result.json").read_text())
+    assert again["curves"] == result["curves"]
+    assert again["summary"]["seconds_a_trial"] == result["summary"]["seconds_a_trial"]
+
+
+@pytest.mark.slow
+def test_the_command_goes_on_after_ctrl_c_with_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = ("--split", SPLIT, "--replicas", "2", "--trials", "12", "--joint-trials", "4", "--change", "feed_forward=8")
+    compare(*size, "--out", str(tmp_path / "whole"))
+
+    @contextmanager
+    def ctrl_c(console: object, percent: bool = True, stages: int = 0) -> Iterator[StageFn]:
+        def stage(name: str, trials: int) -> ProgressFn:
+            def progress(done: int, best: float) -> None:
+                if done == 3 and name.endswith(", transfer"):
+                    os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(0.5)  # the main thread has to see it
+
+            return progress
+
+        yield stage
+
+    out = ("--out", str(tmp_path / "cut"))
+    with monkeypatch.context() as patch:
+        patch.setattr("transfernas.report.progress_bars", ctrl_c)
+        cut = CliRunner().invoke(app, ["compare", *size, *out])
+    assert cut.exit_code == 130 and "the same command with --resume goes on" in " ".join(cut.output.split())
+    refused = CliRunner().invoke(app, ["compare", *size, *out], env={"COLUMNS": "300"})
+    assert refused.exit_code == 2 and "add --resume" in refused.output
+    compare(*size, *out, "--resume")
+    whole, resumed = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("whole", "cut"))
+    for part in ("curves", "table", "ratios"):
+        assert resumed[part] == whole[part], part
+    assert resumed["summary"]["standings"] == whole["summary"]["standings"]
+    assert len(whole["summary"]["from_scratch"]) == 4 * 7 and whole["summary"]["differences"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--split", "hpolib"], "hpolib is no split; --list shows them"),
+        (["--kind", "related"], "related is none of leave one out, sub-space, same task"),
+        (["--rival", "sgd"], "sgd is none of transfer, scratch, tpe"),
+        (["--split", SPLIT, "--half", "held-back"], "no split is of that half, kind and name"),
+        (["--split", "nasbench101-cifar10-sub-spaces"], "nasbench101.npz is missing: transfernas data nasbench101"),
+        (["--split", SPLIT, "--change", "width=3"], "is not FIELD=VALUE with a field of network"),
+        (["--split", SPLIT, "--rivals-from", "."], "settings.json"),
+    ],
+)
+def test_bad_options_are_refused(options: list[str], text: str, tmp_path: Path) -> None:
+    environment = {"COLUMNS": "300", "TRANSFERNAS_CACHE": str(tmp_path)}
+    done = CliRunner().invoke(app, ["compare", *options, "--out", str(tmp_path / "out")], env=environment)
+    assert done.exit_code == 2, done.output
+    assert text in done.output
+
+
+def made_up() -> Outcome:
+    """Of two kinds; a rival without regret, another that was stopped early on a second split."""
+    rng, rivals, grid = np.random.default_rng(0), ("transfer", "scratch", "tpe seeded"), (1, 5, 10, 20, 100)
+    measured = [Measured(kind, rng.random((3, 4, 5)) * (np.arange(3) > 0)[:, None, None]) for kind in ("x", "y", "y")]
+    curves = {f"{split}/{rival}": Curve(rng.random((4, 100))) for split in ("u-v", "w") for rival in rivals}
+    curves["w/transfer"] = Curve(rng.random((4, 3)))
+    result = Result("compare", 0, 1.0, curves, table_of(curves, (5, 20, 100)), ())
+    return Outcome(
+        Result(
+            **{name: getattr(result, name) for name in Result.__slots__} | {"summary": {"critical_difference": 1.5}}
+        ),
+        standings(measured, rivals, grid, 0),
+        standings([each._replace(kind="targets") for each in measured], rivals, grid, 0),
+        differences(measured, rivals, ("scratch", "tpe seeded"), grid, 0),
+        dict.fromkeys(rivals, 0.0025),
+    )
+
+
+def test_tables_and_pictures_of_a_made_up_outcome(tmp_path: Path) -> None:
+    outcome = made_up()
+    for draw in (draw_regrets, draw_ranks):
+        files = draw(tmp_path / draw.__name__, outcome.standings, 4)
+        assert [path.suffix for path in files] == [".png", ".svg"]
+        again = draw(tmp_path / "again", outcome.standings, 4)
+        assert again[1].read_bytes() == files[1].read_bytes()
+    early, regrets, standing, lost, alone, difference = comparison_tables(outcome)
+    assert list(regrets.columns[0].cells) == ["u-v", "w"] and "100 trials" in str(regrets.title)
+    assert "20 trials" in str(early.title)
+    assert list(regrets.columns[1].cells)[1] == ""  # it did not get there
+    assert list(standing.columns[0].cells)[::4] == ["all (3)", "x (1)", "y (2)"]
+    assert list(standing.columns[1].cells)[:4] == ["5", "10", "20", "100"]
+    assert list(lost.columns[2].cells)[0] == "0.00 ± 0.00" and "1.50" in str(standing.caption)
+    assert list(alone.columns[0].cells) == ["all (3)"] * 4 and "without sources" in str(alone.title)
+    assert len(difference.columns) == 6 and str(list(difference.columns[2].cells)[0]).endswith("%)")
+    written = write_tables(tmp_path / "tables.txt", [regrets, standing]).read_text()
+    assert "tpe seeded" in written and "Mean rank (1 is best)" in written
+    assert "tpe seeded 2.5 ms" in cost_line(outcome)
+
+
+def test_a_row_without_a_number_is_written_as_null(tmp_path: Path) -> None:
+    row = Row("x", 1, *Interval(0.5, float("nan"), float("nan")))
+    result = Result("compare", 0, 1.0, {"x": Curve(np.array([[0.1, 0.2, 0.3]]))}, (row,), (), kept_trials=(1, 3, 9))
+    written = json.loads(write_result(tmp_path / "result.json", result).read_text())
+    assert written["curves"]["x"] == {"trials": [1, 3], "values": [[0.1, 0.3]]}
+    assert written["table"][0]["low"] is None and written["summary"] == {}
