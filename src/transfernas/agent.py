@@ -38,7 +38,7 @@ class Agent(Searcher):
 
         Args:
             problems: the (space, task) pairs to search.
-            config: hyperparameters; the paper's by default.
+            config: hyperparameters; `TrainingConfig.fast()` by default, `TrainingConfig.paper()` are the paper's.
             seed: of everything random, a whole number of at least 0.
 
         Raises:
@@ -46,7 +46,7 @@ class Agent(Searcher):
                 not a whole number of at least 0.
         """
         super().__init__(problems)
-        self._start(new_learner(self._problems, _checked(config or TrainingConfig.paper()), check_seed(seed)))
+        self._start(new_learner(self._problems, _checked(config or TrainingConfig.fast()), check_seed(seed)))
         self._compiling()
 
     @classmethod

@@ -44,7 +44,9 @@ class TrainingConfig(Architecture):
             its trials, whoever proposed them (see `learning.objective.preferences`), and then the fields from here to
             `best_of_trials` count, `learning_rate`, Adam's and `entropy_weight` as well.
         updates: steps of Adam after each trial.
-        pairs: pairs of trials in each of them.
+        pairs: pairs of trials in each of them,
+        pair_steps: but their better trials have at most so many steps, padded, over all policies of a replica: long
+            trajectories, and two policies, cost no more.
         good_share: the better trial of a pair is one of the best of its problem, this share of all,
         good_most: but at most so many.
         preference_scale: what a difference of log-probabilities is multiplied by, to be the log-odds of being better.
@@ -83,6 +85,7 @@ class TrainingConfig(Architecture):
     learning: Literal["reinforce", "preferences"] = "reinforce"
     updates: int = 4
     pairs: int = 8
+    pair_steps: int = 256
     good_share: float = 0.3
     good_most: int = 50
     preference_scale: float = 0.5
@@ -105,7 +108,16 @@ class TrainingConfig(Architecture):
         """
         for name in ("embedding_size", "layers", "heads", "feed_forward", "lstm_units", "lstm_layers"):
             _check(self, name, 1, math.inf, whole=True)
-        for name in ("queue_size", "transfer_steps", "updates", "pairs", "good_most", "best_of", "best_of_trials"):
+        for name in (
+            "queue_size",
+            "transfer_steps",
+            "updates",
+            "pairs",
+            "pair_steps",
+            "good_most",
+            "best_of",
+            "best_of_trials",
+        ):
             _check(self, name, 1, math.inf, whole=True)
         _check(self, "max_candidates", 1, math.inf, whole=True)
         for name in ("embedding_scale", "context_scale", "position_scale", "weight_scale", "logit_scale"):
@@ -117,7 +129,6 @@ class TrainingConfig(Architecture):
             "joint_entropy_weight",
             "preference_scale",
             "number_length",
-            "trust_rate",
         ):
             _check(self, name, 0, math.inf)
         _check(self, "adam_epsilon", 1e-30, 1)

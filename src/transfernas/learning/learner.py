@@ -5,9 +5,10 @@ a user's agent is one. Learners are immutable; each function returns the next on
 """
 
 import dataclasses
+import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -18,6 +19,7 @@ from ..policy.architecture import Capacity
 from ..runtime import device
 from ..spaces.encoding import Encoding, Tables, Trajectory, encode, power_of_two
 from ..spaces.problem import Problem, no_valid
+from ..spaces.space import SearchSpace
 from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
 from .gate import MEMBERS, TRANSFERRED, Gate
@@ -189,7 +191,7 @@ def propose(
     rollout: Rollout | None = None
     missing = np.ones(learner.replicas, bool)
     acceptance, attempt, tried = learner.acceptance, 0, 0
-    find = first_valid or partial(_first_valid, learner.encoding)
+    find = first_valid or functools.partial(_first_valid, learner.encoding)
     while missing.any():
         if tried >= config.max_candidates:
             raise no_valid(learner.encoding.problems[int(problem[missing][0])], tried)
@@ -355,7 +357,9 @@ def _ranked(
     refused = np.zeros((n_sought, count), bool)
     if not config.repeats and attempt < ATTEMPTS:
         rows = np.broadcast_to(problem[:, None], (n_sought, count))
-        refused = history.holds(sought, keys(rows, candidates.trajectory))
+        pairs = zip(sought.tolist(), problem.tolist(), strict=True)
+        left = np.array([_any_left(learner, replica, row) for replica, row in pairs])
+        refused = history.holds(sought, keys(rows, candidates.trajectory)) & left[:, None]
     if config.best_of == 1:
         order = np.argsort(refused, axis=1, kind="stable")
     else:
@@ -368,6 +372,20 @@ def _ranked(
         order = np.lexsort((-candidates.log_prob, late, refused), axis=1)
     which = np.arange(n_sought)[:, None]
     return jax.tree.map(lambda leaf: leaf[which, order], candidates), count - refused.sum(axis=1)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _size(space: SearchSpace) -> float:
+    try:
+        return space.size
+    except ValueError:  # its conditions read too many choices at once to be counted: it is large
+        return math.inf
+
+
+def _any_left(learner: Learner, replica: int, row: int) -> bool:
+    """Returns whether a replica may have configurations of a problem left that were not evaluated."""
+    trials, size = learner.history.of(replica, row), _size(learner.encoding.problems[row].space)
+    return len(trials) < size or len(np.unique(learner.history.key[replica, trials])) < size
 
 
 def _first_valid(encoding: Encoding, rows: Rows, taken: Taken) -> Rows:

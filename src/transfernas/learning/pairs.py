@@ -47,7 +47,9 @@ def draw_pairs(
         config: how many.
         members: policies of a replica.
     """
-    shape = (len(problem), members, config.updates, config.pairs)
+    steps = history.trials.actions.shape[-1]
+    pairs = min(config.pairs, max(1, config.pair_steps // (members * steps)))
+    shape = (len(problem), members, config.updates, pairs)
     chance = rng.random((2, *shape))
     better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for replica, row in enumerate(problem.tolist()):
