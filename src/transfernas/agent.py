@@ -14,7 +14,7 @@ from .learning.learner import Learner, learn, new_learner, propose, skip, with_f
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
 from .searcher import OpenTrial, Searcher, check_seed
-from .spaces.condition import Config, in_order
+from .spaces.condition import Action, Config, in_order
 from .spaces.encoding import Trajectory
 from .spaces.problem import Observation, Problem, check_problems, check_reward
 from .spaces.vocabulary import TransferReport, transfer_report
@@ -155,6 +155,7 @@ class Agent(Searcher):
         config: TrainingConfig | None = None,
         seed: int | None = None,
         rename: Mapping[str, str] | None = None,
+        fill: Mapping[str, Action] | None = None,
     ) -> "Agent":
         """Returns an agent for new problems that starts from what this one knows; this one stays as it is.
 
@@ -167,6 +168,8 @@ class Agent(Searcher):
             seed: of the new agent; by default it follows from this one's.
             rename: from names of states that this agent knows to names in the new spaces that mean the same, such as
                 `{"lr": "learning rate"}`.
+            fill: what choices of the new spaces were before they were choices, such as `{"dropout": 0.0}`; then the
+                best configurations found so far fit there and are among the first that the new agent tries.
 
         Raises:
             ValueError: as for a new agent, or if `config` changes the network, or `rename` names a state that is not
@@ -179,6 +182,7 @@ class Agent(Searcher):
             None if config is None else _checked(config),
             None if seed is None else check_seed(seed),
             rename,
+            fill,
         )
         agent = Agent.of(learner)
         agent._compiling()

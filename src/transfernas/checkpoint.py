@@ -20,9 +20,10 @@ import safetensors.numpy
 
 from .files import write_atomically
 from .learning.config import TrainingConfig
-from .learning.gate import MEMBERS, Gate
+from .learning.gate import POLICIES, PROPOSERS, Gate
 from .learning.history import History
 from .learning.learner import Learner, Past, restore
+from .learning.memory import Memory, empty_memory
 from .learning.queue import Queue
 from .learning.steps import LearnerState, init_state
 from .policy.architecture import Capacity
@@ -35,7 +36,7 @@ from .spaces.vocabulary import Vocabulary
 
 FORMAT = "transfernas-agent"
 VERSION = 2  # the first had no history
-_HISTORY, _GATE = "history.", "gate."
+_HISTORY, _GATE, _MEMORY = "history.", "gate.", "memory."
 T = TypeVar("T")
 
 
@@ -131,6 +132,9 @@ def _tensors(learner: Learner) -> dict[str, np.ndarray]:
     tensors |= {_HISTORY + name: array[:, :count] for name, array in told.items()}
     if learner.gate is not None:
         tensors |= {_GATE + "count": learner.gate.count, _GATE + "total": learner.gate.total}
+    if learner.memory is not None:
+        told = {"count": learner.memory.count, "taken": learner.memory.taken, **learner.memory.trials._asdict()}
+        tensors |= {_MEMORY + name: array for name, array in told.items()}
     return tensors
 
 
@@ -175,6 +179,30 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) 
     return history
 
 
+def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> Memory:
+    """Takes the memory out of the tensors.
+
+    Raises:
+        CheckpointError: it is not one of trials of the problems.
+    """
+    problems, choices = len(encoding.tables.task), encoding.tables.rules.decision.shape[1]
+    memory = empty_memory(replicas, problems, size, encoding.steps, choices)
+    decisions, actions = encoding.tables.decisions.available.shape
+    expected = {
+        "count": (memory.count, size),
+        "taken": (memory.taken, actions),
+        "task": (memory.trials.task, int(encoding.tables.task.max())),
+        "decisions": (memory.trials.decisions, decisions - 1),
+        "actions": (memory.trials.actions, actions - 1),
+        "length": (memory.trials.length, encoding.steps),
+    }
+    for name, (like, most) in expected.items():
+        _check_shape(_MEMORY + name, tensors, like.shape, like.dtype)
+        _check_limits(_MEMORY + name, tensors[_MEMORY + name], most)
+    found = {name: tensors.pop(_MEMORY + name) for name in expected}
+    return Memory(found.pop("count"), taken=found.pop("taken"), trials=Trajectory(**found))
+
+
 def _gate(tensors: dict[str, np.ndarray], rows: int, encoding: Encoding) -> Gate | None:
     """Takes the gate out of the tensors, if there is one.
 
@@ -183,10 +211,10 @@ def _gate(tensors: dict[str, np.ndarray], rows: int, encoding: Encoding) -> Gate
     """
     if not any(name.startswith(_GATE) for name in tensors):
         return None
-    if rows % MEMBERS:
+    if rows % POLICIES:
         raise CheckpointError(f"there is a gate, but {rows} policies are no pairs")
     for name in (_GATE + "count", _GATE + "total"):
-        _check_shape(name, tensors, (rows // MEMBERS, len(encoding.tables.task), MEMBERS), np.dtype(np.float64))
+        _check_shape(name, tensors, (rows // POLICIES, len(encoding.tables.task), PROPOSERS), np.dtype(np.float64))
         _check_finite(name, tensors[name])
         if tensors[name].min() < 0:
             raise CheckpointError(f"the tensor {name} holds values below 0")
@@ -241,8 +269,9 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     rows = _check_sizes(config, capacity, tensors)
     expected = init_state(np.random.default_rng(0), rows, capacity, config, len(encoding.tables.task), encoding.steps)
     gate = _gate(tensors, rows, encoding)
-    replicas = rows if gate is None else rows // MEMBERS
+    replicas = rows if gate is None else rows // POLICIES
     history = _history(tensors, replicas, encoding)
+    memory = None if gate is None else _memory(tensors, replicas, config.memory, encoding)
     state = _filled(expected, tensors)
     _check_queue(state.queue, encoding)
     learner = restore(
@@ -258,6 +287,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         learned=_field(header, "learned", _whole),
         acceptance=_field(header, "acceptance", _share),
         gate=gate,
+        memory=memory,
     )
     return Snapshot(
         learner=learner,

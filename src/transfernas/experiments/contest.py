@@ -167,7 +167,7 @@ def _transferred(lab: _Lab, split: Split, found: Runs) -> Runs:
 
 def transferred(learner: Learner, split: Split, target: TabularProblem) -> Learner:
     """Returns the agents of the joint training ready for the target."""
-    return transfer(learner, (target.problem,), rename=split.rename)
+    return transfer(learner, (target.problem,), rename=split.rename, fill=split.fill)
 
 
 def _new(lab: _Lab, benchmarks: tuple[TabularProblem, ...], name: str) -> Learner:

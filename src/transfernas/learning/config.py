@@ -58,8 +58,10 @@ class TrainingConfig(Architecture):
             all, as in the paper (see `learning.numbers`).
         gate: whether a new policy learns beside a transferred one, and the rewards say which of them proposes (see
             `learning.gate`). It takes `learning` by preferences.
-        trust: what a transferred policy is expected to do at first: the share of the trials just before that its
-            proposals beat. Of the new policy it is 0.5.
+        memory: how many configurations that were best before a transfer are remembered, to be tried again as they are
+            where there is a gate.
+        trust: what a transferred policy, and the memory, are expected to do at first: the share of the trials just
+            before that their proposals beat. Of the new policy it is 0.5.
         trust_decay: what earlier proposals weigh after each trial.
         new_action: how the embedding of an action that was never met starts after a transfer, in a state that was:
             drawn like the others ("random", as in the paper) or near the mean of the state's known actions ("mean").
@@ -94,6 +96,7 @@ class TrainingConfig(Architecture):
     repeats: bool = True
     number_length: float = 0.0
     gate: bool = False
+    memory: int = 10
     trust: float = 0.6
     trust_decay: float = 0.9
     new_action: Literal["random", "mean"] = "random"
@@ -114,6 +117,7 @@ class TrainingConfig(Architecture):
             "updates",
             "pairs",
             "pair_steps",
+            "memory",
             "good_most",
             "best_of",
             "best_of_trials",

@@ -1,23 +1,28 @@
-"""Two policies and one search: which of them proposes is found out from the rewards.
+"""Knowledge or none: who proposes after a transfer is found out from the rewards.
 
-After a transfer a policy that knows and one that knows nothing learn from the same trials, whoever proposed them. Each
-trial is proposed by the one that promises more, by Thompson sampling (Thompson 1933): a policy's promise is the mean
-rank of what it proposed among the trials just before, known the less the fewer they are and the longer ago. So
-knowledge that misleads costs a few trials, and knowledge that has nothing more to give makes way.
+A policy that knows and one that knows nothing learn from the same trials, whoever proposed them; the memory of what was
+best before the transfer can propose as well. Each trial is proposed by the one that promises more, by Thompson sampling
+(Thompson 1933): a promise is the mean rank of earlier proposals among the trials just before them, known the less the
+fewer they are and the longer ago. First it is drawn between knowledge, whichever, and the new policy, then between the
+transferred policy and the memory: that there are two kinds of knowledge is no reason to trust it more. So knowledge
+that misleads costs a few trials, and knowledge that has nothing more to give makes way.
 
-Shapes: `replicas` run side by side, `problems` searched, `members` are the policies of a replica.
+Shapes: `replicas` run side by side, `problems` searched, `proposers` are the transferred policy, the new one and the
+memory.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from .config import TrainingConfig
 from .history import History
 
-MEMBERS = 2
-TRANSFERRED, NEW = range(MEMBERS)
+PROPOSERS = 3
+TRANSFERRED, NEW, MEMORY = range(PROPOSERS)
+POLICIES = 2
+"""The first so many proposers are policies."""
 
 _NEUTRAL = 0.5  # the rank that is expected of a proposal no better than the trials before it
 _SPREAD = 0.3  # standard deviation of a rank, about that of the uniform distribution
@@ -26,36 +31,49 @@ _RECENT, _FEWEST = 20, 3  # trials to be ranked among: all lie far behind where 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What is known of the members' proposals, later ones weighing more.
+    """What is known of proposals, later ones weighing more.
 
     Attributes:
-        count: Shape `[replicas, problems, members]`, the weight of all proposals.
-        total: Shape `[replicas, problems, members]`, their weighted ranks, from 0 to 1 each.
+        count: Shape `[replicas, problems, proposers]`, the weight of all proposals.
+        total: Shape `[replicas, problems, proposers]`, their weighted ranks, from 0 to 1 each.
     """
 
-    count: Float[np.ndarray, "replicas problems members"]
-    total: Float[np.ndarray, "replicas problems members"]
+    count: Float[np.ndarray, "replicas problems proposers"]
+    total: Float[np.ndarray, "replicas problems proposers"]
 
     @classmethod
     def of(cls, replicas: int, problems: int) -> "Gate":
         """Returns a gate that has seen no proposal."""
-        shape = (replicas, problems, MEMBERS)
+        shape = (replicas, problems, PROPOSERS)
         return cls(np.zeros(shape), np.zeros(shape))
 
-    def promise(self, config: TrainingConfig) -> Float[np.ndarray, "replicas problems members"]:
-        """Returns the mean rank that is expected of each member's next proposal; what is known at first counts once."""
-        prior = np.full(MEMBERS, _NEUTRAL)
-        prior[TRANSFERRED] = config.trust
-        return (prior + self.total) / (1.0 + self.count)
-
     def draw(
-        self, problem: Int[np.ndarray, "replicas"], rng: np.random.Generator, config: TrainingConfig
+        self,
+        problem: Int[np.ndarray, "replicas"],
+        remembered: Bool[np.ndarray, "replicas"],
+        rng: np.random.Generator,
+        config: TrainingConfig,
     ) -> Int[np.ndarray, "replicas"]:
-        """Draws the member of each replica that proposes."""
+        """Draws who proposes for each replica.
+
+        Args:
+            problem: Shape `[replicas]`, row of the problem.
+            remembered: Shape `[replicas]`, whether the memory has something left to propose.
+            rng: for the draws.
+            config: `trust`.
+        """
         here = np.arange(len(problem)), problem
-        spread = _SPREAD / np.sqrt(1.0 + self.count[here])
-        drawn = self.promise(config)[here] + spread * rng.standard_normal(spread.shape)
-        return drawn.argmax(axis=1).astype(np.int32)
+        count, total = self.count[here], self.total[here]
+        chance = rng.standard_normal((4, len(problem)))
+        known = [TRANSFERRED, MEMORY]
+        knowledge = _drawn(count[:, known].sum(axis=1), total[:, known].sum(axis=1), config.trust, chance[0])
+        new = _drawn(count[:, NEW], total[:, NEW], _NEUTRAL, chance[1])
+        transferred, memory = (
+            _drawn(count[:, who], total[:, who], config.trust, noise)
+            for who, noise in zip(known, chance[2:], strict=True)
+        )
+        knows = np.where(remembered & (memory > transferred), MEMORY, TRANSFERRED)
+        return np.where(knowledge > new, knows, NEW).astype(np.int32)
 
     def told(
         self,
@@ -69,7 +87,7 @@ class Gate:
 
         Args:
             problem: Shape `[replicas]`, row of the problem.
-            member: Shape `[replicas]`, who proposed it; -1 for neither, and then nothing changes.
+            member: Shape `[replicas]`, who proposed it; -1 for none of them, and then nothing changes.
             reward: Shape `[replicas]`.
             history: the trials before it.
             config: `trust_decay`.
@@ -87,9 +105,29 @@ class Gate:
         return Gate(count, total)
 
     def most_promising(self, config: TrainingConfig) -> Int[np.ndarray, "replicas"]:
-        """Returns the member of each replica that promises most over all problems."""
-        return self.promise(config).sum(axis=1).argmax(axis=1)
+        """Returns the policy of each replica whose proposals did best over all problems."""
+        count, total = (array[:, :, :POLICIES].sum(axis=1) for array in (self.count, self.total))
+        prior = np.full(POLICIES, _NEUTRAL)
+        prior[TRANSFERRED] = config.trust
+        return _mean(count, total, prior).argmax(axis=1)
 
     def selected(self, replica: int) -> "Gate":
         """Returns the gate of one replica alone."""
         return Gate(self.count[replica : replica + 1].copy(), self.total[replica : replica + 1].copy())
+
+
+def _mean(
+    count: Float[np.ndarray, "*shape"], total: Float[np.ndarray, "*shape"], prior: float | Float[np.ndarray, "policies"]
+) -> Float[np.ndarray, "*shape"]:
+    """Returns the mean rank that is expected of the next proposal; what is expected at first counts as one."""
+    return (prior + total) / (1.0 + count)
+
+
+def _drawn(
+    count: Float[np.ndarray, "replicas"],
+    total: Float[np.ndarray, "replicas"],
+    prior: float,
+    chance: Float[np.ndarray, "replicas"],
+) -> Float[np.ndarray, "replicas"]:
+    """Returns a draw of the mean rank, from what is known of it; `chance` is standard normal."""
+    return _mean(count, total, prior) + _SPREAD / np.sqrt(1.0 + count) * chance

@@ -22,8 +22,9 @@ from ..spaces.problem import Problem, no_valid
 from ..spaces.space import SearchSpace
 from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
-from .gate import MEMBERS, TRANSFERRED, Gate
+from .gate import MEMORY, POLICIES, TRANSFERRED, Gate
 from .history import History, keys
+from .memory import Memory
 from .numbers import with_numbers
 from .pairs import draw_pairs
 from .randomness import Use, derived_seed, generator
@@ -61,6 +62,7 @@ class Learner:
         history: the trials that they learned from, if by preferences; else it is empty.
         gate: which policy of each replica proposes, where it has two; the state then has a row for each of them, those
             of a replica side by side.
+        memory: what was best before a transfer, where there is a gate.
         known: the names it had learned of before these problems, if it came to them by a transfer; equation (1)
             applies then.
         past: what it learned from before these problems.
@@ -82,6 +84,7 @@ class Learner:
     learned: int = 0
     acceptance: float = 0.5
     gate: Gate | None = None
+    memory: Memory | None = None
 
     @property
     def replicas(self) -> int:
@@ -91,7 +94,7 @@ class Learner:
     @property
     def members(self) -> int:
         """How many policies each replica has."""
-        return 1 if self.gate is None else MEMBERS
+        return 1 if self.gate is None else POLICIES
 
     @property
     def capacity(self) -> Capacity:
@@ -132,7 +135,7 @@ class Proposal(NamedTuple):
     Attributes:
         problem: Shape `[replicas]`, row of the problem.
         rollout: Shape `[replicas, ...]`, as NumPy arrays.
-        member: Shape `[replicas]`, which policy of each replica proposes.
+        member: Shape `[replicas]`, which policy of each replica proposes, or its memory.
     """
 
     problem: Int[np.ndarray, "replicas"]
@@ -164,12 +167,12 @@ def restore(
     learned: int = 0,
     acceptance: float = 0.5,
     gate: Gate | None = None,
+    memory: Memory | None = None,
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
     tables, state = jax.device_put((encoding.tables, state), device())
-    return Learner(
-        config, seed, vocabulary, encoding, tables, state, history, known, past, sampled, learned, acceptance, gate
-    )
+    parts = (config, seed, vocabulary, encoding, tables, state, history, known, past)
+    return Learner(*parts, sampled, learned, acceptance, gate, memory)
 
 
 def propose(
@@ -187,9 +190,8 @@ def propose(
     """
     trial, config = learner.sampled, learner.config
     problem = _draw_problem(learner)
-    member = _draw_member(learner, problem)
-    rollout: Rollout | None = None
-    missing = np.ones(learner.replicas, bool)
+    member, rollout = _draw_member(learner, problem)
+    missing = member != MEMORY
     acceptance, attempt, tried = learner.acceptance, 0, 0
     find = first_valid or functools.partial(_first_valid, learner.encoding)
     while missing.any():
@@ -260,6 +262,7 @@ def select(learner: Learner, replica: int) -> Learner:
         past=tuple(Past(past.space, past.task, (past.trials[replica],)) for past in learner.past),
         history=learner.history.selected(replica),
         gate=None if learner.gate is None else learner.gate.selected(replica),
+        memory=None if learner.memory is None else learner.memory.selected(replica),
         state=jax.device_put(state, device()),
     )
 
@@ -297,10 +300,16 @@ def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
     return rng.integers(n_problems, size=learner.replicas, dtype=np.int32)
 
 
-def _draw_member(learner: Learner, problem: Int[np.ndarray, "replicas"]) -> Int[np.ndarray, "replicas"]:
-    if learner.gate is None:
-        return np.zeros(learner.replicas, np.int32)
-    return learner.gate.draw(problem, generator(learner.seed, Use.MEMBER, learner.sampled), learner.config)
+def _draw_member(
+    learner: Learner, problem: Int[np.ndarray, "replicas"]
+) -> tuple[Int[np.ndarray, "replicas"], Rollout | None]:
+    """Draws who proposes for each replica; the rollouts are those of the memory, where any is to propose."""
+    if learner.gate is None or learner.memory is None:
+        return np.zeros(learner.replicas, np.int32), None
+    following = learner.memory.following(problem, learner.history)
+    rng = generator(learner.seed, Use.MEMBER, learner.sampled)
+    member = learner.gate.draw(problem, following >= 0, rng, learner.config)
+    return member, learner.memory.rollouts(problem, following) if (member == MEMORY).any() else None
 
 
 def _draw(

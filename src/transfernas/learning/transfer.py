@@ -9,6 +9,7 @@ import numpy as np
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..spaces.choice import START
+from ..spaces.condition import Action
 from ..spaces.encoding import encode
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
@@ -16,7 +17,9 @@ from .config import NETWORK, TrainingConfig
 from .gate import Gate
 from .history import History
 from .learner import Learner, capacity_for, restore
+from .memory import remember
 from .numbers import with_numbers
+from .queue import Queue
 from .randomness import Use, derived_seed, generator
 from .steps import fresh_state, init_policies
 
@@ -29,11 +32,13 @@ def transfer(
     config: TrainingConfig | None = None,
     seed: int | None = None,
     rename: Mapping[str, str] | None = None,
+    fill: Mapping[str, Action] | None = None,
 ) -> Learner:
     """Returns the replicas ready for new problems.
 
     Weights and the embeddings of every known name stay; new embeddings are drawn; baselines, queues and the optimiser
-    start afresh. With `config.gate`, each replica gets a new policy beside the one that it had.
+    start afresh. With `config.gate`, each replica gets a new policy beside the one that it had, and
+    remembers what was best.
 
     Args:
         learner: the replicas.
@@ -41,6 +46,7 @@ def transfer(
         config: other hyperparameters; None for the same.
         seed: of what comes; None for one that follows from the learner's.
         rename: from states it knows to states of the new problems that mean the same.
+        fill: what choices of the new spaces were before they were choices, so that what is remembered fits there.
 
     Raises:
         ValueError: the configuration changes the network itself, or `rename` names a state that is not known or one
@@ -59,15 +65,19 @@ def transfer(
     needed = capacity_for(vocabulary, max(encoding.steps, old.steps))
     rows = len(encoding.tables.task)
     drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config)
-    policy, gate = _transplant(old, drawn, known, vocabulary, config), None
+    policy, gate, memory = _transplant(old, drawn, known, vocabulary, config), None, None
     if config.gate:
         fresh = init_policies(generator(seed, Use.MEMBER), learner.replicas, needed, config)
         fresh = with_numbers(fresh, vocabulary, 0, config)
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
         gate = Gate.of(learner.replicas, rows)
+        queue: Queue = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.queue)
+        memory = remember(queue, learner.encoding, encoding, config.memory, rename or {}, fill or {})
     state = fresh_state(policy, config, rows, encoding.steps)
     history = History.empty(learner.replicas, encoding.steps)
-    return restore(config, seed, vocabulary, encoding, state, history, known, learner.provenance, gate=gate)
+    return restore(
+        config, seed, vocabulary, encoding, state, history, known, learner.provenance, gate=gate, memory=memory
+    )
 
 
 def _transplant(

@@ -1,0 +1,130 @@
+"""What replicas found best before a transfer, as far as it fits the new problems: it may be tried again as it is.
+
+Shapes: `replicas` run side by side, `problems` searched, `size` of the memory of each, `choices` of a space (S among
+them), `steps` of a trajectory.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from ..spaces.condition import Action, same
+from ..spaces.encoding import Encoding, Trajectory
+from ..spaces.problem import Problem
+from .history import History, keys
+from .queue import Queue
+from .rollout import Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Configurations of the problems, best first.
+
+    Attributes:
+        count: Shape `[replicas, problems]`, how many there are; what lies behind them is room.
+        trials: Shape `[replicas, problems, size, ...]`.
+        taken: Shape `[replicas, problems, size, choices]`, as in a rollout.
+    """
+
+    count: Int[np.ndarray, "replicas problems"]
+    trials: Trajectory
+    taken: Int[np.ndarray, "replicas problems size choices"]
+
+    def following(self, problem: Int[np.ndarray, "replicas"], history: History) -> Int[np.ndarray, "replicas"]:
+        """Returns which configuration of a problem each replica would try next, -1 where none is left."""
+        replicas = np.arange(len(problem))
+        size = self.taken.shape[2]
+        here: Trajectory = jax.tree.map(lambda leaf: leaf[replicas, problem], self.trials)
+        known = history.holds(replicas, keys(np.repeat(problem[:, None], size, axis=1), here))
+        left = ~known & (np.arange(size) < self.count[replicas, problem][:, None])
+        return np.where(left.any(axis=1), left.argmax(axis=1), -1)
+
+    def rollouts(self, problem: Int[np.ndarray, "replicas"], which: Int[np.ndarray, "replicas"]) -> Rollout:
+        """Returns one configuration of each replica as if it had been sampled; its log-probability is not known."""
+        at = np.arange(len(problem)), problem, which
+        trials: Trajectory = jax.tree.map(lambda leaf: leaf[at], self.trials)
+        return Rollout(trials, self.taken[at], np.full(len(problem), np.nan, np.float32))
+
+    def selected(self, replica: int) -> "Memory":
+        """Returns the memory of one replica alone."""
+        rows = slice(replica, replica + 1)
+        trials: Trajectory = jax.tree.map(lambda leaf: leaf[rows].copy(), self.trials)
+        return Memory(self.count[rows].copy(), trials, self.taken[rows].copy())
+
+
+def empty_memory(replicas: int, problems: int, size: int, steps: int, choices: int) -> Memory:
+    """Returns a memory of nothing."""
+    shape = (replicas, problems, size)
+    scalars, sequences = np.zeros(shape, np.int32), np.zeros((*shape, steps), np.int32)
+    trials = Trajectory(scalars, sequences, sequences.copy(), scalars.copy())
+    return Memory(np.zeros((replicas, problems), np.int32), trials, np.zeros((*shape, choices), np.int32))
+
+
+def remember(
+    queue: Queue,
+    sources: Encoding,
+    encoding: Encoding,
+    size: int,
+    rename: Mapping[str, str],
+    fill: Mapping[str, Action],
+) -> Memory:
+    """Returns what fits new problems of the best trials of earlier ones.
+
+    The sources give in turn, each its best that was not given yet. A configuration fits if its choices and `fill`
+    together make one of the new problem's, and it is valid there.
+
+    Args:
+        queue: of each replica, as NumPy arrays.
+        sources: the earlier problems.
+        encoding: the new ones.
+        size: so many at most, for each problem.
+        rename: from names of choices to new ones.
+        fill: the actions of choices that the earlier spaces had not.
+    """
+    replicas, choices = queue.filled.shape[0], encoding.tables.rules.decision.shape[1]
+    memory = empty_memory(replicas, len(encoding.tables.task), size, encoding.steps, choices)
+    for replica in range(replicas):
+        best = [list(_best(queue, sources, replica, row)) for row in range(len(sources.problems))]
+        turns = [config for turn in itertools.zip_longest(*best) for config in turn if config is not None]
+        for row, problem in enumerate(encoding.problems):
+            fitting = (_fitted(config, problem, rename, fill) for config in turns)
+            distinct = {tuple(sorted(c.items(), key=str)): c for c in fitting if c is not None}
+            for slot, config in enumerate(itertools.islice(distinct.values(), size)):
+                _write(memory, (replica, row, slot), encoding, config)
+                memory.count[replica, row] = slot + 1
+    return memory
+
+
+def _best(queue: Queue, sources: Encoding, replica: int, row: int) -> Iterator[dict[str, Action]]:
+    """Yields the configurations of a problem's queue, best first."""
+    filled = int(queue.filled[replica, row])
+    for slot in np.argsort(-np.asarray(queue.reward[replica, row, :filled]), kind="stable"):
+        yield sources.config(row, jax.tree.map(lambda leaf, at=slot: leaf[replica, row, at], queue.trials))
+
+
+def _fitted(
+    config: Mapping[str, Action], problem: Problem, rename: Mapping[str, str], fill: Mapping[str, Action]
+) -> dict[str, Action] | None:
+    """Returns a configuration as one of a problem's; None if it is not or is not valid."""
+    given = {**fill, **{rename.get(name, name): action for name, action in config.items()}}
+    fitted: dict[str, Action] = {}
+    while (choice := problem.space.next_choice(fitted)) is not None:
+        if choice.name not in given or not any(same(given[choice.name], action) for action in choice.actions):
+            return None
+        fitted[choice.name] = given[choice.name]
+    return fitted if problem.valid is None or problem.valid(fitted) else None
+
+
+def _write(memory: Memory, at: tuple[int, int, int], encoding: Encoding, config: Mapping[str, Action]) -> None:
+    row, width = at[1], encoding.tables.decisions.actions.shape[1]
+    trial = encoding.trajectory(row, dict(config))
+    for leaf, value in zip(memory.trials, trial, strict=True):
+        leaf[at] = value
+    choices = encoding.problems[row].space.choices
+    taken = [c.index(config[c.name]) if c.name in config else width for c in choices]
+    memory.taken[at][:] = width
+    memory.taken[at][: 1 + len(choices)] = [0, *taken]
