@@ -26,7 +26,7 @@ POLICIES = 2
 
 _NEUTRAL = 0.5  # the rank that is expected of a proposal no better than the trials before it
 _SPREAD = 0.3  # standard deviation of a rank, about that of the uniform distribution
-_RECENT, _FEWEST = 20, 3  # trials to be ranked among: all lie far behind where a search has come to
+_RECENT = 20  # trials to be ranked among: all lie far behind where a search has come to
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Gate:
         count, total = self.count.copy(), self.total.copy()
         for replica, (row, proposer) in enumerate(zip(problem.tolist(), member.tolist(), strict=True)):
             earlier = history.reward[replica, history.of(replica, row)[-_RECENT:]]
-            if proposer < 0 or len(earlier) < _FEWEST:
+            if proposer < 0 or not len(earlier):
                 continue
             beaten = np.mean(earlier < reward[replica]) + 0.5 * np.mean(earlier == reward[replica])
             count[replica, row] *= config.trust_decay

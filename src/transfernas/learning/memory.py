@@ -71,11 +71,12 @@ def remember(
     size: int,
     rename: Mapping[str, str],
     fill: Mapping[str, Action],
+    rng: np.random.Generator,
 ) -> Memory:
     """Returns what fits new problems of the best trials of earlier ones.
 
-    The sources give in turn, each its best that was not given yet. A configuration fits if its choices and `fill`
-    together make one of the new problem's, and it is valid there.
+    The sources give in turn, each its best that was not given yet. A configuration fits if its choices and `fill` give
+    at least half of those that it takes to make one of the new problem's; the others are drawn. It must be valid there.
 
     Args:
         queue: of each replica, as NumPy arrays.
@@ -84,6 +85,7 @@ def remember(
         size: so many at most, for each problem.
         rename: from names of choices to new ones.
         fill: the actions of choices that the earlier spaces had not.
+        rng: for what is drawn.
     """
     replicas, choices = queue.filled.shape[0], encoding.tables.rules.decision.shape[1]
     memory = empty_memory(replicas, len(encoding.tables.task), size, encoding.steps, choices)
@@ -91,7 +93,7 @@ def remember(
         best = [list(_best(queue, sources, replica, row)) for row in range(len(sources.problems))]
         turns = [config for turn in itertools.zip_longest(*best) for config in turn if config is not None]
         for row, problem in enumerate(encoding.problems):
-            fitting = (_fitted(config, problem, rename, fill) for config in turns)
+            fitting = (_fitted(config, problem, rename, fill, rng) for config in turns)
             distinct = {tuple(sorted(c.items(), key=str)): c for c in fitting if c is not None}
             for slot, config in enumerate(itertools.islice(distinct.values(), size)):
                 _write(memory, (replica, row, slot), encoding, config)
@@ -107,16 +109,21 @@ def _best(queue: Queue, sources: Encoding, replica: int, row: int) -> Iterator[d
 
 
 def _fitted(
-    config: Mapping[str, Action], problem: Problem, rename: Mapping[str, str], fill: Mapping[str, Action]
+    config: Mapping[str, Action],
+    problem: Problem,
+    rename: Mapping[str, str],
+    fill: Mapping[str, Action],
+    rng: np.random.Generator,
 ) -> dict[str, Action] | None:
-    """Returns a configuration as one of a problem's; None if it is not or is not valid."""
+    """Returns a configuration as one of a problem's; None if it does not fit or is not valid."""
     given = {**fill, **{rename.get(name, name): action for name, action in config.items()}}
     fitted: dict[str, Action] = {}
+    kept = 0
     while (choice := problem.space.next_choice(fitted)) is not None:
-        if choice.name not in given or not any(same(given[choice.name], action) for action in choice.actions):
-            return None
-        fitted[choice.name] = given[choice.name]
-    return fitted if problem.valid is None or problem.valid(fitted) else None
+        fits = choice.name in given and any(same(given[choice.name], action) for action in choice.actions)
+        kept += fits
+        fitted[choice.name] = given[choice.name] if fits else choice.actions[rng.integers(len(choice.actions))]
+    return fitted if 2 * kept >= len(fitted) and (problem.valid is None or problem.valid(fitted)) else None
 
 
 def _write(memory: Memory, at: tuple[int, int, int], encoding: Encoding, config: Mapping[str, Action]) -> None:

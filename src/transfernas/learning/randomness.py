@@ -24,6 +24,7 @@ class Use(enum.IntEnum):
     TUNING = 8
     PAIRS = 9
     MEMBER = 10
+    MEMORY = 11
 
 
 def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:

@@ -72,7 +72,9 @@ def transfer(
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
         gate = Gate.of(learner.replicas, rows)
         queue: Queue = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.queue)
-        memory = remember(queue, learner.encoding, encoding, config.memory, rename or {}, fill or {})
+        memory = remember(
+            queue, learner.encoding, encoding, config.memory, rename or {}, fill or {}, generator(seed, Use.MEMORY)
+        )
     state = fresh_state(policy, config, rows, encoding.steps)
     history = History.empty(learner.replicas, encoding.steps)
     return restore(
