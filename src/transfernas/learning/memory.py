@@ -75,8 +75,10 @@ def remember(
 ) -> Memory:
     """Returns what fits new problems of the best trials of earlier ones.
 
-    The sources give in turn, each its best that was not given yet. A configuration fits if its choices and `fill` give
-    at least half of those that it takes to make one of the new problem's; the others are drawn. It must be valid there.
+    The sources are those earlier problems that have the new one's space or task: what was best on another task, in
+    another space, says less than the policy does of what is new there. They give in turn, each its best that was not
+    given yet. A configuration fits if its choices and `fill` give at least half of those that it takes to make one of
+    the new problem's; the others are drawn. It must be valid there.
 
     Args:
         queue: of each replica, as NumPy arrays.
@@ -91,8 +93,13 @@ def remember(
     memory = empty_memory(replicas, len(encoding.tables.task), size, encoding.steps, choices)
     for replica in range(replicas):
         best = [list(_best(queue, sources, replica, row)) for row in range(len(sources.problems))]
-        turns = [config for turn in itertools.zip_longest(*best) for config in turn if config is not None]
         for row, problem in enumerate(encoding.problems):
+            alike = [
+                found
+                for source, found in zip(sources.problems, best, strict=True)
+                if source.task == problem.task or source.space.name == problem.space.name
+            ]
+            turns = [config for turn in itertools.zip_longest(*alike) for config in turn if config is not None]
             fitting = (_fitted(config, problem, rename, fill, rng) for config in turns)
             distinct = {tuple(sorted(c.items(), key=str)): c for c in fitting if c is not None}
             for slot, config in enumerate(itertools.islice(distinct.values(), size)):
