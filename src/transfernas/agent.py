@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import UInt64
 
 from .checkpoint import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .learning.config import TrainingConfig
-from .learning.learner import Learner, learn, new_learner, propose, skip, with_functions
+from .learning.history import keys
+from .learning.learner import NONE_PENDING, Learner, learn, new_learner, propose, skip, with_functions
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
 from .searcher import OpenTrial, Searcher, check_seed
@@ -254,7 +256,9 @@ class Agent(Searcher):
                 f"as in Agent.load(path, problems=[Problem(space, task, valid=...)])"
             )
         try:
-            self._learner, proposal = propose(self._learner, before_draw=self._compiling().wait_for_sample)
+            self._learner, proposal = propose(
+                self._learner, before_draw=self._compiling().wait_for_sample, pending=self._pending()
+            )
         except Exception:
             self._learner = skip(self._learner)  # or the next ask would fail with the same problem and draws
             raise
@@ -262,6 +266,14 @@ class Agent(Searcher):
         config = self._learner.encoding.taken_config(row, proposal.rollout.taken[0])
         trajectory: Trajectory = jax.tree.map(lambda leaf: leaf[0], proposal.rollout.trajectory)
         return OpenTrial(self._problems[row], config, Kept(trajectory, int(proposal.member[0])))
+
+    def _pending(self) -> UInt64[np.ndarray, "pending"]:
+        """Returns the keys of the open trials."""
+        if not self._open:
+            return NONE_PENDING
+        rows = np.array([self._learner.encoding.row(opened.problem) for opened in self._open.values()], np.int32)
+        trials = [opened.kept.trajectory for opened in self._open.values()]
+        return keys(rows, jax.tree.map(lambda *leaves: np.stack(leaves), *trials))
 
     def _close(self, trial: OpenTrial, reward: float | None) -> None:
         if reward is not None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt64
 
 from ..policy.architecture import Capacity
 from ..runtime import device
@@ -42,6 +42,8 @@ BeforeDrawFn = Callable[[int], None]
 # Candidates drawn at once: one, or several where many are invalid. At NAS-Bench-101's size four cost twice as much as
 # one, and sixteen as much as four times four, so that there are only two sizes to compile.
 ONE, SEVERAL = 1, 4
+
+NONE_PENDING = np.zeros(0, np.uint64)
 
 # A policy that is sure of what was evaluated already is made to look elsewhere: with each attempt a larger share of
 # its draws is uniform. Where all is evaluated, what was may be proposed again after so many attempts.
@@ -176,7 +178,10 @@ def restore(
 
 
 def propose(
-    learner: Learner, first_valid: FirstValidFn | None = None, before_draw: BeforeDrawFn | None = None
+    learner: Learner,
+    first_valid: FirstValidFn | None = None,
+    before_draw: BeforeDrawFn | None = None,
+    pending: UInt64[np.ndarray, "pending"] = NONE_PENDING,
 ) -> tuple[Learner, Proposal]:
     """Draws a problem uniformly and a valid configuration from the policy, for each replica.
 
@@ -184,13 +189,15 @@ def propose(
         learner: the replicas.
         first_valid: finds the first valid candidate; by default it asks the problems' own `valid`.
         before_draw: called before each draw.
+        pending: the `history.keys` of trials that are being evaluated; where `config.repeats` is off, they are not
+            proposed again either.
 
     Raises:
         ValueError: `config.max_candidates` configurations were drawn for one replica and none was valid.
     """
     trial, config = learner.sampled, learner.config
     problem = _draw_problem(learner)
-    member, rollout = _draw_member(learner, problem)
+    member, rollout = _draw_member(learner, problem, pending)
     missing = member != MEMORY
     acceptance, attempt, tried = learner.acceptance, 0, 0
     find = first_valid or functools.partial(_first_valid, learner.encoding)
@@ -202,7 +209,7 @@ def propose(
             before_draw(count)
         sought = np.flatnonzero(missing)
         candidates = _draw(learner, problem, member, count, attempt, sought)
-        candidates, eligible = _ranked(learner, problem[sought], member[sought], candidates, sought, attempt)
+        candidates, eligible = _ranked(learner, problem[sought], member[sought], candidates, sought, attempt, pending)
         first = find(problem[sought], candidates.taken)
         missing[sought] = first >= eligible
         for refused in first.tolist():
@@ -301,12 +308,12 @@ def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
 
 
 def _draw_member(
-    learner: Learner, problem: Int[np.ndarray, "replicas"]
+    learner: Learner, problem: Int[np.ndarray, "replicas"], pending: UInt64[np.ndarray, "pending"]
 ) -> tuple[Int[np.ndarray, "replicas"], Rollout | None]:
     """Draws who proposes for each replica; the rollouts are those of the memory, where any is to propose."""
     if learner.gate is None or learner.memory is None:
         return np.zeros(learner.replicas, np.int32), None
-    following = learner.memory.following(problem, learner.history)
+    following = learner.memory.following(problem, learner.history, pending)
     rng = generator(learner.seed, Use.MEMBER, learner.sampled)
     member = learner.gate.draw(problem, following >= 0, rng, learner.config)
     return member, learner.memory.rollouts(problem, following) if (member == MEMORY).any() else None
@@ -347,6 +354,7 @@ def _ranked(
     candidates: Rollout,
     sought: Int[np.ndarray, "sought"],
     attempt: int,
+    pending: UInt64[np.ndarray, "pending"],
 ) -> tuple[Rollout, Int[np.ndarray, "sought"]]:
     """Orders candidates such that the first valid one is to be proposed.
 
@@ -357,6 +365,7 @@ def _ranked(
         candidates: Shape `[sought, candidates, ...]`.
         sought: the replicas that the candidates are for.
         attempt: how many draws came before.
+        pending: see `propose`.
 
     Returns:
         The candidates, and how many of them, from the first, may be proposed.
@@ -368,7 +377,8 @@ def _ranked(
         rows = np.broadcast_to(problem[:, None], (n_sought, count))
         pairs = zip(sought.tolist(), problem.tolist(), strict=True)
         left = np.array([_any_left(learner, replica, row) for replica, row in pairs])
-        refused = history.holds(sought, keys(rows, candidates.trajectory)) & left[:, None]
+        key = keys(rows, candidates.trajectory)
+        refused = (history.holds(sought, key) | np.isin(key, pending)) & left[:, None]
     if config.best_of == 1:
         order = np.argsort(refused, axis=1, kind="stable")
     else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt64
 
 from ..spaces.condition import Action, same
 from ..spaces.encoding import Encoding, Trajectory
@@ -34,12 +34,21 @@ class Memory:
     trials: Trajectory
     taken: Int[np.ndarray, "replicas problems size choices"]
 
-    def following(self, problem: Int[np.ndarray, "replicas"], history: History) -> Int[np.ndarray, "replicas"]:
-        """Returns which configuration of a problem each replica would try next, -1 where none is left."""
+    def following(
+        self, problem: Int[np.ndarray, "replicas"], history: History, pending: UInt64[np.ndarray, "pending"]
+    ) -> Int[np.ndarray, "replicas"]:
+        """Returns which configuration of a problem each replica would try next, -1 where none is left.
+
+        Args:
+            problem: Shape `[replicas]`, row of the problem.
+            history: the trials that were told.
+            pending: the keys of those that are being evaluated.
+        """
         replicas = np.arange(len(problem))
         size = self.taken.shape[2]
         here: Trajectory = jax.tree.map(lambda leaf: leaf[replicas, problem], self.trials)
-        known = history.holds(replicas, keys(np.repeat(problem[:, None], size, axis=1), here))
+        key = keys(np.repeat(problem[:, None], size, axis=1), here)
+        known = history.holds(replicas, key) | np.isin(key, pending)
         left = ~known & (np.arange(size) < self.count[replicas, problem][:, None])
         return np.where(left.any(axis=1), left.argmax(axis=1), -1)
 
