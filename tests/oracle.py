@@ -1,11 +1,13 @@
 """The networks and the paper's equations in plain NumPy, one trajectory, one candidate at a time, in float64."""
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from transfernas.policy.decoder import Decoder
 from transfernas.policy.lstm import Lstm
 from transfernas.policy.policy import Policy
 from transfernas.policy.transformer import Transformer
@@ -140,17 +142,34 @@ def lstm_logits(policy: Lstm, tables: Tables, task: int, past: Steps, decision: 
     return np.array([w["logit_weight"][row] @ said + w["logit_bias"][row] for row in rows])
 
 
+def decoder_logits(policy: Decoder, tables: Tables, task: int, past: Steps, decision: int) -> np.ndarray:
+    """The candidates' logits at one step; the past is encoded anew, one token for each decision so far."""
+    w, tokens = weights(policy), []
+    before = np.zeros(w["action"].shape[1])
+    for position, (asked, action) in enumerate([*past, (decision, 0)]):
+        state = tables.decisions.state[asked]
+        tokens.append(np.concatenate([before, w["task"][task], w["state"][state]]) + w["position"][position])
+        before = w["action"][tables.decisions.actions[asked, action]]
+    encoded, _ = encode(w, np.array(tokens), causal=True)
+    wanted = encoded[-1] @ w["logit_weight"][tables.decisions.state[decision]]
+    rows = tables.decisions.actions[decision, : int(tables.decisions.available[decision].sum())]
+    return np.array([w["action"][row] @ wanted + w["action_bias"][row] for row in rows])
+
+
+LOGITS: dict[type[Policy], Callable[..., np.ndarray]] = {
+    Transformer: transformer_logits,
+    Decoder: decoder_logits,
+    Lstm: lstm_logits,
+}
+
+
 def step_probabilities(policy: Policy, tables: Tables, trajectory: Trajectory) -> list[np.ndarray]:
     """pi(. | a_1, ..., a_m-1) for every step behind S."""
     steps = [(int(d), int(a)) for d, a in zip(trajectory.decisions, trajectory.actions, strict=True)]
     found = []
     for m in range(1, int(trajectory.length)):
         arguments = (tables, int(trajectory.task), steps[:m], steps[m][0])
-        if isinstance(policy, Lstm):
-            found.append(softmax(lstm_logits(policy, *arguments)))
-        else:
-            assert isinstance(policy, Transformer)
-            found.append(softmax(transformer_logits(policy, *arguments)))
+        found.append(softmax(LOGITS[type(policy)](policy, *arguments)))
     return found
 
 
@@ -177,6 +196,20 @@ def objective(
     """What equation (3) is the gradient of."""
     reinforce = advantage * log_prob(policy, tables, sampled)
     return reinforce + pqt * log_prob(policy, tables, queued) + ent * entropy(policy, tables, sampled)
+
+
+def preferences(
+    policy: Policy,
+    tables: Tables,
+    pairs: list[tuple[Trajectory, Trajectory, float]],
+    scale: float,
+    ent: float,
+) -> float:
+    """How well a policy tells better from worse, for pairs (better, worse, weight), and the entropy of all."""
+    gaps = [log_prob(policy, tables, better) - log_prob(policy, tables, worse) for better, worse, _ in pairs]
+    likelihoods = np.array([weight for *_, weight in pairs]) * np.log(sigmoid(scale * np.array(gaps)))
+    entropies = [entropy(policy, tables, trial) for *both, _ in pairs for trial in both]
+    return float(np.mean(likelihoods) + ent * np.mean(entropies))
 
 
 class TopQueue:

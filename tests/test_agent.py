@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from strategies import unchecked
-from test_searchers import CONFIG, KINDS, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
+from test_searchers import CONFIG, FAST, KINDS, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
 from transfernas import Agent, Choice, Equal, Observation, Problem, SearchSpace, TrainingConfig, Trial
 from transfernas.learning.learner import new_learner, select
 from transfernas.learning.transfer import transfer
@@ -21,6 +21,7 @@ from transfernas.spaces.vocabulary import Vocabulary
 UNIFORM = dataclasses.replace(CONFIG, transfer_uniform=1.0, transfer_steps=10**9, new_task="mean")
 # The rival's network, with all that it can have.
 LSTM = dataclasses.replace(CONFIG, network="lstm", lstm_units=8, lstm_layers=2, lstm_anchors=True)
+DECODER = dataclasses.replace(CONFIG, network="decoder", feed_forward=8)
 NEXT = SearchSpace(
     "next",
     [Choice("kind", KINDS), Choice("drop", (0.0, 0.5), when={"kind": "conv"}), Choice("act", ("relu", "gelu"))],
@@ -50,9 +51,17 @@ def lstm() -> Agent:
     return agent
 
 
+@pytest.fixture(scope="module")
+def decoder() -> Agent:
+    """An agent with a decoder that has learned; to be transferred or copied, not to be changed."""
+    agent = Agent(PROBLEMS, DECODER)
+    agent.learn_from(HISTORY * 20)
+    return agent
+
+
 @pytest.fixture
-def agent_of(certain: Agent, lstm: Agent) -> dict[str, Agent]:
-    return {"transformer": certain, "lstm": lstm}
+def agent_of(certain: Agent, lstm: Agent, decoder: Agent) -> dict[str, Agent]:
+    return {"transformer": certain, "lstm": lstm, "decoder": decoder}
 
 
 def leaves(agent: Agent) -> list[np.ndarray]:
@@ -137,7 +146,7 @@ def test_a_history_is_learned_whole_or_not_at_all(entry: Any, message: str) -> N
     assert not agent.provenance
 
 
-@pytest.mark.parametrize("config", [CONFIG, LSTM], ids=["transformer", "lstm"])
+@pytest.mark.parametrize("config", [CONFIG, LSTM, DECODER], ids=["transformer", "lstm", "decoder"])
 def test_a_history_is_imitated(config: TrainingConfig) -> None:
     fresh, taught = Agent(PROBLEMS, config, seed=1), Agent(PROBLEMS, config, seed=1)
     taught.learn_from(HISTORY * 20)
@@ -147,8 +156,9 @@ def test_a_history_is_imitated(config: TrainingConfig) -> None:
     assert before < 50 and after > before + 80
 
 
-def test_a_failed_trial_teaches_nothing() -> None:
-    agent = Agent(PROBLEMS, CONFIG)
+@pytest.mark.parametrize("config", [CONFIG, FAST], ids=["paper", "fast"])
+def test_a_failed_trial_teaches_nothing(config: TrainingConfig) -> None:
+    agent = Agent(PROBLEMS, config)
     play(agent, 3)
     before, provenance = leaves(agent), agent.provenance
     trial = agent.ask()
@@ -157,9 +167,10 @@ def test_a_failed_trial_teaches_nothing() -> None:
     assert agent.provenance == provenance
 
 
+@pytest.mark.parametrize("config", [CONFIG, FAST], ids=["paper", "fast"])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_largest_reward_does_not_break_the_agent(sign: int) -> None:
-    agent = Agent(PROBLEMS, CONFIG)
+def test_the_largest_reward_does_not_break_the_agent(config: TrainingConfig, sign: int) -> None:
+    agent = Agent(PROBLEMS, config)
     play(agent, 4)
     for trial in agent.ask(8):
         sign = -sign
@@ -208,11 +219,13 @@ NAMES: dict[str, Callable[[Vocabulary], tuple[object, ...]]] = {
     "actions": lambda vocabulary: vocabulary.actions,
     "tasks": lambda vocabulary: vocabulary.tasks,
 }
-# The names that have a row, table by table; the Transformer's output layers belong to states, the LSTM's to actions.
+# The names that have a row, table by table; the Transformer's output layers belong to states, the LSTM's to actions,
+# the decoder's to states, with a bias for each action.
 EMBEDDINGS = {"state": "states", "action": "actions", "task": "tasks"}
 ROWS = {
     "transformer": EMBEDDINGS | {"logit_weight": "states", "logit_bias": "states"},
     "lstm": EMBEDDINGS | {"logit_weight": "actions", "logit_bias": "actions"},
+    "decoder": EMBEDDINGS | {"logit_weight": "states", "action_bias": "actions"},
 }
 NEW_NAMES = {"states": 1, "actions": 4, "tasks": 0}  # of NEXT_PROBLEMS
 
@@ -231,7 +244,7 @@ def test_known_names_keep_their_rows_and_new_ones_are_drawn(
     for row, name in enumerate(names):
         if name in old_names:
             assert np.array_equal(before[row], after[0][row]) and np.array_equal(before[row], after[1][row])
-        elif table == "logit_bias":
+        elif table in ("logit_bias", "action_bias"):
             assert after[0][row] == after[1][row] == 0
         else:
             assert not np.any(np.isin(after[0][row], before)) and not np.any(np.isin(after[1][row], after[0]))
@@ -242,7 +255,11 @@ def test_the_rest_of_the_network_is_kept(agent_of: dict[str, Agent], network: st
     new = agent_of[network].transfer_to(NEXT_PROBLEMS, seed=3)
     parts = [vars(agent._learner.state.policy) for agent in (agent_of[network], new)]
     rest = [{name: part for name, part in each.items() if name not in ROWS[network]} for each in parts]
-    known = {"transformer": "position encoder attention", "lstm": "input_weight between recurrent gate_bias anchors"}
+    known = {
+        "transformer": "position encoder attention",
+        "lstm": "input_weight between recurrent gate_bias anchors",
+        "decoder": "position encoder",
+    }
     assert list(rest[0]) == list(rest[1]) == known[network].split()
     assert all(map(np.array_equal, jax.tree.leaves(rest[0]), jax.tree.leaves(rest[1])))
 
@@ -268,6 +285,22 @@ def test_a_new_task_starts_where_the_configuration_says(certain: Agent) -> None:
     assert np.array_equal(tasks[0][:2], before) and np.array_equal(tasks[1][:2], before)
     np.testing.assert_allclose(tasks[1][2], before.mean(axis=0), rtol=1e-6)
     assert np.abs(tasks[0][2] - tasks[1][2]).max() > 0.1
+
+
+def test_a_new_action_starts_where_the_configuration_says(decoder: Agent) -> None:
+    """Near the known actions of its state, and tried first; not so the actions of a new state, nor spaces."""
+    welcome = dataclasses.replace(DECODER, new_action="mean", new_action_bonus=2.0)
+    drawn, new = (transfer(decoder._learner, NEXT_PROBLEMS, config, seed=1) for config in (DECODER, welcome))
+    names = new.vocabulary
+    known = [names.action("act", action) for action in ("relu", "tanh")]
+    row, drop, space = names.action("act", "gelu"), names.action("drop", 0.5), names.space("next")
+    action, bias = (np.asarray(getattr(new.state.policy, table))[0] for table in ("action", "action_bias"))
+    before = np.asarray(drawn.state.policy.action)[0]
+    np.testing.assert_allclose(action[row], action[known].mean(axis=0) + 0.3 * before[row], rtol=1e-5)
+    assert bias[known].any() and bias[row] == pytest.approx(bias[known].max() + 2.0)
+    for other in (drop, space, *known):
+        assert np.array_equal(action[other], before[other])
+    assert bias[drop] == bias[space] == 0
 
 
 def test_the_report_of_a_transfer(certain: Agent) -> None:

@@ -1,6 +1,7 @@
 """The agent's file: exact, whole or not at all, and clear about what is wrong with it."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -16,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import configs, problems, quick, unchecked
-from test_agent import LSTM, NEXT_PROBLEMS, leaves
-from test_searchers import CONFIG, ONE, PROBLEMS, RIGHT, play
+from test_agent import DECODER, LSTM, NEXT_PROBLEMS, leaves
+from test_searchers import CONFIG, FAST, ONE, PROBLEMS, RIGHT, play
 from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.checkpoint import SavedTrial, Snapshot, read_snapshot, write_snapshot
 from transfernas.learning.learner import Learner, learn, new_learner, propose, select
@@ -39,6 +40,15 @@ ChangeFn = Callable[[dict[str, str], Header, Tensors], object]  # of metadata, h
 def same_bits(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
     pairs = zip(left, right, strict=True)
     return all((a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in pairs)
+
+
+def host(learner: Learner) -> list[np.ndarray]:
+    """What a learner keeps beside its state."""
+    history, count = learner.history, learner.history.count
+    told = (history.problem, *history.trials, history.reward, history.key)
+    gate = [] if learner.gate is None else [learner.gate.count, learner.gate.total]
+    memory = [] if learner.memory is None else [learner.memory.count, *learner.memory.trials, learner.memory.taken]
+    return [array[:, :count] for array in told] + gate + memory
 
 
 def played(problems: tuple[Problem, ...] = PROBLEMS, config: TrainingConfig = CONFIG) -> Agent:
@@ -80,6 +90,29 @@ def lstm_transferred() -> Agent:
     return agent
 
 
+def decoder() -> Agent:
+    return with_open_trials(config=DECODER)
+
+
+def fast() -> Agent:
+    return with_open_trials(config=FAST)
+
+
+def fast_transferred() -> Agent:
+    """Right after a transfer, with open trials of all that can propose."""
+    agent = fast().transfer_to(NEXT_PROBLEMS, seed=1)
+    agent.ask(12)
+    assert {opened.kept.member for opened in agent._open.values()} == {0, 1, 2}
+    return agent
+
+
+def fast_transferred_and_played() -> Agent:
+    agent = fast_transferred()
+    agent.learn_from([(NEXT_PROBLEMS[0], {"kind": "conv", "drop": 0.5, "act": "gelu"}, 1.5)])
+    play(agent, 8)
+    return agent
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an agent with open trials; to be read only."""
@@ -94,6 +127,12 @@ def restricted_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lstm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lstm().save(tmp_path_factory.mktemp("saved") / "lstm.safetensors")
+
+
+@pytest.fixture(scope="module")
+def fast_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an agent with a history, a gate and a memory; to be read only."""
+    return fast_transferred_and_played().save(tmp_path_factory.mktemp("saved") / "fast.safetensors")
 
 
 def rewrite(source: Path, target: Path, change: ChangeFn) -> Path:
@@ -121,14 +160,17 @@ AGENTS = [lambda: Agent(PROBLEMS, CONFIG, seed=9), played, with_open_trials, tra
 
 @pytest.mark.parametrize(
     "create",
-    [*AGENTS, restricted, lstm, lstm_transferred],
-    ids=["new", "played", "open", "transferred", "later", "valid", "lstm", "lstm transferred"],
+    [*AGENTS, restricted, lstm, lstm_transferred, decoder, fast, fast_transferred, fast_transferred_and_played],
+    ids=[
+        *("new", "played", "open", "transferred", "later", "valid", "lstm", "lstm transferred", "decoder"),
+        *("fast", "fast transferred", "fast later"),
+    ],
 )
 def test_a_loaded_agent_goes_on_to_the_bit(tmp_path: Path, create: Callable[[], Agent]) -> None:
     agent = create()
     path = agent.save(tmp_path / "agent")
     loaded = Agent.load(path, agent.problems)
-    assert same_bits(leaves(agent), leaves(loaded))
+    assert same_bits(leaves(agent), leaves(loaded)) and same_bits(host(agent._learner), host(loaded._learner))
     for name in ("config", "problems", "open_trials", "provenance", "transfer_report"):
         assert getattr(loaded, name) == getattr(agent, name)
     for problem in agent.problems:
@@ -142,7 +184,7 @@ def test_a_loaded_agent_goes_on_to_the_bit(tmp_path: Path, create: Callable[[], 
         agent.tell(copy, -1.0)  # a trial is known by its content, whichever copy asked
         loaded.tell(original, -1.0)
     assert play(loaded, 5) == play(agent, 5)
-    assert same_bits(leaves(agent), leaves(loaded))
+    assert same_bits(leaves(agent), leaves(loaded)) and same_bits(host(agent._learner), host(loaded._learner))
     assert loaded.provenance == agent.provenance
     after = [a.transfer_to(NEXT_PROBLEMS) for a in (agent, loaded)]
     assert play(after[0], 3) == play(after[1], 3)
@@ -245,6 +287,37 @@ def test_another_version_is_refused(tmp_path: Path, saved: Path, version: str) -
     refused(path, f"has format version {version}; this version of transfernas reads up to 2: upgrade it")
 
 
+SINCE_THE_FIRST = [
+    *("joint_entropy_weight", "learning", "updates", "pairs", "pair_steps", "good_share", "good_most"),
+    *("preference_scale", "best_of", "best_of_trials", "repeats", "number_length", "gate", "memory", "trust"),
+    *("trust_decay", "new_action", "new_action_bonus"),
+]
+
+
+def test_a_file_of_the_first_version_goes_on(tmp_path: Path, saved: Path) -> None:
+    def make_old(metadata: dict[str, str], header: Header, tensors: Tensors) -> None:
+        for name in [name for name in tensors if name.startswith("history.")]:
+            del tensors[name]
+        for field in SINCE_THE_FIRST:
+            del header["config"][field]
+        for trial in header["open_trials"]:
+            del trial["member"]
+        metadata["agent"] = json.dumps(header)
+        digest = hashlib.sha256(metadata["agent"].encode())
+        for name in sorted(tensors):
+            digest.update(name.encode() + np.ascontiguousarray(tensors[name]).tobytes())
+        metadata.update(version="1", sha256=digest.hexdigest())
+
+    loaded, expected = Agent.load(rewrite(saved, tmp_path / "agent", make_old)), Agent.load(saved)
+    assert loaded.config == expected.config == CONFIG and loaded.open_trials == expected.open_trials
+    for agent in (loaded, expected):
+        agent.tell(agent.open_trials[0], 1.0)
+    assert play(loaded, 5) == play(expected, 5)
+    assert same_bits(leaves(loaded), leaves(expected))
+    again = Agent.load(loaded.save(tmp_path / "again"))
+    assert play(again.transfer_to(NEXT_PROBLEMS), 3) == play(expected.transfer_to(NEXT_PROBLEMS), 3)
+
+
 TENSORS = ["policy.state", "policy.encoder.out_norm", "optimizer[0].nu", "baseline", "queue.reward", "queue.filled"]
 
 
@@ -332,13 +405,71 @@ def test_a_header_with_anchors_needs_them(tmp_path: Path) -> None:
     refused(path, "is damaged", "the tensor policy.anchors.past is missing")
 
 
-@pytest.mark.parametrize("config", [CONFIG, LSTM], ids=["transformer", "lstm"])
+TRIALS = [f"history.{name}" for name in ("problem", "reward", "task", "decisions", "actions", "length")]
+REMEMBERED = [f"memory.{name}" for name in ("count", "taken", "task", "decisions", "actions", "length")]
+KEPT = [*TRIALS, "gate.count", "gate.total", *REMEMBERED]
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_kept_on_the_host_is_checked(tmp_path: Path, fast_file: Path, name: str) -> None:
+    def changed(change: Callable[[np.ndarray], np.ndarray]) -> Path:
+        def spoil(_: object, __: object, tensors: Tensors) -> None:
+            tensors[name] = np.ascontiguousarray(change(tensors[name]))
+
+        return rewrite(fast_file, tmp_path / "agent", spoil)
+
+    def with_last(value: float) -> Callable[[np.ndarray], np.ndarray]:
+        def change(tensor: np.ndarray) -> np.ndarray:
+            copy = tensor.copy()
+            copy.flat[-1] = value
+            return copy
+
+        return change
+
+    of_another_shape = changed(lambda tensor: tensor[..., :-1])
+    # One trial fewer makes the rewards differ from all that are not.
+    refused(
+        of_another_shape, "is damaged", "the tensor history." if name == "history.reward" else f"the tensor {name} is "
+    )
+    refused(changed(lambda tensor: tensor.astype(np.int64)), "is damaged", f"the tensor {name} is int64[")
+    refused(changed(lambda tensor: np.concatenate([tensor, tensor])), "is damaged", "the tensor ", " and should be ")
+    if name in ("history.reward", "gate.count", "gate.total"):
+        for value in (np.nan, np.inf):
+            refused(changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not finite")
+    else:
+        for value in (-1, 99):
+            refused(changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not from 0 to ")
+    if name.startswith("gate"):
+        refused(changed(with_last(-0.5)), "is damaged", f"the tensor {name} holds values below 0")
+    without_it = rewrite(fast_file, tmp_path / "agent", lambda _, __, tensors: tensors.pop(name))
+    what = "the tensor history.actions is none that" if name == "history.reward" else f"the tensor {name} is missing"
+    refused(without_it, "is damaged", what)
+
+
+@pytest.mark.parametrize("part", ["history.", "gate.", "memory."])
+def test_what_is_kept_on_the_host_can_not_be_left_out(tmp_path: Path, fast_file: Path, part: str) -> None:
+    def drop(_: object, __: object, tensors: Tensors) -> None:
+        for name in [name for name in tensors if name.startswith(part)]:
+            del tensors[name]
+
+    refused(rewrite(fast_file, tmp_path / "agent", drop), "is damaged")
+
+
+def test_a_gate_of_one_policy_is_refused(tmp_path: Path, fast_file: Path) -> None:
+    def halve(_: object, __: object, tensors: Tensors) -> None:
+        for name in [name for name in tensors if not name.startswith(("history.", "gate.", "memory."))]:
+            tensors[name] = tensors[name][:1].copy()
+
+    refused(rewrite(fast_file, tmp_path / "agent", halve), "is damaged", "there is a gate, but 1 policies are no pairs")
+
+
+@pytest.mark.parametrize("config", [CONFIG, LSTM, FAST], ids=["transformer", "lstm", "fast"])
 def test_replicas_go_on_to_the_bit_and_are_no_agent(tmp_path: Path, config: TrainingConfig) -> None:
     def after(learner: Learner, trials: int) -> Learner:
         for trial in range(trials):
-            learner, (problem, rollout, _) = propose(learner)
+            learner, (problem, rollout, member) = propose(learner)
             reward = np.array([0.5, -1.0, 2.0]) + trial + rollout.taken[:, 1]
-            learner = learn(learner, problem, rollout.trajectory, reward)
+            learner = learn(learner, problem, rollout.trajectory, reward, member)
         return learner
 
     learner = after(transfer(after(new_learner(PROBLEMS, config, 7, replicas=3), 4), NEXT_PROBLEMS), 3)
@@ -348,11 +479,14 @@ def test_replicas_go_on_to_the_bit_and_are_no_agent(tmp_path: Path, config: Trai
     ends = [after(each, 3) for each in (learner, found)]
     for pair in ((learner, found), ends):
         assert same_bits(*([np.asarray(leaf) for leaf in jax.tree.leaves(each.state)] for each in pair))
+        assert same_bits(*(host(each) for each in pair))
     with pytest.raises(CheckpointError, match="replicas holds the 3 replicas of an experiment, not an agent"):
         Agent.load(path)
     alone = write_snapshot(tmp_path / "alone", Snapshot(select(learner, 2), "agent", 0, (), ()))
     agent = Agent.load(alone)
-    assert same_bits(leaves(agent), [np.asarray(leaf)[2:] for leaf in jax.tree.leaves(learner.state)])
+    last = slice(2 * learner.members, None)
+    assert same_bits(leaves(agent), [np.asarray(leaf)[last] for leaf in jax.tree.leaves(learner.state)])
+    assert same_bits(host(agent._learner), [array[2:] for array in host(learner)])
     assert agent.provenance == tuple((past.space, past.task, past.trials[2]) for past in learner.provenance)
 
 
@@ -536,9 +670,10 @@ def test_any_snapshot_is_read_as_it_was_written(
     asked: int,
 ) -> None:
     with unchecked():
-        learner = transfer(new_learner(before, CONFIG, seed), after)
+        learner = transfer(new_learner(before, data.draw(st.sampled_from((CONFIG, FAST))), seed), after)
         row = data.draw(st.integers(0, len(after) - 1))
-        trial = SavedTrial(data.draw(st.integers(0, asked - 1)), row, data.draw(configs(after[row].space)))
+        number, member = data.draw(st.integers(0, asked - 1)), data.draw(st.integers(0, 2))
+        trial = SavedTrial(number, row, data.draw(configs(after[row].space)), member)
         snapshot = Snapshot(learner, "name", asked, (trial,), (row,))
         found = read_snapshot(write_snapshot(tmp_path_factory.getbasetemp() / "snapshot", snapshot))
     for name in ("name", "asked", "restricted", "open_trials"):
@@ -550,3 +685,4 @@ def test_any_snapshot_is_read_as_it_was_written(
     assert repr(spaces[0]) == repr(spaces[1])
     arrays = [jax.tree.leaves((each.state, each.tables)) for each in (found.learner, learner)]
     assert same_bits(*(list(map(np.asarray, each)) for each in arrays))
+    assert same_bits(host(found.learner), host(learner))

@@ -219,6 +219,29 @@ def test_a_new_name_rarely_compiles_anew() -> None:
         ({"lstm_units": 0}, "TrainingConfig.lstm_units must be a whole number of at least 1, not 0"),
         ({"lstm_layers": 1.5}, "TrainingConfig.lstm_layers must be a whole number of at least 1, not 1.5"),
         ({"lstm_anchors": 1}, "TrainingConfig.lstm_anchors must be True or False, not 1"),
+        ({"learning": "q"}, "TrainingConfig.learning must be one of ('reinforce', 'preferences'), not 'q'"),
+        ({"new_action": "zero"}, "TrainingConfig.new_action must be one of ('random', 'mean'), not 'zero'"),
+        *(
+            ({name: value}, f"TrainingConfig.{name} must be a whole number of at least 1, not {value!r}")
+            for name in ("updates", "pairs", "pair_steps", "good_most", "best_of", "best_of_trials", "memory")
+            for value in (0, 1.5, True)
+        ),
+        *(
+            ({name: value}, f"TrainingConfig.{name} must be a number from 0 to 1, not {value!r}")
+            for name in ("good_share", "trust", "trust_decay")
+            for value in (-0.1, 1.1, "1")
+        ),
+        *(
+            ({name: value}, f"TrainingConfig.{name} must be a number of at least 0, not {value!r}")
+            for name in ("preference_scale", "joint_entropy_weight", "number_length")
+            for value in (-1.0, float("inf"), float("nan"))
+        ),
+        *(({name: 1}, f"TrainingConfig.{name} must be True or False, not 1") for name in ("repeats", "gate")),
+        (
+            {"gate": True},
+            'gate=True takes learning="preferences": REINFORCE learns from its own trials alone, and both policies '
+            "learn from the trials of both",
+        ),
         ({"heads": 5}, "heads=5 does not divide the token's width, 3 x 8"),
     ],
 )

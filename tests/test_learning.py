@@ -1,14 +1,17 @@
 """The agent learns: slow tests with fixed seeds."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from transfernas import TrainingConfig
+from transfernas import Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.baselines.random import RandomSearch
 from transfernas.benchmarks.double_xor import double_xor
 from transfernas.benchmarks.nasbench201 import cell_space, tabular_problem
 from transfernas.experiments.runner import AgentReplicas, SearcherReplicas, search
-from transfernas.learning.learner import learn, new_learner, propose
+from transfernas.learning.gate import NEW
+from transfernas.learning.learner import Learner, learn, new_learner, propose
 from transfernas.learning.transfer import transfer
 from transfernas.policy.architecture import Attention
 
@@ -53,6 +56,40 @@ def test_transfer_helps_and_learning_beats_random_search() -> None:
     assert_above(transferred[:, 19], blind[:, 19])
     assert_above(transferred[:, 199], blind[:, 199])
     assert scratch[:, 199].mean() > blind[:, 199].mean()
+
+
+def test_a_gate_finds_out_whether_knowledge_helps() -> None:
+    """16 replicas on one space whose target rewards what its source did, or the opposite.
+
+    Knowledge that helps is trusted and the search starts ahead; knowledge that misleads makes way, and the search is
+    ahead of one that has nothing else.
+    """
+    config = TrainingConfig.fast(embedding_size=4, feed_forward=8, updates=2, pairs=4, learning_rate=0.003)
+    space = SearchSpace("sums", [Choice(f"c{number}", ("a", "b", "c", "d")) for number in range(5)])
+
+    def run(learner: Learner, trials: int, sign: int) -> tuple[Learner, np.ndarray, np.ndarray]:
+        rewards, news = [], []
+        for _ in range(trials):
+            learner, (row, rollout, member) = propose(learner)
+            reward = sign * rollout.taken[:, 1:6].mean(axis=1)
+            learner = learn(learner, row, rollout.trajectory, reward, member)
+            rewards.append(reward)
+            news.append(member == NEW)
+        return learner, np.mean(rewards, axis=0), np.mean(news, axis=0)
+
+    scratch = new_learner((Problem(space, "target"),), config, 0, replicas=16)
+    source, *_ = run(new_learner((Problem(space, "source"),), config, 1, replicas=16), 80, 1)
+    blind = dataclasses.replace(config, gate=False)
+    found = {
+        (sign, each.gate): run(transfer(source, scratch.encoding.problems, each), 30, sign)
+        for sign in (1, -1)
+        for each in (config, blind)
+    }
+    (_, helped, news), (_, misled, others) = found[1, True], found[-1, True]
+    assert_above(helped, run(scratch, 30, 1)[1])
+    assert_above(misled, found[-1, False][1])
+    assert_above(others, news)
+    assert news.mean() < 0.45 and others.mean() > 0.55
 
 
 def assert_above(better: np.ndarray, worse: np.ndarray) -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import oracle
 from problems import PROBLEMS
-from test_policy import every_trajectory, one, strong_learner
-from transfernas import TrainingConfig
+from test_policy import DECODER, DECODERS, every_trajectory, one, scores, stacked, strong_learner
+from transfernas import Problem, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
-from transfernas.learning.objective import entropy, log_prob, objective, step_log_probs
+from transfernas.learning.objective import entropy, log_prob, objective, preferences, step_log_probs
 from transfernas.learning.queue import Queue, draw, empty_queue, insert
 from transfernas.learning.steps import moving_average
 from transfernas.policy.architecture import Attention
@@ -165,6 +165,112 @@ def test_the_first_step_of_adam() -> None:
     for new, old, slope in zip(*map(jax.tree.leaves, (one(after), one(learner), gradient)), strict=True):
         clear = np.abs(slope) > 1e-4
         np.testing.assert_allclose((new - old)[clear], 5e-4 * np.sign(slope)[clear], rtol=2e-2)
+
+
+# Pairs of the first problem: better, worse, weight.
+PAIRS = [(0, 9, 1.0), (17, 2, 1.0), (4, 11, 0.0), (2, 14, 1.0)]
+SCALE, ENTROPY = 0.7, 0.4
+
+value_of_preferences = jax.jit(preferences, static_argnames="config")
+gradient_of_preferences = jax.jit(jax.grad(preferences), static_argnames="config")
+
+
+def pairs_of(
+    learner: Learner, pairs: list[tuple[int, int, float]], alone: float = 0.0, joint: float = 0.0
+) -> tuple[Any, ...]:
+    """The arguments behind the policy, for pairs of configurations and weights of the entropy."""
+    better, worse, weight = zip(*pairs, strict=True)
+    everything = every_trajectory(learner, 0)
+    first, second = (stacked([everything[at] for at in part]) for part in (better, worse))
+    config = TrainingConfig.paper(preference_scale=SCALE, entropy_weight=alone, joint_entropy_weight=joint)
+    return learner.tables, first, second, jnp.array(weight, jnp.float32), config
+
+
+def pull(learner: Learner, *pairs: tuple[int, int, float]) -> np.ndarray:
+    """The gradient of preferences alone, as one vector."""
+    gradient = gradient_of_preferences(one(learner), *pairs_of(learner, list(pairs)))
+    return np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in jax.tree.leaves(gradient)])
+
+
+def preferences_of_the_oracle(learner: Learner, policy: Any) -> float:
+    everything = every_trajectory(learner, 0)
+    pairs = [(everything[better], everything[worse], weight) for better, worse, weight in PAIRS]
+    return oracle.preferences(policy, learner.encoding.tables, pairs, SCALE, ENTROPY)
+
+
+@pytest.mark.parametrize("network", [{}, DECODERS[DECODER]], ids=["transformer", "decoder"])
+def test_preferences_agree_with_the_oracle(network: dict[str, Any]) -> None:
+    learner = strong_learner(PROBLEMS, **network)
+    found = value_of_preferences(one(learner), *pairs_of(learner, PAIRS, joint=ENTROPY))
+    assert float(found) == pytest.approx(preferences_of_the_oracle(learner, one(learner)), abs=1e-4)
+
+
+def test_each_gradient_of_preferences_agrees_with_differences_of_the_oracle() -> None:
+    learner = strong_learner(PROBLEMS, **DECODERS[DECODER])
+    gradient = gradient_of_preferences(one(learner), *pairs_of(learner, PAIRS, joint=ENTROPY))
+    leaves, structure = jax.tree.flatten(one(learner))
+    rng, h = np.random.default_rng(0), 1e-5
+    for at, slopes in enumerate(jax.tree.leaves(gradient)):
+        direction, ends = rng.standard_normal(slopes.shape), []
+        for side in (1, -1):
+            moved = [np.asarray(leaf, np.float64) for leaf in leaves]
+            moved[at] = moved[at] + side * h * direction
+            ends.append(preferences_of_the_oracle(learner, jax.tree.unflatten(structure, moved)))
+        slope = float(np.sum(np.asarray(slopes, np.float64) * direction))
+        assert slope == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=2e-3, abs=2e-4), at
+
+
+@pytest.mark.parametrize("problems", [PROBLEMS, PROBLEMS[:1]], ids=["several", "one"])
+def test_a_search_of_several_problems_has_an_entropy_of_its_own(problems: tuple[Problem, ...]) -> None:
+    learner = new_learner(problems, TrainingConfig.paper(network="decoder", layers=1), 0)
+    none, alone, joint = (
+        float(value_of_preferences(one(learner), *pairs_of(learner, PAIRS, *weights)))
+        for weights in ((0.0, 0.0), (ENTROPY, 0.0), (0.0, ENTROPY))
+    )
+    counted, other = (joint, alone) if len(problems) > 1 else (alone, joint)
+    assert counted > none + 0.1 and other == pytest.approx(none, abs=1e-5)
+
+
+def test_what_pairs_pull() -> None:
+    """Pairs of weight 0 nothing; those that are told apart less than those told wrong, by what the odds say."""
+    learner = strong_learner(PROBLEMS, **DECODERS[DECODER])
+    assert not pull(learner, (4, 11, 0.0), (2, 14, 0.0)).any()
+    assert np.abs(pull(learner, (5, 5, 1.0), (7, 7, 1.0))).max() < 1e-5  # nor does a configuration evaluated twice
+    half, whole = pull(learner, (4, 11, 0.0), (0, 9, 1.0)), pull(learner, (0, 9, 1.0), (0, 9, 1.0))
+    np.testing.assert_allclose(2 * half, whole, atol=1e-4)  # the mean is over all pairs
+
+    chances = np.asarray(scores(one(learner), learner.tables, stacked(every_trajectory(learner, 0))))
+    likely, unlikely = (0, 9) if chances[0] > chances[9] else (9, 0)
+    odds = np.exp(SCALE * (chances[likely] - chances[unlikely]))
+    told_right, told_wrong = (pull(learner, pair, pair) for pair in ((likely, unlikely, 1.0), (unlikely, likely, 1.0)))
+    assert odds > 1.5 and np.abs(told_right).max() > 0.01
+    np.testing.assert_allclose(told_wrong, -odds * told_right, atol=1e-3)
+
+
+def test_preferences_stay_finite_where_the_policy_is_certain() -> None:
+    learner = new_learner(PROBLEMS, TrainingConfig.paper(network="decoder", layers=1, logit_scale=1e4), 0)
+    with jax.debug_nans(True):
+        assert np.isfinite(pull(learner, *PAIRS)).all()
+
+
+def test_learning_by_preferences_needs_two_trials_that_differ() -> None:
+    """One trial teaches nothing, nor do equals; then the better one gains on the worse, whoever proposed them."""
+    config = TrainingConfig.fast(layers=1, entropy_weight=0.0, pairs=2, updates=3)
+    learner, row = new_learner(PROBLEMS[:1], config, 0), np.zeros(1, np.int32)
+    trials: list[Trajectory] = [
+        jax.tree.map(lambda leaf, at=at: leaf[None], every_trajectory(learner, 0)[at]) for at in (3, 8, 14)
+    ]
+    first = learn(learner, row, trials[0], np.array([0.7]))
+    assert_same_policy(first, learner)
+    equal = learn(first, row, trials[1], np.array([0.7]), np.array([-1]))
+    assert_same_policy(equal, learner)
+    for member in (0, -1):
+        after = learn(equal, row, trials[2], np.array([1.7]), np.array([member]))
+        for worse in trials[:2]:
+            gains = [float(log_prob_of(each, trials[2]) - log_prob_of(each, worse)) for each in (equal, after)]
+            assert gains[1] > gains[0]
+        assert int(after.state.trials[0, 0]) == after.history.count == 3
+        assert not after.state.started.any()  # there is no baseline
 
 
 def changed(policy: Transformer, name: str, leaf: Any) -> Transformer:

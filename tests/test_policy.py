@@ -35,9 +35,15 @@ TRANSFORMERS: dict[str, dict[str, Any]] = {
     for heads in (1, 3)
     for normalise in ("after", "before")
 }
+DECODERS: dict[str, dict[str, Any]] = {
+    f"decoder, {heads} heads, {normalise}": {"network": "decoder", "heads": heads, "normalise": normalise}
+    for heads in (1, 3)
+    for normalise in ("after", "before")
+}
 # One of each kind, for what holds for all of them.
-SOME = ("causal, 1 heads, after", "bidirectional, 1 heads, before", "lstm", "two layers, anchors")
-NETWORKS = TRANSFORMERS | LSTMS
+DECODER = "decoder, 3 heads, before"
+SOME = ("causal, 1 heads, after", "bidirectional, 1 heads, before", "lstm", DECODER, "two layers, anchors")
+NETWORKS = TRANSFORMERS | LSTMS | DECODERS
 
 
 def strong_learner(
@@ -126,7 +132,7 @@ def test_probabilities_of_all_configurations_sum_to_one(name: str) -> None:
         assert total == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", [SOME[0], SOME[-1]])
+@pytest.mark.parametrize("name", [SOME[0], *SOME[-2:]])
 @settings(max_examples=5, deadline=None)
 @given(problems=random_problems())
 def test_random_spaces_sum_to_one_and_sampling_agrees_with_scoring(name: str, problems: tuple[Problem, ...]) -> None:

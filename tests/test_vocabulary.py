@@ -57,6 +57,27 @@ def test_growth_is_append_only(first: tuple[Problem, ...], second: tuple[Problem
     assert after.extended((*second, *first)) == after
 
 
+def test_rows_by_state() -> None:
+    rows = Vocabulary().extended([CNN, FFN]).rows_by_state()
+    assert {state: found.tolist() for state, found in rows.items()} == {
+        START: [0, 5],
+        "filters": [1, 2],
+        "units": [3, 4, 6],
+    }
+
+
+def test_a_state_under_another_name_keeps_its_rows() -> None:
+    vocabulary = Vocabulary().extended([CNN, FFN])
+    renamed = vocabulary.renamed({"units": "neurons", "filters": "channels"})
+    assert renamed.states == (START, "channels", "neurons") and renamed.tasks == vocabulary.tasks
+    assert [renamed.action("neurons", 128), renamed.state("neurons"), renamed.space("ffn")] == [6, 2, 5]
+    assert vocabulary.states == (START, "filters", "units") and vocabulary.renamed({}) == vocabulary
+    back = renamed.renamed({"neurons": "units", "channels": "filters"})
+    assert back == vocabulary
+    known = transfer_report(renamed, [CNN])
+    assert (known.known_states, known.new_states) == ((), ("filters", "units"))
+
+
 def test_transfer_report() -> None:
     report = transfer_report(Vocabulary().extended([CNN]), [FFN])
     assert (report.known_states, report.new_states) == (("units",), ())

@@ -27,7 +27,7 @@ class WarmUp:
     def __init__(self, learner: Learner) -> None:
         """Starts the thread; it ends by itself."""
         self._samples: dict[int, Future[None]] = {learner.candidates: Future()}
-        if learner.restricted and learner.config.best_of == 1:
+        if learner.config.best_of == 1 and (learner.restricted or not learner.config.repeats):
             self._samples |= {count: Future() for count in (ONE, SEVERAL) if count not in self._samples}
         self._update: Future[None] = Future()
         self._process = os.getpid()

@@ -1,0 +1,382 @@
+"""The agent as `TrainingConfig.fast` has it: no repeats, preferences, two policies after a transfer."""
+
+import dataclasses
+import logging
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import numpy as np
+import pytest
+
+from compilations import counted
+from test_agent import NEXT_PROBLEMS, leaves
+from test_policy import every_trajectory
+from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
+from transfernas import Agent, Choice, Problem, SearchSpace
+from transfernas.learning.gate import MEMORY, NEW, TRANSFERRED
+from transfernas.learning.learner import Learner, learn, new_learner, propose, select
+from transfernas.learning.pairs import draw_pairs
+from transfernas.learning.randomness import Use, generator
+from transfernas.learning.steps import Experience, prefer, sample, take_replicas
+from transfernas.learning.transfer import transfer
+from transfernas.policy.decoder import Decoder
+from transfernas.spaces.condition import Config
+
+SPACE = SearchSpace("sum", [Choice("a", (0, 1, 2, 3)), Choice("b", (0, 1, 2, 3)), Choice("c", (0, 1, 2, 3))])
+SUM = Problem(SPACE, "one")
+
+
+def total(config: Config) -> float:
+    return float(sum(value for value in config.values() if isinstance(value, int)))
+
+
+def run(learner: Learner, trials: int) -> Learner:
+    for trial in range(trials):
+        learner, (problem, rollout, member) = propose(learner)
+        reward = (rollout.taken[:, 1] + problem + trial % 3) / 3.0
+        learner = learn(learner, problem, rollout.trajectory, reward, member)
+    return learner
+
+
+def rows_of(learner: Learner, replica: int) -> slice:
+    return slice(replica * learner.members, (replica + 1) * learner.members)
+
+
+@pytest.mark.parametrize("transferred", [False, True], ids=["new", "transferred"])
+def test_nothing_is_evaluated_twice_before_all_is(transferred: bool) -> None:
+    agent = Agent(PROBLEMS, FAST, seed=1)
+    if transferred:
+        play(agent, 5)
+        agent = agent.transfer_to(PROBLEMS)
+    configs: dict[str, list[Config]] = {"one": [], "two": []}
+    for _, problem, config in play(agent, 90):
+        configs[problem.task].append(config)
+    for problem in PROBLEMS:
+        size, found = problem.space.size, [tuple(config.items()) for config in configs[problem.task]]
+        assert len(set(found[:size])) == size < len(found)  # and the search goes on
+
+
+@pytest.mark.parametrize("transferred", [False, True], ids=["new", "transferred"])
+def test_nor_is_what_is_valid(transferred: bool) -> None:
+    problem = Problem(LEFT, "one", valid=lambda config: config["kind"] != "conv" or config["width"] == 8)
+    agent = Agent([problem], FAST, seed=2)
+    if transferred:
+        play(agent, 3)
+        agent = agent.transfer_to([problem])
+    found = [tuple(config.items()) for _, _, config in play(agent, 12)]
+    assert len(set(found[:5])) == 5 == len(set(found))
+
+
+@pytest.mark.parametrize("transferred", [False, True], ids=["new", "transferred"])
+def test_open_trials_differ_while_there_is_something_else(transferred: bool) -> None:
+    agent = Agent([ONE], FAST, seed=3)
+    if transferred:
+        play(agent, 5)
+        agent = agent.transfer_to([ONE])
+    trials = agent.ask(LEFT.size)
+    assert len({tuple(trial.config.items()) for trial in trials}) == LEFT.size
+    agent.tell(trials[3], failed=True)  # what it is worth is not known
+    agent.tell(trials[5], 1.0)
+    assert agent.ask().config == trials[3].config
+    assert agent.ask().number == LEFT.size + 1  # and where there is nothing else, the search goes on
+
+
+def test_what_somebody_else_evaluated_is_not_proposed() -> None:
+    agent = Agent([ONE], FAST)
+    everything = list(LEFT.enumerate())
+    agent.learn_from([(ONE, config, 0.1 * number) for number, config in enumerate(everything[:-2])])
+    assert [config for _, _, config in play(agent, 2)] in (everything[-2:], everything[:-3:-1])
+
+
+def test_a_failed_trial_is_not_known_and_may_come_again() -> None:
+    agent = Agent([ONE], FAST)
+    for _ in range(30):
+        agent.tell(agent.ask(), failed=True)
+    assert agent.provenance == () and agent.best() is None
+    assert len({tuple(config.items()) for _, _, config in play(agent, LEFT.size)}) == LEFT.size
+
+
+def test_foreign_trials_teach() -> None:
+    """What is proposed next has a larger sum than what an agent proposes that knows nothing."""
+    rng = np.random.default_rng(0)
+    everything = list(SPACE.enumerate())
+    some = [everything[at] for at in rng.permutation(len(everything))[:32]]
+    fresh, taught = Agent([SUM], FAST, seed=1), Agent([SUM], FAST, seed=1)
+    taught.learn_from([(SUM, config, total(config)) for config in some] * 3)
+    before, after = (np.mean([total(trial.config) for trial in agent.ask(16)]) for agent in (fresh, taught))
+    assert before < 5.2 and after > before + 1
+
+
+def test_a_seed_decides_the_trials_also_after_a_transfer() -> None:
+    agents = [Agent(PROBLEMS, FAST, seed) for seed in (3, 3, 4)]
+    first, second, other = ([play(agent, 15), play(agent.transfer_to(NEXT_PROBLEMS), 15)] for agent in agents)
+    assert first == second and first[0] != other[0] and first[1] != other[1]
+
+
+def test_a_proposal_is_the_most_probable_of_more_and_more_draws() -> None:
+    learner = new_learner((SUM,), FAST, 5, replicas=3)
+    config = dataclasses.replace(FAST, repeats=True, best_of_trials=10)
+    for trials, count in ((0, 1), (1, 3), (5, 9), (10, 16), (13, 16)):
+        learner = run(learner, trials - learner.learned)
+        _, (problem, rollout, _) = propose(dataclasses.replace(learner, config=config))
+        noise = generator(5, Use.ACTIONS, trials, 0).random((3, 16, learner.encoding.steps), np.float32)
+        drawn = np.asarray(sample(learner.state.policy, learner.tables, problem, noise, np.float32(0)).log_prob)
+        assert len(np.unique(drawn)) > 20
+        np.testing.assert_array_equal(rollout.log_prob, drawn[:, :count].max(axis=1))
+
+
+def test_after_a_transfer_each_policy_proposes_its_own() -> None:
+    """What was transferred proposes the most probable of all draws at once, the new policy begins with one."""
+    learner = transfer(run(new_learner((SUM,), FAST, 5, replicas=8), 3), (SUM,), seed=6)
+    _, (problem, rollout, member) = propose(learner)
+    assert set(member.tolist()) == {TRANSFERRED, NEW, MEMORY}
+    policies = take_replicas(learner.state.policy, 2 * np.arange(8) + np.minimum(member, NEW))
+    noise = generator(6, Use.ACTIONS, 0, 0).random((8, 16, learner.encoding.steps), np.float32)
+    drawn = np.asarray(sample(policies, learner.tables, problem, noise, np.float32(0)).log_prob)
+    expected = np.where(member == TRANSFERRED, drawn.max(axis=1), drawn[:, 0])
+    np.testing.assert_array_equal(rollout.log_prob, np.where(member == MEMORY, np.nan, expected))
+
+
+@pytest.mark.parametrize("transferred", [False, True], ids=["new", "transferred"])
+def test_replicas_learn_as_if_alone(transferred: bool) -> None:
+    """One step of three replicas is, for each of them, the step that it takes by itself on the same pairs."""
+    learner = run(new_learner(PROBLEMS, FAST, 0, replicas=3), 6)
+    if transferred:
+        learner = run(transfer(learner, PROBLEMS), 6)
+    proposed, (problem, rollout, member) = propose(learner)
+    reward = np.array([0.1, 0.5, 0.9])
+    after = learn(proposed, problem, rollout.trajectory, reward, member)
+    rng = generator(proposed.seed, Use.PAIRS, proposed.learned)
+    pairs = draw_pairs(after.history, problem, rng, FAST, learner.members)
+    for replica in range(3):
+        rows, at = rows_of(learner, replica), slice(replica, replica + 1)
+        single = dataclasses.replace(select(proposed, replica), seed=proposed.seed)
+        trajectory = jax.tree.map(lambda leaf, at=at: leaf[at], rollout.trajectory)
+        alone = learn(single, problem[at], trajectory, reward[at], member[at])
+        for name in ("trials", "queue"):
+            for left, right in zip(
+                *(jax.tree.leaves(getattr(each.state, name)) for each in (after, alone)), strict=True
+            ):
+                np.testing.assert_array_equal(np.asarray(left)[rows], right)
+        selected = select(after, replica)
+        for name in ("problem", "reward", "key"):
+            left, right = (getattr(each.history, name)[:, : each.history.count] for each in (selected, alone))
+            np.testing.assert_array_equal(left, right)
+        if transferred:
+            assert selected.gate is not None and alone.gate is not None
+            np.testing.assert_array_equal(selected.gate.total, alone.gate.total)
+
+        experience = jax.tree.map(
+            lambda leaf, at=at: np.repeat(leaf[at], learner.members, axis=0),
+            (problem, rollout.trajectory, reward.astype(np.float32), member >= 0),
+        )
+        mine = jax.tree.map(lambda leaf, rows=rows: leaf[rows], pairs)
+        state = prefer(single.state, single.tables, Experience(*experience), mine, FAST)
+        for left, right in zip(*(jax.tree.leaves(each.policy) for each in (after.state, state)), strict=True):
+            np.testing.assert_allclose(np.asarray(left)[rows], right, atol=2e-5)
+    if not transferred:  # the first replica's draws are those of a single one, but for who proposes
+        _, same = propose(dataclasses.replace(select(learner, 0), seed=learner.seed))
+        np.testing.assert_array_equal(same.rollout.taken[0], rollout.taken[0])
+
+
+def test_nothing_is_compiled_once_a_search_runs() -> None:
+    """Nor for another agent, a transfer, a refusal, foreign trials or a space that is used up."""
+    problems = (ONE, Problem(RIGHT, "two", valid=lambda config: config["kind"] != "pool"))
+
+    def search(seed: int, trials: int) -> None:
+        agent = Agent(problems, FAST, seed)
+        play(agent, trials)
+        moved = agent.transfer_to(problems)
+        moved.learn_from([(TWO, {"depth": 1, "kind": "pool"}, 0.5)])
+        members = Counter(_member(moved) for _ in range(trials))
+        assert trials < 10 or set(members) == {TRANSFERRED, NEW, MEMORY}
+
+    search(0, 4)
+    with counted() as compilations:
+        search(1, 40)
+    assert compilations == []
+
+
+def _member(agent: Agent) -> int:
+    trial = agent.ask()
+    member: int = agent._open[trial.number].kept.member
+    agent.tell(trial, 0.1 * trial.number)
+    return member
+
+
+def test_the_gate_hears_who_proposed() -> None:
+    agent = Agent([SUM], FAST)
+    play(agent, 3)
+    agent, expected = agent.transfer_to([SUM]), np.zeros(3)
+    for number in range(20):
+        member = _member(agent)
+        if number:  # the first has none to be ranked among
+            expected *= FAST.trust_decay
+            expected[member] += 1
+    assert (expected > 0).all() and agent._learner.gate is not None
+    np.testing.assert_allclose(agent._learner.gate.count[0, 0], expected)
+
+
+def test_threads_may_share_a_transferred_agent() -> None:
+    agent = Agent(PROBLEMS, FAST)
+    play(agent, 3)
+    agent = agent.transfer_to(PROBLEMS)
+
+    def work(_: int) -> int:
+        trial = agent.ask()
+        agent.tell(trial, len(trial.config))
+        return trial.number
+
+    with ThreadPoolExecutor(4) as pool:
+        numbers = list(pool.map(work, range(60)))
+    assert sorted(numbers) == list(range(60))
+    assert agent._learner.history.count == agent._learner.sampled == 60
+
+
+def test_a_transfer_leaves_the_old_agent_as_it_is() -> None:
+    alone, transferred = Agent(PROBLEMS, FAST, seed=2), Agent(PROBLEMS, FAST, seed=2)
+    assert play(alone, 6) == play(transferred, 6)
+    new = transferred.transfer_to(NEXT_PROBLEMS)
+    play(new.transfer_to(PROBLEMS), 5)
+    play(new, 5)
+    assert play(alone, 5) == play(transferred, 5)
+    assert all(map(np.array_equal, leaves(alone), leaves(transferred)))
+
+
+def test_agents_of_one_learner_do_not_disturb_each_other() -> None:
+    """Their histories share arrays."""
+    learner = run(new_learner(PROBLEMS, FAST, 0), 5)
+    left, right, alone = (Agent.of(learner) for _ in range(3))
+    trials = left.ask(4), right.ask(4)
+    for number, (one, other) in enumerate(zip(*trials, strict=True)):
+        left.tell(one, float(number))
+        right.tell(other, -float(number))
+    for number, trial in enumerate(alone.ask(4)):
+        alone.tell(trial, float(number))
+    assert all(map(np.array_equal, leaves(left), leaves(alone)))
+    assert left._learner.history.reward[0, 5:9].tolist() == [0, 1, 2, 3]
+    assert right._learner.history.reward[0, 5:9].tolist() == [0, -1, -2, -3]
+
+
+OLD = SearchSpace("old", [Choice("lr", (0.001, 0.01, 0.1)), Choice("units", (16, 32))])
+NEWER = SearchSpace("newer", [Choice("learning rate", (0.001, 0.01, 0.1, 1.0)), Choice("units", (16, 32))])
+
+
+def test_a_renamed_state_keeps_what_it_learned() -> None:
+    old = Agent([Problem(OLD, "one")], FAST)
+    play(old, 6)
+    target, rename = [Problem(NEWER, "one")], {"lr": "learning rate"}
+    new, apart = old.transfer_to(target, rename=rename), old.transfer_to(target)
+    assert new.transfer_report is not None and apart.transfer_report is not None
+    assert new.transfer_report.known_states == ("learning rate", "units")
+    assert new.transfer_report.new_actions == (("learning rate", 1.0),)
+    assert apart.transfer_report.new_states == ("learning rate",)
+    assert old._learner.vocabulary.states[1] == "lr"  # the old agent keeps its own names
+
+    before, after, other = (each._learner for each in (old, new, apart))
+    for table in ("state", "logit_weight"):
+        was, now, drawn = (np.asarray(getattr(each.state.policy, table))[0] for each in (before, after, other))
+        assert np.array_equal(was[before.vocabulary.state("lr")], now[after.vocabulary.state("learning rate")])
+        assert not np.any(np.isin(drawn[other.vocabulary.state("learning rate")], was))
+    for table in ("action", "action_bias"):
+        was, now = (np.asarray(getattr(each.state.policy, table))[0] for each in (before, after))
+        for rate in (0.001, 0.01, 0.1):
+            row = after.vocabulary.action("learning rate", rate)
+            assert np.array_equal(was[before.vocabulary.action("lr", rate)], now[row])
+    play(new, 3)
+
+
+@pytest.mark.parametrize(
+    ("rename", "message"),
+    [
+        ({"rate": "learning rate"}, r"rename: there is no state 'rate'; those known are \('lr', 'units'\)"),
+        ({"<S>": "start"}, "rename: there is no state '<S>'"),
+        ({"lr": "units"}, "rename: 'lr' can not become 'units', which is a state of its own"),
+        ({"lr": "<S>"}, "rename: 'lr' can not become '<S>', which is a state of its own"),
+        ({"lr": "size", "units": "size"}, "rename: two states can not both become 'size'"),
+    ],
+)
+def test_a_bad_rename_is_refused(rename: dict[str, str], message: str) -> None:
+    learner = new_learner((Problem(OLD, "one"),), FAST, 0)
+    with pytest.raises(ValueError, match=message):
+        transfer(learner, (Problem(NEWER, "one"),), rename=rename)
+
+
+def _hidden(learner: Learner) -> np.ndarray:
+    policy = learner.state.policy
+    assert isinstance(policy, Decoder)
+    return np.asarray(policy.encoder.hidden)
+
+
+@pytest.mark.parametrize("member", [TRANSFERRED, NEW], ids=["transferred", "new"])
+def test_a_second_transfer_takes_the_policy_that_did_better(member: int) -> None:
+    learner = run(transfer(run(new_learner((ONE,), FAST, 0), 4), (ONE,)), 6)
+    row, everything = np.zeros(1, np.int32), every_trajectory(learner, 0)
+    for number, reward in enumerate((10.0, 20.0, 30.0, 40.0)):
+        trajectory = jax.tree.map(lambda leaf: leaf[None], everything[number])
+        learner = learn(learner, row, trajectory, np.array([reward]), np.array([member]))
+    again, names = transfer(learner, (ONE,)), learner.vocabulary
+    known = slice(len(names.actions))
+    parts = [(_hidden(each), np.asarray(each.state.policy.action)[:, known]) for each in (learner, again)]
+    for old, new in zip(*parts, strict=True):
+        assert np.array_equal(new[TRANSFERRED], old[member]) and not np.array_equal(new[TRANSFERRED], old[1 - member])
+    assert not np.array_equal(again.state.policy.task[NEW], learner.state.policy.task[NEW])
+    assert again.gate is not None and not again.gate.count.any() and not again.gate.total.any()
+    assert again.history.count == 0 and [past.trials for past in again.past] == [(4,), (10,)]
+
+
+def test_a_transfer_can_do_without_the_new_policy_and_go_back_to_two() -> None:
+    agent = Agent([ONE], FAST)
+    play(agent, 4)
+    single = agent.transfer_to([ONE], config=dataclasses.replace(FAST, gate=False))
+    play(single, 4)
+    double = single.transfer_to([ONE], config=FAST)
+    assert [each._learner.members for each in (agent, single, double)] == [1, 1, 2]
+    old, new = (_hidden(each._learner) for each in (single, double))
+    assert np.array_equal(old[0], new[TRANSFERRED]) and not np.array_equal(old[0], new[NEW])
+
+
+def test_an_interrupt_while_learning_from_a_history_leaves_the_agent_whole() -> None:
+    agent, alone = (Agent([ONE], FAST, seed=3) for _ in range(2))
+    config, learned = next(iter(LEFT.enumerate())), agent._learned
+    for each in (agent, alone):
+        play(each, 3)
+
+    def interrupted(learner: Learner, *rest: object, **member: int) -> Learner:
+        if learner.learned == 5:
+            raise KeyboardInterrupt
+        return learned(learner, *rest, **member)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(agent, "_learned", interrupted)
+        agent.learn_from([(ONE, config, 1.0)] * 5)
+    assert play(agent, 4) == play(alone, 4)
+    assert all(map(np.array_equal, leaves(agent), leaves(alone)))
+
+
+def test_one_draw_for_a_proposal_is_enough() -> None:
+    agent = Agent([ONE], dataclasses.replace(FAST, best_of=1))
+    assert len({tuple(config.items()) for _, _, config in play(agent, LEFT.size)}) == LEFT.size
+
+
+@pytest.mark.xfail(reason="a gate's warm-up draws from two policies for one replica and fails unseen", strict=True)
+def test_a_transferred_agent_compiles_in_the_background(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "transfernas.learning.warm_up")
+    agent = Agent([ONE], FAST).transfer_to([ONE])
+    warm_up = agent._compiling()
+    warm_up.wait_for_sample(FAST.best_of)
+    warm_up.wait_for_update()
+    assert not caplog.records
+
+
+@pytest.mark.xfail(raises=ValueError, reason="the cap is reached before repeats are allowed", strict=True)
+def test_a_search_goes_on_where_all_that_is_valid_was_evaluated_whatever_the_cap() -> None:
+    problem = Problem(LEFT, "one", valid=lambda config: config["kind"] == "pool")
+    play(Agent([problem], dataclasses.replace(FAST, max_candidates=100)), 4)
+
+
+@pytest.mark.xfail(reason="REINFORCE keeps no history", strict=True)
+def test_the_papers_learning_can_do_without_repeats() -> None:
+    agent = Agent([ONE], dataclasses.replace(CONFIG, repeats=False, max_candidates=1000), seed=1)
+    assert len({tuple(config.items()) for _, _, config in play(agent, LEFT.size)}) == LEFT.size

@@ -1,0 +1,163 @@
+"""What was told, on the host: a history is never changed, and pairs of its trials are drawn as they should be."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies import problems, quick
+from test_policy import every_trajectory, stacked
+from transfernas import Problem, TrainingConfig
+from transfernas.learning import history as module
+from transfernas.learning.history import History, keys
+from transfernas.learning.learner import new_learner
+from transfernas.learning.pairs import Pairs, draw_pairs
+from transfernas.spaces.encoding import Trajectory
+
+REPLICAS, STEPS = 2, 3
+
+
+def told(history: History, number: int, problem: int = 0, reward: float | None = None) -> History:
+    """One more trial of each replica, known by its number: the second replica's has all its numbers negative."""
+    scalar = np.array([number, -number], np.int32)
+    sequence = np.repeat(scalar[:, None], STEPS, axis=1)
+    rows = np.full(REPLICAS, problem, np.int32)
+    rewards = np.array([1.0, -1.0]) * (number if reward is None else reward)
+    return history.appended(rows, Trajectory(scalar, sequence, 2 * sequence, scalar), rewards)
+
+
+def content(history: History) -> list[Any]:
+    """All that a history holds, the room behind its trials left out."""
+    arrays = jax.tree.leaves((history.problem, history.trials, history.reward, history.key))
+    return [array[:, : history.count].tolist() for array in arrays]
+
+
+def expected(numbers: list[int]) -> list[Any]:
+    history = History.empty(REPLICAS, STEPS)
+    for number in numbers:
+        history = told(history, number)
+    return content(history)
+
+
+@quick
+@given(st.lists(st.integers(0, 30), max_size=25))
+def test_histories_that_grow_from_one_another_do_not_disturb_each_other(parents: list[int]) -> None:
+    """Each new history grows from any of those before it; the room is small, so that it has to grow, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_FIRST_ROOM", 2)
+        histories, numbers, alone = [History.empty(REPLICAS, STEPS)], [list[int]()], list[History]()
+        for number, parent in enumerate(parents, start=1):
+            at = parent % len(histories)
+            alone.append(histories[-1].selected(1))
+            histories.append(told(histories[at], number))
+            numbers.append([*numbers[at], number])
+        found = [content(history) for history in histories]
+        assert found == [expected(each) for each in numbers]
+        assert [content(each) for each in alone] == [[part[1:] for part in whole] for whole in found[:-1]]
+
+
+def test_a_history_holds_what_was_told_to_each_replica() -> None:
+    history = History.empty(REPLICAS, STEPS)
+    for number, problem in enumerate((0, 1, 0, 0, 1)):
+        history = told(history, number + 1, problem)
+    assert [history.of(0, problem).tolist() for problem in (0, 1, 2)] == [[0, 2, 3], [1, 4], []]
+    assert history.reward[:, : history.count].tolist() == [[1, 2, 3, 4, 5], [-1, -2, -3, -4, -5]]
+
+    known = history.key[:, :5]
+    asked = np.stack([np.append(known[1], np.uint64(7)), np.append(known[0], known[1, 0])])
+    found = history.holds(np.array([1, 0]), asked)
+    assert found.tolist() == [[True] * 5 + [False], [True] * 5 + [False]]
+    assert not History.empty(REPLICAS, STEPS).holds(np.array([0, 1]), np.zeros((2, 3), np.uint64)).any()
+    assert history.holds(np.array([], int), np.zeros((0, 3), np.uint64)).shape == (0, 3)
+
+    alone = history.selected(1)
+    assert content(alone) == [part[1:] for part in content(history)]
+    assert alone.holds(np.array([0]), known[1:]).all() and not alone.holds(np.array([0]), known[:1]).any()
+
+
+@quick
+@given(problems())
+def test_keys_tell_configurations_and_problems_apart(given_problems: tuple[Problem, ...]) -> None:
+    """Also of two tasks in one space, whose trajectories differ in nothing else."""
+    twins = tuple(Problem(problem.space, f"{problem.task} again") for problem in given_problems)
+    learner = new_learner((*given_problems, *twins), TrainingConfig.paper(layers=1, embedding_size=1), 0)
+    found: list[int] = []
+    for row in range(len(learner.encoding.problems)):
+        everything = stacked(every_trajectory(learner, row)[:200])
+        numbers = keys(np.full(len(everything.length), row), everything)
+        np.testing.assert_array_equal(numbers, keys(np.full((len(numbers), 1), row)[:, 0], everything))
+        found += numbers.tolist()
+    assert len(set(found)) == len(found)
+
+
+def ranked(rewards: list[float], **fields: Any) -> tuple[Pairs, TrainingConfig]:
+    """Pairs of the second problem of two replicas; the second one's rewards are the negative ones."""
+    history = History.empty(REPLICAS, STEPS)
+    for number, reward in enumerate(rewards):
+        history = told(history, 1000 + number, problem=0, reward=99.0)
+        history = told(history, number, problem=1, reward=reward)
+    config = TrainingConfig.fast(**{"updates": 5, "pairs": 40, **fields})
+    return draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), config, members=2), config
+
+
+@pytest.mark.parametrize(
+    ("trials", "fields", "good"),
+    [
+        (2, {}, 1),
+        (3, {}, 2),  # of three or more there are two at least
+        (40, {}, 12),
+        (40, {"good_most": 5}, 5),
+        (41, {}, 13),
+        (6, {"good_share": 1.0}, 5),  # the worst has none that it is better than
+        (9, {"good_share": 0.0}, 2),
+    ],
+)
+def test_the_better_of_a_pair_is_among_the_best_and_the_other_behind_it(
+    trials: int, fields: dict[str, Any], good: int
+) -> None:
+    rewards = np.random.default_rng(1).permutation(trials).astype(float)
+    pairs, config = ranked(rewards.tolist(), **fields)
+    assert pairs.weight.shape == (REPLICAS * 2, config.updates, config.pairs) and (pairs.weight == 1).all()
+    for policy in range(REPLICAS * 2):
+        sign = 1 if policy < 2 else -1  # the policies of a replica lie side by side
+        ranks = np.argsort(np.argsort(-sign * rewards))
+        first, second = (ranks[sign * each.task[policy].ravel()] for each in (pairs.better, pairs.worse))
+        assert (first < second).all()
+        assert set(first.tolist()) == set(range(good))
+        if trials < 10:
+            assert set(second[first == 0].tolist()) == set(range(1, trials))
+        assert second.max() == trials - 1
+    for left, right in ((0, 1), (2, 3)):
+        assert trials == 2 or not np.array_equal(pairs.better.task[left], pairs.better.task[right])
+    for each in (pairs.better, pairs.worse):  # a trial is taken whole
+        np.testing.assert_array_equal(each.actions, np.repeat(2 * each.task[..., None], STEPS, axis=-1))
+        np.testing.assert_array_equal(each.decisions * 2, each.actions)
+
+
+@pytest.mark.parametrize(("room", "pairs"), [(256, 40), (60, 10), (6, 1), (1, 1)])
+def test_the_pairs_are_bounded_by_the_steps_of_their_trajectories(room: int, pairs: int) -> None:
+    found, config = ranked([1.0, 2.0, 3.0], pair_steps=room)  # two policies, three steps
+    assert found.weight.shape == (REPLICAS * 2, config.updates, pairs)
+
+
+def test_equals_weigh_nothing() -> None:
+    pairs, _ = ranked([0.5, 0.7, 0.7, 0.5, 0.7, 0.5])
+    rewards = np.array([0.5, 0.7, 0.7, 0.5, 0.7, 0.5])
+    first, second = (rewards[each.task[:2]] for each in (pairs.better, pairs.worse))
+    np.testing.assert_array_equal(pairs.weight[:2], first > second)
+    assert (first == 0.7).all() and 0 < pairs.weight[:2].mean() < 1
+    assert not ranked([0.5] * 6)[0].weight.any()
+
+
+@pytest.mark.parametrize("rewards", [[], [0.5]], ids=["none", "one"])
+def test_one_trial_is_no_pair(rewards: list[float]) -> None:
+    history = told(History.empty(REPLICAS, STEPS), 7, problem=0)
+    for reward in rewards:
+        history = told(history, 8, problem=1, reward=reward)
+    pairs = draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), TrainingConfig.fast(updates=2, pairs=3))
+    assert pairs.weight.shape == (2, 2, 3) and not pairs.weight.any()
+    for better, worse in zip(pairs.better, pairs.worse, strict=True):
+        np.testing.assert_array_equal(better, worse)
