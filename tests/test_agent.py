@@ -146,7 +146,7 @@ def test_a_history_is_learned_whole_or_not_at_all(entry: Any, message: str) -> N
     assert not agent.provenance
 
 
-@pytest.mark.parametrize("config", [CONFIG, LSTM, DECODER], ids=["transformer", "lstm", "decoder"])
+@pytest.mark.parametrize("config", [CONFIG, LSTM], ids=["transformer", "lstm"])
 def test_a_history_is_imitated(config: TrainingConfig) -> None:
     fresh, taught = Agent(PROBLEMS, config, seed=1), Agent(PROBLEMS, config, seed=1)
     taught.learn_from(HISTORY * 20)

@@ -113,6 +113,7 @@ def ranked(rewards: list[float], **fields: Any) -> tuple[Pairs, TrainingConfig]:
         (41, {}, 13),
         (6, {"good_share": 1.0}, 5),  # the worst has none that it is better than
         (9, {"good_share": 0.0}, 2),
+        (9, {"good_most": 1}, 1),
     ],
 )
 def test_the_better_of_a_pair_is_among_the_best_and_the_other_behind_it(
@@ -131,7 +132,7 @@ def test_the_better_of_a_pair_is_among_the_best_and_the_other_behind_it(
             assert set(second[first == 0].tolist()) == set(range(1, trials))
         assert second.max() == trials - 1
     for left, right in ((0, 1), (2, 3)):
-        assert trials == 2 or not np.array_equal(pairs.better.task[left], pairs.better.task[right])
+        assert good == 1 or not np.array_equal(pairs.better.task[left], pairs.better.task[right])
     for each in (pairs.better, pairs.worse):  # a trial is taken whole
         np.testing.assert_array_equal(each.actions, np.repeat(2 * each.task[..., None], STEPS, axis=-1))
         np.testing.assert_array_equal(each.decisions * 2, each.actions)

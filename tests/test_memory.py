@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from test_searchers import CONFIG, FAST
-from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
+from transfernas import Agent, Choice, Problem, Repeat, SearchSpace, TrainingConfig
 from transfernas.learning.gate import MEMORY
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.memory import Memory
@@ -34,7 +34,7 @@ def taught(told: Sequence[Told], config: TrainingConfig = FAST) -> Learner:
     queue = jax.tree.map(np.array, learner.state.queue)
     for problem, actions, reward in told:
         row = learner.encoding.row(problem)
-        at, names = (0, row, queue.filled[0, row]), [choice.name for choice in problem.space.choices]
+        at, names = (0, row, queue.filled[0, row]), [choice.name for choice in problem.space.choices][: len(actions)]
         trial = learner.encoding.trajectory(row, dict(zip(names, actions, strict=True)))
         for leaf, value in zip((*queue.trials, queue.reward), (*trial, reward), strict=True):
             leaf[at] = value
@@ -128,6 +128,16 @@ def test_the_memory_does_not_try_again_what_is_open() -> None:
     trials = agent.ask(SMALL.size)
     assert {agent._open[trial.number].kept.member == MEMORY for trial in trials} == {True, False}
     assert len({tuple(trial.config.items()) for trial in trials}) == SMALL.size
+
+
+def test_repetitions_are_renamed_as_well() -> None:
+    old, new = (
+        SearchSpace(name, [Repeat("layers", (1, 2), [Choice(name, (8, 16, 32))])]) for name in ("units", "width")
+    )
+    learner = taught([(Problem(old, "one"), (1, 8), 1.0), (Problem(old, "one"), (1, 16), 0.5)])
+    for seed in range(5):
+        found = remembered(transfer(learner, (Problem(new, "one"),), seed=seed, rename={"units": "width"}))
+        assert found == [{"layers": 1, "width[0]": 8}, {"layers": 1, "width[0]": 16}]
 
 
 @pytest.mark.xfail(reason="it is not known what failed, and a gate hears nothing of it", strict=True)

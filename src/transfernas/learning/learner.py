@@ -249,6 +249,7 @@ def learn(
     if config.learning == "reinforce":
         pick = generator(learner.seed, Use.QUEUE, number).random(learner.replicas, np.float32)
         state = update(learner.state, learner.tables, experience, pick, config)
+        history = history if config.repeats else history.appended(problem, trajectory, reward)
     else:
         if gate is not None:
             gate = gate.told(problem, member, reward, history, config)
@@ -373,7 +374,7 @@ def _ranked(
     config, history = learner.config, learner.history
     n_sought, count = candidates.log_prob.shape
     refused = np.zeros((n_sought, count), bool)
-    if not config.repeats and attempt < ATTEMPTS:
+    if not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1):
         rows = np.broadcast_to(problem[:, None], (n_sought, count))
         pairs = zip(sought.tolist(), problem.tolist(), strict=True)
         left = np.array([_any_left(learner, replica, row) for replica, row in pairs])

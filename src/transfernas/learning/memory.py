@@ -94,14 +94,14 @@ def remember(
         sources: the earlier problems.
         encoding: the new ones.
         size: so many at most, for each problem.
-        rename: from names of choices to new ones.
+        rename: from states of the sources to states of the new problems.
         fill: the actions of choices that the earlier spaces had not.
         rng: for what is drawn.
     """
     replicas, choices = queue.filled.shape[0], encoding.tables.rules.decision.shape[1]
     memory = empty_memory(replicas, len(encoding.tables.task), size, encoding.steps, choices)
     for replica in range(replicas):
-        best = [list(_best(queue, sources, replica, row)) for row in range(len(sources.problems))]
+        best = [list(_best(queue, sources, replica, row, rename)) for row in range(len(sources.problems))]
         for row, problem in enumerate(encoding.problems):
             alike = [
                 found
@@ -109,7 +109,7 @@ def remember(
                 if source.task == problem.task or source.space.name == problem.space.name
             ]
             turns = [config for turn in itertools.zip_longest(*alike) for config in turn if config is not None]
-            fitting = (_fitted(config, problem, rename, fill, rng) for config in turns)
+            fitting = (_fitted(config, problem, fill, rng) for config in turns)
             distinct = {tuple(sorted(c.items(), key=str)): c for c in fitting if c is not None}
             for slot, config in enumerate(itertools.islice(distinct.values(), size)):
                 _write(memory, (replica, row, slot), encoding, config)
@@ -117,22 +117,31 @@ def remember(
     return memory
 
 
-def _best(queue: Queue, sources: Encoding, replica: int, row: int) -> Iterator[dict[str, Action]]:
-    """Yields the configurations of a problem's queue, best first."""
+def _best(
+    queue: Queue, sources: Encoding, replica: int, row: int, rename: Mapping[str, str]
+) -> Iterator[dict[str, Action]]:
+    """Yields the configurations of a problem's queue under the new names, best first."""
+    # States are renamed; the choices of a repeated block are called by their state and a number.
+    states = {choice.name: choice.state for choice in sources.problems[row].space.choices}
+    names = {
+        name: rename.get(state, state) + name.removeprefix(state)
+        for name, state in states.items()
+        if name.startswith(state)
+    }
     filled = int(queue.filled[replica, row])
     for slot in np.argsort(-np.asarray(queue.reward[replica, row, :filled]), kind="stable"):
-        yield sources.config(row, jax.tree.map(lambda leaf, at=slot: leaf[replica, row, at], queue.trials))
+        config = sources.config(row, jax.tree.map(lambda leaf, at=slot: leaf[replica, row, at], queue.trials))
+        yield {names.get(name, name): action for name, action in config.items()}
 
 
 def _fitted(
     config: Mapping[str, Action],
     problem: Problem,
-    rename: Mapping[str, str],
     fill: Mapping[str, Action],
     rng: np.random.Generator,
 ) -> dict[str, Action] | None:
     """Returns a configuration as one of a problem's; None if it does not fit or is not valid."""
-    given = {**fill, **{rename.get(name, name): action for name, action in config.items()}}
+    given = {**fill, **config}
     fitted: dict[str, Action] = {}
     kept = 0
     while (choice := problem.space.next_choice(fitted)) is not None:

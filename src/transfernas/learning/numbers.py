@@ -5,6 +5,7 @@ something of the next one; new numbers are drawn given those that are known.
 """
 
 import dataclasses
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,6 +16,7 @@ from .config import TrainingConfig
 
 _JITTER = 1e-5
 _DECADE = 10.0
+_LARGEST = 1e300  # beyond it, and not a number, are names
 
 
 def with_numbers(policy: Policy, vocabulary: Vocabulary, known: int, config: TrainingConfig) -> Policy:
@@ -70,8 +72,12 @@ def _numbers(vocabulary: Vocabulary) -> list[Int[np.ndarray, "numbers"]]:
     return [
         rows
         for rows in vocabulary.rows_by_state().values()
-        if len(rows) > 2 and all(vocabulary.actions[row][1] in ("int", "float") for row in rows)
+        if len(rows) > 2 and all(_is_number(*vocabulary.actions[row][1:]) for row in rows)
     ]
+
+
+def _is_number(kind: str, action: object) -> bool:
+    return kind in ("int", "float") and abs(cast(float, action)) < _LARGEST
 
 
 def _positions(actions: list[object]) -> Float[np.ndarray, "numbers"]:

@@ -58,7 +58,7 @@ def draw_pairs(
             continue  # a trial paired with itself weighs nothing
         ranked = trials[np.argsort(-history.reward[replica, trials], kind="stable")]
         last = len(ranked) - 1
-        good = min(max(2, min(int(np.ceil(config.good_share * len(ranked))), config.good_most)), last)
+        good = min(max(2, int(np.ceil(config.good_share * len(ranked)))), config.good_most, last)
         first = (chance[0, replica] * good).astype(np.int64)
         second = first + 1 + (chance[1, replica] * (last - first)).astype(np.int64)
         better[replica], worse[replica] = ranked[first], ranked[second]

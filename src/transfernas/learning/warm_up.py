@@ -12,7 +12,7 @@ import numpy as np
 
 from ..spaces.encoding import Trajectory
 from .learner import ONE, SEVERAL, Learner, learn
-from .steps import sample
+from .steps import sample, take_replicas
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -67,7 +67,10 @@ def _take(turns: list[tuple[Future[None], Callable[[], object]]]) -> None:
 def _run_sample(learner: Learner, candidates: int) -> None:
     noise = np.zeros((learner.replicas, candidates, learner.encoding.steps), np.float32)
     problem = np.zeros(learner.replicas, np.int32)
-    jax.block_until_ready(sample(learner.state.policy, learner.tables, problem, noise, np.float32(0)))
+    policy = learner.state.policy
+    if learner.members > 1:
+        policy = take_replicas(policy, np.arange(learner.replicas) * learner.members)
+    jax.block_until_ready(sample(policy, learner.tables, problem, noise, np.float32(0)))
 
 
 def _run_update(learner: Learner) -> None:
