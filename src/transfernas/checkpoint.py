@@ -154,14 +154,7 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) 
         return history
     reward = tensors[_HISTORY + "reward"]
     count = reward.shape[-1] if reward.ndim else 0
-    decisions, actions = encoding.tables.decisions.available.shape
-    most = {
-        "problem": len(encoding.problems) - 1,
-        "task": int(encoding.tables.task.max()),
-        "decisions": decisions - 1,
-        "actions": actions - 1,
-        "length": encoding.steps,
-    }
+    most = {"problem": len(encoding.problems) - 1, **_largest(encoding)}
     _check_shape(_HISTORY + "reward", tensors, (replicas, count), np.dtype(np.float64))
     _check_finite(_HISTORY + "reward", reward)
     for name, limit in most.items():
@@ -187,18 +180,11 @@ def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: 
     """
     problems, choices = len(encoding.tables.task), encoding.tables.rules.decision.shape[1]
     memory = empty_memory(replicas, problems, size, encoding.steps, choices)
-    decisions, actions = encoding.tables.decisions.available.shape
-    expected = {
-        "count": (memory.count, size),
-        "taken": (memory.taken, actions),
-        "task": (memory.trials.task, int(encoding.tables.task.max())),
-        "decisions": (memory.trials.decisions, decisions - 1),
-        "actions": (memory.trials.actions, actions - 1),
-        "length": (memory.trials.length, encoding.steps),
-    }
-    for name, (like, most) in expected.items():
+    most = {"count": size, "taken": encoding.tables.decisions.available.shape[1], **_largest(encoding)}
+    expected = {"count": memory.count, "taken": memory.taken, **memory.trials._asdict()}
+    for name, like in expected.items():
         _check_shape(_MEMORY + name, tensors, like.shape, like.dtype)
-        _check_limits(_MEMORY + name, tensors[_MEMORY + name], most)
+        _check_limits(_MEMORY + name, tensors[_MEMORY + name], most[name])
     found = {name: tensors.pop(_MEMORY + name) for name in expected}
     return Memory(found.pop("count"), taken=found.pop("taken"), trials=Trajectory(**found))
 
@@ -411,16 +397,16 @@ def _check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ..
 
 def _check_queue(queue: Queue, encoding: Encoding) -> None:
     """Checks that a queue holds trials of the problems."""
+    _check_limits("queue.filled", queue.filled, queue.reward.shape[-1])
+    for name, most in _largest(encoding).items():
+        _check_limits(f"queue.trials.{name}", getattr(queue.trials, name), most)
+
+
+def _largest(encoding: Encoding) -> dict[str, int]:
+    """Returns the largest value that each field of a trajectory can have."""
     decisions, actions = encoding.tables.decisions.available.shape
-    limits = {
-        "queue.filled": (queue.filled, queue.reward.shape[-1]),
-        "queue.trials.task": (queue.trials.task, int(encoding.tables.task.max())),
-        "queue.trials.decisions": (queue.trials.decisions, decisions - 1),
-        "queue.trials.actions": (queue.trials.actions, actions - 1),
-        "queue.trials.length": (queue.trials.length, encoding.steps),
-    }
-    for name, (tensor, most) in limits.items():
-        _check_limits(name, tensor, most)
+    task = int(encoding.tables.task.max())
+    return {"task": task, "decisions": decisions - 1, "actions": actions - 1, "length": encoding.steps}
 
 
 def _check_limits(name: str, tensor: np.ndarray, most: int) -> None:

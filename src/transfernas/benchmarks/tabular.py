@@ -139,3 +139,15 @@ def every_config(space: SearchSpace) -> Int[np.ndarray, "configs choices"]:
     """Returns all configurations of an unconditional space, as positions of actions."""
     sizes = [len(choice.actions) for choice in space.choices]
     return np.indices(sizes).reshape(len(sizes), -1).T
+
+
+def product_problem(index: ProductIndex, table: Table, task: str, seed: int) -> TabularProblem:
+    """Returns the problem of an index's space whose objective draws one of the runs of a configuration.
+
+    Args:
+        index: from configurations to rows of the table.
+        table: the values.
+        task: the name of what they were measured on.
+        seed: of the objective's draws.
+    """
+    return TabularProblem(Problem(index.space, task, noisy_objective(index, table, seed)), index, table)

@@ -4,6 +4,7 @@ Shapes: `trials` that were told, of `replicas` in lockstep; `steps` of a traject
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from ..spaces.encoding import Trajectory
+from ..spaces.encoding import Trajectory, blank_trajectories
 
 _FIRST_ROOM = 64
 
@@ -39,9 +40,8 @@ class History:
     def empty(cls, replicas: int, steps: int) -> "History":
         """Returns a history without trials."""
         shape = (replicas, _FIRST_ROOM)
-        scalars, sequences = np.zeros(shape, np.int32), np.zeros((*shape, steps), np.int32)
-        trials = Trajectory(scalars, sequences, sequences.copy(), scalars.copy())
-        return cls(0, scalars.copy(), trials, np.zeros(shape), np.zeros(shape, np.uint64), [0])
+        trials = blank_trajectories(shape, steps)
+        return cls(0, np.zeros(shape, np.int32), trials, np.zeros(shape), np.zeros(shape, np.uint64), [0])
 
     def appended(
         self, problem: Int[np.ndarray, "replicas"], trial: Trajectory, reward: Float[np.ndarray, "replicas"]
@@ -91,11 +91,16 @@ class History:
 
 def keys(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt64[np.ndarray, "*batch"]:
     """Returns a number for each trial that differs, but for chance in 2^64, where configuration or problem differ."""
-    steps = trials.actions.shape[-1]
-    rng = np.random.Generator(np.random.Philox(steps))  # the same factors for every history of so many steps
-    factors = rng.integers(2**64, size=(2, steps), dtype=np.uint64) | np.uint64(1)
+    factors = _factors(trials.actions.shape[-1])
     content = (trials.actions + 1).astype(np.uint64) * factors[0] + (trials.decisions + 1).astype(np.uint64) * factors[
         1
     ]
     whole = content.sum(axis=-1, dtype=np.uint64) + problem.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     return whole ^ (whole >> np.uint64(29))
+
+
+@functools.cache
+def _factors(steps: int) -> UInt64[np.ndarray, "2 steps"]:
+    """Returns the same factors for every history of so many steps."""
+    rng = np.random.Generator(np.random.Philox(steps))
+    return rng.integers(2**64, size=(2, steps), dtype=np.uint64) | np.uint64(1)

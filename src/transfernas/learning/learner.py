@@ -374,17 +374,18 @@ def _ranked(
     config, history = learner.config, learner.history
     n_sought, count = candidates.log_prob.shape
     refused = np.zeros((n_sought, count), bool)
+    trials = [history.of(replica, row) for replica, row in zip(sought.tolist(), problem.tolist(), strict=True)]
     if not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1):
         rows = np.broadcast_to(problem[:, None], (n_sought, count))
-        pairs = zip(sought.tolist(), problem.tolist(), strict=True)
-        left = np.array([_any_left(learner, replica, row) for replica, row in pairs])
+        left = np.array(
+            [_any_left(learner, *each) for each in zip(sought.tolist(), problem.tolist(), trials, strict=True)]
+        )
         key = keys(rows, candidates.trajectory)
         refused = (history.holds(sought, key) | np.isin(key, pending)) & left[:, None]
     if config.best_of == 1:
         order = np.argsort(refused, axis=1, kind="stable")
     else:
-        trials = np.array([len(history.of(r, p)) for r, p in zip(sought.tolist(), problem.tolist(), strict=True)])
-        grown = np.minimum(trials / config.best_of_trials, 1.0)
+        grown = np.minimum(np.array([len(told) for told in trials]) / config.best_of_trials, 1.0)
         if learner.known is not None:
             grown[member == TRANSFERRED] = 1.0  # a policy that was transferred knows what to look for
         best_of = 1 + (config.best_of - 1) * grown
@@ -402,9 +403,9 @@ def _size(space: SearchSpace) -> float:
         return math.inf
 
 
-def _any_left(learner: Learner, replica: int, row: int) -> bool:
-    """Returns whether a replica may have configurations of a problem left that were not evaluated."""
-    trials, size = learner.history.of(replica, row), _size(learner.encoding.problems[row].space)
+def _any_left(learner: Learner, replica: int, row: int, trials: Int[np.ndarray, "trials"]) -> bool:
+    """Returns whether a replica may have configurations of a problem left that are not among its trials of it."""
+    size = _size(learner.encoding.problems[row].space)
     return len(trials) < size or len(np.unique(learner.history.key[replica, trials])) < size
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int, UInt64
 
 from ..spaces.condition import Action, same
-from ..spaces.encoding import Encoding, Trajectory
+from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
 from ..spaces.problem import Problem
 from .history import History, keys
 from .queue import Queue
@@ -68,8 +68,7 @@ class Memory:
 def empty_memory(replicas: int, problems: int, size: int, steps: int, choices: int) -> Memory:
     """Returns a memory of nothing."""
     shape = (replicas, problems, size)
-    scalars, sequences = np.zeros(shape, np.int32), np.zeros((*shape, steps), np.int32)
-    trials = Trajectory(scalars, sequences, sequences.copy(), scalars.copy())
+    trials = blank_trajectories(shape, steps)
     return Memory(np.zeros((replicas, problems), np.int32), trials, np.zeros((*shape, choices), np.int32))
 
 
@@ -112,7 +111,10 @@ def remember(
             fitting = (_fitted(config, problem, fill, rng) for config in turns)
             distinct = {tuple(sorted(c.items(), key=str)): c for c in fitting if c is not None}
             for slot, config in enumerate(itertools.islice(distinct.values(), size)):
-                _write(memory, (replica, row, slot), encoding, config)
+                at = replica, row, slot
+                for leaf, value in zip(memory.trials, encoding.trajectory(row, config), strict=True):
+                    leaf[at] = value
+                memory.taken[at] = encoding.taken(row, config)
                 memory.count[replica, row] = slot + 1
     return memory
 
@@ -149,14 +151,3 @@ def _fitted(
         kept += fits
         fitted[choice.name] = given[choice.name] if fits else choice.actions[rng.integers(len(choice.actions))]
     return fitted if 2 * kept >= len(fitted) and (problem.valid is None or problem.valid(fitted)) else None
-
-
-def _write(memory: Memory, at: tuple[int, int, int], encoding: Encoding, config: Mapping[str, Action]) -> None:
-    row, width = at[1], encoding.tables.decisions.actions.shape[1]
-    trial = encoding.trajectory(row, dict(config))
-    for leaf, value in zip(memory.trials, trial, strict=True):
-        leaf[at] = value
-    choices = encoding.problems[row].space.choices
-    taken = [c.index(config[c.name]) if c.name in config else width for c in choices]
-    memory.taken[at][:] = width
-    memory.taken[at][: 1 + len(choices)] = [0, *taken]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..arrays import AnyArray
-from ..spaces.encoding import Trajectory
+from ..spaces.encoding import Trajectory, blank_trajectories
 from .config import TrainingConfig
 
 
@@ -30,9 +30,7 @@ class Queue(eqx.Module):
 
 def empty_queue(problems: int, size: int, steps: int) -> Queue:
     """Returns queues without trials."""
-    slots = np.zeros((problems, size), np.int32)
-    sequences = np.zeros((problems, size, steps), np.int32)
-    trials = Trajectory(task=slots, decisions=sequences, actions=sequences, length=slots)
+    trials = blank_trajectories((problems, size), steps)
     return Queue(trials, np.zeros((problems, size), np.float32), np.zeros(problems, np.int32))
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import jax
 import numpy as np
 
-from ..spaces.encoding import Trajectory
+from ..spaces.encoding import blank_trajectories
 from .learner import ONE, SEVERAL, Learner, learn
 from .steps import sample, take_replicas
 
@@ -74,6 +74,6 @@ def _run_sample(learner: Learner, candidates: int) -> None:
 
 
 def _run_update(learner: Learner) -> None:
-    none, steps = np.zeros(learner.replicas, np.int32), np.zeros((learner.replicas, learner.encoding.steps), np.int32)
-    trajectory = Trajectory(task=none, decisions=steps, actions=steps, length=none)
+    none = np.zeros(learner.replicas, np.int32)
+    trajectory = blank_trajectories((learner.replicas,), learner.encoding.steps)
     jax.block_until_ready(learn(learner, none, trajectory, np.zeros(learner.replicas)).state)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from ..arrays import AnyArray
 from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Capacity
-from .encoder import Encoder, Past, draw_encoder, encode, encode_causal
+from .encoder import Encoder, cached_past, draw_encoder, encode, encode_causal
 from .policy import Policy, Slots, draw_embeddings, normal, visited
 
 
@@ -120,12 +120,8 @@ class Decoder(Policy):
     ) -> tuple[Float[Array, "actions"], tuple[Float[Array, "slots width"], Float[Array, "actions embedding"]]]:
         """Scores the candidates of the next decision."""
         token = jnp.concatenate([cache.last, decision.context[0]]) + self.position[step]
-
-        def past(layer: int, _key: Float[Array, "..."], _value: Float[Array, "..."]) -> Past:
-            return cache.past[2 * layer], cache.past[2 * layer + 1]
-
         visible = (jnp.arange(cache.past.shape[1]) < step)[None]
-        encoded, written = encode_causal(self.encoder, token[None], past, visible)
+        encoded, written = encode_causal(self.encoder, token[None], cached_past(cache.past), visible)
         return decision.logits(encoded)[0], (jnp.concatenate(written), decision.actions[0])
 
     def append(

@@ -90,6 +90,11 @@ def encode_causal(
     return _end(encoder, x), cached
 
 
+def cached_past(cache: Float[Array, "slots steps width"]) -> PastFn:
+    """Returns the keys and values of a cache that has two slots for each layer."""
+    return lambda layer, _key, _value: (cache[2 * layer], cache[2 * layer + 1])
+
+
 def encode_bidirectional(
     encoder: Encoder, tokens: Float[Array, "steps width"], last: Int[Array, ""]
 ) -> tuple[Float[Array, "steps width"], Float[Array, "layers heads steps steps"]]:

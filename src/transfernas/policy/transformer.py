@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ..arrays import AnyArray
 from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Attention, Capacity
-from .encoder import Encoder, Past, draw_encoder, encode, encode_bidirectional, encode_causal
+from .encoder import Encoder, Past, cached_past, draw_encoder, encode, encode_bidirectional, encode_causal
 from .policy import Policy, Rows, Slots, chosen, draw_embeddings, normal, tokens, visited
 
 Cached = Float[Array, "slots steps width"]
@@ -110,11 +110,7 @@ class Transformer(Policy):
         placed = decision.tokens[0] + self.position[step][None]
         if self.attention == "causal":
             visible = jnp.broadcast_to(jnp.arange(cache.shape[1]) < step, (placed.shape[0], cache.shape[1]))
-
-            def past(layer: int, _key: Float[Array, "..."], _value: Float[Array, "..."]) -> Past:
-                return cache[2 * layer], cache[2 * layer + 1]
-
-            encoded, cached = encode_causal(self.encoder, placed, past, visible)
+            encoded, cached = encode_causal(self.encoder, placed, cached_past(cache), visible)
             entries = jnp.stack(cached)
         else:
             encoded = jax.vmap(lambda token: _encode_last(self, cache[0].at[step].set(token), step))(placed)

@@ -73,6 +73,15 @@ class Trajectory(NamedTuple):
     length: Int[AnyArray, "*batch"]
 
 
+def blank_trajectories(shape: tuple[int, ...], steps: int) -> Trajectory:
+    """Returns room for trajectories, as NumPy arrays of zeros; `shape` comes before the shapes of `Trajectory`."""
+
+    def zeros(*more: int) -> np.ndarray:
+        return np.zeros((*shape, *more), _INT)
+
+    return Trajectory(task=zeros(), decisions=zeros(steps), actions=zeros(steps), length=zeros())
+
+
 class Tables(NamedTuple):
     """A tuple of problems as arrays.
 
@@ -158,6 +167,16 @@ class Encoding:
         space = self.problems[row].space
         pairs = zip(space.choices, taken[1:].tolist(), strict=False)
         return {choice.name: choice.actions[action] for choice, action in pairs if action < len(choice.actions)}
+
+    def taken(self, row: int, config: Config) -> Int[np.ndarray, "choices"]:
+        """Returns a configuration of a problem as the action that each choice took, S first, as a rollout has it."""
+        choices = self.problems[row].space.choices
+        taken = np.full(self.tables.rules.decision.shape[1], self.tables.decisions.actions.shape[1], _INT)
+        taken[0] = 0
+        for index, choice in enumerate(choices, start=1):
+            if choice.name in config:
+                taken[index] = choice.index(config[choice.name])
+        return taken
 
 
 def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary) -> Encoding:
