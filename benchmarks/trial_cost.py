@@ -21,8 +21,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from transfernas import Choice, Problem, SearchSpace, TrainingConfig
-from transfernas.learning.learner import Learner, learn, new_learner, propose
+from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.objective import masked_log_softmax
+from transfernas.learning.proposing import propose
 from transfernas.policy.policy import Cache, Policy
 from transfernas.spaces.encoding import Tables, Trajectory
 

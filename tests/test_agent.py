@@ -288,19 +288,17 @@ def test_a_new_task_starts_where_the_configuration_says(certain: Agent) -> None:
 
 
 def test_a_new_action_starts_where_the_configuration_says(decoder: Agent) -> None:
-    """Near the known actions of its state, and tried first; not so the actions of a new state, nor spaces."""
-    welcome = dataclasses.replace(DECODER, new_action="mean", new_action_bonus=2.0)
+    """Near the known actions of its state; not so the actions of a new state, nor spaces."""
+    welcome = dataclasses.replace(DECODER, new_action="mean")
     drawn, new = (transfer(decoder._learner, NEXT_PROBLEMS, config, seed=1) for config in (DECODER, welcome))
     names = new.vocabulary
     known = [names.action("act", action) for action in ("relu", "tanh")]
     row, drop, space = names.action("act", "gelu"), names.action("drop", 0.5), names.space("next")
-    action, bias = (np.asarray(getattr(new.state.policy, table))[0] for table in ("action", "action_bias"))
+    action = np.asarray(new.state.policy.action)[0]
     before = np.asarray(drawn.state.policy.action)[0]
     np.testing.assert_allclose(action[row], action[known].mean(axis=0) + 0.3 * before[row], rtol=1e-5)
-    assert bias[known].any() and bias[row] == pytest.approx(bias[known].max() + 2.0)
     for other in (drop, space, *known):
         assert np.array_equal(action[other], before[other])
-    assert bias[drop] == bias[space] == 0
 
 
 def test_the_report_of_a_transfer(certain: Agent) -> None:

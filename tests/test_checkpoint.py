@@ -21,7 +21,8 @@ from test_agent import DECODER, LSTM, NEXT_PROBLEMS, leaves
 from test_searchers import CONFIG, FAST, ONE, PROBLEMS, RIGHT, play
 from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.checkpoint import SavedTrial, Snapshot, read_snapshot, write_snapshot
-from transfernas.learning.learner import Learner, learn, new_learner, propose, select
+from transfernas.learning.learner import Learner, learn, new_learner, select
+from transfernas.learning.proposing import propose
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
 
@@ -290,7 +291,7 @@ def test_another_version_is_refused(tmp_path: Path, saved: Path, version: str) -
 SINCE_THE_FIRST = [
     *("joint_entropy_weight", "learning", "updates", "pairs", "pair_steps", "good_share", "good_most"),
     *("preference_scale", "best_of", "best_of_trials", "repeats", "number_length", "gate", "memory", "trust"),
-    *("trust_decay", "new_action", "new_action_bonus"),
+    *("trust_memory", "trust_decay", "new_action", "curiosity"),
 ]
 
 

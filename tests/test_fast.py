@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from compilations import counted
+from sampling import sampled
 from test_agent import NEXT_PROBLEMS, leaves
 from test_policy import every_trajectory
 from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
 from transfernas import Agent, Choice, Problem, SearchSpace
-from transfernas.learning.gate import MEMORY, NEW, TRANSFERRED
-from transfernas.learning.learner import Learner, learn, new_learner, propose, select
+from transfernas.learning.gate import CURIOUS, MEMORY, NEW, PROPOSERS, TRANSFERRED
+from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.pairs import draw_pairs
+from transfernas.learning.proposing import EXPLORERS, candidates, propose
 from transfernas.learning.randomness import Use, generator
-from transfernas.learning.steps import Experience, prefer, sample, take_replicas
+from transfernas.learning.steps import Experience, prefer
 from transfernas.learning.transfer import transfer
 from transfernas.policy.decoder import Decoder
 from transfernas.spaces.condition import Config
@@ -121,7 +123,7 @@ def test_a_proposal_is_the_most_probable_of_more_and_more_draws() -> None:
         learner = run(learner, trials - learner.learned)
         _, (problem, rollout, _) = propose(dataclasses.replace(learner, config=config))
         noise = generator(5, Use.ACTIONS, trials, 0).random((3, 16, learner.encoding.steps), np.float32)
-        drawn = np.asarray(sample(learner.state.policy, learner.tables, problem, noise, np.float32(0)).log_prob)
+        drawn = sampled(learner, problem, noise).log_prob
         assert len(np.unique(drawn)) > 20
         np.testing.assert_array_equal(rollout.log_prob, drawn[:, :count].max(axis=1))
 
@@ -131,9 +133,8 @@ def test_after_a_transfer_each_policy_proposes_its_own() -> None:
     learner = transfer(run(new_learner((SUM,), FAST, 5, replicas=8), 3), (SUM,), seed=6)
     _, (problem, rollout, member) = propose(learner)
     assert set(member.tolist()) == {TRANSFERRED, NEW, MEMORY}
-    policies = take_replicas(learner.state.policy, 2 * np.arange(8) + np.minimum(member, NEW))
-    noise = generator(6, Use.ACTIONS, 0, 0).random((8, 16, learner.encoding.steps), np.float32)
-    drawn = np.asarray(sample(policies, learner.tables, problem, noise, np.float32(0)).log_prob)
+    noise = generator(6, Use.ACTIONS, 0, 0).random((8, candidates(learner), learner.encoding.steps), np.float32)
+    drawn = sampled(learner, problem, noise[:, :16], policies=2 * np.arange(8) + (member == NEW)).log_prob
     expected = np.where(member == TRANSFERRED, drawn.max(axis=1), drawn[:, 0])
     np.testing.assert_array_equal(rollout.log_prob, np.where(member == MEMORY, np.nan, expected))
 
@@ -208,13 +209,13 @@ def _member(agent: Agent) -> int:
 def test_the_gate_hears_who_proposed() -> None:
     agent = Agent([SUM], FAST)
     play(agent, 3)
-    agent, expected = agent.transfer_to([SUM]), np.zeros(3)
+    agent, expected = agent.transfer_to([SUM]), np.zeros(PROPOSERS)
     for number in range(20):
         member = _member(agent)
         if number:  # the first has none to be ranked among
             expected *= FAST.trust_decay
             expected[member] += 1
-    assert (expected > 0).all() and agent._learner.gate is not None
+    assert (expected[:CURIOUS] > 0).all() and agent._learner.gate is not None
     np.testing.assert_allclose(agent._learner.gate.count[0, 0], expected)
 
 
@@ -360,22 +361,49 @@ def test_one_draw_for_a_proposal_is_enough() -> None:
     assert len({tuple(config.items()) for _, _, config in play(agent, LEFT.size)}) == LEFT.size
 
 
-@pytest.mark.xfail(reason="behind the first draw it is the most probable of all others", strict=True)
 def test_at_first_a_proposal_is_the_first_valid_draw() -> None:
     problem = Problem(SPACE, "one", valid=lambda config: config["a"] == 3)
     learner = new_learner((problem,), FAST, 5, replicas=8)
     _, (row, rollout, _) = propose(learner)
-    noise = generator(5, Use.ACTIONS, 0, 0).random((8, 16, learner.encoding.steps), np.float32)
-    drawn = sample(learner.state.policy, learner.tables, row, noise, np.float32(0))
-    first = (np.asarray(drawn.taken)[:, :, 1] == 3).argmax(axis=1)
-    np.testing.assert_array_equal(rollout.log_prob, np.asarray(drawn.log_prob)[np.arange(8), first])
+    noise = generator(5, Use.ACTIONS, 0, 0).random((8, candidates(learner), learner.encoding.steps), np.float32)
+    drawn = sampled(learner, row, noise)
+    first = (drawn.taken[:, :, 1] == 3).argmax(axis=1)
+    assert first.max() < 16
+    np.testing.assert_array_equal(rollout.log_prob, drawn.log_prob[np.arange(8), first])
+
+
+def test_where_a_policy_is_sure_of_what_is_known_it_looks_about_itself() -> None:
+    """In the same draw: the most probable of the draws in which some is uniform, in growing shares."""
+    learner = run(new_learner((SUM,), FAST, 5, replicas=4), 3)
+    policy = learner.state.policy
+    assert isinstance(policy, Decoder)
+    sure = np.zeros(np.shape(policy.action_bias), np.float32)
+    sure[:, [learner.vocabulary.action(name, 3) for name in "abc"]] = 1000.0
+    policy = dataclasses.replace(policy, action_bias=sure)
+    best = learner.encoding.trajectory(0, {"a": 3, "b": 3, "c": 3})
+    told = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], 4, axis=0), best)
+    learner = learn(learner, np.zeros(4, np.int32), told, np.ones(4))
+    learner = dataclasses.replace(learner, state=dataclasses.replace(learner.state, policy=policy))
+    draws: list[int] = []
+    _, (problem, rollout, _) = propose(learner, before_draw=draws.append)
+    assert draws == [16 + EXPLORERS]
+    noise = generator(5, Use.ACTIONS, learner.sampled, 0).random(
+        (4, 16 + EXPLORERS, learner.encoding.steps), np.float32
+    )
+    assert (sampled(learner, problem, noise[:, :16]).taken[:, :, 1:4] == 3).all()
+    for replica in range(4):
+        found = [
+            sampled(learner, problem, noise[:, [16 + at]], share=((at + 1) / EXPLORERS) ** 2) for at in range(EXPLORERS)
+        ]
+        fresh = [one.log_prob[replica, 0] for one in found if (one.taken[replica, 0, 1:4] < 3).any()]
+        assert rollout.log_prob[replica] == pytest.approx(max(fresh), rel=1e-5)
 
 
 def test_a_transferred_agent_compiles_in_the_background(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "transfernas.learning.warm_up")
     agent = Agent([ONE], FAST).transfer_to([ONE])
     warm_up = agent._compiling()
-    warm_up.wait_for_sample(FAST.best_of)
+    warm_up.wait_for_sample(candidates(agent._learner))
     warm_up.wait_for_update()
     assert not caplog.records
 

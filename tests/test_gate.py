@@ -8,10 +8,10 @@ import pytest
 
 from test_history import told
 from transfernas import TrainingConfig
-from transfernas.learning.gate import MEMORY, NEW, PROPOSERS, TRANSFERRED, Gate
+from transfernas.learning.gate import CURIOUS, MEMORY, NEW, PROPOSERS, TRANSFERRED, Gate
 from transfernas.learning.history import History
 
-CONFIG = TrainingConfig.fast(trust=0.6)
+CONFIG = TrainingConfig.fast(trust=0.6, trust_memory=0.6)
 EARLIER = (1.0, 2.0, 3.0, 4.0)
 
 
@@ -29,10 +29,12 @@ def after(gate: Gate, member: int, rewards: tuple[float, float], history: Histor
     return gate.told(rows, members, np.array(rewards), history, CONFIG)
 
 
-def shares(gate: Gate, remembered: bool = False, problem: int = 0, config: TrainingConfig = CONFIG) -> np.ndarray:
+def shares(
+    gate: Gate, remembered: bool = False, problem: int = 0, config: TrainingConfig = CONFIG, curious: bool = False
+) -> np.ndarray:
     """How often each replica's proposers propose, in 1,000 draws, give or take 0.05: Shape `[replicas, proposers]`."""
-    rng, rows, left = np.random.default_rng(0), np.full(2, problem), np.full(2, remembered)
-    drawn = np.array([gate.draw(rows, left, rng, config) for _ in range(1000)])
+    rng, rows, left, new = np.random.default_rng(0), np.full(2, problem), np.full(2, remembered), np.full(2, curious)
+    drawn = np.array([gate.draw(rows, left, new, rng, config) for _ in range(1000)])
     return np.mean(drawn[..., None] == np.arange(PROPOSERS), axis=0)
 
 
@@ -43,14 +45,14 @@ def transferred(gate: Gate, **fields: Any) -> tuple[float, float]:
 
 def test_at_first_trust_decides() -> None:
     # 0.593 is how often a normal variable is above -0.1 / (0.3 * sqrt(2)).
-    np.testing.assert_allclose(shares(Gate.of(2, 4)), [[0.593, 0.407, 0]] * 2, atol=0.05)
-    np.testing.assert_allclose(shares(Gate.of(2, 4), remembered=True), [[0.297, 0.407, 0.297]] * 2, atol=0.05)
+    np.testing.assert_allclose(shares(Gate.of(2, 4)), [[0.593, 0.407, 0, 0]] * 2, atol=0.05)
+    np.testing.assert_allclose(shares(Gate.of(2, 4), remembered=True), [[0.297, 0.407, 0.297, 0]] * 2, atol=0.05)
     for trust, share in ((0.5, 0.5), (1.0, 0.88), (0.0, 0.12)):
         found = transferred(Gate.of(2, 4), config=dataclasses.replace(CONFIG, trust=trust))
         assert found == pytest.approx((share, share), abs=0.05)
 
 
-@pytest.mark.parametrize("member", [TRANSFERRED, NEW, MEMORY])
+@pytest.mark.parametrize("member", [TRANSFERRED, NEW, MEMORY, CURIOUS])
 def test_proposals_that_do_well_gain_trust_and_others_lose_it(member: int) -> None:
     """The better, the more; a draw is half a win."""
     history, found = history_of(*EARLIER), []
@@ -58,10 +60,10 @@ def test_proposals_that_do_well_gain_trust_and_others_lose_it(member: int) -> No
         gate = Gate.of(2, 1)
         for _ in range(5):
             gate = after(gate, member, (reward, -reward), history)
-        found.append(shares(gate, remembered=True)[:, member])
+        found.append(shares(gate, remembered=True, curious=True)[:, member])
     gains, losses = np.transpose(found)
     assert (np.diff(gains) < 0).all() and (np.diff(losses) > 0).all()
-    start = shares(Gate.of(2, 1), remembered=True)[0, member]
+    start = shares(Gate.of(2, 1), remembered=True, curious=True)[0, member]
     assert gains[0] > start + 0.1 > start - 0.1 > gains[-1]
 
 
@@ -87,6 +89,24 @@ def test_two_kinds_of_knowledge_stand_together_against_none() -> None:
     both = shares(gate, remembered=True)[0]
     assert one[MEMORY] < 0.1 < one[TRANSFERRED] and both[NEW] > one[NEW] > 0.5
     assert shares(gate)[0, MEMORY] == 0  # what has nothing left proposes nothing
+
+
+def test_curiosity_stands_for_itself() -> None:
+    """Drawn where there is something new, as often as its proposals deserve; its failures are not knowledge's."""
+    history, start = history_of(*EARLIER), Gate.of(2, 1)
+    assert shares(start)[:, CURIOUS].max() == 0 < 0.3 < shares(start, curious=True)[:, CURIOUS].min()
+    found = start
+    for _ in range(4):
+        found = after(found, CURIOUS, (9.0, -9.0), history)
+    did_well, failed = shares(found, curious=True)[:, CURIOUS]
+    assert did_well > 0.7 and failed < 0.05
+    np.testing.assert_allclose(shares(found), shares(start), atol=0.01)
+
+
+def test_the_memory_may_be_trusted_more() -> None:
+    eager = dataclasses.replace(CONFIG, trust_memory=1.0)
+    calm, found = (shares(Gate.of(2, 1), remembered=True, config=config)[0] for config in (CONFIG, eager))
+    assert found[MEMORY] > calm[MEMORY] + 0.1 and found[NEW] == pytest.approx(calm[NEW], abs=0.01)
 
 
 def test_only_what_was_proposed_and_can_be_ranked_counts() -> None:

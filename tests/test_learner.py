@@ -6,13 +6,14 @@ import pytest
 
 from compilations import counted
 from problems import PROBLEMS, cnn, ffn
+from sampling import sampled
 from test_policy import every_trajectory, one, scores, stacked
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.experiments.runner import AgentReplicas
-from transfernas.learning.learner import ONE, SEVERAL, Learner, Rows, Taken, learn, new_learner, propose, select
+from transfernas.learning.learner import Learner, learn, new_learner, select
+from transfernas.learning.proposing import ONE, SEVERAL, Rows, Taken, candidates, propose
 from transfernas.learning.randomness import Use, generator
 from transfernas.learning.rollout import Rollout
-from transfernas.learning.steps import sample
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
 from transfernas.spaces.encoding import Trajectory
@@ -99,7 +100,7 @@ def test_batched_resampling_takes_the_first_valid_candidate_and_adapts() -> None
 
     drawn: list[int] = []
     learner = new_learner((refuse,), CONFIG, 0, replicas=16)
-    assert learner.candidates == SEVERAL
+    assert candidates(learner) == SEVERAL
     for _ in range(10):
         learner, proposal = propose(learner, first_valid, drawn.append)
         assert (proposal.rollout.taken[:, 1] == 2).all()
@@ -108,7 +109,7 @@ def test_batched_resampling_takes_the_first_valid_candidate_and_adapts() -> None
 
     for _ in range(5):  # where everything is valid, one candidate is enough
         learner, _ = propose(learner, lambda rows, taken: np.zeros(len(rows), int))
-    assert learner.candidates == ONE
+    assert candidates(learner) == ONE
 
 
 def rare(config: Config) -> bool:
@@ -159,12 +160,12 @@ def accepts(learner: Learner, row: int, actions: np.ndarray) -> bool:
 def drawn_for_all(learner: Learner, problem: np.ndarray) -> Rollout:
     """The first valid candidate of each replica, where every attempt draws for all of them."""
     chosen: dict[int, Rollout] = {}
-    share = np.float32(learner.config.uniform_share(learner.sampled))
+    share = learner.config.uniform_share(learner.sampled)
     for attempt in range(1000):
-        count = SEVERAL if attempt else learner.candidates
+        count = SEVERAL if attempt else candidates(learner)
         rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
         noise = rng.random((learner.replicas, count, learner.encoding.steps), np.float32)
-        rollout = jax.tree.map(np.asarray, sample(learner.state.policy, learner.tables, problem, noise, share))
+        rollout = sampled(learner, problem, noise, share)
         for replica, at in np.ndindex(learner.replicas, count):
             if replica not in chosen and accepts(learner, int(problem[replica]), rollout.taken[replica, at]):
                 chosen[replica] = jax.tree.map(lambda leaf, where=(replica, at): leaf[where], rollout)

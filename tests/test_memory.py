@@ -140,7 +140,6 @@ def test_repetitions_are_renamed_as_well() -> None:
         assert found == [{"layers": 1, "width[0]": 8}, {"layers": 1, "width[0]": 16}]
 
 
-@pytest.mark.xfail(reason="it is not known what failed, and a gate hears nothing of it", strict=True)
 def test_the_memory_does_not_try_again_what_failed() -> None:
     agent, proposed = Agent.of(transfer(taught(TOLD), (ONE,), seed=1)), []
     for _ in range(40):

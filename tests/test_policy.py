@@ -8,12 +8,12 @@ from hypothesis import given, settings
 
 import oracle
 from problems import PROBLEMS
+from sampling import sampled
 from strategies import problems as random_problems
 from transfernas import Problem, TrainingConfig
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.objective import log_prob, step_log_probs
 from transfernas.learning.rollout import Rollout
-from transfernas.learning.steps import sample
 from transfernas.policy.architecture import Attention
 from transfernas.policy.policy import Policy
 from transfernas.policy.transformer import attention_weights
@@ -85,8 +85,7 @@ def scores(policy: Policy, tables: Any, trajectories: Trajectory) -> Any:
 
 def drawn(learner: Learner, row: int, noise: np.ndarray, share: float = 0.0) -> Rollout:
     problem = np.array([row], np.int32)
-    rollout = sample(learner.state.policy, learner.tables, problem, noise[None].astype(np.float32), np.float32(share))
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[0], rollout)
+    return jax.tree.map(lambda leaf: leaf[0], sampled(learner, problem, noise[None], share))
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import UInt64
+from jaxtyping import Int, UInt64
 
 from .checkpoint import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .learning.config import TrainingConfig
 from .learning.history import keys
-from .learning.learner import NONE_PENDING, Learner, learn, new_learner, propose, skip, with_functions
+from .learning.learner import Learner, fail, learn, new_learner, with_functions
+from .learning.proposing import NONE_PENDING, propose, skip
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
 from .searcher import OpenTrial, Searcher, check_seed
@@ -276,14 +277,16 @@ class Agent(Searcher):
         return keys(rows, jax.tree.map(lambda *leaves: np.stack(leaves), *trials))
 
     def _close(self, trial: OpenTrial, reward: float | None) -> None:
+        row, (trajectory, member) = self._learner.encoding.row(trial.problem), trial.kept
         if reward is not None:
-            row = self._learner.encoding.row(trial.problem)
-            self._learner = self._learned(self._learner, row, trial.kept.trajectory, reward, trial.kept.member)
+            self._learner = self._learned(self._learner, row, trajectory, reward, member)
+        else:
+            self._learner = fail(self._learner, *_one(row, trajectory, member))
 
     def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, member: int) -> Learner:
         self._compiling().wait_for_update()
-        batched: Trajectory = jax.tree.map(lambda leaf: np.asarray(leaf)[None], trajectory)
-        return learn(learner, np.array([row], np.int32), batched, np.array([reward]), np.array([member], np.int32))
+        problem, batched, members = _one(row, trajectory, member)
+        return learn(learner, problem, batched, np.array([reward]), members)
 
 
 class Kept(NamedTuple):
@@ -291,6 +294,14 @@ class Kept(NamedTuple):
 
     trajectory: Trajectory
     member: int
+
+
+def _one(
+    row: int, trajectory: Trajectory, member: int
+) -> tuple[Int[np.ndarray, "1"], Trajectory, Int[np.ndarray, "1"]]:
+    """Returns a trial as one of each of one replica."""
+    batched: Trajectory = jax.tree.map(lambda leaf: np.asarray(leaf)[None], trajectory)
+    return np.array([row], np.int32), batched, np.array([member], np.int32)
 
 
 def _checked(config: object) -> TrainingConfig:

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..checkpoint import Snapshot, read_snapshot, write_snapshot
-from ..learning.learner import Learner, Rows, Taken, learn, propose, with_functions
+from ..learning.learner import Learner, learn, with_functions
+from ..learning.proposing import Rows, Taken, propose
 from ..learning.randomness import Use, generator
 from ..searcher import Searcher
 from ..spaces.problem import Problem

@@ -60,13 +60,15 @@ class TrainingConfig(Architecture):
             `learning.gate`). It takes `learning` by preferences.
         memory: how many configurations that were best before a transfer are remembered, to be tried again as they are
             where there is a gate.
-        trust: what a transferred policy, and the memory, are expected to do at first: the share of the trials just
+        trust: what a transferred policy, and curiosity, are expected to do at first: the share of the trials just
             before that their proposals beat. Of the new policy it is 0.5.
+        trust_memory: what the memory is expected to do at first.
         trust_decay: what earlier proposals weigh after each trial.
         new_action: how the embedding of an action that was never met starts after a transfer, in a state that was:
-            drawn like the others ("random", as in the paper) or near the mean of the state's known actions ("mean").
-        new_action_bonus: by how much the logit of such an action exceeds the largest of the biases known in its state,
-            for networks that have one for each action: new actions are tried first.
+            drawn like the others ("random", as in the paper) or near the mean of the state's known actions ("mean");
+            numbers start near their neighbours, where `number_length` says so.
+        curiosity: what is added to the logits of such actions in a share of the proposals, which the rewards decide;
+            it takes a gate. 0 for never.
         max_candidates: how many configurations may be drawn for one trial before an invalid space is given up. Open.
     """
 
@@ -97,10 +99,11 @@ class TrainingConfig(Architecture):
     number_length: float = 0.0
     gate: bool = False
     memory: int = 10
-    trust: float = 0.6
+    trust: float = 0.9
+    trust_memory: float = 1.0
     trust_decay: float = 0.9
     new_action: Literal["random", "mean"] = "random"
-    new_action_bonus: float = 0.0
+    curiosity: float = 3.0
     max_candidates: int = 10_000
 
     def __post_init__(self) -> None:
@@ -133,12 +136,13 @@ class TrainingConfig(Architecture):
             "joint_entropy_weight",
             "preference_scale",
             "number_length",
+            "curiosity",
         ):
             _check(self, name, 0, math.inf)
         _check(self, "adam_epsilon", 1e-30, 1)
         for name in ("adam_b1", "adam_b2"):
             _check(self, name, 0, 0.999999)  # at 1 the moments never move, and their correction divides by 0
-        for name in ("baseline_decay", "transfer_uniform", "good_share", "trust", "trust_decay"):
+        for name in ("baseline_decay", "transfer_uniform", "good_share", "trust", "trust_memory", "trust_decay"):
             _check(self, name, 0, 1)
         for name in ("lstm_anchors", "repeats", "gate"):
             if not isinstance(getattr(self, name), bool):
@@ -177,7 +181,7 @@ class TrainingConfig(Architecture):
             repeats=False,
             number_length=2.0,
             new_task="mean",
-            new_action_bonus=1.0,
+            new_action="mean",
             transfer_uniform=0.0,
             gate=True,
             joint_entropy_weight=0.3,

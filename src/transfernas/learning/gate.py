@@ -1,14 +1,15 @@
 """Knowledge or none: who proposes after a transfer is found out from the rewards.
 
 A policy that knows and one that knows nothing learn from the same trials, whoever proposed them; the memory of what was
-best before the transfer can propose as well. Each trial is proposed by the one that promises more, by Thompson sampling
-(Thompson 1933): a promise is the mean rank of earlier proposals among the trials just before them, known the less the
-fewer they are and the longer ago. First it is drawn between knowledge, whichever, and the new policy, then between the
-transferred policy and the memory: that there are two kinds of knowledge is no reason to trust it more. So knowledge
-that misleads costs a few trials, and knowledge that has nothing more to give makes way.
+best before the transfer can propose as well; and so can curiosity, where there is something new in what is known: it
+is the policy that knows, with the new actions favoured. Each trial is proposed by the one that promises more, by
+Thompson sampling (Thompson 1933): a promise is the mean rank of earlier proposals among the trials just before them,
+known the less the fewer they are and the longer ago. First it is drawn between knowledge, whichever, the new policy and
+curiosity, then between the transferred policy and the memory: that there are two kinds of knowledge is no reason to
+trust it more. So knowledge that misleads costs a few trials, and knowledge that has nothing more to give makes way.
 
-Shapes: `replicas` run side by side, `problems` searched, `proposers` are the transferred policy, the new one and the
-memory.
+Shapes: `replicas` run side by side, `problems` searched, `proposers` are the transferred policy, the new one, the
+memory, and curiosity.
 """
 
 from dataclasses import dataclass
@@ -19,10 +20,13 @@ from jaxtyping import Bool, Float, Int
 from .config import TrainingConfig
 from .history import History
 
-PROPOSERS = 3
-TRANSFERRED, NEW, MEMORY = range(PROPOSERS)
+PROPOSERS = 4
+TRANSFERRED, NEW, MEMORY, CURIOUS = range(PROPOSERS)
 POLICIES = 2
 """The first so many proposers are policies."""
+
+POLICY = np.array([TRANSFERRED, NEW, TRANSFERRED, TRANSFERRED], np.int32)
+"""The policy that each proposer draws from; the memory draws from none."""
 
 _NEUTRAL = 0.5  # the rank that is expected of a proposal no better than the trials before it
 _SPREAD = 0.3  # standard deviation of a rank, about that of the uniform distribution
@@ -51,6 +55,7 @@ class Gate:
         self,
         problem: Int[np.ndarray, "replicas"],
         remembered: Bool[np.ndarray, "replicas"],
+        curious: Bool[np.ndarray, "replicas"],
         rng: np.random.Generator,
         config: TrainingConfig,
     ) -> Int[np.ndarray, "replicas"]:
@@ -59,21 +64,23 @@ class Gate:
         Args:
             problem: Shape `[replicas]`, row of the problem.
             remembered: Shape `[replicas]`, whether the memory has something left to propose.
+            curious: Shape `[replicas]`, whether there is something new in what is known.
             rng: for the draws.
-            config: `trust`.
+            config: `trust` and `trust_memory`.
         """
         here = np.arange(len(problem)), problem
         count, total = self.count[here], self.total[here]
-        chance = rng.standard_normal((4, len(problem)))
-        known = [TRANSFERRED, MEMORY]
-        knowledge = _drawn(count[:, known].sum(axis=1), total[:, known].sum(axis=1), config.trust, chance[0])
-        new = _drawn(count[:, NEW], total[:, NEW], _NEUTRAL, chance[1])
-        transferred, memory = (
-            _drawn(count[:, who], total[:, who], config.trust, noise)
-            for who, noise in zip(known, chance[2:], strict=True)
-        )
-        knows = np.where(remembered & (memory > transferred), MEMORY, TRANSFERRED)
-        return np.where(knowledge > new, knows, NEW).astype(np.int32)
+        chance = rng.standard_normal((1 + PROPOSERS, len(problem)))
+        prior = np.empty(PROPOSERS)
+        prior[[TRANSFERRED, NEW, MEMORY, CURIOUS]] = config.trust, _NEUTRAL, config.trust_memory, config.trust
+        each = _drawn(count, total, prior, chance[:PROPOSERS].T)
+        both = [TRANSFERRED, MEMORY]
+        knowledge = _drawn(count[:, both].sum(axis=1), total[:, both].sum(axis=1), config.trust, chance[PROPOSERS])
+        transferred, new, memory = (each[:, who] for who in (TRANSFERRED, NEW, MEMORY))
+        curiosity = np.where(curious, each[:, CURIOUS], -np.inf)
+        member = np.where(remembered & (memory > transferred), MEMORY, TRANSFERRED)
+        member = np.where(new >= knowledge, NEW, member)
+        return np.where(curiosity > np.maximum(knowledge, new), CURIOUS, member).astype(np.int32)
 
     def told(
         self,
@@ -117,17 +124,17 @@ class Gate:
 
 
 def _mean(
-    count: Float[np.ndarray, "*shape"], total: Float[np.ndarray, "*shape"], prior: float | Float[np.ndarray, "policies"]
+    count: Float[np.ndarray, "*shape"], total: Float[np.ndarray, "*shape"], prior: float | Float[np.ndarray, "who"]
 ) -> Float[np.ndarray, "*shape"]:
     """Returns the mean rank that is expected of the next proposal; what is expected at first counts as one."""
     return (prior + total) / (1.0 + count)
 
 
 def _drawn(
-    count: Float[np.ndarray, "replicas"],
-    total: Float[np.ndarray, "replicas"],
-    prior: float,
-    chance: Float[np.ndarray, "replicas"],
-) -> Float[np.ndarray, "replicas"]:
+    count: Float[np.ndarray, "*shape"],
+    total: Float[np.ndarray, "*shape"],
+    prior: float | Float[np.ndarray, "who"],
+    chance: Float[np.ndarray, "*shape"],
+) -> Float[np.ndarray, "*shape"]:
     """Returns a draw of the mean rank, from what is known of it; `chance` is standard normal."""
     return _mean(count, total, prior) + _SPREAD / np.sqrt(1.0 + count) * chance

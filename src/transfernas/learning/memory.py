@@ -58,6 +58,30 @@ class Memory:
         trials: Trajectory = jax.tree.map(lambda leaf: leaf[at], self.trials)
         return Rollout(trials, self.taken[at], np.full(len(problem), np.nan, np.float32))
 
+    def without(
+        self, replicas: Int[np.ndarray, "some"], problem: Int[np.ndarray, "replicas"], trial: Trajectory
+    ) -> "Memory":
+        """Returns the memory of some replicas without one configuration each; what lay behind it moves up.
+
+        Args:
+            replicas: those that forget.
+            problem: Shape `[replicas]`, row of the problem.
+            trial: Shape `[replicas, ...]`.
+        """
+        memory = Memory(*jax.tree.map(np.copy, (self.count, self.trials, self.taken)))
+        for replica in replicas.tolist():
+            row = int(problem[replica])
+            slots = self.taken.shape[2]
+            known = keys(np.full(slots, row), jax.tree.map(lambda leaf: leaf[replica, row], self.trials))  # noqa: B023
+            gone = keys(problem[[replica]], jax.tree.map(lambda leaf: leaf[[replica]], trial))  # noqa: B023
+            kept = np.flatnonzero((known != gone) & (np.arange(slots) < self.count[replica, row]))
+            for new, old in zip(
+                jax.tree.leaves((memory.trials, memory.taken)), jax.tree.leaves((self.trials, self.taken)), strict=True
+            ):
+                new[replica, row, : len(kept)] = old[replica, row, kept]
+            memory.count[replica, row] = len(kept)
+        return memory
+
     def selected(self, replica: int) -> "Memory":
         """Returns the memory of one replica alone."""
         rows = slice(replica, replica + 1)

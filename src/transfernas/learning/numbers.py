@@ -15,6 +15,7 @@ from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
 
 _JITTER = 1e-5
+_LEARNED = 0.1  # variance: learned embeddings are not as smooth as drawn ones, and a mean through all would overshoot
 _DECADE = 10.0
 _LARGEST = 1e300  # beyond it, and not a number, are names
 
@@ -49,7 +50,7 @@ def smoothed(
         length: over how many gaps embeddings are alike: the length scale of the squared-exponential kernel.
     """
     result = drawn.copy()
-    for rows in _numbers(vocabulary):
+    for rows in number_rows(vocabulary).values():
         old, new = rows[rows < known], rows[rows >= known]
         if not len(new):
             continue
@@ -57,9 +58,8 @@ def smoothed(
         at_old, at_new = (np.array([position[row] for row in part.tolist()]) for part in (old, new))
         covariance, mean = _kernel(at_new, at_new, length), np.zeros(())
         if len(old):
-            gain = np.linalg.solve(
-                _kernel(at_old, at_old, length) + _JITTER * np.eye(len(old)), _kernel(at_old, at_new, length)
-            ).T
+            noisy = _kernel(at_old, at_old, length) + _LEARNED * np.eye(len(old))
+            gain = np.linalg.solve(noisy, _kernel(at_old, at_new, length)).T
             covariance = covariance - gain @ _kernel(at_old, at_new, length)
             mean = np.einsum("no,roe->rne", gain, drawn[:, old])
         root = np.linalg.cholesky(covariance + _JITTER * np.eye(len(new)))
@@ -67,13 +67,13 @@ def smoothed(
     return result
 
 
-def _numbers(vocabulary: Vocabulary) -> list[Int[np.ndarray, "numbers"]]:
+def number_rows(vocabulary: Vocabulary) -> dict[str, Int[np.ndarray, "numbers"]]:
     """Returns the rows of the actions of each state whose actions are numbers."""
-    return [
-        rows
-        for rows in vocabulary.rows_by_state().values()
+    return {
+        state: rows
+        for state, rows in vocabulary.rows_by_state().items()
         if len(rows) > 2 and all(_is_number(*vocabulary.actions[row][1:]) for row in rows)
-    ]
+    }
 
 
 def _is_number(kind: str, action: object) -> bool:

@@ -21,7 +21,7 @@ class Rollout(NamedTuple):
     Attributes:
         trajectory: what was decided.
         taken: Shape `[choices]`, the action of each choice of the space, S among them; `actions` where inactive.
-        log_prob: Shape `[]`, of the trajectory under the policy alone, without the uniform share.
+        log_prob: Shape `[]`, of the trajectory under the policy, without the uniform share.
     """
 
     trajectory: Trajectory
@@ -34,7 +34,8 @@ def rollouts(
     tables: Tables,
     problem: Int[Array, "replicas"],
     noise: Float[Array, "replicas candidates steps"],
-    uniform_share: Float[Array, ""],
+    uniform_share: Float[Array, "candidates"],
+    favour: Float[Array, "replicas actions"],
 ) -> Rollout:
     """Samples trajectories, several candidates for each replica.
 
@@ -44,7 +45,8 @@ def rollouts(
         problem: Shape `[replicas]`, row of the problem to sample for.
         noise: Shape `[replicas, candidates, steps]`, in [0, 1). Uniform noise makes the actions follow the policy: the
             action taken is the one at which the cumulative probability passes the noise of the step.
-        uniform_share: gamma of equation (1).
+        uniform_share: Shape `[candidates]`, gamma of equation (1).
+        favour: Shape `[replicas, actions]`, added to the policy's logits; 0 for what the policy says.
 
     Returns:
         Rollouts, Shape `[replicas, candidates, ...]`.
@@ -53,11 +55,11 @@ def rollouts(
     task = tables.task[problem]
     rules = jax.tree.map(lambda table: table[tables.space[problem]], tables.rules)
     known = jax.vmap(type(policy).candidates, in_axes=(0, None, 0))(policy, tables.decisions, task)
-    over_candidates = jax.vmap(_advance, in_axes=(None, None, None, None, 0, None, None, 0))
-    over_replicas = jax.vmap(over_candidates, in_axes=(0, None, 0, 0, 0, None, None, 0))
+    over_candidates = jax.vmap(_advance, in_axes=(None, None, None, None, 0, 0, None, None, 0))
+    over_replicas = jax.vmap(over_candidates, in_axes=(0, None, 0, 0, 0, None, 0, None, 0))
 
     def body(step: Int[Array, ""], carry: _Carry) -> _Carry:
-        return over_replicas(policy, tables.decisions, rules, known, noise, uniform_share, step, carry)
+        return over_replicas(policy, tables.decisions, rules, known, noise, uniform_share, favour, step, carry)
 
     one = _start(jax.tree.map(lambda leaf: leaf[0], policy), tables, steps)
     start = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, n_candidates, *leaf.shape)), one)
@@ -90,6 +92,7 @@ def _advance(
     known: Candidates,
     noise: Float[Array, "steps"],
     uniform_share: Float[Array, ""],
+    favour: Float[Array, "actions"],
     step: Int[Array, ""],
     carry: _Carry,
 ) -> _Carry:
@@ -98,7 +101,7 @@ def _advance(
     met = jax.tree.map(lambda table: jax.lax.dynamic_index_in_dim(table, decision), known)
     logits, entries = policy.decode_step(met, carry.cache, step)
     available = decisions.available[decision]
-    log_pi = masked_log_softmax(logits, available)
+    log_pi = masked_log_softmax(logits + favour[decisions.actions[decision]], available)
     action = _pick(_mix(log_pi, available, uniform_share), available, noise[step])
 
     def write(row: Int[Array, "size"], at: Int[Array, ""], value: Int[Array, ""]) -> Int[Array, "size"]:

@@ -109,19 +109,15 @@ def fresh_state(policy: Policy, config: TrainingConfig, problems: int, steps: in
 @partial(jax.jit, compiler_options=_QUICK_TO_COMPILE)
 def sample(
     policy: Policy,
+    which: Int[Array, "replicas"],
     tables: Tables,
     problem: Int[Array, "replicas"],
     noise: Float[Array, "replicas candidates steps"],
-    uniform_share: Float[Array, ""],
+    uniform_share: Float[Array, "candidates"],
+    favour: Float[Array, "replicas actions"],
 ) -> Rollout:
-    """Samples candidates from each replica's policy; see `rollouts`."""
-    return rollouts(policy, tables, problem, noise, uniform_share)
-
-
-@jax.jit
-def take_replicas(policy: Policy, which: Int[Array, "some"]) -> Policy:
-    """Returns the networks of some of the replicas."""
-    return jax.tree.map(lambda leaf: leaf[which], policy)
+    """Samples candidates from some of the networks, given by their rows; see `rollouts`."""
+    return rollouts(jax.tree.map(lambda leaf: leaf[which], policy), tables, problem, noise, uniform_share, favour)
 
 
 @partial(jax.jit, static_argnames=("config",), compiler_options=_QUICK_TO_COMPILE)

@@ -8,7 +8,6 @@ import numpy as np
 
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
-from ..spaces.choice import START
 from ..spaces.condition import Action
 from ..spaces.encoding import encode
 from ..spaces.problem import Problem
@@ -18,7 +17,8 @@ from .gate import Gate
 from .history import History
 from .learner import Learner, capacity_for, restore
 from .memory import remember
-from .numbers import with_numbers
+from .novelty import new_actions
+from .numbers import number_rows, with_numbers
 from .queue import Queue
 from .randomness import Use, derived_seed, generator
 from .steps import fresh_state, init_policies
@@ -95,21 +95,14 @@ def _transplant(
     if config.new_task == "mean":
         mean = tables["task"][:, : len(known.tasks)].mean(axis=1, keepdims=True)
         tables["task"][:, len(known.tasks) : len(vocabulary.tasks)] = mean
-    _welcome(tables, known, vocabulary, config)
+    if config.new_action == "mean":
+        numbers = number_rows(vocabulary) if config.number_length else {}
+        action = tables["action"]
+        for state, (old_rows, new_rows) in new_actions(known, vocabulary).items():
+            if state not in numbers:
+                mean = action[:, old_rows].mean(axis=1, keepdims=True)
+                action[:, new_rows] = mean + _APART * action[:, new_rows]
     return with_numbers(dataclasses.replace(old, **tables), vocabulary, len(known.actions), config)
-
-
-def _welcome(tables: dict[str, np.ndarray], known: Vocabulary, vocabulary: Vocabulary, config: TrainingConfig) -> None:
-    """Lets new actions of known states start as the configuration wants them."""
-    action, bias = tables["action"], tables.get("action_bias")
-    for state, rows in vocabulary.rows_by_state().items():
-        old, new = rows[rows < len(known.actions)], rows[rows >= len(known.actions)]
-        if state == START or not len(old) or not len(new):
-            continue
-        if config.new_action == "mean":
-            action[:, new] = action[:, old].mean(axis=1, keepdims=True) + _APART * action[:, new]
-        if bias is not None and config.new_action_bonus:
-            bias[:, new] = bias[:, old].max(axis=1, keepdims=True) + config.new_action_bonus
 
 
 def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:

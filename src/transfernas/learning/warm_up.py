@@ -11,8 +11,9 @@ import jax
 import numpy as np
 
 from ..spaces.encoding import blank_trajectories
-from .learner import ONE, SEVERAL, Learner, learn
-from .steps import sample, take_replicas
+from .learner import Learner, learn
+from .proposing import ONE, SEVERAL, candidates
+from .steps import sample
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class WarmUp:
 
     def __init__(self, learner: Learner) -> None:
         """Starts the thread; it ends by itself."""
-        self._samples: dict[int, Future[None]] = {learner.candidates: Future()}
+        self._samples: dict[int, Future[None]] = {candidates(learner): Future()}
         if learner.config.best_of == 1 and (learner.restricted or not learner.config.repeats):
             self._samples |= {count: Future() for count in (ONE, SEVERAL) if count not in self._samples}
         self._update: Future[None] = Future()
@@ -64,13 +65,11 @@ def _take(turns: list[tuple[Future[None], Callable[[], object]]]) -> None:
             future.set_result(None)
 
 
-def _run_sample(learner: Learner, candidates: int) -> None:
-    noise = np.zeros((learner.replicas, candidates, learner.encoding.steps), np.float32)
+def _run_sample(learner: Learner, count: int) -> None:
+    noise = np.zeros((learner.replicas, count, learner.encoding.steps), np.float32)
     problem = np.zeros(learner.replicas, np.int32)
-    policy = learner.state.policy
-    if learner.members > 1:
-        policy = take_replicas(policy, np.arange(learner.replicas) * learner.members)
-    jax.block_until_ready(sample(policy, learner.tables, problem, noise, np.float32(0)))
+    shares, favour = np.zeros(count, np.float32), np.zeros((learner.replicas, learner.capacity.actions), np.float32)
+    jax.block_until_ready(sample(learner.state.policy, problem, learner.tables, problem, noise, shares, favour))
 
 
 def _run_update(learner: Learner) -> None:

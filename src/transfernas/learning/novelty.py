@@ -1,0 +1,54 @@
+"""What is new after a transfer where something was known: actions of known states that were never met."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ..spaces.choice import START
+from ..spaces.encoding import Encoding
+from ..spaces.vocabulary import Vocabulary
+
+
+class Novelty(NamedTuple):
+    """Which actions are new in states that are not.
+
+    Attributes:
+        actions: Shape `[actions]`, 1 for those, room in the table included.
+        problems: Shape `[problems]`, whether a problem has any.
+    """
+
+    actions: Float[np.ndarray, "actions"]
+    problems: Bool[np.ndarray, "problems"]
+
+
+def new_actions(
+    known: Vocabulary, vocabulary: Vocabulary
+) -> dict[str, tuple[Int[np.ndarray, "old"], Int[np.ndarray, "new"]]]:
+    """Returns, for each state that was known and has new actions, the rows of its known ones and of its new ones."""
+    split = {
+        state: (rows[rows < len(known.actions)], rows[rows >= len(known.actions)])
+        for state, rows in vocabulary.rows_by_state().items()
+        if state != START
+    }
+    return {state: (old, new) for state, (old, new) in split.items() if len(old) and len(new)}
+
+
+def novelty(encoding: Encoding, known: Vocabulary | None, vocabulary: Vocabulary, room: int) -> Novelty:
+    """Returns what is new.
+
+    Args:
+        encoding: the problems.
+        known: the names before a transfer; None if there was none.
+        vocabulary: all names.
+        room: rows of the table of actions.
+    """
+    actions, problems = np.zeros(room, np.float32), np.zeros(len(encoding.problems), bool)
+    if known is None:
+        return Novelty(actions, problems)
+    for _, new in new_actions(known, vocabulary).values():
+        actions[new] = 1.0
+    for row, problem in enumerate(encoding.problems):
+        choices = problem.space.choices
+        problems[row] = any(actions[vocabulary.action(c.state, action)] for c in choices for action in c.actions)
+    return Novelty(actions, problems)

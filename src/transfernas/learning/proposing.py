@@ -1,0 +1,250 @@
+"""Proposing valid configurations: who proposes, draws, and which of them is taken."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, UInt64
+
+from ..spaces.encoding import Encoding
+from ..spaces.problem import no_valid
+from ..spaces.space import SearchSpace
+from .gate import CURIOUS, MEMORY, NEW, POLICY
+from .history import keys
+from .learner import Learner
+from .randomness import Use, generator
+from .rollout import Rollout
+from .steps import sample
+
+Rows = Int[np.ndarray, "sought"]
+Taken = Int[np.ndarray, "sought candidates choices"]
+FirstValidFn = Callable[[Rows, Taken], Rows]
+"""From problems and candidates for each to the first valid candidate; to their number where none is."""
+
+BeforeDrawFn = Callable[[int], None]
+"""Told how many candidates will be drawn at once, before they are."""
+
+# Candidates drawn at once: one, or several where many are invalid. At NAS-Bench-101's size four cost twice as much as
+# one, and sixteen as much as four times four, so that there are only two sizes to compile.
+ONE, SEVERAL = 1, 4
+
+NONE_PENDING = np.zeros(0, np.uint64)
+
+# A policy that is sure of what was evaluated already is made to look elsewhere: beside its own draws there are so many
+# in which a share is uniform, from little to all, for where its own are known; and with each attempt a larger share of
+# its own is. Where all is evaluated, what was may be proposed again after so many attempts.
+EXPLORERS = 8
+UNIFORM_PER_ATTEMPT, ATTEMPTS = 0.03, 30
+
+
+class Proposal(NamedTuple):
+    """One trial for each replica.
+
+    Attributes:
+        problem: Shape `[replicas]`, row of the problem.
+        rollout: Shape `[replicas, ...]`, as NumPy arrays.
+        member: Shape `[replicas]`, which policy of each replica proposes, or its memory.
+    """
+
+    problem: Int[np.ndarray, "replicas"]
+    rollout: Rollout
+    member: Int[np.ndarray, "replicas"]
+
+
+def candidates(learner: Learner) -> int:
+    """How many candidates to draw at once: as many as configured; or one, several where many are invalid."""
+    if learner.config.best_of > 1:
+        return learner.config.best_of + (0 if learner.config.repeats else EXPLORERS)
+    return ONE if not learner.restricted or learner.acceptance > 0.6 else SEVERAL
+
+
+def propose(
+    learner: Learner,
+    first_valid: FirstValidFn | None = None,
+    before_draw: BeforeDrawFn | None = None,
+    pending: UInt64[np.ndarray, "pending"] = NONE_PENDING,
+) -> tuple[Learner, Proposal]:
+    """Draws a problem uniformly and a valid configuration from the policy, for each replica.
+
+    Args:
+        learner: the replicas.
+        first_valid: finds the first valid candidate; by default it asks the problems' own `valid`.
+        before_draw: called before each draw.
+        pending: the `history.keys` of trials that are being evaluated; where `config.repeats` is off, they are not
+            proposed again either.
+
+    Raises:
+        ValueError: `config.max_candidates` configurations were drawn for one replica and none was valid.
+    """
+    trial, config = learner.sampled, learner.config
+    problem = _draw_problem(learner)
+    member, rollout = _draw_member(learner, problem, pending)
+    missing = member != MEMORY
+    acceptance, attempt, tried = learner.acceptance, 0, 0
+    find = first_valid or functools.partial(_first_valid, learner.encoding)
+    while missing.any():
+        if tried >= config.max_candidates:
+            raise no_valid(learner.encoding.problems[int(problem[missing][0])], tried)
+        count = candidates(learner) if attempt == 0 or config.best_of > 1 else SEVERAL
+        if before_draw is not None:
+            before_draw(count)
+        sought = np.flatnonzero(missing)
+        drawn = _draw(learner, problem, member, count, attempt, sought)
+        drawn, eligible = _ranked(learner, problem[sought], member[sought], drawn, sought, attempt, pending)
+        first = find(problem[sought], drawn.taken)
+        missing[sought] = first >= eligible
+        for refused in first.tolist():
+            acceptance *= 0.9**refused
+            acceptance += 0.1 * (1 - acceptance) if refused < count else 0.0
+        fresh = jax.tree.map(lambda leaf: leaf[np.arange(len(leaf)), first % count], drawn)  # noqa: B023  (used at once)
+        rollout = fresh if rollout is None else _replaced(rollout, sought, fresh)
+        attempt, tried = attempt + 1, tried + count
+    assert rollout is not None
+    return dataclasses.replace(learner, sampled=trial + 1, acceptance=acceptance), Proposal(problem, rollout, member)
+
+
+def skip(learner: Learner) -> Learner:
+    """Returns the replicas after a proposal that failed: the next one is for another trial, with other draws."""
+    return dataclasses.replace(learner, sampled=learner.sampled + 1)
+
+
+def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
+    n_problems = len(learner.encoding.problems)
+    if n_problems == 1:
+        return np.zeros(learner.replicas, np.int32)
+    rng = generator(learner.seed, Use.PROBLEM, learner.sampled)
+    return rng.integers(n_problems, size=learner.replicas, dtype=np.int32)
+
+
+def _draw_member(
+    learner: Learner, problem: Int[np.ndarray, "replicas"], pending: UInt64[np.ndarray, "pending"]
+) -> tuple[Int[np.ndarray, "replicas"], Rollout | None]:
+    """Draws who proposes for each replica; the rollouts are those of the memory, where any is to propose."""
+    if learner.gate is None or learner.memory is None:
+        return np.zeros(learner.replicas, np.int32), None
+    following = learner.memory.following(problem, learner.history, pending)
+    rng = generator(learner.seed, Use.MEMBER, learner.sampled)
+    curious = learner.novel.problems[problem] & (learner.config.curiosity > 0)
+    member = learner.gate.draw(problem, following >= 0, curious, rng, learner.config)
+    return member, learner.memory.rollouts(problem, following) if (member == MEMORY).any() else None
+
+
+def _draw(
+    learner: Learner,
+    problem: Int[np.ndarray, "replicas"],
+    member: Int[np.ndarray, "replicas"],
+    count: int,
+    attempt: int,
+    sought: Int[np.ndarray, "sought"],
+) -> Rollout:
+    """Draws candidates for some of the replicas, Shape `[sought, candidates, ...]`."""
+    rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
+    noise = rng.random((learner.replicas, count, learner.encoding.steps), np.float32)
+    # Few sizes, so that there is little to compile: all replicas, or the next power of four.
+    exponent = (len(sought) - 1).bit_length()
+    size = min(1 << (exponent + exponent % 2), learner.replicas)
+    which = np.arange(learner.replicas) if size == learner.replicas else np.resize(sought, size)
+    policies = which * learner.members + POLICY[member[which]]
+    curiosity = np.where(member[which] == CURIOUS, np.float32(learner.config.curiosity), np.float32(0))
+    favour = curiosity[:, None] * learner.novel.actions
+    shares = _uniform_shares(learner, count, attempt)
+    rollout = sample(learner.state.policy, policies, learner.tables, problem[which], noise[which], shares, favour)
+    back = sought if size == learner.replicas else np.arange(len(sought))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[back], rollout)
+
+
+def _uniform_shares(learner: Learner, count: int, attempt: int) -> Float[np.ndarray, "candidates"]:
+    """Returns the share of the uniform distribution in each of so many draws."""
+    config = learner.config
+    share = config.uniform_share(learner.sampled) if learner.known is not None else 0.0
+    shares = np.full(count, share, np.float32)
+    if not config.repeats:
+        shares = np.maximum(shares, np.float32(min(1.0, UNIFORM_PER_ATTEMPT * attempt)))
+        if config.best_of > 1:
+            shares[config.best_of :] = (np.arange(1, EXPLORERS + 1) / EXPLORERS) ** 2
+    return shares
+
+
+def _ranked(
+    learner: Learner,
+    problem: Int[np.ndarray, "sought"],
+    member: Int[np.ndarray, "sought"],
+    candidates: Rollout,
+    sought: Int[np.ndarray, "sought"],
+    attempt: int,
+    pending: UInt64[np.ndarray, "pending"],
+) -> tuple[Rollout, Int[np.ndarray, "sought"]]:
+    """Orders candidates such that the first valid one is to be proposed.
+
+    Args:
+        learner: the replicas.
+        problem: Shape `[sought]`.
+        member: Shape `[sought]`, the policies that drew.
+        candidates: Shape `[sought, candidates, ...]`.
+        sought: the replicas that the candidates are for.
+        attempt: how many draws came before.
+        pending: see `propose`.
+
+    Returns:
+        The candidates, and how many of them, from the first, may be proposed.
+    """
+    config, history = learner.config, learner.history
+    n_sought, count = candidates.log_prob.shape
+    refused = np.zeros((n_sought, count), bool)
+    trials = [history.of(replica, row) for replica, row in zip(sought.tolist(), problem.tolist(), strict=True)]
+    if not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1):
+        key = keys(np.broadcast_to(problem[:, None], (n_sought, count)), candidates.trajectory)
+        refused = history.holds(sought, key)
+        if len(pending):
+            refused |= np.isin(key, pending)
+        for at in np.flatnonzero(refused.any(axis=1)).tolist():
+            refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at])
+    if config.best_of == 1:
+        order = np.argsort(refused, axis=1, kind="stable")
+    else:
+        grown = np.minimum(np.array([len(told) for told in trials]) / config.best_of_trials, 1.0)
+        if learner.known is not None:
+            grown[member != NEW] = 1.0  # a policy that was transferred knows what to look for
+        best_of = 1 + (config.best_of - 1) * grown
+        number = np.arange(count)
+        # The most probable of the first draws; then the others one by one; then the most probable of the explorers.
+        group = (number >= best_of[:, None]).astype(np.int64) + (number >= config.best_of)
+        score = np.where(group == 1, number, -candidates.log_prob)
+        order = np.lexsort((score, group, refused), axis=1)
+    which = np.arange(n_sought)[:, None]
+    return jax.tree.map(lambda leaf: leaf[which, order], candidates), count - refused.sum(axis=1)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _size(space: SearchSpace) -> float:
+    try:
+        return space.size
+    except ValueError:  # its conditions read too many choices at once to be counted: it is large
+        return math.inf
+
+
+def _any_left(learner: Learner, replica: int, row: int, trials: Int[np.ndarray, "trials"]) -> bool:
+    """Returns whether a replica may have configurations of a problem left that are not among its trials of it."""
+    size = _size(learner.encoding.problems[row].space)
+    return len(trials) < size or len(np.unique(learner.history.key[replica, trials])) < size
+
+
+def _first_valid(encoding: Encoding, rows: Rows, taken: Taken) -> Rows:
+    def first(row: int, candidates: Int[np.ndarray, "candidates choices"]) -> int:
+        valid = encoding.problems[row].valid
+        accepted = (
+            i for i, actions in enumerate(candidates) if valid is None or valid(encoding.taken_config(row, actions))
+        )
+        return next(accepted, len(candidates))
+
+    return np.array([first(row, candidates) for row, candidates in zip(rows.tolist(), taken, strict=True)])
+
+
+def _replaced(rollout: Rollout, rows: Int[np.ndarray, "sought"], fresh: Rollout) -> Rollout:
+    for leaf, new in zip(jax.tree.leaves(rollout), jax.tree.leaves(fresh), strict=True):
+        leaf[rows] = new
+    return rollout
