@@ -148,3 +148,12 @@ def test_the_memory_does_not_try_again_what_failed() -> None:
             proposed.append(tuple(trial.config.items()))
         agent.tell(trial, failed=True)
     assert len(proposed) == len(set(proposed))
+
+
+@pytest.mark.parametrize(
+    ("fill", "said"), [({"dorp": 0.0}, "fill names 'dorp'"), ({"drop": 0.1}, r"its actions are \(0.0, 0.5\)")]
+)
+def test_a_fill_that_fits_nothing_is_an_error(fill: dict[str, Action], said: str) -> None:
+    target = (Problem(SearchSpace("wider", [*SMALL.choices, DROP]), "one"),)
+    with pytest.raises(ValueError, match=said):
+        transfer(taught(TOLD), target, fill=fill)

@@ -176,7 +176,8 @@ class Agent(Searcher):
 
         Raises:
             ValueError: as for a new agent, or if `config` changes the network, or `rename` names a state that is not
-                known, or gives it the name of one that is.
+                known, or gives it the name of one that is, or `fill` names no choice of the new spaces or none of
+                its actions.
         """
         found = check_problems(problems)
         learner = transfer(

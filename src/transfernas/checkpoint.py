@@ -13,35 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
 
 from .files import write_atomically
 from .learning.config import TrainingConfig
-from .learning.gate import POLICIES, PROPOSERS, Gate
-from .learning.history import History
+from .learning.gate import PROPOSERS
 from .learning.learner import Learner, Past, restore
-from .learning.memory import Memory, empty_memory
-from .learning.queue import Queue
-from .learning.steps import LearnerState, init_state
 from .policy.architecture import Capacity
-from .policy.networks import NETWORKS
 from .spaces.condition import Config
-from .spaces.encoding import Encoding, Trajectory, encode
+from .spaces.encoding import Encoding, encode
 from .spaces.problem import Problem, check_problems
 from .spaces.schema import Json, space_from_json, space_to_json
 from .spaces.vocabulary import Vocabulary
+from .tensors import CheckpointError as CheckpointError
+from .tensors import check_finite, parts_of, tensors_of
 
 FORMAT = "transfernas-agent"
 VERSION = 2  # the first had no history
-_HISTORY, _GATE, _MEMORY = "history.", "gate.", "memory."
 T = TypeVar("T")
-
-
-class CheckpointError(ValueError):
-    """A file that is no agent, or not one that this version can read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +70,9 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
     Raises:
         ValueError: a tensor holds values that are not finite; what the path held stays.
     """
-    tensors = {name: np.ascontiguousarray(leaf) for name, leaf in _tensors(snapshot.learner).items()}
+    tensors = {name: np.ascontiguousarray(leaf) for name, leaf in tensors_of(snapshot.learner).items()}
     for name, tensor in tensors.items():
-        _check_finite(name, tensor)
+        check_finite(name, tensor)
     text = json.dumps(_to_json(snapshot))
     header = {"format": FORMAT, "version": str(VERSION), "agent": text, "sha256": _checksum(text, tensors)}
     write_atomically(path, safetensors.numpy.save(tensors, header))
@@ -122,89 +113,6 @@ def _check_header(path: Path, header: dict[str, str]) -> None:
         raise CheckpointError(
             f"{path} has format version {version}; this version of transfernas reads up to {VERSION}: upgrade it"
         )
-
-
-def _tensors(learner: Learner) -> dict[str, np.ndarray]:
-    """Returns everything of a learner that is kept as tensors, by name."""
-    tensors = dict(_named_leaves(learner.state))
-    history, count = learner.history, learner.history.count
-    told = {"problem": history.problem, "reward": history.reward, **history.trials._asdict()}
-    tensors |= {_HISTORY + name: array[:, :count] for name, array in told.items()}
-    if learner.gate is not None:
-        tensors |= {_GATE + "count": learner.gate.count, _GATE + "total": learner.gate.total}
-    if learner.memory is not None:
-        told = {"count": learner.memory.count, "taken": learner.memory.taken, **learner.memory.trials._asdict()}
-        tensors |= {_MEMORY + name: array for name, array in told.items()}
-    return tensors
-
-
-def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    return [(jax.tree_util.keystr(path).lstrip("."), np.asarray(leaf)) for path, leaf in leaves]
-
-
-def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> History:
-    """Takes the history out of the tensors; the first version of the format had none.
-
-    Raises:
-        CheckpointError: it is not one of trials of the problems.
-    """
-    history = History.empty(replicas, encoding.steps)
-    if _HISTORY + "reward" not in tensors:
-        return history
-    reward = tensors[_HISTORY + "reward"]
-    count = reward.shape[-1] if reward.ndim else 0
-    most = {"problem": len(encoding.problems) - 1, **_largest(encoding)}
-    _check_shape(_HISTORY + "reward", tensors, (replicas, count), np.dtype(np.float64))
-    _check_finite(_HISTORY + "reward", reward)
-    for name, limit in most.items():
-        steps = (encoding.steps,) if name in ("decisions", "actions") else ()
-        _check_shape(_HISTORY + name, tensors, (replicas, count, *steps), np.dtype(np.int32))
-        _check_limits(_HISTORY + name, tensors[_HISTORY + name], limit)
-    told = {name: tensors.pop(_HISTORY + name) for name in (*most, "reward")}
-    problem = told.pop("problem")
-    told.pop("reward")
-    trials = Trajectory(**told)
-    for trial in range(count):
-        history = history.appended(
-            problem[:, trial], jax.tree.map(lambda leaf, at=trial: leaf[:, at], trials), reward[:, trial]
-        )
-    return history
-
-
-def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> Memory:
-    """Takes the memory out of the tensors.
-
-    Raises:
-        CheckpointError: it is not one of trials of the problems.
-    """
-    problems, choices = len(encoding.tables.task), encoding.tables.rules.decision.shape[1]
-    memory = empty_memory(replicas, problems, size, encoding.steps, choices)
-    most = {"count": size, "taken": encoding.tables.decisions.available.shape[1], **_largest(encoding)}
-    expected = {"count": memory.count, "taken": memory.taken, **memory.trials._asdict()}
-    for name, like in expected.items():
-        _check_shape(_MEMORY + name, tensors, like.shape, like.dtype)
-        _check_limits(_MEMORY + name, tensors[_MEMORY + name], most[name])
-    found = {name: tensors.pop(_MEMORY + name) for name in expected}
-    return Memory(found.pop("count"), taken=found.pop("taken"), trials=Trajectory(**found))
-
-
-def _gate(tensors: dict[str, np.ndarray], rows: int, encoding: Encoding) -> Gate | None:
-    """Takes the gate out of the tensors, if there is one.
-
-    Raises:
-        CheckpointError: it is not one of so many policies and the problems.
-    """
-    if not any(name.startswith(_GATE) for name in tensors):
-        return None
-    if rows % POLICIES:
-        raise CheckpointError(f"there is a gate, but {rows} policies are no pairs")
-    for name in (_GATE + "count", _GATE + "total"):
-        _check_shape(name, tensors, (rows // POLICIES, len(encoding.tables.task), PROPOSERS), np.dtype(np.float64))
-        _check_finite(name, tensors[name])
-        if tensors[name].min() < 0:
-            raise CheckpointError(f"the tensor {name} holds values below 0")
-    return Gate(tensors.pop(_GATE + "count"), tensors.pop(_GATE + "total"))
 
 
 def _checksum(text: str, tensors: dict[str, np.ndarray]) -> str:
@@ -252,14 +160,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: Capacity(*map(_whole, value)))
-    rows = _check_sizes(config, capacity, tensors)
-    expected = init_state(np.random.default_rng(0), rows, capacity, config, len(encoding.tables.task), encoding.steps)
-    gate = _gate(tensors, rows, encoding)
-    replicas = rows if gate is None else rows // POLICIES
-    history = _history(tensors, replicas, encoding)
-    memory = None if gate is None else _memory(tensors, replicas, config.memory, encoding)
-    state = _filled(expected, tensors)
-    _check_queue(state.queue, encoding)
+    state, history, gate, memory = parts_of(tensors, config, capacity, encoding)
     learner = restore(
         config=config,
         seed=_field(header, "seed", _whole),
@@ -268,7 +169,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         state=state,
         history=history,
         known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, *value)),
-        past=_field(header, "past", lambda value: tuple(_past(entry, replicas) for entry in value)),
+        past=_field(header, "past", lambda value: tuple(_past(entry, len(history.reward)) for entry in value)),
         sampled=_field(header, "sampled", _whole),
         learned=_field(header, "learned", _whole),
         acceptance=_field(header, "acceptance", _share),
@@ -328,6 +229,12 @@ def _row(encoding: Encoding, value: Json) -> int:
     return _whole(value)
 
 
+def _proposer(value: Json) -> int:
+    if _whole(value) >= PROPOSERS:
+        raise ValueError(f"there is no proposer {value}")
+    return _whole(value)
+
+
 def _past(value: Json, replicas: int) -> Past:
     space, task, trials = value
     if len(trials) != replicas:
@@ -337,81 +244,10 @@ def _past(value: Json, replicas: int) -> Past:
 
 def _saved_trial(encoding: Encoding, value: Json) -> SavedTrial:
     trial = SavedTrial(
-        _whole(value["number"]), _row(encoding, value["row"]), value["config"], _whole(value.get("member", 0))
+        _whole(value["number"]), _row(encoding, value["row"]), value["config"], _proposer(value.get("member", 0))
     )
     encoding.problems[trial.row].space.validate(trial.config)
     return trial
-
-
-def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerState:
-    """Returns the state with the file's tensors in the place of the expected ones."""
-    found, leaves = [], _named_leaves(expected)
-    unknown = sorted(tensors.keys() - dict(leaves).keys())
-    if unknown:
-        raise CheckpointError(f"the tensor {unknown[0]} is none that the header's hyperparameters have")
-    for name, leaf in leaves:
-        _check_shape(name, tensors, leaf.shape, leaf.dtype)
-        _check_finite(name, tensors[name])
-        found.append(tensors[name])
-    return jax.tree.unflatten(jax.tree.structure(expected), found)
-
-
-def _check_finite(name: str, tensor: np.ndarray) -> None:
-    if np.issubdtype(tensor.dtype, np.floating) and not np.isfinite(tensor).all():
-        raise CheckpointError(f"the tensor {name} holds values that are not finite")
-
-
-def _check_sizes(config: TrainingConfig, capacity: Capacity, tensors: dict[str, np.ndarray]) -> int:
-    """Checks what sizes the header says against the tensors, before anything of those sizes is made.
-
-    Returns:
-        The number of policies.
-    """
-    float32 = np.dtype(np.float32)
-    replicas = len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
-    if replicas == 0:
-        raise CheckpointError("the tensor baseline holds no replica")
-    said: dict[str, tuple[int, ...]] = {
-        "policy.state": (replicas, capacity.states, config.embedding_size),
-        "policy.action": (replicas, capacity.actions, config.embedding_size),
-        "policy.task": (replicas, capacity.tasks, config.embedding_size),
-    }
-    shapes = NETWORKS[config.network].shapes(capacity, config)
-    said |= {f"policy.{name}": (replicas, *shape) for name, shape in shapes.items()}
-    for name, shape in said.items():
-        _check_shape(name, tensors, shape, float32)
-    if "queue.reward" in tensors:
-        _check_shape("queue.reward", tensors, (*tensors["queue.reward"].shape[:2], config.queue_size), float32)
-    return replicas
-
-
-def _check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:
-    if name not in tensors:
-        raise CheckpointError(f"the tensor {name} is missing")
-    found = tensors[name]
-    if found.shape != shape or found.dtype != dtype:
-        raise CheckpointError(
-            f"the tensor {name} is {found.dtype}{list(found.shape)} and should be {dtype}{list(shape)}"
-        )
-
-
-def _check_queue(queue: Queue, encoding: Encoding) -> None:
-    """Checks that a queue holds trials of the problems."""
-    _check_limits("queue.filled", queue.filled, queue.reward.shape[-1])
-    for name, most in _largest(encoding).items():
-        _check_limits(f"queue.trials.{name}", getattr(queue.trials, name), most)
-
-
-def _largest(encoding: Encoding) -> dict[str, int]:
-    """Returns the largest value that each field of a trajectory can have."""
-    decisions, actions = encoding.tables.decisions.available.shape
-    task = int(encoding.tables.task.max())
-    return {"task": task, "decisions": decisions - 1, "actions": actions - 1, "length": encoding.steps}
-
-
-def _check_limits(name: str, tensor: np.ndarray, most: int) -> None:
-    if tensor.size and (tensor.min() < 0 or tensor.max() > most):
-        raise CheckpointError(f"the tensor {name} holds values that are not from 0 to {most}")
 
 
 def _sizes(vocabulary: Vocabulary) -> list[int]:

@@ -13,8 +13,8 @@ from .common import INTERRUPTED, make_folder, say_where
 def demo(
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions of every search.")] = 20,
-    joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training.")] = 3_000,
-    trials: Annotated[int, typer.Option(min=1, help="Trials of each search on the new space and task.")] = 300,
+    joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training.")] = 800,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of each search on the new space and task.")] = 200,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/demo"),
 ) -> None:
     """Learn on two small spaces and two tasks, then search a larger space on a new task (NAS-Bench-201)."""

@@ -171,8 +171,8 @@ def _suite() -> tuple[_Row, ...]:
         ),
         _Row(SAME_TASK, "nasbench201", parts, "cifar10", "cifar100 imagenet16-120"),
         _Row(SAME_TASK, "nasbench_graph", parts, "cora", "citeseer"),
-        _Row(SAME_TASK, _SIX, parts, "cifar10", "", fill=_NO_EDGES),
-        _Row(SAME_TASK, CELLS, parts, "", "cifar10", fill=_NO_EDGES),
+        _Row(SAME_TASK, _SIX, parts, "cifar10", "", fill=_no_edges(_SIX_VERTICES)),
+        _Row(SAME_TASK, CELLS, parts, "", "cifar10", fill=_no_edges(nasbench101.cell_space())),
         _Row(OTHER_TASKS, "nasbench201", parts_of_others, "cifar10", "cifar100 imagenet16-120"),
         _Row(OTHER_TASKS, "nasbench_graph", parts_of_others, "photo", "cs"),
         _Row(ACROSS, "nasbench_graph", _every("nasbench_graph"), "", "proteins"),
@@ -225,10 +225,11 @@ def _cell_problem(space: SearchSpace | None, cells: Cells | None) -> TabularProb
     return nasbench101.cell_problem(cells, space)
 
 
-# A cell of fewer vertices is one whose other vertices have no edges, whatever their operations.
-_NO_EDGES: Mapping[str, Action] = MappingProxyType(
-    {choice.name: 0 for choice in nasbench101.cell_space().choices if choice.actions == (0, 1)}
-)
+def _no_edges(space: SearchSpace) -> Mapping[str, Action]:
+    """A cell of fewer vertices is one whose other vertices have no edges, whatever their operations."""
+    return MappingProxyType({choice.name: 0 for choice in space.choices if choice.actions == (0, 1)})
+
+
 _SIX_VERTICES = nasbench101.cell_space(6, name="nasbench101 6 vertices")
 _GRAPHS = tuple(task for task in nasbench_graph.TASKS if task != "proteins")  # which has a space of its own
 _BENCHMARKS: Mapping[str, _Benchmark] = MappingProxyType(

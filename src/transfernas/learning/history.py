@@ -5,6 +5,7 @@ Shapes: `trials` that were told, of `replicas` in lockstep; `steps` of a traject
 
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 from ..spaces.encoding import Trajectory, blank_trajectories
 
 _FIRST_ROOM = 64
+_CLAIMING = threading.Lock()  # two agents that began as one may learn in threads of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,16 @@ class History:
     ) -> "History":
         """Returns the history with one more trial of each replica."""
         at, room = self.count, self.reward.shape[1]
-        history = self
-        if at == room:
-            history = self._copied(2 * room)
-        elif self._written[0] != at:  # another history that grew from this one has written there
-            history = self._copied(room)
+        with _CLAIMING:
+            theirs = self._written[0] != at  # another history that grew from this one has written there
+            if not theirs and at < room:
+                self._written[0] = at + 1
+        history = self._copied(2 * room if at == room else room) if theirs or at == room else self
         new = (problem, trial, reward, keys(problem[:, None], jax.tree.map(lambda leaf: leaf[:, None], trial))[:, 0])
         arrays = (history.problem, history.trials, history.reward, history.key)
         for array, value in zip(jax.tree.leaves(arrays), jax.tree.leaves(new), strict=True):
             array[:, at] = value
-        history._written[0] = at + 1
+        history._written[0] = max(history._written[0], at + 1)
         return dataclasses.replace(history, count=at + 1)
 
     def of(self, replica: int, problem: int) -> Int[np.ndarray, "trials"]:
@@ -70,7 +72,7 @@ class History:
         """Returns which candidates of some replicas were evaluated before."""
         told = self.key[replicas, : self.count]
         found = [np.isin(row, known) for row, known in zip(key, told, strict=True)]
-        return np.array(found).reshape(key.shape)
+        return np.array(found, bool).reshape(key.shape)
 
     def selected(self, replica: int) -> "History":
         """Returns the history of one replica alone."""

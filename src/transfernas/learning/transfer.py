@@ -8,7 +8,7 @@ import numpy as np
 
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
-from ..spaces.condition import Action
+from ..spaces.condition import Action, same
 from ..spaces.encoding import encode
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
@@ -49,11 +49,12 @@ def transfer(
         fill: what choices of the new spaces were before they were choices, so that what is remembered fits there.
 
     Raises:
-        ValueError: the configuration changes the network itself, or `rename` names a state that is not known or one
-            that is.
+        ValueError: the configuration changes the network itself, `rename` names a state that is not known or one
+            that is, or `fill` names no choice of the new spaces or none of its actions.
     """
     config = learner.config if config is None else config
     _check_same_network(learner.config, config)
+    _check_fill(fill or {}, problems)
     seed = derived_seed(learner.seed, Use.TRANSFER, learner.learned) if seed is None else seed
     known = learner.vocabulary.renamed(rename or {})
     vocabulary = known.extended(problems)
@@ -103,6 +104,15 @@ def _transplant(
                 mean = action[:, old_rows].mean(axis=1, keepdims=True)
                 action[:, new_rows] = mean + _APART * action[:, new_rows]
     return with_numbers(dataclasses.replace(old, **tables), vocabulary, len(known.actions), config)
+
+
+def _check_fill(fill: Mapping[str, Action], problems: tuple[Problem, ...]) -> None:
+    for name, action in fill.items():
+        found = [choice for problem in problems for choice in problem.space.choices if choice.name == name]
+        if not found:
+            raise ValueError(f"fill names {name!r}, which is no choice of the new spaces")
+        if not any(same(action, known) for choice in found for known in choice.actions):
+            raise ValueError(f"fill gives {name!r} the action {action!r}; its actions are {found[0].actions}")
 
 
 def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:
