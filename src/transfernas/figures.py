@@ -23,14 +23,13 @@ STYLES = {
     "lstm": ("#D55E00", "--", "LSTM"),
     "transfer": ("#0072B2", "-", "agent, transferred"),
     "scratch": ("#D55E00", "--", "agent, from scratch"),
-    "evolution": ("#009E73", "-.", "regularized evolution (first 100 random)"),
+    "evolution": ("#009E73", "-.", "regularized evolution"),
     "random": ("#555555", ":", "random search"),
     "tpe": ("#CC79A7", (0, (5, 1)), "TPE"),
 }
 # Those of a comparison: what starts from the best of the sources has the line of what does not, in another colour.
 RIVAL_STYLES = STYLES | {
     "tpe seeded": ("#882255", (0, (5, 1)), "TPE, from the sources' best"),
-    "evolution": ("#009E73", "-.", "regularized evolution"),
     "evolution seeded": ("#E69F00", "-.", "evolution, from the sources' best"),
     "gp": ("#56B4E9", ":", "Gaussian process"),
 }

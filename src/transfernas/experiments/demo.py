@@ -5,18 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..agent import Agent
-from ..baselines.evolution import RegularizedEvolution
-from ..baselines.optuna_sampler import OptunaSearcher, tpe
-from ..baselines.random import RandomSearch
 from ..benchmarks.nasbench201 import sub_spaces, tabular_problem
 from ..benchmarks.tabular import TabularProblem
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner, new_learner, select
 from ..learning.randomness import Use, derived_seed
 from ..learning.transfer import transfer
-from ..spaces.problem import Problem
 from .result import Curve, NamedRatio, Result, table_of
-from .runner import AgentReplicas, Replicas, SearcherReplicas, StageFn, search
+from .rivals import searcher_replicas
+from .runner import AgentReplicas, Replicas, StageFn, search
 from .statistics import trial_ratio
 
 MILESTONES = (10, 20, 50, 100, 200, 300)
@@ -60,8 +57,6 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
     """
     started = time.monotonic()
     config, sources, target = TrainingConfig.fast(), source_problems(), target_problem()
-    problems = (target.problem,)
-
     joint = AgentReplicas(new_learner(tuple(p.problem for p in sources), config, demo.seed, demo.replicas))
     curves: dict[str, Curve] = {}
     interrupted = search(joint, sources, demo.joint_trials, demo.seed, stage(STAGES[0], demo.joint_trials)).interrupted
@@ -70,7 +65,7 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
         for name in STAGES[1:]:
             if interrupted:
                 break
-            replicas = _replicas(name, problems, config, demo, joint.learner)
+            replicas = _replicas(name, target, config, demo, joint.learner)
             record = search(replicas, [target], demo.trials, demo.seed, stage(name, demo.trials))
             interrupted = record.interrupted
             if record.trials:
@@ -89,23 +84,16 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
     )
 
 
-def _replicas(
-    name: str, problems: tuple[Problem, ...], config: TrainingConfig, demo: Demo, trained: Learner
-) -> Replicas:
-    seeds = [derived_seed(demo.seed, Use.WEIGHTS, replica) for replica in range(demo.replicas)]
+def _replicas(name: str, target: TabularProblem, config: TrainingConfig, demo: Demo, trained: Learner) -> Replicas:
+    problems = (target.problem,)
     match name:
         case "transfer":
             return AgentReplicas(transfer(trained, problems))
         case "scratch":
             return AgentReplicas(new_learner(problems, config, demo.seed, demo.replicas))
-        case "tpe":
-            return SearcherReplicas([OptunaSearcher(problems, tpe, seed) for seed in seeds])
-        case "evolution":
-            return SearcherReplicas([RegularizedEvolution(problems, seed=seed) for seed in seeds])
-        case "random":
-            return SearcherReplicas([RandomSearch(problems, seed=seed) for seed in seeds])
-        case _:
-            raise AssertionError(name)
+        case rival:
+            seeds = [derived_seed(demo.seed, Use.WEIGHTS, replica) for replica in range(demo.replicas)]
+            return searcher_replicas(rival, target, seeds, [()] * demo.replicas)
 
 
 def _ratios(curves: dict[str, Curve], seed: int) -> tuple[NamedRatio, ...]:
