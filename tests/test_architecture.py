@@ -23,7 +23,7 @@ STANDS_ON = {
     "experiments": "arrays files spaces policy learning searcher checkpoint agent baselines benchmarks",
     "figures": "files experiments",
     "report": "files experiments",
-    "cli": "learning benchmarks experiments figures report",
+    "cli": "spaces learning checkpoint benchmarks experiments figures report",
 }
 
 

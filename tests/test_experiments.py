@@ -161,7 +161,7 @@ def test_the_demo_leaves_a_table_a_picture_a_result_and_an_agent(tmp_path: Path)
         assert text in done[0].stdout
 
     result, again = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("first", "again"))
-    assert list(result["curves"]) == ["transfer", "scratch", "evolution", "random"]
+    assert list(result["curves"]) == ["transfer", "scratch", "tpe", "evolution", "random"]
     assert result["curves"] == again["curves"]  # reproducible from the seed
     assert np.shape(result["curves"]["transfer"]["values"]) == (2, 12)
     assert result["curves"]["transfer"]["trials"] == list(range(1, 13))

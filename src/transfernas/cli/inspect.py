@@ -1,0 +1,106 @@
+"""`transfernas inspect`."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..checkpoint import Snapshot
+    from ..learning.config import TrainingConfig
+    from ..spaces.space import SearchSpace
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(metavar="AGENT", help="An agent's file.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="AGENT",
+            help="Another agent's file: what the first one knows of the second one's problems, before a single trial.",
+        ),
+    ] = None,
+) -> None:
+    """Show what is in an agent's file: what it learned from, what it knows, its hyperparameters."""
+    # Imported here, so that `transfernas --help` answers at once.
+    from rich.console import Console
+
+    from ..checkpoint import CheckpointError, read_snapshot
+    from ..spaces.vocabulary import transfer_report
+
+    console = Console()
+    try:
+        snapshot = read_snapshot(path)
+        other = None if against is None else read_snapshot(against)
+    except (CheckpointError, OSError) as error:
+        Console(stderr=True).print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    for line in _lines(path, snapshot):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(_learned_from(snapshot), _spaces(snapshot))
+    if other is not None:
+        report = transfer_report(snapshot.learner.vocabulary, other.learner.encoding.problems)
+        console.print(f"Of {against}:\n{report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _lines(path: Path, snapshot: "Snapshot") -> list[str]:
+    import jax
+
+    learner = snapshot.learner
+    leaves = jax.tree.leaves(learner.state.policy)
+    parameters = sum(leaf[0].size for leaf in leaves)
+    what = "an agent" if learner.replicas == 1 else f"{learner.replicas} replicas of an experiment"
+    policies = "" if learner.members == 1 else f", {learner.members} policies each: transferred and new"
+    names = learner.vocabulary
+    return [
+        f"{path}: {what}, seed {learner.seed}; {learner.learned:,} trials told, {len(snapshot.open_trials)} open",
+        f"Network: {learner.config.network}, {parameters:,} parameters{policies}",
+        f"Knows {len(names.states) - 1} states, {len(names.actions)} actions with spaces, {len(names.tasks)} tasks",
+        f"Hyperparameters: {_differences(learner.config)}",
+    ]
+
+
+def _differences(config: "TrainingConfig") -> str:
+    """Returns the nearer of the two sets of hyperparameters, and how the configuration differs from it."""
+    from ..learning.config import TrainingConfig
+
+    found = dataclasses.asdict(config)
+    differing = {
+        name: {field: found[field] for field, value in dataclasses.asdict(base).items() if found[field] != value}
+        for name, base in (("fast", TrainingConfig.fast()), ("paper", TrainingConfig.paper()))
+    }
+    nearer = min(differing, key=lambda name: len(differing[name]))
+    changes = ", ".join(f"{field}={value!r}" for field, value in differing[nearer].items())
+    return f"TrainingConfig.{nearer}({changes})"
+
+
+def _learned_from(snapshot: "Snapshot") -> "Table":
+    from rich.table import Table
+
+    table = Table("space", "task", "trials", title="Learned from", title_justify="left")
+    for past in snapshot.learner.provenance:
+        low, high = min(past.trials), max(past.trials)
+        table.add_row(past.space, past.task, f"{low:,}" if low == high else f"{low:,} to {high:,}")
+    return table
+
+
+def _spaces(snapshot: "Snapshot") -> "Table":
+    from rich.table import Table
+
+    table = Table("space", "tasks", "choices", "configurations", title="Searches now", title_justify="left")
+    problems = snapshot.learner.encoding.problems
+    for space in {problem.space.name: problem.space for problem in problems}.values():
+        tasks = ", ".join(problem.task for problem in problems if problem.space.name == space.name)
+        table.add_row(space.name, tasks, f"{len(space.choices):,}", _size(space))
+    return table
+
+
+def _size(space: "SearchSpace") -> str:
+    try:
+        return f"{space.size:,}"
+    except ValueError:  # its conditions read too many choices at once to be counted
+        return "?"
