@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -13,7 +12,7 @@ from compilations import counted
 from sampling import sampled
 from test_agent import NEXT_PROBLEMS, leaves
 from test_policy import every_trajectory
-from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
+from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play, play_in_threads
 from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.learning.gate import CURIOUS, MEMORY, NEW, PROPOSERS, TRANSFERRED
 from transfernas.learning.learner import Learner, learn, new_learner, select
@@ -223,15 +222,7 @@ def test_threads_may_share_a_transferred_agent() -> None:
     agent = Agent(PROBLEMS, FAST)
     play(agent, 3)
     agent = agent.transfer_to(PROBLEMS)
-
-    def work(_: int) -> int:
-        trial = agent.ask()
-        agent.tell(trial, len(trial.config))
-        return trial.number
-
-    with ThreadPoolExecutor(4) as pool:
-        numbers = list(pool.map(work, range(60)))
-    assert sorted(numbers) == list(range(60))
+    play_in_threads(agent, 60)
     assert agent._learner.history.count == agent._learner.sampled == 60
 
 

@@ -3,26 +3,18 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from problems import PROBLEMS, cnn
+from test_searchers import play_in_threads
 from transfernas import Agent, Choice, Equal, In, Problem, Repeat, SearchSpace, TrainingConfig
 from transfernas.spaces.counting import bounds
 
 
 def test_threads_may_share_an_agent() -> None:
     agent = Agent(PROBLEMS, seed=0)
-
-    def work(_: int) -> int:
-        trial = agent.ask()
-        agent.tell(trial, len(trial.config))
-        return trial.number
-
-    with ThreadPoolExecutor(4) as pool:
-        numbers = list(pool.map(work, range(200)))
-    assert sorted(numbers) == list(range(200))
+    play_in_threads(agent, 200)
     assert sum(trials for _, _, trials in agent.provenance) == agent._learner.sampled == 200
 
 

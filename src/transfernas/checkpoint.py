@@ -223,16 +223,14 @@ def _names(value: Json) -> tuple[str, ...]:
     return tuple(map(_name, value))
 
 
+def _one_of(what: str, count: int, value: Json) -> int:
+    if _whole(value) >= count:
+        raise ValueError(f"there is no {what} {value}")
+    return _whole(value)
+
+
 def _row(encoding: Encoding, value: Json) -> int:
-    if _whole(value) >= len(encoding.problems):
-        raise ValueError(f"there is no problem {value}")
-    return _whole(value)
-
-
-def _proposer(value: Json) -> int:
-    if _whole(value) >= PROPOSERS:
-        raise ValueError(f"there is no proposer {value}")
-    return _whole(value)
+    return _one_of("problem", len(encoding.problems), value)
 
 
 def _past(value: Json, replicas: int) -> Past:
@@ -244,7 +242,10 @@ def _past(value: Json, replicas: int) -> Past:
 
 def _saved_trial(encoding: Encoding, value: Json) -> SavedTrial:
     trial = SavedTrial(
-        _whole(value["number"]), _row(encoding, value["row"]), value["config"], _proposer(value.get("member", 0))
+        _whole(value["number"]),
+        _row(encoding, value["row"]),
+        value["config"],
+        _one_of("proposer", PROPOSERS, value.get("member", 0)),
     )
     encoding.problems[trial.row].space.validate(trial.config)
     return trial

@@ -14,7 +14,7 @@ from ..baselines.random import RandomSearch
 from ..benchmarks.nasbench101 import CellProblem, mutate_cell
 from ..benchmarks.tabular import TabularProblem
 from ..searcher import Searcher
-from ..spaces.condition import Action, Config, same
+from ..spaces.condition import Action, Config
 from ..spaces.problem import Problem
 from .record import Record
 from .runner import SearcherReplicas
@@ -124,6 +124,6 @@ def _fitting(
 def _fitted(config: Mapping[str, Action], target: Problem) -> Config:
     """Returns what of a configuration the target has; nothing if it refuses it."""
     shared = (choice for choice in target.space.choices if choice.name in config)
-    fitted = {c.name: config[c.name] for c in shared if any(same(config[c.name], action) for action in c.actions)}
+    fitted = {c.name: config[c.name] for c in shared if c.has(config[c.name])}
     whole = target.space.next_choice(fitted) is None
     return {} if whole and target.valid is not None and not target.valid(fitted) else fitted

@@ -51,15 +51,16 @@ class History:
         """Returns the history with one more trial of each replica."""
         at, room = self.count, self.reward.shape[1]
         with _CLAIMING:
-            theirs = self._written[0] != at  # another history that grew from this one has written there
-            if not theirs and at < room:
+            free = self._written[0] == at < room  # else another history that grew from this one has written there
+            if free:
                 self._written[0] = at + 1
-        history = self._copied(2 * room if at == room else room) if theirs or at == room else self
+        history = self if free else self._copied(2 * room if at == room else room)
         new = (problem, trial, reward, keys(problem[:, None], jax.tree.map(lambda leaf: leaf[:, None], trial))[:, 0])
         arrays = (history.problem, history.trials, history.reward, history.key)
         for array, value in zip(jax.tree.leaves(arrays), jax.tree.leaves(new), strict=True):
             array[:, at] = value
-        history._written[0] = max(history._written[0], at + 1)
+        if not free:
+            history._written[0] = at + 1
         return dataclasses.replace(history, count=at + 1)
 
     def of(self, replica: int, problem: int) -> Int[np.ndarray, "trials"]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Int, UInt64
+from jaxtyping import Bool, Int, UInt64
 
-from ..spaces.condition import Action, same
+from ..spaces.condition import Action
 from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
 from ..spaces.problem import Problem
 from .history import History, keys
@@ -44,12 +44,8 @@ class Memory:
             history: the trials that were told.
             pending: the keys of those that are being evaluated.
         """
-        replicas = np.arange(len(problem))
-        size = self.taken.shape[2]
-        here: Trajectory = jax.tree.map(lambda leaf: leaf[replicas, problem], self.trials)
-        key = keys(np.repeat(problem[:, None], size, axis=1), here)
-        known = history.holds(replicas, key) | np.isin(key, pending)
-        left = ~known & (np.arange(size) < self.count[replicas, problem][:, None])
+        key, filled = self._slots(problem)
+        left = filled & ~history.holds(np.arange(len(problem)), key) & ~np.isin(key, pending)
         return np.where(left.any(axis=1), left.argmax(axis=1), -1)
 
     def rollouts(self, problem: Int[np.ndarray, "replicas"], which: Int[np.ndarray, "replicas"]) -> Rollout:
@@ -69,18 +65,23 @@ class Memory:
             trial: Shape `[replicas, ...]`.
         """
         memory = Memory(*jax.tree.map(np.copy, (self.count, self.trials, self.taken)))
+        key, filled = self._slots(problem)
+        stays = filled & (key != keys(problem, trial)[:, None])
         for replica in replicas.tolist():
-            row = int(problem[replica])
-            slots = self.taken.shape[2]
-            known = keys(np.full(slots, row), jax.tree.map(lambda leaf: leaf[replica, row], self.trials))  # noqa: B023
-            gone = keys(problem[[replica]], jax.tree.map(lambda leaf: leaf[[replica]], trial))  # noqa: B023
-            kept = np.flatnonzero((known != gone) & (np.arange(slots) < self.count[replica, row]))
-            for new, old in zip(
-                jax.tree.leaves((memory.trials, memory.taken)), jax.tree.leaves((self.trials, self.taken)), strict=True
-            ):
-                new[replica, row, : len(kept)] = old[replica, row, kept]
+            row, kept = problem[replica], np.flatnonzero(stays[replica])
+            for leaf in jax.tree.leaves((memory.trials, memory.taken)):
+                leaf[replica, row, : len(kept)] = leaf[replica, row, kept]
             memory.count[replica, row] = len(kept)
         return memory
+
+    def _slots(
+        self, problem: Int[np.ndarray, "replicas"]
+    ) -> tuple[UInt64[np.ndarray, "replicas size"], Bool[np.ndarray, "replicas size"]]:
+        """Returns the keys of each replica's configurations of a problem, and which are no mere room."""
+        replicas, size = np.arange(len(problem)), self.taken.shape[2]
+        here: Trajectory = jax.tree.map(lambda leaf: leaf[replicas, problem], self.trials)
+        key = keys(np.repeat(problem[:, None], size, axis=1), here)
+        return key, np.arange(size) < self.count[replicas, problem][:, None]
 
     def selected(self, replica: int) -> "Memory":
         """Returns the memory of one replica alone."""
@@ -171,7 +172,7 @@ def _fitted(
     fitted: dict[str, Action] = {}
     kept = 0
     while (choice := problem.space.next_choice(fitted)) is not None:
-        fits = choice.name in given and any(same(given[choice.name], action) for action in choice.actions)
+        fits = choice.name in given and choice.has(given[choice.name])
         kept += fits
         fitted[choice.name] = given[choice.name] if fits else choice.actions[rng.integers(len(choice.actions))]
     return fitted if 2 * kept >= len(fitted) and (problem.valid is None or problem.valid(fitted)) else None

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
-from ..spaces.condition import Action, same
+from ..spaces.condition import Action
 from ..spaces.encoding import encode
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
@@ -111,7 +111,7 @@ def _check_fill(fill: Mapping[str, Action], problems: tuple[Problem, ...]) -> No
         found = [choice for problem in problems for choice in problem.space.choices if choice.name == name]
         if not found:
             raise ValueError(f"fill names {name!r}, which is no choice of the new spaces")
-        if not any(same(action, known) for choice in found for known in choice.actions):
+        if not any(choice.has(action) for choice in found):
             raise ValueError(f"fill gives {name!r} the action {action!r}; its actions are {found[0].actions}")
 
 

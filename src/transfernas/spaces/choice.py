@@ -61,6 +61,10 @@ class Choice(Typed):
         object.__setattr__(self, "state", name if state is None else state)
         object.__setattr__(self, "_hash", stable_hash(self))
 
+    def has(self, action: Action) -> bool:
+        """Returns whether this is one of the choice's actions, by value and type."""
+        return any(same(action, known) for known in self.actions)
+
     def index(self, action: Action) -> int:
         """Returns the position of an action.
 
