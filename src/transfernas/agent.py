@@ -16,6 +16,7 @@ from .learning.learner import Learner, fail, learn, new_learner, with_functions
 from .learning.proposing import NONE_PENDING, propose, skip
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
+from .ledger import Ledger
 from .searcher import OpenTrial, Searcher, check_seed
 from .spaces.condition import Action, Config, in_order
 from .spaces.encoding import Trajectory
@@ -27,8 +28,12 @@ class Agent(Searcher):
     """Searches several problems at once with one policy, and takes what it learned to the next ones.
 
     Each trial is of one of the problems, drawn uniformly. The same seed gives the same trials on the same machine.
+
+    Attributes:
+        ledger: the trials of others' records, such as studies in a database, that it learned from.
     """
 
+    ledger: Ledger
     _learner: Learner
 
     def __init__(
@@ -65,6 +70,11 @@ class Agent(Searcher):
         Searcher.__init__(agent, learner.encoding.problems)
         agent._start(learner)
         return agent
+
+    @property
+    def learner(self) -> Learner:
+        """All that it knows; immutable."""
+        return self._learner
 
     @property
     def config(self) -> TrainingConfig:
@@ -189,6 +199,7 @@ class Agent(Searcher):
             fill,
         )
         agent = Agent.of(learner)
+        agent.ledger = self.ledger.copy()
         agent._compiling()
         return agent
 
@@ -208,7 +219,9 @@ class Agent(Searcher):
                 for n, open_ in self._open.items()
             ]
             restricted = [row for row, p in enumerate(self._problems) if p.valid is not None or p in self._unset]
-            snapshot = Snapshot(self._learner, self._name, self._asked, tuple(trials), tuple(restricted))
+            snapshot = Snapshot(
+                self._learner, self._name, self._asked, tuple(trials), tuple(restricted), self.ledger.copy()
+            )
         return write_snapshot(Path(path), snapshot)
 
     @classmethod
@@ -232,7 +245,7 @@ class Agent(Searcher):
             )
         learner = with_functions(snapshot.learner, check_problems(given) if given else ())
         agent = cls.of(learner)
-        agent._name, agent._asked = snapshot.name, snapshot.asked
+        agent._name, agent._asked, agent.ledger = snapshot.name, snapshot.asked, snapshot.ledger
         restricted = [agent.problems[row] for row in snapshot.restricted]
         agent._unset = tuple(problem for problem in restricted if problem.valid is None)
         for trial in snapshot.open_trials:
@@ -243,6 +256,7 @@ class Agent(Searcher):
     def _start(self, learner: Learner) -> None:
         """Takes up its work: the part of construction that a new, a loaded and a transferred agent share."""
         self._learner = learner
+        self.ledger = Ledger()
         self._unset: tuple[Problem, ...] = ()
         self._warm_up: WarmUp | None = None
 

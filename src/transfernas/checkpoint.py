@@ -21,9 +21,10 @@ from .files import write_atomically
 from .learning.config import TrainingConfig
 from .learning.gate import PROPOSERS
 from .learning.learner import Learner, Past, restore
+from .ledger import Ledger
 from .policy.architecture import Capacity
 from .spaces.condition import Config
-from .spaces.encoding import Encoding, encode
+from .spaces.encoding import Encoding, Room, encode
 from .spaces.problem import Problem, check_problems
 from .spaces.schema import Json, space_from_json, space_to_json
 from .spaces.vocabulary import Vocabulary
@@ -31,7 +32,7 @@ from .tensors import CheckpointError as CheckpointError
 from .tensors import check_finite, parts_of, tensors_of
 
 FORMAT = "transfernas-agent"
-VERSION = 2  # the first had no history
+VERSION = 3  # the first had no history, the second no ledger and no room
 T = TypeVar("T")
 
 
@@ -55,6 +56,7 @@ class Snapshot:
         asked: how many trials it has asked for.
         open_trials: those that were not told yet.
         restricted: rows of the problems that have a function `valid`, which the file does not hold.
+        ledger: the trials of others' records that it learned from.
     """
 
     learner: Learner
@@ -62,6 +64,7 @@ class Snapshot:
     asked: int
     open_trials: tuple[SavedTrial, ...]
     restricted: tuple[int, ...]
+    ledger: Ledger = dataclasses.field(default_factory=Ledger)
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
@@ -143,6 +146,8 @@ def _to_json(snapshot: Snapshot) -> Json:
         "spaces": list(spaces.values()),
         "problems": [problem.name for problem in learner.encoding.problems],
         "past": [[past.space, past.task, list(past.trials)] for past in learner.past],
+        "room": list(learner.encoding.room),
+        "ledger": snapshot.ledger.entries(),
     }
 
 
@@ -155,8 +160,9 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         actions=_field(header, "actions", lambda value: tuple((state, kind, action) for state, kind, action in value)),
         tasks=_field(header, "tasks", _names),
     )
+    room = _field(header, "room", lambda value: Room(*map(_power_of_two, value))) if "room" in header else Room()
     try:
-        encoding = encode(check_problems(problems), vocabulary)
+        encoding = encode(check_problems(problems), vocabulary, room)
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: Capacity(*map(_whole, value)))
@@ -182,6 +188,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         asked=_field(header, "asked", _whole),
         open_trials=_field(header, "open_trials", lambda value: tuple(_saved_trial(encoding, each) for each in value)),
         restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
+        ledger=_field(header, "ledger", Ledger) if "ledger" in header else Ledger(),
     )
 
 
@@ -204,6 +211,12 @@ def _field(header: Json, name: str, read: Callable[[Json], T]) -> T:
 def _whole(value: Json) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r} is no whole number of at least 0")
+    return value
+
+
+def _power_of_two(value: Json) -> int:
+    if _whole(value) < 1 or value & (value - 1) or value > 1 << 20:
+        raise ValueError(f"{value!r} is no power of two from 1 to {1 << 20:,}")
     return value
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from ..policy.architecture import Capacity
 from ..runtime import device
-from ..spaces.encoding import Encoding, Tables, Trajectory, encode, power_of_two
+from ..spaces.encoding import Encoding, Room, Tables, Trajectory, encode, power_of_two
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
@@ -104,13 +104,15 @@ class Past(NamedTuple):
     trials: tuple[int, ...]
 
 
-def new_learner(problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1) -> Learner:
-    """Returns replicas that know nothing of the problems."""
+def new_learner(
+    problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1, room: Room = Room()
+) -> Learner:
+    """Returns replicas that know nothing of the problems; `room` is for what these will grow to."""
     vocabulary = Vocabulary().extended(problems)
-    encoding = encode(problems, vocabulary)
+    encoding = encode(problems, vocabulary, room)
     rng = generator(seed, Use.WEIGHTS)
     rows = len(encoding.tables.task)
-    state = init_state(rng, replicas, capacity_for(vocabulary, encoding.steps), config, rows, encoding.steps)
+    state = init_state(rng, replicas, capacity_for(vocabulary, encoding), config, rows, encoding.steps)
     state = dataclasses.replace(state, policy=with_numbers(state.policy, vocabulary, 0, config))
     return restore(config, seed, vocabulary, encoding, state, History.empty(replicas, encoding.steps))
 
@@ -221,7 +223,8 @@ def with_functions(learner: Learner, given: tuple[Problem, ...]) -> Learner:
     return dataclasses.replace(learner, encoding=encoding)
 
 
-def capacity_for(vocabulary: Vocabulary, steps: int) -> Capacity:
-    """Returns the room that a network needs for the names of a vocabulary and trajectories of so many steps."""
-    states, actions, tasks = vocabulary.states, vocabulary.actions, vocabulary.tasks
-    return Capacity(*map(power_of_two, (len(states), len(actions), len(tasks), steps)))
+def capacity_for(vocabulary: Vocabulary, encoding: Encoding) -> Capacity:
+    """Returns the room that a network needs for the names of a vocabulary and the trajectories of an encoding."""
+    names, room = (vocabulary.states, vocabulary.actions, vocabulary.tasks), encoding.room
+    counts = [power_of_two(len(found)) for found in names]
+    return Capacity(*map(max, counts, (room.states, room.names, room.tasks)), encoding.steps)

@@ -35,7 +35,11 @@ class Memory:
     taken: Int[np.ndarray, "replicas problems size choices"]
 
     def following(
-        self, problem: Int[np.ndarray, "replicas"], history: History, pending: UInt64[np.ndarray, "pending"]
+        self,
+        problem: Int[np.ndarray, "replicas"],
+        history: History,
+        pending: UInt64[np.ndarray, "pending"],
+        allowed: Bool[np.ndarray, "choices actions"] | None = None,
     ) -> Int[np.ndarray, "replicas"]:
         """Returns which configuration of a problem each replica would try next, -1 where none is left.
 
@@ -43,9 +47,14 @@ class Memory:
             problem: Shape `[replicas]`, row of the problem.
             history: the trials that were told.
             pending: the keys of those that are being evaluated.
+            allowed: Shape `[choices, actions]`, which actions may be taken; None for all.
         """
         key, filled = self._slots(problem)
         left = filled & ~history.holds(np.arange(len(problem)), key) & ~np.isin(key, pending)
+        if allowed is not None:
+            taken = self.taken[np.arange(len(problem)), problem]
+            inactive = np.ones((len(allowed), 1), bool)
+            left &= np.hstack([allowed, inactive])[np.arange(len(allowed)), taken].all(axis=-1)
         return np.where(left.any(axis=1), left.argmax(axis=1), -1)
 
     def rollouts(self, problem: Int[np.ndarray, "replicas"], which: Int[np.ndarray, "replicas"]) -> Rollout:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, UInt64
+from jaxtyping import Bool, Float, Int, UInt64
 
 from ..spaces.encoding import Encoding
 from ..spaces.problem import no_valid
@@ -67,6 +67,8 @@ def propose(
     first_valid: FirstValidFn | None = None,
     before_draw: BeforeDrawFn | None = None,
     pending: UInt64[np.ndarray, "pending"] = NONE_PENDING,
+    allowed: Bool[np.ndarray, "choices actions"] | None = None,
+    again: bool = False,
 ) -> tuple[Learner, Proposal]:
     """Draws a problem uniformly and a valid configuration from the policy, for each replica.
 
@@ -76,13 +78,16 @@ def propose(
         before_draw: called before each draw.
         pending: the `history.keys` of trials that are being evaluated; where `config.repeats` is off, they are not
             proposed again either.
+        allowed: see `rollouts`; where it is given, the memory proposes only what it allows.
+        again: whether what was evaluated may be proposed again, though `config.repeats` is off: where actions stand for
+            more than one value, it is not the same again.
 
     Raises:
         ValueError: `config.max_candidates` configurations were drawn for one replica and none was valid.
     """
     trial, config = learner.sampled, learner.config
     problem = _draw_problem(learner)
-    member, rollout = _draw_member(learner, problem, pending)
+    member, rollout = _draw_member(learner, problem, pending, allowed)
     missing = member != MEMORY
     acceptance, attempt, tried = learner.acceptance, 0, 0
     find = first_valid or functools.partial(_first_valid, learner.encoding)
@@ -93,8 +98,8 @@ def propose(
         if before_draw is not None:
             before_draw(count)
         sought = np.flatnonzero(missing)
-        drawn = _draw(learner, problem, member, count, attempt, sought)
-        drawn, eligible = _ranked(learner, problem[sought], member[sought], drawn, sought, attempt, pending)
+        drawn = _draw(learner, problem, member, count, attempt, sought, allowed)
+        drawn, eligible = _ranked(learner, problem[sought], member[sought], drawn, sought, attempt, pending, again)
         first = find(problem[sought], drawn.taken)
         missing[sought] = first >= eligible
         for refused in first.tolist():
@@ -121,12 +126,15 @@ def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
 
 
 def _draw_member(
-    learner: Learner, problem: Int[np.ndarray, "replicas"], pending: UInt64[np.ndarray, "pending"]
+    learner: Learner,
+    problem: Int[np.ndarray, "replicas"],
+    pending: UInt64[np.ndarray, "pending"],
+    allowed: Bool[np.ndarray, "choices actions"] | None,
 ) -> tuple[Int[np.ndarray, "replicas"], Rollout | None]:
     """Draws who proposes for each replica; the rollouts are those of the memory, where any is to propose."""
     if learner.gate is None or learner.memory is None:
         return np.zeros(learner.replicas, np.int32), None
-    following = learner.memory.following(problem, learner.history, pending)
+    following = learner.memory.following(problem, learner.history, pending, allowed)
     rng = generator(learner.seed, Use.MEMBER, learner.sampled)
     curious = learner.novel.problems[problem] & (learner.config.curiosity > 0)
     member = learner.gate.draw(problem, following >= 0, curious, rng, learner.config)
@@ -140,6 +148,7 @@ def _draw(
     count: int,
     attempt: int,
     sought: Int[np.ndarray, "sought"],
+    allowed: Bool[np.ndarray, "choices actions"] | None,
 ) -> Rollout:
     """Draws candidates for some of the replicas, Shape `[sought, candidates, ...]`."""
     rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
@@ -152,7 +161,8 @@ def _draw(
     curiosity = np.where(member[which] == CURIOUS, np.float32(learner.config.curiosity), np.float32(0))
     favour = curiosity[:, None] * learner.novel.actions
     shares = _uniform_shares(learner, count, attempt)
-    rollout = sample(learner.state.policy, policies, learner.tables, problem[which], noise[which], shares, favour)
+    state, tables = learner.state, learner.tables
+    rollout = sample(state.policy, policies, tables, problem[which], noise[which], shares, favour, allowed)
     back = sought if size == learner.replicas else np.arange(len(sought))
     return jax.tree.map(lambda leaf: np.asarray(leaf)[back], rollout)
 
@@ -177,6 +187,7 @@ def _ranked(
     sought: Int[np.ndarray, "sought"],
     attempt: int,
     pending: UInt64[np.ndarray, "pending"],
+    again: bool,
 ) -> tuple[Rollout, Int[np.ndarray, "sought"]]:
     """Orders candidates such that the first valid one is to be proposed.
 
@@ -188,6 +199,7 @@ def _ranked(
         sought: the replicas that the candidates are for.
         attempt: how many draws came before.
         pending: see `propose`.
+        again: see there.
 
     Returns:
         The candidates, and how many of them, from the first, may be proposed.
@@ -196,7 +208,7 @@ def _ranked(
     n_sought, count = candidates.log_prob.shape
     refused = np.zeros((n_sought, count), bool)
     trials = [history.of(replica, row) for replica, row in zip(sought.tolist(), problem.tolist(), strict=True)]
-    if not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1):
+    if not (config.repeats or again) and attempt < min(ATTEMPTS, config.max_candidates // count - 1):
         key = keys(np.broadcast_to(problem[:, None], (n_sought, count)), candidates.trajectory)
         refused = history.holds(sought, key)
         if len(pending):

@@ -25,6 +25,8 @@ class Use(enum.IntEnum):
     PAIRS = 9
     MEMBER = 10
     MEMORY = 11
+    EXTENSION = 12
+    VALUE = 13
 
 
 def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:

@@ -36,6 +36,7 @@ def rollouts(
     noise: Float[Array, "replicas candidates steps"],
     uniform_share: Float[Array, "candidates"],
     favour: Float[Array, "replicas actions"],
+    allowed: Bool[Array, "choices actions"] | None = None,
 ) -> Rollout:
     """Samples trajectories, several candidates for each replica.
 
@@ -47,6 +48,8 @@ def rollouts(
             action taken is the one at which the cumulative probability passes the noise of the step.
         uniform_share: Shape `[candidates]`, gamma of equation (1).
         favour: Shape `[replicas, actions]`, added to the policy's logits; 0 for what the policy says.
+        allowed: Shape `[choices, actions]`, which of a choice's actions may be taken, at least one of each; None for
+            all. Where it leaves one, that is taken, and counts nothing in `log_prob`.
 
     Returns:
         Rollouts, Shape `[replicas, candidates, ...]`.
@@ -55,11 +58,12 @@ def rollouts(
     task = tables.task[problem]
     rules = jax.tree.map(lambda table: table[tables.space[problem]], tables.rules)
     known = jax.vmap(type(policy).candidates, in_axes=(0, None, 0))(policy, tables.decisions, task)
-    over_candidates = jax.vmap(_advance, in_axes=(None, None, None, None, 0, 0, None, None, 0))
-    over_replicas = jax.vmap(over_candidates, in_axes=(0, None, 0, 0, 0, None, 0, None, 0))
+    over_candidates = jax.vmap(_advance, in_axes=(None, None, None, None, 0, 0, None, None, None, 0))
+    over_replicas = jax.vmap(over_candidates, in_axes=(0, None, 0, 0, 0, None, 0, None, None, 0))
 
     def body(step: Int[Array, ""], carry: _Carry) -> _Carry:
-        return over_replicas(policy, tables.decisions, rules, known, noise, uniform_share, favour, step, carry)
+        here = policy, tables.decisions, rules, known, noise, uniform_share, favour, allowed
+        return over_replicas(*here, step, carry)
 
     one = _start(jax.tree.map(lambda leaf: leaf[0], policy), tables, steps)
     start = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, n_candidates, *leaf.shape)), one)
@@ -93,6 +97,7 @@ def _advance(
     noise: Float[Array, "steps"],
     uniform_share: Float[Array, ""],
     favour: Float[Array, "actions"],
+    allowed: Bool[Array, "choices actions"] | None,
     step: Int[Array, ""],
     carry: _Carry,
 ) -> _Carry:
@@ -101,6 +106,8 @@ def _advance(
     met = jax.tree.map(lambda table: jax.lax.dynamic_index_in_dim(table, decision), known)
     logits, entries = policy.decode_step(met, carry.cache, step)
     available = decisions.available[decision]
+    if allowed is not None:
+        available &= allowed[carry.choice]
     log_pi = masked_log_softmax(logits + favour[decisions.actions[decision]], available)
     action = _pick(_mix(log_pi, available, uniform_share), available, noise[step])
 
@@ -133,7 +140,8 @@ def _pick(
 ) -> Int[Array, ""]:
     cumulative = jnp.cumsum(probabilities)
     passed = jnp.sum(cumulative <= noise * cumulative[-1])
-    return jnp.minimum(passed, jnp.sum(available) - 1).astype(jnp.int32)  # rounding must not pass the last action
+    last = available.shape[0] - 1 - jnp.argmax(available[::-1])
+    return jnp.minimum(passed, last).astype(jnp.int32)  # rounding must not pass the last action
 
 
 def _next_choice(

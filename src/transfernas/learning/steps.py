@@ -115,9 +115,11 @@ def sample(
     noise: Float[Array, "replicas candidates steps"],
     uniform_share: Float[Array, "candidates"],
     favour: Float[Array, "replicas actions"],
+    allowed: Bool[Array, "choices actions"] | None = None,
 ) -> Rollout:
     """Samples candidates from some of the networks, given by their rows; see `rollouts`."""
-    return rollouts(jax.tree.map(lambda leaf: leaf[which], policy), tables, problem, noise, uniform_share, favour)
+    policies = jax.tree.map(lambda leaf: leaf[which], policy)
+    return rollouts(policies, tables, problem, noise, uniform_share, favour, allowed)
 
 
 @partial(jax.jit, static_argnames=("config",), compiler_options=_QUICK_TO_COMPILE)

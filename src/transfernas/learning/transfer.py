@@ -9,7 +9,7 @@ import numpy as np
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..spaces.condition import Action
-from ..spaces.encoding import encode
+from ..spaces.encoding import Room, encode
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
 from .config import NETWORK, TrainingConfig
@@ -33,6 +33,7 @@ def transfer(
     seed: int | None = None,
     rename: Mapping[str, str] | None = None,
     fill: Mapping[str, Action] | None = None,
+    room: Room = Room(),
 ) -> Learner:
     """Returns the replicas ready for new problems.
 
@@ -47,6 +48,7 @@ def transfer(
         seed: of what comes; None for one that follows from the learner's.
         rename: from states it knows to states of the new problems that mean the same.
         fill: what choices of the new spaces were before they were choices, so that what is remembered fits there.
+        room: for what the problems will grow to.
 
     Raises:
         ValueError: the configuration changes the network itself, `rename` names a state that is not known or one
@@ -58,15 +60,16 @@ def transfer(
     seed = derived_seed(learner.seed, Use.TRANSFER, learner.learned) if seed is None else seed
     known = learner.vocabulary.renamed(rename or {})
     vocabulary = known.extended(problems)
-    encoding = encode(problems, vocabulary)
+    encoding = encode(problems, vocabulary, room)
     kept = np.arange(learner.replicas) * learner.members
     if learner.gate is not None:
         kept += learner.gate.most_promising(learner.config)
     old: Policy = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.policy)
-    needed = capacity_for(vocabulary, max(encoding.steps, old.steps))
+    needed = capacity_for(vocabulary, encoding)
+    needed = needed._replace(steps=max(needed.steps, old.steps))
     rows = len(encoding.tables.task)
     drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config)
-    policy, gate, memory = _transplant(old, drawn, known, vocabulary, config), None, None
+    policy, gate, memory = transplanted(old, drawn, known, vocabulary, config), None, None
     if config.gate:
         fresh = init_policies(generator(seed, Use.MEMBER), learner.replicas, needed, config)
         fresh = with_numbers(fresh, vocabulary, 0, config)
@@ -83,10 +86,10 @@ def transfer(
     )
 
 
-def _transplant(
+def transplanted(
     old: Policy, drawn: Policy, known: Vocabulary, vocabulary: Vocabulary, config: TrainingConfig
 ) -> Policy:
-    """Returns the old network with the rows of new names drawn anew."""
+    """Returns the old networks with the rows of new names taken from those drawn, and then as `config` says."""
     counts = Capacity(len(known.states), len(known.actions), len(known.tasks), old.steps)
     tables = {}
     for name, kind in old.rows.items():

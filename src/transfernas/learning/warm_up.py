@@ -25,15 +25,20 @@ class WarmUp:
     Where it was compiled before, its turn takes milliseconds.
     """
 
-    def __init__(self, learner: Learner) -> None:
-        """Starts the thread; it ends by itself."""
-        self._samples: dict[int, Future[None]] = {candidates(learner): Future()}
-        if learner.config.best_of == 1 and (learner.restricted or not learner.config.repeats):
+    def __init__(self, learner: Learner, proposes: bool = True) -> None:
+        """Starts the thread; it ends by itself.
+
+        Args:
+            learner: what it will be run on.
+            proposes: whether to compile what proposes, and not only what learns.
+        """
+        self._samples: dict[int, Future[None]] = {candidates(learner): Future()} if proposes else {}
+        if proposes and learner.config.best_of == 1 and (learner.restricted or not learner.config.repeats):
             self._samples |= {count: Future() for count in (ONE, SEVERAL) if count not in self._samples}
         self._update: Future[None] = Future()
         self._process = os.getpid()
-        first, *later = ((future, partial(_run_sample, learner, count)) for count, future in self._samples.items())
-        turns = [first, (self._update, partial(_run_update, learner)), *later]
+        turns = [(future, partial(_run_sample, learner, count)) for count, future in self._samples.items()]
+        turns.insert(1, (self._update, partial(_run_update, learner)))
         threading.Thread(target=_take, args=(turns,), name="transfernas-warm-up").start()
 
     def wait_for_sample(self, candidates: int) -> None:

@@ -9,6 +9,7 @@ Shapes: `problems`, `spaces`, `decisions` count those; `actions` is the largest 
 condition, `literals` of comparisons in an alternative. All are padded to powers of two.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -105,6 +106,30 @@ class Tables(NamedTuple):
     slots: Int[AnyArray, "candidates"]
 
 
+class Room(NamedTuple):
+    """The least sizes of arrays: what grows within them needs nothing compiled anew. All are powers of two.
+
+    Attributes:
+        states: of the vocabulary; as are
+        names: of actions and spaces, and
+        tasks.
+        choices: of a space, S among them.
+        steps: of a trajectory.
+        decisions: as in the tables; as are `actions`, `terms`, `literals` and `slots`.
+    """
+
+    states: int = 1
+    names: int = 1
+    tasks: int = 1
+    choices: int = 1
+    steps: int = 1
+    decisions: int = 1
+    actions: int = 1
+    terms: int = 1
+    literals: int = 1
+    slots: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """A tuple of problems, their arrays, and the way from configurations to trajectories and back.
@@ -112,15 +137,17 @@ class Encoding:
     Attributes:
         problems: the problems, in the order of their rows.
         tables: the problems as NumPy arrays.
+        room: the least sizes of the arrays.
     """
 
     problems: tuple[Problem, ...]
     tables: Tables
+    room: Room = Room()
 
     @property
     def steps(self) -> int:
         """The padded length of a trajectory."""
-        return power_of_two(int(self.tables.longest))
+        return max(power_of_two(int(self.tables.longest)), self.room.steps)
 
     def row(self, problem: Problem) -> int:
         """Returns the row of a problem, found by its names.
@@ -142,7 +169,20 @@ class Encoding:
         """
         space = self.problems[row].space
         space.validate(config)
-        visited = [(index + 1, c.index(config[c.name])) for index, c in enumerate(space.choices) if c.name in config]
+        return self.sequence(row, {c.name: config[c.name] for c in space.choices if c.name in config})
+
+    def sequence(self, row: int, config: Config) -> Trajectory:
+        """Returns choices of a problem in the order in which they were made, whatever the space says of when they are.
+
+        Args:
+            row: of the problem.
+            config: the actions of at most `steps` - 1 choices of its space.
+
+        Raises:
+            KeyError, ValueError: the space has no such choice, or the choice no such action.
+        """
+        order = {choice.name: (index, choice) for index, choice in enumerate(self.problems[row].space.choices, start=1)}
+        visited = [(order[name][0], order[name][1].index(action)) for name, action in config.items()]
         choices, actions = zip((0, 0), *visited, strict=True)
         padding = (0, self.steps - len(choices))
         decisions = self.tables.rules.decision[self.tables.space[row], np.array(choices)]
@@ -154,11 +194,16 @@ class Encoding:
         )
 
     def config(self, row: int, trajectory: Trajectory) -> dict[str, Action]:
-        """Returns a trajectory of shape `[steps]` of a problem as a configuration."""
-        config: dict[str, Action] = {}
-        for action in np.asarray(trajectory.actions)[1 : int(trajectory.length)].tolist():
-            choice = self.problems[row].space.next_choice(config)
-            assert choice is not None
+        """Returns a trajectory of shape `[steps]` of a problem as a configuration, in the order of its decisions."""
+        space, config = self.problems[row].space, dict[str, Action]()
+        decision_of = self.tables.rules.decision[self.tables.space[row], 1:].tolist()
+        made = slice(1, int(trajectory.length))
+        decisions, actions = np.asarray(trajectory.decisions)[made].tolist(), np.asarray(trajectory.actions)[made]
+        for decision, action in zip(decisions, actions.tolist(), strict=True):
+            choice = space.next_choice(config)
+            if choice is None or decision_of[space.choices.index(choice)] != decision:  # a sequence, see there
+                choices = zip(space.choices, decision_of, strict=False)
+                choice = next(c for c, its in choices if its == decision and c.name not in config)
             config[choice.name] = choice.actions[action]
         return config
 
@@ -179,25 +224,55 @@ class Encoding:
         return taken
 
 
-def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary) -> Encoding:
+def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room = Room()) -> Encoding:
     """Returns the arrays of problems whose names the vocabulary holds."""
     spaces = tuple({problem.space.name: problem.space for problem in problems}.values())
     table: dict[tuple[int, tuple[int, ...]], int] = {}
     decision = [_space_decisions(space, vocabulary, table) for space in spaces]
-    width = power_of_two(max(len(actions) for _, actions in table))
+    width = max(power_of_two(max(len(actions) for _, actions in table)), room.actions)
     order = {space.name: index for index, space in enumerate(spaces)}
     padding = (0, power_of_two(len(problems)) - len(problems))
     sizes = [bounds(space.choices) for space in spaces]
     tables = Tables(
-        decisions=_decision_arrays(table, width),
-        rules=_rule_arrays(spaces, decision, width),
+        decisions=_decision_arrays(table, width, room),
+        rules=_rule_arrays(spaces, decision, width, room),
         space=np.pad(np.array([order[problem.space.name] for problem in problems], _INT), padding),
         task=np.pad(np.array([vocabulary.task(problem.task) for problem in problems], _INT), padding),
         problems=np.array(len(problems), _INT),
         longest=np.array(1 + max(longest for longest, _ in sizes), _INT),
-        slots=np.arange(power_of_two(1 + max(widest for _, widest in sizes)), dtype=_INT),
+        slots=np.arange(max(power_of_two(1 + max(widest for _, widest in sizes)), room.slots), dtype=_INT),
     )
-    return Encoding(problems, tables)
+    return Encoding(problems, tables, room)
+
+
+def in_order_asked(
+    rules: Rules, space: int, asked: Sequence[int]
+) -> tuple[Rules, Int[np.ndarray, "choices"]]:
+    """Returns the rules of a space as if some choices always came first; the others follow as they would.
+
+    What comes before the last of them in the space, and is none of them, was passed over, and stays so.
+
+    Args:
+        rules: of every space.
+        space: which of them.
+        asked: these choices, S not among them, in their order.
+
+    Returns:
+        The rules, and the order: which choice is where now.
+    """
+    choices = rules.decision.shape[1]
+    rest = [index for index in range(1, choices) if index not in asked]
+    order = np.array([0, *asked, *rest])
+    position = np.argsort(order)
+    allows = rules.allows[space, order]
+    allows[1 : 1 + len(asked), 0] = True
+    passed = [position[index] for index in rest if asked and index < max(asked)]
+    allows[passed] = False
+    decision, choice, changed = (array.copy() for array in rules)
+    decision[space] = rules.decision[space, order]
+    choice[space] = position[rules.choice[space, order]]
+    changed[space] = allows
+    return Rules(decision, choice, changed), order
 
 
 def power_of_two(number: int) -> int:
@@ -216,8 +291,8 @@ def _space_decisions(
     return [table.setdefault(key, len(table)) for key in keys]
 
 
-def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int) -> Decisions:
-    rows = power_of_two(len(table))
+def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int, room: Room) -> Decisions:
+    rows = max(power_of_two(len(table)), room.decisions)
     state, actions, available = np.zeros(rows, _INT), np.zeros((rows, width), _INT), np.zeros((rows, width), bool)
     available[:, 0] = True  # a padded decision is never met, but its softmax must be finite
     for (row_state, row_actions), row in table.items():
@@ -227,11 +302,12 @@ def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int) 
     return Decisions(state, actions, available)
 
 
-def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], width: int) -> Rules:
+def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], width: int, room: Room) -> Rules:
     terms = [[_alternatives(space, choice) for choice in space.choices] for space in spaces]
-    n_choices = power_of_two(max(len(rows) for rows in decision))
-    n_terms = power_of_two(max(len(alternatives) for space in terms for alternatives in space))
-    n_literals = power_of_two(max([1, *(len(t) for space in terms for alternatives in space for t in alternatives)]))
+    n_choices = max(power_of_two(max(len(rows) for rows in decision)), room.choices)
+    n_terms = max(power_of_two(max(len(alternatives) for space in terms for alternatives in space)), room.terms)
+    most = max([1, *(len(term) for space in terms for alternatives in space for term in alternatives)])
+    n_literals = max(power_of_two(most), room.literals)
     shape = (power_of_two(len(spaces)), n_choices, n_terms, n_literals)
     rules = Rules(np.zeros(shape[:2], _INT), np.zeros(shape, _INT), np.zeros((*shape, width + 1), bool))
     for row, space in enumerate(spaces):

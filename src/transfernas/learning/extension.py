@@ -1,0 +1,148 @@
+"""Learners whose problems grow while they are searched: new choices, new actions, new problems, and nothing forgotten.
+
+A space that is asked for decision by decision is known only as far as it was asked for (`spaces.discovery`). What was
+learned stays, unlike in a transfer: trials, queues, baselines and the gate go on; the moments of the optimiser do too,
+while the tables have room.
+"""
+
+import dataclasses
+from typing import TypeVar
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from ..policy.architecture import Capacity
+from ..policy.policy import Policy
+from ..spaces.encoding import Encoding, Room, Trajectory, encode
+from ..spaces.problem import Problem
+from .gate import Gate
+from .history import History, keys
+from .learner import Learner, capacity_for, restore
+from .memory import Memory
+from .randomness import Use, generator
+from .steps import fresh_state, init_policies
+from .transfer import transplanted
+
+T = TypeVar("T")
+
+
+def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = Room()) -> Learner:
+    """Returns the replicas ready for problems that grew.
+
+    Args:
+        learner: the replicas.
+        problems: first those that it has, under their names and in their order, their spaces with at least the choices
+            and actions that they had, actions in the same order; then new ones.
+        room: the least sizes of the arrays.
+
+    Raises:
+        ValueError: one of its problems is not where it was, or a choice or an action is missing.
+    """
+    old = learner.encoding
+    if [problem.name for problem in problems[: len(old.problems)]] != [problem.name for problem in old.problems]:
+        raise ValueError("problems that grew keep their names and their order; new ones come behind them")
+    vocabulary = learner.vocabulary.extended(problems)
+    encoding = encode(problems, vocabulary, _larger(old, room))
+    move = _Move(_decisions_moved(old, encoding), encoding.steps, len(encoding.tables.task))
+    needed = Capacity(*map(max, learner.capacity, capacity_for(vocabulary, encoding)))
+    state = jax.tree.map(np.asarray, learner.state)
+    policy: Policy = state.policy
+    if vocabulary != learner.vocabulary or needed != learner.capacity:
+        rng = generator(learner.seed, Use.EXTENSION, len(vocabulary.actions))
+        drawn = init_policies(rng, len(policy.state), needed, learner.config)
+        policy = transplanted(policy, drawn, learner.vocabulary, vocabulary, learner.config)
+    grown = fresh_state(policy, learner.config, move.problems, encoding.steps)
+    kept = len(state.baseline[0])
+    for name in ("baseline", "started", "trials"):
+        getattr(grown, name)[:, :kept] = getattr(state, name)
+    queue = state.queue
+    grown.queue.reward[:, :kept], grown.queue.filled[:, :kept] = queue.reward, queue.filled
+    for leaf, moved in zip(grown.queue.trials, move.trials(queue.trials), strict=True):
+        leaf[:, :kept] = moved
+    if needed == learner.capacity:
+        grown = dataclasses.replace(grown, optimizer=state.optimizer)
+    history, gate, memory = _history(learner.history, move), learner.gate, learner.memory
+    return restore(
+        learner.config,
+        learner.seed,
+        vocabulary,
+        encoding,
+        grown,
+        history,
+        learner.known,
+        learner.past,
+        learner.sampled,
+        learner.learned,
+        learner.acceptance,
+        None if gate is None else Gate(move.padded(gate.count, 1), move.padded(gate.total, 1)),
+        None if memory is None else _memory(memory, encoding, move),
+    )
+
+
+class _Move:
+    """How trajectories and arrays of problems change.
+
+    Attributes:
+        rows: Shape `[old_decisions]`, the row that a decision has now.
+        steps: the padded length of a trajectory now.
+        problems: the padded number of problems now.
+    """
+
+    def __init__(self, rows: Int[np.ndarray, "old_decisions"], steps: int, problems: int) -> None:
+        self.rows, self.steps, self.problems = rows, steps, problems
+
+    def trials(self, trials: Trajectory) -> Trajectory:
+        """Returns trajectories, their decisions where they are now, with room for more."""
+        room = [(0, 0)] * (trials.actions.ndim - 1) + [(0, self.steps - trials.actions.shape[-1])]
+        step = np.arange(trials.actions.shape[-1])
+        decisions = np.where(step < trials.length[..., None], self.rows[trials.decisions], 0)
+        return Trajectory(
+            task=trials.task,
+            decisions=np.pad(decisions, room),
+            actions=np.pad(trials.actions, room),
+            length=trials.length,
+        )
+
+    def padded(self, array: np.ndarray, axis: int) -> np.ndarray:
+        """Returns an array with room for more problems."""
+        room = [(0, 0)] * array.ndim
+        room[axis] = (0, self.problems - array.shape[axis])
+        return np.pad(array, room)
+
+
+def _larger(old: Encoding, room: Room) -> Room:
+    """Returns room for what there is: what grows never shrinks."""
+    choices = int(np.max([len(problem.space.choices) for problem in old.problems]))
+    least = room._replace(steps=max(room.steps, old.steps), choices=max(room.choices, 1 << choices.bit_length()))
+    return Room(*map(max, least, old.room))
+
+
+def _decisions_moved(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_decisions"]:
+    rows = np.zeros(len(old.tables.decisions.state), np.int32)
+    for row, problem in enumerate(old.problems):
+        space, grown = problem.space, new.problems[row].space
+        before, after = (tables.rules.decision[tables.space[row]] for tables in (old.tables, new.tables))
+        rows[before[0]] = after[0]
+        position = {choice.name: index for index, choice in enumerate(grown.choices, start=1)}
+        for index, choice in enumerate(space.choices, start=1):
+            if choice.name not in position or grown[choice.name].actions[: len(choice.actions)] != choice.actions:
+                raise ValueError(f'choice "{choice.name}" of search space "{space.name}" lost an action, or is missing')
+            rows[before[index]] = after[position[choice.name]]
+    return rows
+
+
+def _history(history: History, move: _Move) -> History:
+    trials = move.trials(history.trials)
+    key = keys(history.problem, trials)
+    return History(history.count, history.problem.copy(), trials, history.reward.copy(), key, [history.count])
+
+
+def _memory(memory: Memory, encoding: Encoding, move: _Move) -> Memory:
+    count, moved = move.padded(memory.count, 1), move.trials(memory.trials)
+    trials: Trajectory = jax.tree.map(lambda leaf: move.padded(leaf, 1), moved)
+    taken = np.zeros((*trials.length.shape, encoding.tables.rules.decision.shape[1]), np.int32)
+    for replica, row, slot in np.argwhere(np.arange(trials.length.shape[2]) < count[..., None]).tolist():
+        trial = jax.tree.map(lambda leaf: leaf[replica, row, slot], trials)  # noqa: B023  (used at once)
+        taken[replica, row, slot] = encoding.taken(row, encoding.config(row, trial))
+    return Memory(count, trials, taken)

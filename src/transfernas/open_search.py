@@ -1,0 +1,401 @@
+"""Searching a space that nobody declared: a program asks for one parameter after the other, and may ask for any.
+
+A trial is planned ahead as far as the space is known: a whole configuration is drawn from the policy (or comes from the
+memory), under what was taken already, and answers are given from it while the program asks as foreseen. Where it does
+not, the rest is drawn anew, under all that was taken in truth. So every answer is the policy's, given what came before;
+the past is encoded once for a plan, not for each answer.
+"""
+
+import dataclasses
+import math
+from collections.abc import Hashable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, UInt64
+
+from .agent import Agent
+from .learning.config import TrainingConfig
+from .learning.gate import MEMORY
+from .learning.history import keys
+from .learning.learner import Learner, fail, learn, new_learner
+from .learning.extension import extend
+from .learning.proposing import propose
+from .learning.randomness import Use, generator
+from .learning.transfer import transfer
+from .learning.warm_up import WarmUp
+from .spaces.choice import Choice
+from .spaces.condition import Action, same
+from .spaces.discovery import discover
+from .spaces.domain import Categories, Domain
+from .spaces.encoding import Room, Trajectory, in_order_asked, power_of_two
+from .spaces.problem import Problem
+from .spaces.space import SearchSpace
+
+ROOM = Room(
+    states=16, names=256, tasks=4, choices=16, steps=16, decisions=16, actions=16, terms=4, literals=2, slots=256
+)
+"""A search of up to 15 parameters compiles what any other such search did."""
+
+_LARGEST = 1e15  # of a reward: what is infinite counts as this
+_EVIDENCE = 300  # so many trials at most tell when a parameter is asked for
+_MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
+_BEST = 20  # values of the so many best trials are varied
+_VARIED = 0.5  # share of the values that are near one of the best trials', in a bin where there is one
+_SPREAD = 0.2  # how near, in widths of a bin
+
+Token = tuple[type, Action]
+Made = Mapping[str, tuple[Domain, object]]
+"""The parameters of a trial in the order in which they were asked for: what each could be, and what it is."""
+
+
+class OpenSearch:
+    """Asks and tells of one problem. No threads may share it; the caller holds a lock."""
+
+    def __init__(
+        self,
+        space: str,
+        task: str,
+        config: TrainingConfig | None = None,
+        seed: int = 0,
+        source: Agent | None = None,
+        rename: Mapping[str, str] | None = None,
+        fill: Mapping[str, Action] | None = None,
+        learns: bool = True,
+    ) -> None:
+        """Begins a search; it goes on where the source has this very problem.
+
+        Args:
+            space: its name.
+            task: its name.
+            config: hyperparameters; the source's by default, else `TrainingConfig.fast()`.
+            seed: of everything random.
+            source: the agent that it starts from; None for one that knows nothing.
+            rename: from states that the source knows to parameters that mean the same.
+            fill: what parameters were before they were asked for.
+            learns: whether it learns from what it is told.
+        """
+        self._names, self._seed, self._learns = (space, task), seed, learns
+        self._source, self._rename, self._fill = source, dict(rename or {}), dict(fill or {})
+        self._config = config or (TrainingConfig.fast() if source is None else source.config)
+        self._learner: Learner | None = None
+        self._actions: dict[str, tuple[Action, ...]] = {}
+        self._position: dict[str, dict[Token, int]] = {}
+        self._latest: dict[str, Domain] = {}
+        self._evidence: list[dict[str, Action]] = []
+        self._explained = 0.0  # after so many trials that the space does not explain it is discovered anew
+        self._plans: dict[Hashable, _Plan] = {}
+        self._asked = 0
+        self._failed: list[dict[str, Action]] = []
+        self._failed_keys: list[np.uint64] = []
+        self._choice: dict[int, Choice] = {}  # that each decision is
+        self._best: list[_Told] = []
+        self._rewards: list[float] = []
+        self._warm_up: WarmUp | None = None
+        if source is not None and [problem.name for problem in source.problems] == [self._names]:
+            self._resume(source.learner)
+
+    @property
+    def learner(self) -> Learner | None:
+        """What it knows; None before the first question."""
+        return self._learner
+
+    def agent(self) -> Agent | None:
+        """Returns the agent that knows what this search does: its source before anything was asked for."""
+        return self._source if self._learner is None else Agent.of(self._learner)
+
+    def reseed(self, seed: int) -> None:
+        """Draws other random numbers from now on."""
+        self._seed = seed
+        if self._learner is not None:
+            self._learner = dataclasses.replace(self._learner, seed=seed)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leaves out the thread that compiles."""
+        return self.__dict__ | {"_warm_up": None}
+
+    def suggest(self, trial: Hashable, made: Made, name: str, domain: Domain) -> object:
+        """Returns a value for the next parameter of a trial.
+
+        Args:
+            trial: which one.
+            made: its parameters so far, whoever chose their values.
+            name: of the parameter that is asked for.
+            domain: what it can be.
+
+        Raises:
+            ValueError: a name or a value can not be part of a space.
+        """
+        plan = self._plans.get(trial)
+        if plan is None or not plan.goes_on(made, name, domain):
+            plan = self._plan(trial, plan, made, name, domain)
+        self._latest[name] = domain
+        value = plan.given[name] = self._value(plan, name, domain)
+        return value
+
+    def tell(self, trial: Hashable, made: Made, reward: float | None, whole: bool = True) -> None:
+        """Takes the reward of a trial, higher is better.
+
+        Args:
+            trial: which one; it need not have been asked for here.
+            made: all its parameters.
+            reward: may be infinite, but not NaN; None for a trial that is not learned from, only not proposed again.
+            whole: whether it came to its end, so that what it did not ask for is no part of its configuration.
+
+        Raises:
+            ValueError: the reward is NaN.
+        """
+        if reward is not None and math.isnan(reward):
+            raise ValueError(f"trial {trial} was told the reward {reward}; a trial without one is told None")
+        plan = self._plans.pop(trial, None)
+        if not made or not self._learns:
+            return
+        config = {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
+        self._grow({name: domain for name, (domain, _) in made.items()})
+        if whole:
+            self._evidence = [*self._evidence[-_EVIDENCE:], config]
+            if not _fits(self._space, config) and len(self._evidence) >= self._explained:
+                self._rebuild()
+                self._explained = 1.25 * len(self._evidence) if not _fits(self._space, config) else 0.0
+        assert self._learner is not None
+        trajectory = self._learner.encoding.sequence(0, config)
+        proposed = plan is not None and plan.actions == config
+        member = plan.member if plan is not None and proposed else -1
+        batched = _batched(trajectory)
+        if reward is None:
+            self._failed.append(config)
+            self._failed_keys.append(_key(trajectory))
+            self._learner = fail(self._learner, _ROW, batched, np.array([member], np.int32))
+            return
+        told = min(max(reward, -_LARGEST), _LARGEST)
+        values = {name: value for name, (_, value) in made.items()}
+        self._best = sorted([*self._best, _Told(told, config, values)], key=lambda entry: -entry.reward)[:_BEST]
+        if self._config.learning == "reinforce":
+            told = self._moderate(told)
+        if self._warm_up is not None:
+            self._warm_up.wait_for_update()
+        self._learner = learn(self._learner, _ROW, batched, np.array([told]), np.array([member], np.int32))
+
+    @property
+    def _space(self) -> SearchSpace:
+        assert self._learner is not None
+        return self._learner.encoding.problems[0].space
+
+    def _resume(self, learner: Learner) -> None:
+        """Goes on with a search for this problem."""
+        encoding, history = learner.encoding, learner.history
+        self._learner, self._asked = learner, learner.sampled
+        for choice in self._space.choices:
+            self._add(choice.name, choice.actions, len(self._actions))
+        for number in history.of(0, 0)[-_EVIDENCE:].tolist():
+            self._evidence.append(encoding.config(0, Trajectory(*(leaf[0, number] for leaf in history.trials))))
+        self._rebuild()
+
+    def _plan(self, trial: Hashable, earlier: "_Plan | None", made: Made, name: str, domain: Domain) -> "_Plan":
+        self._grow({**{known: its for known, (its, _) in made.items()}, name: domain})
+        assert self._learner is not None
+        number = self._asked if earlier is None else earlier.number
+        learner, choices = self._learner, list(self._actions)
+        asked = [choices.index(known) + 1 for known in (*made, name)]
+        rules, order = in_order_asked(learner.encoding.tables.rules, 0, asked)
+        allowed = self._allowed(made, name, domain)[order]
+        tables = learner.tables._replace(rules=rules, longest=np.array(1 + len(choices), np.int32))
+        memory = learner.memory
+        if memory is not None:
+            memory = dataclasses.replace(memory, taken=memory.taken[..., order])
+        planned = dataclasses.replace(learner, tables=tables, memory=memory, sampled=number)
+        others = [plan.key for known, plan in self._plans.items() if known != trial]
+        pending = np.array([*others, *self._failed_keys], np.uint64)
+        plan = self._drawn(planned, number, allowed, pending)
+        if name not in plan.actions:  # what was best before the transfer did not have it
+            plan = self._drawn(dataclasses.replace(planned, memory=None), number, allowed, pending)
+        if earlier is not None:
+            plan.given.update(earlier.given)
+            plan.values = earlier.values
+        else:
+            self._asked += 1
+            self._learner = dataclasses.replace(learner, sampled=self._asked)
+            while len(self._plans) >= _MOST_PLANS:
+                self._plans.pop(next(iter(self._plans)))
+        self._plans[trial] = plan
+        return plan
+
+    def _drawn(
+        self,
+        learner: Learner,
+        number: int,
+        allowed: Bool[np.ndarray, "choices actions"],
+        pending: UInt64[np.ndarray, "pending"],
+    ) -> "_Plan":
+        again = any(not isinstance(domain, Categories) and domain.continuous for domain in self._latest.values())
+        _, proposal = propose(learner, pending=pending, allowed=allowed, again=again)
+        trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
+        made = slice(1, int(trajectory.length))
+        steps = zip(trajectory.decisions[made].tolist(), trajectory.actions[made].tolist(), strict=True)
+        actions = {(choice := self._choice[row]).name: choice.actions[action] for row, action in steps}
+        values = generator(self._seed, Use.VALUE, number)
+        return _Plan(number, int(proposal.member[0]), actions, _key(trajectory), {}, values)
+
+    def _allowed(self, made: Made, name: str, domain: Domain) -> Bool[np.ndarray, "choices actions"]:
+        """Returns which actions of each choice may be taken, in the order of the space."""
+        assert self._learner is not None
+        tables = self._learner.encoding.tables
+        allowed = np.ones((tables.rules.decision.shape[1], tables.decisions.actions.shape[1]), bool)
+        for index, known in enumerate(self._actions, start=1):
+            if known in made:
+                its, value = made[known]
+                may: tuple[Action, ...] = (its.action(value),)  # type: ignore[arg-type]
+            elif known == name or known in self._latest:
+                may = (domain if known == name else self._latest[known]).actions
+            else:
+                continue
+            allowed[index] = False
+            allowed[index, [self._position[known][type(action), action] for action in may]] = True
+        return allowed
+
+    def _value(self, plan: "_Plan", name: str, domain: Domain) -> object:
+        """Returns a value of the action that is planned for a parameter."""
+        action = plan.actions[name]
+        position = _position(domain, action)
+        assert position is not None
+        if isinstance(domain, Categories):
+            return domain.values[position]
+        part = domain.bins[position]
+        chance, varied, away = plan.values.random(), plan.values.random(), plan.values.standard_normal()
+        if part.low == part.high or varied >= _VARIED:
+            return domain.value(position, chance)
+        for told in self._best:
+            if told.config.get(name) == action:
+                near = domain.near(told.values[name], _SPREAD, away)  # type: ignore[arg-type]
+                return min(max(near, part.low), part.high)
+        return domain.value(position, chance)
+
+    def _grow(self, domains: Mapping[str, Domain]) -> None:
+        """Takes up parameters and actions that were not there, each behind those that were asked for before it."""
+        place, grown = 0, self._learner is None
+        names = list(self._actions)
+        for name, domain in domains.items():
+            if name in self._position:
+                place = max(place, names.index(name) + 1)
+                known = self._position[name]
+                new = [action for action in domain.actions if (type(action), action) not in known]
+                if new:
+                    self._add(name, (*self._actions[name], *new), None)
+                    grown = True
+            else:
+                self._add(name, domain.actions, place)
+                names.insert(place, name)
+                place, grown = place + 1, True
+            self._latest.setdefault(name, domain)
+        if grown:
+            self._rebuild()
+
+    def _add(self, name: str, actions: tuple[Action, ...], place: int | None) -> None:
+        if place is None:
+            self._actions[name] = actions
+        else:
+            items = list(self._actions.items())
+            items.insert(place, (name, actions))
+            self._actions = dict(items)
+        self._position[name] = {(type(action), action): at for at, action in enumerate(actions)}
+
+    def _rebuild(self) -> None:
+        """Finds out the space anew; before anything was told of it, so is what is known of it."""
+        problem = Problem(discover(self._names[0], self._actions, self._evidence), self._names[1])
+        steps, slots = 1 + len(self._actions), 1 + sum(map(len, self._actions.values()))
+        room = ROOM._replace(steps=power_of_two(max(ROOM.steps, steps)), slots=power_of_two(max(ROOM.slots, slots)))
+        if self._learner is not None and self._learner.learned:
+            self._learner = extend(self._learner, (problem,), room)
+        elif self._source is None:
+            self._learner = new_learner((problem,), self._config, self._seed, room=room)
+        else:
+            source = self._source.learner
+            states = source.vocabulary.states
+            rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
+            fill = {name: action for name, action in self._fill.items() if self._takes(name, action)}
+            self._learner = transfer(source, (problem,), self._config, self._seed, rename, fill, room)
+        if self._warm_up is None and self._learns:
+            self._warm_up = WarmUp(self._learner, proposes=False)
+        self._learner = dataclasses.replace(self._learner, sampled=self._asked, seed=self._seed)
+        self._choice = dict(
+            zip(self._learner.encoding.tables.rules.decision[0, 1:].tolist(), self._space.choices, strict=False)
+        )
+        self._failed_keys = [self._key(config) for config in self._failed]
+        for plan in self._plans.values():
+            plan.key = self._key(plan.actions)
+
+    def _key(self, config: Mapping[str, Action]) -> np.uint64:
+        assert self._learner is not None
+        return _key(self._learner.encoding.sequence(0, config))
+
+    def _takes(self, name: str, action: Action) -> bool:
+        return (type(action), action) in self._position.get(name, {})
+
+    def _moderate(self, reward: float) -> float:
+        """Returns a reward on the scale of those so far, winsorised: REINFORCE follows its size, not only its order."""
+        self._rewards = [*self._rewards[-_MOST_PLANS:], reward]
+        low, middle, high = np.quantile(self._rewards, (0.25, 0.5, 0.75))
+        return 0.5 + 0.25 * float(np.clip((reward - middle) / ((high - low) or 1.0), -3.0, 3.0))
+
+
+@dataclasses.dataclass
+class _Plan:
+    """What a trial is to take.
+
+    Attributes:
+        number: counts the trials.
+        member: who proposed it.
+        actions: of all parameters that it will be asked for, as far as is known.
+        key: of its configuration.
+        given: the values that were given.
+        values: draws them.
+    """
+
+    number: int
+    member: int
+    actions: dict[str, Action]
+    key: np.uint64
+    given: dict[str, object]
+    values: np.random.Generator
+
+    def goes_on(self, made: Made, name: str, domain: Domain) -> bool:
+        """Returns whether a trial took what was planned, and asks for what is planned next."""
+        following = next((known for known in self.actions if known not in made), None)
+        if following != name or _position(domain, self.actions[name]) is None:
+            return False
+        for known, (its, value) in made.items():
+            if known not in self.actions:
+                return False
+            if not (known in self.given and self.given[known] == value):
+                if its.action(value) != self.actions[known]:  # type: ignore[arg-type]
+                    return False
+        return True
+
+
+def _position(domain: Domain, action: Action) -> int | None:
+    return next((at for at, known in enumerate(domain.actions) if same(known, action)), None)
+
+
+class _Told(NamedTuple):
+    reward: float
+    config: dict[str, Action]
+    values: dict[str, object]
+
+
+_ROW = np.zeros(1, np.int32)
+
+
+def _batched(trajectory: Trajectory) -> Trajectory:
+    return Trajectory(*(np.asarray(leaf)[None] for leaf in trajectory))
+
+
+def _key(trajectory: Trajectory) -> np.uint64:
+    return np.uint64(keys(_ROW, _batched(trajectory))[0])
+
+
+def _fits(space: SearchSpace, config: Mapping[str, Action]) -> bool:
+    try:
+        space.validate(config)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,280 @@
+"""What a parameter of somebody else's tool may be: categories or numbers, as actions that every range shares.
+
+A range of numbers becomes bins on an absolute grid: so many a decade where it is logarithmic, of a power of two else. A
+bin is an action, named by the number in its middle. Two ranges that overlap have the same actions where they do, so
+that what is learned of a learning rate in one is known in the other; and where their grids differ, because one range is
+much longer, the numbers are near one another, which embeddings start from (`learning.numbers`).
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .condition import Action, in_order, plain
+
+MOST_BINS = 16
+"""A linear range has at most so many bins, and half as many at least; a range of fewer values has a bin for each."""
+
+BINS_PER_DECADE = 4
+_LEAST_BINS = 8  # of a logarithmic range; where it has fewer, the bins of a decade are doubled
+_LONGEST = 12  # decades; where a range has more, the bins of a decade are halved
+_EDGE = 1e-9  # a bound so near to a bin's edge, in bins, lies on it
+
+
+class Bin(NamedTuple):
+    """A part of a range.
+
+    Attributes:
+        action: what it is called.
+        low: its least value.
+        high: its largest one.
+    """
+
+    action: int | float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """One of some values, without order.
+
+    Attributes:
+        values: whatever they are.
+        actions: what they are called: themselves where they are None, bool, int, float or str, else their `repr`.
+    """
+
+    values: tuple[object, ...]
+    actions: tuple[Action, ...] = field(init=False)
+
+    def __init__(self, values: Iterable[object]) -> None:
+        """Checks the values.
+
+        Raises:
+            ValueError: there is none.
+        """
+        found = in_order(values, "the values of a categorical parameter")
+        if not found:
+            raise ValueError("a categorical parameter needs at least one value")
+        object.__setattr__(self, "values", found)
+        object.__setattr__(self, "actions", _distinct([_name(value) for value in found]))
+
+    def position(self, value: object) -> int:
+        """Returns which of the values this is.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        for same_type in (True, False):
+            for position, known in enumerate(self.values):
+                if (type(known) is type(value) or not same_type) and (known is value or known == value):
+                    return position
+        if _name(value) in self.actions:  # not a number equals nothing
+            return self.actions.index(_name(value))
+        raise ValueError(f"{value!r} is none of {self.values}")
+
+    def action(self, value: object) -> Action:
+        """Returns what a value is called."""
+        return self.actions[self.position(value)]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A range of numbers, its ends included.
+
+    Attributes:
+        low: the least.
+        high: the largest.
+        log: whether ratios count, not differences.
+        step: what the numbers are apart, from the least one; None for all numbers between. 1 for integers, or more.
+        integer: whether they are integers.
+        bins: its parts.
+        actions: what they are called.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+    integer: bool = False
+    bins: tuple[Bin, ...] = field(init=False, repr=False, compare=False)
+    actions: tuple[Action, ...] = field(init=False, repr=False, compare=False)
+    _first: int = field(init=False, repr=False, compare=False)
+    _grid: "_Grid | None" = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Checks the range, and cuts it.
+
+        Raises:
+            ValueError: the ends are not finite, in the wrong order, or not above 0 where ratios count.
+        """
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
+            raise ValueError(f"a range goes from a number to a larger one, not from {self.low!r} to {self.high!r}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range is above 0, and can not begin at {self.low!r}")
+        if self.step is not None and not self.step > 0:
+            raise ValueError(f"the step of a range is above 0, not {self.step!r}")
+        if self.integer and self.step is None:
+            object.__setattr__(self, "step", 1)
+        few = self._count is not None and self._count <= MOST_BINS
+        grid = None if few or self.low == self.high else _grid(self.low, self.high, self.log, self.integer)
+        bins = self._cut(grid) if grid else self._each()
+        object.__setattr__(self, "_grid", grid)
+        object.__setattr__(self, "_first", grid.index(self.low) if grid else 0)
+        object.__setattr__(self, "bins", bins)
+        object.__setattr__(self, "actions", tuple(part.action for part in bins))
+
+    @property
+    def continuous(self) -> bool:
+        """Whether a bin has more than one value."""
+        return any(part.low < part.high for part in self.bins)
+
+    def position(self, value: float) -> int:
+        """Returns the bin that a value lies in, the nearest one if it lies in none."""
+        if self._grid is None:
+            return min(range(len(self.bins)), key=lambda at: abs(self.bins[at].low - value))
+        if self.log and value <= 0:
+            return 0
+        wanted = self._grid.index(value) - self._first
+        return min(max(wanted, 0), len(self.bins) - 1) if self.step is None else self._nearest(value)
+
+    def action(self, value: float) -> Action:
+        """Returns what the bin of a value is called."""
+        return self.actions[self.position(value)]
+
+    def value(self, position: int, chance: float) -> float:
+        """Returns a value of a bin; uniform, or its logarithm, for a chance that is uniform in [0, 1)."""
+        _, low, high = self.bins[position]
+        if self.step is not None:
+            first, last = self._number(low), self._number(high)
+            return self._numbered(min(first + int(chance * (last - first + 1)), last))
+        if low == high:
+            return low
+        drawn = low * (high / low) ** chance if self.log else low + chance * (high - low)
+        return min(max(drawn, low), high)
+
+    def near(self, value: float, spread: float, chance: float) -> float:
+        """Returns a value of the range near another one, or its logarithm.
+
+        Args:
+            value: the other one.
+            spread: how far away, in widths of a bin.
+            chance: from a standard normal distribution.
+        """
+        away = spread * chance
+        if self._grid is None:
+            moved = value + away * (self.step or 0)
+        elif self.log:
+            moved = value * 10 ** (away / self._grid.per_decade)
+        else:
+            moved = value + away * self._grid.width
+        inside = min(max(moved, self.low), self.high)
+        return inside if self.step is None else self._numbered(self._number(inside))
+
+    @property
+    def _count(self) -> int | None:
+        if self.step is None:
+            return None
+        return int((self.high - self.low) // self.step if self.integer else (self.high - self.low) / self.step + _EDGE) + 1
+
+    def _number(self, value: float) -> int:
+        assert self.step is not None and self._count is not None
+        return min(max(round((value - self.low) / self.step), 0), self._count - 1)
+
+    def _numbered(self, number: int) -> float:
+        """Returns the value that lies so many steps from the least one."""
+        assert self.step is not None
+        value = self.low + number * self.step
+        return int(value) if self.integer else min(float(value), self.high)
+
+    def _each(self) -> tuple[Bin, ...]:
+        """Returns a bin for each value."""
+        values = [self._numbered(number) for number in range(self._count or 1)] if self.step else [self.low]
+        return tuple(Bin(value if self.integer else float(f"{value:.10g}"), value, value) for value in values)
+
+    def _cut(self, grid: "_Grid") -> tuple[Bin, ...]:
+        parts, number, last = [], 0, grid.last(self.high)
+        for at in range(grid.index(self.low), last + 1):
+            low, high = grid.edge(at), grid.edge(at + 1)
+            if self.step is None:
+                parts.append(Bin(grid.middle(at), max(low, self.low), min(high, self.high)))
+                continue
+            behind = math.ceil((high - self.low) / self.step - _EDGE) if at < last else self._count or 1
+            if behind > number:  # else the first bin of the range holds none of its values
+                parts.append(Bin(grid.middle(at), self._numbered(number), self._numbered(behind - 1)))
+                number = behind
+        return tuple(parts)
+
+    def _nearest(self, value: float) -> int:
+        """Returns the bin of the nearest value that there is."""
+        value = self._numbered(self._number(value))
+        return next(at for at, part in enumerate(self.bins) if value <= part.high)
+
+
+Domain = Categories | Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Numbers cut at the same places, whatever range is looked at.
+
+    Attributes:
+        width: of a bin, where differences count; else 0.
+        per_decade: bins of a decade, where ratios count; else 0.
+        integer: whether the numbers are integers.
+    """
+
+    width: float
+    per_decade: float
+    integer: bool
+
+    def edge(self, index: int) -> float:
+        """Returns where a bin begins."""
+        return 10.0 ** (index / self.per_decade) if self.per_decade else index * self.width
+
+    def index(self, value: float) -> int:
+        """Returns the bin that a value lies in; one on an edge lies above it."""
+        return math.floor(self._position(value) + _EDGE)
+
+    def last(self, value: float) -> int:
+        """Returns the bin that the end of a range lies in; one on an edge lies below it."""
+        return math.ceil(self._position(value) - _EDGE) - 1
+
+    def middle(self, index: int) -> int | float:
+        """Returns what a bin is called."""
+        if self.integer:
+            first, behind = math.ceil(self.edge(index) - _EDGE), math.ceil(self.edge(index + 1) - _EDGE)
+            return (first + max(behind - 1, first)) // 2
+        return float(f"{self.edge(index + 0.5):.4g}") if self.per_decade else self.edge(index + 0.5)  # type: ignore[arg-type]
+
+    def _position(self, value: float) -> float:
+        return math.log10(value) * self.per_decade if self.per_decade else value / self.width
+
+
+def _grid(low: float, high: float, log: bool, integer: bool) -> _Grid:
+    if log:
+        decades, per_decade = math.log10(high / low), float(BINS_PER_DECADE)
+        while decades * per_decade < _LEAST_BINS and not integer:
+            per_decade *= 2
+        while decades * per_decade > _LONGEST * BINS_PER_DECADE:
+            per_decade /= 2
+        return _Grid(0.0, per_decade, integer)
+    width = 2.0 ** math.ceil(math.log2((high - low) / MOST_BINS) - _EDGE)
+    return _Grid(max(width, 1.0) if integer else width, 0.0, integer)
+
+
+def _name(value: object) -> Action:
+    try:
+        return plain(value)
+    except (TypeError, ValueError):
+        return repr(value)
+
+
+def _distinct(names: list[Action]) -> tuple[Action, ...]:
+    """Returns names of which none is there twice, with a number behind those that were."""
+    found: dict[tuple[type, Action], Action] = {}
+    for number, name in enumerate(names):
+        unique = name if (type(name), name) not in found else f"{name!r} [{number}]"
+        found[type(unique), unique] = unique
+    return tuple(found.values())
