@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from transfernas import Choice, Problem, SearchSpace, TrainingConfig
-from transfernas.learning.learner import capacity_for
 from transfernas.learning.numbers import smoothed, with_numbers
 from transfernas.learning.steps import init_policies
+from transfernas.policy.architecture import Capacity
 from transfernas.spaces.condition import Action
 from transfernas.spaces.vocabulary import Vocabulary
 
@@ -113,7 +113,7 @@ def test_far_from_what_is_known_a_number_is_drawn_as_any() -> None:
 
 def test_new_networks_have_them_where_the_configuration_says() -> None:
     names, config = vocabulary(tuple(range(9))), TrainingConfig.fast(layers=1, feed_forward=8)
-    policy = init_policies(np.random.default_rng(0), 100, capacity_for(names, 2), config)
+    policy = init_policies(np.random.default_rng(0), 100, Capacity(len(names.states), len(names.actions), 1, 2), config)
     assert with_numbers(policy, names, 0, dataclasses.replace(config, number_length=0.0)) is policy
     found = with_numbers(policy, names, 0, config)
     assert (

@@ -16,18 +16,17 @@ from jaxtyping import Bool, UInt64
 
 from .agent import Agent
 from .learning.config import TrainingConfig
-from .learning.gate import MEMORY
+from .learning.extension import extend
 from .learning.history import keys
 from .learning.learner import Learner, fail, learn, new_learner
-from .learning.extension import extend
 from .learning.proposing import propose
 from .learning.randomness import Use, generator
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
 from .spaces.choice import Choice
 from .spaces.condition import Action, same
-from .spaces.discovery import discover
-from .spaces.domain import Categories, Domain
+from .spaces.discovery import Parameters, discover
+from .spaces.domain import Categories, Domain, Numbers
 from .spaces.encoding import Room, Trajectory, in_order_asked, power_of_two
 from .spaces.problem import Problem
 from .spaces.space import SearchSpace
@@ -38,15 +37,30 @@ ROOM = Room(
 """A search of up to 15 parameters compiles what any other such search did."""
 
 _LARGEST = 1e15  # of a reward: what is infinite counts as this
-_EVIDENCE = 300  # so many trials at most tell when a parameter is asked for
+EVIDENCE = 300  # so many trials at most tell when a parameter is asked for
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
 _BEST = 20  # values of the so many best trials are varied
-_VARIED = 0.5  # share of the values that are near one of the best trials', in a bin where there is one
-_SPREAD = 0.2  # how near, in widths of a bin
+_VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
+_NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
 
-Token = tuple[type, Action]
 Made = Mapping[str, tuple[Domain, object]]
 """The parameters of a trial in the order in which they were asked for: what each could be, and what it is."""
+
+
+def actions_of(made: Made) -> dict[str, Action]:
+    """Returns what the values of a trial are called."""
+    return {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
+
+
+def bounded(reward: float) -> float:
+    """Returns a reward that may be infinite as one of a size that an agent takes."""
+    return min(max(reward, -_LARGEST), _LARGEST)
+
+
+def room_for(actions: Mapping[str, tuple[Action, ...]]) -> Room:
+    """Returns room for trials that may make all of these choices, whenever the space says that they are made."""
+    steps, slots = 1 + len(actions), 1 + sum(map(len, actions.values()))
+    return ROOM._replace(steps=power_of_two(max(ROOM.steps, steps)), slots=power_of_two(max(ROOM.slots, slots)))
 
 
 class OpenSearch:
@@ -79,8 +93,7 @@ class OpenSearch:
         self._source, self._rename, self._fill = source, dict(rename or {}), dict(fill or {})
         self._config = config or (TrainingConfig.fast() if source is None else source.config)
         self._learner: Learner | None = None
-        self._actions: dict[str, tuple[Action, ...]] = {}
-        self._position: dict[str, dict[Token, int]] = {}
+        self._parameters = Parameters()
         self._latest: dict[str, Domain] = {}
         self._evidence: list[dict[str, Action]] = []
         self._explained = 0.0  # after so many trials that the space does not explain it is discovered anew
@@ -150,10 +163,10 @@ class OpenSearch:
         plan = self._plans.pop(trial, None)
         if not made or not self._learns:
             return
-        config = {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
+        config = actions_of(made)
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
-            self._evidence = [*self._evidence[-_EVIDENCE:], config]
+            self._evidence = [*self._evidence[-EVIDENCE:], config]
             if not _fits(self._space, config) and len(self._evidence) >= self._explained:
                 self._rebuild()
                 self._explained = 1.25 * len(self._evidence) if not _fits(self._space, config) else 0.0
@@ -161,13 +174,13 @@ class OpenSearch:
         trajectory = self._learner.encoding.sequence(0, config)
         proposed = plan is not None and plan.actions == config
         member = plan.member if plan is not None and proposed else -1
-        batched = _batched(trajectory)
+        batched = batch_of_one(trajectory)
         if reward is None:
             self._failed.append(config)
             self._failed_keys.append(_key(trajectory))
             self._learner = fail(self._learner, _ROW, batched, np.array([member], np.int32))
             return
-        told = min(max(reward, -_LARGEST), _LARGEST)
+        told = bounded(reward)
         values = {name: value for name, (_, value) in made.items()}
         self._best = sorted([*self._best, _Told(told, config, values)], key=lambda entry: -entry.reward)[:_BEST]
         if self._config.learning == "reinforce":
@@ -185,9 +198,8 @@ class OpenSearch:
         """Goes on with a search for this problem."""
         encoding, history = learner.encoding, learner.history
         self._learner, self._asked = learner, learner.sampled
-        for choice in self._space.choices:
-            self._add(choice.name, choice.actions, len(self._actions))
-        for number in history.of(0, 0)[-_EVIDENCE:].tolist():
+        self._parameters.take({choice.name: choice.actions for choice in self._space.choices})
+        for number in history.of(0, 0)[-EVIDENCE:].tolist():
             self._evidence.append(encoding.config(0, Trajectory(*(leaf[0, number] for leaf in history.trials))))
         self._rebuild()
 
@@ -195,7 +207,7 @@ class OpenSearch:
         self._grow({**{known: its for known, (its, _) in made.items()}, name: domain})
         assert self._learner is not None
         number = self._asked if earlier is None else earlier.number
-        learner, choices = self._learner, list(self._actions)
+        learner, choices = self._learner, list(self._parameters.actions)
         asked = [choices.index(known) + 1 for known in (*made, name)]
         rules, order = in_order_asked(learner.encoding.tables.rules, 0, asked)
         allowed = self._allowed(made, name, domain)[order]
@@ -224,10 +236,10 @@ class OpenSearch:
         self,
         learner: Learner,
         number: int,
-        allowed: Bool[np.ndarray, "choices actions"],
+        allowed: Bool[np.ndarray, "choices options"],
         pending: UInt64[np.ndarray, "pending"],
     ) -> "_Plan":
-        again = any(not isinstance(domain, Categories) and domain.continuous for domain in self._latest.values())
+        again = any(isinstance(domain, Numbers) and domain.continuous for domain in self._latest.values())
         _, proposal = propose(learner, pending=pending, allowed=allowed, again=again)
         trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
         made = slice(1, int(trajectory.length))
@@ -236,12 +248,12 @@ class OpenSearch:
         values = generator(self._seed, Use.VALUE, number)
         return _Plan(number, int(proposal.member[0]), actions, _key(trajectory), {}, values)
 
-    def _allowed(self, made: Made, name: str, domain: Domain) -> Bool[np.ndarray, "choices actions"]:
+    def _allowed(self, made: Made, name: str, domain: Domain) -> Bool[np.ndarray, "choices options"]:
         """Returns which actions of each choice may be taken, in the order of the space."""
         assert self._learner is not None
         tables = self._learner.encoding.tables
         allowed = np.ones((tables.rules.decision.shape[1], tables.decisions.actions.shape[1]), bool)
-        for index, known in enumerate(self._actions, start=1):
+        for index, known in enumerate(self._parameters.actions, start=1):
             if known in made:
                 its, value = made[known]
                 may: tuple[Action, ...] = (its.action(value),)  # type: ignore[arg-type]
@@ -250,7 +262,7 @@ class OpenSearch:
             else:
                 continue
             allowed[index] = False
-            allowed[index, [self._position[known][type(action), action] for action in may]] = True
+            allowed[index, [self._parameters.position(known, action) or 0 for action in may]] = True
         return allowed
 
     def _value(self, plan: "_Plan", name: str, domain: Domain) -> object:
@@ -261,49 +273,30 @@ class OpenSearch:
         if isinstance(domain, Categories):
             return domain.values[position]
         part = domain.bins[position]
-        chance, varied, away = plan.values.random(), plan.values.random(), plan.values.standard_normal()
+        chance, varied, nearness = plan.values.random(3)
+        away = plan.values.standard_normal()
         if part.low == part.high or varied >= _VARIED:
             return domain.value(position, chance)
         for told in self._best:
             if told.config.get(name) == action:
-                near = domain.near(told.values[name], _SPREAD, away)  # type: ignore[arg-type]
+                spread = _NEAREST * (_FARTHEST / _NEAREST) ** nearness
+                near = domain.near(told.values[name], spread, away)  # type: ignore[arg-type]
                 return min(max(near, part.low), part.high)
         return domain.value(position, chance)
 
     def _grow(self, domains: Mapping[str, Domain]) -> None:
-        """Takes up parameters and actions that were not there, each behind those that were asked for before it."""
-        place, grown = 0, self._learner is None
-        names = list(self._actions)
+        """Takes up parameters and actions that were not there."""
+        grown = self._parameters.take({name: domain.actions for name, domain in domains.items()})
         for name, domain in domains.items():
-            if name in self._position:
-                place = max(place, names.index(name) + 1)
-                known = self._position[name]
-                new = [action for action in domain.actions if (type(action), action) not in known]
-                if new:
-                    self._add(name, (*self._actions[name], *new), None)
-                    grown = True
-            else:
-                self._add(name, domain.actions, place)
-                names.insert(place, name)
-                place, grown = place + 1, True
             self._latest.setdefault(name, domain)
-        if grown:
+        if grown or self._learner is None:
             self._rebuild()
-
-    def _add(self, name: str, actions: tuple[Action, ...], place: int | None) -> None:
-        if place is None:
-            self._actions[name] = actions
-        else:
-            items = list(self._actions.items())
-            items.insert(place, (name, actions))
-            self._actions = dict(items)
-        self._position[name] = {(type(action), action): at for at, action in enumerate(actions)}
 
     def _rebuild(self) -> None:
         """Finds out the space anew; before anything was told of it, so is what is known of it."""
-        problem = Problem(discover(self._names[0], self._actions, self._evidence), self._names[1])
-        steps, slots = 1 + len(self._actions), 1 + sum(map(len, self._actions.values()))
-        room = ROOM._replace(steps=power_of_two(max(ROOM.steps, steps)), slots=power_of_two(max(ROOM.slots, slots)))
+        actions = self._parameters.actions
+        problem = Problem(discover(self._names[0], actions, self._evidence), self._names[1])
+        room = room_for(actions)
         if self._learner is not None and self._learner.learned:
             self._learner = extend(self._learner, (problem,), room)
         elif self._source is None:
@@ -312,7 +305,7 @@ class OpenSearch:
             source = self._source.learner
             states = source.vocabulary.states
             rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
-            fill = {name: action for name, action in self._fill.items() if self._takes(name, action)}
+            fill = {n: action for n, action in self._fill.items() if self._parameters.position(n, action) is not None}
             self._learner = transfer(source, (problem,), self._config, self._seed, rename, fill, room)
         if self._warm_up is None and self._learns:
             self._warm_up = WarmUp(self._learner, proposes=False)
@@ -327,9 +320,6 @@ class OpenSearch:
     def _key(self, config: Mapping[str, Action]) -> np.uint64:
         assert self._learner is not None
         return _key(self._learner.encoding.sequence(0, config))
-
-    def _takes(self, name: str, action: Action) -> bool:
-        return (type(action), action) in self._position.get(name, {})
 
     def _moderate(self, reward: float) -> float:
         """Returns a reward on the scale of those so far, winsorised: REINFORCE follows its size, not only its order."""
@@ -366,9 +356,9 @@ class _Plan:
         for known, (its, value) in made.items():
             if known not in self.actions:
                 return False
-            if not (known in self.given and self.given[known] == value):
-                if its.action(value) != self.actions[known]:  # type: ignore[arg-type]
-                    return False
+            as_given = known in self.given and self.given[known] == value
+            if not as_given and its.action(value) != self.actions[known]:  # type: ignore[arg-type]
+                return False
         return True
 
 
@@ -385,12 +375,13 @@ class _Told(NamedTuple):
 _ROW = np.zeros(1, np.int32)
 
 
-def _batched(trajectory: Trajectory) -> Trajectory:
+def batch_of_one(trajectory: Trajectory) -> Trajectory:
+    """Returns a trajectory as that of one replica."""
     return Trajectory(*(np.asarray(leaf)[None] for leaf in trajectory))
 
 
 def _key(trajectory: Trajectory) -> np.uint64:
-    return np.uint64(keys(_ROW, _batched(trajectory))[0])
+    return np.uint64(keys(_ROW, batch_of_one(trajectory))[0])
 
 
 def _fits(space: SearchSpace, config: Mapping[str, Action]) -> bool:

@@ -168,8 +168,9 @@ class TransferSampler(optuna.samplers.BaseSampler):
                 self._fill,
                 self._learn,
             )
-            sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
-            self._searches[key] = _Search(search, study._storage, study._study_id, key, sign, self._on_failure, {}, [])
+            self._searches[key] = _Search(
+                search, study._storage, study._study_id, key, sign_of(study), self._on_failure, {}, []
+            )
         return self._searches[key]
 
     def _latest(self) -> Agent | None:
@@ -261,6 +262,11 @@ def reward_of(trial: FrozenTrial, sign: float, on_failure: str) -> float | None:
     if trial.state == TrialState.PRUNED:  # of those that were, the one that went on for longer did better
         return _PRUNED + float(trial.last_step or 0)
     return -float("inf") if on_failure == "worst" else None
+
+
+def sign_of(study: optuna.Study) -> float:
+    """Returns 1 where a study maximises, -1 where it minimises."""
+    return 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
 
 
 def record_of(study_name: str, first: FrozenTrial) -> str:

@@ -14,7 +14,7 @@ from jaxtyping import Int
 
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
-from ..spaces.encoding import Encoding, Room, Trajectory, encode
+from ..spaces.encoding import NO_ROOM, Encoding, Room, Trajectory, encode
 from ..spaces.problem import Problem
 from .gate import Gate
 from .history import History, keys
@@ -27,7 +27,7 @@ from .transfer import transplanted
 T = TypeVar("T")
 
 
-def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = Room()) -> Learner:
+def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM) -> Learner:
     """Returns the replicas ready for problems that grew.
 
     Args:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from ..policy.architecture import Capacity
 from ..runtime import device
-from ..spaces.encoding import Encoding, Room, Tables, Trajectory, encode, power_of_two
+from ..spaces.encoding import NO_ROOM, Encoding, Room, Tables, Trajectory, encode, power_of_two
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
@@ -105,7 +105,7 @@ class Past(NamedTuple):
 
 
 def new_learner(
-    problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1, room: Room = Room()
+    problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1, room: Room = NO_ROOM
 ) -> Learner:
     """Returns replicas that know nothing of the problems; `room` is for what these will grow to."""
     vocabulary = Vocabulary().extended(problems)
@@ -226,5 +226,5 @@ def with_functions(learner: Learner, given: tuple[Problem, ...]) -> Learner:
 def capacity_for(vocabulary: Vocabulary, encoding: Encoding) -> Capacity:
     """Returns the room that a network needs for the names of a vocabulary and the trajectories of an encoding."""
     names, room = (vocabulary.states, vocabulary.actions, vocabulary.tasks), encoding.room
-    counts = [power_of_two(len(found)) for found in names]
-    return Capacity(*map(max, counts, (room.states, room.names, room.tasks)), encoding.steps)
+    states, actions, tasks = (power_of_two(len(found)) for found in names)
+    return Capacity(max(states, room.states), max(actions, room.names), max(tasks, room.tasks), encoding.steps)

@@ -39,7 +39,7 @@ class Memory:
         problem: Int[np.ndarray, "replicas"],
         history: History,
         pending: UInt64[np.ndarray, "pending"],
-        allowed: Bool[np.ndarray, "choices actions"] | None = None,
+        allowed: Bool[np.ndarray, "choices options"] | None = None,
     ) -> Int[np.ndarray, "replicas"]:
         """Returns which configuration of a problem each replica would try next, -1 where none is left.
 

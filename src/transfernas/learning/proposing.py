@@ -67,7 +67,7 @@ def propose(
     first_valid: FirstValidFn | None = None,
     before_draw: BeforeDrawFn | None = None,
     pending: UInt64[np.ndarray, "pending"] = NONE_PENDING,
-    allowed: Bool[np.ndarray, "choices actions"] | None = None,
+    allowed: Bool[np.ndarray, "choices options"] | None = None,
     again: bool = False,
 ) -> tuple[Learner, Proposal]:
     """Draws a problem uniformly and a valid configuration from the policy, for each replica.
@@ -129,7 +129,7 @@ def _draw_member(
     learner: Learner,
     problem: Int[np.ndarray, "replicas"],
     pending: UInt64[np.ndarray, "pending"],
-    allowed: Bool[np.ndarray, "choices actions"] | None,
+    allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> tuple[Int[np.ndarray, "replicas"], Rollout | None]:
     """Draws who proposes for each replica; the rollouts are those of the memory, where any is to propose."""
     if learner.gate is None or learner.memory is None:
@@ -148,7 +148,7 @@ def _draw(
     count: int,
     attempt: int,
     sought: Int[np.ndarray, "sought"],
-    allowed: Bool[np.ndarray, "choices actions"] | None,
+    allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> Rollout:
     """Draws candidates for some of the replicas, Shape `[sought, candidates, ...]`."""
     rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
@@ -214,7 +214,7 @@ def _ranked(
         if len(pending):
             refused |= np.isin(key, pending)
         for at in np.flatnonzero(refused.any(axis=1)).tolist():
-            refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at])
+            refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at], pending)
     if config.best_of == 1:
         order = np.argsort(refused, axis=1, kind="stable")
     else:
@@ -239,10 +239,18 @@ def _size(space: SearchSpace) -> float:
         return math.inf
 
 
-def _any_left(learner: Learner, replica: int, row: int, trials: Int[np.ndarray, "trials"]) -> bool:
+def _any_left(
+    learner: Learner,
+    replica: int,
+    row: int,
+    trials: Int[np.ndarray, "trials"],
+    pending: UInt64[np.ndarray, "pending"],
+) -> bool:
     """Returns whether a replica may have configurations of a problem left that are not among its trials of it."""
     size = _size(learner.encoding.problems[row].space)
-    return len(trials) < size or len(np.unique(learner.history.key[replica, trials])) < size
+    if len(trials) + len(pending) < size:
+        return True
+    return len(np.unique(np.concatenate([learner.history.key[replica, trials], pending]))) < size
 
 
 def _first_valid(encoding: Encoding, rows: Rows, taken: Taken) -> Rows:

@@ -27,6 +27,7 @@ class Use(enum.IntEnum):
     MEMORY = 11
     EXTENSION = 12
     VALUE = 13
+    STUDIES = 14
 
 
 def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:

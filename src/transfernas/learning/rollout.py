@@ -36,7 +36,7 @@ def rollouts(
     noise: Float[Array, "replicas candidates steps"],
     uniform_share: Float[Array, "candidates"],
     favour: Float[Array, "replicas actions"],
-    allowed: Bool[Array, "choices actions"] | None = None,
+    allowed: Bool[Array, "choices options"] | None = None,
 ) -> Rollout:
     """Samples trajectories, several candidates for each replica.
 
@@ -97,7 +97,7 @@ def _advance(
     noise: Float[Array, "steps"],
     uniform_share: Float[Array, ""],
     favour: Float[Array, "actions"],
-    allowed: Bool[Array, "choices actions"] | None,
+    allowed: Bool[Array, "choices options"] | None,
     step: Int[Array, ""],
     carry: _Carry,
 ) -> _Carry:

@@ -115,7 +115,7 @@ def sample(
     noise: Float[Array, "replicas candidates steps"],
     uniform_share: Float[Array, "candidates"],
     favour: Float[Array, "replicas actions"],
-    allowed: Bool[Array, "choices actions"] | None = None,
+    allowed: Bool[Array, "choices options"] | None = None,
 ) -> Rollout:
     """Samples candidates from some of the networks, given by their rows; see `rollouts`."""
     policies = jax.tree.map(lambda leaf: leaf[which], policy)

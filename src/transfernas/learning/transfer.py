@@ -9,7 +9,7 @@ import numpy as np
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..spaces.condition import Action
-from ..spaces.encoding import Room, encode
+from ..spaces.encoding import NO_ROOM, Room, encode
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
 from .config import NETWORK, TrainingConfig
@@ -33,7 +33,7 @@ def transfer(
     seed: int | None = None,
     rename: Mapping[str, str] | None = None,
     fill: Mapping[str, Action] | None = None,
-    room: Room = Room(),
+    room: Room = NO_ROOM,
 ) -> Learner:
     """Returns the replicas ready for new problems.
 

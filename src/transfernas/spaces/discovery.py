@@ -1,9 +1,9 @@
 """The search space of a program that asks for one parameter after the other, from what it asked for so far.
 
 Such a program never says when it asks for what. That is inferred: each parameter is always there, or its being there
-follows from what earlier ones took. Of the explanations the shortest is taken, by description length: what is to be said
-of the trials given the explanation, and of the explanation itself (Rissanen 1978). It is a guess, and good for planning
-ahead; what was asked in truth is learned from, whatever was guessed.
+follows from what earlier ones took. Of the explanations the shortest is taken, by description length: what is to be
+said of the trials given the explanation, and of the explanation itself (Rissanen 1978). It is a guess, and good for
+planning ahead; what was asked in truth is learned from, whatever was guessed.
 """
 
 import math
@@ -16,6 +16,39 @@ from .space import SearchSpace
 _DEPTH = 3  # a parameter's being there is explained by so many earlier ones at most
 
 Groups = list[tuple[Action, list[Config]]]
+
+
+class Parameters:
+    """The parameters that a program asked for so far, in order, with all actions that any of them could take.
+
+    A new action comes behind those that a parameter had, a new parameter behind those asked for before it.
+    """
+
+    def __init__(self) -> None:
+        """Knows of none yet."""
+        self.actions: dict[str, tuple[Action, ...]] = {}
+        self._position: dict[str, dict[tuple[type, Action], int]] = {}
+
+    def take(self, asked: Mapping[str, tuple[Action, ...]]) -> bool:
+        """Takes up what a trial could take, parameter by parameter, and returns whether any of it is new."""
+        names, place, grown = list(self.actions), 0, False
+        for name, actions in asked.items():
+            known = self._position.setdefault(name, {})
+            new = [action for action in actions if (type(action), action) not in known]
+            if name not in self.actions:
+                names.insert(place, name)
+            place = max(place, names.index(name) + 1)
+            if new:
+                self.actions[name] = (*self.actions.get(name, ()), *new)
+                known |= {(type(action), action): len(known) + at for at, action in enumerate(new)}
+                grown = True
+        if grown:
+            self.actions = {name: self.actions[name] for name in names}
+        return grown
+
+    def position(self, name: str, action: Action) -> int | None:
+        """Returns the position of an action among those of a parameter; None where there is no such action."""
+        return self._position.get(name, {}).get((type(action), action))
 
 
 def discover(name: str, actions: Mapping[str, tuple[Action, ...]], trials: Sequence[Config]) -> SearchSpace:

@@ -176,7 +176,9 @@ class Numbers:
     def _count(self) -> int | None:
         if self.step is None:
             return None
-        return int((self.high - self.low) // self.step if self.integer else (self.high - self.low) / self.step + _EDGE) + 1
+        return (
+            int((self.high - self.low) // self.step if self.integer else (self.high - self.low) / self.step + _EDGE) + 1
+        )
 
     def _number(self, value: float) -> int:
         assert self.step is not None and self._count is not None

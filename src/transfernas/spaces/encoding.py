@@ -130,6 +130,9 @@ class Room(NamedTuple):
     slots: int = 1
 
 
+NO_ROOM = Room()
+
+
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """A tuple of problems, their arrays, and the way from configurations to trajectories and back.
@@ -142,7 +145,7 @@ class Encoding:
 
     problems: tuple[Problem, ...]
     tables: Tables
-    room: Room = Room()
+    room: Room = NO_ROOM
 
     @property
     def steps(self) -> int:
@@ -224,7 +227,7 @@ class Encoding:
         return taken
 
 
-def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room = Room()) -> Encoding:
+def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room = NO_ROOM) -> Encoding:
     """Returns the arrays of problems whose names the vocabulary holds."""
     spaces = tuple({problem.space.name: problem.space for problem in problems}.values())
     table: dict[tuple[int, tuple[int, ...]], int] = {}
@@ -245,9 +248,7 @@ def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room = R
     return Encoding(problems, tables, room)
 
 
-def in_order_asked(
-    rules: Rules, space: int, asked: Sequence[int]
-) -> tuple[Rules, Int[np.ndarray, "choices"]]:
+def in_order_asked(rules: Rules, space: int, asked: Sequence[int]) -> tuple[Rules, Int[np.ndarray, "choices"]]:
     """Returns the rules of a space as if some choices always came first; the others follow as they would.
 
     What comes before the last of them in the space, and is none of them, was passed over, and stays so.

@@ -1,0 +1,286 @@
+"""From old studies of Optuna's to an agent that has learned from all of them."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from ..agent import Agent
+from ..learning.config import TrainingConfig
+from ..learning.extension import extend
+from ..learning.learner import Learner, learn, new_learner
+from ..learning.randomness import Use, generator
+from ..ledger import Ledger
+from ..open_search import EVIDENCE, actions_of, batch_of_one, bounded, room_for
+from ..searcher import check_seed
+from ..spaces.condition import Action, Config
+from ..spaces.discovery import Parameters, discover
+from ..spaces.domain import Domain
+from ..spaces.encoding import Room, Trajectory
+from ..spaces.problem import Problem
+from .optuna import SPACE, domain_of, record_of, reward_of, sign_of
+
+NameFn = Callable[[optuna.Study], str]
+"""From a study to the name of its space or task."""
+
+ProgressFn = Callable[[int, int], None]
+"""Told how many trials were learned from, of how many."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Learned:
+    """What was learned from a study.
+
+    Attributes:
+        study: its name.
+        space: the name of its space.
+        task: the name of its task.
+        trials: how many of its trials were learned from.
+        before: how many of them had been learned from before.
+        failed: how many failed, and say nothing.
+        unfinished: how many are not finished.
+        best: the best value of those that came to their end; None where there is none.
+    """
+
+    study: str
+    space: str
+    task: str
+    trials: int
+    before: int
+    failed: int
+    unfinished: int
+    best: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Report:
+    """What was learned from studies.
+
+    Attributes:
+        studies: from each.
+        spaces: for each space, its parameters with the number of actions that each can take.
+    """
+
+    studies: tuple[Learned, ...]
+    spaces: Mapping[str, Mapping[str, int]]
+
+    @property
+    def trials(self) -> int:
+        """How many trials were learned from in all."""
+        return sum(study.trials for study in self.studies)
+
+    def __str__(self) -> str:
+        """Returns the report as a few lines of text."""
+        lines = [f"Learned from {self.trials:,} trials of {len(self.studies)} studies"]
+        for one in self.studies:
+            notes = [
+                f"{count:,} {what}"
+                for count, what in ((one.before, "before"), (one.failed, "failed"), (one.unfinished, "unfinished"))
+                if count
+            ]
+            best = "" if one.best is None else f", best {one.best:.6g}"
+            lines.append(
+                f"  {one.study}: space {one.space}, task {one.task}: {one.trials:,} trials{best}"
+                + (f" ({', '.join(notes)})" if notes else "")
+            )
+        for space, parameters in self.spaces.items():
+            named = ", ".join(f"{name} ({count})" for name, count in parameters.items())
+            lines.append(f"  space {space}: {named}")
+        return "\n".join(lines)
+
+
+def learn_from_studies(
+    agent: Agent | None,
+    studies: Iterable[optuna.Study],
+    *,
+    task: str | NameFn | None = None,
+    space: str | NameFn = SPACE,
+    rename: Mapping[str, str] | None = None,
+    back_fill: Mapping[str, Action] | None = None,
+    on_failure: Literal["ignore", "worst"] = "ignore",
+    seed: int = 0,
+    config: TrainingConfig | None = None,
+    progress: ProgressFn | None = None,
+) -> tuple[Agent, Report]:
+    """Returns an agent that has learned from all finished trials of studies, whatever proposed them, and a report.
+
+    It learns from all studies in turn, so that what it knows is of all of them. A trial that the agent learned from
+    before, here or in a `TransferSampler`, is passed over. The agent given stays as it is.
+
+    Args:
+        agent: what to go on from; None for an agent that knows nothing.
+        studies: with one objective each.
+        task: the name of a study's task, or a function of the study; its own name by default.
+        space: the name of a study's space, or a function of the study. Studies of one space may differ in their
+            parameters and ranges: the space has all of them.
+        rename: from names of parameters in the studies to names that mean the same.
+        back_fill: what parameters were in the studies that did not have them, such as `{"dropout": 0.0}`.
+        on_failure: see `TransferSampler`.
+        seed: of a new agent.
+        config: hyperparameters of a new agent.
+        progress: told after each trial.
+
+    Raises:
+        ValueError: there is no study, one has several objectives, or none has a trial to learn from; or `rename` makes
+            one name of two.
+    """
+    ledger = Ledger() if agent is None else agent.ledger.copy()
+    found = [
+        _Study(study, _named(space, study, SPACE), _named(task, study, study.study_name), dict(rename or {}))
+        for study in studies
+    ]
+    for one in found:
+        one.read(on_failure, ledger)
+    for name, action in (back_fill or {}).items():
+        _fill(found, name, action)
+    turns = [(one, trial) for one in found for trial in one.trials]
+    if not turns:
+        raise ValueError(
+            f"there is nothing to learn from in {len(found)} studies: no finished trial that is not known already"
+        )
+    learner = _learner(agent, found, config, check_seed(seed))
+    rows = {problem.name: row for row, problem in enumerate(learner.encoding.problems)}
+    order = generator(learner.seed, Use.STUDIES, learner.learned).permutation(len(turns))
+    for count, turn in enumerate(order.tolist(), start=1):
+        one, trial = turns[turn]
+        row = rows[one.space, one.task]
+        trajectory = batch_of_one(learner.encoding.sequence(row, trial.actions))
+        nobody = np.array([-1], np.int32)
+        learner = learn(learner, np.array([row], np.int32), trajectory, np.array([trial.reward]), nobody)
+        ledger.add(one.record, trial.number)
+        if progress is not None:
+            progress(count, len(turns))
+    result = Agent.of(learner)
+    result.ledger = ledger
+    spaces = {problem.space.name: problem.space for problem in learner.encoding.problems}
+    sizes = {
+        name: {choice.name: len(choice.actions) for choice in spaces[name].choices}
+        for name in dict.fromkeys(one.space for one in found)
+    }
+    return result, Report(tuple(one.learned() for one in found), sizes)
+
+
+class _Trial(NamedTuple):
+    number: int
+    actions: dict[str, Action]
+    reward: float
+    whole: bool
+
+
+class _Study:
+    """A study, as it is learned from.
+
+    Attributes:
+        study: the study.
+        space: the name of its space.
+        task: the name of its task.
+        record: what it is known by.
+        trials: those to learn from.
+        domains: what each parameter could be in the last trial that had it.
+        parameters: all of its trials.
+    """
+
+    def __init__(self, study: optuna.Study, space: str, task: str, rename: Mapping[str, str]) -> None:
+        if len(study.directions) > 1:
+            raise ValueError(
+                f"study {study.study_name!r} has {len(study.directions)} objectives; an agent learns from one"
+            )
+        self.study, self.space, self.task, self._rename = study, space, task, rename
+        self.record = ""
+        self.trials: list[_Trial] = []
+        self.domains: dict[str, Domain] = {}
+        self.parameters = Parameters()
+        self._counts = {"before": 0, "failed": 0, "unfinished": 0}
+        self._values: list[float] = []
+
+    def read(self, on_failure: str, ledger: Ledger) -> None:
+        """Takes in the trials that were not learned from before."""
+        for trial in self.study.get_trials(deepcopy=False):
+            self.record = self.record or record_of(self.study.study_name, trial)
+            if trial.state == TrialState.COMPLETE and trial.value is not None:
+                self._values.append(trial.value)
+            if not trial.state.is_finished():
+                self._counts["unfinished"] += 1
+            elif ledger.has(self.record, trial.number):
+                self._counts["before"] += 1
+            elif (reward := reward_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
+                self._counts["failed"] += 1
+            else:
+                whole = trial.state == TrialState.COMPLETE
+                self.trials.append(_Trial(trial.number, self._actions(trial), bounded(reward), whole))
+
+    def learned(self) -> Learned:
+        """Returns what was learned from it."""
+        best = max if sign_of(self.study) > 0 else min
+        value = best(self._values) if self._values else None
+        return Learned(self.study.study_name, self.space, self.task, len(self.trials), **self._counts, best=value)
+
+    def _actions(self, trial: FrozenTrial) -> dict[str, Action]:
+        made: dict[str, tuple[Domain, object]] = {}
+        for old, value in trial.params.items():
+            name = self._rename.get(old, old)
+            if name in made:
+                raise ValueError(f"rename: study {self.study.study_name!r} has two parameters that become {name!r}")
+            domain = self.domains[name] = domain_of(trial.distributions[old])
+            made[name] = domain, value
+        self.parameters.take({name: domain.actions for name, (domain, _) in made.items()})
+        return actions_of(made)
+
+
+def _named(name: str | NameFn | None, study: optuna.Study, default: str) -> str:
+    found = default if name is None else name if isinstance(name, str) else name(study)
+    if not isinstance(found, str) or not found:
+        raise ValueError(f"spaces and tasks are named by non-empty strings, not {found!r}")
+    return found
+
+
+def _fill(studies: Sequence[_Study], name: str, value: Action) -> None:
+    """Gives a parameter the value that it had before it was one, in the studies that do not have it."""
+    having = [one.domains[name] for one in studies if name in one.domains]
+    if not having:
+        raise ValueError(f"back_fill names {name!r}, which is no parameter of any of the studies")
+    action = having[-1].action(value)  # type: ignore[arg-type]
+    for one in studies:
+        if name not in one.domains:
+            one.parameters.take({known: () for known in one.parameters.actions} | {name: (action,)})
+            one.trials = [trial._replace(actions={**trial.actions, name: action}) for trial in one.trials]
+
+
+def _learner(agent: Agent | None, studies: Sequence[_Study], config: TrainingConfig | None, seed: int) -> Learner:
+    """Returns a learner of all problems, those of the agent first."""
+    old = () if agent is None else agent.problems
+    spaces = {problem.space.name: problem.space for problem in old}
+    room, grown = Room(), dict(spaces)
+    for name in dict.fromkeys(one.space for one in studies):
+        parameters = Parameters()
+        if name in spaces:
+            if any(choice.state != choice.name for choice in spaces[name].choices):
+                raise ValueError(f"space {name!r} of the agent has blocks that repeat; give the studies another name")
+            parameters.take({choice.name: choice.actions for choice in spaces[name].choices})
+        evidence: list[Config] = [] if agent is None else _evidence(agent, name)
+        for one in studies:
+            if one.space == name:
+                parameters.take(one.parameters.actions)
+                evidence += [trial.actions for trial in one.trials if trial.whole][-EVIDENCE:]
+        grown[name] = discover(name, parameters.actions, evidence)
+        room = Room(*map(max, room, room_for(parameters.actions)))
+    problems = {problem.name: dataclasses.replace(problem, space=grown[problem.space.name]) for problem in old}
+    for one in studies:
+        problems.setdefault((one.space, one.task), Problem(grown[one.space], one.task))
+    if agent is None:
+        return new_learner(tuple(problems.values()), config or TrainingConfig.fast(), seed, room=room)
+    return extend(agent.learner, tuple(problems.values()), room)
+
+
+def _evidence(agent: Agent, space: str) -> list[Config]:
+    """Returns what the agent's trials took in a space."""
+    encoding, history = agent.learner.encoding, agent.learner.history
+    return [
+        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
+        for row, problem in enumerate(encoding.problems)
+        if problem.space.name == space
+        for number in history.of(0, row)[-EVIDENCE:].tolist()
+    ]
