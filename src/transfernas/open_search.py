@@ -36,6 +36,9 @@ ROOM = Room(
 )
 """A search of up to 15 parameters compiles what any other such search did."""
 
+CONFIG = TrainingConfig.fast(pair_steps=128)
+"""The fast agent, with less to learn from a trial where there are two policies: it must cost no more than TPE."""
+
 _LARGEST = 1e15  # of a reward: what is infinite counts as this
 EVIDENCE = 300  # so many trials at most tell when a parameter is asked for
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
@@ -82,7 +85,7 @@ class OpenSearch:
         Args:
             space: its name.
             task: its name.
-            config: hyperparameters; the source's by default, else `TrainingConfig.fast()`.
+            config: hyperparameters; the source's by default, else `CONFIG`.
             seed: of everything random.
             source: the agent that it starts from; None for one that knows nothing.
             rename: from states that the source knows to parameters that mean the same.
@@ -91,7 +94,7 @@ class OpenSearch:
         """
         self._names, self._seed, self._learns = (space, task), seed, learns
         self._source, self._rename, self._fill = source, dict(rename or {}), dict(fill or {})
-        self._config = config or (TrainingConfig.fast() if source is None else source.config)
+        self._config = config or (CONFIG if source is None else source.config)
         self._learner: Learner | None = None
         self._parameters = Parameters()
         self._latest: dict[str, Domain] = {}

@@ -166,7 +166,8 @@ def learn(
         if gate is not None:
             gate = gate.told(problem, member, reward, history, config)
         history = history.appended(problem, trajectory, reward)
-        pairs = draw_pairs(history, problem, generator(learner.seed, Use.PAIRS, number), config, learner.members)
+        rng, steps = generator(learner.seed, Use.PAIRS, number), learner.encoding.steps_made
+        pairs = draw_pairs(history, problem, rng, config, learner.members, steps)
         repeated = jax.tree.map(lambda leaf: np.repeat(leaf, learner.members, axis=0), experience)
         state = prefer(learner.state, learner.tables, repeated, pairs, config)
     return dataclasses.replace(learner, state=state, history=history, gate=gate, learned=number + 1)

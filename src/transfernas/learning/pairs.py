@@ -32,6 +32,7 @@ def draw_pairs(
     rng: np.random.Generator,
     config: TrainingConfig,
     members: int = 1,
+    steps: int | None = None,
 ) -> Pairs:
     """Draws pairs for each policy of each replica from the replica's trials of a problem.
 
@@ -46,8 +47,9 @@ def draw_pairs(
         rng: for the draws.
         config: how many.
         members: policies of a replica.
+        steps: a length that no trajectory passes; None for the padded one.
     """
-    steps = history.trials.actions.shape[-1]
+    steps = history.trials.actions.shape[-1] if steps is None else steps
     pairs = min(config.pairs, max(1, config.pair_steps // (members * steps)))
     shape = (len(problem), members, config.updates, pairs)
     chance = rng.random((2, *shape))
@@ -65,7 +67,11 @@ def draw_pairs(
     which = np.arange(len(problem))[:, None, None, None]
 
     def picked(at: Int[np.ndarray, "replicas members updates pairs"]) -> Trajectory:
-        return jax.tree.map(lambda leaf: leaf[which, at].reshape(-1, *at.shape[2:], *leaf.shape[2:]), history.trials)
+        def taken(leaf: np.ndarray) -> np.ndarray:
+            short = leaf[..., :steps] if leaf.ndim > history.reward.ndim else leaf
+            return short[which, at].reshape(-1, *at.shape[2:], *short.shape[2:])
+
+        return jax.tree.map(taken, history.trials)
 
     weight = (history.reward[which, better] > history.reward[which, worse]).astype(np.float32)
     return Pairs(picked(better), picked(worse), weight.reshape(-1, *shape[2:]))

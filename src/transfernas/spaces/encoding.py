@@ -9,6 +9,7 @@ Shapes: `problems`, `spaces`, `decisions` count those; `actions` is the largest 
 condition, `literals` of comparisons in an alternative. All are padded to powers of two.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -151,6 +152,13 @@ class Encoding:
     def steps(self) -> int:
         """The padded length of a trajectory."""
         return max(power_of_two(int(self.tables.longest)), self.room.steps)
+
+    @property
+    def steps_made(self) -> int:
+        """A length that no trajectory passes, with less padding where there is room to grow: a multiple of four."""
+        if self.room == NO_ROOM:
+            return self.steps
+        return 4 * math.ceil((1 + max(len(problem.space.choices) for problem in self.problems)) / 4)
 
     def row(self, problem: Problem) -> int:
         """Returns the row of a problem, found by its names.
