@@ -211,14 +211,15 @@ class OpenSearch:
         assert self._learner is not None
         number = self._asked if earlier is None else earlier.number
         learner, choices = self._learner, list(self._parameters.actions)
+        allowed, planned = self._allowed(made, name, domain), dataclasses.replace(learner, sampled=number)
         asked = [choices.index(known) + 1 for known in (*made, name)]
-        rules, order = in_order_asked(learner.encoding.tables.rules, 0, asked)
-        allowed = self._allowed(made, name, domain)[order]
-        tables = learner.tables._replace(rules=rules, longest=np.array(1 + len(choices), np.int32))
-        memory = learner.memory
-        if memory is not None:
-            memory = dataclasses.replace(memory, taken=memory.taken[..., order])
-        planned = dataclasses.replace(learner, tables=tables, memory=memory, sampled=number)
+        if asked != [1]:
+            rules, order = in_order_asked(learner.encoding.tables.rules, 0, asked)
+            tables = learner.tables._replace(rules=rules, longest=np.array(1 + len(choices), np.int32))
+            memory, allowed = learner.memory, allowed[order]
+            if memory is not None:
+                memory = dataclasses.replace(memory, taken=memory.taken[..., order])
+            planned = dataclasses.replace(planned, tables=tables, memory=memory)
         others = [plan.key for known, plan in self._plans.items() if known != trial]
         pending = np.array([*others, *self._failed_keys], np.uint64)
         plan = self._drawn(planned, number, allowed, pending)

@@ -5,7 +5,7 @@ import os
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import optuna
@@ -195,6 +195,7 @@ class _Search:
     unfinished: list[int]
     seen: int = 0
     caught_up: int = -1
+    latest: tuple[int, Made] = field(default_factory=lambda: (-1, {}))
 
     def catch_up(self, ledger: Ledger) -> None:
         """Learns from the trials that were finished since, each once; what is not finished is looked at again."""
@@ -220,9 +221,16 @@ class _Search:
         return known[1]
 
     def made(self, trial: FrozenTrial) -> Made:
-        """Returns the parameters of a trial."""
-        distributions = trial.distributions
-        return {name: (self.domain(name, distributions[name]), value) for name, value in trial.params.items()}
+        """Returns the parameters of a trial; those that were there when it was last looked at are as they were."""
+        number, known = self.latest
+        params, distributions = trial.params, trial.distributions
+        if number != trial.number or any(name not in params for name in known):
+            known = {}
+        made = {
+            name: known.get(name) or (self.domain(name, distributions[name]), value) for name, value in params.items()
+        }
+        self.latest = trial.number, made
+        return made
 
     def _learn_from(self, trial: FrozenTrial) -> None:
         whole = trial.state == TrialState.COMPLETE

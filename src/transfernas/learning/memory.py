@@ -49,6 +49,8 @@ class Memory:
             pending: the keys of those that are being evaluated.
             allowed: Shape `[choices, actions]`, which actions may be taken; None for all.
         """
+        if not self.count.any():
+            return np.full(len(problem), -1)
         key, filled = self._slots(problem)
         left = filled & ~history.holds(np.arange(len(problem)), key) & ~np.isin(key, pending)
         if allowed is not None:
