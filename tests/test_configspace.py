@@ -11,7 +11,7 @@ from typing import Any
 import ConfigSpace as cs
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from strategies import typed, unchecked
@@ -26,7 +26,6 @@ from transfernas.spaces.domain import Numbers
 
 few = settings(max_examples=60, deadline=None)
 Made = dict[str, Any]
-Test = Callable[[cs.ConfigurationSpace], None]
 
 BINARY = (cs.EqualsCondition, cs.NotEqualsCondition)
 ORDERED = (cs.GreaterThanCondition, cs.LessThanCondition)
@@ -54,7 +53,7 @@ def hyperparameters(draw: st.DrawFn, name: str, ranges: bool) -> Any:
         return cs.UniformIntegerHyperparameter(name, 1, 3)
     if kind == "constant":
         return cs.Constant(name, draw(st.sampled_from(["relu", 0.5, 7])))
-    values = draw(st.sampled_from([["a", "b", "c"], [3, 1, 2], [0.5, 8], [None, True, "x"]]))
+    values: list[Any] = draw(st.sampled_from([["a", "b", "c"], [3, 1, 2], [0.5, 8], [None, True, "x"]]))
     if kind == "categorical":
         return cs.CategoricalHyperparameter(name, values)
     return cs.OrdinalHyperparameter(name, [value for value in values if value is not None])
@@ -81,9 +80,8 @@ def conditions(draw: st.DrawFn, child: Any, parents: list[Any]) -> Any:
     parts = []
     for parent in draw(st.lists(st.sampled_from(parents), min_size=1, max_size=3, unique_by=lambda hp: hp.name)):
         kind = draw(st.sampled_from([*BINARY, cs.InCondition, *(ORDERED if parent.ORDERABLE else ())]))
-        value = values_in(parent)
-        chosen = draw(st.lists(value, min_size=1, max_size=3)) if kind is cs.InCondition else draw(value)
-        parts.append(kind(child, parent, chosen))
+        chosen = draw(st.lists(values_in(parent), min_size=1, max_size=3))
+        parts.append(kind(child, parent, chosen if kind is cs.InCondition else chosen[0]))
     while len(parts) > 1:
         parts = [draw(st.sampled_from([cs.AndConjunction, cs.OrConjunction]))(*parts[:2]), *parts[2:]]
     return parts[0]
@@ -111,13 +109,16 @@ def configuration_spaces(draw: st.DrawFn, ranges: bool, forbid: bool = True) -> 
         parameter = draw(hyperparameters(name, ranges))
         space.add(parameter)
         if parameters and draw(st.booleans()):
-            space.add(draw(conditions(parameter, parameters)))
+            try:
+                space.add(draw(conditions(parameter, parameters)))
+            except cs.exceptions.ActiveHyperparameterNotSetError:  # ConfigSpace can not build its own default of it
+                reject()
         parameters.append(parameter)
+    default = dict(space.get_default_configuration())
     for _ in range(draw(st.integers(0, 2)) if forbid else 0):
-        try:
-            space.add(draw(clauses(parameters)))
-        except cs.ForbiddenValueError:  # it forbids the default configuration, which ConfigSpace refuses
-            break
+        clause = draw(clauses(parameters))
+        if not clause.is_forbidden_value(default):  # else ConfigSpace refuses it
+            space.add(clause)
     return space
 
 
@@ -133,6 +134,7 @@ def legal(space: cs.ConfigurationSpace, values: Mapping[str, Any]) -> bool:
 def every_assignment(space: cs.ConfigurationSpace) -> Iterator[Made]:
     """All ways to give some of the hyperparameters one of their few values."""
     options: list[list[Made]] = []
+    parameter: Any
     for name, parameter in space.items():
         match parameter:
             case cs.CategoricalHyperparameter():
@@ -169,6 +171,8 @@ def test_what_configspace_samples_goes_in_and_comes_out_legal(space: cs.Configur
     for sampled in space.sample_configuration(8):
         config = adapter.config(sampled)
         adapter.space.validate(config)
+        if not legal(space, dict(sampled)):  # ConfigSpace samples what its own check calls forbidden, such as `c <= 2`
+            continue
         for seed in (None, 0, 1):
             out = adapter.configuration(config, seed)
             assert legal(space, dict(out))
@@ -208,7 +212,7 @@ def test_every_value_is_plain_and_in_its_range(space: cs.ConfigurationSpace, see
 
 
 def test_an_inactive_parent_is_unequal_and_nothing_else() -> None:
-    space = cs.ConfigurationSpace({"on": [False, True], "n": (1, 3), "unequal": [0, 1], "less": [0, 1]})
+    space = cs.ConfigurationSpace({"on": [True, False], "n": (1, 3), "unequal": [0, 1], "less": [0, 1]})
     space.add(cs.EqualsCondition(space["n"], space["on"], True))
     space.add(cs.NotEqualsCondition(space["unequal"], space["n"], 2))
     space.add(cs.LessThanCondition(space["less"], space["n"], 3))
@@ -225,12 +229,11 @@ def test_a_condition_on_a_range_cuts_it_where_it_changes() -> None:
     space.add(cs.InCondition(space["equal"], space["n"], [50, 51]))
     adapter = from_configspace(space)
     bins = Numbers(0, 100, integer=True).actions
-    assert bins == (3, 11, 19, 27, 35, 43, 51, 59, 67, 75, 83, 91, 98)
+    assert bins == (3, 11, 19, 27, 35, 43, 51, 59, 67, 75, 83, 91, 99)
     # 8 to 15 is cut behind 10, 16 to 23 in front of 20, 48 to 55 around 50 and 51; 11 and 19 keep their names.
-    assert adapter.space["n"].actions == (3, 9, 11, 17, 21, 27, 35, 43, 48, 50, 51, 53, 59, 67, 75, 83, 91, 98)
+    assert adapter.space["n"].actions == (3, 9, 11, 19, 21, 27, 35, 43, 48, 50, 51, 53, 59, 67, 75, 83, 91, 99)
     assert adapter.space["equal"].when == In("n", (50, 51))
     for number in range(101):
-        values = {"n": number} | {"more": 1} * (number > 10)
         values = {"n": number}
         values |= {"more": 1} if number > 10 else {}
         values |= {"less": 1} if number < 20 else {}
@@ -260,14 +263,13 @@ def test_a_seed_draws_inside_the_part() -> None:
     space = cs.ConfigurationSpace({"n": (0, 159)})
     space.add(cs.UniformFloatHyperparameter("lr", 1e-4, 1.0, log=True))
     adapter = from_configspace(space)
-    config: Config = {"n": 15 // 2 + 0, "lr": 0.001334}
-    config = {**config, "n": adapter.space["n"].actions[1]}
+    config: Config = {"n": adapter.space["n"].actions[1], "lr": 0.001334}
     drawn = [dict(adapter.configuration(config, seed)) for seed in range(200)]
     assert {values["n"] for values in drawn} == set(range(16, 32))
     rates = [values["lr"] for values in drawn]
     assert 1e-3 <= min(rates) < 1.05e-3 and 1.7e-3 < max(rates) <= 10**-2.75
     assert dict(adapter.configuration(config, 3)) == drawn[3]
-    assert dict(adapter.configuration(dict(reversed(config.items())), 3)) == drawn[3]
+    assert dict(adapter.configuration({"lr": config["lr"], "n": config["n"]}, 3)) == drawn[3]
 
 
 @pytest.mark.parametrize("relation", RELATIONS)
@@ -317,10 +319,11 @@ def test_values_of_every_type_go_in_and_out() -> None:
 
 
 def test_what_is_never_active_is_no_choice() -> None:
-    space = cs.ConfigurationSpace({"n": (1, 3), "never": [0, 1], "below": [0, 1], "apart": [0, 1]}, name="mine")
+    space = cs.ConfigurationSpace("mine", space={"n": (1, 3), "never": [0, 1], "below": [0, 1], "apart": [0, 1]})
     space.add(cs.GreaterThanCondition(space["never"], space["n"], 3))
     space.add(cs.EqualsCondition(space["below"], space["never"], 1))
-    space.add(cs.NotEqualsCondition(space["apart"], space["never"], 1))
+    apart = cs.NotEqualsCondition(space["apart"], space["never"], 1)
+    space.add(cs.OrConjunction(apart, cs.EqualsCondition(space["apart"], space["n"], 2)))
     adapter = from_configspace(space)
     assert (adapter.space.name, adapter.space.size) == ("mine", 6)
     assert {choice.name: choice.when for choice in adapter.space.choices} == {"n": None, "apart": None}
@@ -362,7 +365,7 @@ def odd(name: str) -> Any:
     known = cs.Constant(name, 1)
     fields = ("name", "default_value", "size", "meta")
 
-    class Odd(cs.hyperparameters.Hyperparameter):  # type: ignore[misc]
+    class Odd(cs.hyperparameters.Hyperparameter):
         ORDERABLE = False
 
         def __init__(self) -> None:
@@ -372,13 +375,10 @@ def odd(name: str) -> Any:
                 vector_dist=known._vector_dist,
                 neighborhood=known._neighborhood,
                 neighborhood_size=0,
+                value_cast=None,
             )
 
     return Odd()
-
-
-class OddCondition(cs.conditions.Conjunction):  # type: ignore[misc]
-    pass
 
 
 def small() -> ConfigSpaceAdapter:
@@ -447,8 +447,8 @@ def test_errors_say_what_was_given_and_what_would_be_right(
 def test_a_condition_of_an_unknown_kind_is_an_error() -> None:
     space = cs.ConfigurationSpace({"n": (1, 3), "k": ["a", "b"], "m": [1, 2]})
 
-    class Either(cs.conditions.Conjunction):  # type: ignore[misc]
-        satisfied_by_value = satisfied_by_vector = satisfied_by_vector_array = to_dict = cs.OrConjunction.to_dict
+    class Either(cs.conditions.Conjunction):
+        pass
 
     parts = [cs.EqualsCondition(space["m"], space["n"], 1), cs.EqualsCondition(space["m"], space["k"], "a")]
     space.add(cs.OrConjunction(*parts))

@@ -146,7 +146,8 @@ def from_configspace(space: cs.ConfigurationSpace, name: str | None = None) -> C
 
     Whether a condition holds is decided for each action by the value that stands for it. A range is cut where a
     condition on it changes, so for `GreaterThanCondition` and `LessThanCondition` too that is what the condition says
-    of every number of the part. As in ConfigSpace, nothing is true of a parent that is not active but `NotEqualsCondition`.
+    of every number of the part. As in ConfigSpace, nothing is true of a parent that is not active but
+    `NotEqualsCondition`.
 
     Args:
         space: of ConfigSpace's, with at least one hyperparameter.
