@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,7 +120,7 @@ def _progress(console: "Console", interrupted: list[int]) -> Iterator["ProgressF
         TextColumn("Learning"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.speed:.0f} trials/s"),
+        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
 
@@ -130,10 +131,11 @@ def _progress(console: "Console", interrupted: list[int]) -> Iterator["ProgressF
     earlier = signal.signal(signal.SIGINT, interrupt)
     try:
         with Progress(*columns, console=console) as bars:
-            task = bars.add_task("", total=None, start=True)
+            task, begin = bars.add_task("", total=None, rate=""), time.perf_counter()
 
             def progress(done: int, total: int) -> bool:
-                bars.update(task, completed=done, total=total)
+                rate = f"{done / (time.perf_counter() - begin):.0f} trials/s"
+                bars.update(task, completed=done, total=total, rate=rate)
                 return not interrupted
 
             yield progress
