@@ -2,11 +2,9 @@
 
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -17,8 +15,10 @@ from typer.testing import CliRunner
 from test_transfer_sampler import objective, quiet  # noqa: F401  (a fixture)
 from transfernas import Agent, TrainingConfig
 from transfernas.cli.app import app
+from transfernas.integrations import studies
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies, problem_of
+from transfernas.learning.learner import Learner
 from transfernas.spaces.vocabulary import transfer_report
 
 
@@ -221,24 +221,20 @@ def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
     assert "Learned from 5 trials" in command("pretrain", "--storage", file, "--out", tmp_path / "agent.safetensors")
 
 
-def test_an_interrupt_keeps_what_was_learned(url: str, tmp_path: Path) -> None:
-    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'large.db'}", study_name="large")
-    for trial in studies_of(url, "first")[0].trials * 60:
-        study.add_trial(trial)
-    path = tmp_path / "agent.safetensors"
-    arguments = ["pretrain", "--storage", f"sqlite:///{tmp_path / 'large.db'}", "--out", str(path)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "transfernas.cli", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    time.sleep(8)
-    process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode == 130, output
-    learned = Agent.load(path).learner.learned
-    assert 0 < learned < 2_400 and f"Interrupted: go on with --from {path}" in output.replace("\n", "")
-    agent, report = learn_from_studies(Agent.load(path), [study], progress=lambda done, total: done < 10)
-    assert report.trials == 10 and report.studies[0].before == learned and agent.learner.learned == learned + 10
+def test_an_interrupt_keeps_what_was_learned(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learn, calls = studies.learn, list[int]()
+
+    def interrupted(*arguments: Any) -> Learner:
+        calls.append(len(calls))
+        if len(calls) == 7:
+            signal.raise_signal(signal.SIGINT)
+        return learn(*arguments)
+
+    monkeypatch.setattr(studies, "learn", interrupted)
+    path, before = tmp_path / "agent.safetensors", signal.getsignal(signal.SIGINT)
+    found = command("pretrain", "--storage", url, "--out", path, code=130)
+    assert "Learned from 7 trials of 3 studies" in found
+    assert f"Interrupted: go on with --from {path} --out {path}" in found.replace("\n", "")
+    assert signal.getsignal(signal.SIGINT) == before and Agent.load(path).learner.learned == 7
+    found = command("pretrain", "--storage", url, "--out", path, "--from", path)
+    assert "Learned from 113 trials of 3 studies" in found and Agent.load(path).learner.learned == 120

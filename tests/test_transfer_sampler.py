@@ -188,8 +188,8 @@ def test_programs_that_ask_differently_each_time_are_answered() -> None:
 
     sampler = TransferSampler(seed=0)
     study = optuna.create_study(sampler=sampler)
-    study.optimize(wild, n_trials=80)
-    assert learner_of(sampler).learned == 80
+    study.optimize(wild, n_trials=30)
+    assert learner_of(sampler).learned == 30
     assert_finite(learner_of(sampler))
 
 
@@ -202,7 +202,7 @@ def test_parameters_that_come_to_hundreds_are_answered() -> None:
     assert learner_of(sampler).learned == 4
 
 
-@pytest.mark.parametrize("on_failure", ["ignore", "worst"])
+@pytest.mark.parametrize("on_failure", ["ignore", pytest.param("worst", marks=pytest.mark.slow)])
 def test_objectives_that_return_anything_leave_it_whole(on_failure: str) -> None:
     """Line 5 of the issue: a mixture of everything that an objective can do, 500 trials."""
     rng = np.random.default_rng(1)
@@ -336,6 +336,7 @@ def test_what_a_parameter_was_before_it_was_one_can_be_said() -> None:
     assert abs(first["rate"] - 0.3) < 0.07 and first["y"] <= 0.0625
 
 
+@pytest.mark.slow
 def test_a_thousand_trials_cost_no_more_each_than_the_first_hundred() -> None:
     """Line 1 of the issue; what grows is counted, not timed."""
     sampler = TransferSampler(seed=0)
@@ -375,6 +376,7 @@ def worker(storage: str, seed: int, trials: int, out: Path) -> None:
     sampler.save(out)
 
 
+@pytest.mark.slow
 def test_processes_share_a_storage_and_learn_from_one_another(tmp_path: Path) -> None:
     """Line 2 of the issue: four processes on one SQLite file, two of them killed."""
     storage = f"sqlite:///{tmp_path / 'studies.sqlite3'}?timeout=60"
