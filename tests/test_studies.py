@@ -15,10 +15,9 @@ from typer.testing import CliRunner
 from test_transfer_sampler import objective, quiet  # noqa: F401  (a fixture)
 from transfernas import Agent, TrainingConfig
 from transfernas.cli.app import app
-from transfernas.integrations import studies
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies, problem_of
-from transfernas.learning.learner import Learner
+from transfernas.learning.learner import Learner, learn
 from transfernas.spaces.vocabulary import transfer_report
 
 
@@ -222,7 +221,7 @@ def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_keeps_what_was_learned(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    learn, calls = studies.learn, list[int]()
+    calls = list[int]()
 
     def interrupted(*arguments: Any) -> Learner:
         calls.append(len(calls))
@@ -230,7 +229,7 @@ def test_an_interrupt_keeps_what_was_learned(url: str, tmp_path: Path, monkeypat
             signal.raise_signal(signal.SIGINT)
         return learn(*arguments)
 
-    monkeypatch.setattr(studies, "learn", interrupted)
+    monkeypatch.setattr("transfernas.integrations.studies.learn", interrupted)
     path, before = tmp_path / "agent.safetensors", signal.getsignal(signal.SIGINT)
     found = command("pretrain", "--storage", url, "--out", path, code=130)
     assert "Learned from 7 trials of 3 studies" in found
