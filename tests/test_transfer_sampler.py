@@ -329,7 +329,7 @@ def test_what_a_parameter_was_before_it_was_one_can_be_said() -> None:
 
     sampler = TransferSampler(seed=0, task="t")
     optuna.create_study(sampler=sampler).optimize(before, n_trials=40)
-    found = TransferSampler(sampler.agent, seed=0, task="t", rename={"x": "rate"}, fill={"y": 0.03125})
+    found = TransferSampler(sampler.agent, seed=0, task="t", rename={"x": "rate"}, fill={"y": 0.01})
     study = optuna.create_study(sampler=found)
     study.optimize(after, n_trials=3)
     first = study.trials[0].params

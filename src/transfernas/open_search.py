@@ -110,7 +110,7 @@ class OpenSearch:
         self._parameters = Parameters()
         self._latest: dict[str, Domain] = {}
         self._evidence: list[dict[str, Action]] = []
-        self._explained = 0.0  # after so many trials that the space does not explain it is discovered anew
+        self._wholes, self._patience = 0, 0  # after so many whole trials the space is discovered anew, if need be
         self._plans: dict[Hashable, _Plan] = {}
         self._asked = 0
         self._failed: list[dict[str, Action]] = []
@@ -180,10 +180,11 @@ class OpenSearch:
         config = actions_of(made)
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
-            self._evidence = [*self._evidence[-EVIDENCE:], config]
-            if not _fits(self._space, config) and len(self._evidence) >= self._explained:
+            self._evidence, self._wholes = [*self._evidence[-EVIDENCE:], config], self._wholes + 1
+            if not _fits(self._space, config) and self._wholes >= self._patience:
                 self._rebuild()
-                self._explained = 1.25 * len(self._evidence) if not _fits(self._space, config) else 0.0
+                # What nothing explains is tried to be explained the more seldom, for each time takes long.
+                self._patience = self._wholes + (0 if _fits(self._space, config) else self._wholes // 4)
         assert self._learner is not None
         trajectory = self._learner.encoding.sequence(0, config)
         proposed = plan is not None and plan.actions == config
@@ -320,7 +321,7 @@ class OpenSearch:
             source = self._source.learner
             states = source.vocabulary.states
             rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
-            fill = {n: action for n, action in self._fill.items() if self._parameters.position(n, action) is not None}
+            fill = {name: self._filled(name, value) for name, value in self._fill.items() if name in self._latest}
             self._learner = transfer(source, (problem,), self._config, self._seed, rename, fill, room)
         if self._warm_up is None and self._learns:
             self._warm_up = WarmUp(self._learner, proposes=False)
@@ -331,6 +332,12 @@ class OpenSearch:
         self._failed_keys = [self._key(config) for config in self._failed]
         for plan in self._plans.values():
             plan.key = self._key(plan.actions)
+
+    def _filled(self, name: str, value: Action) -> Action:
+        try:
+            return self._latest[name].action(value)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ValueError(f"fill gives {name!r} a value that it can not have: {error}") from None
 
     def _key(self, config: Mapping[str, Action]) -> np.uint64:
         assert self._learner is not None
