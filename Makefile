@@ -22,5 +22,5 @@ clean:
 
 .venv/test.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --editable '.[benchmarks,docs,dev]'
+	$(PIP) --editable '.[benchmarks,docs,dev,ray]'
 	touch $@ .venv/demo.installed

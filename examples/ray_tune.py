@@ -1,0 +1,57 @@
+"""Two searches by Ray Tune; the second starts from what the first one taught, though its space is another.
+
+Run it with `pip install transfernas[ray]` and `python examples/ray_tune.py`; it takes less than a minute and leaves its
+results and the agent in `runs/ray`.
+"""
+
+import math
+from pathlib import Path
+
+import ray
+from ray import tune
+
+from transfernas.integrations.ray import TransferSearch
+
+OUT = Path("runs/ray").absolute()
+AGENT = OUT / "agent.safetensors"
+
+
+def train(config):
+    """Stands for a training: its loss is least at a learning rate of 0.003, a depth of 6, and a dropout of 0.2."""
+    optimizer, dropout = config["optimizer"], config.get("dropout", 0.0)
+    loss = 0.3 * abs(math.log10(optimizer["lr"] / 0.003)) + 0.05 * abs(config["depth"] - 6) + abs(dropout - 0.2)
+    return {"loss": loss + (0.4 if optimizer["name"] == "sgd" else 0.0)}
+
+
+def search(space, agent, trials):
+    """Returns the losses of a search, in the order of its trials, and the search."""
+    searcher = TransferSearch(agent=agent, seed=0, fill={"dropout": 0.0})
+    tuner = tune.Tuner(
+        train,
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            metric="loss",
+            mode="min",
+            search_alg=searcher,
+            num_samples=trials,
+            max_concurrent_trials=2,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(storage_path=str(OUT), verbose=0),
+    )
+    return [result.metrics["loss"] for result in tuner.fit()], searcher
+
+
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, ignore_reinit_error=True)
+
+optimizer = {"name": tune.choice(["adam", "sgd"]), "lr": tune.loguniform(1e-5, 1e-1)}
+first, searcher = search({"optimizer": optimizer, "depth": tune.randint(1, 9)}, None, trials=40)
+searcher.save_agent(AGENT)
+print(f"first search: best loss {min(first):.3f} of {len(first)} trials")
+
+# A year later: a larger range of depths, and dropout is searched too.
+changed = {"optimizer": optimizer, "depth": tune.randint(1, 17), "dropout": tune.uniform(0.0, 0.5)}
+scratch, _ = search(changed, None, trials=10)
+transferred, searcher = search(changed, AGENT, trials=10)
+print(searcher.agent.transfer_report)
+print(f"second search, after 10 trials: best loss {min(scratch):.3f} from scratch, {min(transferred):.3f} transferred")
