@@ -34,12 +34,13 @@ def search(space, agent, trials):
             mode="min",
             search_alg=searcher,
             num_samples=trials,
-            max_concurrent_trials=2,
+            max_concurrent_trials=1,  # so that every run is the same; take more for real trainings
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(storage_path=str(OUT), verbose=0),
     )
-    return [result.metrics["loss"] for result in tuner.fit()], searcher
+    results = tuner.fit()
+    return [results[number].metrics["loss"] for number in range(len(results))], searcher
 
 
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, ignore_reinit_error=True)

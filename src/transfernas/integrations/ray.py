@@ -278,7 +278,7 @@ class TransferSearch(Searcher):
     def _reward(self, value: object) -> float | None:
         """Returns the reward of a trial, higher is better; None for one that says nothing."""
         try:
-            number = float(value)  # type: ignore[arg-type]  (arrays of one number, too)
+            number = float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             number = math.nan
         if math.isnan(number):
