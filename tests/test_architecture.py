@@ -14,16 +14,19 @@ STANDS_ON = {
     "policy": "arrays spaces",
     "learning": "arrays runtime spaces policy",
     "searcher": "spaces",
+    "ledger": "",
     "tensors": "spaces policy learning",
-    "checkpoint": "files spaces policy learning tensors",
-    "agent": "spaces learning searcher checkpoint",
+    "checkpoint": "files spaces policy learning ledger tensors",
+    "agent": "spaces learning searcher ledger checkpoint",
+    "open_search": "spaces learning agent",
+    "integrations": "spaces learning searcher ledger checkpoint agent open_search",
     "download": "files",
     "baselines": "spaces searcher",
     "benchmarks": "arrays files runtime download spaces searcher",
     "experiments": "arrays files spaces policy learning searcher checkpoint agent baselines benchmarks",
     "figures": "files experiments",
     "report": "files experiments",
-    "cli": "spaces learning checkpoint benchmarks experiments figures report",
+    "cli": "spaces learning checkpoint agent integrations benchmarks experiments figures report",
 }
 
 

@@ -211,7 +211,7 @@ def test_the_file_is_safetensors_with_a_header(saved: Path) -> None:
     with safetensors.safe_open(saved, framework="numpy") as file:
         metadata, names = file.metadata(), set(file.keys())
     assert metadata.keys() == {"format", "version", "agent", "sha256"}
-    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "2")
+    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "3")
     assert json.loads(metadata["agent"])["problems"] == [["left", "one"], ["right", "two"]]
     assert {"policy.state", "policy.encoder.hidden", "baseline", "queue.reward", "queue.trials.actions"} <= names
 
@@ -282,10 +282,10 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[st
     refused(path, "is a safetensors file, but no agent", f"its format is {metadata and metadata['format']!r}")
 
 
-@pytest.mark.parametrize("version", ["3", "10", "next"])
+@pytest.mark.parametrize("version", ["4", "10", "next"])
 def test_another_version_is_refused(tmp_path: Path, saved: Path, version: str) -> None:
     path = rewrite(saved, tmp_path / "agent", lambda metadata, *_: metadata.update(version=version))
-    refused(path, f"has format version {version}; this version of transfernas reads up to 2: upgrade it")
+    refused(path, f"has format version {version}; this version of transfernas reads up to 3: upgrade it")
 
 
 SINCE_THE_FIRST = [
@@ -295,19 +295,22 @@ SINCE_THE_FIRST = [
 ]
 
 
-def test_a_file_of_the_first_version_goes_on(tmp_path: Path, saved: Path) -> None:
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_file_of_an_earlier_version_goes_on(tmp_path: Path, saved: Path, version: str) -> None:
     def make_old(metadata: dict[str, str], header: Header, tensors: Tensors) -> None:
-        for name in [name for name in tensors if name.startswith("history.")]:
-            del tensors[name]
-        for field in SINCE_THE_FIRST:
-            del header["config"][field]
-        for trial in header["open_trials"]:
-            del trial["member"]
+        del header["room"], header["ledger"]
+        if version == "1":
+            for name in [name for name in tensors if name.startswith("history.")]:
+                del tensors[name]
+            for field in SINCE_THE_FIRST:
+                del header["config"][field]
+            for trial in header["open_trials"]:
+                del trial["member"]
         metadata["agent"] = json.dumps(header)
         digest = hashlib.sha256(metadata["agent"].encode())
         for name in sorted(tensors):
             digest.update(name.encode() + np.ascontiguousarray(tensors[name]).tobytes())
-        metadata.update(version="1", sha256=digest.hexdigest())
+        metadata.update(version=version, sha256=digest.hexdigest())
 
     loaded, expected = Agent.load(rewrite(saved, tmp_path / "agent", make_old)), Agent.load(saved)
     assert loaded.config == expected.config == CONFIG and loaded.open_trials == expected.open_trials
@@ -558,6 +561,8 @@ WRONG: dict[str, tuple[object, ...]] = {
     "spaces": (7, [{"name": "left"}]),
     "problems": (7, [["left"]], [["elsewhere", "one"]]),
     "past": (7, [["left"]]),
+    "room": (7, [1, 1, 3], [1] * 11, [0] * 10),
+    "ledger": (7, {"study": 3}, {"study": [-1, []]}, {"study": [1, ["two"]]}),
 }
 CASES = [(field, value) for field, values in WRONG.items() for value in values]
 

@@ -21,6 +21,7 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 
+from test_documentation import python_blocks
 from transfernas import Agent, CheckpointError, TrainingConfig
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.ray import TransferSearch
@@ -148,9 +149,12 @@ def test_ray_gives_the_space_later() -> None:
     search = TransferSearch(seed=0)
     with pytest.raises(ValueError, match="no agent before it has a space"):
         _ = search.agent
-    for call in (lambda: search.suggest("1"), lambda: search.on_trial_complete("1"), lambda: search.save("x")):
-        with pytest.raises(RuntimeError, match="no search space has been defined"):
-            call()
+    with pytest.raises(RuntimeError, match="no search space has been defined"):
+        search.suggest("1")
+    with pytest.raises(RuntimeError, match="no search space has been defined"):
+        search.on_trial_complete("1")
+    with pytest.raises(RuntimeError, match="no search space has been defined"):
+        search.save("search")
     assert search.set_search_properties(None, None, SPACE)
     with pytest.raises(RuntimeError, match=r"`metric` \(None\) or `mode` \(None\)"):
         search.suggest("1")
@@ -589,3 +593,14 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     runpy.run_path(str(ROOT / "examples" / "ray_tune.py"), run_name="__main__")
     shown = re.search(r"best loss (\S+) from scratch, (\S+) transferred", capsys.readouterr().out)
     assert shown and float(shown[2]) < float(shown[1]) and (tmp_path / "runs" / "ray" / "agent.safetensors").exists()
+
+
+@on_cluster
+def test_the_code_of_its_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(python_blocks("docs/ray.md"), "ray.md", "exec"), names)
+    assert (tmp_path / "agent.safetensors").exists() and names["search"].suggest("1")
+    search = TransferSearch(names["space"], agent=tmp_path / "agent.safetensors", rename={"depth": "layers"})
+    assert search.agent.transfer_report is not None
+    assert "states: 2 known, 1 new: dropout" in str(search.agent.transfer_report)

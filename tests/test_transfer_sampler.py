@@ -1,14 +1,32 @@
 """The agent as a sampler of Optuna's."""
 
-from collections.abc import Callable
+import math
+import multiprocessing
+import pickle
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import jax
+import numpy as np
 import optuna
 import pytest
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySamplerTestCase
+from optuna.trial import TrialState
 
+from transfernas import Agent
 from transfernas.integrations.optuna import TransferSampler
+from transfernas.learning.learner import Learner
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    yield
+    optuna.logging.set_verbosity(before)
 
 
 class TestOfOptuna(BasicSamplerTestCase, SingleOnlySamplerTestCase):
@@ -17,3 +35,377 @@ class TestOfOptuna(BasicSamplerTestCase, SingleOnlySamplerTestCase):
     @pytest.fixture
     def sampler(self) -> Callable[[], optuna.samplers.BaseSampler]:
         return lambda: TransferSampler(seed=0)
+
+
+def objective(trial: optuna.Trial) -> float:
+    """A conditional space with categories and numbers of every kind; to be minimised."""
+    kind = trial.suggest_categorical("optimizer", ("adam", "sgd"))
+    rate = trial.suggest_float("learning rate", 1e-5, 1e-1, log=True)
+    momentum = trial.suggest_float("momentum", 0.0, 0.99) if kind == "sgd" else 0.9
+    layers = trial.suggest_int("layers", 1, 3)
+    units = [trial.suggest_int(f"units {layer}", 16, 256, log=True) for layer in range(layers)]
+    drop = trial.suggest_float("dropout", 0.0, 0.5, step=0.1)
+    return (
+        (math.log10(rate) + 3) ** 2
+        + (momentum - 0.9) ** 2
+        + 0.3 * abs(layers - 2)
+        + sum(abs(math.log2(unit / 64)) for unit in units) / layers
+        + abs(drop - 0.2)
+        + (kind == "adam")
+    )
+
+
+def searched(sampler: TransferSampler, trials: int = 30, **study: object) -> optuna.Study:
+    found = optuna.create_study(sampler=sampler, **study)  # type: ignore[arg-type]
+    found.optimize(objective, n_trials=trials)
+    return found
+
+
+def params(study: optuna.Study) -> list[dict[str, object]]:
+    return [trial.params for trial in study.trials]
+
+
+def learner_of(sampler: TransferSampler) -> Learner:
+    return sampler.agent.learner
+
+
+def assert_finite(learner: Learner) -> None:
+    for leaf in jax.tree.leaves(learner.state):
+        assert np.isfinite(np.asarray(leaf)).all()
+
+
+def test_the_same_seed_gives_the_same_trials_and_another_others() -> None:
+    first, second = searched(TransferSampler(seed=3)), searched(TransferSampler(seed=3))
+    assert params(first) == params(second)
+    assert params(first) != params(searched(TransferSampler(seed=4)))
+
+
+def test_the_same_seed_gives_the_same_trials_in_another_process() -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from test_transfer_sampler import *;"
+        "optuna.logging.set_verbosity(optuna.logging.CRITICAL);"
+        "print(params(searched(TransferSampler(seed=3), 12)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == str(params(searched(TransferSampler(seed=3), 12)))
+
+
+def test_a_pickled_study_goes_on_as_it_would_have() -> None:
+    study = searched(TransferSampler(seed=0), 15)
+    copy = pickle.loads(pickle.dumps(study))
+    for one in (study, copy):
+        one.optimize(objective, n_trials=15)
+    assert params(study) == params(copy)
+
+
+def test_reseeding_changes_what_comes() -> None:
+    study = searched(TransferSampler(seed=0), 5)
+    copy = pickle.loads(pickle.dumps(study))
+    copy.sampler.reseed_rng()
+    for one in (study, copy):
+        one.optimize(objective, n_trials=5)
+    assert params(study)[:5] == params(copy)[:5] and params(study)[5:] != params(copy)[5:]
+
+
+def test_threads_share_a_sampler_and_each_trial_is_learned_from_once() -> None:
+    sampler = TransferSampler(seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(objective, n_trials=60, n_jobs=4)
+    learner = learner_of(sampler)
+    assert learner.learned == 60 and learner.history.count == 60
+    assert sorted(learner.history.reward[0, :60]) == sorted(-trial.value for trial in study.trials)
+    values = [trial.value for trial in study.trials]
+    assert min(values) < np.quantile(values, 0.5)
+
+
+def test_it_works_under_hyperband_and_learns_from_what_is_pruned() -> None:
+    def pruned(trial: optuna.Trial) -> float:
+        value = objective(trial)
+        for step in range(9):
+            trial.report(value + 1 / (step + 1), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=9)
+    sampler = TransferSampler(seed=0)
+    study = optuna.create_study(sampler=sampler, pruner=pruner)
+    study.optimize(pruned, n_trials=40)
+    learner = learner_of(sampler)
+    states = [trial.state for trial in study.trials]
+    assert TrialState.PRUNED in states and learner.learned == 40
+    rewards = learner.history.reward[0, :40]
+    complete = [-trial.value for trial in study.trials if trial.state == TrialState.COMPLETE]
+    assert sorted(rewards)[-len(complete) :] == sorted(complete)
+
+
+def test_it_learns_from_enqueued_and_added_trials_and_those_of_other_samplers() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=10)
+    study.sampler = sampler = TransferSampler(seed=0)
+    best = {"optimizer": "sgd", "learning rate": 1e-3, "momentum": 0.9, "layers": 2, "units 0": 64, "units 1": 64}
+    study.enqueue_trial({**best, "dropout": 0.2})
+    study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+    study.add_trial(study.trials[0])
+    study.optimize(objective, n_trials=10)
+    assert study.best_value == pytest.approx(0.0, abs=1e-9)
+    learner = learner_of(sampler)
+    assert learner.learned == sum(trial.state == TrialState.COMPLETE for trial in study.trials) == 21
+    top = sampler.agent.top()[0]
+    assert top.reward == pytest.approx(0.0, abs=1e-6) and top.config["layers"] == 2
+
+
+def test_it_answers_around_parameters_that_are_fixed() -> None:
+    study = optuna.create_study(sampler=TransferSampler(seed=0))
+    study.optimize(objective, n_trials=5)
+    study.enqueue_trial({"optimizer": "sgd", "layers": 3})
+    study.optimize(objective, n_trials=1)
+    last = study.trials[-1].params
+    assert last["optimizer"] == "sgd" and last["layers"] == 3 and {"momentum", "units 2"} <= set(last)
+
+
+def test_programs_that_ask_differently_each_time_are_answered() -> None:
+    rng = np.random.default_rng(0)
+
+    def wild(trial: optuna.Trial) -> float:
+        total = 0.0
+        for name in rng.permutation(6)[: rng.integers(1, 7)]:
+            low = float(rng.integers(-3, 3))
+            total += trial.suggest_float(f"x{name}", low, low + float(rng.integers(1, 5)))
+        if rng.random() < 0.3:
+            total += len(str(trial.suggest_categorical("kind", (None, True, 1, 1.5, "1", "None"))))
+        return total
+
+    sampler = TransferSampler(seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(wild, n_trials=80)
+    assert learner_of(sampler).learned == 80
+    assert_finite(learner_of(sampler))
+
+
+def test_parameters_that_come_to_hundreds_are_answered() -> None:
+    def wide(trial: optuna.Trial) -> float:
+        return sum(trial.suggest_float(f"x{i}", 0, 1) for i in range(40))
+
+    sampler = TransferSampler(seed=0)
+    optuna.create_study(sampler=sampler).optimize(wide, n_trials=4)
+    assert learner_of(sampler).learned == 4
+
+
+@pytest.mark.parametrize("on_failure", ["ignore", "worst"])
+def test_objectives_that_return_anything_leave_it_whole(on_failure: str) -> None:
+    """Line 5 of the issue: a mixture of everything that an objective can do, 500 trials."""
+    rng = np.random.default_rng(1)
+
+    def mixture(trial: optuna.Trial) -> float | None:
+        value = objective(trial)
+        match rng.integers(9):
+            case 0:
+                return math.inf
+            case 1:
+                return -math.inf if trial.number % 50 == 49 else math.inf
+            case 2:
+                return math.nan
+            case 3:
+                return None
+            case 4:
+                raise RuntimeError("no memory left")
+            case 5:
+                trial.report(value, 3)
+                raise optuna.TrialPruned
+            case 6:
+                trial.report(math.nan, 1)
+                raise optuna.TrialPruned
+        return value
+
+    sampler = TransferSampler(seed=0, on_failure=on_failure)  # type: ignore[arg-type]
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(mixture, n_trials=500, catch=(RuntimeError,))
+    assert len(study.trials) == 500 and all(trial.state.is_finished() for trial in study.trials)
+    learner = learner_of(sampler)
+    assert_finite(learner)
+    failed = sum(trial.state == TrialState.FAIL for trial in study.trials)
+    assert failed > 100 and learner.learned == (500 if on_failure == "worst" else 500 - failed)
+    values = [t.value for t in study.trials if t.state == TrialState.COMPLETE and math.isfinite(t.value or 0.0)]
+    expected = -math.inf if any(trial.value == -math.inf for trial in study.trials) else min(values)
+    assert study.best_value == expected
+    assert np.mean(values[-30:]) < np.mean(values[:30])
+
+
+def test_maximising_is_minimising_the_negative() -> None:
+    low, high = TransferSampler(seed=0), TransferSampler(seed=0)
+    first = optuna.create_study(sampler=low)
+    first.optimize(objective, n_trials=20)
+    second = optuna.create_study(sampler=high, direction="maximize")
+    second.optimize(lambda trial: -objective(trial), n_trials=20)
+    assert params(first) == params(second)
+
+
+def test_ranges_that_overlap_share_what_was_learned() -> None:
+    """Line 6 of the issue: the next study begins where the first one's best values were."""
+
+    def first(trial: optuna.Trial) -> float:
+        return abs(math.log10(trial.suggest_float("learning rate", 1e-4, 1e-1, log=True)) + 2.6)
+
+    def second(trial: optuna.Trial) -> float:
+        return abs(math.log10(trial.suggest_float("learning rate", 1e-5, 1e-2, log=True)) + 2.6)
+
+    rates, shares = [], []
+    for seed in range(5):
+        sampler = TransferSampler(seed=seed)
+        optuna.create_study(sampler=sampler, study_name="first").optimize(first, n_trials=60)
+        known = sampler.agent.learner.vocabulary
+        study = optuna.create_study(sampler=sampler, study_name="second")
+        study.optimize(second, n_trials=10)
+        rates += [trial.params["learning rate"] for trial in study.trials]
+        report = sampler.agent.transfer_report
+        assert report is not None
+        assert {action for _, action in report.known_actions} == {
+            action for state, _, action in known.actions if state == "learning rate" and action < 1e-2
+        }
+        assert len(report.known_actions) == 8 and len(report.new_actions) == 4  # two decades of three, four bins each
+        shares.append(np.mean([0.001 <= rate <= 0.00562 for rate in rates[-10:]]))
+    # A quarter of the range, in decades: 0.75 of 3.
+    assert np.mean(shares) > 0.6
+
+
+def test_what_was_learned_goes_to_a_file_and_to_the_next_study(tmp_path: Path) -> None:
+    sampler = TransferSampler(seed=0)
+    searched(sampler, 60, study_name="first")
+    path = sampler.save(tmp_path / "agent.safetensors")
+
+    def changed(trial: optuna.Trial) -> float:
+        return objective(trial) + abs(trial.suggest_float("weight decay", 0.0, 1.0) - 0.5)
+
+    ahead = []
+    for seed in range(5):
+        studies = []
+        for start in (TransferSampler(path, seed=seed), TransferSampler(seed=seed)):
+            study = optuna.create_study(sampler=start, study_name="second")
+            study.optimize(changed, n_trials=10)
+            studies.append(study.best_value)
+        ahead.append(studies[0] < studies[1])
+    assert sum(ahead) >= 4
+
+
+def test_a_search_goes_on_from_its_file_and_learns_from_no_trial_twice(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'studies.sqlite3'}"
+    sampler = TransferSampler(seed=0, task="digits")
+    searched(sampler, 20, study_name="one", storage=storage)
+    path = sampler.save(tmp_path / "agent.safetensors")
+    again = TransferSampler(path, task="digits", seed=1)
+    study = optuna.load_study(study_name="one", storage=storage, sampler=again)
+    study.optimize(objective, n_trials=5)
+    learner = learner_of(again)
+    assert learner.learned == 25 and learner.history.count == 25
+    (record,) = again.agent.ledger
+    assert again.agent.ledger.count(record) == 25
+
+
+def test_without_learning_it_only_proposes(tmp_path: Path) -> None:
+    sampler = TransferSampler(seed=0)
+    searched(sampler, 30, study_name="first")
+    agent = sampler.agent
+    fixed = TransferSampler(agent, seed=0, learn=False)
+    searched(fixed, 10, study_name="second")
+    assert fixed.agent.learner.learned == 0 and fixed.agent.provenance == agent.provenance
+
+
+def test_what_a_parameter_was_before_it_was_one_can_be_said() -> None:
+    def before(trial: optuna.Trial) -> float:
+        return abs(trial.suggest_float("x", 0, 1) - 0.3)
+
+    def after(trial: optuna.Trial) -> float:
+        return abs(trial.suggest_float("rate", 0, 1) - 0.3) + trial.suggest_float("y", 0, 1)
+
+    sampler = TransferSampler(seed=0, task="t")
+    optuna.create_study(sampler=sampler).optimize(before, n_trials=40)
+    found = TransferSampler(sampler.agent, seed=0, task="t", rename={"x": "rate"}, fill={"y": 0.03125})
+    study = optuna.create_study(sampler=found)
+    study.optimize(after, n_trials=3)
+    first = study.trials[0].params
+    assert abs(first["rate"] - 0.3) < 0.07 and first["y"] <= 0.0625
+
+
+def test_a_thousand_trials_cost_no_more_each_than_the_first_hundred() -> None:
+    """Line 1 of the issue; what grows is counted, not timed."""
+    sampler = TransferSampler(seed=0)
+    study = searched(sampler, 1_000)
+    assert len(study.trials) == 1_000 and learner_of(sampler).learned == 1_000
+    values = np.array([trial.value for trial in study.trials])
+    assert values[500:].mean() < values[:50].mean()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"agent": 3}, "agent is an Agent, the path of its file, or None, not 3"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
+        ({"on_failure": "skip"}, 'on_failure must be "ignore" or "worst", not \'skip\''),
+        ({"space": ""}, "space is named by a non-empty string, not ''"),
+        ({"task": 3}, "task is named by a non-empty string, not 3"),
+    ],
+)
+def test_wrong_arguments_are_told(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as raised:
+        TransferSampler(**arguments)  # type: ignore[arg-type]
+    assert message in str(raised.value)
+
+
+def test_an_agent_is_there_only_after_something_was_asked() -> None:
+    with pytest.raises(ValueError, match="no agent before its first trial"):
+        _ = TransferSampler().agent
+
+
+def worker(storage: str, seed: int, trials: int, out: Path) -> None:
+    """Runs trials of a shared study, then says what it learned from."""
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    sampler = TransferSampler(seed=seed, task="shared")
+    study = optuna.load_study(study_name="shared", storage=storage, sampler=sampler)
+    study.optimize(objective, n_trials=trials)
+    sampler.save(out)
+
+
+def test_processes_share_a_storage_and_learn_from_one_another(tmp_path: Path) -> None:
+    """Line 2 of the issue: four processes on one SQLite file, two of them killed."""
+    storage = f"sqlite:///{tmp_path / 'studies.sqlite3'}?timeout=60"
+    optuna.create_study(study_name="shared", storage=storage)
+    context = multiprocessing.get_context("spawn")
+    outs = [tmp_path / f"agent-{seed}.safetensors" for seed in range(4)]
+    workers = [context.Process(target=worker, args=(storage, seed, 100, outs[seed])) for seed in range(4)]
+    for one in workers:
+        one.start()
+    rng = np.random.default_rng()
+    for one, after in zip(workers[:2], sorted(rng.integers(20, 120, size=2)), strict=True):
+        while len(optuna.load_study(study_name="shared", storage=storage).get_trials(deepcopy=False)) < after:
+            assert workers[3].is_alive()
+            workers[3].join(0.2)
+        one.kill()
+    for one in workers:
+        one.join(400)
+        assert not one.is_alive()
+    assert [one.exitcode for one in workers] == [-9, -9, 0, 0]
+    study = optuna.load_study(study_name="shared", storage=storage)
+    finished = [trial for trial in study.trials if trial.state.is_finished()]
+    running = [trial.number for trial in study.trials if not trial.state.is_finished()]
+    assert len(running) <= 2 and len(finished) >= 200
+    study.sampler = TransferSampler(outs[3], task="shared", seed=9)
+    study.optimize(objective, n_trials=1)
+    learned = study.sampler.agent
+    (record,) = learned.ledger
+    assert learned.ledger.count(record) == learned.learner.learned == len(finished) + 1
+    # The last one to stop had learned from all that were finished by then, each once.
+    for out in outs[2:]:
+        agent = Agent.load(out)
+        count = agent.ledger.count(record)
+        assert agent.learner.learned == agent.learner.history.count == count
+        assert 100 <= count <= len(finished)
+        known = [trial for trial in finished if agent.ledger.has(record, trial.number)]
+        rewards = agent.learner.history.reward[0, :count]
+        assert sorted(rewards) == sorted(-trial.value for trial in known if trial.value is not None)
+    assert max(Agent.load(out).ledger.count(record) for out in outs[2:]) == len(finished)

@@ -24,7 +24,7 @@ from .learning.learner import Learner, Past, restore
 from .ledger import Ledger
 from .policy.architecture import Capacity
 from .spaces.condition import Config
-from .spaces.encoding import Encoding, Room, encode
+from .spaces.encoding import NO_ROOM, Encoding, Room, encode
 from .spaces.problem import Problem, check_problems
 from .spaces.schema import Json, space_from_json, space_to_json
 from .spaces.vocabulary import Vocabulary
@@ -99,7 +99,7 @@ def read_snapshot(path: Path) -> Snapshot:
     except (safetensors.SafetensorError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file, or not one at all: {error}") from None
     try:
-        snapshot = _from_json(_field(header, "agent", json.loads), dict(tensors))
+        snapshot = _from_json(_field(header, "agent", json.loads), dict(tensors), int(header["version"]))
         # Last, so that what can be named is named; this finds a flipped bit that leaves everything plausible.
         if header.get("sha256") != _checksum(header["agent"], tensors):
             raise CheckpointError("its checksum is not that of its content")
@@ -153,7 +153,7 @@ def _to_json(snapshot: Snapshot) -> Json:
     } | ({} if snapshot.notes is None else {"notes": snapshot.notes})
 
 
-def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
+def _from_json(header: Json, tensors: dict[str, np.ndarray], version: int) -> Snapshot:
     config = _field(header, "config", lambda value: TrainingConfig(**value))
     spaces = _field(header, "spaces", lambda value: {space.name: space for space in map(space_from_json, value)})
     problems = _field(header, "problems", lambda value: tuple(Problem(spaces[s], t) for s, t in value))
@@ -162,7 +162,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         actions=_field(header, "actions", lambda value: tuple((state, kind, action) for state, kind, action in value)),
         tasks=_field(header, "tasks", _names),
     )
-    room = _field(header, "room", lambda value: Room(*map(_power_of_two, value))) if "room" in header else Room()
+    room = _field(header, "room", lambda value: Room(*map(_power_of_two, value))) if version > 2 else NO_ROOM
     try:
         encoding = encode(check_problems(problems), vocabulary, room)
     except KeyError as error:
@@ -190,7 +190,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         asked=_field(header, "asked", _whole),
         open_trials=_field(header, "open_trials", lambda value: tuple(_saved_trial(encoding, each) for each in value)),
         restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
-        ledger=_field(header, "ledger", Ledger) if "ledger" in header else Ledger(),
+        ledger=_field(header, "ledger", Ledger) if version > 2 else Ledger(),
         notes=header.get("notes"),
     )
 

@@ -80,8 +80,9 @@ class OpenSearch:
         rename: Mapping[str, str] | None = None,
         fill: Mapping[str, Action] | None = None,
         learns: bool = True,
+        resumes: bool = False,
     ) -> None:
-        """Begins a search; it goes on where the source has this very problem.
+        """Begins a search.
 
         Args:
             space: its name.
@@ -92,6 +93,7 @@ class OpenSearch:
             rename: from states that the source knows to parameters that mean the same.
             fill: what parameters were before they were asked for.
             learns: whether it learns from what it is told.
+            resumes: whether it goes on with the source's own search, if that is of this problem alone.
         """
         self._names, self._seed, self._learns = (space, task), seed, learns
         self._source, self._rename, self._fill = source, dict(rename or {}), dict(fill or {})
@@ -109,7 +111,7 @@ class OpenSearch:
         self._best: list[_Told] = []
         self._rewards: list[float] = []
         self._warm_up: WarmUp | None = None
-        if source is not None and [problem.name for problem in source.problems] == [self._names]:
+        if resumes and source is not None and [problem.name for problem in source.problems] == [self._names]:
             self._resume(source.learner)
 
     @property
@@ -311,7 +313,7 @@ class OpenSearch:
             return domain.values[position]
         part = domain.bins[position]
         chance, varied, nearness = plan.values.random(3).tolist()
-        away = plan.values.standard_normal()
+        away = float(plan.values.standard_normal())
         if part.low == part.high or varied >= _VARIED:
             return domain.value(position, chance)
         for told in self._best:

@@ -158,6 +158,7 @@ class TransferSampler(optuna.samplers.BaseSampler):
     def _search(self, study: optuna.Study) -> "_Search":
         key = study.study_name
         if key not in self._searches:
+            first = study._storage.get_all_trials(study._study_id, deepcopy=False)[0]
             search = OpenSearch(
                 self._space,
                 self._task or study.study_name,
@@ -167,6 +168,7 @@ class TransferSampler(optuna.samplers.BaseSampler):
                 self._rename,
                 self._fill,
                 self._learn,
+                resumes=record_of(study.study_name, first) in self._ledger,
             )
             self._searches[key] = _Search(
                 search, study._storage, study._study_id, key, sign_of(study), self._on_failure, {}, []

@@ -68,8 +68,8 @@ class TransferSearch(Searcher):
             mode: "min" or "max"; by default that of `tune.TuneConfig`.
             agent: what it starts from: an agent or its file; None for an agent that knows nothing.
             space_name: the name of the search space; spaces of one name are taken for versions of one space.
-            task: the name of what is measured; by default one that the agent does not know. Under a name that it knows,
-                the search goes on with that task, and old and new results are compared.
+            task: the name of what is measured; by default one that the agent does not know. Under the name that the
+                agent's own search had, this one goes on with it: old and new results are compared.
             seed: of everything random, a whole number of at least 0; None for one that nobody chose.
             points_to_evaluate: configurations to try first; what they leave out is chosen by the agent.
             on_failure: what a trial that failed says: "ignore" for nothing but that its configuration is not proposed
@@ -87,6 +87,7 @@ class TransferSearch(Searcher):
         super().__init__()
         self._take_metric(metric, mode)
         self._source = agent if isinstance(agent, Agent) or agent is None else Agent.load(agent)
+        self._resumes = task is not None
         self._names = space_name, _new_task(self._source) if task is None else task
         self._ledger = Ledger() if self._source is None else self._source.ledger
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
@@ -244,7 +245,9 @@ class TransferSearch(Searcher):
         for point in self._points:
             check_names(point, domains)
         points = [values_in(point, domains) for point in self._points]
-        search = OpenSearch(*self._names, self._config, self._seed, self._source, self._rename, self._fill)
+        search = OpenSearch(
+            *self._names, self._config, self._seed, self._source, self._rename, self._fill, resumes=self._resumes
+        )
         self._search = FixedSearch(search, domains, points)
 
     def _ready(self) -> FixedSearch:

@@ -56,9 +56,11 @@ def draw_pairs(
     better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for replica, row in enumerate(problem.tolist()):
         trials = history.of(replica, row)
-        if len(trials) < 2:
-            continue  # a trial paired with itself weighs nothing
         ranked = trials[np.argsort(-history.reward[replica, trials], kind="stable")]
+        # Of trials of one configuration the best: a pair of them says nothing, and late in a search most would be.
+        ranked = ranked[np.sort(np.unique(history.key[replica, ranked], return_index=True)[1])]
+        if len(ranked) < 2:
+            continue  # a trial paired with itself weighs nothing
         last = len(ranked) - 1
         good = min(max(2, int(np.ceil(config.good_share * len(ranked)))), config.good_most, last)
         first = (chance[0, replica] * good).astype(np.int64)

@@ -74,7 +74,8 @@ def _run_sample(learner: Learner, count: int) -> None:
     noise = np.zeros((learner.replicas, count, learner.encoding.steps), np.float32)
     problem = np.zeros(learner.replicas, np.int32)
     shares, favour = np.zeros(count, np.float32), np.zeros((learner.replicas, learner.capacity.actions), np.float32)
-    jax.block_until_ready(sample(learner.state.policy, problem, learner.tables, problem, noise, shares, favour))
+    rollout = sample(learner.state.policy, problem, learner.tables, problem, noise, shares, favour, None)
+    jax.block_until_ready(rollout)
 
 
 def _run_update(learner: Learner) -> None:

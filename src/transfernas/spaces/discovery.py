@@ -79,8 +79,11 @@ def _when(name: str, earlier: Sequence[Choice], trials: Sequence[Config], depth:
         return 2 * there >= len(trials)
     lengths = [_length(name, choice, trials) for choice in earlier]
     shortest = min(range(len(earlier)), key=lambda at: (lengths[at], -at))  # of equals, what was asked last
-    if lengths[shortest] >= _surprise(there, len(trials)) and _mixed(name, earlier[shortest], trials):
-        return 2 * there >= len(trials)
+    often = 2 * there >= len(trials)
+    # What is seldom there is best guessed by a poor explanation: without any it would be taken to be there always.
+    explained = lengths[shortest] < _surprise(there, len(trials)) or not _mixed(name, earlier[shortest], trials)
+    if not explained and (often or depth < _DEPTH):
+        return often
     choice = earlier[shortest]
     others = [other for other in earlier if other is not choice]
     parts: list[Condition] = []

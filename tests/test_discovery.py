@@ -1,0 +1,88 @@
+"""Spaces from what programs ask for."""
+
+import numpy as np
+import pytest
+
+from transfernas import Choice, SearchSpace
+from transfernas.spaces.condition import Action
+from transfernas.spaces.discovery import Parameters, discover
+
+ACTIONS: dict[str, tuple[Action, ...]] = {
+    "optimizer": ("adam", "sgd"),
+    "rate": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    "momentum": (0.0, 0.5, 0.9),
+    "layers": (1, 2, 3, 4),
+    **{f"units {layer}": (16, 32, 64) for layer in range(4)},
+    "warm up": (True, False),
+}
+
+
+def asked(rng: np.random.Generator) -> dict[str, Action]:
+    """One run of a program whose space nobody declared."""
+    taken: dict[str, Action] = {}
+
+    def take(name: str) -> Action:
+        taken[name] = ACTIONS[name][rng.integers(len(ACTIONS[name]))]
+        return taken[name]
+
+    sgd, _ = take("optimizer") == "sgd", take("rate")
+    if sgd:
+        take("momentum")
+    layers = take("layers")
+    for layer in range(int(str(layers))):
+        take(f"units {layer}")
+    if layers in (3, 4) and not sgd:
+        take("warm up")
+    return taken
+
+
+def fits(space: SearchSpace, config: dict[str, Action]) -> bool:
+    try:
+        space.validate(config)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_conditions_are_found_from_some_tens_of_trials(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    few = discover("s", ACTIONS, [asked(rng) for _ in range(30)])
+    assert sum(fits(few, asked(rng)) for _ in range(300)) >= 250
+    space = discover("s", ACTIONS, [asked(rng) for _ in range(120)])
+    assert all(fits(space, asked(rng)) for _ in range(300))
+    assert [choice.name for choice in space.choices if choice.when is None] == [
+        "optimizer",
+        "rate",
+        "layers",
+        "units 0",
+    ]
+
+
+def test_a_number_that_was_not_seen_is_taken_for_its_neighbour() -> None:
+    trials: list[dict[str, Action]] = [{"layers": 1}, {"layers": 3, "second": 0}, {"layers": 4, "second": 1}] * 4
+    space = discover("s", {"layers": (1, 2, 3, 4, 5), "second": (0, 1)}, trials)
+    assert fits(space, {"layers": 5, "second": 0}) and fits(space, {"layers": 1})
+    kinds = discover("s", {"kind": ("a", "b", "c"), "second": (0, 1)}, [{"kind": "a"}, {"kind": "b", "second": 1}] * 4)
+    assert fits(kinds, {"kind": "c"})
+
+
+def test_what_is_always_or_never_or_by_chance_there_has_no_condition() -> None:
+    rng = np.random.default_rng(0)
+    actions: dict[str, tuple[Action, ...]] = {"a": (0, 1), "always": (0, 1), "never": (0, 1), "chance": (0, 1)}
+    trials: list[dict[str, Action]] = [
+        {"a": int(rng.integers(2)), "always": 0} | ({"chance": 1} if rng.random() < 0.6 else {}) for _ in range(60)
+    ]
+    space = discover("s", actions, trials)
+    assert all(choice.when is None for choice in space.choices)
+    assert discover("s", actions, []) == SearchSpace("s", [Choice(name, its) for name, its in actions.items()])
+
+
+def test_parameters_keep_their_order_and_the_places_of_their_actions() -> None:
+    parameters = Parameters()
+    assert parameters.take({"a": (1, 2), "c": ("x",)})
+    assert not parameters.take({"c": ("x",)})
+    assert parameters.take({"a": (3, 2), "b": (True,), "c": ("x", "y")})
+    assert parameters.actions == {"a": (1, 2, 3), "b": (True,), "c": ("x", "y")}
+    assert list(parameters.actions) == ["a", "b", "c"]
+    assert parameters.position("a", 3) == 2 and parameters.position("b", 1) is None

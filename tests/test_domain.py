@@ -1,0 +1,116 @@
+"""What parameters of other tools are called."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transfernas.spaces.choice import Choice
+from transfernas.spaces.domain import MOST_BINS, Categories, Numbers
+
+SIZES = st.floats(1e-6, 1e6)
+
+
+@st.composite
+def ranges(draw: st.DrawFn) -> Numbers:
+    if draw(st.booleans()):
+        low = draw(st.integers(-1_000, 1_000))
+        high = low + draw(st.integers(0, 5_000))
+        if draw(st.booleans()):
+            return Numbers(low + 1_001, high + 1_001, log=True, integer=True)
+        return Numbers(low, high, step=draw(st.integers(1, 20)), integer=True)
+    if draw(st.booleans()):
+        low = draw(SIZES)
+        return Numbers(low, low * draw(st.floats(1.0, 1e6)), log=True)
+    low = draw(SIZES) - draw(SIZES)
+    step = draw(st.none() | st.floats(0.01, 10.0))
+    return Numbers(low, low + draw(SIZES), step=step)
+
+
+@given(ranges(), st.floats(0, 1, exclude_max=True), st.integers(0, 10_000), st.floats(-5, 5))
+def test_every_value_lies_in_the_range_and_in_the_bin_that_it_was_drawn_from(
+    numbers: Numbers, chance: float, which: int, away: float
+) -> None:
+    at = which % len(numbers.bins)
+    value = numbers.value(at, chance)
+    assert numbers.low <= value <= numbers.high
+    assert numbers.bins[at].low <= value <= numbers.bins[at].high
+    on_an_edge = any(math.isclose(value, edge, rel_tol=1e-6) for edge in numbers.bins[at][1:])
+    assert numbers.position(value) == at or (on_an_edge and abs(numbers.position(value) - at) == 1)
+    assert type(value) is (int if numbers.integer else float)
+    near = numbers.near(value, 0.5, away)
+    assert numbers.low <= near <= numbers.high
+    if numbers.step is not None:
+        steps = (value - numbers.low) / numbers.step
+        assert steps == pytest.approx(round(steps), abs=1e-6)
+
+
+@given(ranges())
+def test_bins_are_actions_of_a_choice_and_cover_the_range(numbers: Numbers) -> None:
+    Choice("x", numbers.actions)  # none is there twice
+    assert numbers.bins[0].low == numbers.low
+    reached = numbers.bins[-1].high
+    assert reached == pytest.approx(numbers.high) or numbers.high - reached < (numbers.step or 0)
+    if not numbers.log:
+        assert len(numbers.bins) <= MOST_BINS + 2
+    for left, right in zip(numbers.bins, numbers.bins[1:], strict=False):
+        assert left.action < right.action and left.high <= right.low
+
+
+def test_ranges_that_overlap_have_the_same_actions_where_they_do() -> None:
+    first, second = Numbers(1e-4, 1e-1, log=True), Numbers(1e-5, 1e-2, log=True)
+    shared = set(first.actions) & set(second.actions)
+    assert shared == {action for action in first.actions if action < 1e-2}  # type: ignore[operator]
+    assert len(shared) == 8 and first.action(3e-3) == second.action(3e-3) == 0.002371
+    assert set(Numbers(0.0, 0.8).actions) < set(Numbers(0.0, 1.0).actions)
+    assert set(Numbers(1, 5, integer=True).actions) < set(Numbers(1, 9, integer=True).actions)
+    assert set(Numbers(1, 100, log=True, integer=True).actions) < set(Numbers(1, 1000, log=True, integer=True).actions)
+
+
+def test_few_values_are_actions_themselves() -> None:
+    assert Numbers(1, 4, integer=True).actions == (1, 2, 3, 4)
+    assert Numbers(16, 128, step=16, integer=True).actions == (16, 32, 48, 64, 80, 96, 112, 128)
+    assert Numbers(0.0, 0.5, step=0.1).actions == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    assert Numbers(0.5, 0.5).actions == (0.5,)
+
+
+def test_the_ends_belong_to_the_range() -> None:
+    numbers = Numbers(16, 1024, integer=True)
+    assert numbers.position(16) == numbers.position(-5) == 0
+    assert numbers.position(1024) == numbers.position(5_000) == len(numbers.bins) - 1
+    assert Numbers(1e-4, 1.0, log=True).position(-1.0) == 0
+    assert Numbers(1, 10**18, integer=True).value(0, 0.999) < 10**18
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((1.0, 0.0), "a range goes from a number to a larger one, not from 1.0 to 0.0"),
+        ((0.0, math.inf), "not from 0.0 to inf"),
+        ((0.0, 1.0, True), "a logarithmic range is above 0, and can not begin at 0.0"),
+        ((0.0, 1.0, False, -1.0), "the step of a range is above 0, not -1.0"),
+    ],
+)
+def test_no_range_is_told(arguments: tuple[float, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Numbers(*arguments)  # type: ignore[arg-type]
+
+
+def test_categories_are_what_they_are_or_how_they_show() -> None:
+    values = (None, True, 1, 1.0, "1", (1, 2), math.nan, float)
+    categories = Categories(values)
+    Choice("x", categories.actions)
+    assert [categories.position(value) for value in values] == list(range(8))
+    assert categories.actions[:5] == (None, True, 1, 1.0, "1")
+    assert categories.actions[5] == "(1, 2)" and categories.action((1, 2)) == "(1, 2)"
+    with pytest.raises(ValueError, match="'two' is none of"):
+        categories.position("two")
+    with pytest.raises(ValueError, match="at least one value"):
+        Categories(())
+
+
+def test_categories_of_one_name_differ() -> None:
+    actions = Categories(((1,), "(1,)")).actions
+    Choice("x", actions)
+    assert len(actions) == 2 and actions[0] == "(1,)"

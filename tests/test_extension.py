@@ -1,0 +1,110 @@
+"""Learners whose problems grow while they are searched."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from jaxtyping import Float
+
+from problems import PROBLEMS, cnn, ffn
+from test_searchers import FAST, play
+from transfernas import Agent, Choice, Problem, SearchSpace
+from transfernas.learning.extension import extend
+from transfernas.learning.learner import Learner
+from transfernas.learning.steps import LearnerState
+from transfernas.spaces.encoding import Room, Trajectory
+
+wider = SearchSpace(
+    "cnn",
+    [
+        Choice("stem", ("conv", "pool")),
+        Choice("filters", (16, 32, 64, 128)),
+        *cnn.choices[1:],
+        Choice("rate", (0.1, 0.2, 0.3, 0.4)),
+    ],
+)
+GROWN = (*(Problem(wider if p.space is cnn else p.space, p.task) for p in PROBLEMS), Problem(ffn, "new"))
+
+
+def learned(gate: bool = False, trials: int = 40) -> Learner:
+    agent = Agent(PROBLEMS, FAST, seed=1)
+    play(agent, trials)
+    if gate:
+        agent = agent.transfer_to(PROBLEMS, config=dataclasses.replace(FAST, gate=True, memory=4))
+        play(agent, trials)
+    return agent.learner
+
+
+def told(learner: Learner) -> list[tuple[str, dict[str, object], float]]:
+    encoding, history = learner.encoding, learner.history
+    return [
+        (
+            str(encoding.problems[row].name),
+            dict(encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))),
+            float(history.reward[0, number]),
+        )
+        for number, row in enumerate(history.problem[0, : history.count].tolist())
+    ]
+
+
+def embeddings(learner: Learner) -> dict[tuple[object, ...], Float[np.ndarray, "members embedding"]]:
+    action = np.asarray(learner.state.policy.action)
+    return {name: action[:, row] for row, name in enumerate(learner.vocabulary.actions)}
+
+
+@pytest.mark.parametrize("gate", [False, True])
+def test_nothing_learned_is_lost(gate: bool) -> None:
+    before = learned(gate)
+    after = extend(before, GROWN)
+    assert told(after) == told(before) and len(told(before)) == 40
+    known = embeddings(before)
+    for name, row in embeddings(after).items():
+        if name in known:
+            np.testing.assert_array_equal(row, known[name])
+    for name in ("sampled", "learned", "seed", "known", "past"):
+        assert getattr(after, name) == getattr(before, name)
+    first, second = Agent.of(before), Agent.of(after)
+    for old, new in zip(PROBLEMS, GROWN, strict=False):
+        assert [(o.config, o.reward) for o in second.top(new)] == [(o.config, o.reward) for o in first.top(old)]
+    assert second.provenance == first.provenance
+    if gate:
+        assert before.gate is not None and after.gate is not None and before.memory and after.memory
+        np.testing.assert_array_equal(after.gate.count[:, :3], before.gate.count[:, :3])
+        assert after.memory.count[0, :3].tolist() == before.memory.count[0, :3].tolist()
+    play(second, 20)
+    assert second.learner.learned == before.learned + 20
+    assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(second.learner.state))
+
+
+def test_what_did_not_grow_goes_on_to_the_bit() -> None:
+    before = learned()
+    first, second = Agent.of(before), Agent.of(extend(before, PROBLEMS))
+    assert play(first, 10) == play(second, 10)
+
+    def bits(state: LearnerState) -> list[bytes]:
+        return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)]
+
+    assert bits(first.learner.state) == bits(second.learner.state)
+
+
+def test_within_its_room_nothing_changes_shape() -> None:
+    room = Room(
+        states=16, names=64, tasks=4, choices=8, steps=8, decisions=16, actions=4, terms=1, literals=1, slots=32
+    )
+    before = extend(learned(), PROBLEMS, room)
+    after = extend(before, (Problem(wider, "digits"), *PROBLEMS[1:]), room)
+
+    def shapes(learner: Learner) -> list[tuple[int, ...]]:
+        return [leaf.shape for leaf in jax.tree.leaves((learner.state, learner.tables))]
+
+    assert shapes(before) == shapes(after)
+
+
+def test_what_shrank_or_moved_is_told() -> None:
+    learner = learned(trials=3)
+    with pytest.raises(ValueError, match="keep their names and their order"):
+        extend(learner, PROBLEMS[1:])
+    fewer = SearchSpace("cnn", [Choice("filters", (16, 32)), *cnn.choices[1:]])
+    with pytest.raises(ValueError, match='choice "filters" of search space "cnn" lost an action, or is missing'):
+        extend(learner, (Problem(fewer, "digits"), *PROBLEMS[1:]))
