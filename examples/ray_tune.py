@@ -23,9 +23,9 @@ def train(config):
     return {"loss": loss + (0.4 if optimizer["name"] == "sgd" else 0.0)}
 
 
-def search(space, agent, trials):
+def search(space, trials, agent=None, fill=None):
     """Returns the losses of a search, in the order of its trials, and the search."""
-    searcher = TransferSearch(agent=agent, seed=0, fill={"dropout": 0.0})
+    searcher = TransferSearch(agent=agent, seed=0, fill=fill)
     tuner = tune.Tuner(
         train,
         param_space=space,
@@ -46,13 +46,13 @@ def search(space, agent, trials):
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, ignore_reinit_error=True)
 
 optimizer = {"name": tune.choice(["adam", "sgd"]), "lr": tune.loguniform(1e-5, 1e-1)}
-first, searcher = search({"optimizer": optimizer, "depth": tune.randint(1, 9)}, None, trials=40)
+first, searcher = search({"optimizer": optimizer, "depth": tune.randint(1, 9)}, trials=40)
 searcher.save_agent(AGENT)
 print(f"first search: best loss {min(first):.3f} of {len(first)} trials")
 
 # A year later: a larger range of depths, and dropout is searched too.
 changed = {"optimizer": optimizer, "depth": tune.randint(1, 17), "dropout": tune.uniform(0.0, 0.5)}
-scratch, _ = search(changed, None, trials=10)
-transferred, searcher = search(changed, AGENT, trials=10)
+scratch, _ = search(changed, trials=10)
+transferred, searcher = search(changed, trials=10, agent=AGENT, fill={"dropout": 0.0})
 print(searcher.agent.transfer_report)
 print(f"second search, after 10 trials: best loss {min(scratch):.3f} from scratch, {min(transferred):.3f} transferred")

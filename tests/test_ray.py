@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import optuna
 import pytest
@@ -424,6 +425,33 @@ def test_the_next_search_is_ahead_from_its_first_trials(tmp_path: Path) -> None:
     assert min(ahead) > 0 and np.mean(ahead) > 0.8
 
 
+def test_what_was_best_before_is_remembered_with_what_new_parameters_were(agent: Agent) -> None:
+    def remembered(fill: Config | None) -> list[object]:
+        learner = searching(space={**SPACE, "dropout": tune.uniform(0.0, 0.5)}, agent=agent, fill=fill).agent.learner
+        memory = learner.memory
+        assert memory is not None
+        trials = [jax.tree.map(lambda leaf, at=at: leaf[0, 0, at], memory.trials) for at in range(memory.count[0, 0])]
+        return [learner.encoding.config(0, trial)["dropout"] for trial in trials]
+
+    assert len(set(remembered(None))) > 1
+    lowest = Numbers(0.0, 0.5).action(0.0)
+    assert set(remembered({"dropout": 0.0})) == {lowest} and set(remembered({"dropout": 0.01})) == {lowest}
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"rename": {"optimizer/name": "methd"}}, "rename: 'methd' is no parameter of the space, which has"),
+        ({"rename": {"optimiser": "depth"}}, "rename: 'optimiser' is no parameter that the agent knows"),
+        ({"fill": {"dropuot": 0.0}}, "'dropuot' is no parameter of the space"),
+        ({"fill": {"momentum": 2.0}}, "parameter 'momentum' is a number from 0.0 to 1.0"),
+    ],
+)
+def test_what_is_renamed_or_filled_must_be_there(options: dict[str, Any], message: str, agent: Agent) -> None:
+    with pytest.raises(ValueError, match=message):
+        searching(agent=agent, **options)
+
+
 def test_what_was_called_otherwise_is_known_and_a_task_goes_on(agent: Agent) -> None:
     space = {"method": tune.choice(["adam", "sgd"]), "depth": tune.randint(1, 9)}
     renamed = searching(space=space, agent=agent, rename={"optimizer/name": "method"}).agent.transfer_report
@@ -601,6 +629,6 @@ def test_the_code_of_its_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(python_blocks("docs/ray.md"), "ray.md", "exec"), names)
     assert (tmp_path / "agent.safetensors").exists() and names["search"].suggest("1")
-    search = TransferSearch(names["space"], agent=tmp_path / "agent.safetensors", rename={"depth": "layers"})
+    search = TransferSearch(names["changed"], agent=tmp_path / "agent.safetensors", rename={"depth": "layers"})
     assert search.agent.transfer_report is not None
     assert "states: 2 known, 1 new: dropout" in str(search.agent.transfer_report)

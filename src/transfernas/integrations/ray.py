@@ -245,10 +245,21 @@ class TransferSearch(Searcher):
         for point in self._points:
             check_names(point, domains)
         points = [values_in(point, domains) for point in self._points]
+        fill = self._filled(domains)
         search = OpenSearch(
-            *self._names, self._config, self._seed, self._source, self._rename, self._fill, resumes=self._resumes
+            *self._names, self._config, self._seed, self._source, self._rename, fill, resumes=self._resumes
         )
         self._search = FixedSearch(search, domains, points)
+
+    def _filled(self, domains: Domains) -> dict[str, Action]:
+        """Returns what new parameters were, as actions, after it checked what `rename` and `fill` name."""
+        check_names(self._fill, domains)
+        for old, new in self._rename.items():
+            if new not in domains:
+                raise ValueError(f"rename: {new!r} is no parameter of the space, which has {list(domains)}")
+            if self._source is not None and old not in self._source.learner.vocabulary.states:
+                raise ValueError(f"rename: {old!r} is no parameter that the agent knows")
+        return {name: domains[name].action(value) for name, value in values_in(self._fill, domains).items()}  # type: ignore[arg-type]
 
     def _ready(self) -> FixedSearch:
         search = self._begun()
