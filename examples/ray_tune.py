@@ -55,4 +55,5 @@ changed = {"optimizer": optimizer, "depth": tune.randint(1, 17), "dropout": tune
 scratch, _ = search(changed, trials=10)
 transferred, searcher = search(changed, trials=10, agent=AGENT, fill={"dropout": 0.0})
 print(searcher.agent.transfer_report)
-print(f"second search, after 10 trials: best loss {min(scratch):.3f} from scratch, {min(transferred):.3f} transferred")
+means = sum(scratch) / len(scratch), sum(transferred) / len(transferred)
+print(f"second search, mean loss of its first 10 trials: {means[0]:.3f} from scratch, {means[1]:.3f} transferred")

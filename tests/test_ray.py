@@ -619,7 +619,7 @@ def test_optuna_search_with_the_sampler_of_transfernas(tmp_path: Path, agent: Ag
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(ROOT / "examples" / "ray_tune.py"), run_name="__main__")
-    shown = re.search(r"best loss (\S+) from scratch, (\S+) transferred", capsys.readouterr().out)
+    shown = re.search(r"trials: (\S+) from scratch, (\S+) transferred", capsys.readouterr().out)
     assert shown and float(shown[2]) < float(shown[1]) and (tmp_path / "runs" / "ray" / "agent.safetensors").exists()
 
 
