@@ -6,6 +6,7 @@ results and the agent in `runs/ray`.
 
 import math
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray import tune
@@ -16,14 +17,16 @@ OUT = Path("runs/ray").absolute()
 AGENT = OUT / "agent.safetensors"
 
 
-def train(config):
+def train(config: dict[str, Any]) -> dict[str, Any]:
     """Stands for a training: its loss is least at a learning rate of 0.003, a depth of 6, and a dropout of 0.2."""
     optimizer, dropout = config["optimizer"], config.get("dropout", 0.0)
     loss = 0.3 * abs(math.log10(optimizer["lr"] / 0.003)) + 0.05 * abs(config["depth"] - 6) + abs(dropout - 0.2)
     return {"loss": loss + (0.4 if optimizer["name"] == "sgd" else 0.0)}
 
 
-def search(space, trials, agent=None, fill=None):
+def search(
+    space: dict[str, Any], trials: int, agent: Path | None = None, fill: dict[str, Any] | None = None
+) -> tuple[list[float], TransferSearch]:
     """Returns the losses of a search, in the order of its trials, and the search."""
     searcher = TransferSearch(agent=agent, seed=0, fill=fill)
     tuner = tune.Tuner(
@@ -40,7 +43,8 @@ def search(space, trials, agent=None, fill=None):
         run_config=tune.RunConfig(storage_path=str(OUT), verbose=0),
     )
     results = tuner.fit()
-    return [results[number].metrics["loss"] for number in range(len(results))], searcher
+    found = [results[number].metrics or {} for number in range(len(results))]
+    return [metrics["loss"] for metrics in found], searcher
 
 
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, ignore_reinit_error=True)

@@ -70,9 +70,10 @@ def test_a_number_that_was_not_seen_is_taken_for_its_neighbour() -> None:
 def test_what_is_always_or_never_or_by_chance_there_has_no_condition() -> None:
     rng = np.random.default_rng(0)
     actions: dict[str, tuple[Action, ...]] = {"a": (0, 1), "always": (0, 1), "never": (0, 1), "chance": (0, 1)}
-    trials: list[dict[str, Action]] = [
-        {"a": int(rng.integers(2)), "always": 0} | ({"chance": 1} if rng.random() < 0.6 else {}) for _ in range(60)
-    ]
+    trials: list[dict[str, Action]] = [{"a": int(rng.integers(2)), "always": 0} for _ in range(60)]
+    for trial in trials:
+        if rng.random() < 0.6:
+            trial["chance"] = 1
     space = discover("s", actions, trials)
     assert all(choice.when is None for choice in space.choices)
     assert discover("s", actions, []) == SearchSpace("s", [Choice(name, its) for name, its in actions.items()])

@@ -21,11 +21,10 @@ def ranges(draw: st.DrawFn) -> Numbers:
             return Numbers(low + 1_001, high + 1_001, log=True, integer=True)
         return Numbers(low, high, step=draw(st.integers(1, 20)), integer=True)
     if draw(st.booleans()):
-        low = draw(SIZES)
-        return Numbers(low, low * draw(st.floats(1.0, 1e6)), log=True)
-    low = draw(SIZES) - draw(SIZES)
-    step = draw(st.none() | st.floats(0.01, 10.0))
-    return Numbers(low, low + draw(SIZES), step=step)
+        smallest = draw(SIZES)
+        return Numbers(smallest, smallest * draw(st.floats(1.0, 1e6)), log=True)
+    least = draw(SIZES) - draw(SIZES)
+    return Numbers(least, least + draw(SIZES), step=draw(st.none() | st.floats(0.01, 10.0)))
 
 
 @given(ranges(), st.floats(0, 1, exclude_max=True), st.integers(0, 10_000), st.floats(-5, 5))

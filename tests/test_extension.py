@@ -62,8 +62,8 @@ def test_nothing_learned_is_lost(gate: bool) -> None:
     for name, row in embeddings(after).items():
         if name in known:
             np.testing.assert_array_equal(row, known[name])
-    for name in ("sampled", "learned", "seed", "known", "past"):
-        assert getattr(after, name) == getattr(before, name)
+    for field in ("sampled", "learned", "seed", "known", "past"):
+        assert getattr(after, field) == getattr(before, field)
     first, second = Agent.of(before), Agent.of(after)
     for old, new in zip(PROBLEMS, GROWN, strict=False):
         assert [(o.config, o.reward) for o in second.top(new)] == [(o.config, o.reward) for o in first.top(old)]

@@ -37,8 +37,17 @@ ROOM = Room(
 )
 """A search of up to 15 parameters compiles what any other such search did."""
 
-CONFIG = TrainingConfig.fast(pair_steps=128)
-"""The fast agent, with less to learn from a trial where there are two policies: it must cost no more than TPE."""
+
+def inside(config: TrainingConfig) -> TrainingConfig:
+    """Returns hyperparameters as they are inside of other tools.
+
+    Where there are two policies they learn less from a trial, for it must cost no more than with TPE; and new bins of a
+    range are nothing to be curious of.
+    """
+    return dataclasses.replace(config, pair_steps=min(config.pair_steps, 128), curious_of_numbers=False)
+
+
+CONFIG = inside(TrainingConfig.fast())
 
 _LARGEST = 1e15  # of a reward: what is infinite counts as this
 EVIDENCE = 300  # so many trials at most tell when a parameter is asked for
@@ -87,7 +96,7 @@ class OpenSearch:
         Args:
             space: its name.
             task: its name.
-            config: hyperparameters; the source's by default, else `CONFIG`.
+            config: hyperparameters; by default the source's, else `TrainingConfig.fast()`, as they are `inside`.
             seed: of everything random.
             source: the agent that it starts from; None for one that knows nothing.
             rename: from states that the source knows to parameters that mean the same.
@@ -97,7 +106,7 @@ class OpenSearch:
         """
         self._names, self._seed, self._learns = (space, task), seed, learns
         self._source, self._rename, self._fill = source, dict(rename or {}), dict(fill or {})
-        self._config = config or (CONFIG if source is None else source.config)
+        self._config = config or (CONFIG if source is None else inside(source.config))
         self._learner: Learner | None = None
         self._parameters = Parameters()
         self._latest: dict[str, Domain] = {}

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from . import compare, data, demo, inspect, reproduce
+from . import compare, data, demo, inspect, pretrain, reproduce
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -27,5 +27,6 @@ def main(
 app.command("demo")(demo.demo)
 app.command("compare")(compare.compare)
 app.command("inspect")(inspect.inspect)
+app.command("pretrain")(pretrain.pretrain)
 app.add_typer(reproduce.app, name="reproduce")
 app.add_typer(data.app, name="data")

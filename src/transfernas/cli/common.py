@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    import optuna
     from rich.console import Console
 
     from ..benchmarks.nasbench101 import Cells
@@ -60,6 +61,40 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise typer.BadParameter(f"{path} can not be made: {error}", param_hint="--out") from None
     return path
+
+
+def open_studies(storage: str, names: Sequence[str]) -> list["optuna.Study"]:
+    """Returns studies of Optuna's: those named, or all that have one objective.
+
+    Args:
+        storage: the URL of a database, or the path of a journal's file.
+        names: of the studies.
+
+    Raises:
+        ValueError: there is no such storage or study; the message says which there are.
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+    from sqlalchemy.exc import SQLAlchemyError
+
+    journal, database = Path(storage), Path(storage.removeprefix("sqlite:///").partition("?")[0])
+    if storage.startswith("sqlite:///") and not database.is_file():
+        raise ValueError(f"there is no file {database}")  # or Optuna would make it
+    if "://" not in storage and not journal.is_file():
+        raise ValueError(f"{storage!r} is neither the URL of a database, as in sqlite:///studies.db, nor a file")
+    try:
+        place: str | optuna.storages.BaseStorage = storage
+        if "://" not in storage:
+            place = optuna.storages.JournalStorage(JournalFileBackend(storage))
+        summaries = optuna.get_all_study_summaries(place, include_best_trial=False)
+        known = [summary.study_name for summary in summaries]
+        for name in names:
+            if name not in known:
+                raise ValueError(f"there is no study {name!r} in {storage}; it has {', '.join(known) or 'none'}")
+        wanted = names or [summary.study_name for summary in summaries if len(summary.directions) == 1]
+        return [optuna.load_study(study_name=name, storage=place) for name in wanted]
+    except (SQLAlchemyError, ImportError, RuntimeError) as error:
+        raise ValueError(f"{storage} can not be read: {error}") from None
 
 
 def load_table(path: Path | None) -> "Cells":

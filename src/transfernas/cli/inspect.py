@@ -7,22 +7,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .common import open_studies
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ..checkpoint import Snapshot
     from ..learning.config import TrainingConfig
+    from ..spaces.problem import Problem
     from ..spaces.space import SearchSpace
 
 
 def inspect(
     path: Annotated[Path, typer.Argument(metavar="AGENT", help="An agent's file.")],
     against: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="AGENT",
-            help="Another agent's file: what the first one knows of the second one's problems, before a single trial.",
+            metavar="AGENT|STUDY",
+            help="Another agent's file, or a study of the storage: what the agent knows of its problems, before a "
+            "single trial.",
         ),
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where the study is, as in sqlite:///studies.db.")
+    ] = None,
+    space: Annotated[str | None, typer.Option(metavar="NAME", help="The name of the study's space.")] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name of its task; the study's own name by default.")
     ] = None,
 ) -> None:
     """Show what is in an agent's file: what it learned from, what it knows, its hyperparameters."""
@@ -35,16 +46,32 @@ def inspect(
     console = Console()
     try:
         snapshot = read_snapshot(path)
-        other = None if against is None else read_snapshot(against)
-    except (CheckpointError, OSError) as error:
+        problems = None if against is None else _problems(against, storage, space, task)
+    except (CheckpointError, OSError, ValueError) as error:
         Console(stderr=True).print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     for line in _lines(path, snapshot):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(_learned_from(snapshot), _spaces(snapshot))
-    if other is not None:
-        report = transfer_report(snapshot.learner.vocabulary, other.learner.encoding.problems)
+    if problems is not None:
+        report = transfer_report(snapshot.learner.vocabulary, problems)
         console.print(f"Of {against}:\n{report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _problems(against: str, storage: str | None, space: str | None, task: str | None) -> tuple["Problem", ...]:
+    """Returns the problems of an agent's file, or that of a study.
+
+    Raises:
+        CheckpointError, OSError, ValueError: there is none.
+    """
+    from ..checkpoint import read_snapshot
+    from ..integrations.optuna import SPACE
+    from ..integrations.studies import problem_of
+
+    if storage is None:
+        return read_snapshot(Path(against)).learner.encoding.problems
+    (study,) = open_studies(storage, (against,))
+    return (problem_of(study, space=space or SPACE, task=task),)
 
 
 def _lines(path: Path, snapshot: "Snapshot") -> list[str]:

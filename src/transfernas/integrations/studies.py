@@ -26,8 +26,8 @@ from .optuna import SPACE, domain_of, record_of, reward_of, sign_of
 NameFn = Callable[[optuna.Study], str]
 """From a study to the name of its space or task."""
 
-ProgressFn = Callable[[int, int], None]
-"""Told how many trials were learned from, of how many."""
+ProgressFn = Callable[[int, int], bool]
+"""Told how many trials were learned from, of how many, and returns whether to go on."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,7 +121,8 @@ def learn_from_studies(
         on_failure: see `TransferSampler`.
         seed: of a new agent.
         config: hyperparameters of a new agent.
-        progress: told after each trial.
+        progress: told after each trial; where it says so, the agent is returned as far as it has learned, and the
+            trials that are left can be learned from later.
 
     Raises:
         ValueError: there is no study, one has several objectives, or none has a trial to learn from; or `rename` makes
@@ -151,8 +152,9 @@ def learn_from_studies(
         nobody = np.array([-1], np.int32)
         learner = learn(learner, np.array([row], np.int32), trajectory, np.array([trial.reward]), nobody)
         ledger.add(one.record, trial.number)
-        if progress is not None:
-            progress(count, len(turns))
+        one.learned += 1
+        if progress is not None and not progress(count, len(turns)):
+            break
     result = Agent.of(learner)
     result.ledger = ledger
     spaces = {problem.space.name: problem.space for problem in learner.encoding.problems}
@@ -160,7 +162,21 @@ def learn_from_studies(
         name: {choice.name: len(choice.actions) for choice in spaces[name].choices}
         for name in dict.fromkeys(one.space for one in found)
     }
-    return result, Report(tuple(one.learned() for one in found), sizes)
+    return result, Report(tuple(one.report() for one in found), sizes)
+
+
+def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | NameFn | None = None) -> Problem:
+    """Returns what a study searches, as far as its trials tell.
+
+    Raises:
+        ValueError: it has several objectives, or no trial with a parameter.
+    """
+    one = _Study(study, _named(space, study, SPACE), _named(task, study, study.study_name), {})
+    one.read("worst", Ledger())
+    if not one.parameters.actions:
+        raise ValueError(f"study {study.study_name!r} has no finished trial, so that its space is not known")
+    evidence = [trial.actions for trial in one.trials if trial.whole][-EVIDENCE:]
+    return Problem(discover(one.space, one.parameters.actions, evidence), one.task)
 
 
 class _Trial(NamedTuple):
@@ -181,6 +197,7 @@ class _Study:
         trials: those to learn from.
         domains: what each parameter could be in the last trial that had it.
         parameters: all of its trials.
+        learned: from how many of its trials was learned.
     """
 
     def __init__(self, study: optuna.Study, space: str, task: str, rename: Mapping[str, str]) -> None:
@@ -189,7 +206,7 @@ class _Study:
                 f"study {study.study_name!r} has {len(study.directions)} objectives; an agent learns from one"
             )
         self.study, self.space, self.task, self._rename = study, space, task, rename
-        self.record = ""
+        self.record, self.learned = "", 0
         self.trials: list[_Trial] = []
         self.domains: dict[str, Domain] = {}
         self.parameters = Parameters()
@@ -212,11 +229,11 @@ class _Study:
                 whole = trial.state == TrialState.COMPLETE
                 self.trials.append(_Trial(trial.number, self._actions(trial), bounded(reward), whole))
 
-    def learned(self) -> Learned:
+    def report(self) -> Learned:
         """Returns what was learned from it."""
         best = max if sign_of(self.study) > 0 else min
         value = best(self._values) if self._values else None
-        return Learned(self.study.study_name, self.space, self.task, len(self.trials), **self._counts, best=value)
+        return Learned(self.study.study_name, self.space, self.task, self.learned, **self._counts, best=value)
 
     def _actions(self, trial: FrozenTrial) -> dict[str, Action]:
         made: dict[str, tuple[Domain, object]] = {}

@@ -69,6 +69,8 @@ class TrainingConfig(Architecture):
             numbers start near their neighbours, where `number_length` says so.
         curiosity: what is added to the logits of such actions in a share of the proposals, which the rewards decide;
             it takes a gate. 0 for never.
+        curious_of_numbers: whether numbers are among such actions, though what is known of their neighbours says
+            something of them. Where a range was widened, most of what is new lies at its ends.
         max_candidates: how many configurations may be drawn for one trial before an invalid space is given up. Open.
     """
 
@@ -104,6 +106,7 @@ class TrainingConfig(Architecture):
     trust_decay: float = 0.9
     new_action: Literal["random", "mean"] = "random"
     curiosity: float = 3.0
+    curious_of_numbers: bool = True
     max_candidates: int = 10_000
 
     def __post_init__(self) -> None:
@@ -144,7 +147,7 @@ class TrainingConfig(Architecture):
             _check(self, name, 0, 0.999999)  # at 1 the moments never move, and their correction divides by 0
         for name in ("baseline_decay", "transfer_uniform", "good_share", "trust", "trust_memory", "trust_decay"):
             _check(self, name, 0, 1)
-        for name in ("lstm_anchors", "repeats", "gate"):
+        for name in ("lstm_anchors", "repeats", "gate", "curious_of_numbers"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"TrainingConfig.{name} must be True or False, not {getattr(self, name)!r}")
         _check_one_of(self, "learning", ("reinforce", "preferences"))

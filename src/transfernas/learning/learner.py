@@ -134,7 +134,7 @@ def restore(
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
     tables, state = jax.device_put((encoding.tables, state), device())
-    novel = novelty(encoding, known, vocabulary, state.policy.capacity.actions)
+    novel = novelty(encoding, known, vocabulary, state.policy.capacity.actions, config.curious_of_numbers)
     parts = (config, seed, vocabulary, encoding, tables, state, history, novel, known, past)
     return Learner(*parts, sampled, learned, acceptance, gate, memory)
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from ..spaces.choice import START
 from ..spaces.encoding import Encoding
 from ..spaces.vocabulary import Vocabulary
+from .numbers import number_rows
 
 
 class Novelty(NamedTuple):
@@ -34,7 +35,9 @@ def new_actions(
     return {state: (old, new) for state, (old, new) in split.items() if len(old) and len(new)}
 
 
-def novelty(encoding: Encoding, known: Vocabulary | None, vocabulary: Vocabulary, room: int) -> Novelty:
+def novelty(
+    encoding: Encoding, known: Vocabulary | None, vocabulary: Vocabulary, room: int, numbers: bool = True
+) -> Novelty:
     """Returns what is new.
 
     Args:
@@ -42,12 +45,15 @@ def novelty(encoding: Encoding, known: Vocabulary | None, vocabulary: Vocabulary
         known: the names before a transfer; None if there was none.
         vocabulary: all names.
         room: rows of the table of actions.
+        numbers: whether new numbers are among them.
     """
     actions, problems = np.zeros(room, np.float32), np.zeros(len(encoding.problems), bool)
     if known is None:
         return Novelty(actions, problems)
-    for _, new in new_actions(known, vocabulary).values():
-        actions[new] = 1.0
+    passed_over = {} if numbers else number_rows(vocabulary)
+    for state, (_, new) in new_actions(known, vocabulary).items():
+        if state not in passed_over:
+            actions[new] = 1.0
     for row, problem in enumerate(encoding.problems):
         choices = problem.space.choices
         problems[row] = any(actions[vocabulary.action(c.state, action)] for c in choices for action in c.actions)

@@ -1,0 +1,6 @@
+"""`TransferSampler` of the package transfernas (`pip install transfernas`)."""
+
+from transfernas.integrations.optuna import TransferSampler
+from transfernas.integrations.studies import learn_from_studies
+
+__all__ = ["TransferSampler", "learn_from_studies"]

@@ -1,0 +1,212 @@
+"""What a hyperparameter of ConfigSpace's can be, as actions: its values, or the parts of its range."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import ConfigSpace as cs
+import numpy as np
+from ConfigSpace.hyperparameters import FloatHyperparameter, IntegerHyperparameter
+
+from ..spaces.condition import Action
+from ..spaces.domain import Categories, Numbers
+
+Cut = tuple[float, float]
+"""A place in a range: in front of a number, `(number, FRONT)`, or behind it, `(number, BEHIND)`."""
+
+FRONT, _ON, BEHIND = 0.0, 0.5, 1.0
+_PLACES = 13  # to which ConfigSpace rounds numbers
+
+# Where a rule changes; both in front of and behind its value where nothing is said here. By the names of the classes,
+# for some are younger than others.
+_SIDES = {
+    "GreaterThanCondition": (BEHIND,),
+    "LessThanCondition": (FRONT,),
+    "ForbiddenGreaterThanClause": (BEHIND,),
+    "ForbiddenGreaterThanEqualsClause": (FRONT,),
+    "ForbiddenLessThanClause": (FRONT,),
+    "ForbiddenLessThanEqualsClause": (BEHIND,),
+}
+
+
+class Listed:
+    """Values one by one: of a categorical, an ordinal or a constant.
+
+    Attributes:
+        actions: what they are called.
+        wide: False: an action has one value.
+    """
+
+    wide = False
+
+    def __init__(self, values: Iterable[object]) -> None:
+        """Takes the values, in order."""
+        self._categories = Categories(values)
+        self.actions = self._categories.actions
+
+    def action(self, value: object) -> Action:
+        """Returns what a value is called.
+
+        Raises:
+            ValueError: it is none of the values.
+        """
+        return self._categories.action(value)
+
+    def usual(self, at: int) -> Any:
+        """Returns the value of the action at a position, as plain Python."""
+        value = self._categories.values[at]
+        return value.item() if isinstance(value, np.generic) else value
+
+    def drawn(self, at: int, rng: np.random.Generator) -> Any:
+        """Returns the same: there is nothing to draw."""
+        return self.usual(at)
+
+
+class _Part(NamedTuple):
+    """A part of a range, with all numbers between two cuts.
+
+    Attributes:
+        action: what it is called.
+        start: where it begins.
+        end: where it ends.
+        low: its least number, or what all its numbers are above.
+        high: its largest number, or what all its numbers are below.
+        usual: the number that stands for it.
+    """
+
+    action: int | float
+    start: Cut
+    end: Cut
+    low: float
+    high: float
+    usual: float
+
+    def has(self, number: float) -> bool:
+        return self.start < (number, _ON) < self.end
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Ranged:
+    """The numbers of a range, part by part: the bins of `Numbers`, cut once more where a rule of the space changes.
+
+    So a condition on a number, or a clause that forbids one, says the same of all numbers of an action.
+
+    Attributes:
+        actions: what the parts are called: the name of the bin where the number that gives it its name lies in the
+            part, else a number in the middle of the part.
+        wide: whether a part has several numbers.
+    """
+
+    actions: tuple[Action, ...]
+    wide: bool
+    _numbers: Numbers
+    _parts: tuple[_Part, ...]
+    _starts: tuple[Cut, ...]
+
+    def __init__(self, numbers: Numbers, cuts: Iterable[Cut]) -> None:
+        """Cuts a range.
+
+        Args:
+            numbers: the range in bins.
+            cuts: where it is cut besides; those outside change nothing.
+        """
+        found = _parts(numbers, cuts)
+        object.__setattr__(self, "actions", tuple(part.action for part in found))
+        object.__setattr__(self, "wide", any(part.low < part.high for part in found))
+        object.__setattr__(self, "_numbers", numbers)
+        object.__setattr__(self, "_parts", found)
+        object.__setattr__(self, "_starts", tuple(part.start for part in found))
+
+    def action(self, value: object) -> Action:
+        """Returns what the part of a number is called.
+
+        Raises:
+            ValueError: it is no number of the range.
+        """
+        low, high = self._numbers.low, self._numbers.high
+        if isinstance(value, np.generic):
+            value = value.item()
+        whole = not self._numbers.integer or (isinstance(value, (int, float)) and value == round(value))
+        if not (isinstance(value, (int, float)) and low <= value <= high and whole):
+            kind = "whole number" if self._numbers.integer else "number"
+            raise ValueError(f"{value!r} is no {kind} from {low!r} to {high!r}")
+        return self.actions[max(bisect_right(self._starts, (value, _ON)) - 1, 0)]
+
+    def usual(self, at: int) -> Any:
+        """Returns the number that stands for a part."""
+        return self._parts[at].usual
+
+    def drawn(self, at: int, rng: np.random.Generator) -> Any:
+        """Returns a number of a part, uniform, or its logarithm where the range is logarithmic and not of integers."""
+        part = self._parts[at]
+        if self._numbers.integer:
+            return int(rng.integers(int(part.low), int(part.high) + 1))
+        chance, low, high = rng.random(), part.low, part.high
+        number = low * (high / low) ** chance if self._numbers.log else low + chance * (high - low)
+        rounded = round(min(max(number, low), high), _PLACES)
+        return rounded if part.has(rounded) else part.usual
+
+
+Values = Listed | Ranged
+
+
+def values_of(hyperparameter: Any, rules: Iterable[Any]) -> Values:
+    """Returns what a hyperparameter can be.
+
+    Args:
+        hyperparameter: of ConfigSpace's. One with a distribution over a range is taken for the range alone.
+        rules: the conditions on its value, and the clauses that forbid some of them.
+
+    Raises:
+        TypeError: it is of a kind that is not known.
+    """
+    match hyperparameter:
+        case cs.CategoricalHyperparameter():
+            return Listed(hyperparameter.choices)
+        case cs.OrdinalHyperparameter():
+            return Listed(hyperparameter.sequence)
+        case cs.Constant():
+            return Listed((hyperparameter.value,))
+        case IntegerHyperparameter() | FloatHyperparameter():
+            integer = isinstance(hyperparameter, IntegerHyperparameter)
+            numbers = Numbers(hyperparameter.lower, hyperparameter.upper, bool(hyperparameter.log), integer=integer)
+            return Ranged(numbers, [cut for rule in rules for cut in _cuts(rule, integer)])
+    raise TypeError(
+        f'hyperparameter "{hyperparameter.name}" is a {type(hyperparameter).__name__}, which can not be searched; it '
+        f"should be a categorical, an ordinal, a constant, or an integer or a float with bounds"
+    )
+
+
+def _cuts(rule: Any, integer: bool) -> Iterable[Cut]:
+    for value in rule.values if hasattr(rule, "values") else (rule.value,):
+        for side in _SIDES.get(type(rule).__name__, (FRONT, BEHIND)):
+            # Behind one integer is in front of the next one.
+            yield (round(value) + side, FRONT) if integer else (float(value), side)
+
+
+def _parts(numbers: Numbers, cuts: Iterable[Cut]) -> tuple[_Part, ...]:
+    begin, end = (numbers.low, FRONT), (numbers.high, BEHIND)
+    starts = [(part.low, FRONT) for part in numbers.bins]
+    bounds = sorted({begin, *starts, *(cut for cut in cuts if begin < cut < end)})
+    whole = set(pairwise([*starts, end]))
+    found = []
+    for first, last in pairwise([*bounds, end]):
+        high = last[0] - 1 if numbers.integer and last != end else last[0]
+        middle = numbers.bins[bisect_right(starts, first) - 1].action
+        if (first, last) not in whole and not first < (middle, _ON) < last:
+            middle = _middle(numbers, first[0], high)
+        usual = min(max(middle, first[0]), high)
+        part = _Part(middle, first, last, first[0], high, int(usual) if numbers.integer else round(usual, _PLACES))
+        if part.has(part.usual):  # else it is narrower than what ConfigSpace tells apart, and belongs to the one before
+            found.append(part)
+    return tuple(found)
+
+
+def _middle(numbers: Numbers, low: float, high: float) -> int | float:
+    if numbers.integer:
+        return int(low + high) // 2
+    middle = (low * high) ** 0.5 if numbers.log else (low + high) / 2
+    rounded = float(f"{middle:.4g}")
+    return rounded if low < rounded < high else middle

@@ -1,0 +1,244 @@
+"""Agents from old studies, by the library and by the command line."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+from typer.testing import CliRunner
+
+from test_transfer_sampler import objective, quiet  # noqa: F401  (a fixture)
+from transfernas import Agent, TrainingConfig
+from transfernas.cli.app import app
+from transfernas.integrations.optuna import TransferSampler
+from transfernas.integrations.studies import learn_from_studies, problem_of
+from transfernas.spaces.vocabulary import transfer_report
+
+
+def shifted(at: float) -> "optuna.study.study.ObjectiveFuncType":
+    """Two parameters whose best values differ a little from study to study."""
+
+    def found(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 0.0, 1.0)
+        kind = trial.suggest_categorical("kind", ("a", "b", "c", "d"))
+        return (x - at) ** 2 + 0.2 * (kind != "c")
+
+    return found
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database of three studies by two samplers, one of them maximised, with failures and a running trial."""
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'studies.db'}"
+    for seed, (name, sampler) in enumerate(
+        (
+            ("first", optuna.samplers.RandomSampler(seed=0)),
+            ("second", optuna.samplers.TPESampler(seed=1)),
+            ("third", optuna.samplers.RandomSampler(seed=2)),
+        )
+    ):
+        study = optuna.create_study(
+            storage=url, study_name=name, sampler=sampler, direction="maximize" if name == "third" else "minimize"
+        )
+        sign, minimised = (-1.0 if name == "third" else 1.0), shifted(0.6 + 0.05 * seed)
+        study.optimize(lambda trial, sign=sign, f=minimised: sign * f(trial), n_trials=40)  # type: ignore[misc]
+    study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+    study.ask()
+    optuna.create_study(storage=url, study_name="of two", directions=["minimize", "maximize"])
+    yield url
+
+
+def studies_of(url: str, *names: str) -> list[optuna.Study]:
+    return [optuna.load_study(study_name=name, storage=url) for name in names or ("first", "second", "third")]
+
+
+def test_an_agent_learns_from_all_studies_and_starts_the_next_ahead(url: str) -> None:
+    agent, report = learn_from_studies(None, studies_of(url))
+    assert agent.learner.learned == report.trials == 120
+    assert sorted(agent.provenance) == [("optuna", name, 40) for name in ("first", "second", "third")]
+    assert "Learned from 120 trials of 3 studies" in str(report)
+    third = report.studies[2]
+    assert (third.trials, third.failed, third.unfinished, third.before) == (40, 1, 1, 0)
+    assert third.best == studies_of(url, "third")[0].best_value
+    assert report.spaces == {"optuna": {"x": 16, "kind": 4}}
+    values = {}
+    for name in ("transferred", "scratch"):
+        found = []
+        for seed in range(8):
+            sampler = TransferSampler(agent if name == "transferred" else None, seed=seed)
+            study = optuna.create_study(study_name="next", sampler=sampler)
+            study.optimize(shifted(0.72), n_trials=5)
+            found.append(study.best_value)
+        values[name] = np.median(found)
+    assert values["transferred"] < 0.02 < values["scratch"]
+
+
+def test_no_trial_is_learned_from_twice(url: str, tmp_path: Path) -> None:
+    shutil.copy(url.removeprefix("sqlite:///"), tmp_path / "copy.db")
+    url = f"sqlite:///{tmp_path / 'copy.db'}"
+    agent, _ = learn_from_studies(None, studies_of(url, "first"))
+    again, report = learn_from_studies(agent, studies_of(url))
+    assert [study.before for study in report.studies] == [40, 0, 0] and report.trials == 80
+    assert again.learner.learned == 120 and agent.learner.learned == 40
+    with pytest.raises(ValueError, match="there is nothing to learn from in 3 studies"):
+        learn_from_studies(again, studies_of(url))
+    sampler = TransferSampler(again, seed=0)
+    study = studies_of(url, "first")[0]
+    study.sampler = sampler
+    study.optimize(shifted(0.6), n_trials=2)
+    assert sampler.agent.learner.learned == 2
+
+
+def test_the_same_seed_gives_the_same_agent(url: str) -> None:
+    first, second = (learn_from_studies(None, studies_of(url), seed=5)[0] for _ in range(2))
+    np.testing.assert_array_equal(first.learner.state.policy.action, second.learner.state.policy.action)
+    other, _ = learn_from_studies(None, studies_of(url), seed=6)
+    assert (np.asarray(other.learner.state.policy.action) != np.asarray(first.learner.state.policy.action)).any()
+
+
+def test_spaces_that_differ_are_versions_of_one_or_several(url: str) -> None:
+    wider = optuna.create_study(study_name="wider")
+    wider.optimize(lambda trial: shifted(0.6)(trial) + trial.suggest_float("y", 0, 1), n_trials=20)  # type: ignore[operator]
+    agent, report = learn_from_studies(None, [*studies_of(url), wider], task="one task")
+    (problem,) = agent.problems
+    assert problem.name == ("optuna", "one task") and list(report.spaces["optuna"]) == ["x", "kind", "y"]
+    agent, report = learn_from_studies(
+        None, [*studies_of(url), wider], space=lambda study: "wide" if study.study_name == "wider" else "narrow"
+    )
+    assert set(report.spaces) == {"wide", "narrow"} and len(agent.problems) == 4
+
+
+def test_names_can_change_and_what_was_constant_be_said(url: str) -> None:
+    wider = optuna.create_study(study_name="wider")
+    wider.optimize(
+        lambda trial: (trial.suggest_float("rate", 0, 1) - 0.6) ** 2 + trial.suggest_float("dropout", 0, 0.5),
+        n_trials=20,
+    )
+    agent, report = learn_from_studies(
+        None, [*studies_of(url), wider], rename={"x": "rate"}, back_fill={"dropout": 0.0}, task="one"
+    )
+    assert list(report.spaces["optuna"]) == ["rate", "kind", "dropout"]
+    top = agent.top()[0].config
+    assert abs(float(str(top["rate"])) - 0.65) < 0.15 and top["dropout"] == 0.015625
+    with pytest.raises(ValueError, match="back_fill names 'drop', which is no parameter of any of the studies"):
+        learn_from_studies(None, [wider], back_fill={"drop": 0.0})
+    with pytest.raises(ValueError, match="has two parameters that become 'rate'"):
+        learn_from_studies(None, [wider], rename={"dropout": "rate"})
+
+
+def test_conditional_spaces_are_learned_from() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=80)
+    agent, _ = learn_from_studies(None, [study])
+    (problem,) = agent.problems
+    assert {choice.name for choice in problem.space.choices if choice.when is not None} == {
+        "momentum",
+        "units 1",
+        "units 2",
+    }
+    assert problem_of(study, task=lambda study: study.study_name) == problem
+    for trial in agent.ask(5):
+        problem.space.validate(trial.config)
+
+
+def test_the_papers_agent_learns_from_studies_too(url: str) -> None:
+    agent, _ = learn_from_studies(None, studies_of(url), config=TrainingConfig.paper(queue_size=5))
+    assert agent.learner.learned == 120 and agent.config.learning == "reinforce"
+    best = agent.top(agent.problems[1])[0]
+    assert best.reward == pytest.approx(-studies_of(url, "second")[0].best_value)
+
+
+def test_wrong_studies_are_told(url: str) -> None:
+    with pytest.raises(ValueError, match="study 'of two' has 2 objectives"):
+        learn_from_studies(None, studies_of(url, "of two"))
+    with pytest.raises(ValueError, match="nothing to learn from in 0 studies"):
+        learn_from_studies(None, [])
+    with pytest.raises(ValueError, match="named by non-empty strings, not ''"):
+        learn_from_studies(None, studies_of(url), task="")
+
+
+def command(*arguments: object, code: int = 0) -> str:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_the_command_trains_an_agent_and_inspect_shows_it(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "agent.safetensors"
+    found = command("pretrain", "--storage", url, "--out", path, "--study", "first", "--study", "third")
+    assert "Learned from 80 trials of 2 studies" in found and f"The agent is in {path}" in found
+    expected, _ = learn_from_studies(None, studies_of(url, "first", "third"))
+    agent = Agent.load(path)
+    np.testing.assert_array_equal(agent.learner.state.policy.action, expected.learner.state.policy.action)
+    found = command("pretrain", "--storage", url, "--out", path, "--from", path)
+    assert "Learned from 40 trials of 3 studies" in found  # the one with two objectives is passed over
+    agent = Agent.load(path)
+    found = command("inspect", path, "--against", "second", "--storage", url)
+    assert str(transfer_report(agent.learner.vocabulary, [problem_of(studies_of(url, "second")[0])])) in found
+
+
+def test_the_command_renames_and_fills(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "agent.safetensors"
+    arguments = ("--study", "first", "--rename", "x=rate", "--task", "digits", "--space", "mlp")
+    command("pretrain", "--storage", url, "--out", path, *arguments)
+    agent = Agent.load(path)
+    assert [problem.name for problem in agent.problems] == [("mlp", "digits")]
+    assert [choice.name for choice in agent.problems[0].space.choices] == ["rate", "kind"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--storage", "sqlite:///nowhere.db"), "there is no file nowhere.db"),
+        (("--storage", "nowhere.log"), "'nowhere.log' is neither the URL of a database"),
+        (("--study", "fourth"), "there is no study 'fourth'"),
+        (("--study", "of two"), "study 'of two' has 2 objectives"),
+        (("--rename", "x"), "'x' is not of the form NAME=VALUE"),
+        (("--fill", "y=0"), "back_fill names 'y'"),
+        (("--from", "nowhere.safetensors"), "nowhere.safetensors"),
+    ],
+)
+def test_wrong_commands_are_told(url: str, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    path = tmp_path / "agent.safetensors"
+    storage = () if "--storage" in arguments else ("--storage", url)
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["pretrain", "--out", str(path), *storage, *arguments])
+    assert result.exit_code in (1, 2) and message in result.output, result.output
+    assert not path.exists()
+
+
+def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
+    file = tmp_path / "journal.log"
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
+    optuna.create_study(storage=storage, study_name="one").optimize(shifted(0.5), n_trials=5)
+    assert "Learned from 5 trials" in command("pretrain", "--storage", file, "--out", tmp_path / "agent.safetensors")
+
+
+def test_an_interrupt_keeps_what_was_learned(url: str, tmp_path: Path) -> None:
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'large.db'}", study_name="large")
+    for trial in studies_of(url, "first")[0].trials * 60:
+        study.add_trial(trial)
+    path = tmp_path / "agent.safetensors"
+    arguments = ["pretrain", "--storage", f"sqlite:///{tmp_path / 'large.db'}", "--out", str(path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "transfernas.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 130, output
+    learned = Agent.load(path).learner.learned
+    assert 0 < learned < 2_400 and f"Interrupted: go on with --from {path}" in output.replace("\n", "")
+    agent, report = learn_from_studies(Agent.load(path), [study], progress=lambda done, total: done < 10)
+    assert report.trials == 10 and report.studies[0].before == learned and agent.learner.learned == learned + 10
