@@ -22,5 +22,5 @@ clean:
 
 .venv/test.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --editable '.[benchmarks,configspace,examples,docs,dev]'
+	$(PIP) --editable '.[benchmarks,configspace,ray,examples,docs,dev]'
 	touch $@ .venv/demo.installed

@@ -19,7 +19,7 @@ STANDS_ON = {
     "checkpoint": "files spaces policy learning ledger tensors",
     "agent": "spaces learning searcher ledger checkpoint",
     "open_search": "spaces learning agent",
-    "integrations": "spaces learning searcher ledger agent open_search",
+    "integrations": "spaces learning searcher ledger checkpoint agent open_search",
     "download": "files",
     "baselines": "spaces searcher",
     "benchmarks": "arrays files runtime download spaces searcher",

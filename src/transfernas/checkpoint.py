@@ -57,6 +57,7 @@ class Snapshot:
         open_trials: those that were not told yet.
         restricted: rows of the problems that have a function `valid`, which the file does not hold.
         ledger: the trials of others' records that it learned from.
+        notes: what else its owner keeps there, as JSON.
     """
 
     learner: Learner
@@ -65,6 +66,7 @@ class Snapshot:
     open_trials: tuple[SavedTrial, ...]
     restricted: tuple[int, ...]
     ledger: Ledger = dataclasses.field(default_factory=Ledger)
+    notes: Json = None
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
@@ -148,7 +150,7 @@ def _to_json(snapshot: Snapshot) -> Json:
         "past": [[past.space, past.task, list(past.trials)] for past in learner.past],
         "room": list(learner.encoding.room),
         "ledger": snapshot.ledger.entries(),
-    }
+    } | ({} if snapshot.notes is None else {"notes": snapshot.notes})
 
 
 def _from_json(header: Json, tensors: dict[str, np.ndarray], version: int) -> Snapshot:
@@ -189,6 +191,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray], version: int) -> Sn
         open_trials=_field(header, "open_trials", lambda value: tuple(_saved_trial(encoding, each) for each in value)),
         restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
         ledger=_field(header, "ledger", Ledger) if version > 2 else Ledger(),
+        notes=header.get("notes"),
     )
 
 

@@ -29,6 +29,7 @@ from .spaces.discovery import Parameters, discover
 from .spaces.domain import Categories, Domain, Numbers
 from .spaces.encoding import Room, Trajectory, in_order_asked, power_of_two
 from .spaces.problem import Problem
+from .spaces.schema import Json
 from .spaces.space import SearchSpace
 
 ROOM = Room(
@@ -140,6 +141,38 @@ class OpenSearch:
     def __getstate__(self) -> dict[str, object]:
         """Leaves out the thread that compiles."""
         return self.__dict__ | {"_warm_up": None}
+
+    def declare(self, domains: Mapping[str, Domain]) -> None:
+        """Takes up parameters before they are asked for, in this order, where a program knows them beforehand.
+
+        Raises:
+            ValueError: a name or a value can not be part of a space.
+        """
+        self._grow(domains)
+
+    def state(self) -> Json:
+        """Returns as JSON what the learner does not hold; trials must be strings or whole numbers."""
+        numbers = [[_of_numbers(told.values), told.reward, told.config] for told in self._best]
+        plans = [[trial, plan.number, plan.member, plan.actions] for trial, plan in self._plans.items()]
+        kept = {"evidence": self._evidence, "discovery": [self._wholes, self._patience], "failed": self._failed}
+        return kept | {"rewards": self._rewards, "best": numbers, "plans": plans}
+
+    def restore(self, learner: Learner, state: Json) -> None:
+        """Goes on as the search would have whose learner and state these are; `declare` says what its domains are.
+
+        Trials that were asked for may be told; they ask for nothing more.
+        """
+        self._learner, self._asked, self._seed = learner, learner.sampled, learner.seed
+        self._parameters, self._latest = Parameters(), {}
+        self._parameters.take({choice.name: choice.actions for choice in self._space.choices})
+        self._evidence, self._failed, self._rewards = state["evidence"], state["failed"], state["rewards"]
+        self._wholes, self._patience = state["discovery"]
+        self._best = [_Told(reward, config, values) for values, reward, config in state["best"]]
+        self._plans = {
+            trial: _Plan(number, member, actions, np.uint64(0), {}, generator(self._seed, Use.VALUE, number))
+            for trial, number, member, actions in state["plans"]
+        }
+        self._take_up()
 
     def suggest(self, trial: Hashable, made: Made, name: str, domain: Domain) -> object:
         """Returns a value for the next parameter of a trial.
@@ -323,9 +356,14 @@ class OpenSearch:
             rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
             fill = {name: self._filled(name, value) for name, value in self._fill.items() if name in self._latest}
             self._learner = transfer(source, (problem,), self._config, self._seed, rename, fill, room)
+        self._learner = dataclasses.replace(self._learner, sampled=self._asked, seed=self._seed)
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Finds what follows from the learner: how decisions and trials are known in it."""
+        assert self._learner is not None
         if self._warm_up is None and self._learns:
             self._warm_up = WarmUp(self._learner, proposes=False)
-        self._learner = dataclasses.replace(self._learner, sampled=self._asked, seed=self._seed)
         self._choice = dict(
             zip(self._learner.encoding.tables.rules.decision[0, 1:].tolist(), self._space.choices, strict=False)
         )
@@ -392,6 +430,11 @@ class _Told(NamedTuple):
     reward: float
     config: dict[str, Action]
     values: dict[str, object]
+
+
+def _of_numbers(values: Mapping[str, object]) -> dict[str, object]:
+    """Returns those values that others are found near."""
+    return {name: value for name, value in values.items() if type(value) in (int, float)}
 
 
 _ROW = np.zeros(1, np.int32)

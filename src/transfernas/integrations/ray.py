@@ -1,0 +1,321 @@
+"""`TransferSearch`: a search algorithm of Ray Tune's that starts from what earlier searches taught."""
+
+import copy
+import itertools
+import logging
+import math
+import os
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+try:
+    from ray.tune.result import DEFAULT_METRIC
+    from ray.tune.search import UNDEFINED_METRIC_MODE, UNDEFINED_SEARCH_SPACE, Searcher
+except ImportError as error:
+    raise ModuleNotFoundError(
+        f"transfernas.integrations.ray needs Ray Tune, as in pip install transfernas[ray] ({error})", name="ray"
+    ) from error
+
+from ..agent import Agent
+from ..learning.config import TrainingConfig
+from ..ledger import Ledger
+from ..open_search import OpenSearch
+from ..searcher import check_seed
+from ..spaces.condition import Action
+from .fixed_search import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
+from .ray_spaces import check_names, domains_of, nested, values_in
+
+_LOGGER = logging.getLogger(__name__)
+
+SPACE = "ray"
+"""The name of the spaces of all searches, which are then taken for versions of one, unless said otherwise."""
+
+
+class TransferSearch(Searcher):
+    """Proposes configurations by an agent: `tune.TuneConfig(search_alg=TransferSearch(agent="agent.safetensors"))`.
+
+    The space is Ray's own, the `param_space` of `tune.Tuner`, and may differ from those that the agent knows. After a
+    search, `search.save_agent(path)` keeps what was learned for the next one. A trial counts with its last result;
+    where that is missing or not a number, or the trial raised an error, it failed. Threads may share a search.
+    """
+
+    CKPT_FILE_TMPL = "searcher-state-{}.safetensors"  # Ray's own is named after what this is not, a pickle
+
+    def __init__(
+        self,
+        space: Mapping[str, Any] | None = None,
+        metric: str | None = None,
+        mode: Literal["min", "max"] | None = None,
+        *,
+        agent: Agent | str | os.PathLike[str] | None = None,
+        space_name: str = SPACE,
+        task: str | None = None,
+        seed: int | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        on_failure: Literal["ignore", "worst"] = "ignore",
+        rename: Mapping[str, str] | None = None,
+        fill: Mapping[str, Action] | None = None,
+        config: TrainingConfig | None = None,
+    ) -> None:
+        """Creates the search.
+
+        Args:
+            space: Ray's search space; by default the `param_space` of the `tune.Tuner`.
+            metric: the name of the result that counts; by default that of `tune.TuneConfig`.
+            mode: "min" or "max"; by default that of `tune.TuneConfig`.
+            agent: what it starts from: an agent or its file; None for an agent that knows nothing.
+            space_name: the name of the search space; spaces of one name are taken for versions of one space.
+            task: the name of what is measured; by default one that the agent does not know. Under the name that the
+                agent's own search had, this one goes on with it: old and new results are compared.
+            seed: of everything random, a whole number of at least 0; None for one that nobody chose.
+            points_to_evaluate: configurations to try first; what they leave out is chosen by the agent.
+            on_failure: what a trial that failed says: "ignore" for nothing but that its configuration is not proposed
+                again, "worst" for that it is worse than all others.
+            rename: from names of parameters that the agent knows to names in this space that mean the same; the name of
+                a nested parameter is its path, as in "optimizer/lr".
+            fill: what parameters of this space were before they were parameters, such as `{"dropout": 0.0}`.
+            config: hyperparameters; the agent's by default.
+
+        Raises:
+            CheckpointError, OSError: the file can not be read.
+            TypeError, ValueError: an argument is not as said above, or the space holds what can not be searched.
+        """
+        _check_arguments(agent, space_name, task, on_failure)
+        super().__init__()
+        self._take_metric(metric, mode)
+        self._source = agent if isinstance(agent, Agent) or agent is None else Agent.load(agent)
+        self._resumes = task is not None
+        self._names = space_name, _new_task(self._source) if task is None else task
+        self._ledger = Ledger() if self._source is None else self._source.ledger
+        self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
+        self._on_failure = on_failure
+        self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
+        self._points = [dict(point) for point in points_to_evaluate or ()]
+        self._search: FixedSearch | None = None
+        self._lock = threading.RLock()
+        if space:
+            self._begin(domains_of(space))
+
+    @property
+    def agent(self) -> Agent:
+        """The agent, after it learned from all trials that are complete by now.
+
+        Raises:
+            ValueError: it knows nothing, and there is no space to search yet.
+        """
+        with self._lock:
+            if self._search is None:
+                if self._source is None:
+                    raise ValueError("the search has no agent before it has a space; give it one, or run a Tuner")
+                return self._source
+            found = self._search.agent
+            found.ledger = self._ledger.copy()
+            return found
+
+    def save_agent(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the agent to a file, for the next search, and returns the path; see `agent` and `Agent.save`."""
+        return self.agent.save(path)
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        """Takes what `tune.Tuner` was given; Ray calls this.
+
+        Args:
+            metric: the name of the result that counts.
+            mode: "min" or "max".
+            config: the `param_space`.
+            spec: what else Ray knows; not needed.
+
+        Returns:
+            False if there is another space already, that of the constructor or of a search that was restored.
+
+        Raises:
+            ValueError: the space holds what can not be searched, or the metric or mode is not one.
+        """
+        with self._lock:
+            domains = domains_of(config)
+            if domains and self._search is None:
+                self._begin(domains)
+            elif domains and domains_to_json(domains) != domains_to_json(self._begun().domains):
+                return False
+            self._take_metric(metric, mode)
+            return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Returns the parameters of a trial, nested as in the space; Ray adds what is constant.
+
+        Raises:
+            RuntimeError: there is no space, metric or mode yet.
+        """
+        with self._lock:
+            return nested(copy.deepcopy(self._ready().suggest(trial_id)))
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Does nothing: a trial counts with its last result."""
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Learns from a trial; one that was not suggested here, or was complete before, is passed over.
+
+        Args:
+            trial_id: which one.
+            result: its last result.
+            error: whether it raised an error.
+        """
+        with self._lock:
+            value = None if error or not result else result.get(self._metric or "")
+            if not self._ready().tell(trial_id, self._reward(value)):
+                _LOGGER.warning(f"trial {trial_id} is not learned from: it is not open in this search")
+
+    def add_evaluated_point(
+        self,
+        parameters: dict[str, Any],
+        value: float,
+        error: bool = False,
+        pruned: bool = False,
+        intermediate_values: list[float] | None = None,
+    ) -> None:
+        """Learns from a configuration that was evaluated elsewhere; see also `add_evaluated_trials`.
+
+        Args:
+            parameters: its configuration; what is no parameter of the space is passed over.
+            value: its result, under the metric and mode of this search.
+            error: whether it failed.
+            pruned: whether it was stopped early; like a trial that a scheduler stops, it counts with its last result.
+            intermediate_values: not needed.
+
+        Raises:
+            RuntimeError: there is no space, metric or mode yet.
+            ValueError: a parameter is missing, or has a value that it can not have.
+        """
+        with self._lock:
+            search = self._ready()
+            search.learn_from(values_in(parameters, search.domains), self._reward(None if error else value))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Writes all that the search needs to go on to one file, whole or not at all; it is an agent's file too.
+
+        Raises:
+            RuntimeError: there is no space yet.
+        """
+        with self._lock:
+            notes = {
+                "names": self._names,
+                "metric": self._metric,
+                "mode": self._mode,
+                "seed": self._seed,
+                "on_failure": self._on_failure,
+            }
+            self._begun().save(Path(checkpoint_path), self._ledger, notes)
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Goes on as the search would have that was saved; results of its open trials are learned from.
+
+        The space, metric and mode are those of that search. Where the space has values that JSON can not hold, such as
+        lists, this search must have been given it too.
+
+        Raises:
+            CheckpointError: the file is damaged, or holds no search.
+            FileNotFoundError: there is no such file.
+            ValueError: this search has another space, or needs one.
+        """
+        saved = read_search(Path(checkpoint_path))
+        notes = saved.notes
+        with self._lock:
+            if self._search is not None and domains_to_json(self._search.domains) != notes["domains"]:
+                raise ValueError(f"the search that was saved in {checkpoint_path} has another space than this one")
+            domains = domains_from_json(notes["domains"]) if self._search is None else self._search.domains
+            self._metric, self._mode, self._on_failure = notes["metric"], notes["mode"], notes["on_failure"]
+            self._names, self._seed, self._ledger = tuple(notes["names"]), notes["seed"], saved.snapshot.ledger
+            self._config = saved.snapshot.learner.config
+            self._begin(domains)
+            self._begun().restore(saved)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the lock."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Makes a new lock."""
+        self.__dict__.update(state, _lock=threading.RLock())
+
+    def _begin(self, domains: Domains) -> None:
+        """Takes a space, and the points that waited for it."""
+        for point in self._points:
+            check_names(point, domains)
+        points = [values_in(point, domains) for point in self._points]
+        fill = self._filled(domains)
+        search = OpenSearch(
+            *self._names, self._config, self._seed, self._source, self._rename, fill, resumes=self._resumes
+        )
+        self._search = FixedSearch(search, domains, points)
+
+    def _filled(self, domains: Domains) -> dict[str, Action]:
+        """Returns what new parameters were, as actions, after it checked what `rename` and `fill` name."""
+        check_names(self._fill, domains)
+        for old, new in self._rename.items():
+            if new not in domains:
+                raise ValueError(f"rename: {new!r} is no parameter of the space, which has {list(domains)}")
+            if self._source is not None and old not in self._source.learner.vocabulary.states:
+                raise ValueError(f"rename: {old!r} is no parameter that the agent knows")
+        return {name: domains[name].action(value) for name, value in values_in(self._fill, domains).items()}  # type: ignore[arg-type]
+
+    def _ready(self) -> FixedSearch:
+        search = self._begun()
+        if not self._metric or not self._mode:
+            raise RuntimeError(
+                UNDEFINED_METRIC_MODE.format(cls=type(self).__name__, metric=self._metric, mode=self._mode)
+            )
+        return search
+
+    def _begun(self) -> FixedSearch:
+        if self._search is None:
+            raise RuntimeError(UNDEFINED_SEARCH_SPACE.format(cls=type(self).__name__, space="space"))
+        return self._search
+
+    def _take_metric(self, metric: str | None, mode: str | None) -> None:
+        """Takes the name of the result that counts, and its direction.
+
+        Raises:
+            ValueError: they are none, or there are several.
+        """
+        for what, given in (("metric", metric), ("mode", mode)):
+            if not isinstance(given, (str, type(None))):
+                raise ValueError(f"TransferSearch searches for one result, so {what} is a string, not {given!r}")
+        if mode not in (None, "min", "max"):
+            raise ValueError(f'mode must be "min" or "max", not {mode!r}')
+        self._metric, self._mode = metric or self._metric, mode or self._mode
+        if self._mode and not self._metric:
+            self._metric = DEFAULT_METRIC  # Ray's name for what a trainable reports without one
+
+    def _reward(self, value: object) -> float | None:
+        """Returns the reward of a trial, higher is better; None for one that says nothing."""
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            number = math.nan
+        if math.isnan(number):
+            return -math.inf if self._on_failure == "worst" else None
+        return number if self._mode == "max" else -number
+
+
+def _check_arguments(agent: object, space_name: object, task: object, on_failure: object) -> None:
+    """Checks what is no matter of Ray's.
+
+    Raises:
+        TypeError, ValueError: an argument is not as `TransferSearch` says.
+    """
+    if on_failure not in ("ignore", "worst"):
+        raise ValueError(f'on_failure must be "ignore" or "worst", not {on_failure!r}')
+    for what, name in (("space_name", space_name), ("task", task)):
+        if not (isinstance(name, str) and name) and not (what == "task" and name is None):
+            raise TypeError(f"{what} is a non-empty string, not {name!r}")
+    if not isinstance(agent, (Agent, str, os.PathLike, type(None))):
+        raise TypeError(f"agent is an Agent, the path of its file, or None, not {agent!r}")
+
+
+def _new_task(source: Agent | None) -> str:
+    """Returns a name that no task has yet."""
+    known = () if source is None else source.learner.vocabulary.tasks
+    return next(name for number in itertools.count(1) if (name := f"search {number}") not in known)

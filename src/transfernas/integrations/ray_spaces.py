@@ -1,0 +1,120 @@
+"""Search spaces of Ray Tune's: what their parameters may be, and what a configuration takes."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune.search.sample import Categorical, Float, Integer, LogUniform, Normal, Quantized, Uniform
+from ray.tune.search.sample import Domain as RayDomain
+from ray.tune.search.variant_generator import parse_spec_vars
+
+from ..spaces.domain import Categories, Domain, Numbers
+from .fixed_search import Domains, Values, checked
+
+_DEVIATIONS = 3  # of a normal distribution, in the range that is proposed instead of it
+
+
+def domains_of(space: Mapping[str, object]) -> dict[str, Domain]:
+    """Returns the parameters of a space of Ray's by their paths, as "optimizer/lr"; what is constant is none.
+
+    Raises:
+        ValueError: the space holds what can not be searched; the message says what to use instead.
+    """
+    _, searched, grids = parse_spec_vars(dict(space))
+    if grids:
+        names = ", ".join("/".join(map(str, path)) for path, _ in grids)
+        raise ValueError(f"TransferSearch searches no grids; use tune.choice instead of tune.grid_search for {names}")
+    found: dict[str, Domain] = {}
+    for path, domain in searched:
+        name = _name(path)
+        try:
+            found[name] = _domain(domain)
+        except ValueError as error:
+            raise ValueError(f"parameter {name!r}: {error}") from None
+    return found
+
+
+def values_in(config: Mapping[str, object], domains: Domains) -> Values:
+    """Returns the values of those parameters that a configuration has, nested or by their paths.
+
+    Raises:
+        ValueError: a value is none that the parameter may have.
+    """
+    found: Values = {}
+    for name, domain in domains.items():
+        inner: object = config
+        for key in (name,) if name in config else name.split("/"):
+            if not isinstance(inner, Mapping) or key not in inner:
+                break
+            inner = inner[key]
+        else:
+            found[name] = checked(name, domain, inner)
+    return found
+
+
+def nested(values: Values) -> dict[str, Any]:
+    """Returns values of parameters as a configuration, each where its path leads."""
+    config: dict[str, Any] = {}
+    for name, value in values.items():
+        inner, *keys = config, *name.split("/")
+        for key in keys[:-1]:
+            inner = inner.setdefault(key, {})
+        inner[keys[-1]] = value
+    return config
+
+
+def check_names(config: Mapping[str, object], domains: Domains, before: str = "") -> None:
+    """Checks that a configuration, nested or by paths, has nothing but parameters.
+
+    Raises:
+        ValueError: it has something else; the message names it.
+    """
+    for key, value in config.items():
+        name = f"{before}{key}"
+        if name in domains:
+            continue
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{name!r} is no parameter of the space, which has {', '.join(map(repr, domains))}")
+        check_names(value, domains, f"{name}/")
+
+
+def _name(path: tuple[object, ...]) -> str:
+    for key in path:
+        if not isinstance(key, str) or "/" in key:
+            raise ValueError(
+                f"a parameter lies in dicts, under keys that are strings without '/', and not under {path!r}; for one "
+                f"in a list, give it a key of its own and make the list in the trainable"
+            )
+    return "/".join(map(str, path))
+
+
+def _domain(domain: RayDomain) -> Domain:
+    """Returns what a parameter of Ray's may be.
+
+    Raises:
+        ValueError: it can not be searched, or its range is none.
+    """
+    sampler = domain.get_sampler()
+    step = sampler.q if isinstance(sampler, Quantized) else None
+    inner = sampler.sampler if isinstance(sampler, Quantized) else sampler
+    ratios = isinstance(inner, LogUniform)
+    match domain:
+        case Categorical() if isinstance(inner, Uniform):
+            return Categories(domain.categories)
+        case Float() if ratios or isinstance(inner, Uniform):
+            return Numbers(float(domain.lower), float(domain.upper), ratios, step)
+        case Integer() if ratios or isinstance(inner, Uniform):
+            # As Ray draws: the end is left out, but for steps of more than 1, which count from 0.
+            if step is None or step == 1:
+                return Numbers(int(domain.lower), int(domain.upper) - 1, ratios, 1, integer=True)
+            low, high = math.ceil(domain.lower / step) * step, math.floor(domain.upper / step) * step
+            return Numbers(low, high, ratios, step, integer=True)
+        case Float() if isinstance(inner, Normal):
+            ends = [inner.mean + side * _DEVIATIONS * inner.sd for side in (-1, 1)]
+            instead = f"tune.uniform({ends[0]:g}, {ends[1]:g})"
+            raise ValueError(f"a normal distribution has no ends, which TransferSearch needs; use {instead}")
+    raise ValueError(
+        f"TransferSearch does not search {type(domain).__name__} with {type(inner).__name__}; use tune.choice, "
+        f"tune.uniform, tune.randint, or these in steps (tune.quniform) or by ratios (tune.loguniform), and compute "
+        f"in the trainable what follows from them"
+    )

@@ -1,0 +1,634 @@
+"""The agent as a search algorithm of Ray Tune's; the second half runs it on a local cluster."""
+
+import copy
+import logging
+import math
+import pickle
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optuna
+import pytest
+import ray
+from ray import tune
+from ray.tune.search import ConcurrencyLimiter
+from ray.tune.search.optuna import OptunaSearch
+
+from test_documentation import python_blocks
+from transfernas import Agent, CheckpointError, TrainingConfig
+from transfernas.integrations.optuna import TransferSampler
+from transfernas.integrations.ray import TransferSearch
+from transfernas.integrations.ray_spaces import domains_of
+from transfernas.spaces.domain import Categories, Domain, Numbers
+
+ROOT = Path(__file__).parents[1]
+SPACE: dict[str, Any] = {
+    "optimizer": {"name": tune.choice(["adam", "sgd"]), "lr": tune.loguniform(1e-5, 1e-1)},
+    "depth": tune.randint(1, 9),
+    "momentum": tune.uniform(0.0, 1.0),
+    "data": {"name": "digits", "shape": [8, 8]},
+}
+Config = dict[str, Any]
+
+
+def loss(config: Config) -> float:
+    """Least at a learning rate of 0.003 and a depth of 6, with Adam."""
+    optimizer = config["optimizer"]
+    near = abs(math.log10(optimizer["lr"] / 0.003)) + abs(config["depth"] - 6) / 5 + config["momentum"] / 10
+    return near + (optimizer["name"] == "sgd") / 2
+
+
+def searching(seed: int = 0, mode: str = "min", space: Config = SPACE, **options: Any) -> TransferSearch:
+    return TransferSearch(space, "loss", mode, seed=seed, **options)  # type: ignore[arg-type]
+
+
+def run(search: TransferSearch, trials: int, first: int = 0, loss: Callable[[Config], float] = loss) -> list[float]:
+    losses = []
+    for number in range(first, first + trials):
+        losses.append(loss(search.suggest(str(number)) or {}))
+        search.on_trial_complete(str(number), {"loss": losses[-1]})
+    return losses
+
+
+def learned(search: TransferSearch) -> int:
+    return search.agent.learner.learned
+
+
+@pytest.mark.parametrize(
+    "asked, domain",
+    [
+        (tune.choice(["a", 1, None, [2]]), Categories(["a", 1, None, [2]])),
+        (tune.uniform(0, 1), Numbers(0.0, 1.0)),
+        (tune.quniform(0.2, 1, 0.1), Numbers(0.2, 1.0, step=0.1)),
+        (tune.loguniform(1e-4, 1), Numbers(1e-4, 1.0, log=True)),
+        (tune.qloguniform(0.5, 50, 0.5), Numbers(0.5, 50.0, log=True, step=0.5)),
+        (tune.randint(1, 9), Numbers(1, 8, step=1, integer=True)),
+        (tune.qrandint(3, 20, 4), Numbers(4, 20, step=4, integer=True)),
+        (tune.qrandint(3, 20, 1), Numbers(3, 19, step=1, integer=True)),
+        (tune.lograndint(1, 1000), Numbers(1, 999, log=True, step=1, integer=True)),
+        (tune.qlograndint(1, 1000, 10), Numbers(10, 1000, log=True, step=10, integer=True)),
+    ],
+)
+def test_every_range_of_rays_is_taken(asked: Any, domain: Domain) -> None:
+    assert domains_of({"outer": {"inner": asked}, "constant": 3}) == {"outer/inner": domain}
+    search = searching(space={"outer": {"inner": asked}}, config=TrainingConfig.fast(pair_steps=1))
+    for number in range(30):
+        config = search.suggest(str(number))
+        assert config is not None
+        value = config["outer"]["inner"]
+        search.on_trial_complete(str(number), {"loss": 0.0})
+        if isinstance(domain, Categories):
+            assert value in domain.values
+        else:
+            assert type(value) is (int if domain.integer else float) and domain.low <= value <= domain.high
+            assert domain.step is None or ((value - domain.low) / domain.step) == pytest.approx(
+                round((value - domain.low) / domain.step)
+            )
+
+
+def test_what_ray_itself_draws_is_in_the_range() -> None:
+    for asked in (tune.qrandint(3, 20, 4), tune.qrandint(3, 9, 1), tune.randint(1, 9), tune.qlograndint(1, 1000, 10)):
+        domain = domains_of({"n": asked})["n"]
+        assert isinstance(domain, Numbers) and domain.step
+        drawn = set(asked.sample(size=3000, random_state=0))
+        assert domain.low <= min(drawn) and max(drawn) <= domain.high
+        assert all((value - domain.low) % domain.step == 0 for value in drawn)
+        if domain.high < 30:
+            assert len(drawn) == (domain.high - domain.low) / domain.step + 1
+
+
+@pytest.mark.parametrize(
+    "space, message",
+    [
+        ({"x": tune.randn(1.0, 2.0)}, r"parameter 'x': a normal distribution has no ends.*use tune.uniform\(-5, 7\)"),
+        ({"x": tune.qrandn(0.0, 1.0, 0.5)}, r"use tune.uniform\(-3, 3\)"),
+        (
+            {"x": tune.sample_from(lambda config: 1)},
+            "parameter 'x': TransferSearch does not search Function.*in the trainable",
+        ),
+        ({"a": {"x": tune.grid_search([1, 2])}}, "tune.choice instead of tune.grid_search for a/x"),
+        ({"x": [1, tune.uniform(0, 1)]}, r"not under \('x', 1\); for one in a list, give it a key of its own"),
+        ({"a/b": tune.uniform(0, 1)}, "strings without '/'"),
+        ({"x": tune.choice([])}, "parameter 'x': a categorical parameter needs at least one value"),
+        ({"x": tune.uniform(2, 1)}, "parameter 'x': a range goes from a number to a larger one"),
+        ({"<S>": tune.uniform(0, 1)}, "are the names of the start and terminal state"),
+    ],
+)
+def test_what_can_not_be_searched_is_an_error(space: Config, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TransferSearch(space)
+    with pytest.raises(ValueError, match=message):
+        TransferSearch().set_search_properties("loss", "min", space)
+
+
+@pytest.mark.parametrize(
+    "wrong, kind, message",
+    [
+        ({"mode": "best"}, ValueError, "mode must be"),
+        ({"metric": ["a", "b"]}, ValueError, "searches for one result, so metric is a string"),
+        ({"on_failure": "raise"}, ValueError, "on_failure must be"),
+        ({"task": ""}, TypeError, "task is a non-empty string"),
+        ({"space_name": None}, TypeError, "space_name is a non-empty string"),
+        ({"agent": 3}, TypeError, "agent is an Agent"),
+        ({"seed": -1}, ValueError, "seed must be"),
+    ],
+)
+def test_wrong_arguments_are_errors(wrong: dict[str, Any], kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        TransferSearch(**wrong)
+
+
+def test_ray_gives_the_space_later() -> None:
+    search = TransferSearch(seed=0)
+    with pytest.raises(ValueError, match="no agent before it has a space"):
+        _ = search.agent
+    with pytest.raises(RuntimeError, match="no search space has been defined"):
+        search.suggest("1")
+    with pytest.raises(RuntimeError, match="no search space has been defined"):
+        search.on_trial_complete("1")
+    with pytest.raises(RuntimeError, match="no search space has been defined"):
+        search.save("search")
+    assert search.set_search_properties(None, None, SPACE)
+    with pytest.raises(RuntimeError, match=r"`metric` \(None\) or `mode` \(None\)"):
+        search.suggest("1")
+    assert search.set_search_properties("loss", "min", {"constant": 1})
+    assert (search.metric, search.mode) == ("loss", "min")
+    assert run(search, 3) == run(searching(), 3)
+    assert search.set_search_properties("loss", "max", SPACE) and search.mode == "max"
+    assert not search.set_search_properties("loss", "min", {"other": tune.uniform(0, 1)}) and search.mode == "max"
+    anonymous = TransferSearch(SPACE, mode="max")
+    assert anonymous.metric == "_metric"
+
+
+def test_a_configuration_is_nested_and_whole_and_stays_while_it_is_open() -> None:
+    search = searching()
+    config = search.suggest("1")
+    assert config is not None and set(config) == {"optimizer", "depth", "momentum"}
+    assert set(config["optimizer"]) == {"name", "lr"}
+    config["optimizer"]["lr"] = 100.0
+    again = search.suggest("1")
+    assert again is not None and again["optimizer"]["lr"] < 1
+    search.on_trial_complete("1", {"loss": 1.0})
+    assert search.suggest("1") != again
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_it_learns_in_either_direction(mode: str) -> None:
+    sign = 1 if mode == "min" else -1
+    search = searching(seed=1, mode=mode)
+    losses = run(search, 60, loss=lambda config: sign * loss(config))
+    assert np.mean(losses[20:]) * sign < np.mean(losses[:20]) * sign - 0.4
+    best = search.agent.best()
+    assert best is not None and best.reward == pytest.approx(-min(value * sign for value in losses), rel=1e-5)
+
+
+def test_it_searches_as_the_sampler_for_optuna_does() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        name, lr = trial.suggest_categorical("name", ["adam", "sgd"]), trial.suggest_float("lr", 1e-5, 1e-1, log=True)
+        depth, momentum = trial.suggest_int("depth", 1, 8), trial.suggest_float("momentum", 0.0, 1.0)
+        return loss({"optimizer": {"name": name, "lr": lr}, "depth": depth, "momentum": momentum})
+
+    study = optuna.create_study(sampler=TransferSampler(seed=3))
+    study.optimize(objective, n_trials=20)
+    assert run(searching(seed=3), 20) == [trial.value for trial in study.trials]
+
+
+def test_points_come_first_and_may_leave_out_what_the_agent_chooses() -> None:
+    whole = {"optimizer": {"name": "sgd", "lr": 0.01}, "depth": 3, "momentum": np.float32(0.5)}
+    search = searching(points_to_evaluate=[whole, {"optimizer/lr": 1e-4, "depth": 2}])
+    assert search.suggest("1") == whole
+    second = search.suggest("2")
+    assert second is not None and second["optimizer"]["lr"] == 1e-4 and second["depth"] == 2
+    assert second["optimizer"]["name"] in ("adam", "sgd") and 0 <= second["momentum"] <= 1
+    search.on_trial_complete("1", {"loss": 1.0})
+    search.on_trial_complete("2", {"loss": 2.0})
+    assert learned(search) == 2 and search.suggest("3") not in (whole, second)
+
+
+@pytest.mark.parametrize(
+    "point, message",
+    [
+        ({"optimizer": {"beta": 0.9}}, "'optimizer/beta' is no parameter of the space"),
+        ({"depth": 9}, "parameter 'depth' is a number from 1 to 8, not 9"),
+        ({"depth": "deep"}, "parameter 'depth' is a number from 1 to 8, not 'deep'"),
+        ({"momentum": math.nan}, "parameter 'momentum' is a number from 0.0 to 1.0, not nan"),
+        ({"momentum": True}, "parameter 'momentum' is a number from 0.0 to 1.0, not True"),
+        ({"optimizer": {"name": "lamb"}}, "parameter 'optimizer/name': 'lamb' is none of"),
+    ],
+)
+def test_points_outside_the_space_are_errors(point: Config, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        searching(points_to_evaluate=[point])
+
+
+INVALID: list[tuple[Config | None, bool]] = [
+    ({"loss": math.nan}, False),
+    ({"loss": None}, False),
+    ({"other": 1.0}, False),
+    ({}, False),
+    (None, False),
+    (None, True),
+    ({"loss": 0.5}, True),
+]
+
+
+@pytest.mark.parametrize("result, error", INVALID)
+def test_a_trial_without_a_number_failed(result: Config | None, error: bool) -> None:
+    ignoring, punishing = searching(), searching(on_failure="worst")
+    for search in (ignoring, punishing):
+        search.suggest("1")
+        search.on_trial_complete("1", result, error)
+        run(search, 3, first=2)
+    assert learned(ignoring) == 3 and learned(punishing) == 4
+    worst = punishing.agent.top()[-1]
+    assert worst.reward <= -1e14
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_an_infinite_result_is_as_good_or_bad_as_any(mode: str) -> None:
+    search = searching(mode=mode)
+    for number, value in enumerate((math.inf, -math.inf, 1.0, np.float32(2.0), np.array(3.0), np.array([4]).squeeze())):
+        search.suggest(str(number))
+        search.on_trial_complete(str(number), {"loss": value})
+    rewards = [observation.reward for observation in search.agent.top()]
+    sign = 1 if mode == "max" else -1
+    assert rewards == pytest.approx(sorted([1e15, -1e15, *(sign * np.arange(1.0, 5.0))], reverse=True))
+
+
+def test_a_trial_counts_once_with_its_last_result(caplog: pytest.LogCaptureFixture) -> None:
+    search = searching()
+    search.suggest("1")
+    search.on_trial_result("1", {"loss": 9.0, "training_iteration": 1})
+    search.on_trial_result("1", {"training_iteration": 2})
+    assert learned(search) == 0 and not caplog.messages
+    search.on_trial_complete("1", {"loss": 1.0})
+    search.on_trial_result("1", {"loss": 3.0})
+    search.on_trial_complete("1", {"loss": 3.0})
+    search.on_trial_complete("unknown", {"loss": 3.0})
+    best = search.agent.best()
+    assert learned(search) == 1 and best is not None and best.reward == -1.0
+    assert caplog.messages == [
+        f"trial {t} is not learned from: it is not open in this search" for t in ("1", "unknown")
+    ]
+
+
+def test_points_that_were_evaluated_elsewhere_are_learned_from() -> None:
+    search = searching(on_failure="worst")
+    point = {"optimizer": {"name": "adam", "lr": 0.003}, "depth": 6, "momentum": 0.0, "data": {"name": "digits"}}
+    search.add_evaluated_point(point, 0.1, intermediate_values=[0.8, 0.9])
+    search.add_evaluated_point({**point, "depth": 5}, 0.2, pruned=True)
+    search.add_evaluated_point({**point, "depth": 4}, 0.3, error=True)
+    assert [round(observation.reward, 6) for observation in search.agent.top()] == [-0.1, -0.2, -1e15]
+    best = search.agent.best()
+    assert best is not None and best.config["depth"] == 6
+    with pytest.raises(ValueError, match="lacks 'momentum'"):
+        search.add_evaluated_point({"optimizer": {"name": "adam", "lr": 0.003}, "depth": 6}, 0.1)
+    assert search.suggest("1")
+
+
+def halfway(**options: Any) -> TransferSearch:
+    """A search with trials that were told, that failed, and that are open, and a point to come."""
+    search = searching(**options, points_to_evaluate=[{"depth": 1}, {"depth": 2}])
+    run(search, 1)
+    search.set_search_properties("loss", "min", SPACE)
+    run(search, 25, first=1)
+    for trial in ("failed", "open", "also open"):
+        search.suggest(trial)
+    search.on_trial_complete("failed", error=True)
+    return search
+
+
+def goes_on(search: TransferSearch) -> list[object]:
+    """All that a search does next."""
+    done: list[object] = [search.suggest("a")]
+    search.on_trial_complete("open", {"loss": 0.25})
+    done += [search.suggest("open"), search.suggest("also open"), search.suggest("b")]
+    search.on_trial_complete("also open", error=True)
+    search.on_trial_complete("a", {"loss": 0.5})
+    return [*done, *run(search, 12, first=100), search.agent.best(), learned(search)]
+
+
+@pytest.fixture(scope="module")
+def agent() -> Agent:
+    search = searching(space={**SPACE, "depth": tune.randint(1, 5), "momentum": 0.0})
+    run(search, 30, loss=lambda config: loss({"momentum": 0.0, **config}))
+    return search.agent
+
+
+@pytest.mark.parametrize("start", ["scratch", "transfer", pytest.param("reinforce", marks=pytest.mark.slow)])
+def test_a_restored_search_goes_on_as_it_would_have(start: str, agent: Agent, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"scratch": {}, "transfer": {"agent": agent, "fill": {"momentum": 0.0}}}.get(
+        start, {"config": TrainingConfig.paper()}
+    )
+    search = halfway(**options, on_failure="worst", task="faces")
+    search.save(str(tmp_path / "search"))
+    search.save(str(tmp_path / "search"))
+    assert [path.name for path in tmp_path.iterdir()] == ["search"]
+    restored = TransferSearch()
+    restored.restore(str(tmp_path / "search"))
+    copied, pickled = copy.deepcopy(search), pickle.loads(pickle.dumps(search))
+    expected = goes_on(search)
+    assert goes_on(restored) == expected and goes_on(copied) == expected and goes_on(pickled) == expected
+    assert (restored.metric, restored.mode) == ("loss", "min")
+    assert restored.agent.provenance == search.agent.provenance
+
+
+def test_a_search_is_restored_before_its_first_result(agent: Agent, tmp_path: Path) -> None:
+    def open_search() -> TransferSearch:
+        return searching(agent=agent, points_to_evaluate=[{"depth": 8}])
+
+    search, restored = open_search(), open_search()
+    suggested = search.suggest("1")
+    search.save(str(tmp_path / "search"))
+    restored.suggest("something else")
+    restored.restore(str(tmp_path / "search"))
+    assert restored.suggest("1") == suggested and run(restored, 5) == run(search, 5)
+    assert restored.set_search_properties("loss", "min", SPACE)
+    assert not restored.set_search_properties("loss", "min", {"x": tune.uniform(0, 1)})
+
+
+def test_the_file_of_a_search_is_an_agents(tmp_path: Path) -> None:
+    search = halfway()
+    search.save(str(tmp_path / "search"))
+    loaded = Agent.load(tmp_path / "search")
+    assert loaded.provenance == search.agent.provenance == (("ray", "search 1", 26),)
+    assert TransferSearch(agent=tmp_path / "search").agent.provenance == loaded.provenance
+    loaded.save(tmp_path / "agent")
+    with pytest.raises(CheckpointError, match="holds an agent, but no search; start from it, as in agent="):
+        TransferSearch().restore(str(tmp_path / "agent"))
+    content = bytearray((tmp_path / "search").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "damaged").write_bytes(content)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        TransferSearch().restore(str(tmp_path / "damaged"))
+    with pytest.raises(ValueError, match="has another space than this one"):
+        searching(space={"x": tune.uniform(0, 1)}).restore(str(tmp_path / "search"))
+
+
+def test_values_that_no_file_can_hold_are_given_again(tmp_path: Path) -> None:
+    space = {"layers": tune.choice([[32], [32, 64]]), "activation": tune.choice([math.tanh, abs])}
+
+    def cost(config: Config) -> float:
+        return len(config["layers"]) + float(config["activation"](-2.0))
+
+    search = searching(space=space)
+    run(search, 2, loss=cost)
+    suggested = search.suggest("open")
+    search.save(str(tmp_path / "search"))
+    with pytest.raises(ValueError, match="can not hold the values of parameter 'layers'.*give the space again"):
+        TransferSearch().restore(str(tmp_path / "search"))
+    restored = TransferSearch(space)
+    restored.restore(str(tmp_path / "search"))
+    assert restored.suggest("open") == suggested and run(restored, 2, 2, cost) == run(search, 2, 2, cost)
+
+
+def test_save_and_restore_as_ray_tests_it(tmp_path: Path) -> None:
+    space, result = {"a": tune.uniform(0.0, 5.0)}, {"training_iteration": 1, "metric": 1, "config/a": 1.0}
+    search = TransferSearch()
+    search.set_search_properties(metric="metric", mode="max", config=space)
+    for trial in ("1", "2", "not completed"):
+        search.suggest(trial)
+    search.on_trial_complete("1", result)
+    search.save_to_dir(str(tmp_path), "session")
+    assert [path.name for path in tmp_path.iterdir()] == ["searcher-state-session.safetensors"]
+    restored = TransferSearch()
+    restored.restore_from_dir(str(tmp_path))
+    restored.on_trial_result("2", result)
+    restored.on_trial_complete("2", result)
+    restored.suggest("3")
+    restored.on_trial_complete("3", result)
+    assert learned(restored) == 3
+    restored.on_trial_complete("not completed", result)
+    assert learned(restored) == 4
+
+
+def test_the_next_search_is_ahead_from_its_first_trials(tmp_path: Path) -> None:
+    wider = {**SPACE, "depth": tune.randint(1, 17), "dropout": tune.uniform(0.0, 0.5)}
+    ahead = []
+    for seed in range(5):
+        search = searching(seed)
+        run(search, 60)
+        path = search.save_agent(tmp_path / "agent.safetensors")
+        following = searching(seed, space=wider, agent=path, fill={"dropout": 0.0})
+        report = following.agent.transfer_report
+        assert report is not None and "1 new: dropout" in str(report) and "1 new: search 2" in str(report)
+        ahead.append(np.mean(run(searching(seed, space=wider), 10)) - np.mean(run(following, 10)))
+        assert following.agent.provenance == (("ray", "search 1", 60), ("ray", "search 2", 10))
+    assert min(ahead) > 0 and np.mean(ahead) > 0.8
+
+
+def test_what_was_best_before_is_remembered_with_what_new_parameters_were(agent: Agent) -> None:
+    def remembered(fill: Config | None) -> list[object]:
+        learner = searching(space={**SPACE, "dropout": tune.uniform(0.0, 0.5)}, agent=agent, fill=fill).agent.learner
+        memory = learner.memory
+        assert memory is not None
+        trials = [jax.tree.map(lambda leaf, at=at: leaf[0, 0, at], memory.trials) for at in range(memory.count[0, 0])]
+        return [learner.encoding.config(0, trial)["dropout"] for trial in trials]
+
+    assert len(set(remembered(None))) > 1
+    lowest = Numbers(0.0, 0.5).action(0.0)
+    assert set(remembered({"dropout": 0.0})) == {lowest} and set(remembered({"dropout": 0.01})) == {lowest}
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"rename": {"optimizer/name": "methd"}}, "rename: 'methd' is no parameter of the space, which has"),
+        ({"rename": {"optimiser": "depth"}}, "rename: 'optimiser' is no parameter that the agent knows"),
+        ({"fill": {"dropuot": 0.0}}, "'dropuot' is no parameter of the space"),
+        ({"fill": {"momentum": 2.0}}, "parameter 'momentum' is a number from 0.0 to 1.0"),
+    ],
+)
+def test_what_is_renamed_or_filled_must_be_there(options: dict[str, Any], message: str, agent: Agent) -> None:
+    with pytest.raises(ValueError, match=message):
+        searching(agent=agent, **options)
+
+
+def test_what_was_called_otherwise_is_known_and_a_task_goes_on(agent: Agent) -> None:
+    space = {"method": tune.choice(["adam", "sgd"]), "depth": tune.randint(1, 9)}
+    renamed = searching(space=space, agent=agent, rename={"optimizer/name": "method"}).agent.transfer_report
+    assert renamed is not None and "2 known" in str(renamed)
+    same = searching(space=SPACE, agent=agent, task="search 1")
+    assert learned(same) == 30 and run(same, 2) and same.agent.provenance == (("ray", "search 1", 32),)
+
+
+def test_threads_may_share_a_search() -> None:
+    search = searching()
+
+    def one(number: int) -> Config | None:
+        config = search.suggest(str(number))
+        search.on_trial_complete(str(number), {"loss": loss(config or {})})
+        return config
+
+    with ThreadPoolExecutor(4) as pool:
+        configs = list(pool.map(one, range(40)))
+    assert learned(search) == 40 and len({str(config) for config in configs}) == 40
+
+
+def test_rays_limiter_bounds_what_is_open() -> None:
+    search = searching()
+    limited = ConcurrencyLimiter(search, max_concurrent=2)
+    assert limited.suggest("1") and limited.suggest("2") and limited.suggest("3") is None
+    limited.on_trial_complete("1", {"loss": 1.0})
+    assert limited.suggest("3") and learned(search) == 1
+
+
+def test_only_this_module_needs_ray() -> None:
+    code = (
+        "import sys; sys.modules['ray'] = None\nimport transfernas\n"
+        "try:\n    import transfernas.integrations.ray\nexcept ModuleNotFoundError as error:\n    print(error)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "pip install transfernas[ray]" in shown
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    yield
+    ray.shutdown()
+
+
+def tuner(trainable: Any, search: Any, path: Path, trials: int = 20, **given: Any) -> tune.Tuner:
+    given = {"metric": "loss", "mode": "min", "max_concurrent_trials": 2, "reuse_actors": True, **given}
+    return tune.Tuner(
+        trainable,
+        param_space=given.pop("param_space", None),
+        tune_config=tune.TuneConfig(search_alg=search, num_samples=trials, **given),
+        run_config=tune.RunConfig(name="test", storage_path=str(path), verbose=0),
+    )
+
+
+def metrics_of(results: tune.ResultGrid) -> list[dict[str, Any]]:
+    """The last results of the trials that had one, in their order."""
+    found = [results[number] for number in range(len(results))]
+    return [result.metrics for result in found if result.metrics and not result.error]
+
+
+# What workers run is defined inside tests: Ray sends it whole then, and no worker imports this module, nor JAX.
+
+
+def on_cluster(test: Callable[..., None]) -> Callable[..., None]:
+    """Marks a test that starts Ray. It forks to start its processes, which run another program at once."""
+    for mark in (
+        pytest.mark.slow,
+        pytest.mark.usefixtures("cluster"),
+        pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning"),
+        pytest.mark.filterwarnings(r"ignore:This process .* is multi-threaded, use of fork:DeprecationWarning"),
+    ):
+        test = mark(test)
+    return test
+
+
+@on_cluster
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_search_on_a_cluster(mode: str, tmp_path: Path) -> None:
+    sign = 1 if mode == "min" else -1
+
+    def train(config: Config) -> Config:
+        import sys
+
+        assert "jax" not in sys.modules and config["data"] == {"name": "digits", "shape": [8, 8]}
+        return {"loss": sign * abs(config["depth"] - 6), "done": True}
+
+    search = TransferSearch(seed=0)
+    results = tuner(train, search, tmp_path, param_space=SPACE, mode=mode).fit()
+    assert not results.errors and learned(search) == 20
+    losses = [sign * metrics["loss"] for metrics in metrics_of(results)]
+    assert np.mean(losses[10:]) < np.mean(losses[:10])
+    best = search.agent.best()
+    assert best is not None and -best.reward == min(losses)
+    restored = TransferSearch()
+    restored.restore_from_dir(str(tmp_path / "test"))
+    assert learned(restored) == 20 and restored.suggest("next") == search.suggest("next")
+
+
+@on_cluster
+def test_invalid_values_and_errors_on_a_cluster(tmp_path: Path) -> None:
+    def train(config: Config) -> Config:
+        report = config["report"]
+        if report > 5:
+            raise RuntimeError("too large")
+        bad = float("inf") if report > 4 else -float("inf") if report > 3 else float("nan")
+        assert config["list"] == [1, 2, 3] and config["num"] == 4
+        return {"loss": bad if report > 2 else report or 0.1}
+
+    space = {"report": tune.uniform(0.0, 6.0), "list": [1, 2, 3], "num": 4}
+    points = [{"report": value} for value in (0.5, 2.5, 3.5, 4.5, 5.5)]
+    inner = TransferSearch(seed=0, points_to_evaluate=points)
+    search = ConcurrencyLimiter(inner, max_concurrent=2)
+    results = tuner(train, search, tmp_path, 12, mode="max", param_space=space, max_concurrent_trials=None).fit()
+    best = results.get_best_result(filter_nan_and_inf=True).config
+    assert results.num_errors >= 1 and best and best["report"] <= 2
+    numbers = sum(not math.isnan(metrics["loss"]) for metrics in metrics_of(results))
+    assert learned(inner) == numbers < 12
+
+
+@on_cluster
+def test_an_experiment_goes_on_and_its_trials_teach_another_search(tmp_path: Path) -> None:
+    works = tmp_path / "works"
+
+    def train(config: Config) -> Config:
+        if config["report"] > 3 and not works.exists():
+            raise RuntimeError("not yet")
+        return {"loss": config["report"]}
+
+    space = {"report": tune.uniform(0.0, 5.0)}
+    points = [{"report": value} for value in (4.0, 1.0)]
+    search = TransferSearch(seed=0, points_to_evaluate=points)
+    first = tuner(train, search, tmp_path, 6, param_space=space).fit()
+    assert 1 <= first.num_errors < 6 and learned(search) == 6 - first.num_errors
+    works.touch()
+    again = tune.Tuner.restore(str(tmp_path / "test"), train, restart_errored=True, param_space=space).fit()
+    assert not again.errors and len(again) == 6
+    other = TransferSearch(space, "loss", "min", seed=1)
+    other.add_evaluated_trials(again._experiment_analysis, "loss")
+    assert learned(other) == 6 and other.suggest("1")
+
+
+def asked(trial: optuna.Trial) -> None:
+    """A space that is asked for; `OptunaSearch` pickles it, so it is no local function."""
+    if trial.suggest_categorical("name", ["adam", "sgd"]) == "sgd":
+        trial.suggest_float("momentum", 0.0, 1.0)
+    trial.suggest_int("depth", 1, 8)
+
+
+@on_cluster
+def test_optuna_search_with_the_sampler_of_transfernas(tmp_path: Path, agent: Agent) -> None:
+    def train(config: Config) -> Config:
+        return {"loss": abs(config["depth"] - 6) + config.get("momentum", 0.0)}
+
+    sampler = TransferSampler(agent, seed=0)
+    search = OptunaSearch(space=asked, sampler=sampler, metric="loss", mode="min")
+    results = tuner(train, search, tmp_path, metric=None, mode=None).fit()
+    assert not results.errors and len(results) == 20
+    assert sampler.agent.provenance == (("ray", "search 1", 30), ("optuna", "optuna", 20))
+    losses = [metrics["loss"] for metrics in metrics_of(results)]
+    assert np.mean(losses[10:]) < np.mean(losses[:10])
+
+
+@on_cluster
+def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(ROOT / "examples" / "ray_tune.py"), run_name="__main__")
+    shown = re.search(r"trials: (\S+) from scratch, (\S+) transferred", capsys.readouterr().out)
+    assert shown and float(shown[2]) < float(shown[1]) and (tmp_path / "runs" / "ray" / "agent.safetensors").exists()
+
+
+@on_cluster
+def test_the_code_of_its_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(python_blocks("docs/ray.md"), "ray.md", "exec"), names)
+    assert (tmp_path / "agent.safetensors").exists() and names["search"].suggest("1")
+    search = TransferSearch(names["changed"], agent=tmp_path / "agent.safetensors", rename={"depth": "layers"})
+    assert search.agent.transfer_report is not None
+    assert "states: 2 known, 1 new: dropout" in str(search.agent.transfer_report)
