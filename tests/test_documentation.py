@@ -8,14 +8,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def python_blocks(page: str) -> str:
-    return "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf8"), re.DOTALL))
+def python_blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf8"), re.DOTALL)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/spaces.md", "docs/optuna.md"])
 def test_the_code_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code = python_blocks(page)
+    code = "\n".join(python_blocks(page))
     assert "from transfernas" in code
     exec(compile(code, page, "exec"), {"__name__": "__main__"})
 
@@ -24,7 +24,7 @@ def test_the_ten_lines_of_the_readme_learn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code = python_blocks("README.md")
+    code = python_blocks("README.md")[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 13
     exec(compile(code, "README.md", "exec"), {})
     assert (tmp_path / "digits.safetensors").exists()

@@ -9,7 +9,6 @@ the past is encoded once for a plan, not for each answer.
 import dataclasses
 import math
 from collections.abc import Hashable, Mapping
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, UInt64
@@ -17,63 +16,25 @@ from jaxtyping import Bool, UInt64
 from .agent import Agent
 from .learning.config import TrainingConfig
 from .learning.extension import extend
-from .learning.history import keys
 from .learning.learner import Learner, fail, learn, new_learner
 from .learning.proposing import propose
 from .learning.randomness import Use, generator
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
+from .plans import ROW, Best, Made, Plan, Told, actions_of, batch_of_one, bounded, inside, key_of, room_for
 from .spaces.choice import Choice
-from .spaces.condition import Action, same
+from .spaces.condition import Action
 from .spaces.discovery import Parameters, discover
-from .spaces.domain import Categories, Domain, Numbers
-from .spaces.encoding import Room, Trajectory, in_order_asked, power_of_two
+from .spaces.domain import Domain, Numbers
+from .spaces.encoding import Trajectory, in_order_asked
 from .spaces.problem import Problem
 from .spaces.schema import Json
 from .spaces.space import SearchSpace
 
-ROOM = Room(
-    states=16, names=256, tasks=4, choices=16, steps=16, decisions=16, actions=16, terms=4, literals=2, slots=256
-)
-"""A search of up to 15 parameters compiles what any other such search did."""
+EVIDENCE = 300
+"""So many trials at most tell when a parameter is asked for."""
 
-
-def inside(config: TrainingConfig) -> TrainingConfig:
-    """Returns hyperparameters as they are inside of other tools.
-
-    Where there are two policies they learn less from a trial, for it must cost no more than with TPE; and new bins of a
-    range are nothing to be curious of.
-    """
-    return dataclasses.replace(config, pair_steps=min(config.pair_steps, 128), curious_of_numbers=False)
-
-
-CONFIG = inside(TrainingConfig.fast())
-
-_LARGEST = 1e15  # of a reward: what is infinite counts as this
-EVIDENCE = 300  # so many trials at most tell when a parameter is asked for
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
-_BEST = 20  # values of the so many best trials are varied
-_VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
-_NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
-
-Made = Mapping[str, tuple[Domain, object]]
-"""The parameters of a trial in the order in which they were asked for: what each could be, and what it is."""
-
-
-def actions_of(made: Made) -> dict[str, Action]:
-    """Returns what the values of a trial are called."""
-    return {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
-
-
-def bounded(reward: float) -> float:
-    """Returns a reward that may be infinite as one of a size that an agent takes."""
-    return min(max(reward, -_LARGEST), _LARGEST)
-
-
-def room_for(actions: Mapping[str, tuple[Action, ...]]) -> Room:
-    """Returns room for trials that may make all of these choices, whenever the space says that they are made."""
-    steps, slots = 1 + len(actions), 1 + sum(map(len, actions.values()))
-    return ROOM._replace(steps=power_of_two(max(ROOM.steps, steps)), slots=power_of_two(max(ROOM.slots, slots)))
 
 
 class OpenSearch:
@@ -106,18 +67,18 @@ class OpenSearch:
         """
         self._names, self._seed, self._learns = (space, task), seed, learns
         self._source, self._rename, self._fill = source, dict(rename or {}), dict(fill or {})
-        self._config = config or (CONFIG if source is None else inside(source.config))
+        self._config = config or (inside(TrainingConfig.fast() if source is None else source.config))
         self._learner: Learner | None = None
         self._parameters = Parameters()
         self._latest: dict[str, Domain] = {}
         self._evidence: list[dict[str, Action]] = []
         self._wholes, self._patience = 0, 0  # after so many whole trials the space is discovered anew, if need be
-        self._plans: dict[Hashable, _Plan] = {}
+        self._plans: dict[Hashable, Plan] = {}
         self._asked = 0
         self._failed: list[dict[str, Action]] = []
         self._failed_keys: list[np.uint64] = []
         self._choice: dict[int, Choice] = {}  # that each decision is
-        self._best: list[_Told] = []
+        self._best = Best()
         self._rewards: list[float] = []
         self._warm_up: WarmUp | None = None
         if resumes and source is not None and [problem.name for problem in source.problems] == [self._names]:
@@ -152,10 +113,9 @@ class OpenSearch:
 
     def state(self) -> Json:
         """Returns as JSON what the learner does not hold; trials must be strings or whole numbers."""
-        numbers = [[_of_numbers(told.values), told.reward, told.config] for told in self._best]
         plans = [[trial, plan.number, plan.member, plan.actions] for trial, plan in self._plans.items()]
         kept = {"evidence": self._evidence, "discovery": [self._wholes, self._patience], "failed": self._failed}
-        return kept | {"rewards": self._rewards, "best": numbers, "plans": plans}
+        return kept | {"rewards": self._rewards, "best": self._best.to_json(), "plans": plans}
 
     def restore(self, learner: Learner, state: Json) -> None:
         """Goes on as the search would have whose learner and state these are; `declare` says what its domains are.
@@ -167,9 +127,9 @@ class OpenSearch:
         self._parameters.take({choice.name: choice.actions for choice in self._space.choices})
         self._evidence, self._failed, self._rewards = state["evidence"], state["failed"], state["rewards"]
         self._wholes, self._patience = state["discovery"]
-        self._best = [_Told(reward, config, values) for values, reward, config in state["best"]]
+        self._best = Best.from_json(state["best"])
         self._plans = {
-            trial: _Plan(number, member, actions, np.uint64(0), {}, generator(self._seed, Use.VALUE, number))
+            trial: Plan(number, member, actions, np.uint64(0), {}, generator(self._seed, Use.VALUE, number))
             for trial, number, member, actions in state["plans"]
         }
         self._take_up()
@@ -190,7 +150,7 @@ class OpenSearch:
         if plan is None or not plan.goes_on(made, name, domain):
             plan = self._plan(trial, plan, made, name, domain)
         self._latest[name] = domain
-        value = plan.given[name] = self._value(plan, name, domain)
+        value = plan.given[name] = self._best.value(name, plan.actions[name], domain, plan.rng)
         return value
 
     def tell(self, trial: Hashable, made: Made, reward: float | None, whole: bool = True) -> None:
@@ -225,17 +185,17 @@ class OpenSearch:
         batched = batch_of_one(trajectory)
         if reward is None:
             self._failed.append(config)
-            self._failed_keys.append(_key(trajectory))
-            self._learner = fail(self._learner, _ROW, batched, np.array([member], np.int32))
+            self._failed_keys.append(key_of(trajectory))
+            self._learner = fail(self._learner, ROW, batched, np.array([member], np.int32))
             return
         told = bounded(reward)
         values = {name: value for name, (_, value) in made.items()}
-        self._best = sorted([*self._best, _Told(told, config, values)], key=lambda entry: -entry.reward)[:_BEST]
+        self._best.add(Told(told, config, values))
         if self._config.learning == "reinforce":
             told = self._moderate(told)
         if self._warm_up is not None:
             self._warm_up.wait_for_update()
-        self._learner = learn(self._learner, _ROW, batched, np.array([told]), np.array([member], np.int32))
+        self._learner = learn(self._learner, ROW, batched, np.array([told]), np.array([member], np.int32))
 
     @property
     def _space(self) -> SearchSpace:
@@ -251,7 +211,7 @@ class OpenSearch:
             self._evidence.append(encoding.config(0, Trajectory(*(leaf[0, number] for leaf in history.trials))))
         self._rebuild()
 
-    def _plan(self, trial: Hashable, earlier: "_Plan | None", made: Made, name: str, domain: Domain) -> "_Plan":
+    def _plan(self, trial: Hashable, earlier: Plan | None, made: Made, name: str, domain: Domain) -> Plan:
         self._grow({**{known: its for known, (its, _) in made.items()}, name: domain})
         assert self._learner is not None
         number = self._asked if earlier is None else earlier.number
@@ -272,7 +232,7 @@ class OpenSearch:
             plan = self._drawn(dataclasses.replace(planned, memory=None), number, allowed, pending)
         if earlier is not None:
             plan.given.update(earlier.given)
-            plan.values = earlier.values
+            plan.rng = earlier.rng
         else:
             self._asked += 1
             self._learner = dataclasses.replace(learner, sampled=self._asked)
@@ -287,15 +247,15 @@ class OpenSearch:
         number: int,
         allowed: Bool[np.ndarray, "choices options"],
         pending: UInt64[np.ndarray, "pending"],
-    ) -> "_Plan":
+    ) -> Plan:
         again = any(isinstance(domain, Numbers) and domain.continuous for domain in self._latest.values())
         _, proposal = propose(learner, pending=pending, allowed=allowed, again=again)
         trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
         made = slice(1, int(trajectory.length))
         steps = zip(trajectory.decisions[made].tolist(), trajectory.actions[made].tolist(), strict=True)
         actions = {(choice := self._choice[row]).name: choice.actions[action] for row, action in steps}
-        values = generator(self._seed, Use.VALUE, number)
-        return _Plan(number, int(proposal.member[0]), actions, _key(trajectory), {}, values)
+        rng = generator(self._seed, Use.VALUE, number)
+        return Plan(number, int(proposal.member[0]), actions, key_of(trajectory), {}, rng)
 
     def _allowed(self, made: Made, name: str, domain: Domain) -> Bool[np.ndarray, "choices options"]:
         """Returns which actions of each choice may be taken, in the order of the space."""
@@ -313,25 +273,6 @@ class OpenSearch:
             allowed[index] = False
             allowed[index, [self._parameters.position(known, action) or 0 for action in may]] = True
         return allowed
-
-    def _value(self, plan: "_Plan", name: str, domain: Domain) -> object:
-        """Returns a value of the action that is planned for a parameter."""
-        action = plan.actions[name]
-        position = _position(domain, action)
-        assert position is not None
-        if isinstance(domain, Categories):
-            return domain.values[position]
-        part = domain.bins[position]
-        chance, varied, nearness = plan.values.random(3).tolist()
-        away = float(plan.values.standard_normal())
-        if part.low == part.high or varied >= _VARIED:
-            return domain.value(position, chance)
-        for told in self._best:
-            if told.config.get(name) == action:
-                spread = _NEAREST * (_FARTHEST / _NEAREST) ** nearness
-                near = domain.near(told.values[name], spread, away)  # type: ignore[arg-type]
-                return min(max(near, part.low), part.high)
-        return domain.value(position, chance)
 
     def _grow(self, domains: Mapping[str, Domain]) -> None:
         """Takes up parameters and actions that were not there."""
@@ -379,74 +320,13 @@ class OpenSearch:
 
     def _key(self, config: Mapping[str, Action]) -> np.uint64:
         assert self._learner is not None
-        return _key(self._learner.encoding.sequence(0, config))
+        return key_of(self._learner.encoding.sequence(0, config))
 
     def _moderate(self, reward: float) -> float:
         """Returns a reward on the scale of those so far, winsorised: REINFORCE follows its size, not only its order."""
         self._rewards = [*self._rewards[-_MOST_PLANS:], reward]
         low, middle, high = np.quantile(self._rewards, (0.25, 0.5, 0.75))
         return 0.5 + 0.25 * float(np.clip((reward - middle) / ((high - low) or 1.0), -3.0, 3.0))
-
-
-@dataclasses.dataclass
-class _Plan:
-    """What a trial is to take.
-
-    Attributes:
-        number: counts the trials.
-        member: who proposed it.
-        actions: of all parameters that it will be asked for, as far as is known.
-        key: of its configuration.
-        given: the values that were given.
-        values: draws them.
-    """
-
-    number: int
-    member: int
-    actions: dict[str, Action]
-    key: np.uint64
-    given: dict[str, object]
-    values: np.random.Generator
-
-    def goes_on(self, made: Made, name: str, domain: Domain) -> bool:
-        """Returns whether a trial took what was planned, and asks for what is planned next."""
-        following = next((known for known in self.actions if known not in made), None)
-        if following != name or _position(domain, self.actions[name]) is None:
-            return False
-        for known, (its, value) in made.items():
-            if known not in self.actions:
-                return False
-            as_given = known in self.given and self.given[known] == value
-            if not as_given and its.action(value) != self.actions[known]:  # type: ignore[arg-type]
-                return False
-        return True
-
-
-def _position(domain: Domain, action: Action) -> int | None:
-    return next((at for at, known in enumerate(domain.actions) if same(known, action)), None)
-
-
-class _Told(NamedTuple):
-    reward: float
-    config: dict[str, Action]
-    values: dict[str, object]
-
-
-def _of_numbers(values: Mapping[str, object]) -> dict[str, object]:
-    """Returns those values that others are found near."""
-    return {name: value for name, value in values.items() if type(value) in (int, float)}
-
-
-_ROW = np.zeros(1, np.int32)
-
-
-def batch_of_one(trajectory: Trajectory) -> Trajectory:
-    """Returns a trajectory as that of one replica."""
-    return Trajectory(*(np.asarray(leaf)[None] for leaf in trajectory))
-
-
-def _key(trajectory: Trajectory) -> np.uint64:
-    return np.uint64(keys(_ROW, batch_of_one(trajectory))[0])
 
 
 def _fits(space: SearchSpace, config: Mapping[str, Action]) -> bool:

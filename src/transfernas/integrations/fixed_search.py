@@ -11,7 +11,8 @@ from typing import NamedTuple
 from ..agent import Agent
 from ..checkpoint import CheckpointError, Snapshot, read_snapshot, write_snapshot
 from ..ledger import Ledger
-from ..open_search import Made, OpenSearch
+from ..open_search import OpenSearch
+from ..plans import Made
 from ..spaces.condition import plain
 from ..spaces.domain import Categories, Domain, Numbers
 from ..spaces.schema import Json

@@ -16,7 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from ..agent import Agent
 from ..learning.config import TrainingConfig
 from ..ledger import Ledger
-from ..open_search import Made, OpenSearch
+from ..open_search import OpenSearch
+from ..plans import Made
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.domain import Categories, Domain, Numbers

@@ -14,7 +14,8 @@ from ..learning.extension import extend
 from ..learning.learner import Learner, learn, new_learner
 from ..learning.randomness import Use, generator
 from ..ledger import Ledger
-from ..open_search import CONFIG, EVIDENCE, actions_of, batch_of_one, bounded, room_for
+from ..open_search import EVIDENCE
+from ..plans import actions_of, batch_of_one, bounded, inside, room_for
 from ..searcher import check_seed
 from ..spaces.condition import Action, Config
 from ..spaces.discovery import Parameters, discover
@@ -288,7 +289,7 @@ def _learner(agent: Agent | None, studies: Sequence[_Study], config: TrainingCon
     for one in studies:
         problems.setdefault((one.space, one.task), Problem(grown[one.space], one.task))
     if agent is None:
-        return new_learner(tuple(problems.values()), config or CONFIG, seed, room=room)
+        return new_learner(tuple(problems.values()), config or inside(TrainingConfig.fast()), seed, room=room)
     return extend(agent.learner, tuple(problems.values()), room)
 
 

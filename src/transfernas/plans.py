@@ -1,0 +1,161 @@
+"""What a trial is to take that is asked for parameter by parameter: its plan, and the values that stand for actions."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from .learning.config import TrainingConfig
+from .learning.history import keys
+from .spaces.condition import Action, same
+from .spaces.domain import Categories, Domain
+from .spaces.encoding import Room, Trajectory, power_of_two
+from .spaces.schema import Json
+
+ROOM = Room(
+    states=16, names=256, tasks=4, choices=16, steps=16, decisions=16, actions=16, terms=4, literals=2, slots=256
+)
+"""A search of up to 15 parameters compiles what any other such search did."""
+
+ROW = np.zeros(1, np.int32)
+"""The one problem of a search, of one replica."""
+
+_LARGEST = 1e15  # of a reward: what is infinite counts as this
+_BEST = 20  # values of the so many best trials are varied
+_VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
+_NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
+
+Made = Mapping[str, tuple[Domain, object]]
+"""The parameters of a trial in the order in which they were asked for: what each could be, and what it is."""
+
+
+def inside(config: TrainingConfig) -> TrainingConfig:
+    """Returns hyperparameters as they are inside of other tools.
+
+    Where there are two policies they learn less from a trial, for it must cost no more than with TPE; and new bins of a
+    range are nothing to be curious of.
+    """
+    return dataclasses.replace(config, pair_steps=min(config.pair_steps, 128), curious_of_numbers=False)
+
+
+def actions_of(made: Made) -> dict[str, Action]:
+    """Returns what the values of a trial are called."""
+    return {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
+
+
+def bounded(reward: float) -> float:
+    """Returns a reward that may be infinite as one of a size that an agent takes."""
+    return min(max(reward, -_LARGEST), _LARGEST)
+
+
+def room_for(actions: Mapping[str, tuple[Action, ...]]) -> Room:
+    """Returns room for trials that may make all of these choices, whenever the space says that they are made."""
+    steps, slots = 1 + len(actions), 1 + sum(map(len, actions.values()))
+    return ROOM._replace(steps=power_of_two(max(ROOM.steps, steps)), slots=power_of_two(max(ROOM.slots, slots)))
+
+
+def batch_of_one(trajectory: Trajectory) -> Trajectory:
+    """Returns a trajectory as that of one replica."""
+    return Trajectory(*(np.asarray(leaf)[None] for leaf in trajectory))
+
+
+def key_of(trajectory: Trajectory) -> np.uint64:
+    """Returns what a trajectory is known by, see `history.keys`."""
+    return np.uint64(keys(ROW, batch_of_one(trajectory))[0])
+
+
+@dataclasses.dataclass
+class Plan:
+    """What a trial is to take.
+
+    Attributes:
+        number: counts the trials.
+        member: who proposed it.
+        actions: of all parameters that it will be asked for, as far as is known.
+        key: of its configuration.
+        given: the values that were given.
+        rng: draws them.
+    """
+
+    number: int
+    member: int
+    actions: dict[str, Action]
+    key: np.uint64
+    given: dict[str, object]
+    rng: np.random.Generator
+
+    def goes_on(self, made: Made, name: str, domain: Domain) -> bool:
+        """Returns whether a trial took what was planned, and asks for what is planned next."""
+        following = next((known for known in self.actions if known not in made), None)
+        if following != name or not _has(domain, self.actions[name]):
+            return False
+        for known, (its, value) in made.items():
+            if known not in self.actions:
+                return False
+            as_given = known in self.given and self.given[known] == value
+            if not as_given and its.action(value) != self.actions[known]:  # type: ignore[arg-type]
+                return False
+        return True
+
+
+class Told(NamedTuple):
+    """A trial that was told."""
+
+    reward: float
+    actions: dict[str, Action]
+    values: dict[str, object]
+
+
+class Best:
+    """The best trials so far: a bin stands for many numbers, and those near the best ones' are better."""
+
+    def __init__(self) -> None:
+        """Begins without any."""
+        self._trials: list[Told] = []
+
+    def add(self, trial: Told) -> None:
+        """Takes up a trial, if it is good enough."""
+        self._trials = sorted([*self._trials, trial], key=lambda one: -one.reward)[:_BEST]
+
+    def value(self, name: str, action: Action, domain: Domain, rng: np.random.Generator) -> object:
+        """Returns a value of an action of a parameter.
+
+        Args:
+            name: of the parameter.
+            action: one of the domain's.
+            domain: what the parameter can be.
+            rng: for numbers.
+        """
+        position = next(at for at, known in enumerate(domain.actions) if same(known, action))
+        if isinstance(domain, Categories):
+            return domain.values[position]
+        part = domain.bins[position]
+        chance, varied, nearness = rng.random(3).tolist()
+        away = float(rng.standard_normal())
+        if part.low == part.high or varied >= _VARIED:
+            return domain.value(position, chance)
+        for trial in self._trials:
+            if trial.actions.get(name) == action:
+                spread = _NEAREST * (_FARTHEST / _NEAREST) ** nearness
+                near = domain.near(trial.values[name], spread, away)  # type: ignore[arg-type]
+                return min(max(near, part.low), part.high)
+        return domain.value(position, chance)
+
+    def to_json(self) -> Json:
+        """Returns the trials as JSON, with those values that others are found near."""
+        return [
+            [one.reward, one.actions, {n: v for n, v in one.values.items() if type(v) in (int, float)}]
+            for one in self._trials
+        ]
+
+    @classmethod
+    def from_json(cls, value: Json) -> "Best":
+        """Returns the trials that `to_json` described."""
+        best = cls()
+        best._trials = [Told(*each) for each in value]
+        return best
+
+
+def _has(domain: Domain, action: Action) -> bool:
+    return any(same(action, known) for known in domain.actions)
