@@ -311,6 +311,22 @@ def test_a_search_goes_on_from_its_file_and_learns_from_no_trial_twice(tmp_path:
     assert again.agent.ledger.count(record) == 25
 
 
+def test_two_studies_of_one_name_are_two() -> None:
+    sampler = TransferSampler(seed=0)
+    for _ in range(2):
+        searched(sampler, 12, study_name="same")
+    assert learner_of(sampler).learned == 12 and len(list(sampler.agent.ledger)) == 2
+    assert sampler.agent.provenance == (("optuna", "same", 12), ("optuna", "same", 12))
+
+
+def test_an_unpickled_sampler_goes_on_with_a_storage(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'studies.db'}"
+    study = searched(TransferSampler(seed=0), 12, study_name="one", storage=storage)
+    sampler = pickle.loads(pickle.dumps(study.sampler))
+    optuna.load_study(study_name="one", storage=storage, sampler=sampler).optimize(objective, n_trials=3)
+    assert learner_of(sampler).learned == 15 and learner_of(sampler).known is None
+
+
 def test_without_learning_it_only_proposes(tmp_path: Path) -> None:
     sampler = TransferSampler(seed=0)
     searched(sampler, 30, study_name="first")
@@ -318,6 +334,7 @@ def test_without_learning_it_only_proposes(tmp_path: Path) -> None:
     fixed = TransferSampler(agent, seed=0, learn=False)
     searched(fixed, 10, study_name="second")
     assert fixed.agent.learner.learned == 0 and fixed.agent.provenance == agent.provenance
+    assert fixed.agent.ledger == agent.ledger
 
 
 def test_what_a_parameter_was_before_it_was_one_can_be_said() -> None:

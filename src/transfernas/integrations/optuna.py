@@ -93,8 +93,7 @@ class TransferSampler(optuna.samplers.BaseSampler):
             ValueError: it knows nothing, and was asked for nothing yet.
         """
         with self._lock:
-            for search in self._searches.values():
-                search.catch_up(self._ledger)
+            self._catch_up()
             found = self._latest()
             if found is None:
                 raise ValueError("the sampler has no agent before its first trial; give it one, or run a study with it")
@@ -140,7 +139,7 @@ class TransferSampler(optuna.samplers.BaseSampler):
         _check_single(study)
         with self._lock:
             search = self._search(study)
-            if search.caught_up != trial.number:
+            if self._learn and search.caught_up != trial.number:
                 search.catch_up(self._ledger)
                 search.caught_up = trial.number
             domain = search.domain(param_name, param_distribution)
@@ -157,24 +156,29 @@ class TransferSampler(optuna.samplers.BaseSampler):
         self.__dict__.update(state, _lock=threading.RLock())
 
     def _search(self, study: optuna.Study) -> "_Search":
-        key = study.study_name
-        if key not in self._searches:
-            first = study._storage.get_all_trials(study._study_id, deepcopy=False)[0]
-            search = OpenSearch(
-                self._space,
-                self._task or study.study_name,
-                self._config,
-                self._seed,
-                self._latest(),
-                self._rename,
-                self._fill,
-                self._learn,
-                resumes=record_of(study.study_name, first) in self._ledger,
-            )
-            self._searches[key] = _Search(
-                search, study._storage, study._study_id, key, sign_of(study), self._on_failure, {}, []
-            )
-        return self._searches[key]
+        name, storage = study.study_name, study._storage
+        if name in self._searches and self._searches[name].storage is storage:
+            return self._searches[name]
+        self._catch_up()
+        first = storage.get_all_trials(study._study_id, deepcopy=False)[0]
+        search = OpenSearch(
+            self._space,
+            self._task or name,
+            self._config,
+            self._seed,
+            self._latest(),
+            self._rename,
+            self._fill,
+            self._learn,
+            resumes=record_of(name, first) in self._ledger,
+        )
+        self._searches.pop(name, None)  # another study of that name; the last one in the row is the latest
+        self._searches[name] = _Search(search, storage, study._study_id, name, sign_of(study), self._on_failure, {}, [])
+        return self._searches[name]
+
+    def _catch_up(self) -> None:
+        for search in self._searches.values() if self._learn else ():
+            search.catch_up(self._ledger)
 
     def _latest(self) -> Agent | None:
         """Returns the agent of the study that was begun last, or what the sampler started from."""
