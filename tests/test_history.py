@@ -162,3 +162,21 @@ def test_one_trial_is_no_pair(rewards: list[float]) -> None:
     assert pairs.weight.shape == (2, 2, 3) and not pairs.weight.any()
     for better, worse in zip(pairs.better, pairs.worse, strict=True):
         np.testing.assert_array_equal(better, worse)
+
+
+def test_of_a_configuration_that_came_again_only_the_best_trial_counts() -> None:
+    """And no more steps are taken than any trajectory has."""
+    history, rewards = History.empty(REPLICAS, STEPS), [0.1, 0.9, 0.5, 0.4]
+    for number, reward in enumerate(rewards):
+        for times in range(3):
+            history = told(history, number, problem=1, reward=reward - 0.05 * times)
+    config = TrainingConfig.fast(updates=5, pairs=40, good_share=1.0)
+    pairs = draw_pairs(
+        history, np.array([1, 1]), np.random.default_rng(0), config, members=2, steps=STEPS - 1, distinct=True
+    )
+    assert pairs.better.actions.shape == (REPLICAS * 2, 5, 40, STEPS - 1)
+    assert (pairs.better.task != pairs.worse.task).all() and (pairs.weight == 1).all()
+    first = np.abs(np.array(rewards)[pairs.better.task[:2]])
+    assert (first > np.array(rewards)[pairs.worse.task[:2]]).all()
+    once = draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), config, members=2)
+    assert (once.better.task == once.worse.task).any()

@@ -166,8 +166,9 @@ def learn(
         if gate is not None:
             gate = gate.told(problem, member, reward, history, config)
         history = history.appended(problem, trajectory, reward)
-        rng, steps = generator(learner.seed, Use.PAIRS, number), learner.encoding.steps_made
-        pairs = draw_pairs(history, problem, rng, config, learner.members, steps)
+        rng, encoding = generator(learner.seed, Use.PAIRS, number), learner.encoding
+        steps, distinct = encoding.steps_made, encoding.grows  # declared spaces as they were when they were measured
+        pairs = draw_pairs(history, problem, rng, config, learner.members, steps, distinct)
         repeated = jax.tree.map(lambda leaf: np.repeat(leaf, learner.members, axis=0), experience)
         state = prefer(learner.state, learner.tables, repeated, pairs, config)
     return dataclasses.replace(learner, state=state, history=history, gate=gate, learned=number + 1)

@@ -33,6 +33,7 @@ def draw_pairs(
     config: TrainingConfig,
     members: int = 1,
     steps: int | None = None,
+    distinct: bool = False,
 ) -> Pairs:
     """Draws pairs for each policy of each replica from the replica's trials of a problem.
 
@@ -48,6 +49,8 @@ def draw_pairs(
         config: how many.
         members: policies of a replica.
         steps: a length that no trajectory passes; None for the padded one.
+        distinct: whether only the best trial of each configuration counts. A pair of others says nothing, and late in a
+            search in which configurations come again most would be such pairs.
     """
     steps = history.trials.actions.shape[-1] if steps is None else steps
     pairs = min(config.pairs, max(1, config.pair_steps // (members * steps)))
@@ -57,8 +60,8 @@ def draw_pairs(
     for replica, row in enumerate(problem.tolist()):
         trials = history.of(replica, row)
         ranked = trials[np.argsort(-history.reward[replica, trials], kind="stable")]
-        # Of trials of one configuration the best: a pair of them says nothing, and late in a search most would be.
-        ranked = ranked[np.sort(np.unique(history.key[replica, ranked], return_index=True)[1])]
+        if distinct:
+            ranked = ranked[np.sort(np.unique(history.key[replica, ranked], return_index=True)[1])]
         if len(ranked) < 2:
             continue  # a trial paired with itself weighs nothing
         last = len(ranked) - 1

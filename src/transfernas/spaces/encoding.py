@@ -154,9 +154,14 @@ class Encoding:
         return max(power_of_two(int(self.tables.longest)), self.room.steps)
 
     @property
+    def grows(self) -> bool:
+        """Whether it has room for what is not known of its problems yet, as inside of other tools."""
+        return self.room != NO_ROOM
+
+    @property
     def steps_made(self) -> int:
         """A length that no trajectory passes, with less padding where there is room to grow: a multiple of four."""
-        if self.room == NO_ROOM:
+        if not self.grows:
             return self.steps
         return 4 * math.ceil((1 + max(len(problem.space.choices) for problem in self.problems)) / 4)
 
