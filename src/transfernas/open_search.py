@@ -35,6 +35,7 @@ EVIDENCE = 300
 """So many trials at most tell when a parameter is asked for."""
 
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
+_RECENT = 1_000  # so many rewards say what is much
 
 
 class OpenSearch:
@@ -324,7 +325,7 @@ class OpenSearch:
 
     def _moderate(self, reward: float) -> float:
         """Returns a reward on the scale of those so far, winsorised: REINFORCE follows its size, not only its order."""
-        self._rewards = [*self._rewards[-_MOST_PLANS:], reward]
+        self._rewards = [*self._rewards[-_RECENT:], reward]
         low, middle, high = np.quantile(self._rewards, (0.25, 0.5, 0.75))
         return 0.5 + 0.25 * float(np.clip((reward - middle) / ((high - low) or 1.0), -3.0, 3.0))
 
