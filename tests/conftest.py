@@ -1,8 +1,13 @@
 """Settings for every test."""
 
+import gc
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 import jax
+import optuna
+import pytest
 from hypothesis import settings
 
 import transfernas  # noqa: F401  (sets up JAX first)
@@ -16,3 +21,25 @@ settings.load_profile("same")
 
 # A shell starts what it puts into the background with Ctrl-C ignored; tests of interrupts need it as it is elsewhere.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Keeps Optuna's log of trials out of a test's output, and gives its level back."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_compiled_code() -> Iterator[None]:
+    """Gives back the memory of compiled functions where they are many.
+
+    Each takes some mappings of memory. Linux gives a process 65,530 of them, and the compiler crashes without.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
+        gc.collect()

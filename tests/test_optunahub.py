@@ -12,7 +12,7 @@ import pytest
 from transfernas.integrations.optuna import TransferSampler
 
 optunahub = pytest.importorskip("optunahub", reason="OptunaHub is not installed: pip install 'transfernas[examples]'")
-optuna.logging.set_verbosity(optuna.logging.ERROR)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 REGISTRY = Path(__file__).parents[1] / "contrib" / "optunahub" / "package"
 PACKAGE = REGISTRY / "samplers" / "transfer_nas"

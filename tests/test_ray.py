@@ -6,6 +6,7 @@ import math
 import pickle
 import re
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -488,6 +489,15 @@ def test_only_this_module_needs_ray() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "pip install transfernas[ray]" in shown
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Gives back the signals that Ray Tune takes for good."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,15 @@ import pytest
 from optuna.trial import TrialState
 from typer.testing import CliRunner
 
-from test_transfer_sampler import objective, quiet  # noqa: F401  (a fixture)
+from test_transfer_sampler import objective
 from transfernas import Agent, TrainingConfig
 from transfernas.cli.app import app
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies, problem_of
 from transfernas.learning.learner import Learner, learn
 from transfernas.spaces.vocabulary import transfer_report
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def shifted(at: float) -> "optuna.study.study.ObjectiveFuncType":
@@ -35,6 +37,7 @@ def shifted(at: float) -> "optuna.study.study.ObjectiveFuncType":
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database of three studies by two samplers, one of them maximised, with failures and a running trial."""
+    before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'studies.db'}"
     for seed, (name, sampler) in enumerate(
@@ -52,6 +55,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
     study.ask()
     optuna.create_study(storage=url, study_name="of two", directions=["minimize", "maximize"])
+    optuna.logging.set_verbosity(before)
     yield url
 
 
