@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySamplerTestCase
 from optuna.trial import TrialState
 
@@ -378,13 +379,37 @@ def test_an_agent_is_there_only_after_something_was_asked() -> None:
         _ = TransferSampler().agent
 
 
-def worker(storage: str, seed: int, trials: int, out: Path) -> None:
+def storage_of(place: str) -> str | optuna.storages.BaseStorage:
+    """A database's URL as it stands, a file as a journal."""
+    if "://" in place:
+        return place
+    return optuna.storages.JournalStorage(JournalFileBackend(place))
+
+
+def worker(place: str, seed: int, trials: int, out: Path) -> None:
     """Runs trials of a shared study, then says what it learned from."""
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     sampler = TransferSampler(seed=seed, task="shared")
-    study = optuna.load_study(study_name="shared", storage=storage, sampler=sampler)
+    study = optuna.load_study(study_name="shared", storage=storage_of(place), sampler=sampler)
     study.optimize(objective, n_trials=trials)
     sampler.save(out)
+
+
+@pytest.mark.slow
+def test_processes_share_a_journal(tmp_path: Path) -> None:
+    place = str(tmp_path / "journal.log")
+    study = optuna.create_study(study_name="shared", storage=storage_of(place))
+    context = multiprocessing.get_context("spawn")
+    outs = [tmp_path / f"agent-{seed}.safetensors" for seed in range(2)]
+    workers = [context.Process(target=worker, args=(place, seed, 25, outs[seed])) for seed in range(2)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join(200)
+        assert one.exitcode == 0
+    assert len(study.trials) == 50 and all(trial.state == TrialState.COMPLETE for trial in study.trials)
+    counts = [Agent.load(out).learner.learned for out in outs]
+    assert max(counts) == 50 and min(counts) >= 25
 
 
 @pytest.mark.slow
