@@ -43,7 +43,10 @@ def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM
     if [problem.name for problem in problems[: len(old.problems)]] != [problem.name for problem in old.problems]:
         raise ValueError("problems that grew keep their names and their order; new ones come behind them")
     vocabulary = learner.vocabulary.extended(problems)
-    encoding = encode(problems, vocabulary, _larger(old, room))
+    room = Room(*map(max, old.room, room))
+    encoding = encode(problems, vocabulary, room)
+    if encoding.steps < old.steps:  # what is found out of conditions may make trials shorter, but not those that were
+        encoding = encode(problems, vocabulary, room._replace(steps=old.steps))
     move = _Move(_decisions_moved(old, encoding), encoding.steps, len(encoding.tables.task))
     needed = Capacity(*map(max, learner.capacity, capacity_for(vocabulary, encoding)))
     state = jax.tree.map(np.asarray, learner.state)
@@ -109,13 +112,6 @@ class _Move:
         room = [(0, 0)] * array.ndim
         room[axis] = (0, self.problems - array.shape[axis])
         return np.pad(array, room)
-
-
-def _larger(old: Encoding, room: Room) -> Room:
-    """Returns room for what there is: what grows never shrinks."""
-    choices = int(np.max([len(problem.space.choices) for problem in old.problems]))
-    least = room._replace(steps=max(room.steps, old.steps), choices=max(room.choices, 1 << choices.bit_length()))
-    return Room(*map(max, least, old.room))
 
 
 def _decisions_moved(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_decisions"]:
