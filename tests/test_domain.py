@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,3 +114,26 @@ def test_categories_of_one_name_differ() -> None:
     actions = Categories(((1,), "(1,)")).actions
     Choice("x", actions)
     assert len(actions) == 2 and actions[0] == "(1,)"
+
+
+@pytest.mark.parametrize("ends", [(100.0, 100.5), (1.0, 1.004), (0.999, 0.9999), (1e-3, 1.003e-3)])
+def test_narrow_ranges_have_names_that_differ(ends: tuple[float, float]) -> None:
+    numbers = Numbers(*ends, log=True)
+    Choice("x", numbers.actions)
+    assert len(numbers.bins) >= 8
+
+
+@pytest.mark.parametrize("value", ["abc", None, math.inf, math.nan])
+def test_what_is_no_number_is_told(value: object) -> None:
+    with pytest.raises(ValueError, match="is no number of a range from 0.1 to 0.5"):
+        Numbers(0.1, 0.5).action(value)  # type: ignore[arg-type]
+
+
+def test_functions_and_objects_have_names_that_every_process_knows() -> None:
+    thing, arrays = object(), (np.zeros(2), np.ones(2))
+    assert Categories((math.sqrt, Choice, thing)).actions == (
+        "math.sqrt",
+        "transfernas.spaces.choice.Choice",
+        "<object object>",
+    )
+    assert Categories(arrays).position(arrays[1]) == 1

@@ -101,6 +101,20 @@ def test_within_its_room_nothing_changes_shape() -> None:
     assert shapes(before) == shapes(after)
 
 
+def test_spaces_that_shared_a_decision_may_share_it_no_longer() -> None:
+    def space(name: str, most: int) -> SearchSpace:
+        return SearchSpace(name, [Choice("k", tuple(range(most))), Choice("m", (0, 1, 2))])
+
+    agent = Agent([Problem(space("a", 4), "t"), Problem(space("b", 4), "t")], FAST, seed=0)
+    play(agent, 20)
+    before = agent.learner
+    after = extend(before, (Problem(space("a", 6), "t"), Problem(space("b", 4), "t")))
+    assert told(after) == told(before)
+    first, second = agent, Agent.of(after)
+    for old, new in zip(first.problems, second.problems, strict=True):
+        assert [(o.config, o.reward) for o in second.top(new)] == [(o.config, o.reward) for o in first.top(old)]
+
+
 def test_what_shrank_or_moved_is_told() -> None:
     learner = learned(trials=3)
     with pytest.raises(ValueError, match="keep their names and their order"):

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +20,8 @@ from optuna.trial import TrialState
 
 from transfernas import Agent
 from transfernas.integrations.optuna import TransferSampler
-from transfernas.learning.learner import Learner
+from transfernas.learning.learner import Learner, learn
+from transfernas.plans import actions_of
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -320,6 +322,84 @@ def test_an_unpickled_sampler_goes_on_with_a_storage(tmp_path: Path) -> None:
     sampler = pickle.loads(pickle.dumps(study.sampler))
     optuna.load_study(study_name="one", storage=storage, sampler=sampler).optimize(objective, n_trials=3)
     assert learner_of(sampler).learned == 15 and learner_of(sampler).known is None
+
+
+def test_an_interrupt_while_it_learns_loses_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=10)
+    study.sampler = sampler = TransferSampler(seed=0)
+    calls = list[int]()
+
+    def interrupted(*arguments: Any) -> Learner:
+        calls.append(len(calls))
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return learn(*arguments)
+
+    monkeypatch.setattr("transfernas.open_search.learn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        study.optimize(objective, n_trials=1)
+    study.optimize(objective, n_trials=2)
+    assert learner_of(sampler).learned == 12  # the interrupted trial failed
+
+
+def test_a_study_that_is_loaded_again_goes_on_near_its_best(tmp_path: Path) -> None:
+    storage, sampler = f"sqlite:///{tmp_path / 'studies.db'}", TransferSampler(seed=0)
+    for count in (25, 1, 1):
+        study = optuna.create_study(study_name="one", storage=storage, sampler=sampler, load_if_exists=True)
+        study.optimize(objective, n_trials=count)
+    assert learner_of(sampler).learned == 27
+    best = sampler._searches["one"].search._best.to_json()
+    assert [reward for reward, _, _ in best] == sorted(-value for value in values_of(study))[::-1][:20]
+
+
+def test_a_deleted_study_is_forgotten() -> None:
+    storage, sampler = optuna.storages.InMemoryStorage(), TransferSampler(seed=0)
+    for _ in range(2):
+        study = optuna.create_study(study_name="one", storage=storage, sampler=sampler)
+        study.optimize(objective, n_trials=5)
+        optuna.delete_study(study_name="one", storage=storage)
+    assert learner_of(sampler).learned == 4  # the fifth was deleted before it was learned from
+
+
+def test_values_are_of_the_bins_that_were_proposed() -> None:
+    sampler = TransferSampler(seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda trial: sum((trial.suggest_float(f"x{i}", 0, 1) - 0.5) ** 2 for i in range(5)), n_trials=60)
+    search = sampler._searches[study.study_name].search
+    plan = search._plans[59]
+    made = sampler._searches[study.study_name].made(study.trials[59])
+    assert actions_of(made) == plan.actions
+    values = [value for trial in study.trials for value in trial.params.values()]
+    assert not any(value * 16 == round(value * 16) for value in values if 0 < value < 1)
+
+
+def test_what_has_no_numbers_is_not_proposed_again() -> None:
+    def mixed(trial: optuna.Trial) -> float:
+        if trial.suggest_categorical("kind", ("discrete", "continuous")) == "continuous":
+            return 5 + trial.suggest_float("x", 0, 1)
+        return sum(trial.suggest_categorical(f"c{i}", (0, 1, 2)) for i in range(3))
+
+    study = optuna.create_study(sampler=TransferSampler(seed=0))
+    study.optimize(mixed, n_trials=30)
+    discrete = [tuple(trial.params.values()) for trial in study.trials if len(trial.params) == 4]
+    assert len(discrete) > 15 and len(set(discrete)) == len(discrete)
+
+
+def test_memory_fits_a_space_of_which_the_first_trial_saw_little() -> None:
+    def branches(trial: optuna.Trial) -> float:
+        if trial.suggest_categorical("model", ("svm", "mlp")) == "svm":
+            return 1.0 + trial.suggest_int("C", 1, 8)
+        return 0.1 * (abs(trial.suggest_int("layers", 1, 8) - 4) + abs(trial.suggest_int("units", 1, 9) - 6))
+
+    sampler = TransferSampler(seed=0, task="one")
+    optuna.create_study(sampler=sampler).optimize(branches, n_trials=60)
+    best = sampler.agent.top()[0].config
+    found = TransferSampler(sampler.agent, seed=0, task="one")
+    study = optuna.create_study(sampler=found)
+    study.enqueue_trial({"model": "svm", "C": 3})
+    study.optimize(branches, n_trials=12)
+    assert best in [trial.params for trial in study.trials]
 
 
 def test_without_learning_it_only_proposes(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ class Ledger:
     """For each record, such as a study in a database, the numbers of the trials that were learned from.
 
     A record is known by a name of its own. Its trials count from 0; those up to a mark are all learned from, so that
-    what is kept does not grow with the record.
+    what is kept does not grow with the record, unless a trial before is never finished, or was passed over.
     """
 
     def __init__(self, entries: Mapping[str, tuple[int, Iterable[int]]] | None = None) -> None:

@@ -16,10 +16,11 @@ from jaxtyping import Bool, UInt64
 from .agent import Agent
 from .learning.config import TrainingConfig
 from .learning.extension import extend
+from .learning.gate import MEMORY
 from .learning.learner import Learner, fail, learn, new_learner
 from .learning.proposing import propose
 from .learning.randomness import Use, generator
-from .learning.transfer import transfer
+from .learning.transfer import remembered, transfer
 from .learning.warm_up import WarmUp
 from .plans import ROW, Best, Made, Plan, Told, actions_of, batch_of_one, bounded, inside, key_of, room_for
 from .spaces.choice import Choice
@@ -82,6 +83,7 @@ class OpenSearch:
         self._best = Best()
         self._rewards: list[float] = []
         self._warm_up: WarmUp | None = None
+        self._resumed = False
         if resumes and source is not None and [problem.name for problem in source.problems] == [self._names]:
             self._resume(source.learner)
 
@@ -174,7 +176,7 @@ class OpenSearch:
         config = actions_of(made)
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
-            self._evidence, self._wholes = [*self._evidence[-EVIDENCE:], config], self._wholes + 1
+            self._evidence, self._wholes = [*self._evidence[1 - EVIDENCE :], config], self._wholes + 1
             if not _fits(self._space, config) and self._wholes >= self._patience:
                 self._rebuild()
                 # What nothing explains is tried to be explained the more seldom, for each time takes long.
@@ -185,8 +187,7 @@ class OpenSearch:
         member = plan.member if plan is not None and proposed else -1
         batched = batch_of_one(trajectory)
         if reward is None:
-            self._failed.append(config)
-            self._failed_keys.append(key_of(trajectory))
+            self._avoid(config)
             self._learner = fail(self._learner, ROW, batched, np.array([member], np.int32))
             return
         told = bounded(reward)
@@ -198,6 +199,25 @@ class OpenSearch:
             self._warm_up.wait_for_update()
         self._learner = learn(self._learner, ROW, batched, np.array([told]), np.array([member], np.int32))
 
+    def recall(self, made: Made, reward: float | None, whole: bool) -> None:
+        """Takes up a trial that the agent learned from before this search began, as `tell` but for the learning."""
+        if not made:
+            return
+        config = actions_of(made)
+        self._grow({name: domain for name, (domain, _) in made.items()})
+        if whole:
+            self._evidence = [*self._evidence[1 - EVIDENCE :], config]
+        if reward is None:
+            self._avoid(config)
+        else:
+            self._best.add(Told(bounded(reward), config, {name: value for name, (_, value) in made.items()}))
+
+    def _avoid(self, config: dict[str, Action]) -> None:
+        key = self._key(config)
+        if key not in self._failed_keys:
+            self._failed.append(config)
+            self._failed_keys.append(key)
+
     @property
     def _space(self) -> SearchSpace:
         assert self._learner is not None
@@ -206,7 +226,7 @@ class OpenSearch:
     def _resume(self, learner: Learner) -> None:
         """Goes on with a search for this problem."""
         encoding, history = learner.encoding, learner.history
-        self._learner, self._asked = learner, learner.sampled
+        self._learner, self._asked, self._resumed = learner, learner.sampled, True
         self._parameters.take({choice.name: choice.actions for choice in self._space.choices})
         for number in history.of(0, 0)[-EVIDENCE:].tolist():
             self._evidence.append(encoding.config(0, Trajectory(*(leaf[0, number] for leaf in history.trials))))
@@ -232,6 +252,9 @@ class OpenSearch:
         if name not in plan.actions:  # what was best before the transfer did not have it
             plan = self._drawn(dataclasses.replace(planned, memory=None), number, allowed, pending)
         if earlier is not None:
+            if earlier.member == MEMORY and learner.learned:  # the program does not ask for it, and never will
+                trial_of = batch_of_one(learner.encoding.sequence(0, earlier.actions))
+                self._learner = fail(learner, ROW, trial_of, np.array([MEMORY], np.int32))
             plan.given.update(earlier.given)
             plan.rng = earlier.rng
         else:
@@ -249,7 +272,10 @@ class OpenSearch:
         allowed: Bool[np.ndarray, "choices options"],
         pending: UInt64[np.ndarray, "pending"],
     ) -> Plan:
-        again = any(isinstance(domain, Numbers) and domain.continuous for domain in self._latest.values())
+        again = np.zeros(len(learner.encoding.tables.decisions.state), bool)
+        for row, choice in self._choice.items():
+            domain = self._latest.get(choice.name)
+            again[row] |= isinstance(domain, Numbers) and domain.continuous
         _, proposal = propose(learner, pending=pending, allowed=allowed, again=again)
         trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
         made = slice(1, int(trajectory.length))
@@ -290,13 +316,17 @@ class OpenSearch:
         room = room_for(actions)
         if self._learner is not None and self._learner.learned:
             self._learner = extend(self._learner, (problem,), room)
+            if self._learner.memory is not None and self._source is not None and not self._resumed:
+                rename, fill = self._translated(self._source.learner)
+                memory = remembered(
+                    self._source.learner, self._learner.encoding, self._config, self._seed, rename, fill
+                )
+                self._learner = dataclasses.replace(self._learner, memory=memory)
         elif self._source is None:
             self._learner = new_learner((problem,), self._config, self._seed, room=room)
         else:
             source = self._source.learner
-            states = source.vocabulary.states
-            rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
-            fill = {name: self._filled(name, value) for name, value in self._fill.items() if name in self._latest}
+            rename, fill = self._translated(source)
             self._learner = transfer(source, (problem,), self._config, self._seed, rename, fill, room)
         self._learner = dataclasses.replace(self._learner, sampled=self._asked, seed=self._seed)
         self._take_up()
@@ -313,6 +343,12 @@ class OpenSearch:
         for plan in self._plans.values():
             plan.key = self._key(plan.actions)
 
+    def _translated(self, source: Learner) -> tuple[dict[str, str], dict[str, Action]]:
+        """Returns what of `rename` and `fill` concerns what is known by now."""
+        states = source.vocabulary.states
+        rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
+        return rename, {name: self._filled(name, value) for name, value in self._fill.items() if name in self._latest}
+
     def _filled(self, name: str, value: Action) -> Action:
         try:
             return self._latest[name].action(value)  # type: ignore[arg-type]
@@ -325,7 +361,7 @@ class OpenSearch:
 
     def _moderate(self, reward: float) -> float:
         """Returns a reward on the scale of those so far, winsorised: REINFORCE follows its size, not only its order."""
-        self._rewards = [*self._rewards[-_RECENT:], reward]
+        self._rewards = [*self._rewards[1 - _RECENT :], reward]
         low, middle, high = np.quantile(self._rewards, (0.25, 0.5, 0.75))
         return 0.5 + 0.25 * float(np.clip((reward - middle) / ((high - low) or 1.0), -3.0, 3.0))
 

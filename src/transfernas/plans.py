@@ -94,7 +94,7 @@ class Plan:
             if known not in self.actions:
                 return False
             as_given = known in self.given and self.given[known] == value
-            if not as_given and its.action(value) != self.actions[known]:  # type: ignore[arg-type]
+            if not as_given and not same(its.action(value), self.actions[known]):  # type: ignore[arg-type]
                 return False
         return True
 
@@ -139,7 +139,7 @@ class Best:
             if trial.actions.get(name) == action:
                 spread = _NEAREST * (_FARTHEST / _NEAREST) ** nearness
                 near = domain.near(trial.values[name], spread, away)  # type: ignore[arg-type]
-                return min(max(near, part.low), part.high)
+                return near if domain.position(near) == position else domain.value(position, chance)
         return domain.value(position, chance)
 
     def to_json(self) -> Json:

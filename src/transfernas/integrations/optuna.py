@@ -5,6 +5,7 @@ import os
 import secrets
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ _LOGGER = logging.getLogger(__name__)
 
 SPACE = "optuna"
 """The name of the spaces of all studies, which are then taken for versions of one, unless said otherwise."""
+
+_AT_ONCE = 64  # so many trials that are being asked for are kept in mind
 
 _PRUNED = -5e14  # the reward of a trial that was pruned: behind every one that came to its end, but for infinite ones
 
@@ -61,7 +64,8 @@ class TransferSampler(optuna.samplers.BaseSampler):
             seed: of everything random, a whole number of at least 0; None for one that nobody chose.
             learn: whether it learns from the study's trials.
             on_failure: what a trial that failed says: "ignore" for nothing but that its configuration is not proposed
-                again, "worst" for that it is worse than all others.
+                again, if it has no number that could be another one of its bin; "worst" for that it is worse than all
+                others.
             rename: from names of parameters that the agent knows to names in this study that mean the same.
             fill: what parameters of this study were before they were parameters, such as `{"dropout": 0.0}`.
             config: hyperparameters; the agent's by default.
@@ -139,7 +143,7 @@ class TransferSampler(optuna.samplers.BaseSampler):
         _check_single(study)
         with self._lock:
             search = self._search(study)
-            if self._learn and search.caught_up != trial.number:
+            if self._learn and search.caught_up < trial.number:
                 search.catch_up(self._ledger)
                 search.caught_up = trial.number
             domain = search.domain(param_name, param_distribution)
@@ -157,8 +161,9 @@ class TransferSampler(optuna.samplers.BaseSampler):
 
     def _search(self, study: optuna.Study) -> "_Search":
         name, storage = study.study_name, study._storage
-        if name in self._searches and self._searches[name].storage is storage:
-            return self._searches[name]
+        known = self._searches.get(name)
+        if known is not None and known.storage is storage and known.study_id == study._study_id:
+            return known
         self._catch_up()
         first = storage.get_all_trials(study._study_id, deepcopy=False)[0]
         search = OpenSearch(
@@ -173,12 +178,13 @@ class TransferSampler(optuna.samplers.BaseSampler):
             resumes=record_of(name, first) in self._ledger,
         )
         self._searches.pop(name, None)  # another study of that name; the last one in the row is the latest
-        self._searches[name] = _Search(search, storage, study._study_id, name, sign_of(study), self._on_failure, {}, [])
+        self._searches[name] = _Search(search, storage, study._study_id, name, sign_of(study), self._on_failure, {}, {})
         return self._searches[name]
 
     def _catch_up(self) -> None:
         for search in self._searches.values() if self._learn else ():
-            search.catch_up(self._ledger)
+            with suppress(KeyError):  # the study was deleted
+                search.catch_up(self._ledger)
 
     def _latest(self) -> Agent | None:
         """Returns the agent of the study that was begun last, or what the sampler started from."""
@@ -199,10 +205,10 @@ class _Search:
     sign: float
     on_failure: str
     domains: dict[str, tuple[BaseDistribution, Domain]]
-    unfinished: list[int]
+    unfinished: dict[int, None]
     seen: int = 0
     caught_up: int = -1
-    latest: tuple[int, Made] = field(default_factory=lambda: (-1, {}))
+    latest: dict[int, Made] = field(default_factory=dict)
 
     def catch_up(self, ledger: Ledger) -> None:
         """Learns from the trials that were finished since, each once; what is not finished is looked at again."""
@@ -210,15 +216,17 @@ class _Search:
         if not trials:
             return
         record = record_of(self.name, trials[0])
-        waiting = [*self.unfinished, *range(self.seen, len(trials))]
-        self.seen, self.unfinished = len(trials), []
-        for number in waiting:
+        self.unfinished |= dict.fromkeys(range(self.seen, len(trials)))
+        self.seen = len(trials)
+        for number in list(self.unfinished):
             trial = trials[number]
             if not trial.state.is_finished():
-                self.unfinished.append(number)
-            elif not ledger.has(record, number):
-                self._learn_from(trial)
+                continue
+            known = ledger.has(record, number)
+            self._learn_from(trial, known)
+            if not known:
                 ledger.add(record, number)
+            del self.unfinished[number]  # only now: an interrupt must not lose what was not looked at yet
 
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
         """Returns what a parameter may be."""
@@ -229,20 +237,26 @@ class _Search:
 
     def made(self, trial: FrozenTrial) -> Made:
         """Returns the parameters of a trial; those that were there when it was last looked at are as they were."""
-        number, known = self.latest
         params, distributions = trial.params, trial.distributions
-        if number != trial.number or any(name not in params for name in known):
+        known = self.latest.get(trial.number, {})
+        if any(name not in params for name in known):
             known = {}
         made = {
             name: known.get(name) or (self.domain(name, distributions[name]), value) for name, value in params.items()
         }
-        self.latest = trial.number, made
+        while len(self.latest) >= _AT_ONCE:
+            self.latest.pop(next(iter(self.latest)))
+        self.latest[trial.number] = made
         return made
 
-    def _learn_from(self, trial: FrozenTrial) -> None:
-        whole = trial.state == TrialState.COMPLETE
+    def _learn_from(self, trial: FrozenTrial, known: bool) -> None:
+        """Learns from a trial, or takes it up again where the agent learned from it before this search began."""
+        whole, reward = trial.state == TrialState.COMPLETE, reward_of(trial, self.sign, self.on_failure)
         try:
-            self.search.tell(trial.number, self.made(trial), reward_of(trial, self.sign, self.on_failure), whole)
+            if known:
+                self.search.recall(self.made(trial), reward, whole)
+            else:
+                self.search.tell(trial.number, self.made(trial), reward, whole)
         except ValueError as error:
             _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
 

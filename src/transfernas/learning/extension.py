@@ -61,7 +61,8 @@ def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM
         getattr(grown, name)[:, :kept] = getattr(state, name)
     queue = state.queue
     grown.queue.reward[:, :kept], grown.queue.filled[:, :kept] = queue.reward, queue.filled
-    for leaf, moved in zip(grown.queue.trials, move.trials(queue.trials), strict=True):
+    of = np.arange(kept)[:, None]  # the problems of what is kept for each of them
+    for leaf, moved in zip(grown.queue.trials, move.trials(queue.trials, of), strict=True):
         leaf[:, :kept] = moved
     if needed == learner.capacity:
         grown = dataclasses.replace(grown, optimizer=state.optimizer)
@@ -87,19 +88,21 @@ class _Move:
     """How trajectories and arrays of problems change.
 
     Attributes:
-        rows: Shape `[old_decisions]`, the row that a decision has now.
+        rows: Shape `[old_problems, old_decisions]`, the row that a decision of a problem has now: spaces that shared
+            one may share it no longer.
         steps: the padded length of a trajectory now.
         problems: the padded number of problems now.
     """
 
-    def __init__(self, rows: Int[np.ndarray, "old_decisions"], steps: int, problems: int) -> None:
+    def __init__(self, rows: Int[np.ndarray, "old_problems old_decisions"], steps: int, problems: int) -> None:
         self.rows, self.steps, self.problems = rows, steps, problems
 
-    def trials(self, trials: Trajectory) -> Trajectory:
-        """Returns trajectories, their decisions where they are now, with room for more."""
+    def trials(self, trials: Trajectory, problem: Int[np.ndarray, "..."]) -> Trajectory:
+        """Returns trajectories, each of a problem, their decisions where they are now, with room for more."""
         room = [(0, 0)] * (trials.actions.ndim - 1) + [(0, self.steps - trials.actions.shape[-1])]
         step = np.arange(trials.actions.shape[-1])
-        decisions = np.where(step < trials.length[..., None], self.rows[trials.decisions], 0)
+        moved = self.rows[problem[..., None], trials.decisions]
+        decisions = np.where(step < trials.length[..., None], moved, 0)
         return Trajectory(
             task=trials.task,
             decisions=np.pad(decisions, room),
@@ -114,28 +117,29 @@ class _Move:
         return np.pad(array, room)
 
 
-def _decisions_moved(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_decisions"]:
-    rows = np.zeros(len(old.tables.decisions.state), np.int32)
+def _decisions_moved(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_problems old_decisions"]:
+    rows = np.zeros((len(old.tables.task), len(old.tables.decisions.state)), np.int32)
     for row, problem in enumerate(old.problems):
         space, grown = problem.space, new.problems[row].space
         before, after = (tables.rules.decision[tables.space[row]] for tables in (old.tables, new.tables))
-        rows[before[0]] = after[0]
+        rows[row, before[0]] = after[0]
         position = {choice.name: index for index, choice in enumerate(grown.choices, start=1)}
         for index, choice in enumerate(space.choices, start=1):
             if choice.name not in position or grown[choice.name].actions[: len(choice.actions)] != choice.actions:
                 raise ValueError(f'choice "{choice.name}" of search space "{space.name}" lost an action, or is missing')
-            rows[before[index]] = after[position[choice.name]]
+            rows[row, before[index]] = after[position[choice.name]]
     return rows
 
 
 def _history(history: History, move: _Move) -> History:
-    trials = move.trials(history.trials)
+    trials = move.trials(history.trials, history.problem)
     key = keys(history.problem, trials)
     return History(history.count, history.problem.copy(), trials, history.reward.copy(), key, [history.count])
 
 
 def _memory(memory: Memory, encoding: Encoding, move: _Move) -> Memory:
-    count, moved = move.padded(memory.count, 1), move.trials(memory.trials)
+    of = np.arange(memory.count.shape[1])[:, None]
+    count, moved = move.padded(memory.count, 1), move.trials(memory.trials, of)
     trials: Trajectory = jax.tree.map(lambda leaf: move.padded(leaf, 1), moved)
     taken = np.zeros((*trials.length.shape, encoding.tables.rules.decision.shape[1]), np.int32)
     for replica, row, slot in np.argwhere(np.arange(trials.length.shape[2]) < count[..., None]).tolist():

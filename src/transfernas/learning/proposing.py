@@ -68,7 +68,7 @@ def propose(
     before_draw: BeforeDrawFn | None = None,
     pending: UInt64[np.ndarray, "pending"] = NONE_PENDING,
     allowed: Bool[np.ndarray, "choices options"] | None = None,
-    again: bool = False,
+    again: Bool[np.ndarray, "decisions"] | None = None,
 ) -> tuple[Learner, Proposal]:
     """Draws a problem uniformly and a valid configuration from the policy, for each replica.
 
@@ -79,8 +79,8 @@ def propose(
         pending: the `history.keys` of trials that are being evaluated; where `config.repeats` is off, they are not
             proposed again either.
         allowed: see `rollouts`; where it is given, the memory proposes only what it allows.
-        again: whether what was evaluated may be proposed again, though `config.repeats` is off: where actions stand for
-            more than one value, it is not the same again.
+        again: Shape `[decisions]`, whose actions stand for more than one value: what has any of them may be proposed
+            again, though `config.repeats` is off, for it is not the same again.
 
     Raises:
         ValueError: `config.max_candidates` configurations were drawn for one replica and none was valid.
@@ -187,7 +187,7 @@ def _ranked(
     sought: Int[np.ndarray, "sought"],
     attempt: int,
     pending: UInt64[np.ndarray, "pending"],
-    again: bool,
+    again: Bool[np.ndarray, "decisions"] | None,
 ) -> tuple[Rollout, Int[np.ndarray, "sought"]]:
     """Orders candidates such that the first valid one is to be proposed.
 
@@ -208,11 +208,13 @@ def _ranked(
     n_sought, count = candidates.log_prob.shape
     refused = np.zeros((n_sought, count), bool)
     trials = [history.of(replica, row) for replica, row in zip(sought.tolist(), problem.tolist(), strict=True)]
-    if not (config.repeats or again) and attempt < min(ATTEMPTS, config.max_candidates // count - 1):
+    if not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1):
         key = keys(np.broadcast_to(problem[:, None], (n_sought, count)), candidates.trajectory)
         refused = history.holds(sought, key)
         if len(pending):
             refused |= np.isin(key, pending)
+        if again is not None:
+            refused &= ~again[candidates.trajectory.decisions].any(axis=-1)
         for at in np.flatnonzero(refused.any(axis=1)).tolist():
             refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at], pending)
     if config.best_of == 1:

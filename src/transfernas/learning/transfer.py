@@ -9,14 +9,14 @@ import numpy as np
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..spaces.condition import Action
-from ..spaces.encoding import NO_ROOM, Room, encode
+from ..spaces.encoding import NO_ROOM, Encoding, Room, encode
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
 from .config import NETWORK, TrainingConfig
 from .gate import Gate
 from .history import History
 from .learner import Learner, capacity_for, restore
-from .memory import remember
+from .memory import Memory, remember
 from .novelty import new_actions
 from .numbers import number_rows, with_numbers
 from .queue import Queue
@@ -75,15 +75,26 @@ def transfer(
         fresh = with_numbers(fresh, vocabulary, 0, config)
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
         gate = Gate.of(learner.replicas, rows)
-        queue: Queue = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.queue)
-        memory = remember(
-            queue, learner.encoding, encoding, config.memory, rename or {}, fill or {}, generator(seed, Use.MEMORY)
-        )
+        memory = remembered(learner, encoding, config, seed, rename or {}, fill or {})
     state = fresh_state(policy, config, rows, encoding.steps)
     history = History.empty(learner.replicas, encoding.steps)
     return restore(
         config, seed, vocabulary, encoding, state, history, known, learner.provenance, gate=gate, memory=memory
     )
+
+
+def remembered(
+    learner: Learner,
+    encoding: Encoding,
+    config: TrainingConfig,
+    seed: int,
+    rename: Mapping[str, str],
+    fill: Mapping[str, Action],
+) -> Memory:
+    """Returns what replicas found best, as far as it fits new problems; see `transfer`."""
+    kept = np.arange(learner.replicas) * learner.members  # the policies of a replica have one queue
+    queue: Queue = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.queue)
+    return remember(queue, learner.encoding, encoding, config.memory, rename, fill, generator(seed, Use.MEMORY))
 
 
 def transplanted(

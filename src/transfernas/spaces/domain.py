@@ -7,6 +7,7 @@ much longer, the numbers are near one another, which embeddings start from (`lea
 """
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -42,7 +43,7 @@ class Categories:
 
     Attributes:
         values: whatever they are.
-        actions: what they are called: themselves where they are None, bool, int, float or str, else their `repr`.
+        actions: what they are called: themselves where they are None, bool, int, float or str, else as they show.
     """
 
     values: tuple[object, ...]
@@ -66,9 +67,12 @@ class Categories:
         Raises:
             ValueError: it is none of them.
         """
+        for position, known in enumerate(self.values):
+            if known is value:
+                return position
         for same_type in (True, False):
             for position, known in enumerate(self.values):
-                if (type(known) is type(value) or not same_type) and (known is value or known == value):
+                if (type(known) is type(value) or not same_type) and _equal(known, value):
                     return position
         if _name(value) in self.actions:  # not a number equals nothing
             return self.actions.index(_name(value))
@@ -131,7 +135,13 @@ class Numbers:
         return any(part.low < part.high for part in self.bins)
 
     def position(self, value: float) -> int:
-        """Returns the bin that a value lies in, the nearest one if it lies in none."""
+        """Returns the bin that a value lies in, the nearest one if it lies in none.
+
+        Raises:
+            ValueError: it is not a finite number.
+        """
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{value!r} is no number of a range from {self.low} to {self.high}")
         if self._grid is None:
             return min(range(len(self.bins)), key=lambda at: abs(self.bins[at].low - value))
         if self.log and value <= 0:
@@ -248,7 +258,12 @@ class _Grid:
         if self.integer:
             first, behind = math.ceil(self.edge(index) - _EDGE), math.ceil(self.edge(index + 1) - _EDGE)
             return (first + max(behind - 1, first)) // 2
-        return float(f"{self.edge(index + 0.5):.4g}") if self.per_decade else self.edge(index + 0.5)  # type: ignore[arg-type]
+        return float(f"{self.edge(index + 0.5):.{self._digits}g}") if self.per_decade else self.edge(index + 0.5)  # type: ignore[arg-type]
+
+    @property
+    def _digits(self) -> int:
+        """How many digits tell neighbours apart."""
+        return max(4, 2 + math.ceil(math.log10(self.per_decade)))
 
     def _position(self, value: float) -> float:
         return math.log10(value) * self.per_decade if self.per_decade else value / self.width
@@ -270,7 +285,16 @@ def _name(value: object) -> Action:
     try:
         return plain(value)
     except (TypeError, ValueError):
-        return repr(value)
+        if callable(value) and hasattr(value, "__qualname__"):
+            return f"{value.__module__}.{value.__qualname__}"
+        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))  # which is another one in each process
+
+
+def _equal(one: object, other: object) -> bool:
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError):  # arrays have no truth value
+        return False
 
 
 def _distinct(names: list[Action]) -> tuple[Action, ...]:
