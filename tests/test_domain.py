@@ -137,3 +137,26 @@ def test_functions_and_objects_have_names_that_every_process_knows() -> None:
         "<object object>",
     )
     assert Categories(arrays).position(arrays[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("ends", "log"),
+    [
+        ((-1.7e308, 1.7e308), False),
+        ((0.0, 5e-324), False),
+        ((1e15, 1e15 + 1), False),
+        ((1.0, math.nextafter(1.0, 2.0)), True),
+        ((5e-324, 1e308), True),
+    ],
+)
+def test_the_strangest_ranges_have_values(ends: tuple[float, float], log: bool) -> None:
+    numbers = Numbers(*ends, log=log)
+    Choice("x", numbers.actions)
+    for at in range(len(numbers.bins)):
+        for chance in (0.0, 0.5, 0.999):
+            assert ends[0] <= numbers.value(at, chance) <= ends[1]
+
+
+def test_integers_beyond_all_floats_are_told() -> None:
+    with pytest.raises(ValueError, match="a range goes from a number to a larger one"):
+        Numbers(0, 10**400, integer=True)

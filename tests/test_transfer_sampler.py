@@ -349,7 +349,7 @@ def test_a_study_that_is_loaded_again_goes_on_near_its_best(tmp_path: Path) -> N
         study = optuna.create_study(study_name="one", storage=storage, sampler=sampler, load_if_exists=True)
         study.optimize(objective, n_trials=count)
     assert learner_of(sampler).learned == 27
-    best = sampler._searches["one"].search._best.to_json()
+    best = list(sampler._searches.values())[-1].search._best.to_json()
     assert [reward for reward, _, _ in best] == sorted(-value for value in values_of(study))[::-1][:20]
 
 
@@ -366,9 +366,8 @@ def test_values_are_of_the_bins_that_were_proposed() -> None:
     sampler = TransferSampler(seed=0)
     study = optuna.create_study(sampler=sampler)
     study.optimize(lambda trial: sum((trial.suggest_float(f"x{i}", 0, 1) - 0.5) ** 2 for i in range(5)), n_trials=60)
-    search = sampler._searches[study.study_name].search
-    plan = search._plans[59]
-    made = sampler._searches[study.study_name].made(study.trials[59])
+    (known,) = sampler._searches.values()
+    plan, made = known.search._plans[59], known.made(study.trials[59])
     assert actions_of(made) == plan.actions
     values = [value for trial in study.trials for value in trial.params.values()]
     assert not any(value * 16 == round(value * 16) for value in values if 0 < value < 1)
@@ -400,6 +399,61 @@ def test_memory_fits_a_space_of_which_the_first_trial_saw_little() -> None:
     study.enqueue_trial({"model": "svm", "C": 3})
     study.optimize(branches, n_trials=12)
     assert best in [trial.params for trial in study.trials]
+
+
+def test_a_study_with_many_trials_is_gone_on_with_near_its_best() -> None:
+    def conditional(trial: optuna.Trial) -> float:
+        value = trial.suggest_float("x", -5, 5) ** 2 + trial.suggest_int("n", 1, 30)
+        if trial.suggest_categorical("c", (None, True, "a")) is True:
+            value += trial.suggest_float("rate", 1e-5, 1, log=True)
+        return value
+
+    medians = []
+    for seed in range(2):
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+        study.optimize(conditional, n_trials=700)
+        study.sampler = TransferSampler(seed=seed)
+        study.optimize(conditional, n_trials=30)
+        medians.append(np.median(values_of(study)[700:]))
+    assert max(medians) < 6 < 20 < np.median(values_of(study)[:700])
+
+
+@pytest.mark.parametrize(
+    ("name", "distribution"),
+    [("", optuna.distributions.FloatDistribution(0, 2)), ("n", optuna.distributions.IntDistribution(0, 10**400))],
+)
+def test_what_can_not_be_learned_from_harms_nothing_else(
+    name: str, distribution: optuna.distributions.BaseDistribution, caplog: pytest.LogCaptureFixture
+) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=3)
+    study.add_trial(optuna.trial.create_trial(params={name: 1}, distributions={name: distribution}, value=1.0))
+    study.optimize(objective, n_trials=3)
+    study.sampler = sampler = TransferSampler(seed=0)
+    study.optimize(objective, n_trials=4)
+    assert learner_of(sampler).learned == 10 and "trial 3 of study" in caplog.text
+
+
+def test_studies_of_one_name_and_opposite_directions_are_kept_apart() -> None:
+    sampler = TransferSampler(seed=0)
+    studies = [
+        optuna.create_study(study_name="same", sampler=sampler, direction="minimize"),
+        optuna.create_study(study_name="same", sampler=sampler, direction="maximize"),
+    ]
+    for _ in range(30):
+        for study in studies:
+            trial = study.ask()
+            study.tell(trial, trial.suggest_float("x", 0, 1))
+    low, high = (np.mean(values_of(study)[-10:]) for study in studies)
+    assert low < 0.2 and high > 0.8
+    assert [sampler.agent.ledger.count(record) for record in sampler.agent.ledger] == [30, 30]
+
+
+@pytest.mark.parametrize("exponent", [0, 15, 30])
+def test_rewards_of_any_size_teach(exponent: int) -> None:
+    study = optuna.create_study(sampler=TransferSampler(seed=0))
+    study.optimize(lambda trial: 10.0**exponent * (1 + trial.suggest_float("x", 0, 1)), n_trials=40)
+    assert np.mean([trial.params["x"] for trial in study.trials[-15:]]) < 0.15
 
 
 def test_without_learning_it_only_proposes(tmp_path: Path) -> None:
@@ -455,7 +509,7 @@ def test_wrong_arguments_are_told(arguments: dict[str, object], message: str) ->
 
 
 def test_an_agent_is_there_only_after_something_was_asked() -> None:
-    with pytest.raises(ValueError, match="no agent before its first trial"):
+    with pytest.raises(ValueError, match="no agent before it was asked for a parameter"):
         _ = TransferSampler().agent
 
 

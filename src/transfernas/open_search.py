@@ -81,6 +81,9 @@ class OpenSearch:
         self._failed_keys: list[np.uint64] = []
         self._choice: dict[int, Choice] = {}  # that each decision is
         self._best = Best()
+        # Keys of the best: their bins have other values to try. What was worse is not to come again: else what a policy
+        # is wrong about does, for nothing says so loud enough.
+        self._again: np.ndarray | None = None
         self._rewards: list[float] = []
         self._warm_up: WarmUp | None = None
         self._resumed = False
@@ -192,7 +195,8 @@ class OpenSearch:
             return
         told = bounded(reward)
         values = {name: value for name, (_, value) in made.items()}
-        self._best.add(Told(told, config, values))
+        if self._best.add(Told(told, config, values)):
+            self._again = None
         if self._config.learning == "reinforce":
             told = self._moderate(told)
         if self._warm_up is not None:
@@ -211,6 +215,12 @@ class OpenSearch:
             self._avoid(config)
         else:
             self._best.add(Told(bounded(reward), config, {name: value for name, (_, value) in made.items()}))
+            self._again = None
+
+    def _varies(self, config: Mapping[str, Action]) -> bool:
+        """Returns whether any of its actions stands for more than one value."""
+        domains = (self._latest.get(name) for name in config)
+        return any(isinstance(domain, Numbers) and domain.continuous for domain in domains)
 
     def _avoid(self, config: dict[str, Action]) -> None:
         key = self._key(config)
@@ -272,11 +282,10 @@ class OpenSearch:
         allowed: Bool[np.ndarray, "choices options"],
         pending: UInt64[np.ndarray, "pending"],
     ) -> Plan:
-        again = np.zeros(len(learner.encoding.tables.decisions.state), bool)
-        for row, choice in self._choice.items():
-            domain = self._latest.get(choice.name)
-            again[row] |= isinstance(domain, Numbers) and domain.continuous
-        _, proposal = propose(learner, pending=pending, allowed=allowed, again=again)
+        if self._again is None:
+            found = [self._key(trial.actions) for trial in self._best.trials if self._varies(trial.actions)]
+            self._again = np.array(found, np.uint64)
+        _, proposal = propose(learner, pending=pending, allowed=allowed, again=self._again)
         trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
         made = slice(1, int(trajectory.length))
         steps = zip(trajectory.decisions[made].tolist(), trajectory.actions[made].tolist(), strict=True)
@@ -303,6 +312,9 @@ class OpenSearch:
 
     def _grow(self, domains: Mapping[str, Domain]) -> None:
         """Takes up parameters and actions that were not there."""
+        for name, domain in domains.items():
+            if name not in self._parameters.actions:
+                Choice(name, domain.actions)  # what can not be a choice must not be taken up
         grown = self._parameters.take({name: domain.actions for name, domain in domains.items()})
         for name, domain in domains.items():
             self._latest.setdefault(name, domain)
@@ -339,7 +351,7 @@ class OpenSearch:
         self._choice = dict(
             zip(self._learner.encoding.tables.rules.decision[0, 1:].tolist(), self._space.choices, strict=False)
         )
-        self._failed_keys = [self._key(config) for config in self._failed]
+        self._failed_keys, self._again = [self._key(config) for config in self._failed], None
         for plan in self._plans.values():
             plan.key = self._key(plan.actions)
 
@@ -350,8 +362,12 @@ class OpenSearch:
         return rename, {name: self._filled(name, value) for name, value in self._fill.items() if name in self._latest}
 
     def _filled(self, name: str, value: Action) -> Action:
+        domain = self._latest[name]
         try:
-            return self._latest[name].action(value)  # type: ignore[arg-type]
+            action = domain.action(value)  # type: ignore[arg-type]
+            if isinstance(domain, Numbers) and not domain.low <= value <= domain.high:  # type: ignore[operator]
+                raise ValueError(f"{value!r} is not from {domain.low} to {domain.high}")
+            return action
         except ValueError as error:
             raise ValueError(f"fill gives {name!r} a value that it can not have: {error}") from None
 

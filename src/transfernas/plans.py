@@ -21,7 +21,7 @@ ROOM = Room(
 ROW = np.zeros(1, np.int32)
 """The one problem of a search, of one replica."""
 
-_LARGEST = 1e15  # of a reward: what is infinite counts as this
+_LARGEST = 1e37  # of a reward, in single precision: what is infinite counts as this
 _BEST = 20  # values of the so many best trials are varied
 _VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
 _NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
@@ -114,9 +114,15 @@ class Best:
         """Begins without any."""
         self._trials: list[Told] = []
 
-    def add(self, trial: Told) -> None:
-        """Takes up a trial, if it is good enough."""
+    @property
+    def trials(self) -> tuple[Told, ...]:
+        """The trials, best first."""
+        return tuple(self._trials)
+
+    def add(self, trial: Told) -> bool:
+        """Takes up a trial, and returns whether it was good enough."""
         self._trials = sorted([*self._trials, trial], key=lambda one: -one.reward)[:_BEST]
+        return any(one is trial for one in self._trials)
 
     def value(self, name: str, action: Action, domain: Domain, rng: np.random.Generator) -> object:
         """Returns a value of an action of a parameter.

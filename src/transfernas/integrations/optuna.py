@@ -30,7 +30,7 @@ SPACE = "optuna"
 
 _AT_ONCE = 64  # so many trials that are being asked for are kept in mind
 
-_PRUNED = -5e14  # the reward of a trial that was pruned: behind every one that came to its end, but for infinite ones
+_PRUNED = -1e36  # the reward of a trial that was pruned: behind every one that came to its end, but for infinite ones
 
 
 class TransferSampler(optuna.samplers.BaseSampler):
@@ -100,7 +100,10 @@ class TransferSampler(optuna.samplers.BaseSampler):
             self._catch_up()
             found = self._latest()
             if found is None:
-                raise ValueError("the sampler has no agent before its first trial; give it one, or run a study with it")
+                raise ValueError(
+                    "the sampler has no agent before it was asked for a parameter; give it one, or run a study with it "
+                    "(Optuna asks for none that has one value alone)"
+                )
             if found is not self._source:
                 found.ledger = self._ledger.copy()
             return found
@@ -161,25 +164,30 @@ class TransferSampler(optuna.samplers.BaseSampler):
 
     def _search(self, study: optuna.Study) -> "_Search":
         name, storage = study.study_name, study._storage
-        known = self._searches.get(name)
-        if known is not None and known.storage is storage and known.study_id == study._study_id:
-            return known
+        for known in self._searches.values():
+            if known.storage is storage and known.study_id == study._study_id and known.name == name:
+                return known
         self._catch_up()
-        first = storage.get_all_trials(study._study_id, deepcopy=False)[0]
+        record = record_of(name, storage.get_all_trials(study._study_id, deepcopy=False)[0])
+        if record in self._searches:  # loaded again
+            self._searches[record].storage, self._searches[record].study_id = storage, study._study_id
+            return self._searches[record]
+        source = self._latest()
         search = OpenSearch(
             self._space,
             self._task or name,
             self._config,
             self._seed,
-            self._latest(),
+            source,
             self._rename,
             self._fill,
             self._learn,
-            resumes=record_of(name, first) in self._ledger,
+            resumes=source is self._source and record in self._ledger,
         )
-        self._searches.pop(name, None)  # another study of that name; the last one in the row is the latest
-        self._searches[name] = _Search(search, storage, study._study_id, name, sign_of(study), self._on_failure, {}, {})
-        return self._searches[name]
+        self._searches[record] = _Search(
+            search, storage, study._study_id, name, sign_of(study), self._on_failure, {}, {}
+        )
+        return self._searches[record]
 
     def _catch_up(self) -> None:
         for search in self._searches.values() if self._learn else ():
@@ -257,7 +265,7 @@ class _Search:
                 self.search.recall(self.made(trial), reward, whole)
             else:
                 self.search.tell(trial.number, self.made(trial), reward, whole)
-        except ValueError as error:
+        except (ValueError, TypeError, ArithmeticError) as error:
             _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
 
 
@@ -289,7 +297,7 @@ def reward_of(trial: FrozenTrial, sign: float, on_failure: str) -> float | None:
         assert trial.value is not None
         return sign * trial.value
     if trial.state == TrialState.PRUNED:  # of those that were, the one that went on for longer did better
-        return _PRUNED + float(trial.last_step or 0)
+        return _PRUNED * (1.0 + 1.0 / (1.0 + max(trial.last_step or 0, 0)))
     return -float("inf") if on_failure == "worst" else None
 
 

@@ -1,6 +1,7 @@
 """From old studies of Optuna's to an agent that has learned from all of them."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from ..ledger import Ledger
 from ..open_search import EVIDENCE
 from ..plans import actions_of, batch_of_one, bounded, inside, room_for
 from ..searcher import check_seed
+from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config
 from ..spaces.discovery import Parameters, discover
 from ..spaces.domain import Domain
@@ -43,6 +45,7 @@ class Learned:
         before: how many of them had been learned from before.
         failed: how many failed, and say nothing.
         unfinished: how many are not finished.
+        unknown: how many have a parameter that can not be a choice, for its name or its range.
         best: the best value of those that came to their end; None where there is none.
     """
 
@@ -53,6 +56,7 @@ class Learned:
     before: int
     failed: int
     unfinished: int
+    unknown: int
     best: float | None
 
 
@@ -79,7 +83,12 @@ class Report:
         for one in self.studies:
             notes = [
                 f"{count:,} {what}"
-                for count, what in ((one.before, "before"), (one.failed, "failed"), (one.unfinished, "unfinished"))
+                for count, what in (
+                    (one.before, "before"),
+                    (one.failed, "failed"),
+                    (one.unfinished, "unfinished"),
+                    (one.unknown, "with parameters that can not be choices"),
+                )
                 if count
             ]
             best = "" if one.best is None else f", best {one.best:.6g}"
@@ -94,7 +103,7 @@ class Report:
 
 
 def learn_from_studies(
-    agent: Agent | None,
+    agent: Agent | str | os.PathLike[str] | None,
     studies: Iterable[optuna.Study],
     *,
     task: str | NameFn | None = None,
@@ -112,7 +121,7 @@ def learn_from_studies(
     before, here or in a `TransferSampler`, is passed over. The agent given stays as it is.
 
     Args:
-        agent: what to go on from; None for an agent that knows nothing.
+        agent: what to go on from, an agent or its file; None for an agent that knows nothing.
         studies: with one objective each.
         task: the name of a study's task, or a function of the study; its own name by default.
         space: the name of a study's space, or a function of the study. Studies of one space may differ in their
@@ -129,13 +138,18 @@ def learn_from_studies(
         ValueError: there is no study, one has several objectives, or none has a trial to learn from; or `rename` makes
             one name of two.
     """
+    agent = agent if isinstance(agent, Agent) or agent is None else Agent.load(agent)
     ledger = Ledger() if agent is None else agent.ledger.copy()
     found = [
         _Study(study, _named(space, study, SPACE), _named(task, study, study.study_name), dict(rename or {}))
         for study in studies
     ]
+    records = set[str]()
     for one in found:
         one.read(on_failure, ledger)
+        if one.record and one.record in records:
+            raise ValueError(f"study {one.study.study_name!r} is there twice")
+        records.add(one.record)
     for name, action in (back_fill or {}).items():
         _fill(found, name, action)
     turns = [(one, trial) for one in found for trial in one.trials]
@@ -211,7 +225,7 @@ class _Study:
         self.trials: list[_Trial] = []
         self.domains: dict[str, Domain] = {}
         self.parameters = Parameters()
-        self._counts = {"before": 0, "failed": 0, "unfinished": 0}
+        self._counts = {"before": 0, "failed": 0, "unfinished": 0, "unknown": 0}
         self._values: list[float] = []
 
     def read(self, on_failure: str, ledger: Ledger) -> None:
@@ -226,9 +240,11 @@ class _Study:
                 self._counts["before"] += 1
             elif (reward := reward_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
                 self._counts["failed"] += 1
+            elif (actions := self._actions(trial)) is None:
+                self._counts["unknown"] += 1
             else:
                 whole = trial.state == TrialState.COMPLETE
-                self.trials.append(_Trial(trial.number, self._actions(trial), bounded(reward), whole))
+                self.trials.append(_Trial(trial.number, actions, bounded(reward), whole))
 
     def report(self) -> Learned:
         """Returns what was learned from it."""
@@ -236,14 +252,20 @@ class _Study:
         value = best(self._values) if self._values else None
         return Learned(self.study.study_name, self.space, self.task, self.learned, **self._counts, best=value)
 
-    def _actions(self, trial: FrozenTrial) -> dict[str, Action]:
+    def _actions(self, trial: FrozenTrial) -> dict[str, Action] | None:
+        """Returns what a trial took; None where a parameter can not be a choice."""
         made: dict[str, tuple[Domain, object]] = {}
         for old, value in trial.params.items():
             name = self._rename.get(old, old)
             if name in made:
                 raise ValueError(f"rename: study {self.study.study_name!r} has two parameters that become {name!r}")
-            domain = self.domains[name] = domain_of(trial.distributions[old])
+            try:
+                domain = domain_of(trial.distributions[old])
+                Choice(name, domain.actions)
+            except (ValueError, TypeError, ArithmeticError):
+                return None
             made[name] = domain, value
+        self.domains |= {name: domain for name, (domain, _) in made.items()}
         self.parameters.take({name: domain.actions for name, (domain, _) in made.items()})
         return actions_of(made)
 

@@ -68,7 +68,7 @@ def propose(
     before_draw: BeforeDrawFn | None = None,
     pending: UInt64[np.ndarray, "pending"] = NONE_PENDING,
     allowed: Bool[np.ndarray, "choices options"] | None = None,
-    again: Bool[np.ndarray, "decisions"] | None = None,
+    again: UInt64[np.ndarray, "again"] = NONE_PENDING,
 ) -> tuple[Learner, Proposal]:
     """Draws a problem uniformly and a valid configuration from the policy, for each replica.
 
@@ -79,8 +79,8 @@ def propose(
         pending: the `history.keys` of trials that are being evaluated; where `config.repeats` is off, they are not
             proposed again either.
         allowed: see `rollouts`; where it is given, the memory proposes only what it allows.
-        again: Shape `[decisions]`, whose actions stand for more than one value: what has any of them may be proposed
-            again, though `config.repeats` is off, for it is not the same again.
+        again: the keys of what may be proposed again though `config.repeats` is off: its actions stand for more than
+            one value.
 
     Raises:
         ValueError: `config.max_candidates` configurations were drawn for one replica and none was valid.
@@ -187,7 +187,7 @@ def _ranked(
     sought: Int[np.ndarray, "sought"],
     attempt: int,
     pending: UInt64[np.ndarray, "pending"],
-    again: Bool[np.ndarray, "decisions"] | None,
+    again: UInt64[np.ndarray, "again"],
 ) -> tuple[Rollout, Int[np.ndarray, "sought"]]:
     """Orders candidates such that the first valid one is to be proposed.
 
@@ -213,8 +213,8 @@ def _ranked(
         refused = history.holds(sought, key)
         if len(pending):
             refused |= np.isin(key, pending)
-        if again is not None:
-            refused &= ~again[candidates.trajectory.decisions].any(axis=-1)
+        if len(again):
+            refused &= ~np.isin(key, again)
         for at in np.flatnonzero(refused.any(axis=1)).tolist():
             refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at], pending)
     if config.best_of == 1:

@@ -20,6 +20,7 @@ MOST_BINS = 16
 BINS_PER_DECADE = 4
 _LEAST_BINS = 8  # of a logarithmic range; where it has fewer, the bins of a decade are doubled
 _LONGEST = 12  # decades; where a range has more, the bins of a decade are halved
+_LAST_DECADE = 308.2  # of the numbers that a float can be
 _EDGE = 1e-9  # a bound so near to a bin's edge, in bins, lies on it
 
 
@@ -113,7 +114,7 @@ class Numbers:
         Raises:
             ValueError: the ends are not finite, in the wrong order, or not above 0 where ratios count.
         """
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
+        if not (_finite(self.low) and _finite(self.high) and self.low <= self.high):
             raise ValueError(f"a range goes from a number to a larger one, not from {self.low!r} to {self.high!r}")
         if self.log and self.low <= 0:
             raise ValueError(f"a logarithmic range is above 0, and can not begin at {self.low!r}")
@@ -124,6 +125,8 @@ class Numbers:
         few = self._count is not None and self._count <= MOST_BINS
         grid = None if few or self.low == self.high else _grid(self.low, self.high, self.log, self.integer)
         bins = self._cut(grid) if grid else self._each()
+        if not bins or len({part.action for part in bins}) < len(bins):  # too narrow for parts that can be told apart
+            grid, bins = None, (Bin(self.low, self.low, self.high),)
         object.__setattr__(self, "_grid", grid)
         object.__setattr__(self, "_first", grid.index(self.low) if grid else 0)
         object.__setattr__(self, "bins", bins)
@@ -161,7 +164,12 @@ class Numbers:
             return self._numbered(min(first + int(chance * (last - first + 1)), last))
         if low == high:
             return low
-        drawn = low * (high / low) ** chance if self.log else low + chance * (high - low)
+        if self.log and high / low < math.inf:
+            drawn = low * (high / low) ** chance
+        elif self.log:
+            drawn = 10.0 ** (math.log10(low) * (1.0 - chance) + math.log10(high) * chance)
+        else:
+            drawn = low * (1.0 - chance) + high * chance if math.isinf(high - low) else low + chance * (high - low)
         return min(max(drawn, low), high)
 
     def near(self, value: float, spread: float, chance: float) -> float:
@@ -243,7 +251,9 @@ class _Grid:
 
     def edge(self, index: int) -> float:
         """Returns where a bin begins."""
-        return 10.0 ** (index / self.per_decade) if self.per_decade else index * self.width
+        if self.per_decade:
+            return 10.0 ** min(index / self.per_decade, _LAST_DECADE)
+        return index * self.width
 
     def index(self, value: float) -> int:
         """Returns the bin that a value lies in; one on an edge lies above it."""
@@ -269,15 +279,25 @@ class _Grid:
         return math.log10(value) * self.per_decade if self.per_decade else value / self.width
 
 
-def _grid(low: float, high: float, log: bool, integer: bool) -> _Grid:
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond what a float can be
+        return False
+
+
+def _grid(low: float, high: float, log: bool, integer: bool) -> _Grid | None:
     if log:
-        decades, per_decade = math.log10(high / low), float(BINS_PER_DECADE)
-        while decades * per_decade < _LEAST_BINS and not integer:
+        decades, per_decade = math.log10(high) - math.log10(low), float(BINS_PER_DECADE)
+        while 0 < decades * per_decade < _LEAST_BINS and not integer:
             per_decade *= 2
         while decades * per_decade > _LONGEST * BINS_PER_DECADE:
             per_decade /= 2
         return _Grid(0.0, per_decade, integer)
-    width = 2.0 ** math.ceil(math.log2((high - low) / MOST_BINS) - _EDGE)
+    length = high / MOST_BINS - low / MOST_BINS  # the whole may be more than a number can be
+    if not length:
+        return None
+    width = 2.0 ** math.ceil(math.log2(length) - _EDGE)
     return _Grid(max(width, 1.0) if integer else width, 0.0, integer)
 
 
