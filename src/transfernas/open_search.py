@@ -84,6 +84,7 @@ class OpenSearch:
         # Keys of the best: their bins have other values to try. What was worse is not to come again: else what a policy
         # is wrong about does, for nothing says so loud enough.
         self._again: np.ndarray | None = None
+        self._keys: dict[int, tuple[Told, np.uint64 | None]] = {}
         self._rewards: list[float] = []
         self._warm_up: WarmUp | None = None
         self._resumed = False
@@ -107,7 +108,7 @@ class OpenSearch:
 
     def __getstate__(self) -> dict[str, object]:
         """Leaves out the thread that compiles."""
-        return self.__dict__ | {"_warm_up": None}
+        return self.__dict__ | {"_warm_up": None, "_keys": {}}
 
     def declare(self, domains: Mapping[str, Domain]) -> None:
         """Takes up parameters before they are asked for, in this order, where a program knows them beforehand.
@@ -217,6 +218,16 @@ class OpenSearch:
             self._best.add(Told(bounded(reward), config, {name: value for name, (_, value) in made.items()}))
             self._again = None
 
+    def _key_of_best(self, trial: Told) -> np.uint64 | None:
+        """Returns the key of one of the best, each found once; None where it has no other values to try."""
+        known = self._keys.get(id(trial))
+        if known is None:
+            best = {id(one) for one in self._best.trials}
+            self._keys = {at: each for at, each in self._keys.items() if at in best}
+            known = trial, self._key(trial.actions) if self._varies(trial.actions) else None
+            self._keys[id(trial)] = known  # with the trial itself, so that no other can come by its identity
+        return known[1]
+
     def _varies(self, config: Mapping[str, Action]) -> bool:
         """Returns whether any of its actions stands for more than one value."""
         domains = (self._latest.get(name) for name in config)
@@ -283,8 +294,8 @@ class OpenSearch:
         pending: UInt64[np.ndarray, "pending"],
     ) -> Plan:
         if self._again is None:
-            found = [self._key(trial.actions) for trial in self._best.trials if self._varies(trial.actions)]
-            self._again = np.array(found, np.uint64)
+            found = [self._key_of_best(trial) for trial in self._best.trials]
+            self._again = np.array([key for key in found if key is not None], np.uint64)
         _, proposal = propose(learner, pending=pending, allowed=allowed, again=self._again)
         trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
         made = slice(1, int(trajectory.length))
@@ -351,7 +362,7 @@ class OpenSearch:
         self._choice = dict(
             zip(self._learner.encoding.tables.rules.decision[0, 1:].tolist(), self._space.choices, strict=False)
         )
-        self._failed_keys, self._again = [self._key(config) for config in self._failed], None
+        self._failed_keys, self._again, self._keys = [self._key(config) for config in self._failed], None, {}
         for plan in self._plans.values():
             plan.key = self._key(plan.actions)
 
