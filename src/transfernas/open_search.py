@@ -22,7 +22,7 @@ from .learning.proposing import propose
 from .learning.randomness import Use, generator
 from .learning.transfer import remembered, transfer
 from .learning.warm_up import WarmUp
-from .plans import ROW, Best, Made, Plan, Told, actions_of, batch_of_one, bounded, inside, key_of, room_for
+from .plans import ROW, Best, Made, Plan, Told, actions_of, batch_of_one, bounded, inside, key_of, room_for, winsorised
 from .spaces.choice import Choice
 from .spaces.condition import Action
 from .spaces.discovery import Parameters, discover
@@ -69,7 +69,7 @@ class OpenSearch:
         """
         self._names, self._seed, self._learns = (space, task), seed, learns
         self._source, self._rename, self._fill = source, dict(rename or {}), dict(fill or {})
-        self._config = config or (inside(TrainingConfig.fast() if source is None else source.config))
+        self._config = config or inside(TrainingConfig.fast() if source is None else source.config)
         self._learner: Learner | None = None
         self._parameters = Parameters()
         self._latest: dict[str, Domain] = {}
@@ -84,7 +84,6 @@ class OpenSearch:
         # Keys of the best: their bins have other values to try. What was worse is not to come again: else what a policy
         # is wrong about does, for nothing says so loud enough.
         self._again: np.ndarray | None = None
-        self._keys: dict[int, tuple[Told, np.uint64 | None]] = {}
         self._rewards: list[float] = []
         self._warm_up: WarmUp | None = None
         self._resumed = False
@@ -108,7 +107,7 @@ class OpenSearch:
 
     def __getstate__(self) -> dict[str, object]:
         """Leaves out the thread that compiles."""
-        return self.__dict__ | {"_warm_up": None, "_keys": {}}
+        return self.__dict__ | {"_warm_up": None}
 
     def declare(self, domains: Mapping[str, Domain]) -> None:
         """Takes up parameters before they are asked for, in this order, where a program knows them beforehand.
@@ -195,11 +194,10 @@ class OpenSearch:
             self._learner = fail(self._learner, ROW, batched, np.array([member], np.int32))
             return
         told = bounded(reward)
-        values = {name: value for name, (_, value) in made.items()}
-        if self._best.add(Told(told, config, values)):
-            self._again = None
+        self._remember(told, config, made, key_of(trajectory))
         if self._config.learning == "reinforce":
-            told = self._moderate(told)
+            self._rewards = [*self._rewards[1 - _RECENT :], told]
+            told = winsorised(self._rewards)
         if self._warm_up is not None:
             self._warm_up.wait_for_update()
         self._learner = learn(self._learner, ROW, batched, np.array([told]), np.array([member], np.int32))
@@ -215,18 +213,12 @@ class OpenSearch:
         if reward is None:
             self._avoid(config)
         else:
-            self._best.add(Told(bounded(reward), config, {name: value for name, (_, value) in made.items()}))
-            self._again = None
+            self._remember(bounded(reward), config, made, self._key(config))
 
-    def _key_of_best(self, trial: Told) -> np.uint64 | None:
-        """Returns the key of one of the best, each found once; None where it has no other values to try."""
-        known = self._keys.get(id(trial))
-        if known is None:
-            best = {id(one) for one in self._best.trials}
-            self._keys = {at: each for at, each in self._keys.items() if at in best}
-            known = trial, self._key(trial.actions) if self._varies(trial.actions) else None
-            self._keys[id(trial)] = known  # with the trial itself, so that no other can come by its identity
-        return known[1]
+    def _remember(self, reward: float, config: dict[str, Action], made: Made, key: np.uint64) -> None:
+        """Keeps a trial that is one of the best."""
+        if self._best.add(Told(reward, config, {name: value for name, (_, value) in made.items()}, key)):
+            self._again = None
 
     def _varies(self, config: Mapping[str, Action]) -> bool:
         """Returns whether any of its actions stands for more than one value."""
@@ -246,11 +238,9 @@ class OpenSearch:
 
     def _resume(self, learner: Learner) -> None:
         """Goes on with a search for this problem."""
-        encoding, history = learner.encoding, learner.history
         self._learner, self._asked, self._resumed = learner, learner.sampled, True
         self._parameters.take({choice.name: choice.actions for choice in self._space.choices})
-        for number in history.of(0, 0)[-EVIDENCE:].tolist():
-            self._evidence.append(encoding.config(0, Trajectory(*(leaf[0, number] for leaf in history.trials))))
+        self._evidence = told_of(learner, 0)
         self._rebuild()
 
     def _plan(self, trial: Hashable, earlier: Plan | None, made: Made, name: str, domain: Domain) -> Plan:
@@ -294,8 +284,8 @@ class OpenSearch:
         pending: UInt64[np.ndarray, "pending"],
     ) -> Plan:
         if self._again is None:
-            found = [self._key_of_best(trial) for trial in self._best.trials]
-            self._again = np.array([key for key in found if key is not None], np.uint64)
+            found = [trial.key for trial in self._best.trials if self._varies(trial.actions)]
+            self._again = np.array(found, np.uint64)
         _, proposal = propose(learner, pending=pending, allowed=allowed, again=self._again)
         trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
         made = slice(1, int(trajectory.length))
@@ -362,7 +352,8 @@ class OpenSearch:
         self._choice = dict(
             zip(self._learner.encoding.tables.rules.decision[0, 1:].tolist(), self._space.choices, strict=False)
         )
-        self._failed_keys, self._again, self._keys = [self._key(config) for config in self._failed], None, {}
+        self._failed_keys, self._again = [self._key(config) for config in self._failed], None
+        self._best.rekey(self._key)
         for plan in self._plans.values():
             plan.key = self._key(plan.actions)
 
@@ -386,11 +377,14 @@ class OpenSearch:
         assert self._learner is not None
         return key_of(self._learner.encoding.sequence(0, config))
 
-    def _moderate(self, reward: float) -> float:
-        """Returns a reward on the scale of those so far, winsorised: REINFORCE follows its size, not only its order."""
-        self._rewards = [*self._rewards[1 - _RECENT :], reward]
-        low, middle, high = np.quantile(self._rewards, (0.25, 0.5, 0.75))
-        return 0.5 + 0.25 * float(np.clip((reward - middle) / ((high - low) or 1.0), -3.0, 3.0))
+
+def told_of(learner: Learner, row: int) -> list[dict[str, Action]]:
+    """Returns what the latest trials of a problem of an agent's took, at most `EVIDENCE`."""
+    encoding, history = learner.encoding, learner.history
+    return [
+        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
+        for number in history.of(0, row)[-EVIDENCE:].tolist()
+    ]
 
 
 def _fits(space: SearchSpace, config: Mapping[str, Action]) -> bool:

@@ -1,14 +1,14 @@
 """What a trial is to take that is asked for parameter by parameter: its plan, and the values that stand for actions."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from .learning.config import TrainingConfig
 from .learning.history import keys
-from .spaces.condition import Action, same
+from .spaces.condition import Action, among, same
 from .spaces.domain import Categories, Domain
 from .spaces.encoding import Room, Trajectory, power_of_two
 from .spaces.schema import Json
@@ -47,6 +47,12 @@ def actions_of(made: Made) -> dict[str, Action]:
 def bounded(reward: float) -> float:
     """Returns a reward that may be infinite as one of a size that an agent takes."""
     return min(max(reward, -_LARGEST), _LARGEST)
+
+
+def winsorised(rewards: Sequence[float]) -> float:
+    """Returns the last of some rewards on the scale of all: REINFORCE follows its size, not only its order."""
+    low, middle, high = np.quantile(rewards, (0.25, 0.5, 0.75))
+    return 0.5 + 0.25 * float(np.clip((rewards[-1] - middle) / ((high - low) or 1.0), -3.0, 3.0))
 
 
 def room_for(actions: Mapping[str, tuple[Action, ...]]) -> Room:
@@ -88,7 +94,7 @@ class Plan:
     def goes_on(self, made: Made, name: str, domain: Domain) -> bool:
         """Returns whether a trial took what was planned, and asks for what is planned next."""
         following = next((known for known in self.actions if known not in made), None)
-        if following != name or not _has(domain, self.actions[name]):
+        if following != name or not among(self.actions[name], domain.actions):
             return False
         for known, (its, value) in made.items():
             if known not in self.actions:
@@ -100,11 +106,12 @@ class Plan:
 
 
 class Told(NamedTuple):
-    """A trial that was told."""
+    """A trial that was told, and what its configuration is known by."""
 
     reward: float
     actions: dict[str, Action]
     values: dict[str, object]
+    key: np.uint64 = np.uint64(0)
 
 
 class Best:
@@ -123,6 +130,10 @@ class Best:
         """Takes up a trial, and returns whether it was good enough."""
         self._trials = sorted([*self._trials, trial], key=lambda one: -one.reward)[:_BEST]
         return any(one is trial for one in self._trials)
+
+    def rekey(self, key: Callable[[Mapping[str, Action]], np.uint64]) -> None:
+        """Finds the keys of the trials anew, where what they follow from has changed."""
+        self._trials = [trial._replace(key=key(trial.actions)) for trial in self._trials]
 
     def value(self, name: str, action: Action, domain: Domain, rng: np.random.Generator) -> object:
         """Returns a value of an action of a parameter.
@@ -161,7 +172,3 @@ class Best:
         best = cls()
         best._trials = [Told(*each) for each in value]
         return best
-
-
-def _has(domain: Domain, action: Action) -> bool:
-    return any(same(action, known) for known in domain.actions)

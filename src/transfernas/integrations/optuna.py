@@ -22,6 +22,7 @@ from ..plans import Made
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.domain import Categories, Domain, Numbers
+from .arguments import agent_of, check_name, check_on_failure
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -74,14 +75,10 @@ class TransferSampler(optuna.samplers.BaseSampler):
             CheckpointError, OSError: the file can not be read.
             TypeError, ValueError: an argument is not as said above.
         """
-        if on_failure not in ("ignore", "worst"):
-            raise ValueError(f'on_failure must be "ignore" or "worst", not {on_failure!r}')
-        for what, name in (("space", space), ("task", task)):
-            if not (isinstance(name, str) and name) and not (what == "task" and name is None):
-                raise TypeError(f"{what} is named by a non-empty string, not {name!r}")
-        if not isinstance(agent, (Agent, str, os.PathLike, type(None))):
-            raise TypeError(f"agent is an Agent, the path of its file, or None, not {agent!r}")
-        self._source = agent if isinstance(agent, Agent) or agent is None else Agent.load(agent)
+        check_on_failure(on_failure)
+        check_name("space is named by", space)
+        check_name("task is named by", task, optional=True)
+        self._source = agent_of(agent)
         self._space, self._task, self._learn, self._on_failure = space, task, learn, on_failure
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)

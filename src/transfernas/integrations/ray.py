@@ -25,6 +25,7 @@ from ..ledger import Ledger
 from ..open_search import OpenSearch
 from ..searcher import check_seed
 from ..spaces.condition import Action
+from .arguments import agent_of, check_name, check_on_failure
 from .fixed_search import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
 from .ray_spaces import check_names, domains_of, nested, values_in
 
@@ -83,10 +84,12 @@ class TransferSearch(Searcher):
             CheckpointError, OSError: the file can not be read.
             TypeError, ValueError: an argument is not as said above, or the space holds what can not be searched.
         """
-        _check_arguments(agent, space_name, task, on_failure)
+        check_on_failure(on_failure)
+        check_name("space_name is", space_name)
+        check_name("task is", task, optional=True)
+        self._source = agent_of(agent)
         super().__init__()
         self._take_metric(metric, mode)
-        self._source = agent if isinstance(agent, Agent) or agent is None else Agent.load(agent)
         self._resumes = task is not None
         self._names = space_name, _new_task(self._source) if task is None else task
         self._ledger = Ledger() if self._source is None else self._source.ledger
@@ -298,21 +301,6 @@ class TransferSearch(Searcher):
         if math.isnan(number):
             return -math.inf if self._on_failure == "worst" else None
         return number if self._mode == "max" else -number
-
-
-def _check_arguments(agent: object, space_name: object, task: object, on_failure: object) -> None:
-    """Checks what is no matter of Ray's.
-
-    Raises:
-        TypeError, ValueError: an argument is not as `TransferSearch` says.
-    """
-    if on_failure not in ("ignore", "worst"):
-        raise ValueError(f'on_failure must be "ignore" or "worst", not {on_failure!r}')
-    for what, name in (("space_name", space_name), ("task", task)):
-        if not (isinstance(name, str) and name) and not (what == "task" and name is None):
-            raise TypeError(f"{what} is a non-empty string, not {name!r}")
-    if not isinstance(agent, (Agent, str, os.PathLike, type(None))):
-        raise TypeError(f"agent is an Agent, the path of its file, or None, not {agent!r}")
 
 
 def _new_task(source: Agent | None) -> str:

@@ -15,15 +15,16 @@ from ..learning.extension import extend
 from ..learning.learner import Learner, learn, new_learner
 from ..learning.randomness import Use, generator
 from ..ledger import Ledger
-from ..open_search import EVIDENCE
+from ..open_search import EVIDENCE, told_of
 from ..plans import actions_of, batch_of_one, bounded, inside, room_for
 from ..searcher import check_seed
 from ..spaces.choice import Choice
-from ..spaces.condition import Action, Config
+from ..spaces.condition import Action
 from ..spaces.discovery import Parameters, discover
 from ..spaces.domain import Domain
-from ..spaces.encoding import Room, Trajectory
+from ..spaces.encoding import Room
 from ..spaces.problem import Problem
+from .arguments import agent_of
 from .optuna import SPACE, domain_of, record_of, reward_of, sign_of
 
 NameFn = Callable[[optuna.Study], str]
@@ -138,7 +139,7 @@ def learn_from_studies(
         ValueError: there is no study, one has several objectives, or none has a trial to learn from; or `rename` makes
             one name of two.
     """
-    agent = agent if isinstance(agent, Agent) or agent is None else Agent.load(agent)
+    agent = agent_of(agent)
     ledger = Ledger() if agent is None else agent.ledger.copy()
     found = [
         _Study(study, _named(space, study, SPACE), _named(task, study, study.study_name), dict(rename or {}))
@@ -190,8 +191,7 @@ def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | 
     one.read("worst", Ledger())
     if not one.parameters.actions:
         raise ValueError(f"study {study.study_name!r} has no finished trial, so that its space is not known")
-    evidence = [trial.actions for trial in one.trials if trial.whole][-EVIDENCE:]
-    return Problem(discover(one.space, one.parameters.actions, evidence), one.task)
+    return Problem(discover(one.space, one.parameters.actions, one.evidence), one.task)
 
 
 class _Trial(NamedTuple):
@@ -227,6 +227,11 @@ class _Study:
         self.parameters = Parameters()
         self._counts = {"before": 0, "failed": 0, "unfinished": 0, "unknown": 0}
         self._values: list[float] = []
+
+    @property
+    def evidence(self) -> list[dict[str, Action]]:
+        """What trials took that came to their end: it tells when a parameter is asked for."""
+        return [trial.actions for trial in self.trials if trial.whole][-EVIDENCE:]
 
     def read(self, on_failure: str, ledger: Ledger) -> None:
         """Takes in the trials that were not learned from before."""
@@ -300,11 +305,12 @@ def _learner(agent: Agent | None, studies: Sequence[_Study], config: TrainingCon
             if any(choice.state != choice.name for choice in spaces[name].choices):
                 raise ValueError(f"space {name!r} of the agent has blocks that repeat; give the studies another name")
             parameters.take({choice.name: choice.actions for choice in spaces[name].choices})
-        evidence: list[Config] = [] if agent is None else _evidence(agent, name)
+        of = [row for row, problem in enumerate(old) if problem.space.name == name]
+        evidence = [config for row in of if agent is not None for config in told_of(agent.learner, row)]
         for one in studies:
             if one.space == name:
                 parameters.take(one.parameters.actions)
-                evidence += [trial.actions for trial in one.trials if trial.whole][-EVIDENCE:]
+                evidence += one.evidence
         grown[name] = discover(name, parameters.actions, evidence)
         room = Room(*map(max, room, room_for(parameters.actions)))
     problems = {problem.name: dataclasses.replace(problem, space=grown[problem.space.name]) for problem in old}
@@ -313,14 +319,3 @@ def _learner(agent: Agent | None, studies: Sequence[_Study], config: TrainingCon
     if agent is None:
         return new_learner(tuple(problems.values()), config or inside(TrainingConfig.fast()), seed, room=room)
     return extend(agent.learner, tuple(problems.values()), room)
-
-
-def _evidence(agent: Agent, space: str) -> list[Config]:
-    """Returns what the agent's trials took in a space."""
-    encoding, history = agent.learner.encoding, agent.learner.history
-    return [
-        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
-        for row, problem in enumerate(encoding.problems)
-        if problem.space.name == space
-        for number in history.of(0, row)[-EVIDENCE:].tolist()
-    ]

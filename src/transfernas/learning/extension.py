@@ -6,7 +6,6 @@ while the tables have room.
 """
 
 import dataclasses
-from typing import TypeVar
 
 import jax
 import numpy as np
@@ -23,8 +22,6 @@ from .memory import Memory
 from .randomness import Use, generator
 from .steps import fresh_state, init_policies
 from .transfer import transplanted
-
-T = TypeVar("T")
 
 
 def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM) -> Learner:

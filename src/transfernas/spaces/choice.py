@@ -3,7 +3,20 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .condition import Action, And, Condition, In, Typed, as_condition, in_order, plain, rename, same, stable_hash
+from .condition import (
+    Action,
+    And,
+    Condition,
+    In,
+    Typed,
+    among,
+    as_condition,
+    in_order,
+    plain,
+    rename,
+    same,
+    stable_hash,
+)
 
 START = "<S>"  # the paper's S, whose actions are the spaces
 END = "<T>"  # the paper's T
@@ -63,7 +76,7 @@ class Choice(Typed):
 
     def has(self, action: Action) -> bool:
         """Returns whether this is one of the choice's actions, by value and type."""
-        return any(same(action, known) for known in self.actions)
+        return among(action, self.actions)
 
     def index(self, action: Action) -> int:
         """Returns the position of an action.

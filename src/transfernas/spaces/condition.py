@@ -180,6 +180,11 @@ def same(left: Action, right: Action) -> bool:
     return type(left) is type(right) and left == right
 
 
+def among(action: Action, actions: Iterable[Action]) -> bool:
+    """Returns whether an action is one of several, by value and type."""
+    return any(same(action, other) for other in actions)
+
+
 def holds(condition: Condition | None, config: Config) -> bool:
     """Returns whether the condition is true of the choices made so far."""
     match condition:

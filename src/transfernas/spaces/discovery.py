@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from .choice import Choice
-from .condition import Action, And, Condition, Config, In, Not, Or, same
+from .condition import Action, And, Condition, Config, In, Not, Or, among, same
 from .space import SearchSpace
 
 _DEPTH = 3  # a parameter's being there is explained by so many earlier ones at most
@@ -96,7 +96,7 @@ def _when(name: str, earlier: Sequence[Choice], trials: Sequence[Config], depth:
             parts.append(And((In(choice.name, (action,)), when)))
     always += _unseen(name, choice, trials)
     if always:
-        parts.insert(0, In(choice.name, tuple(action for action in choice.actions if _among(action, always))))
+        parts.insert(0, In(choice.name, tuple(action for action in choice.actions if among(action, always))))
     without = [trial for trial in trials if choice.name not in trial]
     if without and (when := _when(name, others, without, depth - 1)) is not False:
         absent = Not(In(choice.name, choice.actions))
@@ -146,8 +146,4 @@ def _unseen(name: str, choice: Choice, trials: Sequence[Config]) -> list[Action]
             return most
         return seen[min(seen, key=lambda known: abs(known - action))]  # type: ignore[operator]
 
-    return [action for action in choice.actions if not _among(action, list(seen)) and there(action)]
-
-
-def _among(action: Action, actions: Sequence[Action]) -> bool:
-    return any(same(action, other) for other in actions)
+    return [action for action in choice.actions if not among(action, list(seen)) and there(action)]

@@ -1,0 +1,42 @@
+"""Checks of what every integration is given."""
+
+import os
+
+from ..agent import Agent
+
+
+def check_name(what: str, name: object, optional: bool = False) -> None:
+    """Checks the name of a space or a task.
+
+    Args:
+        what: begins the sentence of the error, as in "task is named by".
+        name: what was given.
+        optional: whether it may be None.
+
+    Raises:
+        TypeError: it is no non-empty string.
+    """
+    if not (isinstance(name, str) and name) and not (optional and name is None):
+        raise TypeError(f"{what} a non-empty string, not {name!r}")
+
+
+def check_on_failure(on_failure: object) -> None:
+    """Checks what a trial that failed is to say.
+
+    Raises:
+        ValueError: it is neither "ignore" nor "worst".
+    """
+    if on_failure not in ("ignore", "worst"):
+        raise ValueError(f'on_failure must be "ignore" or "worst", not {on_failure!r}')
+
+
+def agent_of(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:
+    """Returns an agent, or the one in a file; None for None.
+
+    Raises:
+        CheckpointError, OSError: the file can not be read.
+        TypeError: it is none of these.
+    """
+    if not isinstance(agent, (Agent, str, os.PathLike, type(None))):
+        raise TypeError(f"agent is an Agent, the path of its file, or None, not {agent!r}")
+    return agent if isinstance(agent, Agent) or agent is None else Agent.load(agent)
