@@ -72,7 +72,7 @@ class History:
     ) -> Bool[np.ndarray, "sought candidates"]:
         """Returns which candidates of some replicas were evaluated before."""
         told = self.key[replicas, : self.count]
-        found = [np.isin(row, known) for row, known in zip(key, told, strict=True)]
+        found = [among_keys(row, known) for row, known in zip(key, told, strict=True)]
         return np.array(found, bool).reshape(key.shape)
 
     def selected(self, replica: int) -> "History":
@@ -100,6 +100,12 @@ def keys(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt64[np.nd
     ]
     whole = content.sum(axis=-1, dtype=np.uint64) + problem.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     return whole ^ (whole >> np.uint64(29))
+
+
+def among_keys(key: UInt64[np.ndarray, "*batch"], known: UInt64[np.ndarray, "known"]) -> Bool[np.ndarray, "*batch"]:
+    """Returns which of a few keys are among others; all are compared, for to sort the others takes longer."""
+    found: Bool[np.ndarray, "*batch"] = (key[..., None] == known).any(axis=-1)
+    return found
 
 
 @functools.cache

@@ -4,6 +4,7 @@ Shapes: `replicas` run side by side, `problems` searched, `size` of the memory o
 them), `steps` of a trajectory.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ from jaxtyping import Bool, Int, UInt64
 from ..spaces.condition import Action
 from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
 from ..spaces.problem import Problem
-from .history import History, keys
+from .history import History, among_keys, keys
 from .queue import Queue
 from .rollout import Rollout
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Memory:
     """Configurations of the problems, best first.
 
@@ -52,7 +53,7 @@ class Memory:
         if not self.count.any():
             return np.full(len(problem), -1)
         key, filled = self._slots(problem)
-        left = filled & ~history.holds(np.arange(len(problem)), key) & ~np.isin(key, pending)
+        left = filled & ~history.holds(np.arange(len(problem)), key) & ~among_keys(key, pending)
         if allowed is not None:
             taken = self.taken[np.arange(len(problem)), problem]
             inactive = np.ones((len(allowed), 1), bool)
@@ -90,9 +91,12 @@ class Memory:
     ) -> tuple[UInt64[np.ndarray, "replicas size"], Bool[np.ndarray, "replicas size"]]:
         """Returns the keys of each replica's configurations of a problem, and which are no mere room."""
         replicas, size = np.arange(len(problem)), self.taken.shape[2]
-        here: Trajectory = jax.tree.map(lambda leaf: leaf[replicas, problem], self.trials)
-        key = keys(np.repeat(problem[:, None], size, axis=1), here)
-        return key, np.arange(size) < self.count[replicas, problem][:, None]
+        return self._keys[replicas, problem], np.arange(size) < self.count[replicas, problem][:, None]
+
+    @functools.cached_property
+    def _keys(self) -> UInt64[np.ndarray, "replicas problems size"]:
+        problem = np.arange(self.count.shape[1])[:, None]
+        return keys(np.broadcast_to(problem, self.taken.shape[:3]), self.trials)
 
     def selected(self, replica: int) -> "Memory":
         """Returns the memory of one replica alone."""

@@ -14,7 +14,7 @@ from ..spaces.encoding import Encoding
 from ..spaces.problem import no_valid
 from ..spaces.space import SearchSpace
 from .gate import CURIOUS, MEMORY, NEW, POLICY
-from .history import keys
+from .history import among_keys, keys
 from .learner import Learner
 from .randomness import Use, generator
 from .rollout import Rollout
@@ -211,10 +211,8 @@ def _ranked(
     if not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1):
         key = keys(np.broadcast_to(problem[:, None], (n_sought, count)), candidates.trajectory)
         refused = history.holds(sought, key)
-        if len(pending):
-            refused |= np.isin(key, pending)
-        if len(again):
-            refused &= ~np.isin(key, again)
+        refused |= among_keys(key, pending)
+        refused &= ~among_keys(key, again)
         for at in np.flatnonzero(refused.any(axis=1)).tolist():
             refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at], pending)
     if config.best_of == 1:
