@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pickle
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -141,6 +142,16 @@ def test_a_seed_decides_the_trials(new: NewFn) -> None:
     first = play(new(PROBLEMS, seed=3), 25)
     assert play(new(PROBLEMS, seed=3), 25) == first
     assert play(new(PROBLEMS, seed=4), 25) != first
+
+
+def test_a_pickled_searcher_goes_on_as_it_would_have(new: NewFn) -> None:
+    searcher = new(PROBLEMS)
+    play(searcher, 6)
+    waiting = searcher.ask()
+    copy = pickle.loads(pickle.dumps(searcher))
+    for each in (searcher, copy):
+        each.tell(waiting, 1.0)
+    assert play(copy, 6) == play(searcher, 6)
 
 
 def test_trials_are_told_in_any_order(new: NewFn) -> None:

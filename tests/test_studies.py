@@ -207,6 +207,7 @@ def test_the_command_renames_and_fills(url: str, tmp_path: Path) -> None:
         (("--rename", "x"), "'x' is not of the form NAME=VALUE"),
         (("--fill", "y=0"), "back_fill names 'y'"),
         (("--from", "nowhere.safetensors"), "nowhere.safetensors"),
+        (("--out", "."), ". is a folder; the agent is to be a file"),
     ],
 )
 def test_wrong_commands_are_told(url: str, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -215,6 +216,24 @@ def test_wrong_commands_are_told(url: str, tmp_path: Path, arguments: tuple[str,
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["pretrain", "--out", str(path), *storage, *arguments])
     assert result.exit_code in (1, 2) and message in result.output, result.output
     assert not path.exists()
+
+
+def test_a_file_that_is_no_database_is_told_in_a_line(tmp_path: Path) -> None:
+    other = tmp_path / "notes.db"
+    other.write_text("no database")
+    found = command("pretrain", "--storage", f"sqlite:///{other}", "--out", tmp_path / "agent.safetensors", code=1)
+    assert found.endswith("notes.db can not be read: file is not a database\n") and "SQL:" not in found
+
+
+def test_what_says_nothing_of_an_agent_is_told(url: str, tmp_path: Path) -> None:
+    for arguments in (("--storage", url), ("--space", "mlp"), ("--against", "first", "--task", "digits")):
+        found = command("inspect", tmp_path / "agent.safetensors", *arguments, code=2)
+        assert "is about a study: --against STUDY --storage URL" in found
+
+
+def test_what_failures_say_is_checked(url: str) -> None:
+    with pytest.raises(ValueError, match='on_failure must be "ignore" or "worst", not \'skip\''):
+        learn_from_studies(None, studies_of(url), on_failure="skip")  # type: ignore[arg-type]
 
 
 def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:

@@ -480,6 +480,8 @@ def test_what_a_parameter_was_before_it_was_one_can_be_said() -> None:
     study.optimize(after, n_trials=3)
     first = study.trials[0].params
     assert abs(first["rate"] - 0.3) < 0.07 and first["y"] <= 0.0625
+    with pytest.raises(ValueError, match="rename: 'X' is no parameter that the agent knows; it knows x"):
+        TransferSampler(sampler.agent, rename={"X": "rate"})
 
 
 @pytest.mark.slow

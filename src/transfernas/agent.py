@@ -1,10 +1,9 @@
 """The agent: one Transformer policy over many search spaces and tasks."""
 
 import os
-import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -254,13 +253,9 @@ class Agent(Searcher):
             agent._open[trial.number] = OpenTrial(agent.problems[trial.row], trial.config, Kept(kept, trial.member))
         return agent
 
-    def __getstate__(self) -> dict[str, object]:
+    def __getstate__(self) -> dict[str, Any]:
         """Leaves out what no copy can have, the lock and the thread that compiles."""
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"} | {"_warm_up": None}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        """Makes a new lock."""
-        self.__dict__.update(state, _lock=threading.RLock())
+        return super().__getstate__() | {"_warm_up": None}
 
     def _start(self, learner: Learner) -> None:
         """Takes up its work: the part of construction that a new, a loaded and a transferred agent share."""

@@ -12,7 +12,24 @@ from .spaces.condition import Config
 from .spaces.problem import Problem, Trial, check_problems, check_reward
 
 
-class Searcher(abc.ABC):
+class Locked:
+    """Has a lock that threads share, and that copies and pickles make anew."""
+
+    def __init__(self) -> None:
+        """Makes the lock."""
+        super().__init__()
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the lock."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Makes a new lock."""
+        self.__dict__.update(state, _lock=threading.RLock())
+
+
+class Searcher(Locked, abc.ABC):
     """Proposes configurations and learns from their rewards.
 
     Several trials may be open at once and are told in any order; each is told once, to the searcher that asked. Threads
@@ -25,11 +42,11 @@ class Searcher(abc.ABC):
         Raises:
             ValueError: there is none, a pair is there twice, or two different spaces have one name.
         """
+        super().__init__()
         self._problems = check_problems(problems)
         self._name = uuid.uuid4().hex
         self._open: dict[int, OpenTrial] = {}
         self._asked = 0
-        self._lock = threading.RLock()
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -94,7 +94,8 @@ def open_studies(storage: str, names: Sequence[str]) -> list["optuna.Study"]:
         wanted = names or [summary.study_name for summary in summaries if len(summary.directions) == 1]
         return [optuna.load_study(study_name=name, storage=place) for name in wanted]
     except (SQLAlchemyError, ImportError, RuntimeError) as error:
-        raise ValueError(f"{storage} can not be read: {error}") from None
+        reason = getattr(error, "orig", None) or error  # without SQLAlchemy's query and link
+        raise ValueError(f"{storage} can not be read: {reason}") from None
 
 
 def load_table(path: Path | None) -> "Cells":

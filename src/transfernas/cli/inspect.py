@@ -43,6 +43,9 @@ def inspect(
     from ..checkpoint import CheckpointError, read_snapshot
     from ..spaces.vocabulary import transfer_report
 
+    for option, value in (("--storage", storage), ("--space", space), ("--task", task)):
+        if value is not None and (against is None or storage is None):
+            raise typer.BadParameter("is about a study: --against STUDY --storage URL", param_hint=option)
     console = Console()
     try:
         snapshot = read_snapshot(path)

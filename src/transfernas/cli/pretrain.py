@@ -60,6 +60,8 @@ def pretrain(
     from ..integrations.optuna import SPACE
     from ..integrations.studies import learn_from_studies
 
+    if out.is_dir():
+        raise typer.BadParameter(f"{out} is a folder; the agent is to be a file", param_hint="--out")
     console, interrupted = Console(), list[int]()
     try:
         with _progress(console, interrupted) as progress:

@@ -1,6 +1,7 @@
 """Checks of what every integration is given."""
 
 import os
+from collections.abc import Iterable
 
 from ..agent import Agent
 
@@ -28,6 +29,20 @@ def check_on_failure(on_failure: object) -> None:
     """
     if on_failure not in ("ignore", "worst"):
         raise ValueError(f'on_failure must be "ignore" or "worst", not {on_failure!r}')
+
+
+def check_known(rename: Iterable[str], agent: Agent | None) -> None:
+    """Checks that an agent, if there is one, knows the parameters that others are to mean.
+
+    Raises:
+        ValueError: it does not know one.
+    """
+    if agent is None:
+        return
+    known = agent.learner.vocabulary.states[1:]
+    for name in rename:
+        if name not in known:
+            raise ValueError(f"rename: {name!r} is no parameter that the agent knows; it knows {', '.join(known)}")
 
 
 def agent_of(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:

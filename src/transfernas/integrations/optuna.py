@@ -3,7 +3,6 @@
 import logging
 import os
 import secrets
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,10 +18,10 @@ from ..learning.config import TrainingConfig
 from ..ledger import Ledger
 from ..open_search import OpenSearch
 from ..plans import Made
-from ..searcher import check_seed
+from ..searcher import Locked, check_seed
 from ..spaces.condition import Action
 from ..spaces.domain import Categories, Domain, Numbers
-from .arguments import agent_of, check_name, check_on_failure
+from .arguments import agent_of, check_known, check_name, check_on_failure
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ _AT_ONCE = 64  # so many trials that are being asked for are kept in mind
 _PRUNED = -1e36  # the reward of a trial that was pruned: behind every one that came to its end, but for infinite ones
 
 
-class TransferSampler(optuna.samplers.BaseSampler):
+class TransferSampler(Locked, optuna.samplers.BaseSampler):
     """Answers `suggest_*` by an agent: `optuna.create_study(sampler=TransferSampler("agent.safetensors"))`.
 
     It learns from the study's storage, whoever ran a trial and whichever sampler proposed it, and from each trial once.
@@ -78,13 +77,14 @@ class TransferSampler(optuna.samplers.BaseSampler):
         check_on_failure(on_failure)
         check_name("space is named by", space)
         check_name("task is named by", task, optional=True)
+        super().__init__()
         self._source = agent_of(agent)
+        check_known(rename or (), self._source)
         self._space, self._task, self._learn, self._on_failure = space, task, learn, on_failure
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
         self._ledger = Ledger() if self._source is None else self._source.ledger.copy()
         self._searches: dict[str, _Search] = {}
-        self._lock = threading.RLock()
 
     @property
     def agent(self) -> Agent:
@@ -148,16 +148,6 @@ class TransferSampler(optuna.samplers.BaseSampler):
                 search.caught_up = trial.number
             domain = search.domain(param_name, param_distribution)
             return search.search.suggest(trial.number, search.made(trial), param_name, domain)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves out the lock."""
-        state = self.__dict__.copy()
-        del state["_lock"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Makes a new lock."""
-        self.__dict__.update(state, _lock=threading.RLock())
 
     def _search(self, study: optuna.Study) -> "_Search":
         name, storage = study.study_name, study._storage

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import secrets
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -23,9 +22,9 @@ from ..agent import Agent
 from ..learning.config import TrainingConfig
 from ..ledger import Ledger
 from ..open_search import OpenSearch
-from ..searcher import check_seed
+from ..searcher import Locked, check_seed
 from ..spaces.condition import Action
-from .arguments import agent_of, check_name, check_on_failure
+from .arguments import agent_of, check_known, check_name, check_on_failure
 from .fixed_search import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
 from .ray_spaces import check_names, domains_of, nested, values_in
 
@@ -35,7 +34,7 @@ SPACE = "ray"
 """The name of the spaces of all searches, which are then taken for versions of one, unless said otherwise."""
 
 
-class TransferSearch(Searcher):
+class TransferSearch(Locked, Searcher):
     """Proposes configurations by an agent: `tune.TuneConfig(search_alg=TransferSearch(agent="agent.safetensors"))`.
 
     The space is Ray's own, the `param_space` of `tune.Tuner`, and may differ from those that the agent knows. After a
@@ -89,6 +88,7 @@ class TransferSearch(Searcher):
         check_name("task is", task, optional=True)
         self._source = agent_of(agent)
         super().__init__()
+        check_known(rename or (), self._source)
         self._take_metric(metric, mode)
         self._resumes = task is not None
         self._names = space_name, _new_task(self._source) if task is None else task
@@ -98,7 +98,6 @@ class TransferSearch(Searcher):
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
         self._points = [dict(point) for point in points_to_evaluate or ()]
         self._search: FixedSearch | None = None
-        self._lock = threading.RLock()
         if space:
             self._begin(domains_of(space))
 
@@ -235,14 +234,6 @@ class TransferSearch(Searcher):
             self._begin(domains)
             self._begun().restore(saved)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves out the lock."""
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Makes a new lock."""
-        self.__dict__.update(state, _lock=threading.RLock())
-
     def _begin(self, domains: Domains) -> None:
         """Takes a space, and the points that waited for it."""
         for point in self._points:
@@ -257,11 +248,9 @@ class TransferSearch(Searcher):
     def _filled(self, domains: Domains) -> dict[str, Action]:
         """Returns what new parameters were, as actions, after it checked what `rename` and `fill` name."""
         check_names(self._fill, domains)
-        for old, new in self._rename.items():
+        for new in self._rename.values():
             if new not in domains:
                 raise ValueError(f"rename: {new!r} is no parameter of the space, which has {list(domains)}")
-            if self._source is not None and old not in self._source.learner.vocabulary.states:
-                raise ValueError(f"rename: {old!r} is no parameter that the agent knows")
         return {name: domains[name].action(value) for name, value in values_in(self._fill, domains).items()}  # type: ignore[arg-type]
 
     def _ready(self) -> FixedSearch:

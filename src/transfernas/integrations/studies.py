@@ -24,7 +24,7 @@ from ..spaces.discovery import Parameters, discover
 from ..spaces.domain import Domain
 from ..spaces.encoding import Room
 from ..spaces.problem import Problem
-from .arguments import agent_of
+from .arguments import agent_of, check_on_failure
 from .optuna import SPACE, domain_of, record_of, reward_of, sign_of
 
 NameFn = Callable[[optuna.Study], str]
@@ -136,9 +136,10 @@ def learn_from_studies(
             trials that are left can be learned from later.
 
     Raises:
-        ValueError: there is no study, one has several objectives, or none has a trial to learn from; or `rename` makes
-            one name of two.
+        ValueError: an argument is not as said above; there is no study, one has several objectives, or none has a trial
+            to learn from; or `rename` makes one name of two.
     """
+    check_on_failure(on_failure)
     agent = agent_of(agent)
     ledger = Ledger() if agent is None else agent.ledger.copy()
     found = [
