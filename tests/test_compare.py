@@ -398,6 +398,11 @@ def made_up() -> Outcome:
         standings(measured, rivals, grid, 0),
         standings([each._replace(kind="targets") for each in measured], rivals, grid, 0),
         differences(measured, rivals, ("scratch", "tpe seeded"), grid, 0),
+        tuple(
+            row._replace(kind=name)
+            for name, of, to in (("u-v", "scratch", "transfer"), ("w", "transfer", "scratch"))
+            for row in differences(measured[:1], rivals, (of, to), grid, 0)
+        ),
         dict.fromkeys(rivals, 0.0025),
     )
 
@@ -409,7 +414,7 @@ def test_tables_and_pictures_of_a_made_up_outcome(tmp_path: Path) -> None:
         assert [path.suffix for path in files] == [".png", ".svg"]
         again = draw(tmp_path / "again", outcome.standings, 4)
         assert again[1].read_bytes() == files[1].read_bytes()
-    early, regrets, standing, lost, alone, difference = comparison_tables(outcome)
+    early, regrets, standing, lost, alone, difference, by_split = comparison_tables(outcome)
     assert list(regrets.columns[0].cells) == ["u-v", "w"] and "100 trials" in str(regrets.title)
     assert "20 trials" in str(early.title)
     assert list(regrets.columns[1].cells)[1] == ""  # it did not get there
@@ -418,6 +423,10 @@ def test_tables_and_pictures_of_a_made_up_outcome(tmp_path: Path) -> None:
     assert list(lost.columns[2].cells)[0] == "0.00 ± 0.00" and "1.50" in str(standing.caption)
     assert list(alone.columns[0].cells) == ["all (3)"] * 4 and "without sources" in str(alone.title)
     assert len(difference.columns) == 6 and str(list(difference.columns[2].cells)[0]).endswith("%)")
+    assert list(by_split.columns[0].cells) == ["u-v", "w"] and "5 of 10" in str(by_split.caption)  # * marks the worse
+    for column in list(by_split.columns)[1:]:
+        worse, better = column.cells
+        assert str(worse).endswith("*") and not str(better).endswith("*") and str(better).startswith("-")
     written = write_tables(tmp_path / "tables.txt", [regrets, standing]).read_text()
     assert "tpe seeded" in written and "Mean rank (1 is best)" in written
     assert "tpe seeded 2.5 ms" in cost_line(outcome)

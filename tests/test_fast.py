@@ -138,6 +138,22 @@ def test_after_a_transfer_each_policy_proposes_its_own() -> None:
     np.testing.assert_array_equal(rollout.log_prob, np.where(member == MEMORY, np.nan, expected))
 
 
+def test_what_was_not_met_before_a_transfer_is_explored_as_by_a_new_policy() -> None:
+    """Half of the actions of one choice of two were met, none of the other's: a quarter of the way is gone."""
+    before = Problem(SearchSpace("before", [Choice("a", (0, 1))]), "one")
+    after = Problem(SearchSpace("after", [Choice("a", (0, 1, 2, 3)), Choice("b", range(5))]), "one")
+    config = dataclasses.replace(FAST, repeats=True, best_of_trials=16, curiosity=0.0)
+    learner = transfer(run(new_learner((before,), config, 5, replicas=8), 3), (after,), seed=6)
+    for trials, transferred, new in ((0, 5, 1), (4, 9, 5), (14, 16, 15)):
+        learner = run(learner, trials - learner.learned)
+        _, (problem, rollout, member) = propose(learner)
+        noise = generator(6, Use.ACTIONS, trials, 0).random((8, 16, learner.encoding.steps), np.float32)
+        drawn = sampled(learner, problem, noise, policies=2 * np.arange(8) + (member == NEW)).log_prob
+        expected = np.where(member == NEW, drawn[:, :new].max(axis=1), drawn[:, :transferred].max(axis=1))
+        np.testing.assert_array_equal(rollout.log_prob[member != MEMORY], expected[member != MEMORY])
+        assert set(member.tolist()) >= {TRANSFERRED, NEW}
+
+
 @pytest.mark.parametrize("transferred", [False, True], ids=["new", "transferred"])
 def test_replicas_learn_as_if_alone(transferred: bool) -> None:
     """One step of three replicas is, for each of them, the step that it takes by itself on the same pairs."""

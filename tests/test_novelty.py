@@ -43,11 +43,12 @@ def test_new_actions_are_those_of_known_states(moved: Learner) -> None:
     assert len(moved.novel.actions) == moved.capacity.actions
     assert np.flatnonzero(moved.novel.actions).tolist() == new.tolist()
     assert moved.novel.problems.tolist() == [True, False]
+    assert moved.novel.met.tolist() == pytest.approx([(1 / 3 + 1 + 0) / 3, (1 + 0) / 2])
 
 
 def test_a_new_agent_finds_nothing_novel() -> None:
     learner = new_learner(PROBLEMS, FAST, 0)
-    assert not learner.novel.actions.any() and not learner.novel.problems.any()
+    assert not learner.novel.actions.any() and not learner.novel.problems.any() and not learner.novel.met.any()
 
 
 def test_curiosity_adds_to_the_logits_of_new_actions(moved: Learner) -> None:

@@ -151,7 +151,8 @@ def comparison_tables(outcome: Outcome) -> list[Table]:
         tables += [_standing_table(outcome, outcome.standings, *each) for each in ((ranked, 1), (_LOST, 100))]
     if outcome.from_scratch:
         tables.append(_standing_table(outcome, outcome.from_scratch, f"{ranked}, without sources", 1))
-    return tables + ([_difference_table(outcome)] if outcome.differences else [])
+    tables += [_difference_table(outcome)] if outcome.differences else []
+    return tables + ([_harm_table(outcome)] if outcome.by_split else [])
 
 
 def write_tables(path: Path, tables: Iterable[Table]) -> Path:
@@ -240,6 +241,25 @@ def _difference_table(outcome: Outcome) -> Table:
             rows = {row.trials: row for row in pair if row.kind == kind}
             cells = [f"{_around(rows[count].regret, 100)} ({100 * rows[count].share:+.0f} %)" for count in counts]
             table.add_row(f"{of} less {to}", f"{kind} ({splits})", *cells)
+    return table
+
+
+def _harm_table(outcome: Outcome) -> Table:
+    """Returns the differences of the first pair on each split, and how many say that the first is worse."""
+    rows = {(row.kind, row.trials): row.regret for row in outcome.by_split}
+    counts, first = sorted({row.trials for row in outcome.by_split}), outcome.by_split[0]
+    worse = sum(interval.low > 0 for interval in rows.values())
+    caption = (
+        f"± half the 95 % interval of a bootstrap over the replicas; * worse beyond it: {worse} of {len(rows)}; if the "
+        f"two were equal everywhere, about {len(rows) / 40:.1f} would be by chance"
+    )
+    table = Table(title=f"Normalised regret (%) of {first.of} less that of {first.to}", caption=caption)
+    table.add_column("split", overflow="fold")
+    for count in counts:
+        table.add_column(f"{count} trials", justify="right")
+    for split in dict.fromkeys(row.kind for row in outcome.by_split):
+        found = [rows[split, count] for count in counts]
+        table.add_row(split, *(f"{_around(each, 100)}{'*' if each.low > 0 else ' '}" for each in found))
     return table
 
 

@@ -41,6 +41,7 @@ class Outcome(NamedTuple):
         standings: of the rivals, by kind of split and over all, over the splits whose searches are done.
         from_scratch: of those that learned from no source, over the targets, each counted once.
         differences: of the regrets of some pairs, first of all of the transferred agent and the one from scratch.
+        by_split: of these two, for each split; its kind is the split's name.
         seconds: median time of a rival to ask and tell one trial of one replica; agents' replicas share their steps.
     """
 
@@ -48,6 +49,7 @@ class Outcome(NamedTuple):
     standings: tuple[Standing, ...]
     from_scratch: tuple[Standing, ...]
     differences: tuple[Difference, ...]
+    by_split: tuple[Difference, ...]
     seconds: Mapping[str, float]
 
 
@@ -68,9 +70,9 @@ def run_comparison(comparison: Comparison, cells: Cells | None, stages: Stages, 
     done = [split for split in comparison.splits if _done(runs, split, comparison)]
     rivals, seed = comparison.rivals, comparison.seed
 
-    def measured(split: Split, who: Sequence[str], kind: str) -> Measured:
+    def measured(split: Split, who: Sequence[str], kind: str, counts: tuple[int, ...] = grid) -> Measured:
         values = np.stack([_of(runs, split)[rival].values for rival in who])
-        return Measured(kind, scales[split.name].regret(values[:, :, [count - 1 for count in grid]]))
+        return Measured(kind, scales[split.name].regret(values[:, :, [count - 1 for count in counts]]))
 
     every = [measured(split, rivals, split.kind) for split in done]
     alone = [rival for rival in rivals if rival not in (TRANSFER, *SEEDED)]
@@ -82,6 +84,12 @@ def run_comparison(comparison: Comparison, cells: Cells | None, stages: Stages, 
     )
     difference = [
         row for pair in PAIRS if set(pair) <= set(rivals) for row in differences(every, rivals, pair, grid, seed)
+    ]
+    by_split = [
+        row._replace(kind=split.name)
+        for split in done
+        if set(PAIRS[0]) <= set(rivals)
+        for row in differences([measured(split, rivals, "", milestones)], rivals, PAIRS[0], milestones, seed)
     ]
     seconds = _seconds(runs, comparison)
     found = {f"{split.name}/{rival}": run for split in comparison.splits for rival, run in _of(runs, split).items()}
@@ -98,12 +106,13 @@ def run_comparison(comparison: Comparison, cells: Cells | None, stages: Stages, 
             "standings": [_document(row) for row in standing],
             "from_scratch": [_document(row) for row in from_scratch],
             "differences": [_document(row) for row in difference],
+            "by_split": [_document(row) for row in by_split],
             "critical_difference": critical_difference(len(rivals), len(done)) if done and rivals[1:] else None,
             "seconds_a_trial": seconds,
         },
         kept_trials=grid,
     )
-    return Outcome(result, standing, from_scratch, tuple(difference), seconds)
+    return Outcome(result, standing, from_scratch, tuple(difference), tuple(by_split), seconds)
 
 
 def up_to(trials: int, counts: tuple[int, ...] | set[int]) -> tuple[int, ...]:

@@ -51,8 +51,8 @@ class TrainingConfig(Architecture):
         good_most: but at most so many.
         preference_scale: what a difference of log-probabilities is multiplied by, to be the log-odds of being better.
         best_of: a proposal is the most probable of so many draws.
-        best_of_trials: over how many trials of a problem that number grows from 1; a transferred policy starts at the
-            end of it.
+        best_of_trials: over how many trials of a problem that number grows from 1; a transferred policy is
+            ahead by the share of the problem's actions that it met before.
         repeats: whether a configuration that was evaluated may be proposed again.
         number_length: over how many gaps the initial embeddings of actions that are numbers are alike; 0 for not at
             all, as in the paper (see `learning.numbers`).

@@ -1,4 +1,4 @@
-"""What is new after a transfer where something was known: actions of known states that were never met."""
+"""What is new after a transfer: actions of known states that were never met, and how much of a problem was met."""
 
 from typing import NamedTuple
 
@@ -17,10 +17,13 @@ class Novelty(NamedTuple):
     Attributes:
         actions: Shape `[actions]`, 1 for those, room in the table included.
         problems: Shape `[problems]`, whether a problem has any.
+        met: Shape `[problems]`, the share of a choice's actions that were met before, whether its state was or not, in
+            the mean over the choices of a problem; 0 without a transfer.
     """
 
     actions: Float[np.ndarray, "actions"]
     problems: Bool[np.ndarray, "problems"]
+    met: Float[np.ndarray, "problems"]
 
 
 def new_actions(
@@ -48,13 +51,15 @@ def novelty(
         numbers: whether new numbers are among them.
     """
     actions, problems = np.zeros(room, np.float32), np.zeros(len(encoding.problems), bool)
+    met = np.zeros(len(encoding.problems))
     if known is None:
-        return Novelty(actions, problems)
+        return Novelty(actions, problems, met)
     passed_over = {} if numbers else number_rows(vocabulary)
     for state, (_, new) in new_actions(known, vocabulary).items():
         if state not in passed_over:
             actions[new] = 1.0
     for row, problem in enumerate(encoding.problems):
-        choices = problem.space.choices
-        problems[row] = any(actions[vocabulary.action(c.state, action)] for c in choices for action in c.actions)
-    return Novelty(actions, problems)
+        rows = [np.array([vocabulary.action(c.state, a) for a in c.actions]) for c in problem.space.choices]
+        problems[row] = any(actions[each].any() for each in rows)
+        met[row] = np.mean([np.mean(each < len(known.actions)) for each in rows])
+    return Novelty(actions, problems, met)

@@ -218,10 +218,9 @@ def _ranked(
     if config.best_of == 1:
         order = np.argsort(refused, axis=1, kind="stable")
     else:
-        grown = np.minimum(np.array([len(told) for told in trials]) / config.best_of_trials, 1.0)
-        if learner.known is not None:
-            grown[member != NEW] = 1.0  # a policy that was transferred knows what to look for
-        best_of = 1 + (config.best_of - 1) * grown
+        grown = np.array([len(told) for told in trials]) / config.best_of_trials
+        grown += np.where(member != NEW, learner.novel.met[problem], 0.0)  # what was met need not be explored
+        best_of = 1 + (config.best_of - 1) * np.minimum(grown, 1.0)
         number = np.arange(count)
         # The most probable of the first draws; then the others one by one; then the most probable of the explorers.
         group = (number >= best_of[:, None]).astype(np.int64) + (number >= config.best_of)
