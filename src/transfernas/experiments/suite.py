@@ -176,8 +176,11 @@ def _suite() -> tuple[_Row, ...]:
         _Row(OTHER_TASKS, "nasbench201", parts_of_others, "cifar10", "cifar100 imagenet16-120"),
         _Row(OTHER_TASKS, "nasbench_graph", parts_of_others, "photo", "cs"),
         _Row(ACROSS, "nasbench_graph", _every("nasbench_graph"), "", "proteins"),
-        _Row(ACROSS, "hpobench", _every("hpolib"), "phoneme vehicle", "segment kc1", _TO_HPOBENCH),
-        _Row(ACROSS, "hpolib", _every("hpobench"), "naval_propulsion", "protein_structure", _TO_HPOLIB),
+        _Row(ACROSS, "hpobench", _every("hpolib"), "phoneme vehicle car australian", "segment kc1", _TO_HPOBENCH),
+        _Row(
+            *(ACROSS, "hpolib", _every("hpobench")),
+            *("naval_propulsion slice_localization", "protein_structure", _TO_HPOLIB),
+        ),
         _Row(ADVERSARIAL, "nasbench201", negated, "cifar10", "imagenet16-120"),
         _Row(ADVERSARIAL, "nasbench_graph", negated, "cora", "citeseer"),
         _Row(ADVERSARIAL, "hpobench", negated, "phoneme", "segment"),
