@@ -253,10 +253,11 @@ def _harm_table(outcome: Outcome) -> Table:
         f"± half the 95 % interval of a bootstrap over the replicas; * worse beyond it: {worse} of {len(rows)}; if the "
         f"two were equal everywhere, about {len(rows) / 40:.1f} would be by chance"
     )
-    table = Table(title=f"Normalised regret (%) of {first.of} less that of {first.to}", caption=caption)
+    title = f"Normalised regret (%) of {first.of} less that of {first.to}, after so many trials"
+    table = Table(title=title, caption=caption)
     table.add_column("split", overflow="fold")
     for count in counts:
-        table.add_column(f"{count} trials", justify="right")
+        table.add_column(str(count), justify="right")
     for split in dict.fromkeys(row.kind for row in outcome.by_split):
         found = [rows[split, count] for count in counts]
         table.add_row(split, *(f"{_around(each, 100)}{'*' if each.low > 0 else ' '}" for each in found))
