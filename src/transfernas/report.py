@@ -246,21 +246,24 @@ def _difference_table(outcome: Outcome) -> Table:
 
 def _harm_table(outcome: Outcome) -> Table:
     """Returns the differences of the first pair on each split, and how many say that the first is worse."""
-    rows = {(row.kind, row.trials): row.regret for row in outcome.by_split}
-    counts, first = sorted({row.trials for row in outcome.by_split}), outcome.by_split[0]
-    worse = sum(interval.low > 0 for interval in rows.values())
+    first, rows = outcome.by_split[0], {(row.split, row.trials): row for row in outcome.by_split}
+    counts = sorted({row.trials for row in outcome.by_split})
+    worse = sum(row.regret.low > 0 for row in rows.values())
+    surely = sum(row.together.low > 0 for row in rows.values())
     caption = (
-        f"± half the 95 % interval of a bootstrap over the replicas; * worse beyond it: {worse} of {len(rows)}; if the "
-        f"two were equal everywhere, about {len(rows) / 40:.1f} would be by chance"
+        f"± half the 95 % interval of a bootstrap over the replicas; * worse beyond it: {worse} of {len(rows)}, where "
+        f"about {len(rows) / 40:.1f} would be by chance if the two were equal; ** beyond an interval that holds for all "
+        f"at once: {surely}"
     )
     title = f"Normalised regret (%) of {first.of} less that of {first.to}, after so many trials"
     table = Table(title=title, caption=caption)
     table.add_column("split", overflow="fold")
     for count in counts:
         table.add_column(str(count), justify="right")
-    for split in dict.fromkeys(row.kind for row in outcome.by_split):
+    for split in dict.fromkeys(row.split for row in outcome.by_split):
         found = [rows[split, count] for count in counts]
-        table.add_row(split, *(f"{_around(each, 100)}{'*' if each.low > 0 else ' '}" for each in found))
+        stars = ((row.regret.low > 0) + (row.together.low > 0) for row in found)
+        table.add_row(split, *(f"{_around(row.regret, 100)}{'*' * n:<2}" for row, n in zip(found, stars, strict=True)))
     return table
 
 

@@ -16,7 +16,7 @@ from .result import Curve, NamedRatio, Result, Row
 from .rivals import SCRATCH, SEEDED, TRANSFER
 from .runner import StageFn
 from .stages import Stages
-from .standing import Difference, Measured, Standing, differences, standings
+from .standing import Difference, Measured, OnSplit, Standing, by_split, differences, standings
 from .statistics import critical_difference, mean_interval, trial_ratio
 from .suite import Scale, Split
 
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
         standings: of the rivals, by kind of split and over all, over the splits whose searches are done.
         from_scratch: of those that learned from no source, over the targets, each counted once.
         differences: of the regrets of some pairs, first of all of the transferred agent and the one from scratch.
-        by_split: of these two, for each split; its kind is the split's name.
+        by_split: of these two, on each split.
         seconds: median time of a rival to ask and tell one trial of one replica; agents' replicas share their steps.
     """
 
@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
     standings: tuple[Standing, ...]
     from_scratch: tuple[Standing, ...]
     differences: tuple[Difference, ...]
-    by_split: tuple[Difference, ...]
+    by_split: tuple[OnSplit, ...]
     seconds: Mapping[str, float]
 
 
@@ -85,12 +85,8 @@ def run_comparison(comparison: Comparison, cells: Cells | None, stages: Stages, 
     difference = [
         row for pair in PAIRS if set(pair) <= set(rivals) for row in differences(every, rivals, pair, grid, seed)
     ]
-    by_split = [
-        row._replace(kind=split.name)
-        for split in done
-        if set(PAIRS[0]) <= set(rivals)
-        for row in differences([measured(split, rivals, "", milestones)], rivals, PAIRS[0], milestones, seed)
-    ]
+    both = {split.name: measured(split, rivals, split.kind, milestones) for split in done}
+    on_splits = by_split(both, rivals, PAIRS[0], milestones, seed) if set(PAIRS[0]) <= set(rivals) else ()
     seconds = _seconds(runs, comparison)
     found = {f"{split.name}/{rival}": run for split in comparison.splits for rival, run in _of(runs, split).items()}
     result = Result(
@@ -106,13 +102,13 @@ def run_comparison(comparison: Comparison, cells: Cells | None, stages: Stages, 
             "standings": [_document(row) for row in standing],
             "from_scratch": [_document(row) for row in from_scratch],
             "differences": [_document(row) for row in difference],
-            "by_split": [_document(row) for row in by_split],
+            "by_split": [_document(row) for row in on_splits],
             "critical_difference": critical_difference(len(rivals), len(done)) if done and rivals[1:] else None,
             "seconds_a_trial": seconds,
         },
         kept_trials=grid,
     )
-    return Outcome(result, standing, from_scratch, tuple(difference), tuple(by_split), seconds)
+    return Outcome(result, standing, from_scratch, tuple(difference), on_splits, seconds)
 
 
 def up_to(trials: int, counts: tuple[int, ...] | set[int]) -> tuple[int, ...]:
@@ -190,7 +186,7 @@ def _settings(
     }
 
 
-def _document(row: Standing | Difference) -> dict[str, object]:
+def _document(row: Standing | Difference | OnSplit) -> dict[str, object]:
     """Returns a row for JSON, its intervals by name, what is not a number as null."""
     found = dict[str, object]()
     for name, value in row._asdict().items():

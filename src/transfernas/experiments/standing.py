@@ -5,13 +5,13 @@ Shapes: `rivals` compared, `replicas` of a search, `trials` that are looked at.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from .statistics import Interval, bootstrap_means, ranks
+from .statistics import Interval, bootstrap_means, ranks, simultaneous_means
 
 ALL = "all"
 """The kind of all splits together."""
@@ -71,6 +71,26 @@ class Difference(NamedTuple):
     share: float
 
 
+class OnSplit(NamedTuple):
+    """A rival's mean normalised regret less another's on one split, paired by replica; below 0 the first is better.
+
+    Attributes:
+        split: its name.
+        of: the first rival.
+        to: the second.
+        trials: after how many.
+        regret: the mean difference, with its interval.
+        together: the same, with an interval such that those of all splits and trials hold at once.
+    """
+
+    split: str
+    of: str
+    to: str
+    trials: int
+    regret: Interval
+    together: Interval
+
+
 def standings(
     measured: Sequence[Measured], rivals: Sequence[str], trials: Sequence[int], seed: int
 ) -> tuple[Standing, ...]:
@@ -115,6 +135,30 @@ def differences(
             share = regret.mean / mean if mean else math.nan
             found.append(Difference(kind, *pair, count, len(splits), regret, share))
     return tuple(found)
+
+
+def by_split(
+    measured: Mapping[str, Measured], rivals: Sequence[str], pair: tuple[str, str], trials: Sequence[int], seed: int
+) -> tuple[OnSplit, ...]:
+    """Returns how much less regret the first of a pair has than the second on each split, with 95 % intervals.
+
+    Args:
+        measured: the splits, by name.
+        rivals: their names.
+        pair: two of them.
+        trials: after how many; as in the regrets.
+        seed: of the bootstraps over the replicas.
+    """
+    if not measured:
+        return ()
+    first, second = map(rivals.index, pair)
+    less = np.stack([split.regret[first] - split.regret[second] for split in measured.values()])
+    together = simultaneous_means(less, seed)
+    return tuple(
+        OnSplit(name, *pair, count, *intervals)
+        for name, values, all_hold in zip(measured, less, together, strict=True)
+        for count, *intervals in zip(trials, bootstrap_means(values[None], seed), all_hold, strict=True)
+    )
 
 
 def _by_kind(measured: Sequence[Measured]) -> dict[str, list[Measured]]:

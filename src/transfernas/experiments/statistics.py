@@ -138,6 +138,28 @@ def bootstrap_means(values: Float[np.ndarray, "groups replicas columns"], seed: 
     return tuple(Interval(*map(float, column)) for column in zip(means, *ends, strict=True))
 
 
+def simultaneous_means(
+    values: Float[np.ndarray, "groups replicas columns"], seed: int, confidence: float = 0.95
+) -> tuple[tuple[Interval, ...], ...]:
+    """Returns the mean of each column of each group with its interval; together they all hold with that confidence.
+
+    A bootstrap of the largest deviation, in standard errors, of all means (Westfall and Young 1993). The replicas are
+    resampled alike in all groups, so that these may have searches in common.
+    """
+    groups, replicas, columns = values.shape
+    means, errors = values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(replicas)
+    rng = generator(seed, Use.BOOTSTRAP)
+    weights = rng.multinomial(replicas, np.full(replicas, 1 / replicas), size=RESAMPLES) / replicas
+    away = np.abs(weights @ values.swapaxes(0, 1).reshape(replicas, -1) - means.reshape(-1))
+    varied = errors.reshape(-1) > 0
+    largest = (away[:, varied] / errors.reshape(-1)[varied]).max(axis=1, initial=0.0)
+    half = float(np.quantile(largest, confidence)) * errors
+    return tuple(
+        tuple(Interval(*map(float, each)) for each in zip(*rows, strict=True))
+        for rows in zip(means, means - half, means + half, strict=True)
+    )
+
+
 def critical_difference(rivals: int, blocks: int, confidence: float = 0.95) -> float:
     """Returns by how much two mean ranks must differ in Nemenyi's test (Demsar 2006).
 
