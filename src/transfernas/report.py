@@ -252,8 +252,8 @@ def _harm_table(outcome: Outcome) -> Table:
     surely = sum(row.together.low > 0 for row in rows.values())
     caption = (
         f"± half the 95 % interval of a bootstrap over the replicas; * worse beyond it: {worse} of {len(rows)}, where "
-        f"about {len(rows) / 40:.1f} would be by chance if the two were equal; ** beyond an interval that holds for all "
-        f"at once: {surely}"
+        f"about {len(rows) / 40:.1f} would be by chance if the two were equal; ** beyond intervals that all hold at "
+        f"once: {surely}"
     )
     title = f"Normalised regret (%) of {first.of} less that of {first.to}, after so many trials"
     table = Table(title=title, caption=caption)
