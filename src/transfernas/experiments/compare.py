@@ -85,8 +85,8 @@ def run_comparison(comparison: Comparison, cells: Cells | None, stages: Stages, 
     difference = [
         row for pair in PAIRS if set(pair) <= set(rivals) for row in differences(every, rivals, pair, grid, seed)
     ]
-    both = {split.name: measured(split, rivals, split.kind, milestones) for split in done}
-    on_splits = by_split(both, rivals, PAIRS[0], milestones, seed) if set(PAIRS[0]) <= set(rivals) else ()
+    by_name = {split.name: measured(split, rivals, split.kind, milestones) for split in done}
+    on_splits = by_split(by_name, rivals, PAIRS[0], milestones, seed) if set(PAIRS[0]) <= set(rivals) else ()
     seconds = _seconds(runs, comparison)
     found = {f"{split.name}/{rival}": run for split in comparison.splits for rival, run in _of(runs, split).items()}
     result = Result(

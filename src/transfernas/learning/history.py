@@ -71,9 +71,7 @@ class History:
         self, replicas: Int[np.ndarray, "sought"], key: UInt64[np.ndarray, "sought candidates"]
     ) -> Bool[np.ndarray, "sought candidates"]:
         """Returns which candidates of some replicas were evaluated before."""
-        told = self.key[replicas, : self.count]
-        found = [among_keys(row, known) for row, known in zip(key, told, strict=True)]
-        return np.array(found, bool).reshape(key.shape)
+        return among_keys(key, self.key[replicas, None, : self.count])
 
     def selected(self, replica: int) -> "History":
         """Returns the history of one replica alone."""
@@ -102,8 +100,15 @@ def keys(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt64[np.nd
     return whole ^ (whole >> np.uint64(29))
 
 
-def among_keys(key: UInt64[np.ndarray, "*batch"], known: UInt64[np.ndarray, "known"]) -> Bool[np.ndarray, "*batch"]:
-    """Returns which of a few keys are among others; all are compared, for to sort the others takes longer."""
+def among_keys(
+    key: UInt64[np.ndarray, "*batch"], known: UInt64[np.ndarray, "*to_all known"]
+) -> Bool[np.ndarray, "*batch"]:
+    """Returns which of a few keys are among others; all are compared, for to sort the others takes longer.
+
+    Args:
+        key: Shape `[...]`.
+        known: Shape `[known]`, or with axes before it that are broadcast to those of `key`.
+    """
     found: Bool[np.ndarray, "*batch"] = (key[..., None] == known).any(axis=-1)
     return found
 

@@ -210,9 +210,7 @@ def _ranked(
     trials = [history.of(replica, row) for replica, row in zip(sought.tolist(), problem.tolist(), strict=True)]
     if not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1):
         key = keys(np.broadcast_to(problem[:, None], (n_sought, count)), candidates.trajectory)
-        refused = history.holds(sought, key)
-        refused |= among_keys(key, pending)
-        refused &= ~among_keys(key, again)
+        refused = (history.holds(sought, key) | among_keys(key, pending)) & ~among_keys(key, again)
         for at in np.flatnonzero(refused.any(axis=1)).tolist():
             refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at], pending)
     if config.best_of == 1:
