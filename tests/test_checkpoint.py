@@ -46,7 +46,7 @@ def same_bits(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
 def host(learner: Learner) -> list[np.ndarray]:
     """What a learner keeps beside its state."""
     history, count = learner.history, learner.history.count
-    told = (history.problem, *history.trials, history.reward, history.key)
+    told = (history.problem, *history.trials, history.reward, history.key, history.member)
     gate = [] if learner.gate is None else [learner.gate.count, learner.gate.total]
     memory = [] if learner.memory is None else [learner.memory.count, *learner.memory.trials, learner.memory.taken]
     return [array[:, :count] for array in told] + gate + memory
@@ -211,7 +211,7 @@ def test_the_file_is_safetensors_with_a_header(saved: Path) -> None:
     with safetensors.safe_open(saved, framework="numpy") as file:
         metadata, names = file.metadata(), set(file.keys())
     assert metadata.keys() == {"format", "version", "agent", "sha256"}
-    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "3")
+    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "4")
     assert json.loads(metadata["agent"])["problems"] == [["left", "one"], ["right", "two"]]
     assert {"policy.state", "policy.encoder.hidden", "baseline", "queue.reward", "queue.trials.actions"} <= names
 
@@ -282,23 +282,25 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[st
     refused(path, "is a safetensors file, but no agent", f"its format is {metadata and metadata['format']!r}")
 
 
-@pytest.mark.parametrize("version", ["4", "10", "next"])
+@pytest.mark.parametrize("version", ["5", "10", "next"])
 def test_another_version_is_refused(tmp_path: Path, saved: Path, version: str) -> None:
     path = rewrite(saved, tmp_path / "agent", lambda metadata, *_: metadata.update(version=version))
-    refused(path, f"has format version {version}; this version of transfernas reads up to 3: upgrade it")
+    refused(path, f"has format version {version}; this version of transfernas reads up to 4: upgrade it")
 
 
 SINCE_THE_FIRST = [
     *("joint_entropy_weight", "learning", "updates", "pairs", "pair_steps", "good_share", "good_most"),
     *("preference_scale", "best_of", "best_of_trials", "repeats", "number_length", "gate", "memory", "trust"),
-    *("trust_memory", "trust_decay", "new_action", "curiosity"),
+    *("trust_memory", "control", "trust_decay", "new_action", "curiosity"),
 ]
 
 
-@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("version", ["1", "2", "3"])
 def test_a_file_of_an_earlier_version_goes_on(tmp_path: Path, saved: Path, version: str) -> None:
     def make_old(metadata: dict[str, str], header: Header, tensors: Tensors) -> None:
-        del header["room"], header["ledger"]
+        tensors.pop("history.member", None)
+        if version < "3":
+            del header["room"], header["ledger"]
         if version == "1":
             for name in [name for name in tensors if name.startswith("history.")]:
                 del tensors[name]
@@ -409,7 +411,7 @@ def test_a_header_with_anchors_needs_them(tmp_path: Path) -> None:
     refused(path, "is damaged", "the tensor policy.anchors.past is missing")
 
 
-TRIALS = [f"history.{name}" for name in ("problem", "reward", "task", "decisions", "actions", "length")]
+TRIALS = [f"history.{name}" for name in ("problem", "reward", "member", "task", "decisions", "actions", "length")]
 REMEMBERED = [f"memory.{name}" for name in ("count", "taken", "task", "decisions", "actions", "length")]
 KEPT = [*TRIALS, "gate.count", "gate.total", *REMEMBERED]
 
@@ -441,8 +443,11 @@ def test_what_is_kept_on_the_host_is_checked(tmp_path: Path, fast_file: Path, na
         for value in (np.nan, np.inf):
             refused(changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not finite")
     else:
-        for value in (-1, 99):
-            refused(changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not from 0 to ")
+        least = -1 if name == "history.member" else 0
+        for value in (least - 1, 99):
+            refused(
+                changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not from {least} to "
+            )
     if name.startswith("gate"):
         refused(changed(with_last(-0.5)), "is damaged", f"the tensor {name} holds values below 0")
     without_it = rewrite(fast_file, tmp_path / "agent", lambda _, __, tensors: tensors.pop(name))

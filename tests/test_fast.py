@@ -14,7 +14,7 @@ from test_agent import NEXT_PROBLEMS, leaves
 from test_policy import every_trajectory
 from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play, play_in_threads
 from transfernas import Agent, Choice, Problem, SearchSpace
-from transfernas.learning.gate import CURIOUS, MEMORY, NEW, PROPOSERS, TRANSFERRED
+from transfernas.learning.gate import MEMORY, NEW, PROPOSERS, TRANSFERRED
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.pairs import draw_pairs
 from transfernas.learning.proposing import EXPLORERS, candidates, propose
@@ -224,14 +224,12 @@ def _member(agent: Agent) -> int:
 def test_the_gate_hears_who_proposed() -> None:
     agent = Agent([SUM], FAST)
     play(agent, 3)
-    agent, expected = agent.transfer_to([SUM]), np.zeros(PROPOSERS)
-    for number in range(20):
-        member = _member(agent)
-        if number:  # the first has none to be ranked among
-            expected *= FAST.trust_decay
-            expected[member] += 1
-    assert (expected[:CURIOUS] > 0).all() and agent._learner.gate is not None
-    np.testing.assert_allclose(agent._learner.gate.count[0, 0], expected)
+    agent = agent.transfer_to([SUM])
+    members = [_member(agent) for _ in range(20)]
+    assert {TRANSFERRED, NEW} <= set(members) and members.index(NEW) < FAST.control
+    history, gate = agent._learner.history, agent._learner.gate
+    assert history.member[0, : history.count].tolist() == members and gate is not None
+    np.testing.assert_array_equal(gate.count[0, 0] > 0, [member in members for member in range(PROPOSERS)])
 
 
 def test_threads_may_share_a_transferred_agent() -> None:

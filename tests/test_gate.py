@@ -1,11 +1,15 @@
 """Who proposes after a transfer: the one whose proposals did better, and none is given up for good."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from strategies import quick
 from test_history import told
 from transfernas import TrainingConfig
 from transfernas.learning.gate import CURIOUS, MEMORY, NEW, PROPOSERS, TRANSFERRED, Gate
@@ -13,28 +17,41 @@ from transfernas.learning.history import History
 
 CONFIG = TrainingConfig.fast(trust=0.6, trust_memory=0.6)
 EARLIER = (1.0, 2.0, 3.0, 4.0)
+NOTHING = History.empty(2, 3)
+EACH = range(PROPOSERS)
 
 
-def history_of(*rewards: float, problem: int = 0) -> History:
-    """Trials of two replicas; the second one's rewards are the negative ones."""
-    history = History.empty(2, 3)
+def history_of(*rewards: float, members: Sequence[int], problem: int = 0) -> History:
+    """Trials of two replicas, proposed in turn; the second one's rewards are the negative ones."""
+    history = NOTHING
     for number, reward in enumerate(rewards):
-        history = told(history, number, problem, reward)
+        history = told(history, number, problem, reward, members[number % len(members)])
     return history
 
 
-def after(gate: Gate, member: int, rewards: tuple[float, float], history: History, problem: int = 0) -> Gate:
-    """The gate after a trial of each of two replicas that one proposer proposed."""
+def after(
+    gate: Gate, member: int, rewards: tuple[float, float], history: History, problem: int = 0, times: int = 1
+) -> Gate:
+    """The gate after as many trials of each of two replicas that one proposer proposed, each as if it were the next."""
     rows, members = np.full(2, problem), np.full(2, member)
-    return gate.told(rows, members, np.array(rewards), history, CONFIG)
+    for _ in range(times):
+        gate = gate.told(rows, members, np.array(rewards, float), history, CONFIG)
+    return gate
 
 
 def shares(
-    gate: Gate, remembered: bool = False, problem: int = 0, config: TrainingConfig = CONFIG, curious: bool = False
+    gate: Gate,
+    remembered: bool = False,
+    problem: int = 0,
+    config: TrainingConfig = CONFIG,
+    curious: bool = False,
+    met: bool = True,
+    history: History = NOTHING,
 ) -> np.ndarray:
     """How often each replica's proposers propose, in 1,000 draws, give or take 0.05: Shape `[replicas, proposers]`."""
-    rng, rows, left, new = np.random.default_rng(0), np.full(2, problem), np.full(2, remembered), np.full(2, curious)
-    drawn = np.array([gate.draw(rows, left, new, rng, config) for _ in range(1000)])
+    rng, rows = np.random.default_rng(0), np.full(2, problem)
+    known, left, new = (np.full(2, each) for each in (met, remembered, curious))
+    drawn = np.array([gate.draw(rows, known, left, new, history, rng, config) for _ in range(1000)])
     return np.mean(drawn[..., None] == np.arange(PROPOSERS), axis=0)
 
 
@@ -52,14 +69,12 @@ def test_at_first_trust_decides() -> None:
         assert found == pytest.approx((share, share), abs=0.05)
 
 
-@pytest.mark.parametrize("member", [TRANSFERRED, NEW, MEMORY, CURIOUS])
+@pytest.mark.parametrize("member", EACH)
 def test_proposals_that_do_well_gain_trust_and_others_lose_it(member: int) -> None:
     """The better, the more; a draw is half a win."""
-    history, found = history_of(*EARLIER), []
+    history, found = history_of(*EARLIER, members=[each for each in EACH if each != member]), []
     for reward in (9.0, 3.5, 3.0, 2.5, 0.0):
-        gate = Gate.of(2, 1)
-        for _ in range(5):
-            gate = after(gate, member, (reward, -reward), history)
+        gate = after(Gate.of(2, 1), member, (reward, -reward), history, times=2)
         found.append(shares(gate, remembered=True, curious=True)[:, member])
     gains, losses = np.transpose(found)
     assert (np.diff(gains) < 0).all() and (np.diff(losses) > 0).all()
@@ -67,25 +82,79 @@ def test_proposals_that_do_well_gain_trust_and_others_lose_it(member: int) -> No
     assert gains[0] > start + 0.1 > start - 0.1 > gains[-1]
 
 
+TRIALS = st.lists(st.tuples(st.integers(-1, PROPOSERS - 1), st.integers(0, 3), st.integers(0, 1)), max_size=30)
+
+
+@quick
+@given(TRIALS)
+def test_trials_are_compared_with_those_that_others_proposed(trials: list[tuple[int, int, int]]) -> None:
+    """Pair by pair, the loser hears of it as the winner does."""
+    gate, history = Gate.of(2, 2), NOTHING
+    count, won = np.zeros((2, 2, PROPOSERS)), np.zeros((2, 2, PROPOSERS))  # of replicas and problems
+    for number, (member, reward, problem) in enumerate(trials):
+        recent = [(m, r) for m, r, p in trials[:number] if p == problem][-20:]
+        gate = after(gate, member, (reward, -reward), history, problem)
+        history = told(history, number, problem, reward, member)
+        if member < 0 or not recent:
+            continue
+        for replica, sign in enumerate((1, -1)):
+            count[replica, problem] *= CONFIG.trust_decay
+            won[replica, problem] *= CONFIG.trust_decay
+            for other, earlier in recent:
+                if other not in (-1, member):
+                    win = 0.5 + 0.5 * np.sign(sign * (reward - earlier))
+                    for who, share in ((member, win), (other, 1 - win)):
+                        count[replica, problem, who] += 1 / len(recent)
+                        won[replica, problem, who] += share / len(recent)
+    np.testing.assert_allclose(gate.count, count, atol=1e-12)
+    np.testing.assert_allclose(gate.total, won, atol=1e-12)
+
+
+def test_whose_proposals_are_beaten_loses_trust() -> None:
+    """One good trial of the new policy is enough to doubt all before it."""
+    history = history_of(*EARLIER, members=[TRANSFERRED])
+    beaten, beating = transferred(after(Gate.of(2, 1), NEW, (9.0, 9.0), history))[0], (0.0, 0.0)
+    beating = transferred(after(Gate.of(2, 1), NEW, (0.0, 0.0), history))
+    assert beaten < 0.25 and beating[0] > 0.75
+    own = after(Gate.of(2, 1), TRANSFERRED, (0.0, 0.0), history, times=9)
+    assert transferred(own) == transferred(Gate.of(2, 1))  # to lose against itself says nothing
+
+
+def test_one_of_the_first_trials_is_the_new_policys() -> None:
+    def new(*members: int, control: int = 3) -> float:
+        config = dataclasses.replace(CONFIG, trust=1.0, control=control)
+        history = history_of(*[1.0] * len(members), members=members) if members else NOTHING
+        return float(shares(Gate.of(2, 1), config=config, history=history)[0, NEW])
+
+    assert new(TRANSFERRED, MEMORY) == 1
+    assert new(-1, TRANSFERRED, -1, CURIOUS, -1) == 1  # those from elsewhere do not count
+    for seldom in (new(), new(TRANSFERRED), new(TRANSFERRED, NEW), new(*[MEMORY] * 3), new(*[MEMORY] * 2, control=0)):
+        assert seldom < 0.2
+    assert new(control=1) == 1
+
+
+def test_who_knows_nothing_of_a_problem_does_not_propose() -> None:
+    found = shares(Gate.of(2, 1), met=False, config=dataclasses.replace(CONFIG, trust=1.0))
+    assert found[:, NEW].tolist() == [1, 1]
+
+
 def test_none_is_given_up_for_good() -> None:
-    """After ever so many proposals of one, few more turn it round."""
-    gate, history = Gate.of(2, 1), history_of(*EARLIER)
-    for _ in range(500):
-        gate = after(gate, TRANSFERRED, (9.0, -9.0), history)
-    assert transferred(gate)[0] > 0.9 and 0 < transferred(gate)[1] < 0.1  # where it fails, it is still tried
-    for _ in range(25):
-        gate = after(gate, TRANSFERRED, (-9.0, 9.0), history)
-    assert transferred(gate)[0] < 0.2 and transferred(gate)[1] > 0.8
+    """After ever so many proposals of one, few more turn it round; and what was found out is forgotten in time."""
+    start, history = Gate.of(2, 1), history_of(*EARLIER, members=[NEW])
+    gate = after(start, TRANSFERRED, (9.0, -9.0), history, times=500)
+    assert transferred(gate)[0] > 0.9 and transferred(gate)[1] < 0.1
+    gate = after(gate, TRANSFERRED, (-9.0, 9.0), history, times=25)
+    assert transferred(gate)[0] < 0.1 and transferred(gate)[1] > 0.9
+    gate = after(gate, NEW, (9.0, -9.0), history, times=60)  # where it fails, it is tried again
+    assert transferred(gate) == pytest.approx(transferred(start), abs=0.1)
 
 
 def test_two_kinds_of_knowledge_stand_together_against_none() -> None:
     """A memory that fails is drawn less, and so is all knowledge, but less so than if both had failed."""
-    history, gate = history_of(*EARLIER), Gate.of(2, 1)
-    for _ in range(4):
-        gate = after(gate, MEMORY, (-9.0, -9.0), history)
+    history = history_of(*EARLIER, members=[CURIOUS])
+    gate = after(Gate.of(2, 1), MEMORY, (-9.0, -9.0), history, times=4)
     one = shares(gate, remembered=True)[0]
-    for _ in range(4):
-        gate = after(gate, TRANSFERRED, (-9.0, -9.0), history)
+    gate = after(gate, TRANSFERRED, (-9.0, -9.0), history, times=4)
     both = shares(gate, remembered=True)[0]
     assert one[MEMORY] < 0.1 < one[TRANSFERRED] and both[NEW] > one[NEW] > 0.5
     assert shares(gate)[0, MEMORY] == 0  # what has nothing left proposes nothing
@@ -93,14 +162,14 @@ def test_two_kinds_of_knowledge_stand_together_against_none() -> None:
 
 def test_curiosity_stands_for_itself() -> None:
     """Drawn where there is something new, as often as its proposals deserve; its failures are not knowledge's."""
-    history, start = history_of(*EARLIER), Gate.of(2, 1)
+    history, start = history_of(*EARLIER, members=[-1]), Gate.of(2, 1)
     assert shares(start)[:, CURIOUS].max() == 0 < 0.3 < shares(start, curious=True)[:, CURIOUS].min()
-    found = start
-    for _ in range(4):
-        found = after(found, CURIOUS, (9.0, -9.0), history)
-    did_well, failed = shares(found, curious=True)[:, CURIOUS]
-    assert did_well > 0.7 and failed < 0.05
-    np.testing.assert_allclose(shares(found), shares(start), atol=0.01)
+    for member, other in ((TRANSFERRED, MEMORY), (MEMORY, NEW)):
+        history = history_of(*EARLIER, members=[member])
+        found = after(start, CURIOUS, (9.0, -9.0), history, times=4)
+        did_well, failed = shares(found, curious=True)[:, CURIOUS]
+        assert did_well > 0.7 and failed < 0.05
+        np.testing.assert_array_equal(found.count[..., other], 0)
 
 
 def test_the_memory_may_be_trusted_more() -> None:
@@ -109,19 +178,19 @@ def test_the_memory_may_be_trusted_more() -> None:
     assert found[MEMORY] > calm[MEMORY] + 0.1 and found[NEW] == pytest.approx(calm[NEW], abs=0.01)
 
 
-def test_only_what_was_proposed_and_can_be_ranked_counts() -> None:
-    gate = after(Gate.of(2, 2), NEW, (2.5, -2.5), history_of(*EARLIER))
-    for same in (
-        after(gate, -1, (9.0, 9.0), history_of(*EARLIER)),  # from elsewhere
-        after(gate, TRANSFERRED, (9.0, 9.0), history_of()),
-        after(gate, TRANSFERRED, (9.0, 9.0), history_of(*EARLIER, problem=1)),  # no other of its problem
+def test_only_what_was_proposed_and_can_be_compared_counts() -> None:
+    gate = after(Gate.of(2, 2), NEW, (2.5, -2.5), history_of(*EARLIER, members=[MEMORY]))
+    for member, history in (
+        (-1, history_of(*EARLIER, members=[MEMORY])),  # from elsewhere
+        (TRANSFERRED, NOTHING),
+        (TRANSFERRED, history_of(*EARLIER, members=[MEMORY], problem=1)),  # no other of its problem
     ):
-        np.testing.assert_array_equal(shares(same), shares(gate))
+        np.testing.assert_array_equal(shares(after(gate, member, (9.0, 9.0), history)), shares(gate))
 
 
 def test_each_problem_and_each_replica_has_its_own() -> None:
     start = Gate.of(2, 3)
-    found = after(start, TRANSFERRED, (9.0, -9.0), history_of(*EARLIER, problem=1), problem=1)
+    found = after(start, TRANSFERRED, (9.0, -9.0), history_of(*EARLIER, members=[NEW], problem=1), problem=1)
     for problem in (0, 2):
         np.testing.assert_array_equal(shares(found, problem=problem), shares(start))
     better, worse = transferred(found, problem=1)
@@ -132,12 +201,11 @@ def test_each_problem_and_each_replica_has_its_own() -> None:
         np.testing.assert_array_equal(alone.total, found.total[replica : replica + 1])
 
 
-def test_proposals_are_ranked_among_the_trials_just_before() -> None:
+def test_proposals_are_compared_with_the_trials_just_before() -> None:
     """A search has come so far that everything beats its first trials."""
-    late = history_of(*[5.0] * 20)
-    found, expected = (
-        after(Gate.of(2, 1), NEW, (3.0, 3.0), history) for history in (history_of(*[1.0] * 100, *[5.0] * 20), late)
-    )
+    late = history_of(*[5.0] * 20, members=[MEMORY])
+    longer = history_of(*[1.0] * 100, *[5.0] * 20, members=[MEMORY])
+    found, expected = (after(Gate.of(2, 1), NEW, (3.0, 3.0), history) for history in (longer, late))
     np.testing.assert_array_equal(found.total, expected.total)
 
 
@@ -146,7 +214,7 @@ def test_the_more_promising_policy_is_kept() -> None:
     gate = Gate.of(2, 4)
     assert gate.most_promising(CONFIG).tolist() == [TRANSFERRED] * 2
     for problem in range(3):
-        history = history_of(*EARLIER, problem=problem)
+        history = history_of(*EARLIER, members=[CURIOUS], problem=problem)
         gate = after(gate, MEMORY, (9.0, -9.0), history, problem)
         gate = after(gate, NEW, (9.0, -9.0), history, problem)
         gate = after(gate, TRANSFERRED, (3.5, -3.5), history, problem)

@@ -20,18 +20,19 @@ from transfernas.spaces.encoding import Trajectory
 REPLICAS, STEPS = 2, 3
 
 
-def told(history: History, number: int, problem: int = 0, reward: float | None = None) -> History:
+def told(history: History, number: int, problem: int = 0, reward: float | None = None, member: int = 0) -> History:
     """One more trial of each replica, known by its number: the second replica's has all its numbers negative."""
     scalar = np.array([number, -number], np.int32)
     sequence = np.repeat(scalar[:, None], STEPS, axis=1)
     rows = np.full(REPLICAS, problem, np.int32)
     rewards = np.array([1.0, -1.0]) * (number if reward is None else reward)
-    return history.appended(rows, Trajectory(scalar, sequence, 2 * sequence, scalar), rewards)
+    members = np.full(REPLICAS, member, np.int32)
+    return history.appended(rows, Trajectory(scalar, sequence, 2 * sequence, scalar), rewards, members)
 
 
 def content(history: History) -> list[Any]:
     """All that a history holds, the room behind its trials left out."""
-    arrays = jax.tree.leaves((history.problem, history.trials, history.reward, history.key))
+    arrays = jax.tree.leaves((history.problem, history.trials, history.reward, history.key, history.member))
     return [array[:, : history.count].tolist() for array in arrays]
 
 
@@ -62,7 +63,8 @@ def test_histories_that_grow_from_one_another_do_not_disturb_each_other(parents:
 def test_a_history_holds_what_was_told_to_each_replica() -> None:
     history = History.empty(REPLICAS, STEPS)
     for number, problem in enumerate((0, 1, 0, 0, 1)):
-        history = told(history, number + 1, problem)
+        history = told(history, number + 1, problem, member=number - 1)
+    assert history.member[:, : history.count].tolist() == [[-1, 0, 1, 2, 3]] * 2
     assert [history.of(0, problem).tolist() for problem in (0, 1, 2)] == [[0, 2, 3], [1, 4], []]
     assert history.reward[:, : history.count].tolist() == [[1, 2, 3, 4, 5], [-1, -2, -3, -4, -5]]
 

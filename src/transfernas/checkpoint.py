@@ -32,7 +32,7 @@ from .tensors import CheckpointError as CheckpointError
 from .tensors import check_finite, parts_of, tensors_of
 
 FORMAT = "transfernas-agent"
-VERSION = 3  # the first had no history, the second no ledger and no room
+VERSION = 4  # the first had no history, the second no ledger and no room, the third not who proposed its trials
 T = TypeVar("T")
 
 
@@ -168,7 +168,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray], version: int) -> Sn
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: Capacity(*map(_whole, value)))
-    state, history, gate, memory = parts_of(tensors, config, capacity, encoding)
+    state, history, gate, memory = parts_of(tensors, config, capacity, encoding, version)
     learner = restore(
         config=config,
         seed=_field(header, "seed", _whole),

@@ -25,7 +25,7 @@ def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
     """Returns everything of a learner that is kept as tensors, by name."""
     tensors = dict(_named_leaves(learner.state))
     history, count = learner.history, learner.history.count
-    told = {"problem": history.problem, "reward": history.reward, **history.trials._asdict()}
+    told = {"problem": history.problem, "reward": history.reward, "member": history.member, **history.trials._asdict()}
     tensors |= {_HISTORY + name: array[:, :count] for name, array in told.items()}
     if learner.gate is not None:
         tensors |= {_GATE + "count": learner.gate.count, _GATE + "total": learner.gate.total}
@@ -36,7 +36,7 @@ def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
 
 
 def parts_of(
-    tensors: dict[str, np.ndarray], config: TrainingConfig, capacity: Capacity, encoding: Encoding
+    tensors: dict[str, np.ndarray], config: TrainingConfig, capacity: Capacity, encoding: Encoding, version: int
 ) -> tuple[LearnerState, History, Gate | None, Memory | None]:
     """Returns the parts of a learner that are kept as tensors.
 
@@ -45,6 +45,7 @@ def parts_of(
         config: hyperparameters.
         capacity: room in the networks' tables.
         encoding: the problems.
+        version: of the format.
 
     Raises:
         CheckpointError: they are not those of such a learner; the message names the tensor.
@@ -53,7 +54,7 @@ def parts_of(
     expected = init_state(np.random.default_rng(0), rows, capacity, config, len(encoding.tables.task), encoding.steps)
     gate = _gate(tensors, rows, encoding)
     replicas = rows if gate is None else rows // POLICIES
-    history = _history(tensors, replicas, encoding)
+    history = _history(tensors, replicas, encoding, version)
     memory = None if gate is None else _memory(tensors, replicas, config.memory, encoding)
     state = _filled(expected, tensors)
     _check_queue(state.queue, encoding)
@@ -65,8 +66,8 @@ def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:
     return [(jax.tree_util.keystr(path).lstrip("."), np.asarray(leaf)) for path, leaf in leaves]
 
 
-def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> History:
-    """Takes the history out of the tensors; the first version of the format had none.
+def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding, version: int) -> History:
+    """Takes the history out of the tensors; the first version had none, those before the fourth had no proposers.
 
     Raises:
         CheckpointError: it is not one of trials of the problems.
@@ -83,13 +84,18 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) 
         steps = (encoding.steps,) if name in ("decisions", "actions") else ()
         _check_shape(_HISTORY + name, tensors, (replicas, count, *steps), np.dtype(np.int32))
         _check_limits(_HISTORY + name, tensors[_HISTORY + name], limit)
-    told = {name: tensors.pop(_HISTORY + name) for name in (*most, "reward")}
-    problem = told.pop("problem")
+    if version < 4:
+        tensors[_HISTORY + "member"] = np.full((replicas, count), -1, np.int32)
+    _check_shape(_HISTORY + "member", tensors, (replicas, count), np.dtype(np.int32))
+    _check_limits(_HISTORY + "member", tensors[_HISTORY + "member"], PROPOSERS - 1, least=-1)
+    told = {name: tensors.pop(_HISTORY + name) for name in (*most, "reward", "member")}
+    problem, member = told.pop("problem"), told.pop("member")
     told.pop("reward")
     trials = Trajectory(**told)
     for trial in range(count):
         history = history.appended(
-            problem[:, trial], jax.tree.map(lambda leaf, at=trial: leaf[:, at], trials), reward[:, trial]
+            *(problem[:, trial], jax.tree.map(lambda leaf, at=trial: leaf[:, at], trials)),
+            *(reward[:, trial], member[:, trial]),
         )
     return history
 
@@ -200,6 +206,6 @@ def _largest(encoding: Encoding) -> dict[str, int]:
     return {"task": task, "decisions": decisions - 1, "actions": actions - 1, "length": encoding.steps}
 
 
-def _check_limits(name: str, tensor: np.ndarray, most: int) -> None:
-    if tensor.size and (tensor.min() < 0 or tensor.max() > most):
-        raise CheckpointError(f"the tensor {name} holds values that are not from 0 to {most}")
+def _check_limits(name: str, tensor: np.ndarray, most: int, least: int = 0) -> None:
+    if tensor.size and (tensor.min() < least or tensor.max() > most):
+        raise CheckpointError(f"the tensor {name} holds values that are not from {least} to {most}")

@@ -60,9 +60,11 @@ class TrainingConfig(Architecture):
             `learning.gate`). It takes `learning` by preferences.
         memory: how many configurations that were best before a transfer are remembered, to be tried again as they are
             where there is a gate.
-        trust: what a transferred policy, and curiosity, are expected to do at first: the share of the trials just
-            before that their proposals beat. Of the new policy it is 0.5.
+        trust: what a transferred policy, and curiosity, are expected to do at first: the share of others' trials that
+            their proposals beat. Of the new policy it is 0.5.
         trust_memory: what the memory is expected to do at first.
+        control: which trial of a problem is the new policy's, if it proposed none before: what it finds is what the
+            others are compared with. 0 for none.
         trust_decay: what earlier proposals weigh after each trial.
         new_action: how the embedding of an action that was never met starts after a transfer, in a state that was:
             drawn like the others ("random", as in the paper) or near the mean of the state's known actions ("mean");
@@ -101,8 +103,9 @@ class TrainingConfig(Architecture):
     number_length: float = 0.0
     gate: bool = False
     memory: int = 10
-    trust: float = 0.9
+    trust: float = 1.0
     trust_memory: float = 1.0
+    control: int = 3
     trust_decay: float = 0.9
     new_action: Literal["random", "mean"] = "random"
     curiosity: float = 3.0
@@ -130,6 +133,7 @@ class TrainingConfig(Architecture):
         ):
             _check(self, name, 1, math.inf, whole=True)
         _check(self, "max_candidates", 1, math.inf, whole=True)
+        _check(self, "control", 0, math.inf, whole=True)
         for name in ("embedding_scale", "context_scale", "position_scale", "weight_scale", "logit_scale"):
             _check(self, name, 0, math.inf)
         for name in (

@@ -131,7 +131,8 @@ def _decisions_moved(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_probl
 def _history(history: History, move: _Move) -> History:
     trials = move.trials(history.trials, history.problem)
     key = keys(history.problem, trials)
-    return History(history.count, history.problem.copy(), trials, history.reward.copy(), key, [history.count])
+    problem, reward, member = history.problem.copy(), history.reward.copy(), history.member.copy()
+    return History(history.count, problem, trials, reward, key, member, [history.count])
 
 
 def _memory(memory: Memory, encoding: Encoding, move: _Move) -> Memory:

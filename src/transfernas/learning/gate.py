@@ -3,10 +3,13 @@
 A policy that knows and one that knows nothing learn from the same trials, whoever proposed them; the memory of what was
 best before the transfer can propose as well; and so can curiosity, where there is something new in what is known: it
 is the policy that knows, with the new actions favoured. Each trial is proposed by the one that promises more, by
-Thompson sampling (Thompson 1933): a promise is the mean rank of earlier proposals among the trials just before them,
-known the less the fewer they are and the longer ago. First it is drawn between knowledge, whichever, the new policy and
-curiosity, then between the transferred policy and the memory: that there are two kinds of knowledge is no reason to
-trust it more. So knowledge that misleads costs a few trials, and knowledge that has nothing more to give makes way.
+Thompson sampling (Thompson 1933). A promise is the share of comparisons that earlier proposals won against the trials
+of others around them, known the less the fewer they are and the longer ago; against trials of its own proposer a
+proposal wins every other time, however good both are. First it is drawn between knowledge, whichever, the new policy
+and curiosity, then between the transferred policy and the memory: that there are two kinds of knowledge is no reason to
+trust it more. One of the first trials is the new policy's in any case, for there must be something to compare with; and
+all are, where nothing of a problem was met before. So knowledge that misleads costs a few trials, and knowledge that
+has nothing more to give makes way.
 
 Shapes: `replicas` run side by side, `problems` searched, `proposers` are the transferred policy, the new one, the
 memory, and curiosity.
@@ -28,9 +31,9 @@ POLICIES = 2
 POLICY = np.array([TRANSFERRED, NEW, TRANSFERRED, TRANSFERRED], np.int32)
 """The policy that each proposer draws from; the memory draws from none."""
 
-_NEUTRAL = 0.5  # the rank that is expected of a proposal no better than the trials before it
-_SPREAD = 0.3  # standard deviation of a rank, about that of the uniform distribution
-_RECENT = 20  # trials to be ranked among: all lie far behind where a search has come to
+_NEUTRAL = 0.5  # the share of others' trials that a proposal no better than they are is expected to beat
+_SPREAD = 0.3  # standard deviation of such a share, about that of the uniform distribution
+_RECENT = 20  # trials to be compared with: all lie far behind where a search has come to
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,8 @@ class Gate:
     """What is known of proposals, later ones weighing more.
 
     Attributes:
-        count: Shape `[replicas, problems, proposers]`, the weight of all proposals.
-        total: Shape `[replicas, problems, proposers]`, their weighted ranks, from 0 to 1 each.
+        count: Shape `[replicas, problems, proposers]`, the weight of all comparisons with others' trials.
+        total: Shape `[replicas, problems, proposers]`, the weight of those that were won; a draw is half of one.
     """
 
     count: Float[np.ndarray, "replicas problems proposers"]
@@ -54,8 +57,10 @@ class Gate:
     def draw(
         self,
         problem: Int[np.ndarray, "replicas"],
+        met: Bool[np.ndarray, "replicas"],
         remembered: Bool[np.ndarray, "replicas"],
         curious: Bool[np.ndarray, "replicas"],
+        history: History,
         rng: np.random.Generator,
         config: TrainingConfig,
     ) -> Int[np.ndarray, "replicas"]:
@@ -63,10 +68,12 @@ class Gate:
 
         Args:
             problem: Shape `[replicas]`, row of the problem.
+            met: Shape `[replicas]`, whether anything of the problem was met before.
             remembered: Shape `[replicas]`, whether the memory has something left to propose.
             curious: Shape `[replicas]`, whether there is something new in what is known.
+            history: the trials so far.
             rng: for the draws.
-            config: `trust` and `trust_memory`.
+            config: `trust`, `trust_memory` and `control`.
         """
         here = np.arange(len(problem)), problem
         count, total = self.count[here], self.total[here]
@@ -80,7 +87,8 @@ class Gate:
         curiosity = np.where(curious, each[:, CURIOUS], -np.inf)
         member = np.where(remembered & (memory > transferred), MEMORY, TRANSFERRED)
         member = np.where(new >= knowledge, NEW, member)
-        return np.where(curiosity > np.maximum(knowledge, new), CURIOUS, member).astype(np.int32)
+        member = np.where(curiosity > np.maximum(knowledge, new), CURIOUS, member)
+        return np.where(~met | _control(problem, history, config), NEW, member).astype(np.int32)
 
     def told(
         self,
@@ -101,14 +109,19 @@ class Gate:
         """
         count, total = self.count.copy(), self.total.copy()
         for replica, (row, proposer) in enumerate(zip(problem.tolist(), member.tolist(), strict=True)):
-            earlier = history.reward[replica, history.of(replica, row)[-_RECENT:]]
-            if proposer < 0 or not len(earlier):
+            recent = history.of(replica, row)[-_RECENT:]
+            if proposer < 0 or not len(recent):
                 continue
-            beaten = np.mean(earlier < reward[replica]) + 0.5 * np.mean(earlier == reward[replica])
+            earlier, whose = history.reward[replica, recent], history.member[replica, recent]
+            beaten = (earlier < reward[replica]) + 0.5 * (earlier == reward[replica])
+            faced, won = (_by_proposer(whose, weights) / len(recent) for weights in (np.ones(len(recent)), beaten))
+            faced[proposer] = won[proposer] = 0.0
             count[replica, row] *= config.trust_decay
             total[replica, row] *= config.trust_decay
-            count[replica, row, proposer] += 1.0
-            total[replica, row, proposer] += beaten
+            count[replica, row] += faced
+            total[replica, row] += faced - won
+            count[replica, row, proposer] += faced.sum()
+            total[replica, row, proposer] += won.sum()
         return Gate(count, total)
 
     def most_promising(self, config: TrainingConfig) -> Int[np.ndarray, "replicas"]:
@@ -123,10 +136,25 @@ class Gate:
         return Gate(self.count[replica : replica + 1].copy(), self.total[replica : replica + 1].copy())
 
 
+def _control(
+    problem: Int[np.ndarray, "replicas"], history: History, config: TrainingConfig
+) -> Bool[np.ndarray, "replicas"]:
+    """Returns which replicas are to try the new policy: it proposed none of the trials so far, and it is time."""
+    proposed = (history.member[replica, history.of(replica, row)] for replica, row in enumerate(problem.tolist()))
+    return np.array([NEW not in whose and np.sum(whose >= 0) + 1 == config.control for whose in proposed], bool)
+
+
+def _by_proposer(
+    whose: Int[np.ndarray, "trials"], weights: Float[np.ndarray, "trials"]
+) -> Float[np.ndarray, "proposers"]:
+    """Returns the sum of the weights of each proposer's trials."""
+    return np.bincount(whose[whose >= 0], weights[whose >= 0], PROPOSERS).astype(np.float64)  # whole if there is none
+
+
 def _mean(
     count: Float[np.ndarray, "*shape"], total: Float[np.ndarray, "*shape"], prior: float | Float[np.ndarray, "who"]
 ) -> Float[np.ndarray, "*shape"]:
-    """Returns the mean rank that is expected of the next proposal; what is expected at first counts as one."""
+    """Returns the share that the next proposal is expected to beat; what is expected at first counts as one."""
     return (prior + total) / (1.0 + count)
 
 
@@ -136,5 +164,5 @@ def _drawn(
     prior: float | Float[np.ndarray, "who"],
     chance: Float[np.ndarray, "*shape"],
 ) -> Float[np.ndarray, "*shape"]:
-    """Returns a draw of the mean rank, from what is known of it; `chance` is standard normal."""
+    """Returns a draw of that share, from what is known of it; `chance` is standard normal."""
     return _mean(count, total, prior) + _SPREAD / np.sqrt(1.0 + count) * chance

@@ -29,6 +29,8 @@ class History:
         trials: Shape `[replicas, room, ...]`.
         reward: Shape `[replicas, room]`.
         key: Shape `[replicas, room]`, a number that two trials share if they are of one configuration of one problem.
+        member: Shape `[replicas, room]`, which policy of the replica, or its memory, proposed the trial (see
+            `learning.gate`); -1 for none.
     """
 
     count: int
@@ -36,6 +38,7 @@ class History:
     trials: Trajectory
     reward: Float[np.ndarray, "replicas room"]
     key: UInt64[np.ndarray, "replicas room"]
+    member: Int[np.ndarray, "replicas room"]
     _written: list[int]  # how much of the shared arrays is taken, by any history; one number
 
     @classmethod
@@ -43,10 +46,15 @@ class History:
         """Returns a history without trials."""
         shape = (replicas, _FIRST_ROOM)
         trials = blank_trajectories(shape, steps)
-        return cls(0, np.zeros(shape, np.int32), trials, np.zeros(shape), np.zeros(shape, np.uint64), [0])
+        problem, member = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+        return cls(0, problem, trials, np.zeros(shape), np.zeros(shape, np.uint64), member, [0])
 
     def appended(
-        self, problem: Int[np.ndarray, "replicas"], trial: Trajectory, reward: Float[np.ndarray, "replicas"]
+        self,
+        problem: Int[np.ndarray, "replicas"],
+        trial: Trajectory,
+        reward: Float[np.ndarray, "replicas"],
+        member: Int[np.ndarray, "replicas"],
     ) -> "History":
         """Returns the history with one more trial of each replica."""
         at, room = self.count, self.reward.shape[1]
@@ -55,8 +63,9 @@ class History:
             if free:
                 self._written[0] = at + 1
         history = self if free else self._copied(2 * room if at == room else room)
-        new = (problem, trial, reward, keys(problem[:, None], jax.tree.map(lambda leaf: leaf[:, None], trial))[:, 0])
-        arrays = (history.problem, history.trials, history.reward, history.key)
+        key = keys(problem[:, None], jax.tree.map(lambda leaf: leaf[:, None], trial))[:, 0]
+        new = (problem, trial, reward, key, member)
+        arrays = (history.problem, history.trials, history.reward, history.key, history.member)
         for array, value in zip(jax.tree.leaves(arrays), jax.tree.leaves(new), strict=True):
             array[:, at] = value
         if not free:
@@ -87,7 +96,8 @@ class History:
 
     def _mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "History":
         trials: Trajectory = jax.tree.map(change, self.trials)
-        return History(self.count, change(self.problem), trials, change(self.reward), change(self.key), [self.count])
+        problem, reward, key, member = map(change, (self.problem, self.reward, self.key, self.member))
+        return History(self.count, problem, trials, reward, key, member, [self.count])
 
 
 def keys(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt64[np.ndarray, "*batch"]:

@@ -161,11 +161,11 @@ def learn(
     if config.learning == "reinforce":
         pick = generator(learner.seed, Use.QUEUE, number).random(learner.replicas, np.float32)
         state = update(learner.state, learner.tables, experience, pick, config)
-        history = history if config.repeats else history.appended(problem, trajectory, reward)
+        history = history if config.repeats else history.appended(problem, trajectory, reward, member)
     else:
         if gate is not None:
             gate = gate.told(problem, member, reward, history, config)
-        history = history.appended(problem, trajectory, reward)
+        history = history.appended(problem, trajectory, reward, member)
         rng, encoding = generator(learner.seed, Use.PAIRS, number), learner.encoding
         steps, distinct = encoding.steps_made, encoding.grows  # declared spaces as they were when they were measured
         pairs = draw_pairs(history, problem, rng, config, learner.members, steps, distinct)

@@ -137,7 +137,8 @@ def _draw_member(
     following = learner.memory.following(problem, learner.history, pending, allowed)
     rng = generator(learner.seed, Use.MEMBER, learner.sampled)
     curious = learner.novel.problems[problem] & (learner.config.curiosity > 0)
-    member = learner.gate.draw(problem, following >= 0, curious, rng, learner.config)
+    met = learner.novel.met[problem] > 0
+    member = learner.gate.draw(problem, met, following >= 0, curious, learner.history, rng, learner.config)
     return member, learner.memory.rollouts(problem, following) if (member == MEMORY).any() else None
 
 
