@@ -93,10 +93,8 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding, 
     told.pop("reward")
     trials = Trajectory(**told)
     for trial in range(count):
-        history = history.appended(
-            *(problem[:, trial], jax.tree.map(lambda leaf, at=trial: leaf[:, at], trials)),
-            *(reward[:, trial], member[:, trial]),
-        )
+        one: Trajectory = jax.tree.map(lambda leaf, at=trial: leaf[:, at], trials)
+        history = history.appended(problem[:, trial], one, reward[:, trial], member[:, trial])
     return history
 
 

@@ -16,7 +16,6 @@ from ..policy.policy import Policy
 from ..spaces.encoding import NO_ROOM, Encoding, Room, Trajectory, encode
 from ..spaces.problem import Problem
 from .gate import Gate
-from .history import History, keys
 from .learner import Learner, capacity_for, restore
 from .memory import Memory
 from .randomness import Use, generator
@@ -63,14 +62,14 @@ def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM
         leaf[:, :kept] = moved
     if needed == learner.capacity:
         grown = dataclasses.replace(grown, optimizer=state.optimizer)
-    history, gate, memory = _history(learner.history, move), learner.gate, learner.memory
+    told, gate, memory = learner.history, learner.gate, learner.memory
     return restore(
         learner.config,
         learner.seed,
         vocabulary,
         encoding,
         grown,
-        history,
+        told.rewritten(move.trials(told.trials, told.problem)),
         learner.known,
         learner.past,
         learner.sampled,
@@ -126,13 +125,6 @@ def _decisions_moved(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_probl
                 raise ValueError(f'choice "{choice.name}" of search space "{space.name}" lost an action, or is missing')
             rows[row, before[index]] = after[position[choice.name]]
     return rows
-
-
-def _history(history: History, move: _Move) -> History:
-    trials = move.trials(history.trials, history.problem)
-    key = keys(history.problem, trials)
-    problem, reward, member = history.problem.copy(), history.reward.copy(), history.member.copy()
-    return History(history.count, problem, trials, reward, key, member, [history.count])
 
 
 def _memory(memory: Memory, encoding: Encoding, move: _Move) -> Memory:

@@ -86,6 +86,10 @@ class History:
         """Returns the history of one replica alone."""
         return self._mapped(lambda array: array[replica : replica + 1].copy())
 
+    def rewritten(self, trials: Trajectory) -> "History":
+        """Returns a history of its own whose trials, room included, are encoded otherwise."""
+        return dataclasses.replace(self._mapped(np.copy), trials=trials, key=keys(self.problem, trials))
+
     def _copied(self, room: int) -> "History":
         def grown(array: np.ndarray) -> np.ndarray:
             larger = np.zeros((array.shape[0], room, *array.shape[2:]), array.dtype)
