@@ -1,32 +1,15 @@
 """What every searcher has in common: ask for a trial, tell its reward."""
 
 import abc
-import threading
 import uuid
 from collections.abc import Iterable
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 
+from .locks import Locked
 from .spaces.condition import Config
 from .spaces.problem import Problem, Trial, check_problems, check_reward
-
-
-class Locked:
-    """Has a lock that threads share, and that copies and pickles make anew."""
-
-    def __init__(self) -> None:
-        """Makes the lock."""
-        super().__init__()
-        self._lock = threading.RLock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves out the lock."""
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Makes a new lock."""
-        self.__dict__.update(state, _lock=threading.RLock())
 
 
 class Searcher(Locked, abc.ABC):

@@ -16,9 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 from ..agent import Agent
 from ..learning.config import TrainingConfig
 from ..ledger import Ledger
+from ..locks import Locked
 from ..open_search import OpenSearch
 from ..plans import Made
-from ..searcher import Locked, check_seed
+from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.domain import Categories, Domain, Numbers
 from .arguments import agent_of, check_known, check_name, check_on_failure

@@ -21,8 +21,9 @@ except ImportError as error:
 from ..agent import Agent
 from ..learning.config import TrainingConfig
 from ..ledger import Ledger
+from ..locks import Locked
 from ..open_search import OpenSearch
-from ..searcher import Locked, check_seed
+from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import agent_of, check_known, check_name, check_on_failure
 from .fixed_search import Domains, FixedSearch, domains_from_json, domains_to_json, read_search

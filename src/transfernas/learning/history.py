@@ -5,7 +5,6 @@ Shapes: `trials` that were told, of `replicas` in lockstep; `steps` of a traject
 
 import dataclasses
 import functools
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,10 +12,11 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
+from ..locks import Lock
 from ..spaces.encoding import Trajectory, blank_trajectories
 
 _FIRST_ROOM = 64
-_CLAIMING = threading.Lock()  # two agents that began as one may learn in threads of their own
+_CLAIMING = Lock()  # two agents that began as one may learn in threads of their own
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ a user's agent is one. Learners are immutable; each function returns the next on
 
 import dataclasses
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from ..policy.architecture import Capacity
-from ..runtime import device
+from ..remote import on_host
+from ..runtime import placed, run
 from ..spaces.encoding import NO_ROOM, Encoding, Room, Tables, Trajectory, encode, power_of_two
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
@@ -68,6 +69,19 @@ class Learner:
     gate: Gate | None = None
     memory: Memory | None = None
 
+    def __copy__(self) -> "Learner":
+        """Learners are immutable, so that a copy needs no arrays of its own."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Learner":
+        """See `__copy__`; JAX would compute to copy its arrays, which it cannot in a forked process."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the arrays as NumPy arrays, which are placed where they are read."""
+        fields = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return _placed, (on_host(tuple(fields)),)
+
     @property
     def replicas(self) -> int:
         """How many replicas there are."""
@@ -104,6 +118,12 @@ class Past(NamedTuple):
     trials: tuple[int, ...]
 
 
+def _placed(fields: tuple[Any, ...]) -> Learner:
+    learner = Learner(*fields)
+    tables, state = placed((learner.tables, learner.state))
+    return dataclasses.replace(learner, tables=tables, state=state)
+
+
 def new_learner(
     problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1, room: Room = NO_ROOM
 ) -> Learner:
@@ -133,7 +153,7 @@ def restore(
     memory: Memory | None = None,
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
-    tables, state = jax.device_put((encoding.tables, state), device())
+    tables, state = placed((encoding.tables, state))
     novel = novelty(encoding, known, vocabulary, state.policy.capacity.actions, config.curious_of_numbers)
     parts = (config, seed, vocabulary, encoding, tables, state, history, novel, known, past)
     return Learner(*parts, sampled, learned, acceptance, gate, memory)
@@ -160,7 +180,7 @@ def learn(
     experience = Experience(problem, trajectory, reward.astype(np.float32), member >= 0)
     if config.learning == "reinforce":
         pick = generator(learner.seed, Use.QUEUE, number).random(learner.replicas, np.float32)
-        state = update(learner.state, learner.tables, experience, pick, config)
+        state = run(update, learner.state, learner.tables, experience, pick, config)
         history = history if config.repeats else history.appended(problem, trajectory, reward, member)
     else:
         if gate is not None:
@@ -170,7 +190,7 @@ def learn(
         steps, distinct = encoding.steps_made, encoding.grows  # declared spaces as they were when they were measured
         pairs = draw_pairs(history, problem, rng, config, learner.members, steps, distinct)
         repeated = jax.tree.map(lambda leaf: np.repeat(leaf, learner.members, axis=0), experience)
-        state = prefer(learner.state, learner.tables, repeated, pairs, config)
+        state = run(prefer, learner.state, learner.tables, repeated, pairs, config)
     return dataclasses.replace(learner, state=state, history=history, gate=gate, learned=number + 1)
 
 
@@ -202,7 +222,7 @@ def select(learner: Learner, replica: int) -> Learner:
         history=learner.history.selected(replica),
         gate=None if learner.gate is None else learner.gate.selected(replica),
         memory=None if learner.memory is None else learner.memory.selected(replica),
-        state=jax.device_put(state, device()),
+        state=placed(state),
     )
 
 

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
+from ..runtime import run
 from ..spaces.encoding import Encoding
 from ..spaces.problem import no_valid
 from ..spaces.space import SearchSpace
@@ -163,7 +164,7 @@ def _draw(
     favour = curiosity[:, None] * learner.novel.actions
     shares = _uniform_shares(learner, count, attempt)
     state, tables = learner.state, learner.tables
-    rollout = sample(state.policy, policies, tables, problem[which], noise[which], shares, favour, allowed)
+    rollout = run(sample, state.policy, policies, tables, problem[which], noise[which], shares, favour, allowed)
     back = sought if size == learner.replicas else np.arange(len(sought))
     return jax.tree.map(lambda leaf: np.asarray(leaf)[back], rollout)
 

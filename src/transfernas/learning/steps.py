@@ -18,6 +18,7 @@ from ..arrays import AnyArray
 from ..policy.architecture import Capacity
 from ..policy.networks import draw_policy
 from ..policy.policy import Policy
+from ..runtime import run
 from ..spaces.encoding import Tables, Trajectory
 from .config import TrainingConfig
 from .objective import objective, preferences
@@ -91,19 +92,24 @@ def init_policies(rng: np.random.Generator, replicas: int, capacity: Capacity, c
 def fresh_state(policy: Policy, config: TrainingConfig, problems: int, steps: int) -> LearnerState:
     """Returns learners that have these networks and no other memory."""
     replicas = policy.state.shape[0]
-    shapes = jax.eval_shape(jax.vmap(_adam(config).init), policy)
 
     def repeat(leaf: np.ndarray) -> np.ndarray:
         return np.broadcast_to(leaf, (replicas, *leaf.shape)).copy()
 
     return LearnerState(
         policy=policy,
-        optimizer=jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes),
+        optimizer=run(no_moments, policy, config),
         baseline=np.zeros((replicas, problems), np.float32),
         started=np.zeros((replicas, problems), bool),
         trials=np.zeros((replicas, problems), np.int32),
         queue=jax.tree.map(repeat, empty_queue(problems, config.queue_size, steps)),
     )
+
+
+def no_moments(policy: Policy, config: TrainingConfig) -> optax.OptState:
+    """Returns the moments of Adam before its first step, as NumPy arrays."""
+    shapes = jax.eval_shape(jax.vmap(_adam(config).init), policy)
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 @partial(jax.jit, compiler_options=_QUICK_TO_COMPILE)
