@@ -138,8 +138,9 @@ class Agent(Searcher):
     def top(self, problem: Problem | None = None) -> list[Observation]:
         """Returns a problem's best distinct observations, best first, at most `config.queue_size`.
 
-        They are those of the priority queue: rewards in single precision, and a configuration that was evaluated more
-        than once has the reward that `config.queue_repeats` says.
+        They are those of the priority queue. Rewards are as they were told; a configuration that was evaluated more
+        than once has the reward that `config.queue_repeats` says. In other tools a value may be infinite; a trial that
+        was pruned, or that failed and counts as the worst, has the reward minus infinity here.
 
         Args:
             problem: found by its names; may be left out where the agent has one.
@@ -149,18 +150,14 @@ class Agent(Searcher):
         """
         if problem is None and len(self._problems) > 1:
             raise ValueError("the agent searches several problems; say which, as in agent.best(problem)")
-        encoding = self._learner.encoding
+        learner = self._learner
+        encoding = learner.encoding
         row = 0 if problem is None else encoding.row(problem)
-        queue = jax.tree.map(lambda leaf: np.asarray(leaf)[0, row], self._learner.state.queue)
-        order = np.argsort(-queue.reward[: queue.filled], kind="stable")
-        return [
-            Observation(
-                self._problems[row],
-                encoding.config(row, jax.tree.map(lambda leaf, at=slot: leaf[at], queue.trials)),
-                float(str(queue.reward[slot])),  # the shortest number that is the same in single precision
-            )
-            for slot in order
-        ]
+        queue, order = learner.queue, learner.queue.best_first(0, row)
+        rewards = queue.scores.at((0, row, order)).shown()
+        configs = [encoding.config(row, Trajectory(*(leaf[0, row, slot] for leaf in queue.trials))) for slot in order]
+        found = zip(configs, rewards.tolist(), strict=True)
+        return [Observation(self._problems[row], config, reward) for config, reward in found]
 
     def transfer_to(
         self,
