@@ -548,7 +548,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
     path = agent.save(tmp_path / "agent")
     before, tally = path.read_bytes(), agent._learner.tally
     broken = dataclasses.replace(tally, baseline=np.full_like(tally.baseline, np.nan))
-    agent._learner = dataclasses.replace(agent._learner, tally=broken)
+    agent._now = agent._now._replace(knows=dataclasses.replace(agent._learner, tally=broken))
     with pytest.raises(ValueError, match="the tensor baseline holds values that are not finite"):
         agent.save(path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
