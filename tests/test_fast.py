@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from compilations import counted
+from kept import queued
 from sampling import sampled
 from test_agent import NEXT_PROBLEMS, leaves
 from test_policy import every_trajectory
@@ -19,7 +20,7 @@ from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.pairs import draw_pairs
 from transfernas.learning.proposing import EXPLORERS, candidates, propose
 from transfernas.learning.randomness import Use, generator
-from transfernas.learning.steps import Experience, prefer
+from transfernas.learning.steps import prefer
 from transfernas.learning.transfer import transfer
 from transfernas.policy.decoder import Decoder
 from transfernas.spaces.condition import Config
@@ -170,11 +171,9 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
         single = dataclasses.replace(select(proposed, replica), seed=proposed.seed)
         trajectory = jax.tree.map(lambda leaf, at=at: leaf[at], rollout.trajectory)
         alone = learn(single, problem[at], trajectory, reward[at], member[at])
-        for name in ("trials", "queue"):
-            for left, right in zip(
-                *(jax.tree.leaves(getattr(each.state, name)) for each in (after, alone)), strict=True
-            ):
-                np.testing.assert_array_equal(np.asarray(left)[rows], right)
+        np.testing.assert_array_equal(after.tally.trials[at], alone.tally.trials)
+        for left, right in zip(*(queued(each) for each in (after, alone)), strict=True):
+            np.testing.assert_array_equal(left[at], right)
         selected = select(after, replica)
         for name in ("problem", "reward", "key"):
             left, right = (getattr(each.history, name)[:, : each.history.count] for each in (selected, alone))
@@ -183,12 +182,8 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
             assert selected.gate is not None and alone.gate is not None
             np.testing.assert_array_equal(selected.gate.total, alone.gate.total)
 
-        experience = jax.tree.map(
-            lambda leaf, at=at: np.repeat(leaf[at], learner.members, axis=0),
-            (problem, rollout.trajectory, reward.astype(np.float32), member >= 0),
-        )
         mine = jax.tree.map(lambda leaf, rows=rows: leaf[rows], pairs)
-        state = prefer(single.state, single.tables, Experience(*experience), mine, FAST)
+        state = prefer(single.state, single.tables, mine, FAST)
         for left, right in zip(*(jax.tree.leaves(each.policy) for each in (after.state, state)), strict=True):
             np.testing.assert_allclose(np.asarray(left)[rows], right, atol=2e-5)
     if not transferred:  # the first replica's draws are those of a single one, but for who proposes

@@ -32,7 +32,9 @@ from .tensors import CheckpointError as CheckpointError
 from .tensors import check_finite, parts_of, tensors_of
 
 FORMAT = "transfernas-agent"
-VERSION = 4  # the first had no history, the second no ledger and no room, the third not who proposed its trials
+# The first version had no history, the second no ledger and no room, the third not who proposed its trials, the fourth
+# no grades, and rewards in single precision.
+VERSION = 5
 T = TypeVar("T")
 
 
@@ -168,7 +170,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray], version: int) -> Sn
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: Capacity(*map(_whole, value)))
-    state, history, gate, memory = parts_of(tensors, config, capacity, encoding, version)
+    state, history, queue, tally, gate, memory = parts_of(tensors, config, capacity, encoding, version)
     learner = restore(
         config=config,
         seed=_field(header, "seed", _whole),
@@ -176,8 +178,10 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray], version: int) -> Sn
         encoding=encoding,
         state=state,
         history=history,
+        queue=queue,
+        tally=tally,
         known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, *value)),
-        past=_field(header, "past", lambda value: tuple(_past(entry, len(history.reward)) for entry in value)),
+        past=_field(header, "past", lambda value: tuple(_past(entry, len(tally.trials)) for entry in value)),
         sampled=_field(header, "sampled", _whole),
         learned=_field(header, "learned", _whole),
         acceptance=_field(header, "acceptance", _share),

@@ -7,7 +7,6 @@ the past is encoded once for a plan, not for each answer.
 """
 
 import dataclasses
-import math
 from collections.abc import Hashable, Mapping
 
 import numpy as np
@@ -20,9 +19,10 @@ from .learning.gate import MEMORY
 from .learning.learner import Learner, fail, learn, new_learner
 from .learning.proposing import propose
 from .learning.randomness import Use, generator
+from .learning.scores import Grade, Score
 from .learning.transfer import remembered, transfer
 from .learning.warm_up import WarmUp
-from .plans import ROW, Best, Made, Plan, Told, actions_of, batch_of_one, bounded, inside, key_of, room_for, winsorised
+from .plans import ROW, Best, Made, Plan, Told, actions_of, batch_of_one, inside, key_of, room_for, winsorised
 from .spaces.choice import Choice
 from .spaces.condition import Action
 from .spaces.discovery import Parameters, discover
@@ -159,20 +159,20 @@ class OpenSearch:
         value = plan.given[name] = self._best.value(name, plan.actions[name], domain, plan.rng)
         return value
 
-    def tell(self, trial: Hashable, made: Made, reward: float | None, whole: bool = True) -> None:
+    def tell(self, trial: Hashable, made: Made, reward: Score | float | None, whole: bool = True) -> None:
         """Takes the reward of a trial, higher is better.
 
         Args:
             trial: which one; it need not have been asked for here.
             made: all its parameters.
-            reward: may be infinite, but not NaN; None for a trial that is not learned from, only not proposed again.
+            reward: may be infinite, but not NaN, or a score; None for a trial that is not learned from, only not
+                proposed again.
             whole: whether it came to its end, so that what it did not ask for is no part of its configuration.
 
         Raises:
             ValueError: the reward is NaN.
         """
-        if reward is not None and math.isnan(reward):
-            raise ValueError(f"trial {trial} was told the reward {reward}; a trial without one is told None")
+        score = _score(reward)
         plan = self._plans.pop(trial, None)
         if not made or not self._learns:
             return
@@ -189,20 +189,22 @@ class OpenSearch:
         proposed = plan is not None and plan.actions == config
         member = plan.member if plan is not None and proposed else -1
         batched = batch_of_one(trajectory)
-        if reward is None:
+        if score is None:
             self._avoid(config)
             self._learner = fail(self._learner, ROW, batched, np.array([member], np.int32))
             return
-        told = bounded(reward)
-        self._remember(told, config, made, key_of(trajectory))
+        self._remember(score, config, made, key_of(trajectory))
+        followed = None
         if self._config.learning == "reinforce":
-            self._rewards = [*self._rewards[1 - _RECENT :], told]
-            told = winsorised(self._rewards)
+            if score.grade == Grade.FINITE:
+                self._rewards = [*self._rewards[1 - _RECENT :], score.reward]
+            followed = np.array([winsorised(score, self._rewards)])
         if self._warm_up is not None:
             self._warm_up.wait_for_update()
-        self._learner = learn(self._learner, ROW, batched, np.array([told]), np.array([member], np.int32))
+        told = np.array([score.reward]), np.array([member], np.int32), np.array([score.grade], np.int32)
+        self._learner = learn(self._learner, ROW, batched, *told, followed)
 
-    def recall(self, made: Made, reward: float | None, whole: bool) -> None:
+    def recall(self, made: Made, reward: Score | float | None, whole: bool) -> None:
         """Takes up a trial that the agent learned from before this search began, as `tell` but for the learning."""
         if not made:
             return
@@ -210,14 +212,15 @@ class OpenSearch:
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._evidence = [*self._evidence[1 - EVIDENCE :], config]
-        if reward is None:
+        score = _score(reward)
+        if score is None:
             self._avoid(config)
         else:
-            self._remember(bounded(reward), config, made, self._key(config))
+            self._remember(score, config, made, self._key(config))
 
-    def _remember(self, reward: float, config: dict[str, Action], made: Made, key: np.uint64) -> None:
+    def _remember(self, score: Score, config: dict[str, Action], made: Made, key: np.uint64) -> None:
         """Keeps a trial that is one of the best."""
-        if self._best.add(Told(reward, config, {name: value for name, (_, value) in made.items()}, key)):
+        if self._best.add(Told(score, config, {name: value for name, (_, value) in made.items()}, key)):
             self._again = None
 
     def _varies(self, config: Mapping[str, Action]) -> bool:
@@ -385,6 +388,10 @@ def told_of(learner: Learner, row: int) -> list[dict[str, Action]]:
         encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
         for number in history.of(0, row)[-EVIDENCE:].tolist()
     ]
+
+
+def _score(reward: Score | float | None) -> Score | None:
+    return reward if reward is None or isinstance(reward, Score) else Score.of(reward)
 
 
 def _fits(space: SearchSpace, config: Mapping[str, Action]) -> bool:

@@ -1,6 +1,7 @@
 """What a trial is to take that is asked for parameter by parameter: its plan, and the values that stand for actions."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from .learning.config import TrainingConfig
 from .learning.history import keys
+from .learning.scores import Grade, Score
 from .spaces.condition import Action, among, same
 from .spaces.domain import Categories, Domain
 from .spaces.encoding import Room, Trajectory, power_of_two
@@ -21,9 +23,9 @@ ROOM = Room(
 ROW = np.zeros(1, np.int32)
 """The one problem of a search, of one replica."""
 
-_LARGEST = 1e37  # of a reward, in single precision: what is infinite counts as this
 _BEST = 20  # values of the so many best trials are varied
 _VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
+_FAR = 3.0  # interquartile ranges from the median; what lies farther away counts as this
 _NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
 
 Made = Mapping[str, tuple[Domain, object]]
@@ -44,15 +46,19 @@ def actions_of(made: Made) -> dict[str, Action]:
     return {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
 
 
-def bounded(reward: float) -> float:
-    """Returns a reward that may be infinite as one of a size that an agent takes."""
-    return min(max(reward, -_LARGEST), _LARGEST)
+def winsorised(score: Score, rewards: Sequence[float]) -> float:
+    """Returns how good a trial is on the scale of rewards: REINFORCE follows its size, not only its order.
 
-
-def winsorised(rewards: Sequence[float]) -> float:
-    """Returns the last of some rewards on the scale of all: REINFORCE follows its size, not only its order."""
-    low, middle, high = np.quantile(rewards, (0.25, 0.5, 0.75))
-    return 0.5 + 0.25 * float(np.clip((rewards[-1] - middle) / ((high - low) or 1.0), -3.0, 3.0))
+    Args:
+        score: of the trial.
+        rewards: finite ones; among them that of the trial, if it has one.
+    """
+    if score.grade != Grade.FINITE:
+        return 0.5 + 0.25 * math.copysign(_FAR, score.grade)
+    # The largest numbers have no difference; a power of two rounds nothing.
+    size = 2.0 ** (math.frexp(max(map(abs, rewards)))[1] - 1)
+    low, middle, high = np.quantile(np.array(rewards) / size, (0.25, 0.5, 0.75))
+    return 0.5 + 0.25 * float(np.clip((score.reward / size - middle) / ((high - low) or 1.0 / size), -_FAR, _FAR))
 
 
 def room_for(actions: Mapping[str, tuple[Action, ...]]) -> Room:
@@ -108,7 +114,7 @@ class Plan:
 class Told(NamedTuple):
     """A trial that was told, and what its configuration is known by."""
 
-    reward: float
+    score: Score
     actions: dict[str, Action]
     values: dict[str, object]
     key: np.uint64 = np.uint64(0)
@@ -128,7 +134,7 @@ class Best:
 
     def add(self, trial: Told) -> bool:
         """Takes up a trial, and returns whether it was good enough."""
-        self._trials = sorted([*self._trials, trial], key=lambda one: -one.reward)[:_BEST]
+        self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:_BEST]
         return any(one is trial for one in self._trials)
 
     def rekey(self, key: Callable[[Mapping[str, Action]], np.uint64]) -> None:
@@ -162,7 +168,7 @@ class Best:
     def to_json(self) -> Json:
         """Returns the trials as JSON, with those values that others are found near."""
         return [
-            [one.reward, one.actions, {n: v for n, v in one.values.items() if type(v) in (int, float)}]
+            [one.score, one.actions, {n: v for n, v in one.values.items() if type(v) in (int, float)}]
             for one in self._trials
         ]
 
@@ -170,5 +176,5 @@ class Best:
     def from_json(cls, value: Json) -> "Best":
         """Returns the trials that `to_json` described."""
         best = cls()
-        best._trials = [Told(*each) for each in value]
+        best._trials = [Told(Score(*score), actions, values) for score, actions, values in value]
         return best

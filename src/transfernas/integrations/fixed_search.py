@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..agent import Agent
 from ..checkpoint import CheckpointError, Snapshot, read_snapshot, write_snapshot
+from ..learning.scores import Score
 from ..ledger import Ledger
 from ..open_search import OpenSearch
 from ..plans import Made
@@ -60,14 +61,14 @@ class FixedSearch:
             self._open[trial], self._points = made, self._points[1:]
         return _values(self._open[trial])
 
-    def tell(self, trial: str, reward: float | None) -> bool:
+    def tell(self, trial: str, reward: Score | None) -> bool:
         """Takes the reward of a trial, see `OpenSearch.tell`; returns whether the trial was open."""
         made = self._open.pop(trial, None)
         if made is not None:
             self._search.tell(trial, made, reward)
         return made is not None
 
-    def learn_from(self, values: Values, reward: float | None) -> None:
+    def learn_from(self, values: Values, reward: Score | None) -> None:
         """Takes the reward of values that were evaluated elsewhere.
 
         Raises:

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
 from ..learning.config import TrainingConfig
+from ..learning.scores import Grade, Score
 from ..ledger import Ledger
 from ..locks import Locked
 from ..open_search import OpenSearch
@@ -30,8 +31,6 @@ SPACE = "optuna"
 """The name of the spaces of all studies, which are then taken for versions of one, unless said otherwise."""
 
 _AT_ONCE = 64  # so many trials that are being asked for are kept in mind
-
-_PRUNED = -1e36  # the reward of a trial that was pruned: behind every one that came to its end, but for infinite ones
 
 
 class TransferSampler(Locked, optuna.samplers.BaseSampler):
@@ -273,8 +272,11 @@ def domain_of(distribution: BaseDistribution) -> Domain:
     raise TypeError(f"{distribution!r} is no distribution that is known")
 
 
-def reward_of(trial: FrozenTrial, sign: float, on_failure: str) -> float | None:
-    """Returns the reward of a finished trial, higher is better; None for one that says nothing.
+def reward_of(trial: FrozenTrial, sign: float, on_failure: str) -> Score | None:
+    """Returns how good a finished trial is; None for one that says nothing.
+
+    Any that came to its end is better than one that was pruned, unless its value is infinitely bad, and that is better
+    than one that failed.
 
     Args:
         trial: the trial.
@@ -283,10 +285,10 @@ def reward_of(trial: FrozenTrial, sign: float, on_failure: str) -> float | None:
     """
     if trial.state == TrialState.COMPLETE:
         assert trial.value is not None
-        return sign * trial.value
+        return Score.of(sign * trial.value)
     if trial.state == TrialState.PRUNED:  # of those that were, the one that went on for longer did better
-        return _PRUNED * (1.0 + 1.0 / (1.0 + max(trial.last_step or 0, 0)))
-    return -float("inf") if on_failure == "worst" else None
+        return Score(Grade.PRUNED, float(max(trial.last_step or 0, 0)))
+    return Score(Grade.FAILED, 0.0) if on_failure == "worst" else None
 
 
 def sign_of(study: optuna.Study) -> float:

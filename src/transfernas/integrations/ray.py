@@ -20,6 +20,7 @@ except ImportError as error:
 
 from ..agent import Agent
 from ..learning.config import TrainingConfig
+from ..learning.scores import Grade, Score
 from ..ledger import Ledger
 from ..locks import Locked
 from ..open_search import OpenSearch
@@ -282,15 +283,15 @@ class TransferSearch(Locked, Searcher):
         if self._mode and not self._metric:
             self._metric = DEFAULT_METRIC  # Ray's name for what a trainable reports without one
 
-    def _reward(self, value: object) -> float | None:
-        """Returns the reward of a trial, higher is better; None for one that says nothing."""
+    def _reward(self, value: object) -> Score | None:
+        """Returns how good a trial is; None for one that says nothing."""
         try:
             number = float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             number = math.nan
         if math.isnan(number):
-            return -math.inf if self._on_failure == "worst" else None
-        return number if self._mode == "max" else -number
+            return Score(Grade.FAILED, 0.0) if self._on_failure == "worst" else None
+        return Score.of(number if self._mode == "max" else -number)
 
 
 def _new_task(source: Agent | None) -> str:

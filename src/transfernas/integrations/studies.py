@@ -14,9 +14,10 @@ from ..learning.config import TrainingConfig
 from ..learning.extension import extend
 from ..learning.learner import Learner, learn, new_learner
 from ..learning.randomness import Use, generator
+from ..learning.scores import Score
 from ..ledger import Ledger
 from ..open_search import EVIDENCE, told_of
-from ..plans import actions_of, batch_of_one, bounded, inside, room_for
+from ..plans import actions_of, batch_of_one, inside, room_for
 from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
@@ -166,8 +167,8 @@ def learn_from_studies(
         one, trial = turns[turn]
         row = rows[one.space, one.task]
         trajectory = batch_of_one(learner.encoding.sequence(row, trial.actions))
-        nobody = np.array([-1], np.int32)
-        learner = learn(learner, np.array([row], np.int32), trajectory, np.array([trial.reward]), nobody)
+        nobody, grade = np.array([-1], np.int32), np.array([trial.score.grade], np.int32)
+        learner = learn(learner, np.array([row], np.int32), trajectory, np.array([trial.score.reward]), nobody, grade)
         ledger.add(one.record, trial.number)
         one.learned += 1
         if progress is not None and not progress(count, len(turns)):
@@ -198,7 +199,7 @@ def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | 
 class _Trial(NamedTuple):
     number: int
     actions: dict[str, Action]
-    reward: float
+    score: Score
     whole: bool
 
 
@@ -244,13 +245,13 @@ class _Study:
                 self._counts["unfinished"] += 1
             elif ledger.has(self.record, trial.number):
                 self._counts["before"] += 1
-            elif (reward := reward_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
+            elif (score := reward_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
                 self._counts["failed"] += 1
             elif (actions := self._actions(trial)) is None:
                 self._counts["unknown"] += 1
             else:
                 whole = trial.state == TrialState.COMPLETE
-                self.trials.append(_Trial(trial.number, actions, bounded(reward), whole))
+                self.trials.append(_Trial(trial.number, actions, score, whole))
 
     def report(self) -> Learned:
         """Returns what was learned from it."""

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 
 from ..locks import Lock
 from ..spaces.encoding import Trajectory, blank_trajectories
+from .scores import Scores
 
 _FIRST_ROOM = 64
 _CLAIMING = Lock()  # two agents that began as one may learn in threads of their own
@@ -27,7 +28,7 @@ class History:
         count: how many trials there are; what lies behind them in the arrays is room.
         problem: Shape `[replicas, room]`, rows of the problems.
         trials: Shape `[replicas, room, ...]`.
-        reward: Shape `[replicas, room]`.
+        scores: Shape `[replicas, room]`.
         key: Shape `[replicas, room]`, a number that two trials share if they are of one configuration of one problem.
         member: Shape `[replicas, room]`, which policy of the replica, or its memory, proposed the trial (see
             `learning.gate`); -1 for none.
@@ -36,7 +37,7 @@ class History:
     count: int
     problem: Int[np.ndarray, "replicas room"]
     trials: Trajectory
-    reward: Float[np.ndarray, "replicas room"]
+    scores: Scores
     key: UInt64[np.ndarray, "replicas room"]
     member: Int[np.ndarray, "replicas room"]
     _written: list[int]  # how much of the shared arrays is taken, by any history; one number
@@ -47,30 +48,35 @@ class History:
         shape = (replicas, _FIRST_ROOM)
         trials = blank_trajectories(shape, steps)
         problem, member = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        return cls(0, problem, trials, np.zeros(shape), np.zeros(shape, np.uint64), member, [0])
+        return cls(0, problem, trials, Scores.of(np.zeros(shape)), np.zeros(shape, np.uint64), member, [0])
 
     def appended(
         self,
         problem: Int[np.ndarray, "replicas"],
         trial: Trajectory,
-        reward: Float[np.ndarray, "replicas"],
+        scores: Scores,
         member: Int[np.ndarray, "replicas"],
     ) -> "History":
         """Returns the history with one more trial of each replica."""
-        at, room = self.count, self.reward.shape[1]
+        at, room = self.count, self.problem.shape[1]
         with _CLAIMING:
             free = self._written[0] == at < room  # else another history that grew from this one has written there
             if free:
                 self._written[0] = at + 1
         history = self if free else self._copied(2 * room if at == room else room)
         key = keys(problem[:, None], jax.tree.map(lambda leaf: leaf[:, None], trial))[:, 0]
-        new = (problem, trial, reward, key, member)
-        arrays = (history.problem, history.trials, history.reward, history.key, history.member)
+        new = (problem, trial, scores, key, member)
+        arrays = (history.problem, history.trials, history.scores, history.key, history.member)
         for array, value in zip(jax.tree.leaves(arrays), jax.tree.leaves(new), strict=True):
             array[:, at] = value
         if not free:
             history._written[0] = at + 1
         return dataclasses.replace(history, count=at + 1)
+
+    @property
+    def reward(self) -> Float[np.ndarray, "replicas room"]:
+        """Shape `[replicas, room]`, the rewards of the trials that came to a finite one."""
+        return self.scores.reward
 
     def of(self, replica: int, problem: int) -> Int[np.ndarray, "trials"]:
         """Returns which of a replica's trials are of a problem, oldest first."""
@@ -100,8 +106,8 @@ class History:
 
     def _mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "History":
         trials: Trajectory = jax.tree.map(change, self.trials)
-        problem, reward, key, member = map(change, (self.problem, self.reward, self.key, self.member))
-        return History(self.count, problem, trials, reward, key, member, [self.count])
+        problem, key, member = map(change, (self.problem, self.key, self.member))
+        return History(self.count, problem, trials, Scores(*map(change, self.scores)), key, member, [self.count])
 
 
 def keys(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt64[np.ndarray, "*batch"]:

@@ -129,7 +129,7 @@ def remember(
     the new problem's; the others are drawn. It must be valid there.
 
     Args:
-        queue: of each replica, as NumPy arrays.
+        queue: of each replica.
         sources: the earlier problems.
         encoding: the new ones.
         size: so many at most, for each problem.
@@ -170,8 +170,7 @@ def _best(
         for name, state in states.items()
         if name.startswith(state)
     }
-    filled = int(queue.filled[replica, row])
-    for slot in np.argsort(-np.asarray(queue.reward[replica, row, :filled]), kind="stable"):
+    for slot in queue.best_first(replica, row).tolist():
         config = sources.config(row, jax.tree.map(lambda leaf, at=slot: leaf[replica, row, at], queue.trials))
         yield {names.get(name, name): action for name, action in config.items()}
 

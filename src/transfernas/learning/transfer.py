@@ -14,12 +14,10 @@ from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
 from .config import NETWORK, TrainingConfig
 from .gate import Gate
-from .history import History
-from .learner import Learner, capacity_for, restore
+from .learner import Learner, capacity_for, nothing_told, restore
 from .memory import Memory, remember
 from .novelty import new_actions
 from .numbers import number_rows, with_numbers
-from .queue import Queue
 from .randomness import Use, derived_seed, generator
 from .steps import fresh_state, init_policies
 
@@ -76,10 +74,9 @@ def transfer(
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
         gate = Gate.of(learner.replicas, rows)
         memory = remembered(learner, encoding, config, seed, rename or {}, fill or {})
-    state = fresh_state(policy, config, rows, encoding.steps)
-    history = History.empty(learner.replicas, encoding.steps)
+    state, told = fresh_state(policy, config), nothing_told(learner.replicas, encoding, config)
     return restore(
-        config, seed, vocabulary, encoding, state, history, known, learner.provenance, gate=gate, memory=memory
+        config, seed, vocabulary, encoding, state, *told, known, learner.provenance, gate=gate, memory=memory
     )
 
 
@@ -92,9 +89,8 @@ def remembered(
     fill: Mapping[str, Action],
 ) -> Memory:
     """Returns what replicas found best, as far as it fits new problems; see `transfer`."""
-    kept = np.arange(learner.replicas) * learner.members  # the policies of a replica have one queue
-    queue: Queue = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.queue)
-    return remember(queue, learner.encoding, encoding, config.memory, rename, fill, generator(seed, Use.MEMORY))
+    rng = generator(seed, Use.MEMORY)
+    return remember(learner.queue, learner.encoding, encoding, config.memory, rename, fill, rng)
 
 
 def transplanted(
