@@ -6,13 +6,16 @@ import itertools
 import json
 import logging
 import math
+import os
 import pickle
 import re
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -23,10 +26,12 @@ from typing import Any
 import jax
 import numpy as np
 import optuna
+import pyarrow.fs
 import pytest
 import ray
 from ray import tune
-from ray.tune.search import ConcurrencyLimiter
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search import ConcurrencyLimiter, Repeater
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.utils import flatten_dict
 
@@ -764,9 +769,10 @@ def signals() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    yield
+def cluster() -> Iterator[dict[str, str]]:
+    """Where the cluster is."""
+    context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    yield context.address_info  # type: ignore[attr-defined]
     ray.shutdown()
 
 
@@ -886,6 +892,148 @@ def test_optuna_search_with_the_sampler_of_transfernas(tmp_path: Path, agent: Ag
     assert sampler.agent.provenance == (("ray", "search 1", 30), ("optuna", "optuna", 20))
     losses = [metrics["loss"] for metrics in metrics_of(results)]
     assert np.mean(losses[10:]) < np.mean(losses[:10])
+
+
+class Interrupt(tune.Callback):
+    """Sends its process a signal, once, when a trial begins after some are complete."""
+
+    def __init__(self, number: int, after: int, sent: Path) -> None:
+        self.number, self.after, self.sent = number, after, sent
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if not self.sent.exists() and sum(each.is_finished() for each in trials) >= self.after:
+            trial.storage.syncer.wait()
+            time.sleep(1)  # nothing is being copied to the storage by then, so the state there is whole
+            self.sent.touch()
+            os.kill(os.getpid(), self.number)
+
+
+INTERRUPTED = 6  # trials of an experiment that is interrupted after 3
+WIDE: Config = {"optimizer": {"lr": tune.loguniform(1e-5, 1e-1)}, "layers": tune.choice([[8], [8, 16]]), "constant": 7}
+Interrupted = tuple[str, int, str]  # what is wrapped around the search, the signal, where the files are
+KINDS: list[Interrupted] = [
+    ("ASHA", signal.SIGINT, "folder"),
+    ("Repeater", signal.SIGKILL, "filesystem"),
+    ("OptunaSearch", signal.SIGKILL, "uri"),
+]
+
+
+def place(where: str, folder: Path) -> tuple[str, Any, Path]:
+    """The path of a storage, its file system, and where its files are in truth."""
+    match where:
+        case "folder":
+            return str(folder / "runs"), None, folder / "runs"
+        case "uri":
+            return f"file://{folder / 'elsewhere'}", None, folder / "elsewhere"
+    (folder / "mounted").mkdir(exist_ok=True)
+    mounted = pyarrow.fs.SubTreeFileSystem(str(folder / "mounted"), pyarrow.fs.LocalFileSystem())
+    return "bucket", mounted, folder / "mounted" / "bucket"
+
+
+def searched(kind: str) -> Any:
+    if kind == "OptunaSearch":
+        return OptunaSearch(space=asked, sampler=TransferSampler(seed=0), metric="loss", mode="min")
+    search = TransferSearch(seed=0)
+    return Repeater(search, repeat=2) if kind == "Repeater" else ConcurrencyLimiter(search, max_concurrent=1)
+
+
+def trainable() -> Callable[[Config], None]:
+    def train(config: Config) -> None:
+        from ray import tune
+
+        near = config["depth"] if "depth" in config else config["optimizer"]["lr"] + len(config["layers"])
+        for step in range(1, 4):
+            tune.report({"loss": near + 1 / step})
+
+    return train
+
+
+def begin(kind: Interrupted, folder: Path, address: str) -> None:
+    """Begins an experiment in this process, which will not live to its end."""
+    name, number, where = kind
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    path, filesystem, _ = place(where, folder)
+    optuna_search = name == "OptunaSearch"
+    schedule = {"metric": "loss", "mode": "min"} if optuna_search else {}
+    tune.Tuner(
+        trainable(),
+        param_space=None if optuna_search else WIDE,
+        tune_config=tune.TuneConfig(
+            metric=None if optuna_search else "loss",
+            mode=None if optuna_search else "min",
+            search_alg=searched(name),
+            num_samples=INTERRUPTED,
+            max_concurrent_trials=1 if optuna_search else None,
+            scheduler=None if name == "Repeater" else ASHAScheduler(max_t=3, reduction_factor=2, **schedule),  # type: ignore[arg-type]
+        ),
+        run_config=tune.RunConfig(
+            name="test",
+            storage_path=path,
+            storage_filesystem=filesystem,
+            verbose=0,
+            callbacks=[Interrupt(number, 3, folder / "sent")],
+        ),
+    ).fit()
+
+
+def in_order(results: tune.ResultGrid) -> list[tuple[Config, float]]:
+    """The configurations of trials and their last results, as they were proposed."""
+    found = [results[at] for at in range(len(results))]
+    numbers = [int(Path(result.path).name.split("_")[2]) for result in found]
+    assert all(result.metrics and result.config for result in found)
+    made = [(result.config or {}, (result.metrics or {})["loss"]) for result in found]
+    return [made[at] for at in np.argsort(numbers)]
+
+
+def would_have(kind: str, losses: list[float]) -> tuple[list[Config], Any]:
+    """What a search proposes that nothing interrupts, and the search; trials have these losses."""
+    if kind == "OptunaSearch":
+        search = searched(kind)
+        inner = search
+    else:
+        inner = TransferSearch(WIDE, "loss", "min", seed=0)
+        search = Repeater(inner, repeat=2) if kind == "Repeater" else inner
+    configs = []
+    for trial, loss in enumerate(losses):
+        configs.append(search.suggest(str(trial)))
+        search.on_trial_complete(str(trial), {"loss": loss})
+    return configs, inner
+
+
+@on_cluster
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind[0])
+def test_an_experiment_goes_on_in_another_process(kind: Interrupted, tmp_path: Path, cluster: dict[str, str]) -> None:
+    name, number, where = kind
+    code = (
+        "import sys, pathlib, test_ray as t; t.begin(t.KINDS[int(sys.argv[1])], pathlib.Path(sys.argv[2]), sys.argv[3])"
+    )
+    begun = subprocess.run(
+        [sys.executable, "-c", code, str(KINDS.index(kind)), str(tmp_path), cluster["gcs_address"]],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "0"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert begun.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0), begun.stderr
+    assert (tmp_path / "sent").exists()
+    path, filesystem, files = place(where, tmp_path)
+    shutil.rmtree(Path(cluster["session_dir"]) / "artifacts")  # what only that process's machine had
+    again = tune.Tuner.restore(f"{path}/test", trainable(), storage_filesystem=filesystem)
+    trials = in_order(again.fit())
+    assert len(trials) == INTERRUPTED
+    expected, uninterrupted = would_have(name, [loss for _, loss in trials])
+    assert [{key: value for key, value in config.items() if key != "constant"} for config, _ in trials] == expected
+    wrapped: Any = again._local_tuner._tune_config.search_alg  # type: ignore[union-attr]
+    while hasattr(wrapped, "searcher"):
+        wrapped = wrapped.searcher
+    if name == "OptunaSearch":
+        assert [trial.value for trial in wrapped._ot_study.trials] == [loss for _, loss in trials]
+        assert wrapped._sampler.agent.provenance == (("optuna", "optuna", INTERRUPTED),)
+        return
+    assert learned(wrapped) == learned(uninterrupted) == INTERRUPTED // (2 if name == "Repeater" else 1)
+    newest = max((files / "test").glob("searcher-state-*.safetensors.json"))
+    assert TransferSearch(agent=newest).agent.provenance == uninterrupted.agent.provenance
 
 
 @on_cluster
