@@ -180,8 +180,8 @@ def from_configspace(space: cs.ConfigurationSpace, name: str | None = None) -> C
         if when is not False:
             values[key] = found
             choices.append(Choice(key, found.actions, None if when is True else when))
-    found = SearchSpace(name if name is not None else space.name or SPACE, choices)
-    return ConfigSpaceAdapter(_told_apart(space), found, values)
+    named = SearchSpace(name if name is not None else space.name or SPACE, choices)
+    return ConfigSpaceAdapter(_told_apart(space), named, values)
 
 
 def _candidates(chosen: Mapping[str, tuple[Values, int]], seed: int | None) -> Iterator[dict[str, Any]]:
@@ -201,7 +201,8 @@ def _told_apart(space: cs.ConfigurationSpace) -> cs.ConfigurationSpace:
     """Returns a space in which ConfigSpace takes no two conditions for one that are not, the given one if possible."""
     conditions: dict[str, Any] = {}
     confused: dict[str, str] = {}
-    for condition in copy.deepcopy(list(space.conditions)):
+    given: list[Any] = copy.deepcopy(list(space.conditions))
+    for condition in given:
         while other := next((one for one in conditions.values() if _taken_for_one(one, condition)), None):
             confused.setdefault(condition.child.name, other.child.name)
             # One part more, though it says nothing new, and ConfigSpace compares no further.

@@ -142,7 +142,8 @@ def checked(name: str, domain: Domain, value: object) -> object:
     Raises:
         ValueError: it is none of them; the message names the parameter.
     """
-    plainly = value.item() if isinstance(value, np.generic) or _is_scalar_array(value) else value
+    one = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    plainly: object = value.item() if one else value  # type: ignore[attr-defined]
     if isinstance(domain, Numbers):
         number = _number_in(domain, value if isinstance(value, np.generic) else plainly)
         if number is None:
@@ -155,10 +156,6 @@ def checked(name: str, domain: Domain, value: object) -> object:
         return domain.values[domain.position(value)]  # numpy.float32(0.1) is 0.1, though not as a double
     except ValueError as error:
         raise ValueError(f"parameter {name!r}: {error}") from None
-
-
-def _is_scalar_array(value: object) -> bool:
-    return isinstance(value, np.ndarray) and value.ndim == 0
 
 
 def _number_in(domain: Numbers, value: object) -> float | None:
