@@ -803,6 +803,7 @@ def on_cluster(test: Callable[..., None]) -> Callable[..., None]:
         pytest.mark.slow,
         pytest.mark.usefixtures("cluster"),
         pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning"),
+        pytest.mark.filterwarnings("ignore:Define-by-run function passed:UserWarning"),  # after a second, by the clock
         pytest.mark.filterwarnings(r"ignore:This process .* is multi-threaded, use of fork:DeprecationWarning"),
     ):
         test = mark(test)
