@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ..interrupts import end_at_interrupt
 from . import compare, data, demo, inspect, pretrain, reproduce
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -30,3 +31,9 @@ app.command("inspect")(inspect.inspect)
 app.command("pretrain")(pretrain.pretrain)
 app.add_typer(reproduce.app, name="reproduce")
 app.add_typer(data.app, name="data")
+
+
+def run() -> None:
+    """Runs the command line in a process of its own, which Ctrl-C ends at once unless a command says otherwise."""
+    end_at_interrupt()
+    app()

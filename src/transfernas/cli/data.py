@@ -1,6 +1,5 @@
 """`transfernas data nasbench101`."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import INTERRUPTED
+from ..interrupts import advise
+from ..terminal import say
+from .common import end, errors_as_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 _OFFICIAL_URL = "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord"
+_ADVICE = "the same command goes on where the download stopped."
 _STAGES = {"download": "Downloading", "check": "Checking", "convert": "Converting"}
 
 
@@ -26,6 +28,7 @@ def main() -> None:
 
 
 @app.command()
+@errors_as_lines()
 def nasbench101(
     source: Annotated[
         Path | None,
@@ -50,16 +53,13 @@ def nasbench101(
     from ..benchmarks.nasbench101_data import nasbench101_data
 
     console = Console()
+    advise(_ADVICE)
     try:
         with _progress(console) as stage:
             path = nasbench101_data(source, url, progress=stage, trusted=any_checksum)
     except KeyboardInterrupt:
-        console.print("Interrupted: the same command goes on where the download stopped.", highlight=False)
-        sys.exit(INTERRUPTED)
-    except (OSError, ValueError, ModuleNotFoundError) as error:
-        Console(stderr=True).print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
-    console.print(f"NAS-Bench-101 is in {path.resolve()}", markup=False, highlight=False, soft_wrap=True)
+        end(True, _ADVICE)
+    say(console, f"NAS-Bench-101 is in {path.resolve()}")
 
 
 @contextmanager
