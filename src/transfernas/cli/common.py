@@ -1,10 +1,10 @@
 """What several commands share."""
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import typer
@@ -73,11 +73,23 @@ def make_folder(path: Path) -> Path:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise refused(f"{path} can not be made: {error}", "--out") from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise refused(f"{path} can not be written to", "--out")
+    check_writable(path)
     return path
+
+
+def check_writable(folder: Path) -> None:
+    """Checks that files can be made in a folder, before hours of work are to be written there.
+
+    Raises:
+        typer.BadParameter: they cannot.
+    """
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise refused(f"{folder} is no folder that can be written to: {error.strerror}", "--out") from None
 
 
 def refused(text: object, option: str) -> typer.BadParameter:

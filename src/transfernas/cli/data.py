@@ -1,15 +1,16 @@
 """`transfernas data nasbench101`."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from ..interrupts import advise
 from ..terminal import say
-from .common import end, errors_as_lines
+from .common import end, errors_as_lines, refused
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,6 +53,10 @@ def nasbench101(
 
     from ..benchmarks.nasbench101_data import nasbench101_data
 
+    try:
+        urlsplit(url)
+    except ValueError as error:
+        raise refused(f"{url!r} is no address: {error}", "--url") from None
     console = Console()
     advise(_ADVICE)
     try:
@@ -64,7 +69,7 @@ def nasbench101(
 
 @contextmanager
 def _progress(console: "Console") -> Iterator["DataStageFn"]:
-    """Shows a bar for each stage: bytes done, rate, time left."""
+    """Shows a bar for each stage that begins: bytes done, rate, time left."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (
@@ -74,10 +79,12 @@ def _progress(console: "Console") -> Iterator["DataStageFn"]:
         TransferSpeedColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    tasks = {}
-    with Progress(*columns, console=console) as progress:
+    tasks, progress = {}, Progress(*columns, console=console)
+    with ExitStack() as stack:
 
         def stage(name: str, done: int, total: int | None) -> None:
+            if not tasks:
+                stack.enter_context(progress)
             if name not in tasks:
                 tasks[name] = progress.add_task(_STAGES[name], total=total)
             progress.update(tasks[name], completed=done, total=total)

@@ -28,12 +28,12 @@ def demo(
 
     console = Console()
     target_problem()  # what is missing is said before anything is made
+    agent, picture = make_folder(out) / "agent.safetensors", out / "curves.png"
     say(
         console,
         f"NAS-Bench-201, {replicas} replicas, seed {seed}. Joint training on two sub-spaces x (CIFAR-10, "
         "CIFAR-100); then the whole space on ImageNet16-120.",
     )
-    agent, picture = make_folder(out) / "agent.safetensors", out / "curves.png"
     advise("the demo begins anew when it is run again.")
     with progress_bars(console) as stage:
         result = run_demo(Demo(seed, replicas, joint_trials, trials), stage, agent)

@@ -72,7 +72,7 @@ def _problems(against: str, storage: str | None, space: str | None, task: str | 
         return read_snapshot(Path(against)).learner.encoding.problems
     with reading(storage):
         (study,) = open_studies(storage, (against,)).studies
-        return (problem_of(study, space=space or SPACE, task=task),)
+        return (problem_of(study, space=SPACE if space is None else space, task=task),)
 
 
 def _lines(path: Path, snapshot: "Snapshot") -> list[str]:

@@ -1,6 +1,5 @@
 """`transfernas pretrain`."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 
 from ..interrupts import calling_at_interrupt
 from ..terminal import say
-from .common import end, errors_as_lines, refused
+from .common import check_writable, end, errors_as_lines, refused
 from .storages import open_studies, reading
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def pretrain(
             known,
             studies,
             task=task,
-            space=space or SPACE,
+            space=SPACE if space is None else space,
             rename=renamed,
             back_fill={name: _value(text) for name, text in filled.items()},
             on_failure="worst" if worst else "ignore",
@@ -98,9 +97,7 @@ def _check_out(out: Path) -> None:
     """
     if out.is_dir():
         raise refused(f"{out} is a folder; the agent is to be a file", "--out")
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise refused(f"{out} can not be written: {folder} is no folder that you may write to", "--out")
+    check_writable(next(parent for parent in out.absolute().parents if parent.exists()))
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:

@@ -58,11 +58,15 @@ def open_studies(storage: str, names: Sequence[str]) -> Found:
         place = _place(storage)
         summaries = optuna.get_all_study_summaries(place, include_best_trial=False)
         known = [summary.study_name for summary in summaries]
+        if not known:
+            raise ValueError(f"{storage} has no studies; is it a database or a journal of Optuna's?")
         for name in names:
             if name not in known:
                 raise ValueError(f"there is no study {name!r} in {storage}; it has {', '.join(known) or 'none'}")
         single = [summary.study_name for summary in summaries if len(summary.directions) == 1]
         wanted = list(names) or single
+        if not wanted:
+            raise ValueError(f"every study in {storage} has several objectives; an agent learns from one")
         left_out = () if names else tuple(name for name in known if name not in single)
         return Found([optuna.load_study(study_name=name, storage=place) for name in wanted], left_out)
 
@@ -76,6 +80,10 @@ def _place(storage: str) -> "str | optuna.storages.BaseStorage":
     if storage.startswith(_SQLITE):
         _check_database(storage.removeprefix(_SQLITE).partition("?")[0])
         return storage
+    if storage.startswith("sqlite:"):
+        raise ValueError(
+            f"{storage!r} is no URL of a file; one is {_SQLITE}{storage.removeprefix('sqlite:').lstrip('/')}"
+        )
     if "://" in storage:
         return storage
     if not Path(storage).is_file():

@@ -95,7 +95,7 @@ class Report:
             best = "" if one.best is None else f", best {one.best:.6g}"
             lines.append(
                 f"  {one.study}: space {one.space}, task {one.task}: {one.trials:,} trials{best}"
-                + (f" ({', '.join(notes)})" if notes else "")
+                + (f" ({', '.join(notes) or 'it has none'})" if notes or not one.trials else "")
             )
         for space, parameters in self.spaces.items():
             named = ", ".join(f"{name} ({count})" for name, count in parameters.items())
@@ -297,7 +297,10 @@ def _fill(studies: Sequence[_Study], name: str, value: Action) -> None:
     having = [one.domains[name] for one in studies if name in one.domains]
     if not having:
         raise ValueError(f"back_fill names {name!r}, but every trial that has it was learned from before")
-    action = having[-1].action(value)  # type: ignore[arg-type]
+    try:
+        action = having[-1].action(value)  # type: ignore[arg-type]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"back_fill gives {name!r} a value that it can not have: {error}") from None
     for one in studies:
         if name not in one.domains:
             one.parameters.take({known: () for known in one.parameters.actions} | {name: (action,)})
