@@ -1,7 +1,6 @@
 """Ctrl-C at the command line: one line and the status 130, whenever it comes."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -95,14 +94,10 @@ def test_a_search_ends_after_its_trial_and_a_second_interrupt_ends_at_once(tmp_p
         while "transfer: " not in process.stdout.readline():
             assert process.poll() is None
         time.sleep(0.5)
-        if interrupts == 2:
-            os.kill(process.pid, signal.SIGSTOP)  # both are there before the first is looked at
         process.send_signal(signal.SIGINT)
-        if interrupts == 2:
-            os.kill(process.pid, signal.SIGCONT)
-            while process.poll() is None:  # the second comes when the first was seen, or the third
-                process.send_signal(signal.SIGINT)
-                time.sleep(0.05)
+        while interrupts == 2 and process.poll() is None:  # two that come at once are one
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 130 and errors.count("\n") == 1 and errors.startswith("Interrupted: "), errors
         assert (out / "agent.safetensors").exists()

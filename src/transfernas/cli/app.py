@@ -1,5 +1,7 @@
 """The commands under one name."""
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -36,4 +38,7 @@ app.add_typer(data.app, name="data")
 def run() -> None:
     """Runs the command line in a process of its own, which Ctrl-C ends at once unless a command says otherwise."""
     end_at_interrupt()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal has no letters for is no error
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -70,7 +70,15 @@ def nasbench101(
 @contextmanager
 def _progress(console: "Console") -> Iterator["DataStageFn"]:
     """Shows a bar for each stage that begins: bytes done, rate, time left."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
     columns = (
         TextColumn("{task.description:<15}"),
@@ -79,7 +87,7 @@ def _progress(console: "Console") -> Iterator["DataStageFn"]:
         TransferSpeedColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    tasks, progress = {}, Progress(*columns, console=console)
+    tasks, progress = dict[str, TaskID](), Progress(*columns, console=console)
     with ExitStack() as stack:
 
         def stage(name: str, done: int, total: int | None) -> None:
