@@ -9,10 +9,12 @@ PACKAGE = Path(transfernas.__file__).parent
 STANDS_ON = {
     "arrays": "",
     "files": "",
+    "interrupts": "",
     "locks": "",
     "remote": "locks",
     "runtime": "remote",
     "helper": "remote runtime",
+    "terminal": "",
     "spaces": "arrays",
     "policy": "arrays spaces",
     "learning": "arrays locks remote runtime spaces policy",
@@ -27,10 +29,10 @@ STANDS_ON = {
     "download": "files",
     "baselines": "spaces searcher",
     "benchmarks": "arrays files runtime download spaces searcher",
-    "experiments": "arrays files spaces policy learning searcher checkpoint agent baselines benchmarks",
+    "experiments": "arrays files interrupts spaces policy learning searcher checkpoint agent baselines benchmarks",
     "figures": "files experiments",
-    "report": "files experiments",
-    "cli": "spaces learning checkpoint agent integrations benchmarks experiments figures report",
+    "report": "files experiments terminal",
+    "cli": "interrupts spaces learning checkpoint agent integrations benchmarks experiments figures report terminal",
 }
 
 

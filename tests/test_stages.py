@@ -15,6 +15,7 @@ from transfernas.experiments import stages as stages_module
 from transfernas.experiments.record import Record, Recorder
 from transfernas.experiments.runner import AgentReplicas, Replicas, SearcherReplicas, search
 from transfernas.experiments.stages import Stages
+from transfernas.experiments.timed import Timed
 from transfernas.learning.learner import new_learner
 from transfernas.learning.randomness import Use, generator
 
@@ -118,6 +119,23 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
         record = stages.search("x", evolution(), [TASK], 12, 7, twice)
     assert record.interrupted and not list(tmp_path.glob("x*"))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("step", ["ask", "tell"])
+def test_a_trial_that_was_cut_off_has_no_time(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    replicas, calls = evolution(), list[int]()
+    whole = getattr(replicas, step)
+
+    def cut(*arguments: object) -> object:
+        calls.append(len(calls))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    monkeypatch.setattr(replicas, step, cut)
+    timed = Timed(replicas)
+    record = search(timed, [TASK], 12, 7)
+    assert record.interrupted and record.trials == len(timed.seconds) == 3
 
 
 def test_a_folder_is_not_mixed_up(tmp_path: Path) -> None:

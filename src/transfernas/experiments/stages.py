@@ -7,7 +7,6 @@ searchers need to go on; it is written under a temporary name and renamed, at th
 import json
 import re
 import shutil
-import signal
 import threading
 import time
 import uuid
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..files import write_atomically
+from ..interrupts import calling_at_interrupt
 from .record import Record, Recorder
 from .runner import Benchmark, ProgressFn, Replicas, search
 
@@ -88,7 +88,7 @@ class Stages:
         Raises:
             BlockingIOError: another process is at work in the folder.
         """
-        with _locked(self._folder), _calling_at_interrupt(self.stop):
+        with _locked(self._folder), calling_at_interrupt(self.stop):
             for left in self._folder.glob(".*.part"):  # a write that was cut off
                 shutil.rmtree(left)
             yield
@@ -219,19 +219,3 @@ def _locked(folder: Path) -> Iterator[None]:
                 text = f"another process is at work in {folder}; wait for it, or choose another --out"
                 raise BlockingIOError(text) from None
         yield
-
-
-@contextmanager
-def _calling_at_interrupt(call: Callable[[], None]) -> Iterator[None]:
-    def handle(number: int, frame: object) -> None:
-        call()
-        signal.signal(signal.SIGINT, earlier)
-
-    if threading.current_thread() is not threading.main_thread():  # which alone has signals
-        yield
-        return
-    earlier = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, earlier)

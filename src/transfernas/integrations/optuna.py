@@ -23,7 +23,7 @@ from ..plans import Made
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.domain import Categories, Domain, Numbers
-from .arguments import agent_of, check_known, check_name, check_on_failure
+from .arguments import agent_of, check_known, check_name, check_on_failure, named
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ SPACE = "optuna"
 """The name of the spaces of all studies, which are then taken for versions of one, unless said otherwise."""
 
 _AT_ONCE = 64  # so many trials that are being asked for are kept in mind
+
+_SLIPS_AFTER = 10  # trials: a name that none of them asked for is taken for a slip
 
 
 class TransferSampler(Locked, optuna.samplers.BaseSampler):
@@ -146,6 +148,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             if self._learn and search.caught_up < trial.number:
                 search.catch_up(self._ledger)
                 search.caught_up = trial.number
+            search.warn_of_slips(trial.number)
             domain = search.domain(param_name, param_distribution)
             return search.search.suggest(trial.number, search.made(trial), param_name, domain)
 
@@ -171,8 +174,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             self._learn,
             resumes=source is self._source and record in self._ledger,
         )
+        given = dict.fromkeys(self._rename.values(), "rename") | dict.fromkeys(self._fill, "fill")
         self._searches[record] = _Search(
-            search, storage, study._study_id, name, sign_of(study), self._on_failure, {}, {}
+            search, storage, study._study_id, name, sign_of(study), self._on_failure, {}, {}, given=given
         )
         return self._searches[record]
 
@@ -191,7 +195,12 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
 
 @dataclass
 class _Search:
-    """What a sampler knows of one study."""
+    """What a sampler knows of one study.
+
+    Attributes:
+        given: the names of this study that `rename` and `fill` have, until they were looked for; with the argument.
+        first: the number of the first trial that asked.
+    """
 
     search: OpenSearch
     storage: optuna.storages.BaseStorage
@@ -204,6 +213,8 @@ class _Search:
     seen: int = 0
     caught_up: int = -1
     latest: dict[int, Made] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
+    first: int | None = None
 
     def catch_up(self, ledger: Ledger) -> None:
         """Learns from the trials that were finished since, each once; what is not finished is looked at again."""
@@ -222,6 +233,19 @@ class _Search:
             if not known:
                 ledger.add(record, number)
             del self.unfinished[number]  # only now: an interrupt must not lose what was not looked at yet
+
+    def warn_of_slips(self, number: int) -> None:
+        """Warns once, when a trial asks after some others, of names given that none of them asked for."""
+        self.first = number if self.first is None else self.first
+        if not self.given or number < self.first + _SLIPS_AFTER:
+            return
+        for name, argument in self.given.items():
+            if name not in self.domains:
+                _LOGGER.warning(
+                    f"{argument} names {name!r}, for which no trial of study {self.name!r} asked yet; they ask for "
+                    f"{named(tuple(self.domains), name)}"
+                )
+        self.given = {}
 
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
         """Returns what a parameter may be."""

@@ -25,7 +25,7 @@ from ..spaces.discovery import Parameters, discover
 from ..spaces.domain import Domain
 from ..spaces.encoding import Room
 from ..spaces.problem import Problem
-from .arguments import agent_of, check_on_failure
+from .arguments import agent_of, check_on_failure, check_parameters
 from .optuna import SPACE, domain_of, record_of, reward_of, sign_of
 
 NameFn = Callable[[optuna.Study], str]
@@ -96,7 +96,7 @@ class Report:
             best = "" if one.best is None else f", best {one.best:.6g}"
             lines.append(
                 f"  {one.study}: space {one.space}, task {one.task}: {one.trials:,} trials{best}"
-                + (f" ({', '.join(notes)})" if notes else "")
+                + (f" ({', '.join(notes) or 'it has none'})" if notes or not one.trials else "")
             )
         for space, parameters in self.spaces.items():
             named = ", ".join(f"{name} ({count})" for name, count in parameters.items())
@@ -153,6 +153,8 @@ def learn_from_studies(
         if one.record and one.record in records:
             raise ValueError(f"study {one.study.study_name!r} is there twice")
         records.add(one.record)
+    check_parameters("rename", rename or (), (name for one in found for name in one.names))
+    check_parameters("back_fill", back_fill or (), (one.renamed(name) for one in found for name in one.names))
     for name, action in (back_fill or {}).items():
         _fill(found, name, action)
     turns = [(one, trial) for one in found for trial in one.trials]
@@ -214,6 +216,7 @@ class _Study:
         trials: those to learn from.
         domains: what each parameter could be in the last trial that had it.
         parameters: all of its trials.
+        names: of all parameters of its trials, as the study has them.
         learned: from how many of its trials was learned.
     """
 
@@ -227,6 +230,7 @@ class _Study:
         self.trials: list[_Trial] = []
         self.domains: dict[str, Domain] = {}
         self.parameters = Parameters()
+        self.names: dict[str, None] = {}
         self._counts = {"before": 0, "failed": 0, "unfinished": 0, "unknown": 0}
         self._values: list[float] = []
 
@@ -238,6 +242,7 @@ class _Study:
     def read(self, on_failure: str, ledger: Ledger) -> None:
         """Takes in the trials that were not learned from before."""
         for trial in self.study.get_trials(deepcopy=False):
+            self.names |= dict.fromkeys(trial.params)
             self.record = self.record or record_of(self.study.study_name, trial)
             if trial.state == TrialState.COMPLETE and trial.value is not None:
                 self._values.append(trial.value)
@@ -253,6 +258,10 @@ class _Study:
                 whole = trial.state == TrialState.COMPLETE
                 self.trials.append(_Trial(trial.number, actions, score, whole))
 
+    def renamed(self, name: str) -> str:
+        """Returns what a parameter of the study is called where it is learned from."""
+        return self._rename.get(name, name)
+
     def report(self) -> Learned:
         """Returns what was learned from it."""
         best = max if sign_of(self.study) > 0 else min
@@ -263,7 +272,7 @@ class _Study:
         """Returns what a trial took; None where a parameter can not be a choice."""
         made: dict[str, tuple[Domain, object]] = {}
         for old, value in trial.params.items():
-            name = self._rename.get(old, old)
+            name = self.renamed(old)
             if name in made:
                 raise ValueError(f"rename: study {self.study.study_name!r} has two parameters that become {name!r}")
             try:
@@ -288,8 +297,11 @@ def _fill(studies: Sequence[_Study], name: str, value: Action) -> None:
     """Gives a parameter the value that it had before it was one, in the studies that do not have it."""
     having = [one.domains[name] for one in studies if name in one.domains]
     if not having:
-        raise ValueError(f"back_fill names {name!r}, which is no parameter of any of the studies")
-    action = having[-1].action(value)  # type: ignore[arg-type]
+        raise ValueError(f"back_fill names {name!r}, but every trial that has it was learned from before")
+    try:
+        action = having[-1].action(value)  # type: ignore[arg-type]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"back_fill gives {name!r} a value that it can not have: {error}") from None
     for one in studies:
         if name not in one.domains:
             one.parameters.take({known: () for known in one.parameters.actions} | {name: (action,)})
