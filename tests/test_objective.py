@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import oracle
 from problems import PROBLEMS
-from test_policy import DECODER, DECODERS, every_trajectory, one, scores, stacked, strong_learner
+from test_policy import DECODER, DECODERS, every_trajectory, one, stacked, strong_learner
 from transfernas import Problem, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.objective import entropy, log_prob, objective, preferences, step_log_probs
