@@ -20,6 +20,7 @@ from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.pairs import draw_pairs
 from transfernas.learning.proposing import EXPLORERS, candidates, propose
 from transfernas.learning.randomness import Use, generator
+from transfernas.learning.scores import Scores
 from transfernas.learning.steps import prefer
 from transfernas.learning.transfer import transfer
 from transfernas.policy.decoder import Decoder
@@ -126,6 +127,21 @@ def test_a_proposal_is_the_most_probable_of_more_and_more_draws() -> None:
         drawn = sampled(learner, problem, noise).log_prob
         assert len(np.unique(drawn)) > 20
         np.testing.assert_array_equal(rollout.log_prob, drawn[:, :count].max(axis=1))
+
+
+def test_a_proposal_is_not_the_shortest_of_the_draws() -> None:
+    """A new policy takes a chain for as good as its beginning; the log-probability of a long trial is lower."""
+    chain = [Choice("go 0", (True, False))]
+    chain += [Choice(f"go {at}", (True, False), when={f"go {at - 1}": True}) for at in range(1, 6)]
+    config = dataclasses.replace(FAST, repeats=True, best_of_trials=1)
+    learner = new_learner((Problem(SearchSpace("chain", chain), "one"),), config, 5, replicas=64)
+    _, (problem, first, member) = propose(learner)
+    told = learner.history.appended(problem, first.trajectory, Scores.of(np.zeros(64)), member)
+    _, (_, best, _) = propose(dataclasses.replace(learner, history=told))
+    noise = generator(5, Use.ACTIONS, 0, 0).random((64, 16, learner.encoding.steps), np.float32)
+    drawn = sampled(learner, problem, noise)
+    assert (best.log_prob < drawn.log_prob.max(axis=1)).mean() > 0.5
+    assert abs(best.trajectory.length.mean() - drawn.trajectory.length.mean()) < 0.5
 
 
 def test_after_a_transfer_each_policy_proposes_its_own() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import oracle
 from problems import PROBLEMS
-from test_policy import DECODER, DECODERS, every_trajectory, one, scores, stacked, strong_learner
+from test_policy import DECODER, DECODERS, every_trajectory, one, stacked, strong_learner
 from transfernas import Problem, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.objective import entropy, log_prob, objective, preferences, step_log_probs
@@ -276,12 +276,24 @@ def test_what_pairs_pull() -> None:
     half, whole = pull(learner, (4, 11, 0.0), (0, 9, 1.0)), pull(learner, (0, 9, 1.0), (0, 9, 1.0))
     np.testing.assert_allclose(2 * half, whole, atol=1e-4)  # the mean is over all pairs
 
-    chances = np.asarray(scores(one(learner), learner.tables, stacked(every_trajectory(learner, 0))))
+    chances = [oracle.score(one(learner), learner.encoding.tables, each) for each in every_trajectory(learner, 0)]
     likely, unlikely = (0, 9) if chances[0] > chances[9] else (9, 0)
     odds = np.exp(SCALE * (chances[likely] - chances[unlikely]))
     told_right, told_wrong = (pull(learner, pair, pair) for pair in ((likely, unlikely, 1.0), (unlikely, likely, 1.0)))
     assert odds > 1.5 and np.abs(told_right).max() > 0.01
     np.testing.assert_allclose(told_wrong, -odds * told_right, atol=1e-3)
+
+
+def test_a_policy_that_knows_nothing_prefers_neither_short_nor_long_trials() -> None:
+    """The log-probability of a long trial is lower, whatever it is worth; so much is not to be learned."""
+    learner = new_learner(PROBLEMS, TrainingConfig.paper(network="decoder", layers=1, logit_scale=0.0), 0)
+    everything = every_trajectory(learner, 0)
+    lengths = [int(trial.length) for trial in everything]
+    short, long = int(np.argmin(lengths)), int(np.argmax(lengths))
+    assert lengths[short] < lengths[long]
+    for pair in ((short, long, 1.0), (long, short, 1.0)):
+        value = float(value_of_preferences(one(learner), *pairs_of(learner, [pair])))
+        assert value == pytest.approx(np.log(0.5), abs=1e-5)
 
 
 def test_preferences_stay_finite_where_the_policy_is_certain() -> None:

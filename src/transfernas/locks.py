@@ -21,7 +21,7 @@ _END_SECONDS = 15.0  # Whoever ends the program waits longer: a thread may be co
 _RLock: Any = type(threading.RLock())
 
 
-class Lock(_RLock):  # type: ignore[misc, valid-type]
+class Lock(_RLock):  # type: ignore[misc]
     """A reentrant lock, used as `with lock:`; it is free in a forked child."""
 
     def __init__(self) -> None:

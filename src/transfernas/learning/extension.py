@@ -38,7 +38,7 @@ def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM
     old = learner.encoding
     if [problem.name for problem in problems[: len(old.problems)]] != [problem.name for problem in old.problems]:
         raise ValueError("problems that grew keep their names and their order; new ones come behind them")
-    vocabulary = learner.vocabulary.extended(problems)
+    vocabulary = learner.vocabulary.extended(problems, with_families=room != NO_ROOM)
     room = Room(*map(max, old.room, room))
     encoding = encode(problems, vocabulary, room)
     if encoding.steps < old.steps:  # what is found out of conditions may make trials shorter, but not those that were

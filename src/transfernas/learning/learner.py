@@ -21,9 +21,9 @@ from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
 from .gate import MEMORY, POLICIES, Gate
 from .history import History
+from .inheritance import begun
 from .memory import Memory
 from .novelty import Novelty, novelty
-from .numbers import with_numbers
 from .pairs import draw_pairs
 from .queue import Queue
 from .randomness import Use, derived_seed, generator
@@ -135,11 +135,11 @@ def new_learner(
     problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1, room: Room = NO_ROOM
 ) -> Learner:
     """Returns replicas that know nothing of the problems; `room` is for what these will grow to."""
-    vocabulary = Vocabulary().extended(problems)
+    vocabulary = Vocabulary().extended(problems, with_families=room != NO_ROOM)
     encoding = encode(problems, vocabulary, room)
     rng = generator(seed, Use.WEIGHTS)
     state = init_state(rng, replicas, capacity_for(vocabulary, encoding), config)
-    state = dataclasses.replace(state, policy=with_numbers(state.policy, vocabulary, 0, config))
+    state = dataclasses.replace(state, policy=begun(state.policy, vocabulary, Vocabulary(), config))
     return restore(config, seed, vocabulary, encoding, state, *nothing_told(replicas, encoding, config))
 
 

@@ -6,17 +6,18 @@ number of candidates of a decision, `width` three embeddings side by side.
 """
 
 import abc
+import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
-from ..spaces.encoding import Decisions, Trajectory
+from ..spaces.encoding import Decisions, Lineage, Trajectory
 from .architecture import Architecture, Capacity
 
 Rows = Float[Array, "rows actions width"]
@@ -24,6 +25,9 @@ Slots = Int[AnyArray, "candidates"]
 Candidates = Any  # a PyTree: what the network knows of the actions to choose from; every leaf has decisions first
 Cache = Any  # a PyTree: what the steps so far left
 Entries = Any  # a PyTree: what each candidate would leave, were it taken
+
+
+P = TypeVar("P", bound="Policy")
 
 
 class Policy(eqx.Module):
@@ -107,6 +111,22 @@ class Policy(eqx.Module):
     @abc.abstractmethod
     def append(self, cache: Cache, entries: Entries, step: Int[Array, ""], action: Int[Array, ""]) -> Cache:
         """Returns the cache after the action taken at a step."""
+
+
+def inherited(policy: P, lineage: Lineage | None) -> P:
+    """Returns a network in which the rows of members of a family are the family's plus their own."""
+    if lineage is None:
+        return policy
+    tables = {}
+    for name, kind in policy.rows.items():
+        parent, table = getattr(lineage, kind, None), getattr(policy, name)
+        if parent is not None:
+            tables[name] = table.at[: len(parent)].add(jnp.where(_column(parent >= 0, table), table[parent], 0.0))
+    return dataclasses.replace(policy, **tables)
+
+
+def _column(rows: Bool[Array, "rows"], table: Array) -> Bool[Array, "rows *ones"]:
+    return rows.reshape(-1, *[1] * (table.ndim - 1))
 
 
 def tokens(policy: Policy, decisions: Decisions, task: Int[Array, ""]) -> Rows:

@@ -84,6 +84,18 @@ def blank_trajectories(shape: tuple[int, ...], steps: int) -> Trajectory:
     return Trajectory(task=zeros(), decisions=zeros(steps), actions=zeros(steps), length=zeros())
 
 
+class Lineage(NamedTuple):
+    """Which states and actions are members of a family (see `spaces.families`), by the vocabulary's rows.
+
+    Attributes:
+        states: Shape `[states]`, the row of the family; -1 where there is none, as where padded.
+        actions: Shape `[names]`, the row of the same action of the family; -1 likewise.
+    """
+
+    states: Int[AnyArray, "states"]
+    actions: Int[AnyArray, "names"]
+
+
 class Tables(NamedTuple):
     """A tuple of problems as arrays.
 
@@ -96,6 +108,7 @@ class Tables(NamedTuple):
         longest: Shape `[]`, an upper bound of the number of steps of a trajectory, S among them.
         slots: Shape `[candidates]`, 0, 1, ...: its length is an upper bound of the available actions of all steps of a
             trajectory together.
+        lineage: the families; None where there can be none.
     """
 
     decisions: Decisions
@@ -105,6 +118,7 @@ class Tables(NamedTuple):
     problems: Int[AnyArray, ""]
     longest: Int[AnyArray, ""]
     slots: Int[AnyArray, "candidates"]
+    lineage: Lineage | None = None
 
 
 class Room(NamedTuple):
@@ -257,6 +271,7 @@ def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room = N
         problems=np.array(len(problems), _INT),
         longest=np.array(1 + max(longest for longest, _ in sizes), _INT),
         slots=np.arange(max(power_of_two(1 + max(widest for _, widest in sizes)), room.slots), dtype=_INT),
+        lineage=_lineage(vocabulary, room),
     )
     return Encoding(problems, tables, room)
 
@@ -292,6 +307,15 @@ def in_order_asked(rules: Rules, space: int, asked: Sequence[int]) -> tuple[Rule
 def power_of_two(number: int) -> int:
     """Returns the smallest power of two that is at least the number."""
     return 1 << max(0, number - 1).bit_length()
+
+
+def _lineage(vocabulary: Vocabulary, room: Room) -> Lineage | None:
+    states, actions = vocabulary.parents()
+    if room == NO_ROOM and states.max() < 0:
+        return None
+    sizes = (max(power_of_two(len(states)), room.states), max(power_of_two(len(actions)), room.names))
+    padded = (np.pad(a, (0, n - len(a)), constant_values=-1) for a, n in zip((states, actions), sizes, strict=True))
+    return Lineage(*padded)
 
 
 def _space_decisions(
