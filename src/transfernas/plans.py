@@ -11,7 +11,7 @@ from .learning.config import TrainingConfig
 from .learning.history import keys
 from .learning.scores import Grade, Score
 from .spaces.condition import Action, among, same
-from .spaces.domain import Categories, Domain
+from .spaces.domain import Categories, Domain, Numbers
 from .spaces.encoding import Room, Trajectory, power_of_two
 from .spaces.schema import Json
 
@@ -44,6 +44,11 @@ def inside(config: TrainingConfig) -> TrainingConfig:
 def actions_of(made: Made) -> dict[str, Action]:
     """Returns what the values of a trial are called."""
     return {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
+
+
+def values_of(made: Made) -> dict[str, object]:
+    """Returns the values of a trial, numbers as Python's own."""
+    return {name: domain.number(v) if isinstance(domain, Numbers) else v for name, (domain, v) in made.items()}
 
 
 def winsorised(score: Score, rewards: Sequence[float]) -> float:
@@ -105,8 +110,11 @@ class Plan:
         for known, (its, value) in made.items():
             if known not in self.actions:
                 return False
-            as_given = known in self.given and self.given[known] == value
-            if not as_given and not same(its.action(value), self.actions[known]):  # type: ignore[arg-type]
+            given = self.given.get(known)  # compared with what is of its type: an array equals nothing as a whole
+            as_given = given is value or (
+                isinstance(given, (int, float)) and type(given) is type(value) and given == value
+            )
+            if not (known in self.given and as_given) and not same(its.action(value), self.actions[known]):  # type: ignore[arg-type]
                 return False
         return True
 
@@ -131,6 +139,12 @@ class Best:
     def trials(self) -> tuple[Told, ...]:
         """The trials, best first."""
         return tuple(self._trials)
+
+    def copy(self) -> "Best":
+        """Returns the same trials, to go on by themselves."""
+        best = Best()
+        best._trials = self._trials
+        return best
 
     def add(self, trial: Told) -> bool:
         """Takes up a trial, and returns whether it was good enough."""

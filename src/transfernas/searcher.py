@@ -1,10 +1,11 @@
 """What every searcher has in common: ask for a trial, tell its reward."""
 
 import abc
+import copy
 import threading
 import uuid
 from collections.abc import Iterable
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 
@@ -13,7 +14,10 @@ from .spaces.problem import Problem, Trial, check_problems, check_reward
 
 
 class Locked:
-    """Has a lock that threads share, and that copies and pickles make anew."""
+    """Has a lock that threads share, and that copies and pickles make anew.
+
+    Copies and pickles are of one moment: while they are made, no other thread changes anything.
+    """
 
     def __init__(self) -> None:
         """Makes the lock."""
@@ -21,12 +25,24 @@ class Locked:
         self._lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leaves out the lock."""
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        """Returns copies, for what is pickled later must not change by then."""
+        with self._lock:
+            return copy.deepcopy(self._copied())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Returns a copy with a lock of its own."""
+        found = memo[id(self)] = type(self).__new__(type(self))
+        with self._lock:
+            found.__setstate__(copy.deepcopy(self._copied(), memo))
+        return found
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Makes a new lock."""
         self.__dict__.update(state, _lock=threading.RLock())
+
+    def _copied(self) -> dict[str, Any]:
+        """Returns what copies have, which is not the lock; the caller holds it."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
 
 class Searcher(Locked, abc.ABC):

@@ -1,0 +1,172 @@
+"""What a sampler knows of one study of Optuna's: its search, and which of its trials that has learned from."""
+
+import logging
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from ..ledger import Ledger
+from ..open_search import OpenSearch
+from ..plans import Made, actions_of
+from ..spaces.condition import Action
+from ..spaces.domain import Domain
+from .optuna_trials import domain_of, record_of, score_of, sign_of, stamp_of, value_of
+
+_LOGGER = logging.getLogger(__name__)
+
+_AT_ONCE = 64  # so many trials that are being asked for, or evaluated elsewhere, are kept in mind
+
+HasFn = Callable[[str, int, int], bool]
+"""From the name of a record, a trial's number and its stamp to whether the trial was learned from; see `Ledger.has`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What becomes visible at once, so that an interrupt leaves nothing half done.
+
+    Attributes:
+        search: has learned from the trials that were finished.
+        ledger: has them.
+        seen: how many trials the study had.
+        unfinished: the numbers of those that are to be looked at again.
+        first: the number and the stamp of a trial that is finished; None before there is one.
+    """
+
+    search: OpenSearch
+    ledger: Ledger = field(default_factory=Ledger)
+    seen: int = 0
+    unfinished: tuple[int, ...] = ()
+    first: tuple[int, int] | None = None
+
+
+@dataclass
+class StudySearch:
+    """A search of a study.
+
+    Attributes:
+        progress: how far it is.
+        storage: of the study; None in a copy of the sampler.
+        study_id: of the study, in the storage.
+        name: of the study.
+        sign: 1 where the study maximises, -1 where it minimises.
+        on_failure: see `TransferSampler`.
+        used: counts the trials of all studies; this one's latest.
+    """
+
+    progress: Progress
+    storage: optuna.storages.BaseStorage | None
+    study_id: int
+    name: str
+    sign: float
+    on_failure: str
+    used: int = 0
+    _record: str = ""
+    _domains: dict[str, tuple[BaseDistribution, Domain]] = field(default_factory=dict)
+    _made: dict[Hashable, Made] = field(default_factory=dict)
+
+    @property
+    def search(self) -> OpenSearch:
+        """The search."""
+        return self.progress.search
+
+    def is_at(self, study: optuna.Study) -> bool:
+        """Returns whether a study is where this one was when it was last looked at."""
+        return (self.storage, self.study_id, self.name) == (study._storage, study._study_id, study.study_name)
+
+    def is_of(self, name: str, trials: Sequence[FrozenTrial]) -> bool:
+        """Returns whether trials are those of this study: not of one that was made anew in its place."""
+        if self.progress.first is None:
+            return name == self.name and len(trials) >= self.progress.seen
+        number, stamp = self.progress.first
+        return name == self.name and number < len(trials) and stamp_of(trials[number]) == stamp
+
+    def moved(self, study: optuna.Study) -> None:
+        """Takes note of where the study is now, and which way it goes."""
+        self.storage, self.study_id, self.sign = study._storage, study._study_id, sign_of(study)
+
+    def knows(self, trial: FrozenTrial) -> bool:
+        """Returns whether a trial asked for a parameter before."""
+        return _key(trial) in self._made
+
+    def catch_up(self, trials: Sequence[FrozenTrial], has: HasFn, learns: bool, asking: int = -1) -> None:
+        """Learns from the trials that were finished since, each once; what is not finished is looked at again.
+
+        Args:
+            trials: of the study, all that there are.
+            has: says what was learned from elsewhere.
+            learns: whether trials are learned from at all.
+            asking: the number of the trial that is asked for.
+        """
+        progress = self.progress
+        search = progress.search.forked()
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.number != asking]
+        search.evaluated_elsewhere(self._actions(running[-_AT_ONCE:]))
+        if not learns:
+            self.progress = replace(progress, search=search)
+            return
+        ledger, first, unfinished = progress.ledger, progress.first, list[int]()
+        for number in (*progress.unfinished, *range(progress.seen, len(trials))):
+            trial = trials[number]
+            if not trial.state.is_finished():
+                unfinished.append(number)
+                continue
+            self._record = self._record or record_of(self.name, trials)
+            stamp = stamp_of(trial)
+            known = ledger.has(self._record, number, stamp) or has(self._record, number, stamp)
+            self._learn_from(search, trial, known)
+            if not known:
+                ledger = ledger.copy() if ledger is progress.ledger else ledger
+                ledger.add(self._record, number, stamp)
+            first = first or (number, stamp)
+        self.progress = Progress(search, ledger, len(trials), tuple(unfinished), first)
+
+    def domain(self, name: str, distribution: BaseDistribution) -> Domain:
+        """Returns what a parameter may be."""
+        known = self._domains.get(name)
+        if known is None or known[0] != distribution:
+            known = self._domains[name] = distribution, domain_of(distribution)
+        return known[1]
+
+    def made(self, trial: FrozenTrial) -> Made:
+        """Returns the parameters of a trial that asks for the next one, and keeps them until then."""
+        made = self._taken(trial)
+        while len(self._made) >= _AT_ONCE:
+            self._made.pop(next(iter(self._made)))
+        self._made[_key(trial)] = made
+        return made
+
+    def _taken(self, trial: FrozenTrial) -> Made:
+        """Returns the parameters of a trial; those that were there when it asked are as they were then."""
+        distributions, known = trial.distributions, self._made.get(_key(trial), {})
+        return {
+            name: known.get(name) or (self.domain(name, distributions[name]), value_of(distributions[name], value))
+            for name, value in trial.params.items()
+        }
+
+    def _actions(self, trials: Sequence[FrozenTrial]) -> dict[Hashable, dict[str, Action]]:
+        """Returns what trials took, by their numbers, of those for which that can be said."""
+        found: dict[Hashable, dict[str, Action]] = {}
+        for trial in trials:
+            with suppress(ValueError, TypeError, ArithmeticError):
+                found[trial.number] = actions_of(self._taken(trial))
+        return found
+
+    def _learn_from(self, search: OpenSearch, trial: FrozenTrial, known: bool) -> None:
+        """Learns from a trial, or takes it up again where the agent learned from it before this search began."""
+        whole, score = trial.state == TrialState.COMPLETE, score_of(trial, self.sign, self.on_failure)
+        try:
+            if known:
+                search.recall(self._taken(trial), score, whole)
+            else:
+                search.tell(trial.number, self._taken(trial), score, whole)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
+
+
+def _key(trial: FrozenTrial) -> Hashable:
+    """Returns what a trial is known by while it runs: its number alone may be that of another in a study made anew."""
+    return trial.number, trial.datetime_start
