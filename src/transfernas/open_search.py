@@ -8,28 +8,34 @@ the past is encoded once for a plan, not for each answer.
 
 import copy
 import dataclasses
-from collections.abc import Hashable, Mapping
+import heapq
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, UInt64
 
 from .agent import Agent
+from .evidence import EVIDENCE, filled, fits, told_of
+from .learning.catching_up import catch_up
 from .learning.config import TrainingConfig
 from .learning.extension import extend
 from .learning.gate import MEMORY
 from .learning.learner import Learner, fail, learn, new_learner
 from .learning.proposing import propose
 from .learning.randomness import Use, generator
-from .learning.scores import Grade, Score
+from .learning.scores import Grade, Score, Scores
 from .learning.transfer import remembered, transfer
 from .learning.warm_up import WarmUp
 from .plans import (
+    BEST,
     ROW,
     Best,
     Made,
+    Old,
     Plan,
     Told,
     actions_of,
+    as_score,
     batch_of_one,
     inside,
     key_of,
@@ -45,9 +51,6 @@ from .spaces.encoding import Trajectory, in_order_asked
 from .spaces.problem import Problem
 from .spaces.schema import Json
 from .spaces.space import SearchSpace
-
-EVIDENCE = 300
-"""So many trials at most tell when a parameter is asked for."""
 
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
 _RECENT = 1_000  # so many rewards say what is much
@@ -86,6 +89,7 @@ class OpenSearch:
         self._config = config or inside(TrainingConfig.fast() if source is None else source.config)
         self._learner: Learner | None = None
         self._parameters = Parameters()
+        self._grown: dict[str, Domain] = {}  # what was taken up last of each parameter
         self._built: object = None  # the actions that the learner's space was made of
         self._latest: dict[str, Domain] = {}
         self._evidence: list[dict[str, Action]] = []
@@ -174,6 +178,10 @@ class OpenSearch:
         for config in state["failed"]:
             self._avoid(config)
 
+    def asked_for(self, trial: Hashable) -> bool:
+        """Returns whether a trial was asked for here, and not told yet."""
+        return trial in self._plans
+
     def evaluated_elsewhere(self, trials: Mapping[Hashable, Mapping[str, Action]]) -> None:
         """Takes note of the trials that others evaluate at this time, so that none of them is proposed here.
 
@@ -214,7 +222,7 @@ class OpenSearch:
         Raises:
             ValueError: the reward is NaN.
         """
-        score = _score(reward)
+        score = as_score(reward)
         plan = self._plans.pop(trial, None)
         if not made or not self._learns:
             return
@@ -222,10 +230,10 @@ class OpenSearch:
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._evidence, self._wholes = [*self._evidence[1 - EVIDENCE :], config], self._wholes + 1
-            if not _fits(self._space, config) and self._wholes >= self._patience:
+            if not fits(self._space, config) and self._wholes >= self._patience:
                 self._rebuild()
                 # What nothing explains is tried to be explained the more seldom, for each time takes long.
-                self._patience = self._wholes + (0 if _fits(self._space, config) else self._wholes // 4)
+                self._patience = self._wholes + (0 if fits(self._space, config) else self._wholes // 4)
         assert self._learner is not None
         trajectory = self._learner.encoding.sequence(0, config)
         proposed = plan is not None and plan.actions == config
@@ -246,6 +254,30 @@ class OpenSearch:
         told = np.array([score.reward]), np.array([member], np.int32), np.array([score.grade], np.int32)
         self._learner = learn(self._learner, ROW, batched, *told, followed)
 
+    def tell_many(self, trials: Sequence[Old], steps: int) -> None:
+        """Takes the scores of old trials, as `tell` does one by one, but learns in fewer steps.
+
+        Args:
+            trials: none was asked for here; their parameters are declared.
+            steps: how often the policy learns.
+        """
+        wholes = [trial.actions for trial in trials if trial.whole]
+        self._evidence, self._wholes = [*self._evidence, *wholes][-EVIDENCE:], self._wholes + len(wholes)
+        if not all(fits(self._space, config) for config in self._evidence):
+            self._rebuild()
+        assert self._learner is not None
+        for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
+            self._remember(trial.score, trial.actions, trial.made, self._key(trial.actions))
+        told = [self._learner.encoding.sequence(0, trial.actions) for trial in trials]
+        scores = [trial.score for trial in trials]
+        finite = [score.reward for score in scores if score.grade == Grade.FINITE]
+        self._rewards = [*self._rewards, *finite][-_RECENT:]
+        if self._warm_up is not None:
+            self._warm_up.wait_for_update()
+        stacked = Trajectory(*(np.stack(leaves)[None] for leaves in zip(*told, strict=True)))
+        rewards = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
+        self._learner = catch_up(self._learner, ROW, stacked, rewards, steps)
+
     def recall(self, made: Made, reward: Score | float | None, whole: bool) -> None:
         """Takes up a trial that the agent learned from before this search began, as `tell` but for the learning."""
         if not made:
@@ -254,7 +286,7 @@ class OpenSearch:
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._evidence = [*self._evidence[1 - EVIDENCE :], config]
-        score = _score(reward)
+        score = as_score(reward)
         if score is None:
             self._avoid(config)
         else:
@@ -366,6 +398,8 @@ class OpenSearch:
 
     def _grow(self, domains: Mapping[str, Domain]) -> None:
         """Takes up parameters and actions that were not there."""
+        if self._built is self._parameters.actions and all(self._grown.get(n) is d for n, d in domains.items()):
+            return
         for name, domain in domains.items():
             if name not in self._parameters.actions:
                 Choice(name, domain.actions)  # what can not be a choice must not be taken up
@@ -374,6 +408,7 @@ class OpenSearch:
             self._parameters = parameters
         for name, domain in domains.items():
             self._latest.setdefault(name, domain)
+        self._grown = {**self._grown, **domains}
         if self._built is not self._parameters.actions:  # also where an interrupt came before it was
             self._rebuild()
 
@@ -418,39 +453,8 @@ class OpenSearch:
         """Returns what of `rename` and `fill` concerns what is known by now."""
         states = source.vocabulary.states
         rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
-        return rename, {name: self._filled(name, value) for name, value in self._fill.items() if name in self._latest}
-
-    def _filled(self, name: str, value: Action) -> Action:
-        domain = self._latest[name]
-        try:
-            action = domain.action(value)  # type: ignore[arg-type]
-            if isinstance(domain, Numbers) and not domain.low <= value <= domain.high:  # type: ignore[operator]
-                raise ValueError(f"{value!r} is not from {domain.low} to {domain.high}")
-            return action
-        except ValueError as error:
-            raise ValueError(f"fill gives {name!r} a value that it can not have: {error}") from None
+        return rename, filled(self._fill, self._latest)
 
     def _key(self, config: Mapping[str, Action]) -> np.uint64:
         assert self._learner is not None
         return key_of(self._learner.encoding.sequence(0, config))
-
-
-def told_of(learner: Learner, row: int) -> list[dict[str, Action]]:
-    """Returns what the latest trials of a problem of an agent's took, at most `EVIDENCE`."""
-    encoding, history = learner.encoding, learner.history
-    return [
-        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
-        for number in history.of(0, row)[-EVIDENCE:].tolist()
-    ]
-
-
-def _score(reward: Score | float | None) -> Score | None:
-    return reward if reward is None or isinstance(reward, Score) else Score.of(reward)
-
-
-def _fits(space: SearchSpace, config: Mapping[str, Action]) -> bool:
-    try:
-        space.validate(config)
-    except ValueError:
-        return False
-    return True

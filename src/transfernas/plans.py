@@ -23,7 +23,9 @@ ROOM = Room(
 ROW = np.zeros(1, np.int32)
 """The one problem of a search, of one replica."""
 
-_BEST = 20  # values of the so many best trials are varied
+BEST = 20
+"""Values of the so many best trials are varied."""
+
 _VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
 _FAR = 3.0  # interquartile ranges from the median; what lies farther away counts as this
 _NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
@@ -82,6 +84,11 @@ def key_of(trajectory: Trajectory) -> np.uint64:
     return np.uint64(keys(ROW, batch_of_one(trajectory))[0])
 
 
+def as_score(reward: Score | float | None) -> Score | None:
+    """Returns a reward that may be infinite as a score."""
+    return reward if reward is None or isinstance(reward, Score) else Score.of(reward)
+
+
 @dataclasses.dataclass
 class Plan:
     """What a trial is to take.
@@ -128,6 +135,15 @@ class Told(NamedTuple):
     key: np.uint64 = np.uint64(0)
 
 
+class Old(NamedTuple):
+    """A trial that was not asked for here: what it took, how good it was, and whether it came to its end."""
+
+    made: Made
+    actions: dict[str, Action]
+    score: Score
+    whole: bool
+
+
 class Best:
     """The best trials so far: a bin stands for many numbers, and those near the best ones' are better."""
 
@@ -148,7 +164,7 @@ class Best:
 
     def add(self, trial: Told) -> bool:
         """Takes up a trial, and returns whether it was good enough."""
-        self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:_BEST]
+        self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
         return any(one is trial for one in self._trials)
 
     def rekey(self, key: Callable[[Mapping[str, Action]], np.uint64]) -> None:

@@ -171,8 +171,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             if (known.storage is None or known.progress.first is not None) and known.is_of(name, trials):
                 return number
         source, record = self._latest(), record_of(name, trials)
-        resumes = source is self._source and any(
-            self._ledger.has(record, trial.number, stamp_of(trial)) for trial in trials if trial.state.is_finished()
+        finished = [trial for trial in trials if trial.state.is_finished()] if source is self._source else []
+        resumes = source is not None and any(
+            self._ledger.has(record, trial.number, stamp_of(trial)) for trial in finished
         )
         search = OpenSearch(
             self._space,

@@ -11,13 +11,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..ledger import Ledger
 from ..open_search import OpenSearch
-from ..plans import Made, actions_of
+from ..plans import Made, Old, actions_of
 from ..spaces.condition import Action
 from ..spaces.domain import Domain
 from .optuna_trials import domain_of, record_of, score_of, sign_of, stamp_of, value_of
 
 _LOGGER = logging.getLogger(__name__)
 
+_TO_USER = logging.getLogger("optuna.transfernas")  # shown where Optuna's own messages are
+
+_MOST_STEPS = 500  # of so many trials at most is learned one by one; where there are more, after several at a time
 _AT_ONCE = 64  # so many trials that are being asked for, or evaluated elsewhere, are kept in mind
 
 HasFn = Callable[[str, int, int], bool]
@@ -108,26 +111,29 @@ class StudySearch:
         if not learns:
             self.progress = replace(progress, search=search)
             return
-        ledger, first, unfinished = progress.ledger, progress.first, list[int]()
-        for number in (*progress.unfinished, *range(progress.seen, len(trials))):
-            trial = trials[number]
-            if not trial.state.is_finished():
-                unfinished.append(number)
-                continue
+        numbers = [*progress.unfinished, *range(progress.seen, len(trials))]
+        finished = [number for number in numbers if trials[number].state.is_finished()]
+        ledger, first, old = progress.ledger, progress.first, list[Old]()
+        if finished:
+            ledger = ledger.copy()
             self._record = self._record or record_of(self.name, trials)
-            stamp = stamp_of(trial)
+        for number in finished:
+            stamp = stamp_of(trials[number])
             known = ledger.has(self._record, number, stamp) or has(self._record, number, stamp)
-            self._learn_from(search, trial, known)
+            self._learn_from(search, trials[number], known, old if len(finished) > _MOST_STEPS else None)
             if not known:
-                ledger = ledger.copy() if ledger is progress.ledger else ledger
                 ledger.add(self._record, number, stamp)
             first = first or (number, stamp)
-        self.progress = Progress(search, ledger, len(trials), tuple(unfinished), first)
+        if old:
+            _TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
+            search.tell_many(old, min(_MOST_STEPS, len(old)))
+        unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
+        self.progress = Progress(search, ledger, len(trials), unfinished, first)
 
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
         """Returns what a parameter may be."""
         known = self._domains.get(name)
-        if known is None or known[0] != distribution:
+        if known is None or not (known[0] is distribution or known[0] == distribution):
             known = self._domains[name] = distribution, domain_of(distribution)
         return known[1]
 
@@ -155,14 +161,25 @@ class StudySearch:
                 found[trial.number] = actions_of(self._taken(trial))
         return found
 
-    def _learn_from(self, search: OpenSearch, trial: FrozenTrial, known: bool) -> None:
-        """Learns from a trial, or takes it up again where the agent learned from it before this search began."""
+    def _learn_from(self, search: OpenSearch, trial: FrozenTrial, known: bool, old: list[Old] | None) -> None:
+        """Learns from a trial, or takes it up again where the agent learned from it before this search began.
+
+        Args:
+            search: learns.
+            trial: the trial.
+            known: whether it was learned from.
+            old: takes the trial if it can wait for others, to be learned from together with them.
+        """
         whole, score = trial.state == TrialState.COMPLETE, score_of(trial, self.sign, self.on_failure)
         try:
+            made = self._taken(trial)
             if known:
-                search.recall(self._taken(trial), score, whole)
+                search.recall(made, score, whole)
+            elif old is None or score is None or not made or search.asked_for(trial.number):
+                search.tell(trial.number, made, score, whole)
             else:
-                search.tell(trial.number, self._taken(trial), score, whole)
+                search.declare({name: domain for name, (domain, _) in made.items()})
+                old.append(Old(made, actions_of(made), score, whole))
         except (ValueError, TypeError, ArithmeticError) as error:
             _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
 

@@ -10,13 +10,13 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
+from ..evidence import EVIDENCE, told_of
 from ..learning.config import TrainingConfig
 from ..learning.extension import extend
 from ..learning.learner import Learner, learn, new_learner
 from ..learning.randomness import Use, generator
 from ..learning.scores import Score
 from ..ledger import Ledger
-from ..open_search import EVIDENCE, told_of
 from ..plans import actions_of, batch_of_one, inside, room_for
 from ..searcher import check_seed
 from ..spaces.choice import Choice
