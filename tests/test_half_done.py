@@ -19,10 +19,11 @@ from test_agent import HISTORY, NEXT_PROBLEMS, leaves
 from test_searchers import FAST, PROBLEMS, NewFn, new, play, reward  # noqa: F401  (a fixture among them)
 from transfernas import Agent, RandomSearch, Searcher, agent
 from transfernas.baselines.optuna_sampler import OptunaSearcher
+from transfernas.learning import history
 
 PACKAGE = str(Path(transfernas.__file__).parent)
 Line = tuple[str, int]
-CallFn = Callable[[Any], object]  # of a searcher
+CallFn = Callable[[Any], Any]  # of a searcher
 
 
 @contextmanager
@@ -220,7 +221,7 @@ def test_reading_open_trials_waits_for_nobody() -> None:
 def test_asking_encodes_no_open_trial_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     searcher, encoded = Agent(PROBLEMS, FAST), list[int]()
     searcher.ask(30)
-    plain = agent.keys
+    plain = history.keys
 
     def keys(problem: np.ndarray, trials: Any) -> np.ndarray:
         encoded.append(len(problem))

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from strategies import quick
 from test_history import REPLICAS, STEPS, told
 from transfernas import TrainingConfig
-from transfernas.integrations.optuna import reward_of
+from transfernas.integrations.optuna_trials import score_of
 from transfernas.integrations.studies import learn_from_studies
 from transfernas.learning.gate import NEW, TRANSFERRED, Gate
 from transfernas.learning.history import History
@@ -101,11 +101,11 @@ def trials_best_first(sign: int) -> list[FrozenTrial]:
 
 @pytest.mark.parametrize("sign", [1, -1], ids=["maximise", "minimise"])
 def test_the_trials_of_a_study_are_in_order(sign: int) -> None:
-    scores = [reward_of(each, sign, "worst") for each in trials_best_first(sign)]
+    scores = [score_of(each, sign, "worst") for each in trials_best_first(sign)]
     assert all(score is not None for score in scores)
     for better, worse in itertools.pairwise(score for score in scores if score is not None):
         assert better > worse
-    assert reward_of(trial(TrialState.FAIL), sign, "ignore") is None
+    assert score_of(trial(TrialState.FAIL), sign, "ignore") is None
 
 
 @pytest.mark.parametrize("sign", [1, -1], ids=["maximise", "minimise"])

@@ -248,9 +248,9 @@ class Agent(Searcher):
         agent._now = Standing(snapshot.asked, opened, learner)
         return agent
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves out what no copy can have, the lock and the thread that compiles."""
-        return super().__getstate__() | {"_warm_up": None, "ledger": self.ledger.copy()}
+    def _copied(self) -> dict[str, Any]:
+        """Leaves out the thread that compiles too, which no copy can have."""
+        return super()._copied() | {"_warm_up": None, "ledger": self.ledger.copy()}
 
     def _start(self, learner: Learner) -> None:
         """Takes up its work: the part of construction that a new, a loaded and a transferred agent share."""

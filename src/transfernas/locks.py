@@ -6,12 +6,13 @@ are avoided alike: whoever forks or ends the program takes every lock first, so 
 """
 
 import atexit
+import copy
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 _WAIT_SECONDS = 5.0  # Whoever forks waits so long in all: a thread that waits for the fork itself must not hang it.
 _END_SECONDS = 15.0  # Whoever ends the program waits longer: a thread may be compiling.
@@ -35,8 +36,9 @@ class Lock(_RLock):  # type: ignore[misc]
 class Locked:
     """An object with a lock that threads share; copies and pickles get a lock of their own.
 
-    If another thread of the parent held the lock all the time that a fork waited, the object may be half changed in the
-    child, and every use of it there is an error.
+    Copies and pickles are of one moment: while they are made, no other thread changes anything. If another thread of
+    the parent held the lock all the time that a fork waited, the object may be half changed in the child, and every use
+    of it there is an error.
     """
 
     def __init__(self) -> None:
@@ -45,13 +47,25 @@ class Locked:
         self._share()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leaves out the lock."""
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        """Copies what is pickled, for it must not change until then."""
+        with self._lock:
+            return copy.deepcopy(self._copied())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Makes a copy with a lock of its own."""
+        found = memo[id(self)] = type(self).__new__(type(self))
+        with self._lock:
+            found.__setstate__(copy.deepcopy(self._copied(), memo))
+        return found
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Creates a new lock."""
         self.__dict__.update(state)
         self._share()
+
+    def _copied(self) -> dict[str, Any]:
+        """Lists what copies have, which is not the lock; the caller holds it."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
     def _share(self) -> None:
         self._lock: Lock | _Torn = Lock()

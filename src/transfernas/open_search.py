@@ -6,23 +6,43 @@ not, the rest is drawn anew, under all that was taken in truth. So every answer 
 the past is encoded once for a plan, not for each answer.
 """
 
+import copy
 import dataclasses
-from collections.abc import Hashable, Mapping
+import heapq
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, UInt64
 
 from .agent import Agent
+from .evidence import EVIDENCE, filled, fits, told_of
+from .learning.catching_up import catch_up
 from .learning.config import TrainingConfig
 from .learning.extension import extend
 from .learning.gate import MEMORY
 from .learning.learner import Learner, fail, learn, new_learner
 from .learning.proposing import propose
 from .learning.randomness import Use, generator
-from .learning.scores import Grade, Score
+from .learning.scores import Grade, Score, Scores
 from .learning.transfer import remembered, transfer
 from .learning.warm_up import WarmUp
-from .plans import ROW, Best, Made, Plan, Told, actions_of, batch_of_one, inside, key_of, room_for, winsorised
+from .plans import (
+    BEST,
+    ROW,
+    Best,
+    Made,
+    Old,
+    Plan,
+    Told,
+    actions_of,
+    as_score,
+    batch_of_one,
+    inside,
+    key_of,
+    room_for,
+    values_of,
+    winsorised,
+)
 from .spaces.choice import Choice
 from .spaces.condition import Action
 from .spaces.discovery import Parameters, discover
@@ -31,9 +51,6 @@ from .spaces.encoding import Trajectory, in_order_asked
 from .spaces.problem import Problem
 from .spaces.schema import Json
 from .spaces.space import SearchSpace
-
-EVIDENCE = 300
-"""So many trials at most tell when a parameter is asked for."""
 
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
 _RECENT = 1_000  # so many rewards say what is much
@@ -72,13 +89,15 @@ class OpenSearch:
         self._config = config or inside(TrainingConfig.fast() if source is None else source.config)
         self._learner: Learner | None = None
         self._parameters = Parameters()
+        self._grown: dict[str, Domain] = {}  # what was taken up last of each parameter
+        self._built: object = None  # the actions that the learner's space was made of
         self._latest: dict[str, Domain] = {}
         self._evidence: list[dict[str, Action]] = []
         self._wholes, self._patience = 0, 0  # after so many whole trials the space is discovered anew, if need be
         self._plans: dict[Hashable, Plan] = {}
         self._asked = 0
-        self._failed: list[dict[str, Action]] = []
-        self._failed_keys: list[np.uint64] = []
+        self._failed: dict[np.uint64, dict[str, Action]] = {}  # by their keys
+        self._elsewhere: dict[Hashable, dict[str, Action]] = {}
         self._choice: dict[int, Choice] = {}  # that each decision is
         self._best = Best()
         # Keys of the best: their bins have other values to try. What was worse is not to come again: else what a policy
@@ -105,6 +124,18 @@ class OpenSearch:
         if self._learner is not None:
             self._learner = dataclasses.replace(self._learner, seed=seed)
 
+    def forked(self) -> "OpenSearch":
+        """Returns the search as it is, to go on by itself: what it is told changes nothing here.
+
+        Whoever tells a fork and then puts it in the place of the search is safe from interrupts: all that was told is
+        known, or nothing of it.
+        """
+        fork = copy.copy(self)
+        fork._parameters, fork._best = copy.copy(self._parameters), self._best.copy()
+        fork._latest, fork._plans, fork._failed = dict(self._latest), dict(self._plans), dict(self._failed)
+        fork._warm_up = self._warm_up
+        return fork
+
     def __getstate__(self) -> dict[str, object]:
         """Leaves out the thread that compiles."""
         return self.__dict__ | {"_warm_up": None}
@@ -120,7 +151,11 @@ class OpenSearch:
     def state(self) -> Json:
         """Returns as JSON what the learner does not hold; trials must be strings or whole numbers."""
         plans = [[trial, plan.number, plan.member, plan.actions] for trial, plan in self._plans.items()]
-        kept = {"evidence": self._evidence, "discovery": [self._wholes, self._patience], "failed": self._failed}
+        kept = {
+            "evidence": self._evidence,
+            "discovery": [self._wholes, self._patience],
+            "failed": [*self._failed.values()],
+        }
         return kept | {"rewards": self._rewards, "best": self._best.to_json(), "plans": plans}
 
     def restore(self, learner: Learner, state: Json) -> None:
@@ -131,7 +166,8 @@ class OpenSearch:
         self._learner, self._asked, self._seed = learner, learner.sampled, learner.seed
         self._parameters, self._latest = Parameters(), {}
         self._parameters.take({choice.name: choice.actions for choice in self._space.choices})
-        self._evidence, self._failed, self._rewards = state["evidence"], state["failed"], state["rewards"]
+        self._built, self._failed = self._parameters.actions, {}
+        self._evidence, self._rewards = state["evidence"], state["rewards"]
         self._wholes, self._patience = state["discovery"]
         self._best = Best.from_json(state["best"])
         self._plans = {
@@ -139,12 +175,26 @@ class OpenSearch:
             for trial, number, member, actions in state["plans"]
         }
         self._take_up()
+        for config in state["failed"]:
+            self._avoid(config)
+
+    def asked_for(self, trial: Hashable) -> bool:
+        """Returns whether a trial was asked for here, and not told yet."""
+        return trial in self._plans
+
+    def evaluated_elsewhere(self, trials: Mapping[Hashable, Mapping[str, Action]]) -> None:
+        """Takes note of the trials that others evaluate at this time, so that none of them is proposed here.
+
+        Args:
+            trials: the actions of each; trials that were asked for here need not be among them.
+        """
+        self._elsewhere = {trial: dict(actions) for trial, actions in trials.items()}
 
     def suggest(self, trial: Hashable, made: Made, name: str, domain: Domain) -> object:
         """Returns a value for the next parameter of a trial.
 
         Args:
-            trial: which one.
+            trial: which one. A whole number counts the trials of all who search; the draws are this trial's own.
             made: its parameters so far, whoever chose their values.
             name: of the parameter that is asked for.
             domain: what it can be.
@@ -172,7 +222,7 @@ class OpenSearch:
         Raises:
             ValueError: the reward is NaN.
         """
-        score = _score(reward)
+        score = as_score(reward)
         plan = self._plans.pop(trial, None)
         if not made or not self._learns:
             return
@@ -180,10 +230,10 @@ class OpenSearch:
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._evidence, self._wholes = [*self._evidence[1 - EVIDENCE :], config], self._wholes + 1
-            if not _fits(self._space, config) and self._wholes >= self._patience:
+            if not fits(self._space, config) and self._wholes >= self._patience:
                 self._rebuild()
                 # What nothing explains is tried to be explained the more seldom, for each time takes long.
-                self._patience = self._wholes + (0 if _fits(self._space, config) else self._wholes // 4)
+                self._patience = self._wholes + (0 if fits(self._space, config) else self._wholes // 4)
         assert self._learner is not None
         trajectory = self._learner.encoding.sequence(0, config)
         proposed = plan is not None and plan.actions == config
@@ -204,6 +254,30 @@ class OpenSearch:
         told = np.array([score.reward]), np.array([member], np.int32), np.array([score.grade], np.int32)
         self._learner = learn(self._learner, ROW, batched, *told, followed)
 
+    def tell_many(self, trials: Sequence[Old], steps: int) -> None:
+        """Takes the scores of old trials, as `tell` does one by one, but learns in fewer steps.
+
+        Args:
+            trials: none was asked for here; their parameters are declared.
+            steps: how often the policy learns.
+        """
+        wholes = [trial.actions for trial in trials if trial.whole]
+        self._evidence, self._wholes = [*self._evidence, *wholes][-EVIDENCE:], self._wholes + len(wholes)
+        if not all(fits(self._space, config) for config in self._evidence):
+            self._rebuild()
+        assert self._learner is not None
+        for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
+            self._remember(trial.score, trial.actions, trial.made, self._key(trial.actions))
+        told = [self._learner.encoding.sequence(0, trial.actions) for trial in trials]
+        scores = [trial.score for trial in trials]
+        finite = [score.reward for score in scores if score.grade == Grade.FINITE]
+        self._rewards = [*self._rewards, *finite][-_RECENT:]
+        if self._warm_up is not None:
+            self._warm_up.wait_for_update()
+        stacked = Trajectory(*(np.stack(leaves)[None] for leaves in zip(*told, strict=True)))
+        rewards = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
+        self._learner = catch_up(self._learner, ROW, stacked, rewards, steps)
+
     def recall(self, made: Made, reward: Score | float | None, whole: bool) -> None:
         """Takes up a trial that the agent learned from before this search began, as `tell` but for the learning."""
         if not made:
@@ -212,7 +286,7 @@ class OpenSearch:
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._evidence = [*self._evidence[1 - EVIDENCE :], config]
-        score = _score(reward)
+        score = as_score(reward)
         if score is None:
             self._avoid(config)
         else:
@@ -220,7 +294,7 @@ class OpenSearch:
 
     def _remember(self, score: Score, config: dict[str, Action], made: Made, key: np.uint64) -> None:
         """Keeps a trial that is one of the best."""
-        if self._best.add(Told(score, config, {name: value for name, (_, value) in made.items()}, key)):
+        if self._best.add(Told(score, config, values_of(made), key)):
             self._again = None
 
     def _varies(self, config: Mapping[str, Action]) -> bool:
@@ -229,10 +303,7 @@ class OpenSearch:
         return any(isinstance(domain, Numbers) and domain.continuous for domain in domains)
 
     def _avoid(self, config: dict[str, Action]) -> None:
-        key = self._key(config)
-        if key not in self._failed_keys:
-            self._failed.append(config)
-            self._failed_keys.append(key)
+        self._failed.setdefault(self._key(config), config)
 
     @property
     def _space(self) -> SearchSpace:
@@ -249,7 +320,8 @@ class OpenSearch:
     def _plan(self, trial: Hashable, earlier: Plan | None, made: Made, name: str, domain: Domain) -> Plan:
         self._grow({**{known: its for known, (its, _) in made.items()}, name: domain})
         assert self._learner is not None
-        number = self._asked if earlier is None else earlier.number
+        count = trial if isinstance(trial, int) else self._asked
+        number = count if earlier is None else earlier.number
         learner, choices = self._learner, list(self._parameters.actions)
         allowed, planned = self._allowed(made, name, domain), dataclasses.replace(learner, sampled=number)
         asked = [choices.index(known) + 1 for known in (*made, name)]
@@ -260,8 +332,7 @@ class OpenSearch:
             if memory is not None:
                 memory = dataclasses.replace(memory, taken=memory.taken[..., order])
             planned = dataclasses.replace(planned, tables=tables, memory=memory)
-        others = [plan.key for known, plan in self._plans.items() if known != trial]
-        pending = np.array([*others, *self._failed_keys], np.uint64)
+        pending = self._pending(trial)
         plan = self._drawn(planned, number, allowed, pending)
         if name not in plan.actions:  # what was best before the transfer did not have it
             plan = self._drawn(dataclasses.replace(planned, memory=None), number, allowed, pending)
@@ -272,12 +343,23 @@ class OpenSearch:
             plan.given.update(earlier.given)
             plan.rng = earlier.rng
         else:
-            self._asked += 1
+            self._asked = max(self._asked, number) + 1
             self._learner = dataclasses.replace(learner, sampled=self._asked)
             while len(self._plans) >= _MOST_PLANS:
                 self._plans.pop(next(iter(self._plans)))
         self._plans[trial] = plan
         return plan
+
+    def _pending(self, trial: Hashable) -> UInt64[np.ndarray, "pending"]:
+        """Returns the keys of what is not to be proposed for a trial: what is being evaluated, and what failed."""
+        here = [plan.key for known, plan in self._plans.items() if known != trial]
+        known = self._parameters.position
+        elsewhere = [
+            self._key(config)
+            for number, config in self._elsewhere.items()
+            if number not in self._plans and all(known(*taken) is not None for taken in config.items())
+        ]
+        return np.array([*here, *elsewhere, *self._failed], np.uint64)
 
     def _drawn(
         self,
@@ -316,13 +398,18 @@ class OpenSearch:
 
     def _grow(self, domains: Mapping[str, Domain]) -> None:
         """Takes up parameters and actions that were not there."""
+        if self._built is self._parameters.actions and all(self._grown.get(n) is d for n, d in domains.items()):
+            return
         for name, domain in domains.items():
             if name not in self._parameters.actions:
                 Choice(name, domain.actions)  # what can not be a choice must not be taken up
-        grown = self._parameters.take({name: domain.actions for name, domain in domains.items()})
+        parameters = copy.copy(self._parameters)
+        if parameters.take({name: domain.actions for name, domain in domains.items()}):
+            self._parameters = parameters
         for name, domain in domains.items():
             self._latest.setdefault(name, domain)
-        if grown or self._learner is None:
+        self._grown = {**self._grown, **domains}
+        if self._built is not self._parameters.actions:  # also where an interrupt came before it was
             self._rebuild()
 
     def _rebuild(self) -> None:
@@ -346,6 +433,7 @@ class OpenSearch:
             self._learner = transfer(source, (problem,), self._config, self._seed, rename, fill, room)
         self._learner = dataclasses.replace(self._learner, sampled=self._asked, seed=self._seed)
         self._take_up()
+        self._built = actions
 
     def _take_up(self) -> None:
         """Finds what follows from the learner: how decisions and trials are known in it."""
@@ -355,48 +443,18 @@ class OpenSearch:
         self._choice = dict(
             zip(self._learner.encoding.tables.rules.decision[0, 1:].tolist(), self._space.choices, strict=False)
         )
-        self._failed_keys, self._again = [self._key(config) for config in self._failed], None
+        self._failed, self._again = {self._key(config): config for config in self._failed.values()}, None
         self._best.rekey(self._key)
-        for plan in self._plans.values():
-            plan.key = self._key(plan.actions)
+        self._plans = {
+            trial: dataclasses.replace(plan, key=self._key(plan.actions)) for trial, plan in self._plans.items()
+        }
 
     def _translated(self, source: Learner) -> tuple[dict[str, str], dict[str, Action]]:
         """Returns what of `rename` and `fill` concerns what is known by now."""
         states = source.vocabulary.states
         rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
-        return rename, {name: self._filled(name, value) for name, value in self._fill.items() if name in self._latest}
-
-    def _filled(self, name: str, value: Action) -> Action:
-        domain = self._latest[name]
-        try:
-            action = domain.action(value)  # type: ignore[arg-type]
-            if isinstance(domain, Numbers) and not domain.low <= value <= domain.high:  # type: ignore[operator]
-                raise ValueError(f"{value!r} is not from {domain.low} to {domain.high}")
-            return action
-        except ValueError as error:
-            raise ValueError(f"fill gives {name!r} a value that it can not have: {error}") from None
+        return rename, filled(self._fill, self._latest)
 
     def _key(self, config: Mapping[str, Action]) -> np.uint64:
         assert self._learner is not None
         return key_of(self._learner.encoding.sequence(0, config))
-
-
-def told_of(learner: Learner, row: int) -> list[dict[str, Action]]:
-    """Returns what the latest trials of a problem of an agent's took, at most `EVIDENCE`."""
-    encoding, history = learner.encoding, learner.history
-    return [
-        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
-        for number in history.of(0, row)[-EVIDENCE:].tolist()
-    ]
-
-
-def _score(reward: Score | float | None) -> Score | None:
-    return reward if reward is None or isinstance(reward, Score) else Score.of(reward)
-
-
-def _fits(space: SearchSpace, config: Mapping[str, Action]) -> bool:
-    try:
-        space.validate(config)
-    except ValueError:
-        return False
-    return True

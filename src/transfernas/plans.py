@@ -11,7 +11,7 @@ from .learning.config import TrainingConfig
 from .learning.history import keys
 from .learning.scores import Grade, Score
 from .spaces.condition import Action, among, same
-from .spaces.domain import Categories, Domain
+from .spaces.domain import Categories, Domain, Numbers
 from .spaces.encoding import Room, Trajectory, power_of_two
 from .spaces.schema import Json
 
@@ -23,7 +23,9 @@ ROOM = Room(
 ROW = np.zeros(1, np.int32)
 """The one problem of a search, of one replica."""
 
-_BEST = 20  # values of the so many best trials are varied
+BEST = 20
+"""Values of the so many best trials are varied."""
+
 _VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
 _FAR = 3.0  # interquartile ranges from the median; what lies farther away counts as this
 _NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
@@ -44,6 +46,11 @@ def inside(config: TrainingConfig) -> TrainingConfig:
 def actions_of(made: Made) -> dict[str, Action]:
     """Returns what the values of a trial are called."""
     return {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
+
+
+def values_of(made: Made) -> dict[str, object]:
+    """Returns the values of a trial, numbers as Python's own."""
+    return {name: domain.number(v) if isinstance(domain, Numbers) else v for name, (domain, v) in made.items()}
 
 
 def winsorised(score: Score, rewards: Sequence[float]) -> float:
@@ -77,6 +84,11 @@ def key_of(trajectory: Trajectory) -> np.uint64:
     return np.uint64(keys(ROW, batch_of_one(trajectory))[0])
 
 
+def as_score(reward: Score | float | None) -> Score | None:
+    """Returns a reward that may be infinite as a score."""
+    return reward if reward is None or isinstance(reward, Score) else Score.of(reward)
+
+
 @dataclasses.dataclass
 class Plan:
     """What a trial is to take.
@@ -105,8 +117,11 @@ class Plan:
         for known, (its, value) in made.items():
             if known not in self.actions:
                 return False
-            as_given = known in self.given and self.given[known] == value
-            if not as_given and not same(its.action(value), self.actions[known]):  # type: ignore[arg-type]
+            given = self.given.get(known)  # compared with what is of its type: an array equals nothing as a whole
+            as_given = given is value or (
+                isinstance(given, (int, float)) and type(given) is type(value) and given == value
+            )
+            if not (known in self.given and as_given) and not same(its.action(value), self.actions[known]):  # type: ignore[arg-type]
                 return False
         return True
 
@@ -118,6 +133,15 @@ class Told(NamedTuple):
     actions: dict[str, Action]
     values: dict[str, object]
     key: np.uint64 = np.uint64(0)
+
+
+class Old(NamedTuple):
+    """A trial that was not asked for here: what it took, how good it was, and whether it came to its end."""
+
+    made: Made
+    actions: dict[str, Action]
+    score: Score
+    whole: bool
 
 
 class Best:
@@ -132,9 +156,15 @@ class Best:
         """The trials, best first."""
         return tuple(self._trials)
 
+    def copy(self) -> "Best":
+        """Returns the same trials, to go on by themselves."""
+        best = Best()
+        best._trials = self._trials
+        return best
+
     def add(self, trial: Told) -> bool:
         """Takes up a trial, and returns whether it was good enough."""
-        self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:_BEST]
+        self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
         return any(one is trial for one in self._trials)
 
     def rekey(self, key: Callable[[Mapping[str, Action]], np.uint64]) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,13 +10,13 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
+from ..evidence import EVIDENCE, told_of
 from ..learning.config import TrainingConfig
 from ..learning.extension import extend
 from ..learning.learner import Learner, learn, new_learner
 from ..learning.randomness import Use, generator
 from ..learning.scores import Score
 from ..ledger import Ledger
-from ..open_search import EVIDENCE, told_of
 from ..plans import actions_of, batch_of_one, inside, room_for
 from ..searcher import check_seed
 from ..spaces.choice import Choice
@@ -26,7 +26,8 @@ from ..spaces.domain import Domain
 from ..spaces.encoding import Room
 from ..spaces.problem import Problem
 from .arguments import agent_of, check_on_failure, check_parameters
-from .optuna import SPACE, domain_of, record_of, reward_of, sign_of
+from .optuna import SPACE
+from .optuna_trials import domain_of, record_of, score_of, sign_of, stamp_of, task_of, value_of, violation_of
 
 NameFn = Callable[[optuna.Study], str]
 """From a study to the name of its space or task."""
@@ -144,15 +145,15 @@ def learn_from_studies(
     agent = agent_of(agent)
     ledger = Ledger() if agent is None else agent.ledger.copy()
     found = [
-        _Study(study, _named(space, study, SPACE), _named(task, study, study.study_name), dict(rename or {}))
+        _Study(study, _named(space, study, SPACE), _named(task, study, task_of(study)), dict(rename or {}))
         for study in studies
     ]
-    records = set[str]()
+    given = set[int]()
     for one in found:
-        one.read(on_failure, ledger)
-        if one.record and one.record in records:
+        stamps = one.read(on_failure, ledger, given)
+        if stamps and stamps <= given and any(one.record == other.record for other in found if other is not one):
             raise ValueError(f"study {one.study.study_name!r} is there twice")
-        records.add(one.record)
+        given |= stamps
     check_parameters("rename", rename or (), (name for one in found for name in one.names))
     check_parameters("back_fill", back_fill or (), (one.renamed(name) for one in found for name in one.names))
     for name, action in (back_fill or {}).items():
@@ -171,7 +172,7 @@ def learn_from_studies(
         trajectory = batch_of_one(learner.encoding.sequence(row, trial.actions))
         nobody, grade = np.array([-1], np.int32), np.array([trial.score.grade], np.int32)
         learner = learn(learner, np.array([row], np.int32), trajectory, np.array([trial.score.reward]), nobody, grade)
-        ledger.add(one.record, trial.number)
+        ledger.add(one.record, trial.number, trial.stamp)
         one.learned += 1
         if progress is not None and not progress(count, len(turns)):
             break
@@ -191,8 +192,8 @@ def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | 
     Raises:
         ValueError: it has several objectives, or no trial with a parameter.
     """
-    one = _Study(study, _named(space, study, SPACE), _named(task, study, study.study_name), {})
-    one.read("worst", Ledger())
+    one = _Study(study, _named(space, study, SPACE), _named(task, study, task_of(study)), {})
+    one.read("worst", Ledger(), set())
     if not one.parameters.actions:
         raise ValueError(f"study {study.study_name!r} has no finished trial, so that its space is not known")
     return Problem(discover(one.space, one.parameters.actions, one.evidence), one.task)
@@ -200,6 +201,7 @@ def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | 
 
 class _Trial(NamedTuple):
     number: int
+    stamp: int
     actions: dict[str, Action]
     score: Score
     whole: bool
@@ -239,24 +241,35 @@ class _Study:
         """What trials took that came to their end: it tells when a parameter is asked for."""
         return [trial.actions for trial in self.trials if trial.whole][-EVIDENCE:]
 
-    def read(self, on_failure: str, ledger: Ledger) -> None:
-        """Takes in the trials that were not learned from before."""
-        for trial in self.study.get_trials(deepcopy=False):
+    def read(self, on_failure: str, ledger: Ledger, given: Set[int]) -> set[int]:
+        """Takes in the trials that were not learned from before, and returns the stamps of all that are finished.
+
+        Args:
+            on_failure: see `TransferSampler`.
+            ledger: says which were learned from before.
+            given: the stamps of the trials of other studies, of which this one may be a copy.
+        """
+        trials, stamps = self.study.get_trials(deepcopy=False), set[int]()
+        self.record = record_of(self.study.study_name, trials)
+        for trial in trials:
             self.names |= dict.fromkeys(trial.params)
-            self.record = self.record or record_of(self.study.study_name, trial)
-            if trial.state == TrialState.COMPLETE and trial.value is not None:
-                self._values.append(trial.value)
             if not trial.state.is_finished():
                 self._counts["unfinished"] += 1
-            elif ledger.has(self.record, trial.number):
+                continue
+            stamp = stamp_of(trial)
+            stamps.add(stamp)
+            if trial.state == TrialState.COMPLETE and trial.value is not None and not violation_of(trial):
+                self._values.append(trial.value)
+            if stamp in given or ledger.has(self.record, trial.number, stamp):
                 self._counts["before"] += 1
-            elif (score := reward_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
+            elif (score := score_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
                 self._counts["failed"] += 1
             elif (actions := self._actions(trial)) is None:
                 self._counts["unknown"] += 1
             else:
                 whole = trial.state == TrialState.COMPLETE
-                self.trials.append(_Trial(trial.number, actions, score, whole))
+                self.trials.append(_Trial(trial.number, stamp, actions, score, whole))
+        return stamps
 
     def renamed(self, name: str) -> str:
         """Returns what a parameter of the study is called where it is learned from."""
@@ -278,9 +291,9 @@ class _Study:
             try:
                 domain = domain_of(trial.distributions[old])
                 Choice(name, domain.actions)
+                made[name] = domain, value_of(trial.distributions[old], value)
             except (ValueError, TypeError, ArithmeticError):
                 return None
-            made[name] = domain, value
         self.domains |= {name: domain for name, (domain, _) in made.items()}
         self.parameters.take({name: domain.actions for name, (domain, _) in made.items()})
         return actions_of(made)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from ..locks import Lock
-from ..spaces.encoding import Trajectory, blank_trajectories
+from ..spaces.encoding import Trajectory, blank_trajectories, power_of_two
 from .scores import Scores
 
 _FIRST_ROOM = 64
@@ -58,20 +58,31 @@ class History:
         member: Int[np.ndarray, "replicas"],
     ) -> "History":
         """Returns the history with one more trial of each replica."""
+        one: tuple[Trajectory, Scores] = jax.tree.map(lambda leaf: leaf[:, None], (trial, scores))
+        return self.extended(problem[:, None], *one, member[:, None])
+
+    def extended(
+        self,
+        problem: Int[np.ndarray, "replicas more"],
+        trials: Trajectory,
+        scores: Scores,
+        member: Int[np.ndarray, "replicas more"],
+    ) -> "History":
+        """Returns the history with more trials of each replica, all arrays of Shape `[replicas, more, ...]`."""
         at, room = self.count, self.problem.shape[1]
+        end = at + problem.shape[1]
         with _CLAIMING:
-            free = self._written[0] == at < room  # else another history that grew from this one has written there
+            free = self._written[0] == at and end <= room  # else another that grew from this one has written there
             if free:
-                self._written[0] = at + 1
-        history = self if free else self._copied(2 * room if at == room else room)
-        key = keys(problem[:, None], jax.tree.map(lambda leaf: leaf[:, None], trial))[:, 0]
-        new = (problem, trial, scores, key, member)
+                self._written[0] = end
+        history = self if free else self._copied(max(power_of_two(end), room))
+        new = (problem, trials, scores, keys(problem, trials), member)
         arrays = (history.problem, history.trials, history.scores, history.key, history.member)
         for array, value in zip(jax.tree.leaves(arrays), jax.tree.leaves(new), strict=True):
-            array[:, at] = value
+            array[:, at:end] = value
         if not free:
-            history._written[0] = at + 1
-        return dataclasses.replace(history, count=at + 1)
+            history._written[0] = end
+        return dataclasses.replace(history, count=end)
 
     @property
     def reward(self) -> Float[np.ndarray, "replicas room"]:

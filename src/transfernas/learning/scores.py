@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float, Int
 class Grade(enum.IntEnum):
     """What a trial came to; a higher grade is better, whatever the rewards."""
 
-    FAILED = -3
+    FAILED = -4
+    INFEASIBLE = -3  # a constraint was broken
     DIVERGED = -2  # minus infinity
     PRUNED = -1
     FINITE = 0

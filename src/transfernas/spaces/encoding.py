@@ -214,13 +214,11 @@ class Encoding:
         order = {choice.name: (index, choice) for index, choice in enumerate(self.problems[row].space.choices, start=1)}
         visited = [(order[name][0], order[name][1].index(action)) for name, action in config.items()]
         choices, actions = zip((0, 0), *visited, strict=True)
-        padding = (0, self.steps - len(choices))
-        decisions = self.tables.rules.decision[self.tables.space[row], np.array(choices)]
+        made, padded = len(choices), np.zeros((2, self.steps), _INT)
+        padded[0, :made] = self.tables.rules.decision[self.tables.space[row], np.array(choices)]
+        padded[1, :made] = actions
         return Trajectory(
-            task=self.tables.task[row],
-            decisions=np.pad(decisions, padding).astype(_INT),
-            actions=np.pad(np.array(actions, _INT), padding),
-            length=np.asarray(len(choices), _INT),
+            task=self.tables.task[row], decisions=padded[0], actions=padded[1], length=np.asarray(made, _INT)
         )
 
     def config(self, row: int, trajectory: Trajectory) -> dict[str, Action]:
