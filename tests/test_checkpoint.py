@@ -24,6 +24,7 @@ from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace, Tr
 from transfernas.checkpoint import SavedTrial, Snapshot, read_snapshot, write_snapshot
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.proposing import propose
+from transfernas.learning.scores import Grade
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
 
@@ -454,7 +455,7 @@ def test_what_is_kept_on_the_host_is_checked(tmp_path: Path, fast_file: Path, na
         for value in (np.nan, np.inf):
             refused(changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not finite")
     else:
-        least = {"history.member": -1, "history.grade": -3}.get(name, 0)
+        least = {"history.member": -1, "history.grade": min(Grade)}.get(name, 0)
         for value in (least - 1, 99):
             refused(
                 changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not from {least} to "

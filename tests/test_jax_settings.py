@@ -127,9 +127,10 @@ def test_settings_that_change_in_the_middle_of_a_study(quiet: None) -> None:
 
 MESH = """
     import os
-    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
     os.environ["JAX_ENABLE_X64"] = "1"
     import jax, jax.numpy as jnp, optuna
+    jax.config.update("jax_num_cpu_devices", 8)
+    jax.config.update("jax_platforms", "cpu")
     from transfernas.integrations.optuna import TransferSampler
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

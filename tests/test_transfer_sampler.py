@@ -141,9 +141,9 @@ def test_it_works_under_hyperband_and_learns_from_what_is_pruned() -> None:
     learner = learner_of(sampler)
     states = [trial.state for trial in study.trials]
     assert TrialState.PRUNED in states and learner.learned == 40
-    rewards = learner.history.reward[0, :40]
-    complete = [-value for value in values_of(study)]
-    assert sorted(rewards)[-len(complete) :] == sorted(complete)
+    told = learner.history.scores.at((0, slice(40)))
+    complete = sorted((-value for value in values_of(study)), reverse=True)
+    assert told.shown()[told.best_first()][: len(complete)].tolist() == complete
 
 
 def test_it_learns_from_enqueued_and_added_trials_and_those_of_other_samplers() -> None:
@@ -350,7 +350,7 @@ def test_a_study_that_is_loaded_again_goes_on_near_its_best(tmp_path: Path) -> N
         study.optimize(objective, n_trials=count)
     assert learner_of(sampler).learned == 27
     best = list(sampler._searches.values())[-1].search._best.to_json()
-    assert [reward for reward, _, _ in best] == sorted(-value for value in values_of(study))[::-1][:20]
+    assert [score.reward for score, _, _ in best] == sorted(-value for value in values_of(study))[::-1][:20]
 
 
 def test_a_deleted_study_is_forgotten() -> None:

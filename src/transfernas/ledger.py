@@ -26,6 +26,7 @@ class Ledger:
         self._below: dict[str, int] = {}
         self._beyond: dict[str, set[int]] = {}
         self._stamps: dict[str, set[int]] = {}
+        self._own = set[str]()  # the records whose sets no copy shares
         for record, (below, beyond, *stamps) in (entries or {}).items():
             numbers = [below, *beyond]
             if any(type(number) is not int or number < 0 for number in numbers):
@@ -71,8 +72,20 @@ class Ledger:
         if stamp is not None:
             while self._counts(record, number) or (record in self._below and record not in self._stamps):
                 record += "*"
-            self._stamps.setdefault(record, set()).add(stamp)
-        self._take(record, 0, {number})
+        if record not in self._own:
+            self._own.add(record)
+            self._beyond[record] = set(self._beyond.get(record, ()))
+            if stamp is not None:
+                self._stamps[record] = set(self._stamps.get(record, ()))
+        if stamp is not None:
+            self._stamps[record].add(stamp)
+        beyond = self._beyond[record]
+        beyond.add(number)
+        below = self._below.get(record, 0)
+        while below in beyond:
+            beyond.remove(below)
+            below += 1
+        self._below[record] = below
 
     def count(self, record: str) -> int:
         """Returns how many trials of a record were learned from."""
@@ -87,31 +100,11 @@ class Ledger:
         }
 
     def copy(self) -> "Ledger":
-        """Returns a ledger that goes on by itself."""
-        return Ledger().joined(self)
-
-    def joined(self, *others: "Ledger") -> "Ledger":
-        """Returns a ledger of its own that has the trials of this one and of others."""
-        joined = Ledger()
-        for ledger in (self, *others):
-            for record, below in ledger._below.items():
-                joined._take(record, below, ledger._beyond[record])
-                if record in ledger._stamps:
-                    joined._stamps[record] = joined._stamps.get(record, set()) | ledger._stamps[record]
-        return joined
-
-    def _take(self, record: str, below: int, beyond: set[int]) -> None:
-        """Takes up trials of a record: those below a mark, and others."""
-        known, numbers = self._below.get(record, 0), self._beyond.setdefault(record, set())
-        numbers |= beyond
-        if below > known:
-            numbers.difference_update(range(known, below))
-        below = max(known, below)
-        numbers.difference_update([number for number in beyond if number < below])
-        while below in numbers:
-            numbers.remove(below)
-            below += 1
-        self._below[record] = below
+        """Returns a ledger that goes on by itself; what neither changes they share."""
+        copy = Ledger()
+        copy._below, copy._beyond, copy._stamps = dict(self._below), dict(self._beyond), dict(self._stamps)
+        self._own = set()
+        return copy
 
     def _counts(self, record: str, number: int) -> bool:
         return number < self._below.get(record, 0) or number in self._beyond.get(record, ())

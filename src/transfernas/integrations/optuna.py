@@ -80,7 +80,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         self._space, self._task, self._learn, self._on_failure = space, task, learn, on_failure
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
-        self._ledger = Ledger() if self._source is None else self._source.ledger.copy()
+        self._first_ledger = Ledger() if self._source is None else self._source.ledger.copy(), 0
         self._searches: dict[int, StudySearch] = {}  # in the order in which they began
         self._uses = 0
 
@@ -100,7 +100,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                     "(Optuna asks for none that has one value alone)"
                 )
             if found is not self._source:
-                found.ledger = self._ledger.joined(*(search.progress.ledger for search in self._searches.values()))
+                found.ledger = self._ledger[0].copy()
             return found
 
     def save(self, path: str | os.PathLike[str]) -> "os.PathLike[str]":
@@ -163,19 +163,19 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         search = self._searches[number]
         search.moved(study)
         search.used = self._uses = self._uses + 1
-        search.catch_up(trials, self._has, self._learn, trial.number)
+        search.catch_up(trials, self._ledger, self._learn, trial.number)
         return search
 
     def _begin(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> int:
         """Begins a search, or goes on with that of a study that was loaded again; returns its number."""
         name = study.study_name
         for number, known in reversed(self._searches.items()):
-            if (known.storage is None or known.progress.first is not None) and known.is_of(name, trials):
+            if (known.storage is None or known.progress.ends) and known.is_of(name, trials):
                 return number
         source, record = self._latest(), record_of(name, trials)
         finished = [trial for trial in trials if trial.state.is_finished()] if source is self._source else []
         resumes = source is not None and any(
-            self._ledger.has(record, trial.number, stamp_of(trial)) for trial in finished
+            self._ledger[0].has(record, trial.number, stamp_of(trial)) for trial in finished
         )
         search = OpenSearch(
             self._space,
@@ -189,9 +189,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             resumes=resumes,
         )
         given = dict.fromkeys(self._rename.values(), "rename") | dict.fromkeys(self._fill, "fill")
-        found = StudySearch(
-            Progress(search), study._storage, study._study_id, name, sign_of(study), self._on_failure, given=given
-        )
+        progress, place = Progress(search, *self._ledger), (study._storage, study._study_id, name)
+        found = StudySearch(progress, *place, sign_of(study), self._on_failure, given=given)
         number = self._uses
         self._searches = {**self._searches, number: found}
         self._let_go()
@@ -201,14 +200,16 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """Lets go of searches where there are too many; if their studies come again, the ledger knows their trials."""
         *others, _ = self._searches.items()
         kept = dict(sorted(others, key=lambda item: -item[1].used)[: _MOST_SEARCHES - 1])
-        for number, search in others:
+        for number, _ in others:
             if number not in kept:
-                self._ledger = self._ledger.joined(search.progress.ledger)
+                self._first_ledger = self._ledger
                 self._searches = {other: each for other, each in self._searches.items() if other != number}
 
-    def _has(self, record: str, number: int, stamp: int) -> bool:
-        ledgers = (self._ledger, *(search.progress.ledger for search in self._searches.values()))
-        return any(ledger.has(record, number, stamp) for ledger in ledgers)
+    @property
+    def _ledger(self) -> tuple[Ledger, int]:
+        """The ledger, and how often it changed: the latest that a search has, so that one assignment changes both."""
+        ledgers = [(each.progress.ledger, each.progress.turn) for each in self._searches.values()]
+        return max([self._first_ledger, *ledgers], key=lambda ledger: ledger[1])
 
     def _catch_up(self) -> None:
         """Learns from what was finished by now in all studies; one that cannot be read is passed over."""
@@ -218,7 +219,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             try:
                 trials = search.storage.get_all_trials(search.study_id, deepcopy=False)
                 if search.is_of(search.name, trials):
-                    search.catch_up(trials, self._has, self._learn)
+                    search.catch_up(trials, self._ledger, self._learn)
             except KeyError:  # the study was deleted
                 continue
             except Exception as error:

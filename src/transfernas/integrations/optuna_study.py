@@ -1,7 +1,7 @@
 """What a sampler knows of one study of Optuna's: its search, and which of its trials that has learned from."""
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -21,12 +21,9 @@ _LOGGER = logging.getLogger(__name__)
 
 _TO_USER = logging.getLogger("optuna.transfernas")  # shown where Optuna's own messages are
 
-_MOST_STEPS = 500  # of so many trials at most is learned one by one; where there are more, after several at a time
+_MOST_STEPS = 250  # of so many trials at most is learned one by one; where there are more, after several at a time
 _AT_ONCE = 64  # so many trials that are being asked for, or evaluated elsewhere, are kept in mind
 _SLIPS_AFTER = 10  # trials: a name that none of them asked for is taken for a slip
-
-HasFn = Callable[[str, int, int], bool]
-"""From the name of a record, a trial's number and its stamp to whether the trial was learned from; see `Ledger.has`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +32,19 @@ class Progress:
 
     Attributes:
         search: has learned from the trials that were finished.
-        ledger: has them.
+        ledger: has them, and those of all other studies.
+        turn: counts the changes of the ledger; the one of the latest turn is the sampler's.
         seen: how many trials the study had.
         unfinished: the numbers of those that are to be looked at again.
-        first: the number and the stamp of a trial that is finished; None before there is one.
+        ends: the numbers and stamps of the first and the last trial that was learned from; none before there is one.
     """
 
     search: OpenSearch
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger
+    turn: int = 0
     seen: int = 0
     unfinished: tuple[int, ...] = ()
-    first: tuple[int, int] | None = None
+    ends: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass
@@ -86,11 +85,10 @@ class StudySearch:
         return (self.storage, self.study_id, self.name) == (study._storage, study._study_id, study.study_name)
 
     def is_of(self, name: str, trials: Sequence[FrozenTrial]) -> bool:
-        """Returns whether trials are those of this study: not of one that was made anew in its place."""
-        if self.progress.first is None:
-            return name == self.name and len(trials) >= self.progress.seen
-        number, stamp = self.progress.first
-        return name == self.name and number < len(trials) and stamp_of(trials[number]) == stamp
+        """Returns whether trials are those of this study: not of one made anew there, or of a copy."""
+        if name != self.name or len(trials) < self.progress.seen:
+            return False
+        return all(stamp_of(trials[number]) == stamp for number, stamp in self.progress.ends)
 
     def moved(self, study: optuna.Study) -> None:
         """Takes note of where the study is now, and which way it goes."""
@@ -100,12 +98,14 @@ class StudySearch:
         """Returns whether a trial asked for a parameter before."""
         return _key(trial) in self._made
 
-    def catch_up(self, trials: Sequence[FrozenTrial], has: HasFn, learns: bool, asking: int = -1) -> None:
+    def catch_up(
+        self, trials: Sequence[FrozenTrial], latest: tuple[Ledger, int], learns: bool, asking: int = -1
+    ) -> None:
         """Learns from the trials that were finished since, each once; what is not finished is looked at again.
 
         Args:
             trials: of the study, all that there are.
-            has: says what was learned from elsewhere.
+            latest: the sampler's ledger, and how often it changed.
             learns: whether trials are learned from at all.
             asking: the number of the trial that is asked for.
         """
@@ -113,27 +113,26 @@ class StudySearch:
         search = progress.search.forked()
         running = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.number != asking]
         search.evaluated_elsewhere(self._actions(running[-_AT_ONCE:]))
-        if not learns:
-            self.progress = replace(progress, search=search)
-            return
         numbers = [*progress.unfinished, *range(progress.seen, len(trials))]
         finished = [number for number in numbers if trials[number].state.is_finished()]
-        ledger, first, old = progress.ledger, progress.first, list[Old]()
-        if finished:
-            ledger = ledger.copy()
-            self._record = self._record or record_of(self.name, trials)
+        if not learns or not finished:
+            self.progress = replace(progress, search=search)
+            return
+        self._record = self._record or record_of(self.name, trials)
+        ledger, old, stamp = latest[0].copy(), list[Old](), 0
         for number in finished:
             stamp = stamp_of(trials[number])
-            known = ledger.has(self._record, number, stamp) or has(self._record, number, stamp)
+            known = ledger.has(self._record, number, stamp)
             self._learn_from(search, trials[number], known, old if len(finished) > _MOST_STEPS else None)
             if not known:
                 ledger.add(self._record, number, stamp)
-            first = first or (number, stamp)
         if old:
             _TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
             search.tell_many(old, min(_MOST_STEPS, len(old)))
         unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
-        self.progress = Progress(search, ledger, len(trials), unfinished, first)
+        first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
+        ends = first, (finished[-1], stamp)
+        self.progress = Progress(search, ledger, latest[1] + 1, len(trials), unfinished, ends)
 
     def warn_of_slips(self, number: int) -> None:
         """Warns once, when a trial asks after some others, of names given that none of them asked for."""
