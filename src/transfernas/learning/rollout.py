@@ -152,6 +152,14 @@ def _next_choice(
     Choices between the last and the next are inactive, and so are they in `taken`: each condition reads what it would
     read if the choices were made one by one.
     """
-    holds = jnp.take_along_axis(rules.allows, taken[rules.choice][..., None], axis=-1)[..., 0]
-    active = jnp.any(jnp.all(holds, -1), -1) & (jnp.arange(taken.shape[0]) > last)
-    return jnp.argmax(active).astype(jnp.int32), jnp.any(active)
+    count = taken.shape[0]
+
+    def passed_over(at: Int[Array, ""]) -> Bool[Array, ""]:
+        looked_at, allows = (jax.lax.dynamic_index_in_dim(table, at, keepdims=False) for table in rules[1:])
+        holds = jnp.take_along_axis(allows, taken[looked_at][..., None], axis=-1)[..., 0]
+        return (at < count) & ~jnp.any(jnp.all(holds, -1))
+
+    # One after the other: mostly the next one is active, and to look at all takes as long as the network where there
+    # are hundreds.
+    found = jax.lax.while_loop(passed_over, lambda at: at + 1, last + 1)
+    return jnp.where(found < count, found, 0), found < count
