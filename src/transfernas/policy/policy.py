@@ -108,6 +108,20 @@ class Policy(eqx.Module):
     def append(self, cache: Cache, entries: Entries, step: Int[Array, ""], action: Int[Array, ""]) -> Cache:
         """Returns the cache after the action taken at a step."""
 
+    @classmethod
+    def block(cls, steps: int) -> int:
+        """After how many steps of so many the cache is to be `settled`; all of them for never."""
+        return steps
+
+    def settled(self, cache: Cache, first: Int[Array, ""]) -> Cache:
+        """Returns the cache after a block of steps, such that the steps of the next block change little of it.
+
+        Args:
+            cache: what all steps so far left.
+            first: the first step of the block.
+        """
+        return cache
+
 
 def tokens(policy: Policy, decisions: Decisions, task: Int[Array, ""]) -> Rows:
     """Returns the tokens of candidates: action, task and state embedding side by side (paper, section 3)."""
