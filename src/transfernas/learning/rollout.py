@@ -3,6 +3,7 @@
 Shapes: `steps` of a trajectory, `choices` of a space, `actions` of a decision; `replicas` and `candidates` before them.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -68,7 +69,7 @@ def rollouts(
 
     one = _start(jax.tree.map(lambda leaf: leaf[0], policy), tables, steps)
     start = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, n_candidates, *leaf.shape)), one)
-    end = jax.lax.fori_loop(0, tables.longest, body, start)
+    end = _in_blocks(policy, tables.longest, steps, body, start)
     tasks = jnp.broadcast_to(task[:, None], (replicas, n_candidates))
     return Rollout(Trajectory(tasks, end.decisions, end.actions, end.length), end.taken, end.log_prob)
 
@@ -82,6 +83,27 @@ class _Carry(NamedTuple):
     log_prob: Float[Array, ""]
     choice: Int[Array, ""]
     unfinished: Bool[Array, ""]
+
+
+def _in_blocks(
+    policy: Policy,
+    longest: Int[AnyArray, ""],
+    steps: int,
+    body: Callable[[Int[Array, ""], _Carry], _Carry],
+    start: _Carry,
+) -> _Carry:
+    """Makes all steps, and settles the cache after each block of them."""
+    block = type(policy).block(steps)
+    if block == steps:
+        return jax.lax.fori_loop(0, longest, body, start)
+    settled = jax.vmap(jax.vmap(type(policy).settled, in_axes=(None, 0, None)), in_axes=(0, 0, None))
+
+    def made(number: Int[Array, ""], carry: _Carry) -> _Carry:
+        first = number * block
+        carry = jax.lax.fori_loop(first, jnp.minimum(first + block, longest), body, carry)
+        return carry._replace(cache=settled(policy, carry.cache, first))
+
+    return jax.lax.fori_loop(0, (longest + block - 1) // block, made, start)
 
 
 def _start(policy: Policy, tables: Tables, steps: int) -> _Carry:
@@ -153,6 +175,14 @@ def _next_choice(
     Choices between the last and the next are inactive, and so are they in `taken`: each condition reads what it would
     read if the choices were made one by one.
     """
-    holds = jnp.take_along_axis(rules.allows, taken[rules.choice][..., None], axis=-1)[..., 0]
-    active = jnp.any(jnp.all(holds, -1), -1) & (jnp.arange(taken.shape[0]) > last)
-    return jnp.argmax(active).astype(jnp.int32), jnp.any(active)
+    count = taken.shape[0]
+
+    def passed_over(at: Int[Array, ""]) -> Bool[Array, ""]:
+        looked_at, allows = (jax.lax.dynamic_index_in_dim(table, at, keepdims=False) for table in rules[1:])
+        holds = jnp.take_along_axis(allows, taken[looked_at][..., None], axis=-1)[..., 0]
+        return (at < count) & ~jnp.any(jnp.all(holds, -1))
+
+    # One after the other: mostly the next one is active, and to look at all takes as long as the network where there
+    # are hundreds.
+    found = jax.lax.while_loop(passed_over, lambda at: at + 1, last + 1)
+    return jnp.where(found < count, found, 0), found < count

@@ -7,8 +7,10 @@ action has. So a trajectory costs one token a step, however many actions there a
 Shapes: `steps`, `actions`, `width` as for any policy; `embedding` is a third of the width.
 """
 
+import math
 from typing import ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -16,8 +18,11 @@ from jaxtyping import Array, Float, Int
 from ..arrays import AnyArray
 from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Capacity
-from .encoder import Encoder, cached_past, draw_encoder, encode, encode_causal
+from .encoder import Encoder, Past, by_head, cached_past, draw_encoder, encode, encode_causal
 from .policy import Policy, Slots, draw_embeddings, normal, visited
+
+_LONG, _BLOCK = 64, 32
+"""Trajectories of more steps change their past a block at a time: XLA copies at each step what a loop changes."""
 
 
 class Asked(NamedTuple):
@@ -45,11 +50,14 @@ class Written(NamedTuple):
     """What the steps so far left.
 
     Attributes:
-        past: Shape `[slots, steps, width]`, keys and values of every layer.
+        past: keys, Shape `[steps, heads, size]`, and values, Shape `[heads, size, steps]`, of every layer, of the
+            blocks before this one: as they lie, they are multiplied. Empty where all steps are one block.
+        block: Shape `[slots, steps_of_block, width]`, keys and values of every layer, of the steps of this block.
         last: Shape `[embedding]`, the embedding of the last action; zeros before the first.
     """
 
-    past: Float[Array, "slots steps width"]
+    past: tuple[Float[Array, "..."], ...]
+    block: Float[Array, "slots steps_of_block width"]
     last: Float[Array, "embedding"]
 
 
@@ -110,18 +118,39 @@ class Decoder(Policy):
         weight, bias = self.logit_weight[decisions.state], self.action_bias[decisions.actions]
         return Asked(context, self.action[decisions.actions], weight, bias)
 
+    @classmethod
+    def block(cls, steps: int) -> int:
+        """After how many steps the cache is to be settled."""
+        return _BLOCK if steps > _LONG else steps
+
     def empty_cache(self, steps: int) -> Written:
         """Returns a cache of zeros."""
-        past = jnp.zeros((2 * self.encoder.layers, steps, self.position.shape[-1]))
-        return Written(past, jnp.zeros(self.action.shape[-1]))
+        layers, heads, width = self.encoder.layers, self.encoder.heads, self.position.shape[-1]
+        length = self.block(steps)
+        block, last = jnp.zeros((2 * layers, length, width)), jnp.zeros(self.action.shape[-1])
+        if length == steps:
+            return Written((), block, last)
+        whole = length * math.ceil(steps / length)
+        keys, values = jnp.zeros((whole, heads, width // heads)), jnp.zeros((heads, width // heads, whole))
+        return Written((keys, values) * layers, block, last)
 
     def decode_step(
         self, decision: Asked, cache: Written, step: Int[Array, ""]
     ) -> tuple[Float[Array, "actions"], tuple[Float[Array, "slots width"], Float[Array, "actions embedding"]]]:
         """Scores the candidates of the next decision."""
         token = jnp.concatenate([cache.last, decision.context[0]]) + self.position[step]
-        visible = (jnp.arange(cache.past.shape[1]) < step)[None]
-        encoded, written = encode_causal(self.encoder, token[None], cached_past(cache.past), visible)
+        place = step % cache.block.shape[1]
+        visible = [(jnp.arange(cache.block.shape[1]) < place)[None]]
+        if cache.past:
+            visible.append((jnp.arange(cache.past[0].shape[0]) < step - place)[None])
+
+        def past(layer: int, key: Float[Array, "1 width"], value: Float[Array, "1 width"]) -> list[Past]:
+            parts = cached_past(self.encoder, cache.block)(layer, key, value)
+            if cache.past:
+                parts = [*parts, (cache.past[2 * layer], jnp.moveaxis(cache.past[2 * layer + 1], -1, 0))]
+            return parts
+
+        encoded, written = encode_causal(self.encoder, token[None], past, visible)
         return decision.logits(encoded)[0], (jnp.concatenate(written), decision.actions[0])
 
     def append(
@@ -133,4 +162,11 @@ class Decoder(Policy):
     ) -> Written:
         """Returns the cache after the action taken at a step."""
         written, actions = entries
-        return Written(cache.past.at[:, step].set(written), actions[action])
+        return Written(cache.past, cache.block.at[:, step % cache.block.shape[1]].set(written), actions[action])
+
+    def settled(self, cache: Written, first: Int[Array, ""]) -> Written:
+        """Returns the cache after a block of steps."""
+        put, past = jax.lax.dynamic_update_slice_in_dim, []
+        for slot, (kept, block) in enumerate(zip(cache.past, by_head(self.encoder, cache.block), strict=True)):
+            past.append(put(kept, jnp.moveaxis(block, 0, -1), first, -1) if slot % 2 else put(kept, block, first, 0))
+        return cache._replace(past=tuple(past))

@@ -3,7 +3,7 @@
 Shapes: `steps` of a sequence, `candidates` scored at once, `width` of a token, `layers` and `heads` of the attention.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -15,9 +15,9 @@ from ..arrays import AnyArray
 from .architecture import Architecture, Normalise
 from .policy import weights
 
-Past = tuple[Float[Array, "steps width"], Float[Array, "steps width"]]
-PastFn = Callable[[int, Float[Array, "candidates width"], Float[Array, "candidates width"]], Past]
-"""From a layer and the candidates' keys and values in it to those of the actions taken, one a step."""
+Past = tuple[Float[Array, "steps heads size"], Float[Array, "steps heads size"]]
+PastFn = Callable[[int, Float[Array, "candidates width"], Float[Array, "candidates width"]], Sequence[Past]]
+"""From a layer and the candidates' keys and values in it to those of the actions taken, one a step, in parts."""
 
 
 class Encoder(eqx.Module):
@@ -62,7 +62,7 @@ def encode_causal(
     encoder: Encoder,
     tokens: Float[Array, "candidates width"],
     past: PastFn,
-    visible: Bool[Array, "candidates steps"],
+    visible: Sequence[Bool[Array, "candidates steps"]],
 ) -> tuple[Float[Array, "candidates width"], list[Float[Array, "candidates width"]]]:
     """Encodes candidates that see the actions taken before them and themselves, but not one another.
 
@@ -70,7 +70,7 @@ def encode_causal(
         encoder: the weights.
         tokens: Shape `[candidates, width]`.
         past: the keys and values of the actions taken, layer by layer.
-        visible: Shape `[candidates, steps]`, which of the past each candidate may see.
+        visible: Shape `[candidates, steps]` for each part of the past, which steps each candidate may see.
 
     Returns:
         The outputs, and the keys and values of the candidates: two for each layer.
@@ -78,21 +78,32 @@ def encode_causal(
     x, cached = tokens, []
     for layer in range(encoder.layers):
         query, key, value = _query_key_value(encoder, layer, x)
-        past_key, past_value = past(layer, key, value)
-        q, k, v, pk, pv = (_heads(encoder, y) for y in (query, key, value, past_key, past_value))
+        parts = past(layer, key, value)
+        q, k, v = (by_head(encoder, y) for y in (query, key, value))
         scale = q.shape[-1] ** -0.5
-        to_past = jnp.where(visible[:, None], jnp.einsum("chd,shd->chs", q, pk) * scale, -jnp.inf)
+        scores = [
+            jnp.where(seen[:, None], jnp.einsum("chd,shd->chs", q, keys) * scale, -jnp.inf)
+            for (keys, _), seen in zip(parts, visible, strict=True)
+        ]
         to_self = jnp.sum(q * k, -1, keepdims=True) * scale
-        weights = jax.nn.softmax(jnp.concatenate([to_past, to_self], -1), -1)
-        mixed = jnp.einsum("chs,shd->chd", weights[..., :-1], pv) + weights[..., -1:] * v
+        weights = jax.nn.softmax(jnp.concatenate([*scores, to_self], -1), -1)
+        shares = jnp.split(weights, np.cumsum([seen.shape[-1] for seen in visible]), -1)
+        mixed = shares[-1] * v
+        for (_, values), share in zip(parts, shares, strict=False):
+            mixed = jnp.einsum("chs,shd->chd", share, values) + mixed
         x = _after_attention(encoder, layer, x, mixed.reshape(x.shape))
         cached += [key, value]
     return _end(encoder, x), cached
 
 
-def cached_past(cache: Float[Array, "slots steps width"]) -> PastFn:
+def by_head(encoder: Encoder, x: Float[Array, "rows width"]) -> Float[Array, "rows heads size"]:
+    """Returns rows with an axis for the heads of the attention."""
+    return x.reshape(*x.shape[:-1], encoder.heads, -1)
+
+
+def cached_past(encoder: Encoder, cache: Float[Array, "slots steps width"]) -> PastFn:
     """Returns the keys and values of a cache that has two slots for each layer."""
-    return lambda layer, _key, _value: (cache[2 * layer], cache[2 * layer + 1])
+    return lambda layer, _key, _value: [(by_head(encoder, cache[2 * layer]), by_head(encoder, cache[2 * layer + 1]))]
 
 
 def encode_bidirectional(
@@ -122,7 +133,7 @@ def encode(
     """
     x, found = tokens, []
     for layer in range(encoder.layers):
-        q, k, v = (_heads(encoder, y) for y in _query_key_value(encoder, layer, x))
+        q, k, v = (by_head(encoder, y) for y in _query_key_value(encoder, layer, x))
         scores = jnp.where(visible[None], jnp.einsum("qhd,khd->hqk", q, k) * q.shape[-1] ** -0.5, -jnp.inf)
         found.append(jax.nn.softmax(scores, -1))
         mixed = jnp.einsum("hqk,khd->qhd", found[-1], v).reshape(x.shape)
@@ -161,7 +172,3 @@ def _norm(x: Float[Array, "rows width"], norm: Float[Array, "2 width"]) -> Float
 def _standardise(x: Float[Array, "rows width"]) -> Float[Array, "rows width"]:
     centred = x - jnp.mean(x, -1, keepdims=True)
     return centred * jax.lax.rsqrt(jnp.mean(jnp.square(centred), -1, keepdims=True) + 1e-5)
-
-
-def _heads(encoder: Encoder, x: Float[Array, "rows width"]) -> Float[Array, "rows heads size"]:
-    return x.reshape(*x.shape[:-1], encoder.heads, -1)

@@ -112,6 +112,20 @@ class Policy(eqx.Module):
     def append(self, cache: Cache, entries: Entries, step: Int[Array, ""], action: Int[Array, ""]) -> Cache:
         """Returns the cache after the action taken at a step."""
 
+    @classmethod
+    def block(cls, steps: int) -> int:
+        """After how many steps of so many the cache is to be `settled`; all of them for never."""
+        return steps
+
+    def settled(self, cache: Cache, first: Int[Array, ""]) -> Cache:
+        """Returns the cache after a block of steps, such that the steps of the next block change little of it.
+
+        Args:
+            cache: what all steps so far left.
+            first: the first step of the block.
+        """
+        return cache
+
 
 def inherited(policy: P, lineage: Lineage | None) -> P:
     """Returns a network in which the rows of members of a family are the family's plus their own."""

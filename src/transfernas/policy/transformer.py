@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ..arrays import AnyArray
 from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Attention, Capacity
-from .encoder import Encoder, Past, cached_past, draw_encoder, encode, encode_bidirectional, encode_causal
+from .encoder import Encoder, Past, by_head, cached_past, draw_encoder, encode, encode_bidirectional, encode_causal
 from .policy import Policy, Rows, Slots, chosen, draw_embeddings, normal, tokens, visited
 
 Cached = Float[Array, "slots steps width"]
@@ -110,7 +110,7 @@ class Transformer(Policy):
         placed = decision.tokens[0] + self.position[step][None]
         if self.attention == "causal":
             visible = jnp.broadcast_to(jnp.arange(cache.shape[1]) < step, (placed.shape[0], cache.shape[1]))
-            encoded, cached = encode_causal(self.encoder, placed, cached_past(cache), visible)
+            encoded, cached = encode_causal(self.encoder, placed, cached_past(self.encoder, cache), [visible])
             entries = jnp.stack(cached)
         else:
             encoded = jax.vmap(lambda token: _encode_last(self, cache[0].at[step].set(token), step))(placed)
@@ -179,10 +179,10 @@ def _score_causal(
     # A product with ones and zeros: its gradient is cheaper than the scatter of an indexing.
     taken = jax.nn.one_hot(packing.place[steps, trajectory.actions], packed.shape[0])
 
-    def past(_layer: int, key: Float[Array, "candidates width"], value: Float[Array, "candidates width"]) -> Past:
-        return taken @ key, taken @ value
+    def past(_layer: int, key: Float[Array, "candidates width"], value: Float[Array, "candidates width"]) -> list[Past]:
+        return [(by_head(policy.encoder, taken @ key), by_head(policy.encoder, taken @ value))]
 
-    encoded, _ = encode_causal(policy.encoder, packed, past, steps[None] < packing.step[:, None])
+    encoded, _ = encode_causal(policy.encoder, packed, past, [steps[None] < packing.step[:, None]])
     logits = jnp.sum(encoded * here.weight[packing.step], -1) + here.bias[packing.step]
     return logits[packing.place]
 
