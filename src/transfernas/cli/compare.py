@@ -105,8 +105,8 @@ def compare(
         raise refused(f"{unknown[0]} is none of {', '.join(known)}", "--rival")
     rivals = tuple(name for name in known if name in (rival or RIVALS))
     cells = load_table(data) if any(each.target.of_cells for each in splits) else None
-    if rivals_from is not None and not (rivals_from / "stages").is_dir():
-        raise refused(f"{rivals_from} is not the --out of an earlier run: it has no folder stages", "--rivals-from")
+    if rivals_from is not None and not (rivals_from / "stages" / "settings.json").is_file():
+        raise refused(f"{rivals_from} is no --out of an earlier run: it has no stages/settings.json", "--rivals-from")
     config = changed_config(change or (), fast=not paper)
     load_one_each(splits, cells)  # what is missing is said before anything is made
     out = make_folder(out)
