@@ -1,5 +1,6 @@
 """`TransferSampler`: a sampler of Optuna's that starts from what earlier studies taught, and learns from this one."""
 
+import itertools
 import logging
 import os
 import secrets
@@ -203,7 +204,7 @@ class _Search:
     unfinished: dict[int, None]
     seen: int = 0
     caught_up: int = -1
-    latest: dict[int, Made] = field(default_factory=dict)
+    latest: dict[int, dict[str, tuple[Domain, object]]] = field(default_factory=dict)
 
     def catch_up(self, ledger: Ledger) -> None:
         """Learns from the trials that were finished since, each once; what is not finished is looked at again."""
@@ -233,12 +234,11 @@ class _Search:
     def made(self, trial: FrozenTrial) -> Made:
         """Returns the parameters of a trial; those that were there when it was last looked at are as they were."""
         params, distributions = trial.params, trial.distributions
-        known = self.latest.get(trial.number, {})
-        if any(name not in params for name in known):
-            known = {}
-        made = {
-            name: known.get(name) or (self.domain(name, distributions[name]), value) for name, value in params.items()
-        }
+        made = self.latest.pop(trial.number, {})
+        if list(itertools.islice(params, len(made))) != list(made):
+            made = {}
+        for name, value in itertools.islice(params.items(), len(made), None):
+            made[name] = self.domain(name, distributions[name]), value
         while len(self.latest) >= _AT_ONCE:
             self.latest.pop(next(iter(self.latest)))
         self.latest[trial.number] = made
