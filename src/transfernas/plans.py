@@ -1,6 +1,7 @@
 """What a trial is to take that is asked for parameter by parameter: its plan, and the values that stand for actions."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -100,6 +101,8 @@ class Plan:
         key: of its configuration.
         given: the values that were given.
         rng: draws them.
+        seen: of how many parameters of the trial it is known that they are as planned.
+        passed: how many of the actions are behind the trial.
     """
 
     number: int
@@ -108,13 +111,14 @@ class Plan:
     key: np.uint64
     given: dict[str, object]
     rng: np.random.Generator
+    seen: int = 0
+    passed: int = 0
 
     def goes_on(self, made: Made, name: str, domain: Domain) -> bool:
         """Returns whether a trial took what was planned, and asks for what is planned next."""
-        following = next((known for known in self.actions if known not in made), None)
-        if following != name or not among(self.actions[name], domain.actions):
-            return False
-        for known, (its, value) in made.items():
+        if len(made) < self.seen:  # another trial of its number
+            self.seen = self.passed = 0
+        for known, (its, value) in itertools.islice(made.items(), self.seen, None):
             if known not in self.actions:
                 return False
             given = self.given.get(known)  # compared with what is of its type: an array equals nothing as a whole
@@ -123,7 +127,12 @@ class Plan:
             )
             if not (known in self.given and as_given) and not same(its.action(value), self.actions[known]):  # type: ignore[arg-type]
                 return False
-        return True
+        self.seen = len(made)
+        for following in itertools.islice(self.actions, self.passed, None):
+            if following not in made:
+                return following == name and among(self.actions[name], domain.actions)
+            self.passed += 1
+        return False
 
 
 class Told(NamedTuple):

@@ -1,5 +1,6 @@
 """What a sampler knows of one study of Optuna's: its search, and which of its trials that has learned from."""
 
+import itertools
 import logging
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
@@ -73,7 +74,7 @@ class StudySearch:
     _first: int | None = None
     _record: str = ""
     _domains: dict[str, tuple[BaseDistribution, Domain]] = field(default_factory=dict)
-    _made: dict[Hashable, Made] = field(default_factory=dict)
+    _made: dict[Hashable, dict[str, tuple[Domain, object]]] = field(default_factory=dict)
 
     @property
     def search(self) -> OpenSearch:
@@ -156,7 +157,12 @@ class StudySearch:
 
     def made(self, trial: FrozenTrial) -> Made:
         """Returns the parameters of a trial that asks for the next one, and keeps them until then."""
-        made = self._taken(trial)
+        params, distributions = trial.params, trial.distributions
+        made = self._made.pop(_key(trial), {})
+        if list(itertools.islice(params, len(made))) != list(made):
+            made = {}
+        for name, value in itertools.islice(params.items(), len(made), None):
+            made[name] = self.domain(name, distributions[name]), value_of(distributions[name], value)
         while len(self._made) >= _AT_ONCE:
             self._made.pop(next(iter(self._made)))
         self._made[_key(trial)] = made

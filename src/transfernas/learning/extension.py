@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
-from ..spaces.encoding import NO_ROOM, Encoding, Room, Trajectory, encode
+from ..spaces.encoding import NO_ROOM, Encoding, Room, Trajectory, encode, padded
 from ..spaces.problem import Problem
 from .gate import Gate
 from .learner import Learner, capacity_for, restore
@@ -89,16 +89,10 @@ class _Move:
 
     def trials(self, trials: Trajectory, problem: Int[np.ndarray, "..."]) -> Trajectory:
         """Returns trajectories, each of a problem, their decisions where they are now, with room for more."""
-        room = [(0, 0)] * (trials.actions.ndim - 1) + [(0, self.steps - trials.actions.shape[-1])]
         step = np.arange(trials.actions.shape[-1])
         moved = self.rows[problem[..., None], trials.decisions]
         decisions = np.where(step < trials.length[..., None], moved, 0)
-        return Trajectory(
-            task=trials.task,
-            decisions=np.pad(decisions, room),
-            actions=np.pad(trials.actions, room),
-            length=trials.length,
-        )
+        return padded(trials._replace(decisions=decisions), self.steps)
 
     def of_problems(self, trials: Trajectory) -> Trajectory:
         """Returns trajectories of which each problem has some, `[replicas, problems, size, ...]`, as `trials` does."""

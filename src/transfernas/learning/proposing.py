@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from ..runtime import run
-from ..spaces.encoding import Encoding
+from ..spaces.encoding import Encoding, padded
 from ..spaces.problem import no_valid
 from ..spaces.space import SearchSpace
 from .gate import CURIOUS, MEMORY, NEW, POLICY
@@ -37,7 +37,8 @@ NONE_PENDING = np.zeros(0, np.uint64)
 
 # A policy that is sure of what was evaluated already is made to look elsewhere: beside its own draws there are so many
 # in which a share is uniform, from little to all, for where its own are known; and with each attempt a larger share of
-# its own is. Where all is evaluated, what was may be proposed again after so many attempts.
+# its own is. Where all is evaluated, what was may be proposed again after so many attempts. Long trajectories, of which
+# hardly any comes twice, go without these draws.
 EXPLORERS = 8
 UNIFORM_PER_ATTEMPT, ATTEMPTS = 0.03, 30
 
@@ -59,7 +60,7 @@ class Proposal(NamedTuple):
 def candidates(learner: Learner) -> int:
     """How many candidates to draw at once: as many as configured; or one, several where many are invalid."""
     if learner.config.best_of > 1:
-        return learner.config.best_of + (0 if learner.config.repeats else EXPLORERS)
+        return learner.config.best_of + (0 if learner.config.repeats or learner.encoding.wide else EXPLORERS)
     return ONE if not learner.restricted or learner.acceptance > 0.6 else SEVERAL
 
 
@@ -156,7 +157,8 @@ def _draw(
 ) -> Rollout:
     """Draws candidates for some of the replicas, Shape `[sought, candidates, ...]`."""
     rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
-    noise = rng.random((learner.replicas, count, learner.encoding.steps), np.float32)
+    encoding = learner.encoding
+    noise = rng.random((learner.replicas, count, encoding.steps_drawn), np.float32)
     # Few sizes, so that there is little to compile: all replicas, or the next power of four.
     exponent = (len(sought) - 1).bit_length()
     size = min(1 << (exponent + exponent % 2), learner.replicas)
@@ -168,7 +170,8 @@ def _draw(
     state, tables = learner.state, learner.tables
     rollout = run(sample, state.policy, policies, tables, problem[which], noise[which], shares, favour, allowed)
     back = sought if size == learner.replicas else np.arange(len(sought))
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[back], rollout)
+    rollout = jax.tree.map(lambda leaf: np.asarray(leaf)[back], rollout)
+    return rollout._replace(trajectory=padded(rollout.trajectory, encoding.steps))
 
 
 def _uniform_shares(learner: Learner, count: int, attempt: int) -> Float[np.ndarray, "candidates"]:
@@ -178,7 +181,7 @@ def _uniform_shares(learner: Learner, count: int, attempt: int) -> Float[np.ndar
     shares = np.full(count, share, np.float32)
     if not config.repeats:
         shares = np.maximum(shares, np.float32(min(1.0, UNIFORM_PER_ATTEMPT * attempt)))
-        if config.best_of > 1:
+        if count > config.best_of > 1:
             shares[config.best_of :] = (np.arange(1, EXPLORERS + 1) / EXPLORERS) ** 2
     return shares
 

@@ -145,9 +145,9 @@ class Decoder(Policy):
             visible.append((jnp.arange(cache.past[0].shape[0]) < step - place)[None])
 
         def past(layer: int, key: Float[Array, "1 width"], value: Float[Array, "1 width"]) -> list[Past]:
-            parts = cached_past(self.encoder, cache.block)(layer, key, value)
+            parts = [*cached_past(self.encoder, cache.block)(layer, key, value)]
             if cache.past:
-                parts = [*parts, (cache.past[2 * layer], jnp.moveaxis(cache.past[2 * layer + 1], -1, 0))]
+                parts.append((cache.past[2 * layer], jnp.moveaxis(cache.past[2 * layer + 1], -1, 0)))
             return parts
 
         encoded, written = encode_causal(self.encoder, token[None], past, visible)

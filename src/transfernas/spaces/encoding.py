@@ -25,6 +25,9 @@ from .problem import Problem
 from .space import SearchSpace
 from .vocabulary import Vocabulary
 
+WIDE = 64
+"""Trajectories of more steps are long."""
+
 _INT = np.int32
 
 
@@ -94,6 +97,13 @@ class Lineage(NamedTuple):
 
     states: Int[AnyArray, "states"]
     actions: Int[AnyArray, "names"]
+
+
+def padded(trajectory: Trajectory, steps: int) -> Trajectory:
+    """Returns trajectories, as NumPy arrays, with room for more steps."""
+    room = [(0, 0)] * (trajectory.actions.ndim - 1) + [(0, steps - trajectory.actions.shape[-1])]
+    decisions, actions = (np.pad(leaf, room) for leaf in (trajectory.decisions, trajectory.actions))
+    return trajectory._replace(decisions=decisions, actions=actions)
 
 
 class Tables(NamedTuple):
@@ -173,11 +183,25 @@ class Encoding:
         return self.room != NO_ROOM
 
     @property
+    def wide(self) -> bool:
+        """Whether trajectories are so long that what a trial costs must be bounded."""
+        return self.steps > WIDE
+
+    @property
     def steps_made(self) -> int:
-        """A length that no trajectory passes, with less padding where there is room to grow: a multiple of four."""
+        """A length that no trajectory passes, with less padding where there is room to grow.
+
+        It is a multiple of four, or of an eighth of the padded length where that is `wide`.
+        """
         if not self.grows:
             return self.steps
-        return 4 * math.ceil((1 + max(len(problem.space.choices) for problem in self.problems)) / 4)
+        part = self.steps // 8 if self.wide else 4
+        return part * math.ceil((1 + max(len(problem.space.choices) for problem in self.problems)) / part)
+
+    @property
+    def steps_drawn(self) -> int:
+        """A length that no trajectory passes, to draw trajectories of."""
+        return self.steps_made if self.wide else self.steps
 
     def row(self, problem: Problem) -> int:
         """Returns the row of a problem, found by its names.

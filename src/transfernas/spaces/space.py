@@ -73,7 +73,8 @@ class SearchSpace:
         """
         if not isinstance(config, Mapping):
             raise ValueError(f'a configuration of search space "{self.name}" maps choices to actions; got {config!r}')
-        unknown = [name for name in config if all(name != choice.name for choice in self.choices)]
+        known = {choice.name for choice in self.choices}
+        unknown = [name for name in config if name not in known]
         if unknown:
             names = ", ".join(f'"{choice.name}"' for choice in self.choices)
             raise ValueError(f'search space "{self.name}" has no choice "{unknown[0]}"; its choices are {names}')
