@@ -156,3 +156,12 @@ def test_a_fill_that_fits_nothing_is_an_error(fill: dict[str, Action], said: str
     target = (Problem(SearchSpace("wider", [*SMALL.choices, DROP]), "one"),)
     with pytest.raises(ValueError, match=said):
         transfer(taught(TOLD), target, fill=fill)
+
+
+@pytest.mark.parametrize("actions", [(1, True, 1.0), (0, False, 0.0), ("1", 1, None), (2.0, 2, "2.0")])
+def test_actions_that_are_equal_but_of_other_types_are_remembered_each(actions: tuple[Action, ...]) -> None:
+    problem = Problem(SearchSpace("typed", [Choice("lr", actions), Choice("units", (8, 16))]), "one")
+    pairs = [(action, units) for action in actions for units in (8, 16)]
+    known = taught([(problem, pair, -float(at)) for at, pair in enumerate(pairs)])
+    found = [(config["lr"], config["units"]) for config in remembered(transfer(known, (problem,)))]
+    assert list(map(repr, found)) == list(map(repr, pairs))

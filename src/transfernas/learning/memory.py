@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int, UInt64
 from ..spaces.condition import Action
 from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
 from ..spaces.problem import Problem
+from ..spaces.vocabulary import action_name
 from .history import History, among_keys, keys
 from .queue import Queue
 from .rollout import Rollout
@@ -149,7 +150,7 @@ def remember(
             ]
             turns = [config for turn in itertools.zip_longest(*alike) for config in turn if config is not None]
             fitting = (_fitted(config, problem, fill, rng) for config in turns)
-            distinct = {tuple(sorted(c.items(), key=str)): c for c in fitting if c is not None}
+            distinct = {frozenset(itertools.starmap(action_name, c.items())): c for c in fitting if c is not None}
             for slot, config in enumerate(itertools.islice(distinct.values(), size)):
                 at = replica, row, slot
                 for leaf, value in zip(memory.trials, encoding.trajectory(row, config), strict=True):
