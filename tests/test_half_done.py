@@ -19,6 +19,7 @@ from test_agent import HISTORY, NEXT_PROBLEMS, leaves
 from test_searchers import FAST, PROBLEMS, NewFn, new, play, reward  # noqa: F401  (a fixture among them)
 from transfernas import Agent, RandomSearch, Searcher, agent
 from transfernas.baselines.optuna_sampler import OptunaSearcher
+from transfernas.learning import history
 
 PACKAGE = str(Path(transfernas.__file__).parent)
 Line = tuple[str, int]
@@ -165,7 +166,7 @@ def working(searcher: Searcher, trials: int) -> list[threading.Thread]:
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))], ids=["copy", "pickle"])
 @pytest.mark.parametrize("kind", [RandomSearch, lambda problems: Agent(problems, FAST)], ids=["random", "agent"])
-def test_copies_made_while_threads_work_are_whole(kind: Any, duplicate: CallFn) -> None:
+def test_copies_made_while_threads_work_are_whole(kind: Any, duplicate: Callable[[Any], Any]) -> None:
     searcher = kind(PROBLEMS)
     play(searcher, 2)
     threads, copies = working(searcher, 5 if isinstance(searcher, Agent) else 200), []
@@ -220,7 +221,7 @@ def test_reading_open_trials_waits_for_nobody() -> None:
 def test_asking_encodes_no_open_trial_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     searcher, encoded = Agent(PROBLEMS, FAST), list[int]()
     searcher.ask(30)
-    plain = agent.keys
+    plain = history.keys
 
     def keys(problem: np.ndarray, trials: Any) -> np.ndarray:
         encoded.append(len(problem))

@@ -2,7 +2,7 @@
 
 import enum
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -54,9 +54,9 @@ class Scores(NamedTuple):
         """Returns the scores of finite rewards."""
         return cls(np.full(reward.shape, Grade.FINITE, np.int32), reward.astype(np.float64))
 
-    def at(self, index: object) -> "Scores":
+    def at(self, index: Any) -> "Scores":
         """Returns the scores at an index of NumPy's."""
-        return Scores(self.grade[index], self.reward[index])  # type: ignore[index]
+        return Scores(self.grade[index], self.reward[index])
 
     def above(self, other: "Scores") -> Bool[np.ndarray, "*batch"]:
         """Returns where a trial is better than another."""
