@@ -4,6 +4,7 @@ import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ from transfernas import Agent, Choice, Equal, Observation, Problem, SearchSpace,
 from transfernas.learning.learner import new_learner, select
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Action, Config
+from transfernas.spaces.encoding import Trajectory
 from transfernas.spaces.vocabulary import Vocabulary
 
 # Gamma is 1 and stays so; one configuration for two tests, since each has to be compiled.
@@ -93,6 +95,27 @@ def test_best_and_top_are_sorted_and_distinct() -> None:
     assert agent.best(TWO) == agent.top(TWO)[0]
     assert agent.top(ONE) == [Observation(ONE, TARGET["one"], 9.0)]
     assert agent.top(Problem(RIGHT, "two", valid=lambda _: False)) == agent.top(TWO)  # found by its names
+
+
+@pytest.mark.parametrize("config", [CONFIG, FAST], ids=["paper", "fast"])
+@pytest.mark.parametrize("offset", [0.0, -1e6, 1e8, -1e9, 1e12, -1e15])
+def test_the_best_are_found_where_rewards_are_large_and_differ_little(
+    tmp_path: Path, config: TrainingConfig, offset: float
+) -> None:
+    """So they are in a file, and what is remembered after a transfer."""
+    configs: list[Config] = [{"depth": depth, "kind": kind} for depth in (1, 2, 3) for kind in ("pool", "skip")]
+    rewards = [offset - loss for loss in (17.0, 2.0, 0.0, 1.0, 9.0, 3.0)]
+    best = sorted(zip(rewards, configs, strict=True), key=lambda pair: -pair[0])[:5]
+    agent = Agent(PROBLEMS, config)
+    agent.learn_from([(TWO, *pair) for pair in zip(configs, rewards, strict=True)])
+    for each in (agent, Agent.load(agent.save(tmp_path / "agent"))):
+        assert each.top(TWO) == [Observation(TWO, taken, reward) for reward, taken in best]
+        if config == FAST:
+            memory = each.transfer_to([TWO], seed=0).learner.memory
+            assert memory is not None and memory.count.tolist() == [[5]]
+            trials = [Trajectory(*(leaf[0, 0, slot] for leaf in memory.trials)) for slot in range(5)]
+            encoding = each.transfer_to([TWO], seed=0).learner.encoding
+            assert [encoding.config(0, trial) for trial in trials] == [taken for _, taken in best]
 
 
 def test_rewards_told_in_any_order_reach_their_configurations() -> None:

@@ -166,7 +166,7 @@ def working(searcher: Searcher, trials: int) -> list[threading.Thread]:
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))], ids=["copy", "pickle"])
 @pytest.mark.parametrize("kind", [RandomSearch, lambda problems: Agent(problems, FAST)], ids=["random", "agent"])
-def test_copies_made_while_threads_work_are_whole(kind: Any, duplicate: CallFn) -> None:
+def test_copies_made_while_threads_work_are_whole(kind: Any, duplicate: Callable[[Any], Any]) -> None:
     searcher = kind(PROBLEMS)
     play(searcher, 2)
     threads, copies = working(searcher, 5 if isinstance(searcher, Agent) else 200), []
