@@ -1,6 +1,7 @@
 """One study in every storage: no trial is learned from twice, none left out, none half by an interrupt."""
 
 import contextlib
+import logging
 import pickle
 import sys
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
@@ -16,6 +18,7 @@ from optuna.trial import TrialState
 
 from transfernas import Agent
 from transfernas.integrations import optuna as integration
+from transfernas.integrations import optuna_study
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies
 from transfernas.ledger import Ledger
@@ -128,7 +131,8 @@ def test_one_sampler_takes_a_study_and_its_copy_in_turns(tmp_path: Path) -> None
     for _ in range(3):
         for storage in storages:
             optuna.load_study(study_name="one", storage=storage, sampler=sampler).optimize(objective, n_trials=2)
-    assert_learned(sampler.agent, 16)
+    assert counted(sampler.agent) == 16
+    assert sum(known.search.learner.learned for known in sampler._searches.values() if known.search.learner) == 16
 
 
 def test_a_proxy_shows_a_study_as_it_is(tmp_path: Path) -> None:
@@ -260,7 +264,8 @@ def at_every_line(do: Callable[[], object], check: Callable[[], None], step: int
         line += step
 
 
-def test_an_interrupt_at_any_line_leaves_history_and_ledger_together() -> None:
+@pytest.mark.parametrize("step", [47, pytest.param(5, marks=pytest.mark.slow)])
+def test_an_interrupt_at_any_line_leaves_history_and_ledger_together(step: int) -> None:
     sampler = TransferSampler(seed=0)
     study = optuna.create_study(study_name="one", sampler=sampler)
     study.optimize(objective, n_trials=3)
@@ -279,18 +284,19 @@ def test_an_interrupt_at_any_line_leaves_history_and_ledger_together() -> None:
         catch_up()
         assert search.search.learner is not None and search.search.learner.learned == len(study.trials)
         grown.append(len(study.trials))
-        random.optimize(lambda trial: objective(trial) + trial.suggest_int(f"p{len(grown) // 30}", 1, 4), n_trials=1)
+        random.optimize(lambda trial: objective(trial) + trial.suggest_int(f"p{len(grown) // 8}", 1, 4), n_trials=1)
         study.add_trial(random.trials[-1])
 
     grown: list[int] = []
     catch_up()
     check()
-    lines = at_every_line(catch_up, check, 6)
+    lines = at_every_line(catch_up, check, step)
     assert lines > 100
     assert_learned(sampler.agent, len(study.trials))
 
 
-def test_an_interrupt_at_any_line_of_a_suggestion_harms_no_later_one() -> None:
+@pytest.mark.parametrize("step", [61, pytest.param(7, marks=pytest.mark.slow)])
+def test_an_interrupt_at_any_line_of_a_suggestion_harms_no_later_one(step: int) -> None:
     sampler = TransferSampler(seed=0)
     study = optuna.create_study(study_name="one", sampler=sampler)
     study.optimize(objective, n_trials=2)
@@ -299,7 +305,7 @@ def test_an_interrupt_at_any_line_of_a_suggestion_harms_no_later_one() -> None:
     def suggest() -> None:
         trial = study.ask()
         trial.suggest_float("x", 0, 1)
-        trial.suggest_int(f"k{next(names) // 40}", 1, 3)
+        trial.suggest_int(f"k{next(names) // 10}", 1, 3)
         study.tell(trial, 1.0)
 
     def check() -> None:
@@ -307,15 +313,11 @@ def test_an_interrupt_at_any_line_of_a_suggestion_harms_no_later_one() -> None:
             if trial.state == TrialState.RUNNING:
                 study.tell(trial.number, state=TrialState.FAIL)
 
-    assert at_every_line(suggest, check, 7) > 300
+    assert at_every_line(suggest, check, step) > 300
     study.optimize(objective, n_trials=2)
     complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     assert sampler.agent.learner.learned == len(complete)
-    assert_learned_with_failures(sampler.agent, len(study.trials))
-
-
-def assert_learned_with_failures(agent: Agent, trials: int) -> None:
-    assert counted(agent) == trials
+    assert counted(sampler.agent) == len(study.trials)
 
 
 def test_a_pickled_sampler_has_learned_from_all_that_was_finished() -> None:
@@ -328,3 +330,30 @@ def test_a_pickled_sampler_has_learned_from_all_that_was_finished() -> None:
     study.optimize(objective, n_trials=2)
     assert_learned(copy.agent, 8)
     assert copy.agent.learner.learned == 8
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_many_old_trials_are_taken_in_together_and_none_is_lost(
+    conditional: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def searched(trial: optuna.Trial) -> float:
+        extra = trial.suggest_float("y", 0, 1) if conditional and trial.suggest_int("k", 1, 3) == 2 else 0.0
+        return (trial.suggest_float("x", 0, 1) - 0.3) ** 2 + extra
+
+    monkeypatch.setattr(optuna_study, "_MOST_STEPS", 40)
+    monkeypatch.setattr(logging.getLogger("optuna"), "propagate", True)
+    study = optuna.create_study(study_name="old", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(searched, n_trials=90)
+    study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+    study.sampler = sampler = TransferSampler(seed=0)
+    with caplog.at_level(logging.INFO, "optuna.transfernas"):
+        study.optimize(searched, n_trials=20)
+    assert caplog.messages.count("The sampler learns from 90 finished trials of study 'old' first.") == 1
+    learner = sampler.agent.learner
+    complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    rewards = [-trial.value for trial in complete if trial.value is not None]
+    assert sorted(learner.history.reward[0, : learner.history.count]) == sorted(rewards)
+    assert learner.learned == learner.tally.trials[0, 0] == 110 and counted(sampler.agent) == 111
+    by_one = TransferSampler(sampler.agent, seed=0).agent.top()
+    assert by_one[0].reward == max(rewards) and len({str(trial.config) for trial in by_one}) == len(by_one)
+    assert np.median(rewards[-10:]) > np.median(rewards[:90])

@@ -212,9 +212,12 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         return max([self._first_ledger, *ledgers], key=lambda ledger: ledger[1])
 
     def _catch_up(self) -> None:
-        """Learns from what was finished by now in all studies; one that cannot be read is passed over."""
-        for search in self._searches.values() if self._learn else ():
-            if search.storage is None:
+        """Learns from what was finished by now in all studies; one that cannot be read is passed over.
+
+        The latest comes first: Optuna's caches may show trials of a study made anew as those of the one before it.
+        """
+        for search in reversed(self._searches.values()):
+            if search.storage is None or not self._learn:
                 continue
             try:
                 trials = search.storage.get_all_trials(search.study_id, deepcopy=False)
