@@ -334,21 +334,25 @@ def test_a_pickled_sampler_has_learned_from_all_that_was_finished() -> None:
 
 @pytest.mark.parametrize("conditional", [False, True])
 def test_many_old_trials_are_taken_in_together_and_none_is_lost(
-    conditional: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    conditional: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def searched(trial: optuna.Trial) -> float:
         extra = trial.suggest_float("y", 0, 1) if conditional and trial.suggest_int("k", 1, 3) == 2 else 0.0
         return (trial.suggest_float("x", 0, 1) - 0.3) ** 2 + extra
 
     monkeypatch.setattr(optuna_study, "_MOST_STEPS", 40)
-    monkeypatch.setattr(logging.getLogger("optuna"), "propagate", True)
+    messages = list[str]()
+    heard = logging.Handler(logging.INFO)
+    heard.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("optuna.transfernas")  # as Optuna's own: it follows `optuna.logging.set_verbosity`
+    monkeypatch.setattr(logger, "handlers", [heard])
+    monkeypatch.setattr(logger, "level", logging.INFO)
     study = optuna.create_study(study_name="old", sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(searched, n_trials=90)
     study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
     study.sampler = sampler = TransferSampler(seed=0)
-    with caplog.at_level(logging.INFO, "optuna.transfernas"):
-        study.optimize(searched, n_trials=20)
-    assert caplog.messages.count("The sampler learns from 90 finished trials of study 'old' first.") == 1
+    study.optimize(searched, n_trials=20)
+    assert messages == ["The sampler learns from 90 finished trials of study 'old' first."]
     learner = sampler.agent.learner
     complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     rewards = [-trial.value for trial in complete if trial.value is not None]

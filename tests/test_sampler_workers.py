@@ -88,6 +88,7 @@ def test_what_a_dead_worker_left_is_no_harm() -> None:
     study = optuna.create_study(sampler=TransferSampler(seed=0))
     for _ in range(3):
         numbers(study.ask())  # its worker dies
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 3
     odd = study.ask()
     odd.suggest_int("k0", 0, 100)  # which the others never had
     odd.suggest_categorical("new", ("a", "b"))
