@@ -302,12 +302,21 @@ SINCE_THE_FIRST = [
 ]
 
 
-@pytest.mark.parametrize("version", ["1", "2", "3"])
+def seal(metadata: dict[str, str], header: Header, tensors: Tensors, version: str) -> None:
+    """Makes a file's metadata those of its content."""
+    metadata["agent"] = json.dumps(header)
+    digest = hashlib.sha256(metadata["agent"].encode())
+    for name in sorted(tensors):
+        digest.update(name.encode() + np.ascontiguousarray(tensors[name]).tobytes())
+    metadata.update(version=version, sha256=digest.hexdigest())
+
+
+@pytest.mark.parametrize("version", ["1", "2", "3", "4"])
 def test_a_file_of_an_earlier_version_goes_on(tmp_path: Path, saved: Path, version: str) -> None:
     def make_old(metadata: dict[str, str], header: Header, tensors: Tensors) -> None:
         for name in ("baseline", "queue.reward"):
             tensors[name] = tensors[name].astype(np.float32)
-        for name in ("history.member", "history.grade", "queue.grade"):
+        for name in ("history.grade", "queue.grade", *(["history.member"] if version < "4" else [])):
             tensors.pop(name)
         if version < "3":
             del header["room"], header["ledger"]
@@ -318,20 +327,37 @@ def test_a_file_of_an_earlier_version_goes_on(tmp_path: Path, saved: Path, versi
                 del header["config"][field]
             for trial in header["open_trials"]:
                 del trial["member"]
-        metadata["agent"] = json.dumps(header)
-        digest = hashlib.sha256(metadata["agent"].encode())
-        for name in sorted(tensors):
-            digest.update(name.encode() + np.ascontiguousarray(tensors[name]).tobytes())
-        metadata.update(version=version, sha256=digest.hexdigest())
+        seal(metadata, header, tensors, version)
 
-    loaded, expected = Agent.load(rewrite(saved, tmp_path / "agent", make_old)), Agent.load(saved)
+    def round_off(metadata: dict[str, str], header: Header, tensors: Tensors) -> None:
+        tensors["baseline"] = tensors["baseline"].astype(np.float32).astype(np.float64)
+        seal(metadata, header, tensors, "5")
+
+    loaded, expected = (
+        Agent.load(rewrite(saved, tmp_path / change.__name__, change)) for change in (make_old, round_off)
+    )
     assert loaded.config == expected.config == CONFIG and loaded.open_trials == expected.open_trials
     for agent in (loaded, expected):
         agent.tell(agent.open_trials[0], 1.0)
     assert play(loaded, 5) == play(expected, 5)
-    assert all(np.allclose(*pair, rtol=1e-6, atol=1e-6) for pair in zip(leaves(loaded), leaves(expected), strict=True))
+    assert same_bits(leaves(loaded), leaves(expected))
     again = Agent.load(loaded.save(tmp_path / "again"))
     assert play(again.transfer_to(NEXT_PROBLEMS), 3) == play(expected.transfer_to(NEXT_PROBLEMS), 3)
+
+
+def test_in_the_fourth_version_each_policy_had_a_queue(tmp_path: Path, fast_file: Path) -> None:
+    def make_old(metadata: dict[str, str], header: Header, tensors: Tensors) -> None:
+        for name in [name for name in tensors if name.split(".")[0] in ("baseline", "started", "trials", "queue")]:
+            tensors[name] = np.repeat(tensors[name], 2, axis=0)
+        for name in ("baseline", "queue.reward"):
+            tensors[name] = tensors[name].astype(np.float32)
+        for name in ("history.grade", "queue.grade"):
+            tensors.pop(name)
+        seal(metadata, header, tensors, "4")
+
+    loaded, expected = Agent.load(rewrite(fast_file, tmp_path / "agent", make_old)), Agent.load(fast_file)
+    assert same_bits(leaves(loaded), leaves(expected)) and same_bits(host(loaded.learner), host(expected.learner))
+    assert play(loaded, 3) == play(expected, 3)
 
 
 TENSORS = ["policy.state", "policy.encoder.out_norm", "optimizer[0].nu", "baseline", "queue.reward", "queue.filled"]
