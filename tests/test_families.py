@@ -1,7 +1,6 @@
 """Names of one form, as of the layers of a network, share what is learned of them."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import numpy as np
@@ -42,7 +41,7 @@ def rows_of(learner: Learner, state: str) -> dict[str, Float[np.ndarray, "polici
     """What the network knows of a state and its actions, families included, by table."""
     whole: Policy = jax.vmap(inherited, in_axes=(0, None))(learner.state.policy, learner.tables.lineage)
     actions = learner.vocabulary.rows_by_state()[state]
-    at: dict[str, Any] = {"states": learner.vocabulary.state(state), "actions": actions}
+    at = {"states": np.array([learner.vocabulary.state(state)]), "actions": actions}
     return {name: np.asarray(getattr(whole, name))[:, at[kind]] for name, kind in whole.rows.items() if kind in at}
 
 

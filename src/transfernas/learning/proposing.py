@@ -243,9 +243,10 @@ def _excess(
     candidates: Rollout,
     allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> Float[np.ndarray, "sought candidates"]:
-    """Returns by how much a candidate is more probable than by chance, for each decision in the mean.
+    """Returns by how much a candidate is more probable than by chance, over the root of the number of its decisions.
 
-    The log-probability alone would favour candidates of few decisions, whatever these are worth.
+    The log-probability alone would favour candidates of few decisions, whatever these are worth. What it exceeds chance
+    by spreads with the root of their number: a sum would favour many decisions, a mean few.
     """
     tables = learner.tables
     decision = np.asarray(tables.rules.decision)[np.asarray(tables.space)[problem]]
@@ -253,7 +254,7 @@ def _excess(
     options = (may if allowed is None else may & allowed).sum(axis=-1)[:, None]
     made = (candidates.taken < may.shape[-1]) & (options > 1)
     chance = np.where(made, np.log(np.maximum(options, 1)), 0.0).sum(axis=-1)
-    return (candidates.log_prob + chance) / np.maximum(made.sum(axis=-1), 1)
+    return (candidates.log_prob + chance) / np.sqrt(np.maximum(made.sum(axis=-1), 1))
 
 
 @functools.lru_cache(maxsize=1_000)
