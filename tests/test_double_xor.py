@@ -144,8 +144,9 @@ def test_the_command_survives_an_interrupt(tmp_path: Path) -> None:
     ):
         assert text in done.stdout
 
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command(cut, *small), text=True, env=os.environ, **pipes)
+    process = subprocess.Popen(
+        command(cut, *small), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
     while not (cut / "stages" / "settings.json").exists():
         time.sleep(0.1)
     time.sleep(1)  # compiling, or in its first trials
