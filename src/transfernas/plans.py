@@ -168,7 +168,11 @@ class Best:
 
     @classmethod
     def from_json(cls, value: Json) -> "Best":
-        """Returns the trials that `to_json` described."""
+        """Returns the trials that `to_json` described.
+
+        Raises:
+            TypeError, ValueError: it describes none.
+        """
         best = cls()
-        best._trials = [Told(*each) for each in value]
+        best._trials = [Told(float(reward), dict(actions), dict(values)) for reward, actions, values in value]
         return best

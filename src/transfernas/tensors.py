@@ -7,7 +7,7 @@ from .learning.config import TrainingConfig
 from .learning.gate import POLICIES, PROPOSERS, Gate
 from .learning.history import History
 from .learning.learner import Learner
-from .learning.memory import Memory, empty_memory
+from .learning.memory import Memory
 from .learning.queue import Queue
 from .learning.steps import LearnerState, init_state
 from .policy.architecture import Capacity
@@ -50,7 +50,7 @@ def parts_of(
     Raises:
         CheckpointError: they are not those of such a learner; the message names the tensor.
     """
-    rows = _check_sizes(config, capacity, tensors)
+    rows = _check_sizes(config, capacity, encoding, tensors)
     expected = init_state(np.random.default_rng(0), rows, capacity, config, len(encoding.tables.task), encoding.steps)
     gate = _gate(tensors, rows, encoding)
     replicas = rows if gate is None else rows // POLICIES
@@ -58,6 +58,9 @@ def parts_of(
     memory = None if gate is None else _memory(tensors, replicas, config.memory, encoding)
     state = _filled(expected, tensors)
     _check_queue(state.queue, encoding)
+    for name, leaf in _named_leaves(state):
+        if name == "trials" or name.endswith((".count", ".nu")):  # the last two of Adam, which takes a root of nu
+            _check_not_negative(name, leaf)
     return state, history, gate, memory
 
 
@@ -92,6 +95,7 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding, 
     problem, member = told.pop("problem"), told.pop("member")
     told.pop("reward")
     trials = Trajectory(**told)
+    _check_trials(_HISTORY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
     for trial in range(count):
         one: Trajectory = jax.tree.map(lambda leaf, at=trial: leaf[:, at], trials)
         history = history.appended(problem[:, trial], one, reward[:, trial], member[:, trial])
@@ -104,15 +108,19 @@ def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: 
     Raises:
         CheckpointError: it is not one of trials of the problems.
     """
-    problems, choices = len(encoding.tables.task), encoding.tables.rules.decision.shape[1]
-    memory = empty_memory(replicas, problems, size, encoding.steps, choices)
+    shape = (replicas, len(encoding.tables.task), size)
+    shapes = {"count": shape[:2], "taken": (*shape, encoding.tables.rules.decision.shape[1])}
+    shapes |= {"task": shape, "length": shape} | dict.fromkeys(("decisions", "actions"), (*shape, encoding.steps))
     most = {"count": size, "taken": encoding.tables.decisions.available.shape[1], **_largest(encoding)}
-    expected = {"count": memory.count, "taken": memory.taken, **memory.trials._asdict()}
-    for name, like in expected.items():
-        _check_shape(_MEMORY + name, tensors, like.shape, like.dtype)
-        _check_limits(_MEMORY + name, tensors[_MEMORY + name], most[name])
-    found = {name: tensors.pop(_MEMORY + name) for name in expected}
-    return Memory(found.pop("count"), taken=found.pop("taken"), trials=Trajectory(**found))
+    for name, limit in most.items():
+        _check_shape(_MEMORY + name, tensors, shapes[name], np.dtype(np.int32))
+        _check_limits(_MEMORY + name, tensors[_MEMORY + name], limit)
+    found = {name: tensors.pop(_MEMORY + name) for name in most}
+    memory = Memory(found.pop("count"), taken=found.pop("taken"), trials=Trajectory(**found))
+    slots = np.arange(size) < memory.count[..., None]
+    problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
+    _check_trials(_MEMORY + "decisions", problem, memory.trials, slots, encoding)
+    return memory
 
 
 def _gate(tensors: dict[str, np.ndarray], rows: int, encoding: Encoding) -> Gate | None:
@@ -128,8 +136,7 @@ def _gate(tensors: dict[str, np.ndarray], rows: int, encoding: Encoding) -> Gate
     for name in (_GATE + "count", _GATE + "total"):
         _check_shape(name, tensors, (rows // POLICIES, len(encoding.tables.task), PROPOSERS), np.dtype(np.float64))
         check_finite(name, tensors[name])
-        if tensors[name].min() < 0:
-            raise CheckpointError(f"the tensor {name} holds values below 0")
+        _check_not_negative(name, tensors[name])
     return Gate(tensors.pop(_GATE + "count"), tensors.pop(_GATE + "total"))
 
 
@@ -156,27 +163,31 @@ def check_finite(name: str, tensor: np.ndarray) -> None:
         raise CheckpointError(f"the tensor {name} holds values that are not finite")
 
 
-def _check_sizes(config: TrainingConfig, capacity: Capacity, tensors: dict[str, np.ndarray]) -> int:
+def _check_not_negative(name: str, tensor: np.ndarray) -> None:
+    if tensor.size and tensor.min() < 0:
+        raise CheckpointError(f"the tensor {name} holds values below 0")
+
+
+def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding, tensors: dict[str, np.ndarray]) -> int:
     """Checks what sizes the header says against the tensors, before anything of those sizes is made.
 
     Returns:
         The number of policies.
     """
-    float32 = np.dtype(np.float32)
+    float32, int32 = np.dtype(np.float32), np.dtype(np.int32)
     replicas = len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
     if replicas == 0:
         raise CheckpointError("the tensor baseline holds no replica")
-    said: dict[str, tuple[int, ...]] = {
-        "policy.state": (replicas, capacity.states, config.embedding_size),
-        "policy.action": (replicas, capacity.actions, config.embedding_size),
-        "policy.task": (replicas, capacity.tasks, config.embedding_size),
-    }
-    shapes = NETWORKS[config.network].shapes(capacity, config)
-    said |= {f"policy.{name}": (replicas, *shape) for name, shape in shapes.items()}
-    for name, shape in said.items():
-        _check_shape(name, tensors, shape, float32)
-    if "queue.reward" in tensors:
-        _check_shape("queue.reward", tensors, (*tensors["queue.reward"].shape[:2], config.queue_size), float32)
+    network = NETWORKS[config.network]
+    for name, shape in network.shapes(capacity, config).items():
+        _check_shape(f"policy.{name}", tensors, (replicas, *shape), float32)
+    if "steps" in network.rows.values() and capacity.steps < encoding.steps:
+        raise CheckpointError(
+            f"a trial has up to {encoding.steps} steps, and the network positions for {capacity.steps}"
+        )
+    kept = (replicas, len(encoding.tables.task), config.queue_size)
+    _check_shape("queue.reward", tensors, kept, float32)
+    _check_shape("queue.trials.actions", tensors, (*kept, encoding.steps), int32)
     return replicas
 
 
@@ -195,6 +206,37 @@ def _check_queue(queue: Queue, encoding: Encoding) -> None:
     _check_limits("queue.filled", queue.filled, queue.reward.shape[-1])
     for name, most in _largest(encoding).items():
         _check_limits(f"queue.trials.{name}", getattr(queue.trials, name), most)
+    slots = np.arange(queue.reward.shape[-1]) < queue.filled[..., None]
+    problem = np.broadcast_to(np.arange(slots.shape[1])[:, None], slots.shape)
+    _check_trials("queue.trials.decisions", problem, queue.trials, slots, encoding)
+
+
+def _check_trials(name: str, problem: np.ndarray, trials: Trajectory, there: np.ndarray, encoding: Encoding) -> None:
+    """Checks that trajectories are trials of their problems, which can be read as configurations.
+
+    Args:
+        name: of the tensor that is to blame.
+        problem: the row of the problem of each trial.
+        trials: the trajectories.
+        there: which of them are no mere room.
+        encoding: the problems.
+    """
+    tables, real = encoding.tables, len(encoding.problems)
+    kinds = len(tables.decisions.state)
+    often = np.zeros((len(tables.task), kinds), np.int64)  # how often a trial of a problem may make a decision
+    for row, each in enumerate(encoding.problems):
+        made = tables.rules.decision[tables.space[row], : 1 + len(each.space.choices)]
+        often[row] = np.bincount(made, minlength=kinds)
+    problem, decisions, actions = problem[there], trials.decisions[there], trials.actions[there]
+    length, task = trials.length[there], trials.task[there]
+    steps = np.arange(encoding.steps) < length[:, None]
+    found = np.bincount((np.arange(len(length))[:, None] * kinds + decisions)[steps], minlength=len(length) * kinds)
+    right = (problem < real) & (length > 0) & (task == tables.task[problem])
+    right &= decisions[:, 0] == tables.rules.decision[tables.space[problem], 0]
+    right &= (found.reshape(-1, kinds) <= often[problem]).all(axis=1)
+    right &= (tables.decisions.available[decisions, actions] | ~steps).all(axis=1)
+    if not right.all():
+        raise CheckpointError(f"the tensor {name} holds a trial that is none of its problem")
 
 
 def _largest(encoding: Encoding) -> dict[str, int]:
