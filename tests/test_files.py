@@ -10,6 +10,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -33,8 +34,7 @@ def writer(target: Path, before: str) -> subprocess.Popen[str]:
         files.write_atomically(Path({str(target)!r}), b"by another process")
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
+    return subprocess.Popen(command, text=True, stdin=PIPE, stdout=PIPE, stderr=PIPE)
 
 
 def kill_at(step: str, target: Path, before: str = "pass") -> None:
@@ -106,7 +106,7 @@ def test_without_locks_leftovers_must_be_a_day_old(
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("transfernas.files.fcntl.flock", no_locks)
+    monkeypatch.setattr("fcntl.flock", no_locks)
     write_atomically(target, b"after")
     assert target.read_bytes() == b"after" and parts(tmp_path) == ([part] if stays else [])
 

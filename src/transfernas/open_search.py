@@ -9,6 +9,7 @@ the past is encoded once for a plan, not for each answer.
 import copy
 import dataclasses
 import heapq
+import operator
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
@@ -162,13 +163,19 @@ class OpenSearch:
         """Goes on as the search would have whose learner and state these are; `declare` says what its domains are.
 
         Trials that were asked for may be told; they ask for nothing more.
+
+        Raises:
+            LookupError, TypeError, ValueError: the state is none of such a learner.
         """
+        [problem] = learner.encoding.problems  # else it is no search
+        if problem.name != self._names:
+            raise ValueError(f"it searches {problem.name}, not {self._names}")
         self._learner, self._asked, self._seed = learner, learner.sampled, learner.seed
         self._parameters, self._latest = Parameters(), {}
         self._parameters.take({choice.name: choice.actions for choice in self._space.choices})
         self._built, self._failed = self._parameters.actions, {}
         self._evidence, self._rewards = state["evidence"], state["rewards"]
-        self._wholes, self._patience = state["discovery"]
+        self._wholes, self._patience = (operator.index(count) for count in state["discovery"])
         self._best = Best.from_json(state["best"])
         self._plans = {
             trial: Plan(number, member, actions, np.uint64(0), {}, generator(self._seed, Use.VALUE, number))
@@ -177,6 +184,21 @@ class OpenSearch:
         self._take_up()
         for config in state["failed"]:
             self._avoid(config)
+        for config in self._evidence:
+            self._key(config)
+        if not all(isinstance(reward, float) for reward in self._rewards):
+            raise TypeError("a reward is no number")
+
+    def check(self, domains: Mapping[str, Domain]) -> None:
+        """Checks what was restored against the domains.
+
+        Raises:
+            LookupError, TypeError, ValueError: one of the best trials has not the values that others are found near.
+        """
+        for trial in self._best.trials:
+            for name in trial.actions:
+                if isinstance(domain := domains[name], Numbers):
+                    domain.position(trial.values[name])  # type: ignore[arg-type]
 
     def asked_for(self, trial: Hashable) -> bool:
         """Returns whether a trial was asked for here, and not told yet."""

@@ -213,7 +213,14 @@ class Best:
 
     @classmethod
     def from_json(cls, value: Json) -> "Best":
-        """Returns the trials that `to_json` described."""
+        """Returns the trials that `to_json` described.
+
+        Raises:
+            TypeError, ValueError: it describes none.
+        """
         best = cls()
-        best._trials = [Told(Score(*score), actions, values) for score, actions, values in value]
+        best._trials = [
+            Told(Score(int(grade), float(reward)), dict(actions), dict(values))
+            for (grade, reward), actions, values in value
+        ]
         return best

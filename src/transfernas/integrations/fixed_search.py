@@ -26,6 +26,8 @@ from ..spaces.schema import Json
 Domains = Mapping[str, Domain]
 """The parameters of a space by their names, in the order in which they are decided."""
 
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
 Values = dict[str, object]
 """What parameters are, by their names."""
 
@@ -110,7 +112,8 @@ class FixedSearch:
             self._open = {trial: self._made(values) for trial, values in opened.items()}
             self._search.restore(snapshot.learner, notes["search"])
             self._search.declare(self.domains)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            self._search.check(self.domains)
+        except _UNREADABLE as error:
             raise CheckpointError(f"the notes of the saved search can not be read: {error!r}") from None
 
     def _made(self, values: Values) -> Made:
@@ -134,6 +137,11 @@ def read_search(path: Path) -> SavedSearch:
     snapshot = read_snapshot(path)
     if not isinstance(snapshot.notes, dict) or "search" not in snapshot.notes:
         raise CheckpointError(f"{path} holds an agent, but no search; start from it, as in agent={str(path)!r}")
+    try:
+        for each in snapshot.notes["domains"].values():
+            _domain_from_json(each)
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{path} is damaged: its notes can not be read: field domains: {error!r}") from None
     return SavedSearch(snapshot, snapshot.notes)
 
 
@@ -282,10 +290,16 @@ def values_from_json(values: Json, domains: Domains) -> Values:
     """Returns the values that `values_to_json` described.
 
     Raises:
-        LookupError, TypeError: it describes none.
+        LookupError, TypeError, ValueError: it describes none.
     """
     pairs = ((name, domains[name], value) for name, value in values.items())
-    return {name: d.values[value] if isinstance(d, Categories) else value for name, d, value in pairs}
+    return {name: _at(d, value) if isinstance(d, Categories) else checked(name, d, value) for name, d, value in pairs}
+
+
+def _at(domain: Categories, position: Json) -> object:
+    if type(position) is not int or position < 0:
+        raise ValueError(f"{position!r} is no position of a value")
+    return domain.values[position]
 
 
 def _values(made: Made) -> Values:

@@ -53,7 +53,7 @@ class Policy(eqx.Module):
     @classmethod
     @abc.abstractmethod
     def shapes(cls, capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of those of its tensors that depend on the architecture's sizes, by their path."""
+        """Returns the shapes of all tensors of a network, by their path."""
 
     @property
     def capacity(self) -> Capacity:
@@ -176,11 +176,14 @@ def weights(rng: np.random.Generator, scale: float, *shape: int) -> np.ndarray:
     return normal(rng, scale * shape[-2] ** -0.5, *shape)
 
 
+def embedding_shapes(capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the embeddings that every policy has."""
+    size = architecture.embedding_size
+    return {"state": (capacity.states, size), "action": (capacity.actions, size), "task": (capacity.tasks, size)}
+
+
 def draw_embeddings(rng: np.random.Generator, capacity: Capacity, architecture: Architecture) -> dict[str, np.ndarray]:
     """Draws the embeddings that every policy has."""
-    a, size = architecture, architecture.embedding_size
-    return {
-        "state": normal(rng, a.context_scale, capacity.states, size),
-        "action": normal(rng, a.embedding_scale, capacity.actions, size),
-        "task": normal(rng, a.context_scale, capacity.tasks, size),
-    }
+    a = architecture
+    scales = {"state": a.context_scale, "action": a.embedding_scale, "task": a.context_scale}
+    return {name: normal(rng, scales[name], *shape) for name, shape in embedding_shapes(capacity, a).items()}

@@ -29,6 +29,8 @@ WIDE = 64
 """Trajectories of more steps are long."""
 
 _INT = np.int32
+_MOST_BYTES = 1 << 26  # far beyond what can be searched: each draw looks at every entry
+_MOST_ROOM, _MOST_ROOM_BYTES = 16, 1 << 22  # times what is needed, unless it is little
 
 
 class Decisions(NamedTuple):
@@ -277,7 +279,12 @@ class Encoding:
 
 
 def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room = NO_ROOM) -> Encoding:
-    """Returns the arrays of problems whose names the vocabulary holds."""
+    """Returns the arrays of problems whose names the vocabulary holds.
+
+    Raises:
+        KeyError: the vocabulary lacks a name.
+        ValueError: the arrays would take more than 64 MiB.
+    """
     spaces = tuple({problem.space.name: problem.space for problem in problems}.values())
     table: dict[tuple[int, tuple[int, ...]], int] = {}
     decision = [_space_decisions(space, vocabulary, table) for space in spaces]
@@ -353,6 +360,7 @@ def _space_decisions(
 
 def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int, room: Room) -> Decisions:
     rows = max(power_of_two(len(table)), room.decisions)
+    _check_size(rows * width * 5, power_of_two(len(table)) * power_of_two(max(len(a) for _, a in table)) * 5)
     state, actions, available = np.zeros(rows, _INT), np.zeros((rows, width), _INT), np.zeros((rows, width), bool)
     available[:, 0] = True  # a padded decision is never met, but its softmax must be finite
     for (row_state, row_actions), row in table.items():
@@ -364,11 +372,15 @@ def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int, 
 
 def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], width: int, room: Room) -> Rules:
     terms = [[_alternatives(space, choice) for choice in space.choices] for space in spaces]
-    n_choices = max(power_of_two(max(len(rows) for rows in decision)), room.choices)
-    n_terms = max(power_of_two(max(len(alternatives) for space in terms for alternatives in space)), room.terms)
-    most = max([1, *(len(term) for space in terms for alternatives in space for term in alternatives)])
-    n_literals = max(power_of_two(most), room.literals)
-    shape = (power_of_two(len(spaces)), n_choices, n_terms, n_literals)
+    needed = (
+        len(spaces),
+        max(len(rows) for rows in decision),
+        max(len(alternatives) for space in terms for alternatives in space),
+        max([1, *(len(term) for space in terms for alternatives in space for term in alternatives)]),
+    )
+    padded = tuple(map(power_of_two, needed))
+    shape = tuple(map(max, padded, (1, room.choices, room.terms, room.literals)))
+    _check_size(math.prod(shape) * (width + 5), math.prod(padded) * (width + 5))
     rules = Rules(np.zeros(shape[:2], _INT), np.zeros(shape, _INT), np.zeros((*shape, width + 1), bool))
     for row, space in enumerate(spaces):
         rules.decision[row, : len(decision[row])] = decision[row]
@@ -378,6 +390,21 @@ def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], wid
             for number, term in enumerate(alternatives):
                 _write_term(rules, (row, index + 1, number), term, position)
     return rules
+
+
+def _check_size(size: int, needed: int) -> None:
+    """Checks the bytes of arrays before they are made: a file may ask for any.
+
+    Args:
+        size: of the arrays.
+        needed: of arrays without room.
+    """
+    most = _MOST_BYTES if size <= _MOST_ROOM * needed else _MOST_ROOM_BYTES
+    if size > most:
+        raise ValueError(
+            f"the problems would take arrays of {size >> 20:,} MiB, more than {most >> 20}: their spaces have too many "
+            f"choices, actions or alternatives of conditions, or there is too much room"
+        )
 
 
 def _alternatives(space: SearchSpace, choice: Choice) -> list[Term]:
