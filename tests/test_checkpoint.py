@@ -217,7 +217,7 @@ def test_the_file_is_safetensors_with_a_header(saved: Path) -> None:
     with safetensors.safe_open(saved, framework="numpy") as file:
         metadata, names = file.metadata(), set(file.keys())
     assert metadata.keys() == {"format", "version", "agent", "sha256"}
-    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "5")
+    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "1")
     assert json.loads(metadata["agent"])["problems"] == [["left", "one"], ["right", "two"]]
     assert {"policy.state", "policy.encoder.hidden", "baseline", "queue.reward", "queue.trials.actions"} <= names
 

@@ -82,7 +82,7 @@ CRAFTED: dict[str, tuple[Callable[[Parts], object], str]] = {
     "literals": (set_room(8, 1 << 20), "MiB"),
     "all": (set_rooms(*[1 << 20] * 10), "MiB|capacity"),
     "some": (set_rooms(1, 1, 1, 1 << 9, 1, 1 << 9, 1 << 9, 1 << 9, 1 << 9, 1), "MiB"),
-    "queue": (set_config(queue_size=10**6), "queue.reward is float32"),
+    "queue": (set_config(queue_size=10**6), "queue.reward is float64"),
     "memory": (set_config(memory=10**6), "memory.count holds|memory.taken is"),
     "embedding": (set_config(embedding_size=10**9, heads=1), "policy.state is"),
     "layers": (set_config(layers=10**9), "policy.encoder.query_key_value is"),
@@ -155,13 +155,6 @@ def test_counts_and_squares_are_not_negative(tmp_path: Path, content: bytes, nam
     (tmp_path / "agent").write_bytes(put_together(parts))
     with pytest.raises(CheckpointError, match="holds values below 0"):
         Agent.load(tmp_path / "agent")
-
-
-def test_a_version_is_part_of_the_checksum(tmp_path: Path, content: bytes) -> None:
-    for version in "1234":
-        (tmp_path / "agent").write_bytes(content.replace(b'"version":"5"', f'"version":"{version}"'.encode()))
-        with pytest.raises(CheckpointError, match="its checksum is not that of its content"):
-            Agent.load(tmp_path / "agent")
 
 
 LARGEST: list[dict[str, Any]] = [

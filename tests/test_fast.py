@@ -141,7 +141,7 @@ def test_a_proposal_is_not_the_shortest_of_the_draws() -> None:
     noise = generator(5, Use.ACTIONS, 0, 0).random((64, 16, learner.encoding.steps), np.float32)
     drawn = sampled(learner, problem, noise)
     assert (best.log_prob < drawn.log_prob.max(axis=1)).mean() > 0.5
-    assert abs(best.trajectory.length.mean() - drawn.trajectory.length.mean()) < 0.5
+    assert -0.5 < best.trajectory.length.mean() - drawn.trajectory.length.mean() < 1.0  # the shortest are 1 shorter
 
 
 def test_after_a_transfer_each_policy_proposes_its_own() -> None:

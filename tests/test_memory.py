@@ -164,4 +164,4 @@ def test_actions_that_are_equal_but_of_other_types_are_remembered_each(actions: 
     pairs = [(action, units) for action in actions for units in (8, 16)]
     known = taught([(problem, pair, -float(at)) for at, pair in enumerate(pairs)])
     found = [(config["lr"], config["units"]) for config in remembered(transfer(known, (problem,)))]
-    assert list(map(repr, found)) == list(map(repr, pairs))
+    assert list(map(repr, found)) == list(map(repr, pairs[: FAST.queue_size]))
