@@ -64,7 +64,7 @@ def test_an_interrupt_of_the_imports_ends_in_a_line(moment: str) -> None:
         ("transfernas.experiments.double_xor", ["reproduce", "double-xor"]),
         ("transfernas.benchmarks.nasbench101_data", ["data", "nasbench101"]),
         ("optuna", ["pretrain", "--storage", "a", "--out", "b"]),
-        ("optuna", ["inspect", "a", "--against", "b", "--storage", "c"]),
+        ("safetensors", ["inspect", "a", "--against", "b", "--storage", "c"]),
         ("jax", ["inspect", "a"]),
     ],
 )
