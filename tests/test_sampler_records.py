@@ -295,7 +295,7 @@ def test_an_interrupt_at_any_line_leaves_history_and_ledger_together(step: int) 
     assert_learned(sampler.agent, len(study.trials))
 
 
-@pytest.mark.parametrize("step", [61, pytest.param(7, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [61, pytest.param(41, marks=pytest.mark.slow)])
 def test_an_interrupt_at_any_line_of_a_suggestion_harms_no_later_one(step: int) -> None:
     sampler = TransferSampler(seed=0)
     study = optuna.create_study(study_name="one", sampler=sampler)
