@@ -424,7 +424,7 @@ def test_results_of_any_kind_are_learned_from_or_failed() -> None:
         search.suggest(str(number))
         search.on_trial_complete(str(number), {"loss": value})
     assert learned(search) == len(NUMBERS)
-    told = search.agent.learner.history.reward[0, : len(NUMBERS)]
+    told = search.agent.learner.history.scores.shown()[0, : len(NUMBERS)]
     assert [
         bool(reward == number if math.isfinite(number) else abs(reward) > 1e30 and reward * number > 0)
         for reward, (_, number) in zip(told, NUMBERS, strict=True)

@@ -171,7 +171,7 @@ class OpenSearch:
         if problem.name != self._names:
             raise ValueError(f"it searches {problem.name}, not {self._names}")
         self._learner, self._asked, self._seed = learner, learner.sampled, learner.seed
-        self._parameters, self._latest = Parameters(), {}
+        self._parameters, self._latest, self._grown = Parameters(), {}, {}
         self._parameters.take({choice.name: choice.actions for choice in self._space.choices})
         self._built, self._failed = self._parameters.actions, {}
         self._evidence, self._rewards = state["evidence"], state["rewards"]
