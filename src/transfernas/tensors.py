@@ -103,10 +103,7 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) 
     scores = Scores(*(told.pop(name) for name in Scores._fields))
     trials = Trajectory(**told)
     _check_trials(_HISTORY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
-    for trial in range(count):
-        one: Trajectory = jax.tree.map(lambda leaf, at=trial: leaf[:, at], trials)
-        history = history.appended(problem[:, trial], one, scores.at((slice(None), trial)), member[:, trial])
-    return history
+    return history.extended(problem, trials, scores, member)
 
 
 def _tally(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> Tally:
