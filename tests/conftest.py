@@ -35,7 +35,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture
 def unchecked() -> Iterator[None]:
-    """Leaves the types of what is called unchecked: to check those of a hundred thousand calls takes longer than them."""
+    """Leaves the types of what is called unchecked: checking a hundred thousand calls takes longer than the calls."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)

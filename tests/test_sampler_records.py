@@ -285,7 +285,8 @@ def test_an_interrupt_at_any_line_leaves_history_and_ledger_together(count: int)
         catch_up()
         assert search.search.learner is not None and search.search.learner.learned == len(study.trials)
         grown.append(len(study.trials))
-        random.optimize(lambda trial: objective(trial) + trial.suggest_int(f"p{min(len(grown) // 8, 11)}", 1, 4), n_trials=1)
+        new = f"p{min(len(grown) // 8, 11)}"  # few names: each takes a compilation, and lines of the search
+        random.optimize(lambda trial: objective(trial) + trial.suggest_int(new, 1, 4), n_trials=1)
         study.add_trial(random.trials[-1])
 
     grown: list[int] = []
