@@ -62,7 +62,7 @@ def encode_causal(
     encoder: Encoder,
     tokens: Float[Array, "candidates width"],
     past: PastFn,
-    visible: Sequence[Bool[Array, "candidates steps"]],
+    visible: Sequence[Bool[Array, "candidates _"]],
 ) -> tuple[Float[Array, "candidates width"], list[Float[Array, "candidates width"]]]:
     """Encodes candidates that see the actions taken before them and themselves, but not one another.
 
@@ -96,7 +96,7 @@ def encode_causal(
     return _end(encoder, x), cached
 
 
-def by_head(encoder: Encoder, x: Float[Array, "rows width"]) -> Float[Array, "rows heads size"]:
+def by_head(encoder: Encoder, x: Float[Array, "*rows width"]) -> Float[Array, "*rows heads size"]:
     """Returns rows with an axis for the heads of the attention."""
     return x.reshape(*x.shape[:-1], encoder.heads, -1)
 

@@ -9,6 +9,7 @@ Shapes: `problems`, `spaces`, `decisions` count those; `actions` is the largest 
 condition, `literals` of comparisons in an alternative. All are padded to powers of two.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from jaxtyping import Bool, Int
 
 from ..arrays import AnyArray
 from .choice import START, Choice
-from .condition import Action, Config, Term, disjunction
+from .condition import Action, Config, Term, disjunction, holds
 from .counting import bounds
 from .problem import Problem
 from .space import SearchSpace
@@ -239,11 +240,14 @@ class Encoding:
         decision_of = self.tables.rules.decision[self.tables.space[row], 1:].tolist()
         made = slice(1, int(trajectory.length))
         decisions, actions = np.asarray(trajectory.decisions)[made].tolist(), np.asarray(trajectory.actions)[made]
+        following = _Following(space)
         for decision, action in zip(decisions, actions.tolist(), strict=True):
-            choice = space.next_choice(config)
-            if choice is None or decision_of[space.choices.index(choice)] != decision:  # a sequence, see there
+            at = following.after(config)
+            if at is None or decision_of[at] != decision:  # a sequence, see there
                 choices = zip(space.choices, decision_of, strict=False)
                 choice = next(c for c, its in choices if its == decision and c.name not in config)
+            else:
+                choice = space.choices[at]
             config[choice.name] = choice.actions[action]
         return config
 
@@ -262,6 +266,24 @@ class Encoding:
             if choice.name in config:
                 taken[index] = choice.index(config[choice.name])
         return taken
+
+
+class _Following:
+    """Follows `SearchSpace.next_choice` while a configuration grows, and looks at each choice once."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space, self._at = space, 0
+        self._made: dict[str, Action] = {}
+
+    def after(self, config: Config) -> int | None:
+        """Returns the position of the next choice; None where the configuration is complete."""
+        for choice in itertools.islice(self._space.choices, self._at, None):
+            if holds(choice.when, self._made):
+                if choice.name not in config:
+                    return self._at
+                self._made[choice.name] = config[choice.name]
+            self._at += 1
+        return None
 
 
 def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room = NO_ROOM) -> Encoding:
