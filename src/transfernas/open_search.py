@@ -22,18 +22,32 @@ from .learning.proposing import propose
 from .learning.randomness import Use, generator
 from .learning.transfer import remembered, transfer
 from .learning.warm_up import WarmUp
-from .plans import ROW, Best, Made, Plan, Told, actions_of, batch_of_one, bounded, inside, key_of, room_for, winsorised
+from .plans import (
+    EVIDENCE,
+    ROW,
+    Best,
+    Made,
+    Plan,
+    Told,
+    actions_of,
+    batch_of_one,
+    bounded,
+    filled,
+    inside,
+    key_of,
+    room_for,
+    told_of,
+    winsorised,
+)
 from .spaces.choice import Choice
 from .spaces.condition import Action
 from .spaces.discovery import Parameters, discover
-from .spaces.domain import Domain, Numbers
-from .spaces.encoding import Trajectory, in_order_asked
+from .spaces.domain import Domain
+from .spaces.encoding import WIDE, Trajectory, in_order_asked
 from .spaces.problem import Problem
 from .spaces.schema import Json
 from .spaces.space import SearchSpace
-
-EVIDENCE = 300
-"""So many trials at most tell when a parameter is asked for."""
+from .unforeseen import Unforeseen
 
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
 _RECENT = 1_000  # so many rewards say what is much
@@ -76,6 +90,7 @@ class OpenSearch:
         self._evidence: list[dict[str, Action]] = []
         self._wholes, self._patience = 0, 0  # after so many whole trials the space is discovered anew, if need be
         self._plans: dict[Hashable, Plan] = {}
+        self._unforeseen = Unforeseen()
         self._asked = 0
         self._failed: list[dict[str, Action]] = []
         self._failed_keys: list[np.uint64] = []
@@ -154,7 +169,10 @@ class OpenSearch:
         """
         plan = self._plans.get(trial)
         if plan is None or not plan.goes_on(made, name, domain):
-            plan = self._plan(trial, plan, made, name, domain)
+            if plan is not None and plan.seen == len(made) and self._waits(made, name):
+                self._unforeseen.put(plan, name, domain)
+            else:
+                plan = self._plan(trial, plan, made, name, domain)
         self._latest[name] = domain
         value = plan.given[name] = self._best.value(name, plan.actions[name], domain, plan.rng)
         return value
@@ -177,13 +195,14 @@ class OpenSearch:
         if not made or not self._learns:
             return
         config = actions_of(made)
+        self._forget_expected(made)
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._evidence, self._wholes = [*self._evidence[1 - EVIDENCE :], config], self._wholes + 1
-            if not _fits(self._space, config) and self._wholes >= self._patience:
+            if not self._space.fits(config) and self._wholes >= self._patience:
                 self._rebuild()
                 # What nothing explains is tried to be explained the more seldom, for each time takes long.
-                self._patience = self._wholes + (0 if _fits(self._space, config) else self._wholes // 4)
+                self._patience = self._wholes + (0 if self._space.fits(config) else self._wholes // 4)
         assert self._learner is not None
         trajectory = self._learner.encoding.sequence(0, config)
         proposed = plan is not None and plan.actions == config
@@ -219,11 +238,6 @@ class OpenSearch:
         """Keeps a trial that is one of the best."""
         if self._best.add(Told(reward, config, {name: value for name, (_, value) in made.items()}, key)):
             self._again = None
-
-    def _varies(self, config: Mapping[str, Action]) -> bool:
-        """Returns whether any of its actions stands for more than one value."""
-        domains = (self._latest.get(name) for name in config)
-        return any(isinstance(domain, Numbers) and domain.continuous for domain in domains)
 
     def _avoid(self, config: dict[str, Action]) -> None:
         key = self._key(config)
@@ -284,8 +298,7 @@ class OpenSearch:
         pending: UInt64[np.ndarray, "pending"],
     ) -> Plan:
         if self._again is None:
-            found = [trial.key for trial in self._best.trials if self._varies(trial.actions)]
-            self._again = np.array(found, np.uint64)
+            self._again = self._best.varied(self._latest)
         _, proposal = propose(learner, pending=pending, allowed=allowed, again=self._again)
         trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
         made = slice(1, int(trajectory.length))
@@ -317,9 +330,26 @@ class OpenSearch:
             if name not in self._parameters.actions:
                 Choice(name, domain.actions)  # what can not be a choice must not be taken up
         grown = self._parameters.take({name: domain.actions for name, domain in domains.items()})
+        grown |= self._parameters.take(self._unforeseen.taken())
         for name, domain in domains.items():
             self._latest.setdefault(name, domain)
         if grown or self._learner is None:
+            self._rebuild()
+
+    def _waits(self, made: Made, name: str) -> bool:
+        """Returns whether a parameter is new in a search of many, and the source does not know what comes with it."""
+        known = self._parameters.actions
+        if name in known or len(known) < WIDE:
+            return False
+        problems = self._source.problems if self._source and self._learner and not self._learner.learned else ()
+        return not self._unforeseen.expect({*made, name}, known, problems, self._names[0], self._rename)
+
+    def _forget_expected(self, made: Made) -> None:
+        """Forgets what was expected of the first trial that is told, but not asked for."""
+        missing, self._unforeseen.expected = self._unforeseen.expected - made.keys(), set()
+        if missing:
+            self._parameters.drop(missing)
+            self._plans = {trial: plan for trial, plan in self._plans.items() if not missing & plan.actions.keys()}
             self._rebuild()
 
     def _rebuild(self) -> None:
@@ -361,35 +391,10 @@ class OpenSearch:
         """Returns what of `rename` and `fill` concerns what is known by now."""
         states = source.vocabulary.states
         rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
-        return rename, {name: self._filled(name, value) for name, value in self._fill.items() if name in self._latest}
-
-    def _filled(self, name: str, value: Action) -> Action:
-        domain = self._latest[name]
-        try:
-            action = domain.action(value)  # type: ignore[arg-type]
-            if isinstance(domain, Numbers) and not domain.low <= value <= domain.high:  # type: ignore[operator]
-                raise ValueError(f"{value!r} is not from {domain.low} to {domain.high}")
-            return action
-        except ValueError as error:
-            raise ValueError(f"fill gives {name!r} a value that it can not have: {error}") from None
+        return rename, {
+            name: filled(self._latest[name], name, value) for name, value in self._fill.items() if name in self._latest
+        }
 
     def _key(self, config: Mapping[str, Action]) -> np.uint64:
         assert self._learner is not None
         return key_of(self._learner.encoding.sequence(0, config))
-
-
-def told_of(learner: Learner, row: int) -> list[dict[str, Action]]:
-    """Returns what the latest trials of a problem of an agent's took, at most `EVIDENCE`."""
-    encoding, history = learner.encoding, learner.history
-    return [
-        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
-        for number in history.of(0, row)[-EVIDENCE:].tolist()
-    ]
-
-
-def _fits(space: SearchSpace, config: Mapping[str, Action]) -> bool:
-    try:
-        space.validate(config)
-    except ValueError:
-        return False
-    return True

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt64
 
 from .learning.config import TrainingConfig
 from .learning.history import keys
+from .learning.learner import Learner
 from .spaces.condition import Action, among, same
-from .spaces.domain import Categories, Domain
+from .spaces.domain import Categories, Domain, Numbers
 from .spaces.encoding import Room, Trajectory, power_of_two
 from .spaces.schema import Json
 
@@ -18,6 +20,9 @@ ROOM = Room(
     states=16, names=256, tasks=4, choices=16, steps=16, decisions=16, actions=16, terms=4, literals=2, slots=256
 )
 """A search of up to 15 parameters compiles what any other such search did."""
+
+EVIDENCE = 300
+"""So many trials at most tell when a parameter is asked for."""
 
 ROW = np.zeros(1, np.int32)
 """The one problem of a search, of one replica."""
@@ -113,6 +118,12 @@ class Plan:
             self.passed += 1
         return False
 
+    def put(self, name: str, action: Action) -> None:
+        """Takes up a parameter that is asked for next, and was not foreseen; the plan is nobody's proposal then."""
+        actions = list(self.actions.items())
+        self.actions = dict([*actions[: self.passed], (name, action), *actions[self.passed :]])
+        self.member = -1
+
 
 class Told(NamedTuple):
     """A trial that was told, and what its configuration is known by."""
@@ -139,6 +150,11 @@ class Best:
         """Takes up a trial, and returns whether it was good enough."""
         self._trials = sorted([*self._trials, trial], key=lambda one: -one.reward)[:_BEST]
         return any(one is trial for one in self._trials)
+
+    def varied(self, domains: Mapping[str, Domain]) -> UInt64[np.ndarray, "trials"]:
+        """Returns the keys of those trials of which an action stands for more than one value."""
+        numbers = {name for name, each in domains.items() if isinstance(each, Numbers) and each.continuous}
+        return np.array([trial.key for trial in self._trials if not numbers.isdisjoint(trial.actions)], np.uint64)
 
     def rekey(self, key: Callable[[Mapping[str, Action]], np.uint64]) -> None:
         """Finds the keys of the trials anew, where what they follow from has changed."""
@@ -181,3 +197,27 @@ class Best:
         best = cls()
         best._trials = [Told(*each) for each in value]
         return best
+
+
+def told_of(learner: Learner, row: int) -> list[dict[str, Action]]:
+    """Returns what the latest trials of a problem of an agent's took, at most `EVIDENCE`."""
+    encoding, history = learner.encoding, learner.history
+    return [
+        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
+        for number in history.of(0, row)[-EVIDENCE:].tolist()
+    ]
+
+
+def filled(domain: Domain, name: str, value: Action) -> Action:
+    """Returns the action of a value that `fill` gives a parameter.
+
+    Raises:
+        ValueError: the parameter cannot have it.
+    """
+    try:
+        action = domain.action(value)  # type: ignore[arg-type]
+        if isinstance(domain, Numbers) and not domain.low <= value <= domain.high:  # type: ignore[operator]
+            raise ValueError(f"{value!r} is not from {domain.low} to {domain.high}")
+        return action
+    except ValueError as error:
+        raise ValueError(f"fill gives {name!r} a value that it can not have: {error}") from None

@@ -15,8 +15,7 @@ from ..learning.extension import extend
 from ..learning.learner import Learner, learn, new_learner
 from ..learning.randomness import Use, generator
 from ..ledger import Ledger
-from ..open_search import EVIDENCE, told_of
-from ..plans import actions_of, batch_of_one, bounded, inside, room_for
+from ..plans import EVIDENCE, actions_of, batch_of_one, bounded, inside, room_for, told_of
 from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Action

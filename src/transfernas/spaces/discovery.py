@@ -7,7 +7,7 @@ planning ahead; what was asked in truth is learned from, whatever was guessed.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from .choice import Choice
 from .condition import Action, And, Condition, Config, In, Not, Or, among, same
@@ -45,6 +45,11 @@ class Parameters:
         if grown:
             self.actions = {name: self.actions[name] for name in names}
         return grown
+
+    def drop(self, names: Collection[str]) -> None:
+        """Forgets parameters."""
+        self.actions = {name: actions for name, actions in self.actions.items() if name not in names}
+        self._position = {name: found for name, found in self._position.items() if name not in names}
 
     def position(self, name: str, action: Action) -> int | None:
         """Returns the position of an action among those of a parameter; None where there is no such action."""
