@@ -179,6 +179,12 @@ def log_prob(policy: Policy, tables: Tables, trajectory: Trajectory) -> float:
     return float(sum(np.log(pi[action]) for pi, action in zip(steps, taken, strict=True)))
 
 
+def score(policy: Policy, tables: Tables, trajectory: Trajectory) -> float:
+    """The log-probability of a trajectory less that under uniform draws."""
+    sizes = [len(pi) for pi in step_probabilities(policy, tables, trajectory)]
+    return log_prob(policy, tables, trajectory) + float(np.sum(np.log(sizes)))
+
+
 def entropy(policy: Policy, tables: Tables, trajectory: Trajectory) -> float:
     steps = step_probabilities(policy, tables, trajectory)
     return -sum(float(np.sum(pi * np.log(pi))) for pi in steps) / len(steps)
@@ -206,7 +212,7 @@ def preferences(
     ent: float,
 ) -> float:
     """How well a policy tells better from worse, for pairs (better, worse, weight), and the entropy of all."""
-    gaps = [log_prob(policy, tables, better) - log_prob(policy, tables, worse) for better, worse, _ in pairs]
+    gaps = [score(policy, tables, better) - score(policy, tables, worse) for better, worse, _ in pairs]
     likelihoods = np.array([weight for *_, weight in pairs]) * np.log(sigmoid(scale * np.array(gaps)))
     entropies = [entropy(policy, tables, trial) for *both, _ in pairs for trial in both]
     return float(np.mean(likelihoods) + ent * np.mean(entropies))

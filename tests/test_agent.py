@@ -1,20 +1,24 @@
 """What the agent learns from, keeps, and takes with it."""
 
 import dataclasses
+import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
+from kept import counted, queued
 from strategies import unchecked
 from test_searchers import CONFIG, FAST, KINDS, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
 from transfernas import Agent, Choice, Equal, Observation, Problem, SearchSpace, TrainingConfig, Trial
 from transfernas.learning.learner import new_learner, select
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Action, Config
+from transfernas.spaces.encoding import Trajectory
 from transfernas.spaces.vocabulary import Vocabulary
 
 # Gamma is 1 and stays so; one configuration for two tests, since each has to be compiled.
@@ -65,7 +69,8 @@ def agent_of(certain: Agent, lstm: Agent, decoder: Agent) -> dict[str, Agent]:
 
 
 def leaves(agent: Agent) -> list[np.ndarray]:
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(agent._learner.state)]
+    learner = agent._learner
+    return [*map(np.asarray, jax.tree.leaves(learner.state)), *counted(learner), *queued(learner)]
 
 
 def shown(trials: list[Trial]) -> list[tuple[str, tuple[tuple[str, Action], ...]]]:
@@ -90,6 +95,27 @@ def test_best_and_top_are_sorted_and_distinct() -> None:
     assert agent.best(TWO) == agent.top(TWO)[0]
     assert agent.top(ONE) == [Observation(ONE, TARGET["one"], 9.0)]
     assert agent.top(Problem(RIGHT, "two", valid=lambda _: False)) == agent.top(TWO)  # found by its names
+
+
+@pytest.mark.parametrize("config", [CONFIG, FAST], ids=["paper", "fast"])
+@pytest.mark.parametrize("offset", [0.0, -1e6, 1e8, -1e9, 1e12, -1e15])
+def test_the_best_are_found_where_rewards_are_large_and_differ_little(
+    tmp_path: Path, config: TrainingConfig, offset: float
+) -> None:
+    """So they are in a file, and what is remembered after a transfer."""
+    configs: list[Config] = [{"depth": depth, "kind": kind} for depth in (1, 2, 3) for kind in ("pool", "skip")]
+    rewards = [offset - loss for loss in (17.0, 2.0, 0.0, 1.0, 9.0, 3.0)]
+    best = sorted(zip(rewards, configs, strict=True), key=lambda pair: -pair[0])[:5]
+    agent = Agent(PROBLEMS, config)
+    agent.learn_from([(TWO, *pair) for pair in zip(configs, rewards, strict=True)])
+    for each in (agent, Agent.load(agent.save(tmp_path / "agent"))):
+        assert each.top(TWO) == [Observation(TWO, taken, reward) for reward, taken in best]
+        if config == FAST:
+            memory = each.transfer_to([TWO], seed=0).learner.memory
+            assert memory is not None and memory.count.tolist() == [[5]]
+            trials = [Trajectory(*(leaf[0, 0, slot] for leaf in memory.trials)) for slot in range(5)]
+            encoding = each.transfer_to([TWO], seed=0).learner.encoding
+            assert [encoding.config(0, trial) for trial in trials] == [taken for _, taken in best]
 
 
 def test_rewards_told_in_any_order_reach_their_configurations() -> None:
@@ -129,7 +155,7 @@ BAD_ENTRIES = {
     "action": ((ONE, {**TARGET["one"], "width": 8.0}, 1.0), 'choice "width" has no action 8.0'),
     "nan": ((ONE, TARGET["one"], float("nan")), "was told the reward nan"),
     "text": ((ONE, TARGET["one"], "x"), "was told the reward 'x', which is not a number"),
-    "too large": ((ONE, TARGET["one"], 10**400), r"was told the reward of a size beyond 1e\+15"),
+    "too large": ((ONE, TARGET["one"], 10**400), r"was told a reward of a size beyond 1\.79769e\+308"),
     "pair": ((ONE, TARGET["one"]), r"should be \(problem, configuration, reward\), not \(Problem"),
     "no problem": (("left", TARGET["one"], 1.0), r"should be \(problem, configuration, reward\), not \('left'"),
     "no configuration": ((ONE, None, 1.0), "maps choices to actions; got None"),
@@ -150,8 +176,8 @@ def test_a_history_is_learned_whole_or_not_at_all(entry: Any, message: str) -> N
 def test_a_history_is_imitated(config: TrainingConfig) -> None:
     fresh, taught = Agent(PROBLEMS, config, seed=1), Agent(PROBLEMS, config, seed=1)
     taught.learn_from(HISTORY * 20)
-    state = taught._learner.state
-    assert not np.any(state.started) and not np.any(state.baseline)  # REINFORCE took nothing of it
+    tally = taught._learner.tally
+    assert not np.any(tally.started) and not np.any(tally.baseline)  # REINFORCE took nothing of it
     before, after = targets(fresh.ask(200)), targets(taught.ask(200))
     assert before < 50 and after > before + 80
 
@@ -169,12 +195,13 @@ def test_a_failed_trial_teaches_nothing(config: TrainingConfig) -> None:
 
 @pytest.mark.parametrize("config", [CONFIG, FAST], ids=["paper", "fast"])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_largest_reward_does_not_break_the_agent(config: TrainingConfig, sign: int) -> None:
+@pytest.mark.parametrize("size", [1e15, 1e38, 1e200, 1.7e308, sys.float_info.max])
+def test_the_largest_reward_does_not_break_the_agent(config: TrainingConfig, sign: int, size: float) -> None:
     agent = Agent(PROBLEMS, config)
     play(agent, 4)
     for trial in agent.ask(8):
         sign = -sign
-        agent.tell(trial, sign * 1e15)
+        agent.tell(trial, sign * size)
     assert all(np.isfinite(leaf).all() for leaf in leaves(agent))
     before = leaves(agent)
     play(agent, 2)
@@ -198,8 +225,8 @@ def test_a_transfer_leaves_the_old_agent_as_it_is() -> None:
 
 def test_a_transfer_starts_with_nothing_but_the_network(certain: Agent) -> None:
     new = certain.transfer_to(PROBLEMS)
-    state = new._learner.state
-    rest = (state.optimizer, state.baseline, state.started, state.trials, state.queue.filled)
+    learner = new._learner
+    rest = (learner.state.optimizer, counted(learner), learner.queue.filled)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(rest))
     assert new.top(ONE) == [] and new.ask().number == 0
 

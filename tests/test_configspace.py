@@ -1,9 +1,11 @@
 """Spaces of ConfigSpace's in, configurations out; ConfigSpace itself is the oracle of what is legal."""
 
+import contextlib
 import importlib
 import itertools
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import ConfigSpace as cs
 import numpy as np
 import pytest
+from ConfigSpace.types import NotSet
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
@@ -218,6 +221,106 @@ def test_an_inactive_parent_is_unequal_and_nothing_else() -> None:
     assert [choice.name for choice in adapter.space.choices] == ["on", "n", "less", "unequal"]
     assert legal(space, {"on": False, "unequal": 0})
     adapter.space.validate({"on": False, "unequal": 0})
+
+
+def parts_of(space: cs.ConfigurationSpace, child: str) -> list[Any]:
+    child_of = space[child]
+    return [
+        cs.EqualsCondition(child_of, space["a"], "x"),
+        cs.EqualsCondition(child_of, space["b"], "u"),
+        cs.GreaterThanCondition(child_of, space["n"], 1),
+    ]
+
+
+def joined(child: str, kind: Any, *at: int) -> Callable[[cs.ConfigurationSpace], Any]:
+    """A condition that joins some of the parts, in this order."""
+    return lambda space: kind(*(parts_of(space, child)[number] for number in at))
+
+
+def nested(child: str, inner: Any) -> Callable[[cs.ConfigurationSpace], Any]:
+    def condition(space: cs.ConfigurationSpace) -> Any:
+        first, *others = parts_of(space, child)
+        return cs.AndConjunction(first, inner(*others))
+
+    return condition
+
+
+def below(child: str, kind: Any) -> Callable[[cs.ConfigurationSpace], Any]:
+    """A condition on a hyperparameter that is conditional itself."""
+    return lambda space: kind(
+        cs.InCondition(space[child], space["c"], [0, 2]), cs.NotEqualsCondition(space[child], space["b"], "v")
+    )
+
+
+AND, OR = cs.AndConjunction, cs.OrConjunction
+CONFUSED = {
+    "and before or": [joined("c", AND, 0, 1), joined("d", OR, 0, 1)],
+    "or before and, in another order": [joined("c", OR, 0, 1), joined("d", AND, 1, 0)],
+    "nested": [nested("c", OR), nested("d", AND)],
+    "four": [joined(child, kind, 0, 1, 2) for child, kind in zip("cdef", (AND, OR, OR, AND), strict=True)],
+    "below another condition": [joined("c", OR, 0, 1), below("d", AND), below("e", OR)],
+    "a part twice already": [joined("c", AND, 0, 1), joined("d", OR, 0, 1, 0), joined("e", AND, 1, 0, 0)],
+}
+DISTINCT = {
+    "both or": [joined("c", OR, 0, 1), joined("d", OR, 1, 0)],
+    "of one part": [joined("c", OR, 0, 0), joined("d", AND, 0, 0)],
+    "of other parts": [joined("c", AND, 0, 1), joined("d", OR, 0, 2)],
+}
+
+
+def conditional(made: list[Callable[[cs.ConfigurationSpace], Any]]) -> cs.ConfigurationSpace:
+    space = cs.ConfigurationSpace({"a": ["x", "y"], "b": ["u", "v"]}, seed=0)
+    space.add(cs.UniformIntegerHyperparameter("n", 1, 3, default_value=2))
+    space.add(*[cs.CategoricalHyperparameter(name, [0, 1, 2]) for name in "cdef"[: max(2, len(made))]])
+    space.add(*[condition(space) for condition in made])
+    return space
+
+
+def shown(values: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={values[name]}" for name in sorted(values))
+
+
+def meant(space: cs.ConfigurationSpace) -> list[str]:
+    """All configurations in which every hyperparameter is active as its own condition says."""
+    found = []
+    for values in every_assignment(space):
+        given = {name: values.get(name, NotSet) for name in space}
+        of = space.parent_conditions_of
+        if all((name in values) is all(rule.satisfied_by_value(given) for rule in of[name]) for name in space):
+            found.append(shown(values))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("name", [*CONFUSED, *DISTINCT])
+def test_and_and_or_over_the_same_parts_each_mean_what_they_say(name: str) -> None:
+    space = conditional((CONFUSED | DISTINCT)[name])
+    whole = meant(space)
+    wrong = sum(shown(sampled) not in whole for sampled in space.sample_configuration(100))
+    assert wrong == 0 or name in CONFUSED  # it is 0 for all of them where ConfigSpace tells them apart
+    with pytest.warns(UserWarning) if wrong else contextlib.nullcontext() as warned:
+        adapter = from_configspace(space)
+    assert sorted(shown(adapter.configuration(one)) for one in adapter.space.enumerate()) == whole
+    assert all(shown(sampled) in whole for sampled in adapter.source.sample_configuration(100))
+    for sampled in adapter.source.sample_configuration(10):
+        assert dict(adapter.configuration(adapter.config(sampled))) == dict(sampled)
+    assert (adapter.source is space) is (wrong == 0)
+    if warned is not None:
+        pairs = r'those of "[cd]" and "[de]"(, "c" and "e")?; the space given'
+        assert re.search(pairs, str(warned[0].message)) and warned[0].filename == __file__
+
+
+def test_a_space_that_is_told_apart_keeps_its_name_and_what_it_forbids() -> None:
+    space = conditional(CONFUSED["and before or"])
+    space.name, space.meta = "mlp", {"from": "elsewhere"}
+    space.add(
+        cs.ForbiddenAndConjunction(cs.ForbiddenEqualsClause(space["d"], 1), cs.ForbiddenInClause(space["n"], [1, 3]))
+    )
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        adapter = from_configspace(space)
+    assert (adapter.space.name, adapter.source.name, adapter.source.meta) == ("mlp", "mlp", {"from": "elsewhere"})
+    valid = adapter.problem("t").valid
+    assert valid is not None and valid({"a": "x", "b": "v", "n": 1, "d": 0})
+    assert not valid({"a": "x", "b": "v", "n": 1, "d": 1})
 
 
 def test_a_condition_on_a_range_cuts_it_where_it_changes() -> None:

@@ -144,13 +144,16 @@ def test_the_command_survives_an_interrupt(tmp_path: Path) -> None:
     ):
         assert text in done.stdout
 
-    process = subprocess.Popen(command(cut, *small), stdout=subprocess.PIPE, text=True, env=os.environ)
+    process = subprocess.Popen(
+        command(cut, *small), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
     while not (cut / "stages" / "settings.json").exists():
         time.sleep(0.1)
     time.sleep(1)  # compiling, or in its first trials
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 130 and "--resume goes on from here" in out
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors == "Interrupted: the same command with --resume goes on from here.\n"
     assert [path.name.split(".")[0] for path in (cut / "stages").iterdir() if path.is_dir()] == ["transformer"]
 
     refused = subprocess.run(command(cut, *small), capture_output=True, text=True, timeout=120)

@@ -2,8 +2,11 @@
 
 import contextlib
 import hashlib
+import http.client
+import io
 import re
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfernas.download import DownloadError, download
+from transfernas.download import DownloadError, _Redirects, download
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -30,6 +33,9 @@ class Server:
     break_after: list[int] = field(default_factory=list)  # bytes of each answer; whole answers after the last
     status: list[int] = field(default_factory=list)  # of the first answers
     silent: threading.Event | None = None
+    leads_to: list[str] = field(default_factory=list)  # redirects, first of all
+    range: str = "bytes {begin}-{last}/{size}"
+    more: bytes = b""  # behind what was asked for
     url: str = ""
     asked: list[tuple[str | None, str | None]] = field(default_factory=list)  # Range, If-Range
     sent: list[int] = field(default_factory=list)
@@ -65,6 +71,11 @@ def answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
     if server.status:
         handler.send_error(server.status.pop(0))
         return
+    if server.leads_to:
+        handler.send_response(302)
+        handler.send_header("Location", server.leads_to.pop(0))
+        handler.end_headers()
+        return
     same = not server.heeds_if_range or version in server.headers.values()
     begin = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and server.ranges and same else 0
     body = server.content[begin:]
@@ -72,7 +83,9 @@ def answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
     for name, value in server.headers.items():
         handler.send_header(name, value)
     if begin:
-        handler.send_header("Content-Range", f"bytes {begin}-{len(server.content) - 1}/{len(server.content)}")
+        size = len(server.content)
+        handler.send_header("Content-Range", server.range.format(begin=begin, last=size - 1, size=size))
+        body += server.more
     if server.says_length:
         handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
@@ -278,3 +291,122 @@ def test_a_folder_that_can_not_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises((NotADirectoryError, FileExistsError), match="file"):
         download("http://127.0.0.1:1/file", tmp_path / "file" / "inner", None)
+
+
+@pytest.mark.parametrize(
+    ("said", "more"),
+    [
+        ("bytes {begin}-{last}/{size}", b"x"),
+        ("bytes {begin}-{last}/{size}", b"x" * 500_000),
+        ("bytes {begin}-{last}/*", b"x"),
+        ("bytes {begin}-2000000/{size}", b""),
+        ("bytes {begin}-{begin}/{size}", b""),
+    ],
+)
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_part_that_is_longer_than_its_range_is_not_taken(
+    server: Server, tmp_path: Path, said: str, more: bytes, says_length: bool
+) -> None:
+    server.range, server.more, server.break_after, server.says_length = said, more, [1_000_000], says_length
+    server.break_after += [10**9]  # the rest as it is
+    if not says_length:  # or a file that breaks off would be taken for whole
+        server.says_length = True
+        with pytest.raises(DownloadError):
+            fetch(server, tmp_path / "file", attempts=1)
+        server.says_length = False
+        with pytest.raises(DownloadError, match="the server sent more than it said"):
+            fetch(server, tmp_path / "file", attempts=1)
+        assert not (tmp_path / "file.part").exists()
+        return
+    fetch(server, tmp_path / "file")
+    only(tmp_path / "file")
+    assert [asked for asked, _ in server.asked] == [None, "bytes=1000000-", None]  # afresh
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(
+            "",
+            "bytes",
+            "bytes */3000000",
+            "bytes 1000000-/3000000",
+            "bytes -1-2/3000000",
+            "pages 1000000-2999999/3000000",
+        ),
+        *(
+            "bytes 0-2999999/3000000",
+            "bytes 1000000-2999999/3000001",
+            "bytes 1000000-2999999/x",
+            f"bytes {'1' * 5000}-2/3",
+        ),
+    ],
+)
+def test_a_part_that_says_something_else_is_not_taken(server: Server, tmp_path: Path, said: str) -> None:
+    server.range, server.break_after = said, [1_000_000]
+    fetch(server, tmp_path / "file")
+    only(tmp_path / "file")
+    assert [asked for asked, _ in server.asked] == [None, "bytes=1000000-", None]
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_file_that_is_too_large_is_given_up(server: Server, tmp_path: Path, says_length: bool) -> None:
+    server.says_length = says_length
+    with pytest.raises(DownloadError, match=f"{re.escape(server.url)}: the file is larger than 2,999,999 bytes"):
+        download(server.url, tmp_path / "file", SHA256, most_bytes=len(CONTENT) - 1)
+    assert not list(tmp_path.iterdir()) and len(server.asked) == 1
+    download(server.url, tmp_path / "file", SHA256, most_bytes=len(CONTENT))
+    only(tmp_path / "file")
+
+
+def test_a_download_that_takes_too_long_is_given_up_and_goes_on_later(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(
+        DownloadError, match=r"it took more than 0 s; \d+ bytes came and are kept in .*file.part: try again"
+    ):
+        download(server.url, tmp_path / "file", SHA256, most_seconds=0)
+    kept = (tmp_path / "file.part").stat().st_size
+    assert 0 < kept < len(CONTENT)
+    fetch(server, tmp_path / "file")
+    only(tmp_path / "file")
+    assert server.asked[1][0] == f"bytes={kept}-"
+
+
+def test_a_server_that_always_breaks_is_given_up_in_time(server: Server, tmp_path: Path) -> None:
+    server.status = [503] * 3
+    with pytest.raises(DownloadError, match="it took more than 0 s; 0 bytes came"):
+        download(server.url, tmp_path / "file", SHA256, most_seconds=0, backoff_seconds=0.001)
+    assert len(server.asked) == 1
+
+
+def test_a_redirect_is_followed(server: Server, tmp_path: Path) -> None:
+    server.leads_to = ["/elsewhere", server.url]
+    fetch(server, tmp_path / "file")
+    only(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ftp://127.0.0.1:1/file",
+        "FTP://127.0.0.1:1/file",
+        "file:///etc/hostname",
+        "data:,x",
+        "gopher://x/",
+        "mailto:a@b",
+    ],
+)
+def test_a_redirect_away_from_the_web_is_not_followed(server: Server, tmp_path: Path, address: str) -> None:
+    server.leads_to = [address] * 3
+    with pytest.raises(DownloadError, match=r"which is not downloaded from here|is not allowed") as caught:
+        fetch(server, tmp_path / "file")
+    assert server.url in str(caught.value) and address in str(caught.value).replace("ftp", address[:3])
+    assert len(server.asked) == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_redirect_does_not_give_up_encryption() -> None:
+    request = urllib.request.Request("https://example.org/file")
+    answer = io.BytesIO(), 302, "Found", http.client.HTTPMessage()
+    with pytest.raises(DownloadError, match="https://example.org/file: the server leads to 'http://example.org/file'"):
+        _Redirects().redirect_request(request, *answer, "http://example.org/file")
+    followed = _Redirects().redirect_request(request, *answer, "https://example.org/other")
+    assert followed is not None and followed.full_url == "https://example.org/other"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from compilations import counted
+from kept import queued
 from sampling import sampled
 from test_agent import NEXT_PROBLEMS, leaves
 from test_policy import every_trajectory
@@ -19,7 +20,8 @@ from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.pairs import draw_pairs
 from transfernas.learning.proposing import EXPLORERS, candidates, propose
 from transfernas.learning.randomness import Use, generator
-from transfernas.learning.steps import Experience, prefer
+from transfernas.learning.scores import Scores
+from transfernas.learning.steps import prefer
 from transfernas.learning.transfer import transfer
 from transfernas.policy.decoder import Decoder
 from transfernas.spaces.condition import Config
@@ -127,6 +129,21 @@ def test_a_proposal_is_the_most_probable_of_more_and_more_draws() -> None:
         np.testing.assert_array_equal(rollout.log_prob, drawn[:, :count].max(axis=1))
 
 
+def test_a_proposal_is_not_the_shortest_of_the_draws() -> None:
+    """A new policy takes a chain for as good as its beginning; the log-probability of a long trial is lower."""
+    chain = [Choice("go 0", (True, False))]
+    chain += [Choice(f"go {at}", (True, False), when={f"go {at - 1}": True}) for at in range(1, 6)]
+    config = dataclasses.replace(FAST, repeats=True, best_of_trials=1)
+    learner = new_learner((Problem(SearchSpace("chain", chain), "one"),), config, 5, replicas=64)
+    _, (problem, first, member) = propose(learner)
+    told = learner.history.appended(problem, first.trajectory, Scores.of(np.zeros(64)), member)
+    _, (_, best, _) = propose(dataclasses.replace(learner, history=told))
+    noise = generator(5, Use.ACTIONS, 0, 0).random((64, 16, learner.encoding.steps), np.float32)
+    drawn = sampled(learner, problem, noise)
+    assert (best.log_prob < drawn.log_prob.max(axis=1)).mean() > 0.5
+    assert -0.5 < best.trajectory.length.mean() - drawn.trajectory.length.mean() < 1.0  # the shortest are 1 shorter
+
+
 def test_after_a_transfer_each_policy_proposes_its_own() -> None:
     """What was transferred proposes the most probable of all draws at once, the new policy begins with one."""
     learner = transfer(run(new_learner((SUM,), FAST, 5, replicas=8), 3), (SUM,), seed=6)
@@ -170,11 +187,9 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
         single = dataclasses.replace(select(proposed, replica), seed=proposed.seed)
         trajectory = jax.tree.map(lambda leaf, at=at: leaf[at], rollout.trajectory)
         alone = learn(single, problem[at], trajectory, reward[at], member[at])
-        for name in ("trials", "queue"):
-            for left, right in zip(
-                *(jax.tree.leaves(getattr(each.state, name)) for each in (after, alone)), strict=True
-            ):
-                np.testing.assert_array_equal(np.asarray(left)[rows], right)
+        np.testing.assert_array_equal(after.tally.trials[at], alone.tally.trials)
+        for left, right in zip(*(queued(each) for each in (after, alone)), strict=True):
+            np.testing.assert_array_equal(left[at], right)
         selected = select(after, replica)
         for name in ("problem", "reward", "key"):
             left, right = (getattr(each.history, name)[:, : each.history.count] for each in (selected, alone))
@@ -183,12 +198,8 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
             assert selected.gate is not None and alone.gate is not None
             np.testing.assert_array_equal(selected.gate.total, alone.gate.total)
 
-        experience = jax.tree.map(
-            lambda leaf, at=at: np.repeat(leaf[at], learner.members, axis=0),
-            (problem, rollout.trajectory, reward.astype(np.float32), member >= 0),
-        )
         mine = jax.tree.map(lambda leaf, rows=rows: leaf[rows], pairs)
-        state = prefer(single.state, single.tables, Experience(*experience), mine, FAST)
+        state = prefer(single.state, single.tables, mine, FAST)
         for left, right in zip(*(jax.tree.leaves(each.policy) for each in (after.state, state)), strict=True):
             np.testing.assert_allclose(np.asarray(left)[rows], right, atol=2e-5)
     if not transferred:  # the first replica's draws are those of a single one, but for who proposes

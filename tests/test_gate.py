@@ -14,6 +14,7 @@ from test_history import told
 from transfernas import TrainingConfig
 from transfernas.learning.gate import CURIOUS, MEMORY, NEW, PROPOSERS, TRANSFERRED, Gate
 from transfernas.learning.history import History
+from transfernas.learning.scores import Scores
 
 CONFIG = TrainingConfig.fast(trust=0.6, trust_memory=0.6)
 EARLIER = (1.0, 2.0, 3.0, 4.0)
@@ -35,7 +36,7 @@ def after(
     """The gate after as many trials of each of two replicas that one proposer proposed, each as if it were the next."""
     rows, members = np.full(2, problem), np.full(2, member)
     for _ in range(times):
-        gate = gate.told(rows, members, np.array(rewards, float), history, CONFIG)
+        gate = gate.told(rows, members, Scores.of(np.array(rewards, float)), history, CONFIG)
     return gate
 
 

@@ -15,6 +15,7 @@ from transfernas.learning import history as module
 from transfernas.learning.history import History, keys
 from transfernas.learning.learner import new_learner
 from transfernas.learning.pairs import Pairs, draw_pairs
+from transfernas.learning.scores import Scores
 from transfernas.spaces.encoding import Trajectory
 
 REPLICAS, STEPS = 2, 3
@@ -27,12 +28,12 @@ def told(history: History, number: int, problem: int = 0, reward: float | None =
     rows = np.full(REPLICAS, problem, np.int32)
     rewards = np.array([1.0, -1.0]) * (number if reward is None else reward)
     members = np.full(REPLICAS, member, np.int32)
-    return history.appended(rows, Trajectory(scalar, sequence, 2 * sequence, scalar), rewards, members)
+    return history.appended(rows, Trajectory(scalar, sequence, 2 * sequence, scalar), Scores.of(rewards), members)
 
 
 def content(history: History) -> list[Any]:
     """All that a history holds, the room behind its trials left out."""
-    arrays = jax.tree.leaves((history.problem, history.trials, history.reward, history.key, history.member))
+    arrays = jax.tree.leaves((history.problem, history.trials, history.scores, history.key, history.member))
     return [array[:, : history.count].tolist() for array in arrays]
 
 

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+import kept
 from compilations import counted
 from problems import PROBLEMS, cnn, ffn
 from sampling import sampled
@@ -47,11 +48,8 @@ def test_replicas_learn_as_if_alone() -> None:
         trajectory = jax.tree.map(lambda leaf, at=pick: leaf[at], rollout.trajectory)
         # The queue's draw of the first replica is that of a single one; of the others it differs, so compare the rest.
         alone = learn(single, problem[pick], trajectory, reward[pick])
-        for name in ("baseline", "started", "trials", "queue"):
-            for left, right in zip(
-                jax.tree.leaves(getattr(after.state, name)), jax.tree.leaves(getattr(alone.state, name)), strict=True
-            ):
-                np.testing.assert_allclose(np.asarray(left)[pick], right, atol=1e-6)
+        for left, right in zip(*((*kept.counted(each), *kept.queued(each)) for each in (after, alone)), strict=True):
+            np.testing.assert_array_equal(left[pick], right)
         if replica == 0:
             for left, right in zip(
                 jax.tree.leaves(after.state.policy), jax.tree.leaves(alone.state.policy), strict=True
@@ -86,7 +84,7 @@ def test_one_pair_transferred_to_itself_keeps_its_policy() -> None:
     again = transfer(learner, PROBLEMS)
     everything = stacked(every_trajectory(learner, 0))
     assert_equal(*(scores(one(each), each.tables, everything) for each in (learner, again)))
-    assert again.known == learner.vocabulary and not again.state.started.any()
+    assert again.known == learner.vocabulary and not again.tally.started.any()
     assert [(past.space, past.task) for past in again.past] == [problem.name for problem in PROBLEMS]
     assert sum(past.trials[0] for past in again.past) == 5
 

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 import pytest
 
@@ -12,7 +11,9 @@ from transfernas import Agent, Choice, Problem, Repeat, SearchSpace, TrainingCon
 from transfernas.learning.gate import MEMORY
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.memory import Memory
+from transfernas.learning.scores import Scores
 from transfernas.learning.transfer import transfer
+from transfernas.plans import batch_of_one
 from transfernas.spaces.condition import Action
 from transfernas.spaces.encoding import Trajectory
 
@@ -31,15 +32,13 @@ TOLD: list[Told] = [(ONE, RANKED[at], -float(at)) for at in (4, 0, 2, 1, 3)]
 def taught(told: Sequence[Told], config: TrainingConfig = FAST) -> Learner:
     """A learner whose queues hold some configurations and their rewards."""
     learner = new_learner(tuple({problem.name: problem for problem, *_ in told}.values()), config, 0)
-    queue = jax.tree.map(np.array, learner.state.queue)
     for problem, actions, reward in told:
         row = learner.encoding.row(problem)
-        at, names = (0, row, queue.filled[0, row]), [choice.name for choice in problem.space.choices][: len(actions)]
-        trial = learner.encoding.trajectory(row, dict(zip(names, actions, strict=True)))
-        for leaf, value in zip((*queue.trials, queue.reward), (*trial, reward), strict=True):
-            leaf[at] = value
-        queue.filled[0, row] += 1
-    return dataclasses.replace(learner, state=dataclasses.replace(learner.state, queue=queue))
+        names = [choice.name for choice in problem.space.choices][: len(actions)]
+        trial = batch_of_one(learner.encoding.trajectory(row, dict(zip(names, actions, strict=True))))
+        queue = learner.queue.inserted(np.array([row]), trial, Scores.of(np.array([reward])), config)
+        learner = dataclasses.replace(learner, queue=queue)
+    return learner
 
 
 def remembered(learner: Learner, row: int = 0) -> Configs:
@@ -157,3 +156,12 @@ def test_a_fill_that_fits_nothing_is_an_error(fill: dict[str, Action], said: str
     target = (Problem(SearchSpace("wider", [*SMALL.choices, DROP]), "one"),)
     with pytest.raises(ValueError, match=said):
         transfer(taught(TOLD), target, fill=fill)
+
+
+@pytest.mark.parametrize("actions", [(1, True, 1.0), (0, False, 0.0), ("1", 1, None), (2.0, 2, "2.0")])
+def test_actions_that_are_equal_but_of_other_types_are_remembered_each(actions: tuple[Action, ...]) -> None:
+    problem = Problem(SearchSpace("typed", [Choice("lr", actions), Choice("units", (8, 16))]), "one")
+    pairs = [(action, units) for action in actions for units in (8, 16)]
+    known = taught([(problem, pair, -float(at)) for at, pair in enumerate(pairs)])
+    found = [(config["lr"], config["units"]) for config in remembered(transfer(known, (problem,)))]
+    assert list(map(repr, found)) == list(map(repr, pairs[: FAST.queue_size]))

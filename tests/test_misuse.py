@@ -63,28 +63,6 @@ def test_what_can_not_be_counted_is_said_and_can_be_searched() -> None:
         space.validate(trial.config)
 
 
-def test_an_agent_in_a_forked_child_says_what_to_do() -> None:
-    script = """
-import multiprocessing
-from transfernas import Agent, Choice, Problem, SearchSpace
-agent = Agent([Problem(SearchSpace("s", [Choice("a", (1, 2))]), "t")])
-agent.ask()
-def child(queue):
-    try:
-        agent.ask()
-    except RuntimeError as error:
-        queue.put(str(error))
-context = multiprocessing.get_context("fork")
-queue = context.Queue()
-process = context.Process(target=child, args=(queue,))
-process.start()
-print(queue.get(timeout=60))
-process.join()
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
-    assert done.stdout.startswith("an agent can not be used in a process that was forked"), done.stderr
-
-
 def test_there_is_an_import_without_a_home() -> None:
     script = """
 import os, pathlib

@@ -1,5 +1,6 @@
 """Equations (2) and (3), the moving average and the queue against plain NumPy; edges under `jax.debug_nans`."""
 
+import copy
 from typing import Any
 
 import equinox as eqx
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 
 import oracle
 from problems import PROBLEMS
-from test_policy import DECODER, DECODERS, every_trajectory, one, scores, stacked, strong_learner
+from test_policy import DECODER, DECODERS, every_trajectory, one, stacked, strong_learner
 from transfernas import Problem, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.objective import entropy, log_prob, objective, preferences, step_log_probs
-from transfernas.learning.queue import Queue, draw, empty_queue, insert
-from transfernas.learning.steps import moving_average
+from transfernas.learning.queue import Queue
+from transfernas.learning.scores import Scores
+from transfernas.learning.tally import Tally
 from transfernas.policy.architecture import Attention
 from transfernas.policy.transformer import Transformer
 from transfernas.spaces.encoding import Trajectory
@@ -100,38 +102,73 @@ def test_certainty_and_single_actions_stay_finite() -> None:
     st.lists(st.tuples(st.integers(0, 5), st.sampled_from([0.0, 0.5, 1.0, 2.0, -1.0])), max_size=25),
     st.sampled_from(["keep", "replace"]),
     st.sampled_from(["best", "latest"]),
+    st.sampled_from([0.0, -1e9, 1e15]),
 )
-def test_the_queue_agrees_with_a_list(told: list[tuple[int, float]], ties: str, repeats: str) -> None:
+def test_the_queue_agrees_with_a_list(told: list[tuple[int, float]], ties: str, repeats: str, offset: float) -> None:
+    """Also where rewards are so large that single precision takes all for one."""
     config = TrainingConfig.paper(queue_size=4, queue_ties=ties, queue_repeats=repeats)
-    add = jax.jit(insert, static_argnames="config")
-    queue, expected = empty_queue(2, 4, 8), oracle.TopQueue(4, ties, repeats)
+    queue, expected = Queue.empty(2, 2, 4, 8), [oracle.TopQueue(4, ties, repeats) for _ in range(2)]
     for code, reward in told:
-        bits = tuple(int(bit) for bit in f"{code:07b}")
-        trial = Trajectory(np.int32(1), np.arange(8, dtype=np.int32), np.array((0, *bits), np.int32), np.int32(8))
-        queue = add(queue, np.int32(1), trial, np.float32(reward), config=config)
-        expected.insert(bits, reward)
-    filled = int(queue.filled[1])
-    found = [tuple(row[1:].tolist()) for row in np.asarray(queue.trials.actions)[1, :filled]]
-    assert list(zip(found, np.asarray(queue.reward)[1, :filled].tolist(), strict=True)) == expected.items
-    assert int(queue.filled[0]) == 0
+        bits = [tuple(int(bit) for bit in f"{each:07b}") for each in (code, code % 3)]
+        whole = np.full(2, 8, np.int32)
+        actions = np.array([(0, *each) for each in bits], np.int32)
+        trial = Trajectory(whole - 7, np.tile(np.arange(8, dtype=np.int32), (2, 1)), actions, whole)
+        rewards = offset + np.array([reward, -reward])
+        before, kept = queue, copy.deepcopy(queue)
+        queue = queue.inserted(np.array([1, 0]), trial, Scores.of(rewards), config)
+        assert all(map(np.array_equal, before.trials, kept.trials)) and np.array_equal(before.filled, kept.filled)
+        for replica, each in enumerate(expected):
+            each.insert(bits[replica], rewards[replica])
+    for replica, row in ((0, 1), (1, 0)):
+        filled = int(queue.filled[replica, row])
+        found = [tuple(actions[1:].tolist()) for actions in queue.trials.actions[replica, row, :filled]]
+        rewards = queue.scores.reward[replica, row, :filled]
+        assert list(zip(found, rewards.tolist(), strict=True)) == expected[replica].items
+        best = queue.best_first(replica, row)
+        assert rewards[best].tolist() == sorted(rewards.tolist(), reverse=True) and queue.filled[replica, 1 - row] == 0
 
 
 def test_draws_from_the_queue_are_uniform_over_what_is_filled() -> None:
-    queue = empty_queue(1, 4, 2)
-    trials = queue.trials._replace(actions=np.array([[[0, 1], [0, 2], [0, 3], [0, 9]]], np.int32))
-    three = Queue(trials, queue.reward, np.array([3], np.int32))
+    queue = Queue.empty(1, 1, 4, 2)
+    trials = queue.trials._replace(actions=np.array([[[[0, 1], [0, 2], [0, 3], [0, 9]]]], np.int32))
+    three = Queue(trials, queue.scores, np.array([[3]], np.int32))
     picks = np.array([0.0, 0.3333, 0.3334, 0.6666, 0.6667, 1 - 2**-24], np.float32)
-    found = [int(jax.jit(draw)(three, np.int32(0), pick).actions[1]) for pick in picks]
+    found = [int(three.drawn(np.array([0]), picks[at : at + 1]).actions[0, 1]) for at in range(len(picks))]
     assert found == [1, 1, 2, 2, 3, 3]
 
 
 def test_the_moving_average_starts_at_the_first_reward() -> None:
-    average, started, expected = jnp.float32(0), False, None
-    for reward in (4.0, 2.0, -1.0):
-        average = moving_average(average, jnp.array(started), jnp.float32(reward), 0.9)
+    tally, expected, rows = Tally.empty(2, 2), None, np.array([0, 1])
+    for count, reward in enumerate((4.0, 2.0, -1.0), start=1):
+        tally = tally.after(rows, np.array([reward, 9.0]), np.array([True, False]), 0.9)
         expected = reward if expected is None else 0.9 * expected + 0.1 * reward
-        started = True
-        assert float(average) == pytest.approx(expected)
+        assert tally.baseline[0].tolist() == pytest.approx([expected, 0.0]) and not tally.baseline[1].any()
+        assert tally.started.tolist() == [[True, False], [False, False]]
+        assert tally.trials.tolist() == [[count, 0], [0, count]]
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e9, -1e12, 1e15])
+def test_advantages_are_those_of_rewards_without_what_all_have(offset: float) -> None:
+    """In single precision a difference of 1 is none from 1e8 on."""
+    plain, far, row, own = Tally.empty(1, 1), Tally.empty(1, 1), np.zeros(1, int), np.ones(1, bool)
+    for reward in (4.0, 2.0, -1.0, 3.0):
+        found = [tally.advantage(row, np.array([reward + away]), own) for tally, away in ((plain, 0.0), (far, offset))]
+        assert found[0].dtype == np.float32
+        np.testing.assert_allclose(found[1], found[0], atol=max(1e-6, abs(offset) * 1e-15))
+        plain, far = (
+            tally.after(row, np.array([reward + away]), own, 0.9) for tally, away in ((plain, 0.0), (far, offset))
+        )
+    assert found[0] != 0
+
+
+def test_an_advantage_is_finite_whatever_the_rewards() -> None:
+    most = np.finfo(np.float64).max
+    for decay in (0.0, 0.3, 0.9, 0.95, 1.0):
+        tally, row, own = Tally.empty(1, 1), np.zeros(1, int), np.ones(1, bool)
+        for reward in (most, -most, most, -most, -most, 1e300):
+            advantage = tally.advantage(row, np.array([reward]), own)
+            assert np.isfinite(advantage**2).all() and np.isfinite(tally.baseline).all()
+            tally = tally.after(row, np.array([reward]), own, decay)
 
 
 def test_a_problems_first_advantage_is_zero_and_foreign_trials_leave_the_average() -> None:
@@ -142,17 +179,17 @@ def test_a_problems_first_advantage_is_zero_and_foreign_trials_leave_the_average
 
     first = learn(learner, row, trajectory, reward)
     assert_same_policy(first, learner)  # no advantage, no other term: nothing to learn from
-    assert float(first.state.baseline[0, 0]) == pytest.approx(0.7) and not first.state.started[0, 1]
+    assert float(first.tally.baseline[0, 0]) == pytest.approx(0.7) and not first.tally.started[0, 1]
 
     foreign = learn(first, row, trajectory, np.array([9.0]), np.array([-1]))
     assert_same_policy(foreign, learner)
-    assert float(foreign.state.baseline[0, 0]) == pytest.approx(0.7)
-    assert int(foreign.state.trials[0, 0]) == 2
+    assert float(foreign.tally.baseline[0, 0]) == pytest.approx(0.7)
+    assert int(foreign.tally.trials[0, 0]) == 2
 
     better = learn(first, row, trajectory, np.array([1.7]))
     before, after = (float(log_prob_of(each, trajectory)) for each in (first, better))
     assert after > before
-    assert float(better.state.baseline[0, 0]) == pytest.approx(0.95 * 0.7 + 0.05 * 1.7)
+    assert float(better.tally.baseline[0, 0]) == pytest.approx(0.95 * 0.7 + 0.05 * 1.7)
 
 
 def test_the_first_step_of_adam() -> None:
@@ -239,12 +276,24 @@ def test_what_pairs_pull() -> None:
     half, whole = pull(learner, (4, 11, 0.0), (0, 9, 1.0)), pull(learner, (0, 9, 1.0), (0, 9, 1.0))
     np.testing.assert_allclose(2 * half, whole, atol=1e-4)  # the mean is over all pairs
 
-    chances = np.asarray(scores(one(learner), learner.tables, stacked(every_trajectory(learner, 0))))
+    chances = [oracle.score(one(learner), learner.encoding.tables, each) for each in every_trajectory(learner, 0)]
     likely, unlikely = (0, 9) if chances[0] > chances[9] else (9, 0)
     odds = np.exp(SCALE * (chances[likely] - chances[unlikely]))
     told_right, told_wrong = (pull(learner, pair, pair) for pair in ((likely, unlikely, 1.0), (unlikely, likely, 1.0)))
     assert odds > 1.5 and np.abs(told_right).max() > 0.01
     np.testing.assert_allclose(told_wrong, -odds * told_right, atol=1e-3)
+
+
+def test_a_policy_that_knows_nothing_prefers_neither_short_nor_long_trials() -> None:
+    """The log-probability of a long trial is lower, whatever it is worth; so much is not to be learned."""
+    learner = new_learner(PROBLEMS, TrainingConfig.paper(network="decoder", layers=1, logit_scale=0.0), 0)
+    everything = every_trajectory(learner, 0)
+    lengths = [int(trial.length) for trial in everything]
+    short, long = int(np.argmin(lengths)), int(np.argmax(lengths))
+    assert lengths[short] < lengths[long]
+    for pair in ((short, long, 1.0), (long, short, 1.0)):
+        value = float(value_of_preferences(one(learner), *pairs_of(learner, [pair])))
+        assert value == pytest.approx(np.log(0.5), abs=1e-5)
 
 
 def test_preferences_stay_finite_where_the_policy_is_certain() -> None:
@@ -269,8 +318,8 @@ def test_learning_by_preferences_needs_two_trials_that_differ() -> None:
         for worse in trials[:2]:
             gains = [float(log_prob_of(each, trials[2]) - log_prob_of(each, worse)) for each in (equal, after)]
             assert gains[1] > gains[0]
-        assert int(after.state.trials[0, 0]) == after.history.count == 3
-        assert not after.state.started.any()  # there is no baseline
+        assert int(after.tally.trials[0, 0]) == after.history.count == 3
+        assert not after.tally.started.any()  # there is no baseline
 
 
 def changed(policy: Transformer, name: str, leaf: Any) -> Transformer:

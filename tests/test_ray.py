@@ -1,33 +1,47 @@
 """The agent as a search algorithm of Ray Tune's; the second half runs it on a local cluster."""
 
 import copy
+import dataclasses
+import itertools
+import json
 import logging
 import math
+import os
 import pickle
 import re
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import optuna
+import pyarrow.fs  # type: ignore[import-untyped]
 import pytest
 import ray
 from ray import tune
-from ray.tune.search import ConcurrencyLimiter
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search import ConcurrencyLimiter, Repeater
 from ray.tune.search.optuna import OptunaSearch
+from ray.tune.utils import flatten_dict
 
 from test_documentation import python_blocks
 from transfernas import Agent, CheckpointError, TrainingConfig
+from transfernas.checkpoint import read_snapshot, write_snapshot
+from transfernas.integrations.fixed_search import domains_from_json, domains_to_json
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.ray import TransferSearch
-from transfernas.integrations.ray_spaces import domains_of
+from transfernas.integrations.ray_spaces import as_number, domains_of
 from transfernas.spaces.domain import Categories, Domain, Numbers
 
 ROOT = Path(__file__).parents[1]
@@ -218,8 +232,8 @@ def test_points_come_first_and_may_leave_out_what_the_agent_chooses() -> None:
     "point, message",
     [
         ({"optimizer": {"beta": 0.9}}, "'optimizer/beta' is no parameter of the space"),
-        ({"depth": 9}, "parameter 'depth' is a number from 1 to 8, not 9"),
-        ({"depth": "deep"}, "parameter 'depth' is a number from 1 to 8, not 'deep'"),
+        ({"depth": 9}, "parameter 'depth' is a whole number from 1 to 8, not 9"),
+        ({"depth": "deep"}, "parameter 'depth' is a whole number from 1 to 8, not 'deep'"),
         ({"momentum": math.nan}, "parameter 'momentum' is a number from 0.0 to 1.0, not nan"),
         ({"momentum": True}, "parameter 'momentum' is a number from 0.0 to 1.0, not True"),
         ({"optimizer": {"name": "lamb"}}, "parameter 'optimizer/name': 'lamb' is none of"),
@@ -228,6 +242,64 @@ def test_points_come_first_and_may_leave_out_what_the_agent_chooses() -> None:
 def test_points_outside_the_space_are_errors(point: Config, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         searching(points_to_evaluate=[point])
+
+
+@pytest.mark.parametrize(
+    "domain, given, value",
+    [
+        (tune.choice([8, 16]), np.int64(16), 16),
+        (tune.choice([8, 16]), np.float32(16), 16),
+        (tune.choice([0.1, 0.2]), np.float32(0.1), 0.1),
+        (tune.choice([1, True]), np.bool_(True), True),
+        (tune.choice([True, 1]), np.int8(1), 1),
+        (tune.choice([1, 1.0]), np.float64(1.0), 1.0),
+        (tune.choice(["adam", "sgd"]), np.str_("sgd"), "sgd"),
+        (tune.choice(list(np.arange(3))), 2, np.int64(2)),
+        (tune.choice([2, 4]), np.array(4), 4),
+        (tune.randint(1, 9), np.uint8(8), 8),
+        (tune.randint(1, 9), np.float32(3.0), 3),
+        (tune.randint(1, 9), np.array(5), 5),
+        (tune.randint(1, 9), Fraction(6, 2), 3),
+        (tune.qrandint(0, 20, 5), np.int16(15), 15),
+        (tune.qrandint(0, 20, 5), 7, 7),
+        (tune.uniform(0.7, 1.0), np.float32(0.7), 0.7),
+        (tune.uniform(0.0, 0.1), np.float16(0.1), 0.0999755859375),
+        (tune.uniform(0.0, 1e6), np.float16(100.0), 100.0),
+        (tune.uniform(0, 1), np.int64(1), 1.0),
+        (tune.uniform(0, 1), Decimal("0.5"), 0.5),
+        (tune.quniform(0.0, 1.0, 0.1), np.float32(0.3), 0.30000000000000004),
+        (tune.quniform(0.0, 1.0, 0.1), 0.55, 0.55),
+        (tune.loguniform(1e-4, 1e-1), np.float32(1e-4), 1e-4),
+    ],
+)
+def test_a_value_that_equals_one_of_the_range_counts_as_it(domain: Any, given: object, value: object) -> None:
+    search = searching(space={"p": domain}, points_to_evaluate=[{"p": given}])
+    suggested = search.suggest("1")
+    assert suggested == {"p": value} and type(suggested["p"]) is type(value)
+    search.add_evaluated_point({"p": given}, 1.0)
+    assert learned(search) == 1
+
+
+@pytest.mark.parametrize(
+    "domain, given",
+    [
+        (tune.randint(1, 9), 3.7),
+        (tune.randint(1, 9), np.float32(3.5)),
+        (tune.randint(1, 9), np.bool_(True)),
+        (tune.randint(1, 9), 10**400),
+        (tune.uniform(0.0, 1e6), np.float16("inf")),
+        (tune.uniform(0.0, 1.0), np.float64("nan")),
+        (tune.uniform(0.0, 1.0), Decimal("sNaN")),
+        (tune.uniform(0.0, 1.0), Fraction(10**400)),
+        (tune.uniform(0.0, 1.0), np.str_("0.5")),
+        (tune.uniform(0.0, 1.0), np.array([0.5])),
+        (tune.choice([1, 2]), np.int64(3)),
+        (tune.choice([0.1, 0.2]), np.float32(0.3)),
+    ],
+)
+def test_a_value_that_equals_none_of_the_range_is_an_error(domain: Any, given: object) -> None:
+    with pytest.raises(ValueError, match="parameter 'p'.*" + re.escape(repr(given))[:20]):
+        searching(space={"p": domain}, points_to_evaluate=[{"p": given}])
 
 
 INVALID: list[tuple[Config | None, bool]] = [
@@ -261,7 +333,7 @@ def test_an_infinite_result_is_as_good_or_bad_as_any(mode: str) -> None:
         search.on_trial_complete(str(number), {"loss": value})
     rewards = [observation.reward for observation in search.agent.top()]
     sign = 1 if mode == "max" else -1
-    assert rewards == pytest.approx(sorted([1e37, -1e37, *(sign * np.arange(1.0, 5.0))], reverse=True))
+    assert rewards == sorted([math.inf, -math.inf, *(sign * np.arange(1.0, 5.0))], reverse=True)
 
 
 def test_a_trial_counts_once_with_its_last_result(caplog: pytest.LogCaptureFixture) -> None:
@@ -277,8 +349,113 @@ def test_a_trial_counts_once_with_its_last_result(caplog: pytest.LogCaptureFixtu
     best = search.agent.best()
     assert learned(search) == 1 and best is not None and best.reward == -1.0
     assert caplog.messages == [
-        f"trial {t} is not learned from: it is not open in this search" for t in ("1", "unknown")
+        f"trial {trial} is not learned from: it is not open in this search, and {why}"
+        for trial, why in (("1", "was learned from before"), ("unknown", "its result holds no configuration"))
     ]
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_trial_that_ray_runs_again_is_learned_from_by_its_configuration(
+    flat: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def result(value: object, depth: int = 2) -> Config:
+        config = {"optimizer": {"name": "sgd", "lr": 0.01}, "depth": depth, "momentum": 0.5, "data": {"name": "digits"}}
+        return flatten_dict({"loss": value, "config": config}) if flat else {"loss": value, "config": config}
+
+    search = searching(points_to_evaluate=[{"depth": 2}])
+    search.suggest("failed")
+    search.on_trial_complete("failed", error=True)
+    search.on_trial_complete("failed", result(1.0))  # resumed under its name
+    search.on_trial_complete("restarted", result(2.0, depth=3))
+    search.save(str(tmp_path / "search"))
+    restored = TransferSearch()
+    restored.restore(str(tmp_path / "search"))
+    for one in (search, restored):
+        for trial in ("failed", "restarted"):
+            one.on_trial_complete(trial, result(3.0))
+        one.on_trial_complete("failed again", result(math.nan))
+        one.on_trial_complete("error", result(3.0), error=True)
+        one.on_trial_complete("of another space", result(3.0, depth=20))
+        assert [(seen.reward, seen.config["depth"]) for seen in one.agent.top()] == [(-1.0, 2), (-2.0, 3)]
+    assert [message.split("in this search, and ")[1] for message in caplog.messages] == [
+        "was learned from before",
+        "was learned from before",
+        "has no number for 'loss'",
+        "has no number for 'loss'",
+        "parameter 'depth' is a whole number from 1 to 8, not 20",
+    ] * 2
+    assert search.suggest("next") == restored.suggest("next")
+
+
+NUMBERS: list[tuple[object, float]] = [
+    (10**400, math.inf),
+    (-(10**400), -math.inf),
+    (Fraction(10**400), math.inf),
+    (Decimal("-1e400"), -math.inf),
+    (Decimal("0.25"), 0.25),
+    (True, 1.0),
+    (np.bool_(False), 0.0),
+    (np.int8(-3), -3.0),
+    (np.float16(0.5), 0.5),
+    (np.longdouble(0.125), 0.125),
+    (np.array([[2.0]]), 2.0),
+    (jax.numpy.array(4.0), 4.0),
+    ("0.75", 0.75),
+]
+NO_NUMBERS = [
+    *(None, math.nan, "high", "", 1j, [0.5], {"a": 0.5}, np.array([1.0, 2.0]), np.ma.masked, Decimal("sNaN"), object),
+    *("nan", np.float32("nan"), jax.numpy.ones(2)),
+]
+
+
+@pytest.mark.parametrize("value, number", NUMBERS, ids=repr)
+def test_a_result_counts_as_the_number_that_it_is(value: object, number: float) -> None:
+    assert as_number(value) == number
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+def test_what_is_no_number_is_none(value: object) -> None:
+    assert as_number(value) is None
+
+
+def test_results_of_any_kind_are_learned_from_or_failed() -> None:
+    search = searching(mode="max")
+    for number, value in enumerate([value for value, _ in NUMBERS] + NO_NUMBERS):
+        search.suggest(str(number))
+        search.on_trial_complete(str(number), {"loss": value})
+    assert learned(search) == len(NUMBERS)
+    told = search.agent.learner.history.scores.shown()[0, : len(NUMBERS)]
+    assert [
+        bool(reward == number if math.isfinite(number) else abs(reward) > 1e30 and reward * number > 0)
+        for reward, (_, number) in zip(told, NUMBERS, strict=True)
+    ] == [True] * len(NUMBERS)
+
+
+def test_a_tensor_with_one_number_is_a_result() -> None:
+    torch = pytest.importorskip("torch")
+    for tensor in (torch.tensor(0.5), torch.tensor([0.5]), torch.tensor(0.5, requires_grad=True)):
+        assert as_number(tensor) == 0.5
+    assert as_number(torch.ones(2)) is None
+
+
+@pytest.mark.parametrize("metric", ["loss", "val/loss", "val/top/1", "a//b"])
+def test_the_metric_lies_in_the_result_nested_or_by_its_path(metric: str) -> None:
+    whole: Config = {metric: 0.5}
+    one: Config = {}
+    inner = one
+    *before, last = metric.split("/")
+    for key in before:
+        inner = inner.setdefault(key, {})
+    inner[last] = 0.5
+    head, _, rest = metric.partition("/")
+    for result in (whole, one, {head: {rest: 0.5}} if rest else one):
+        search = TransferSearch(SPACE, metric, "min", seed=0)
+        search.suggest("1")
+        search.on_trial_complete("1", result)
+        assert search.agent.top()[0].reward == -0.5
+    search.suggest("2")
+    search.on_trial_complete("2", {"val": {"other": 0.5}, "a": 3})
+    assert learned(search) == 1
 
 
 def test_points_that_were_evaluated_elsewhere_are_learned_from() -> None:
@@ -287,7 +464,7 @@ def test_points_that_were_evaluated_elsewhere_are_learned_from() -> None:
     search.add_evaluated_point(point, 0.1, intermediate_values=[0.8, 0.9])
     search.add_evaluated_point({**point, "depth": 5}, 0.2, pruned=True)
     search.add_evaluated_point({**point, "depth": 4}, 0.3, error=True)
-    assert [round(observation.reward, 6) for observation in search.agent.top()] == [-0.1, -0.2, -1e37]
+    assert [observation.reward for observation in search.agent.top()] == [-0.1, -0.2, -math.inf]
     best = search.agent.best()
     assert best is not None and best.config["depth"] == 6
     with pytest.raises(ValueError, match="lacks 'momentum'"):
@@ -384,11 +561,72 @@ def test_values_that_no_file_can_hold_are_given_again(tmp_path: Path) -> None:
     run(search, 2, loss=cost)
     suggested = search.suggest("open")
     search.save(str(tmp_path / "search"))
-    with pytest.raises(ValueError, match="can not hold the values of parameter 'layers'.*give the space again"):
+    with pytest.raises(ValueError, match="cannot hold the values of parameter 'activation'.*give the space again"):
         TransferSearch().restore(str(tmp_path / "search"))
     restored = TransferSearch(space)
     restored.restore(str(tmp_path / "search"))
     assert restored.suggest("open") == suggested and run(restored, 2, 2, cost) == run(search, 2, 2, cost)
+
+
+def test_values_that_json_can_hold_are_restored_with_their_types(tmp_path: Path) -> None:
+    values = [
+        *([32], [32, (64, None)], (), {"kernel": [3, 3], "bias": True}, {}, None, True, "32", 1, 1.0),
+        *(math.inf, -math.inf, math.nan, np.int64(3), np.float32(0.1), np.bool_(False), np.str_("a")),
+    ]
+    search = searching(space={"value": tune.choice(values)})
+    before = [search.suggest(str(number)) for number in range(5)]
+    search.save(str(tmp_path / "search"))
+    restored = TransferSearch()
+    restored.restore(str(tmp_path / "search"))
+    assert [repr(restored.suggest(str(number))) for number in range(5)] == [repr(config) for config in before]
+    found = [search.suggest(str(number)) for number in range(5, 25)]
+    assert [repr(restored.suggest(str(number))) for number in range(5, 25)] == [repr(config) for config in found]
+    assert restored.set_search_properties("loss", "min", {"value": tune.choice(values)})
+    domain = domains_from_json(json.loads(json.dumps(domains_to_json(domains_of({"value": tune.choice(values)})))))
+    held = domain["value"]
+    assert isinstance(held, Categories) and repr(held.values) == repr(tuple(values))
+    for value in ({1: 2}, b"a", {1, 2}, range(3), 1j, np.ones(2), tune.choice([1])):
+        with pytest.raises(ValueError, match="cannot hold the values of parameter 'value'"):
+            domains_from_json(domains_to_json({"value": Categories([1, value])}))
+
+
+def test_a_search_that_cannot_be_restored_stays_as_it_was(tmp_path: Path, agent: Agent) -> None:
+    def changed(**notes: object) -> Path:
+        snapshot = read_snapshot(tmp_path / "search")
+        path = tmp_path / "changed"
+        write_snapshot(path, dataclasses.replace(snapshot, notes={**snapshot.notes, **notes}))
+        return path
+
+    search = halfway()
+    search.save(str(tmp_path / "search"))
+    expected = goes_on(copy.deepcopy(search))
+    wrong: Config
+    for wrong in ({"names": None}, {"names": ["ray"]}, {"counted": 3}, {"open": 3}, {"search": {}}, {"domains": 3}):
+        with pytest.raises(CheckpointError, match="cannot be read|can not be read"):
+            TransferSearch().restore(str(changed(**wrong)))
+        with pytest.raises((CheckpointError, ValueError)):
+            search.restore(str(changed(**wrong)))
+    assert goes_on(search) == expected
+
+
+def test_a_search_that_ray_could_not_restore_does_not_begin_anew(tmp_path: Path) -> None:
+    search = searching()
+    halfway().save_to_dir(str(tmp_path), "session")
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    for broken, message in ((b"{}", "searcher-state-session"), (None, "unable to find checkpoint")):
+        file.unlink()
+        if broken is not None:
+            file.write_bytes(broken)
+        with pytest.raises(Exception, match=message):
+            search.restore_from_dir(str(tmp_path))  # Ray logs it, and goes on
+        with pytest.raises(RuntimeError, match=f"was not restored, so it proposes nothing(?s:.*){message}"):
+            search.suggest("1")
+        with pytest.raises(RuntimeError, match="was not restored"):
+            search.save(str(tmp_path / "lost"))
+        file.write_bytes(content)
+    search.restore_from_dir(str(tmp_path))
+    assert goes_on(search) == goes_on(halfway())
 
 
 def test_save_and_restore_as_ray_tests_it(tmp_path: Path) -> None:
@@ -399,7 +637,7 @@ def test_save_and_restore_as_ray_tests_it(tmp_path: Path) -> None:
         search.suggest(trial)
     search.on_trial_complete("1", result)
     search.save_to_dir(str(tmp_path), "session")
-    assert [path.name for path in tmp_path.iterdir()] == ["searcher-state-session.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["searcher-state-session.safetensors.json"]
     restored = TransferSearch()
     restored.restore_from_dir(str(tmp_path))
     restored.on_trial_result("2", result)
@@ -474,6 +712,38 @@ def test_threads_may_share_a_search() -> None:
     assert learned(search) == 40 and len({str(config) for config in configs}) == 40
 
 
+def test_a_search_is_copied_while_threads_use_it() -> None:
+    search, done = searching(), threading.Event()
+
+    def use(thread: int) -> None:
+        for number in itertools.count():
+            if done.is_set():
+                return
+            search.suggest(f"{thread} {number}")
+            if number % 2:
+                search.on_trial_complete(f"{thread} {number}", {"loss": 0.5})
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            threads = [pool.submit(use, thread) for thread in range(2)]
+            try:
+                copies = [copy.deepcopy(search) for _ in range(15)]
+                copies += [pickle.loads(pickle.dumps(search)) for _ in range(15)]
+            finally:
+                done.set()
+            for thread in threads:
+                thread.result()
+    finally:
+        sys.setswitchinterval(before)
+    counts = [learned(one) for one in copies]
+    assert counts == sorted(counts) and counts[-1] > 0
+    for one in copies[::10]:
+        again = copy.deepcopy(one)
+        assert run(one, 2) == run(again, 2)
+
+
 def test_rays_limiter_bounds_what_is_open() -> None:
     search = searching()
     limited = ConcurrencyLimiter(search, max_concurrent=2)
@@ -501,9 +771,10 @@ def signals() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    yield
+def cluster() -> Iterator[dict[str, str]]:
+    """Where the cluster is."""
+    context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    yield context.address_info  # type: ignore[attr-defined]
     ray.shutdown()
 
 
@@ -532,6 +803,7 @@ def on_cluster(test: Callable[..., None]) -> Callable[..., None]:
         pytest.mark.slow,
         pytest.mark.usefixtures("cluster"),
         pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning"),
+        pytest.mark.filterwarnings("ignore:Define-by-run function passed:UserWarning"),  # after a second, by the clock
         pytest.mark.filterwarnings(r"ignore:This process .* is multi-threaded, use of fork:DeprecationWarning"),
     ):
         test = mark(test)
@@ -623,6 +895,148 @@ def test_optuna_search_with_the_sampler_of_transfernas(tmp_path: Path, agent: Ag
     assert sampler.agent.provenance == (("ray", "search 1", 30), ("optuna", "optuna", 20))
     losses = [metrics["loss"] for metrics in metrics_of(results)]
     assert np.mean(losses[10:]) < np.mean(losses[:10])
+
+
+class Interrupt(tune.Callback):
+    """Sends its process a signal, once, when a trial begins after some are complete."""
+
+    def __init__(self, number: int, after: int, sent: Path) -> None:
+        self.number, self.after, self.sent = number, after, sent
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if not self.sent.exists() and sum(each.is_finished() for each in trials) >= self.after:
+            trial.storage.syncer.wait()
+            time.sleep(1)  # nothing is being copied to the storage by then, so the state there is whole
+            self.sent.touch()
+            os.kill(os.getpid(), self.number)
+
+
+INTERRUPTED = 6  # trials of an experiment that is interrupted after 3
+WIDE: Config = {"optimizer": {"lr": tune.loguniform(1e-5, 1e-1)}, "layers": tune.choice([[8], [8, 16]]), "constant": 7}
+Interrupted = tuple[str, int, str]  # what is wrapped around the search, the signal, where the files are
+KINDS: list[Interrupted] = [
+    ("ASHA", signal.SIGINT, "folder"),
+    ("Repeater", signal.SIGKILL, "filesystem"),
+    ("OptunaSearch", signal.SIGKILL, "uri"),
+]
+
+
+def place(where: str, folder: Path) -> tuple[str, Any, Path]:
+    """The path of a storage, its file system, and where its files are in truth."""
+    match where:
+        case "folder":
+            return str(folder / "runs"), None, folder / "runs"
+        case "uri":
+            return f"file://{folder / 'elsewhere'}", None, folder / "elsewhere"
+    (folder / "mounted").mkdir(exist_ok=True)
+    mounted = pyarrow.fs.SubTreeFileSystem(str(folder / "mounted"), pyarrow.fs.LocalFileSystem())
+    return "bucket", mounted, folder / "mounted" / "bucket"
+
+
+def searched(kind: str) -> Any:
+    if kind == "OptunaSearch":
+        return OptunaSearch(space=asked, sampler=TransferSampler(seed=0), metric="loss", mode="min")
+    search = TransferSearch(seed=0)
+    return ConcurrencyLimiter(Repeater(search, repeat=2) if kind == "Repeater" else search, max_concurrent=1)
+
+
+def trainable() -> Callable[[Config], None]:
+    def train(config: Config) -> None:
+        from ray import tune
+
+        near = config["depth"] if "depth" in config else config["optimizer"]["lr"] + len(config["layers"])
+        for step in range(1, 4):
+            tune.report({"loss": near + 1 / step})
+
+    return train
+
+
+def begin(kind: Interrupted, folder: Path, address: str) -> None:
+    """Begins an experiment in this process, which will not live to its end."""
+    name, number, where = kind
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    path, filesystem, _ = place(where, folder)
+    optuna_search = name == "OptunaSearch"
+    schedule = {"metric": "loss", "mode": "min"} if optuna_search else {}
+    tune.Tuner(
+        trainable(),
+        param_space=None if optuna_search else WIDE,
+        tune_config=tune.TuneConfig(
+            metric=None if optuna_search else "loss",
+            mode=None if optuna_search else "min",
+            search_alg=searched(name),
+            num_samples=INTERRUPTED,
+            max_concurrent_trials=1 if optuna_search else None,
+            scheduler=None if name == "Repeater" else ASHAScheduler(max_t=3, reduction_factor=2, **schedule),  # type: ignore[arg-type]
+        ),
+        run_config=tune.RunConfig(
+            name="test",
+            storage_path=path,
+            storage_filesystem=filesystem,
+            verbose=0,
+            callbacks=[Interrupt(number, 3, folder / "sent")],
+        ),
+    ).fit()
+
+
+def in_order(results: tune.ResultGrid) -> list[tuple[Config, float]]:
+    """The configurations of trials and their last results, as they were proposed."""
+    found = [results[at] for at in range(len(results))]
+    numbers = [int(Path(result.path).name.split("_")[2]) for result in found]
+    assert all(result.metrics and result.config for result in found)
+    made = [(result.config or {}, (result.metrics or {})["loss"]) for result in found]
+    return [made[at] for at in np.argsort(numbers)]
+
+
+def would_have(kind: str, losses: list[float]) -> tuple[list[Config], Any]:
+    """What a search proposes that nothing interrupts, and the search; trials have these losses."""
+    if kind == "OptunaSearch":
+        search = searched(kind)
+        inner = search
+    else:
+        inner = TransferSearch(WIDE, "loss", "min", seed=0)
+        search = Repeater(inner, repeat=2) if kind == "Repeater" else inner
+    configs = []
+    for trial, loss in enumerate(losses):
+        configs.append(search.suggest(str(trial)))
+        search.on_trial_complete(str(trial), {"loss": loss})
+    return configs, inner
+
+
+@on_cluster
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind[0])
+def test_an_experiment_goes_on_in_another_process(kind: Interrupted, tmp_path: Path, cluster: dict[str, str]) -> None:
+    name, number, where = kind
+    code = (
+        "import sys, pathlib, test_ray as t; t.begin(t.KINDS[int(sys.argv[1])], pathlib.Path(sys.argv[2]), sys.argv[3])"
+    )
+    begun = subprocess.run(
+        [sys.executable, "-c", code, str(KINDS.index(kind)), str(tmp_path), cluster["gcs_address"]],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "0"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert begun.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0), begun.stderr
+    assert (tmp_path / "sent").exists()
+    path, filesystem, files = place(where, tmp_path)
+    shutil.rmtree(Path(cluster["session_dir"]) / "artifacts")  # what only that process's machine had
+    again = tune.Tuner.restore(f"{path}/test", trainable(), storage_filesystem=filesystem)
+    trials = in_order(again.fit())
+    assert len(trials) == INTERRUPTED
+    expected, uninterrupted = would_have(name, [loss for _, loss in trials])
+    assert [{key: value for key, value in config.items() if key != "constant"} for config, _ in trials] == expected
+    wrapped: Any = again._local_tuner._tune_config.search_alg  # type: ignore[union-attr]
+    while hasattr(wrapped, "searcher"):
+        wrapped = wrapped.searcher
+    if name == "OptunaSearch":
+        assert [trial.value for trial in wrapped._ot_study.trials] == [loss for _, loss in trials]
+        assert wrapped._sampler.agent.provenance == (("optuna", "optuna", INTERRUPTED),)
+        return
+    assert learned(wrapped) == learned(uninterrupted) == INTERRUPTED // (2 if name == "Repeater" else 1)
+    newest = max((files / "test").glob("searcher-state-*.safetensors.json"))
+    assert TransferSearch(agent=newest).agent.provenance == uninterrupted.agent.provenance
 
 
 @on_cluster

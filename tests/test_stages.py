@@ -2,19 +2,23 @@
 
 import dataclasses
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from transfernas import Choice, Problem, RegularizedEvolution, SearchSpace, TrainingConfig
+from transfernas import CheckpointError, Choice, Problem, RegularizedEvolution, SearchSpace, TrainingConfig
 from transfernas.benchmarks.tabular import ProductIndex, Table, TabularProblem
 from transfernas.experiments import stages as stages_module
 from transfernas.experiments.record import Record, Recorder
 from transfernas.experiments.runner import AgentReplicas, Replicas, SearcherReplicas, search
 from transfernas.experiments.stages import Stages
+from transfernas.experiments.timed import Timed
 from transfernas.learning.learner import new_learner
 from transfernas.learning.randomness import Use, generator
 
@@ -120,6 +124,23 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("step", ["ask", "tell"])
+def test_a_trial_that_was_cut_off_has_no_time(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    replicas, calls = evolution(), list[int]()
+    whole = getattr(replicas, step)
+
+    def cut(*arguments: object) -> object:
+        calls.append(len(calls))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    monkeypatch.setattr(replicas, step, cut)
+    timed = Timed(replicas)
+    record = search(timed, [TASK], 12, 7)
+    assert record.interrupted and record.trials == len(timed.seconds) == 3
+
+
 def test_a_folder_is_not_mixed_up(tmp_path: Path) -> None:
     Stages(tmp_path, {"seed": 0, "trials": 12}, resume=False)
     with pytest.raises(FileExistsError, match="add --resume to go on with them, choose another --out"):
@@ -187,3 +208,80 @@ def test_a_rule_in_batches_gives_the_same_trials() -> None:
     one_by_one, batched = (search(agents(which), [RULED], 10, seed=2) for which in (False, True))
     assert_same(one_by_one, batched)
     assert batched.taken.any(axis=2).all()
+
+
+def killed_at(step: str, folder: Path) -> None:
+    """Begins a run in a process that is killed at a step."""
+    code = f"""if True:
+        import os, shutil, signal
+        from pathlib import Path
+        from transfernas.experiments import stages
+        def killed(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+        {step} = killed
+        with stages.Stages(Path({str(folder)!r}), {{"seed": 7}}, resume=True).at_work():
+            pass
+    """
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "os.replace"])
+def test_a_run_goes_on_after_a_kill_while_it_began(tmp_path: Path, step: str) -> None:
+    killed_at(step, tmp_path)
+    assert len(list(tmp_path.glob(".settings.json.*.part"))) == 1
+    with Stages(tmp_path, {"seed": 7}, resume=True).at_work():
+        assert sorted(os.listdir(tmp_path)) == [".lock", "settings.json"]
+
+
+@pytest.mark.parametrize("name", ["record.write", "replicas.save", "Path.rename", "shutil.rmtree"])
+def test_a_stage_goes_on_after_a_kill_while_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What a kill leaves is what an error leaves that nobody catches: nothing is tidied up."""
+    whole = search(evolution(), [TASK], 12, seed=7)
+    with Stages(tmp_path, {}, resume=False).at_work():
+        pass
+
+    def killed(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    for trial in (3, 5, 8):
+        stages, replicas = Stages(tmp_path, {}, resume=True), evolution()
+        step = {"record": (Record, "write"), "replicas": (replicas, "save"), "Path": (Path, "rename")}
+        where, what = step.get(name.split(".")[0], (shutil, "rmtree"))
+        with stages.at_work(), monkeypatch.context() as patch:
+            patch.setattr(where, what, killed)
+            if name == "shutil.rmtree" and trial == 3:
+                stages.search("x", replicas, [TASK], 12, 7, interrupt_at(trial))  # there is nothing to remove yet
+            else:
+                with pytest.raises(MemoryError):
+                    stages.search("x", replicas, [TASK], 12, 7, interrupt_at(trial))
+    stages = Stages(tmp_path, {}, resume=True)
+    with stages.at_work():
+        assert not list(tmp_path.glob(".*.part"))
+        assert_same(stages.search("x", evolution(), [TASK], 12, 7, lambda done, best: None), whole)
+    assert sorted(os.listdir(tmp_path)) == [".lock", "settings.json", "x.12"]
+
+
+def test_a_file_of_a_killed_writer_does_not_keep_others_out(tmp_path: Path) -> None:
+    Stages(tmp_path, {}, resume=False)
+    (tmp_path / ".settings.json.abc.part").write_bytes(b"{")
+    with Stages(tmp_path, {}, resume=True).at_work():
+        assert sorted(os.listdir(tmp_path)) == [".lock", "settings.json"]
+
+
+def test_two_runs_do_not_begin_in_one_folder(tmp_path: Path) -> None:
+    first = Stages(tmp_path / "first", {"seed": 0}, resume=False)
+    with first.at_work():
+        (tmp_path / "first" / "settings.json").rename(tmp_path / "aside")  # as before it was written
+        with pytest.raises(BlockingIOError, match="another process is at work"):
+            Stages(tmp_path / "first", {"seed": 1}, resume=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"\xff\xfe", b"[" * 100_000, b'{"seed": 1' + b"0" * 5_000])
+def test_damaged_settings_are_named(tmp_path: Path, content: bytes) -> None:
+    Stages(tmp_path, {"seed": 1}, resume=False)
+    (tmp_path / "settings.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"settings.json is damaged: .*; remove {tmp_path} to start the run afr"):
+        Stages(tmp_path, {"seed": 1}, resume=True)
+    with pytest.raises(CheckpointError, match="settings.json is damaged"):
+        Stages(tmp_path / "other", {"seed": 1}, resume=False).adopt(tmp_path, ["x"], ["seed"])

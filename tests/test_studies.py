@@ -182,7 +182,8 @@ def test_the_command_trains_an_agent_and_inspect_shows_it(url: str, tmp_path: Pa
     agent = Agent.load(path)
     np.testing.assert_array_equal(agent.learner.state.policy.action, expected.learner.state.policy.action)
     found = command("pretrain", "--storage", url, "--out", path, "--from", path)
-    assert "Learned from 40 trials of 3 studies" in found  # the one with two objectives is passed over
+    assert "Learned from 40 trials of 3 studies" in found
+    assert "Left out: study 'of two' has several objectives; an agent learns from one" in found
     agent = Agent.load(path)
     found = command("inspect", path, "--against", "second", "--storage", url)
     assert str(transfer_report(agent.learner.vocabulary, [problem_of(studies_of(url, "second")[0])])) in found
@@ -206,6 +207,12 @@ def test_the_command_renames_and_fills(url: str, tmp_path: Path) -> None:
         (("--study", "of two"), "study 'of two' has 2 objectives"),
         (("--rename", "x"), "'x' is not of the form NAME=VALUE"),
         (("--fill", "y=0"), "back_fill names 'y'"),
+        (("--fill", "knid=a"), "back_fill names 'knid', which is no parameter of any of the studies; they have"),
+        (("--fill", "knid=a"), "Did you mean 'kind'?"),
+        (("--fill", "kind=zzz"), "back_fill gives 'kind' a value that it can not have: 'zzz' is none of"),
+        (("--rename", "kidn=sort"), "rename names 'kidn', which is no parameter of any of the studies; they have"),
+        (("--rename", "sort=kind"), "rename names 'sort', which is no parameter of any of the studies"),
+        (("--space", ""), "named by non-empty strings, not ''"),
         (("--from", "nowhere.safetensors"), "nowhere.safetensors"),
         (("--out", "."), ". is a folder; the agent is to be a file"),
     ],

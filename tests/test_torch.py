@@ -12,6 +12,7 @@ _SECONDS = 300  # it takes some ten: a fork that hangs fails the test, and does 
 
 SCRIPT = """
 import sys
+import warnings
 
 import optuna
 import torch
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from transfernas.integrations.optuna import TransferSampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.filterwarnings("ignore", message="This DataLoader will create")  # PyTorch's, where there is one core
 torch.set_num_threads(1)
 inputs = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
 data = TensorDataset(inputs, inputs.sum(dim=1, keepdim=True))

@@ -141,9 +141,9 @@ def test_it_works_under_hyperband_and_learns_from_what_is_pruned() -> None:
     learner = learner_of(sampler)
     states = [trial.state for trial in study.trials]
     assert TrialState.PRUNED in states and learner.learned == 40
-    rewards = learner.history.reward[0, :40]
-    complete = [-value for value in values_of(study)]
-    assert sorted(rewards)[-len(complete) :] == sorted(complete)
+    told = learner.history.scores.at((0, slice(40)))
+    complete = sorted((-value for value in values_of(study)), reverse=True)
+    assert told.shown()[told.best_first()][: len(complete)].tolist() == complete
 
 
 def test_it_learns_from_enqueued_and_added_trials_and_those_of_other_samplers() -> None:
@@ -350,7 +350,7 @@ def test_a_study_that_is_loaded_again_goes_on_near_its_best(tmp_path: Path) -> N
         study.optimize(objective, n_trials=count)
     assert learner_of(sampler).learned == 27
     best = list(sampler._searches.values())[-1].search._best.to_json()
-    assert [reward for reward, _, _ in best] == sorted(-value for value in values_of(study))[::-1][:20]
+    assert [score.reward for score, _, _ in best] == sorted(-value for value in values_of(study))[::-1][:20]
 
 
 def test_a_deleted_study_is_forgotten() -> None:
@@ -587,3 +587,30 @@ def test_processes_share_a_storage_and_learn_from_one_another(tmp_path: Path) ->
         rewards = agent.learner.history.reward[0, :count]
         assert sorted(rewards) == sorted(-trial.value for trial in known if trial.value is not None)
     assert max(Agent.load(out).ledger.count(record) for out in outs[2:]) == len(finished)
+
+
+@pytest.mark.parametrize("learn", [True, False])
+def test_a_slip_in_a_name_is_told_once(learn: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Also where a parameter is not asked for by the first trials, which is no slip."""
+
+    def late(trial: optuna.Trial) -> float:
+        rate = trial.suggest_float("rate", 0.0, 1.0)
+        return rate + (trial.suggest_float("dropout", 0.0, 0.5) if trial.number >= 5 else 0.0)
+
+    knows = TransferSampler(seed=0)
+    optuna.create_study(sampler=knows).optimize(lambda trial: trial.suggest_float("lr", 0.0, 1.0), n_trials=2)
+    for rename, fill, slips in (
+        ({"lr": "rate"}, {"dropout": 0.0}, []),
+        ({"lr": "raet"}, {"dropuot": 0.0}, ["rename names 'raet'", "fill names 'dropuot'"]),
+        ({}, {"momentum": 0.9}, ["fill names 'momentum'"]),
+    ):
+        caplog.clear()
+        sampler = TransferSampler(knows.agent, seed=0, rename=rename, fill=fill, learn=learn)
+        optuna.create_study(sampler=sampler).optimize(late, n_trials=14)
+        told = [record.getMessage() for record in caplog.records]
+        assert [text.partition(",")[0] for text in told] == slips
+        close = {"raet": "rate", "dropuot": "dropout"}
+        for text in told:
+            assert "they ask for rate, dropout" in text
+            assert ("Did you mean" in text) == any(slip in text for slip in close)
+            assert all(f"Did you mean {name!r}?" in text for slip, name in close.items() if repr(slip) in text)

@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Int, UInt64
+from jaxtyping import Int
 
 from .checkpoint import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .learning.config import TrainingConfig
 from .learning.history import keys
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
-from .learning.proposing import NONE_PENDING, propose, skip
+from .learning.proposing import propose, skip
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
 from .ledger import Ledger
-from .searcher import OpenTrial, Searcher, check_seed
+from .searcher import OpenTrial, Searcher, Standing, check_seed
 from .spaces.condition import Action, Config, in_order
 from .spaces.encoding import Trajectory
 from .spaces.problem import Observation, Problem, check_problems, check_reward
@@ -34,7 +34,6 @@ class Agent(Searcher):
     """
 
     ledger: Ledger
-    _learner: Learner
 
     def __init__(
         self,
@@ -121,7 +120,7 @@ class Agent(Searcher):
             learner = self._learner
             for row, trajectory, value in checked:
                 learner = self._learned(learner, row, trajectory, value, member=-1)
-            self._learner = learner
+            self._now = self._now._replace(knows=learner)
 
     def best(self, problem: Problem | None = None) -> Observation | None:
         """Returns the best observation of a problem, the first of `top`; None before the first trial.
@@ -138,8 +137,9 @@ class Agent(Searcher):
     def top(self, problem: Problem | None = None) -> list[Observation]:
         """Returns a problem's best distinct observations, best first, at most `config.queue_size`.
 
-        They are those of the priority queue: rewards in single precision, and a configuration that was evaluated more
-        than once has the reward that `config.queue_repeats` says.
+        They are those of the priority queue. Rewards are as they were told; a configuration that was evaluated more
+        than once has the reward that `config.queue_repeats` says. In other tools a value may be infinite; a trial that
+        was pruned, or that failed and counts as the worst, has the reward minus infinity here.
 
         Args:
             problem: found by its names; may be left out where the agent has one.
@@ -149,18 +149,14 @@ class Agent(Searcher):
         """
         if problem is None and len(self._problems) > 1:
             raise ValueError("the agent searches several problems; say which, as in agent.best(problem)")
-        encoding = self._learner.encoding
+        learner = self._learner
+        encoding = learner.encoding
         row = 0 if problem is None else encoding.row(problem)
-        queue = jax.tree.map(lambda leaf: np.asarray(leaf)[0, row], self._learner.state.queue)
-        order = np.argsort(-queue.reward[: queue.filled], kind="stable")
-        return [
-            Observation(
-                self._problems[row],
-                encoding.config(row, jax.tree.map(lambda leaf, at=slot: leaf[at], queue.trials)),
-                float(str(queue.reward[slot])),  # the shortest number that is the same in single precision
-            )
-            for slot in order
-        ]
+        queue, order = learner.queue, learner.queue.best_first(0, row)
+        rewards = queue.scores.at((0, row, order)).shown()
+        configs = [encoding.config(row, Trajectory(*(leaf[0, row, slot] for leaf in queue.trials))) for slot in order]
+        found = zip(configs, rewards.tolist(), strict=True)
+        return [Observation(self._problems[row], config, reward) for config, reward in found]
 
     def transfer_to(
         self,
@@ -212,16 +208,13 @@ class Agent(Searcher):
         Returns:
             The path.
         """
-        rows = {problem.name: row for row, problem in enumerate(self._problems)}
-        with self._lock:
-            trials = [
-                SavedTrial(n, rows[open_.problem.name], open_.config, open_.kept.member)
-                for n, open_ in self._open.items()
-            ]
-            restricted = [row for row, p in enumerate(self._problems) if p.valid is not None or p in self._unset]
-            snapshot = Snapshot(
-                self._learner, self._name, self._asked, tuple(trials), tuple(restricted), self.ledger.copy()
-            )
+        rows, now = {problem.name: row for row, problem in enumerate(self._problems)}, self._now
+        trials = [
+            SavedTrial(number, rows[opened.problem.name], opened.config, opened.kept.member)
+            for number, opened in now.open.items()
+        ]
+        restricted = [row for row, p in enumerate(self._problems) if p.valid is not None or p in self._unset]
+        snapshot = Snapshot(now.knows, self._name, now.asked, tuple(trials), tuple(restricted), self.ledger.copy())
         return write_snapshot(Path(path), snapshot)
 
     @classmethod
@@ -245,21 +238,23 @@ class Agent(Searcher):
             )
         learner = with_functions(snapshot.learner, check_problems(given) if given else ())
         agent = cls.of(learner)
-        agent._name, agent._asked, agent.ledger = snapshot.name, snapshot.asked, snapshot.ledger
+        agent._name, agent.ledger = snapshot.name, snapshot.ledger
         restricted = [agent.problems[row] for row in snapshot.restricted]
         agent._unset = tuple(problem for problem in restricted if problem.valid is None)
-        for trial in snapshot.open_trials:
-            kept = learner.encoding.trajectory(trial.row, trial.config)
-            agent._open[trial.number] = OpenTrial(agent.problems[trial.row], trial.config, Kept(kept, trial.member))
+        opened = {
+            trial.number: OpenTrial(agent.problems[trial.row], trial.config, _kept(learner, trial))
+            for trial in snapshot.open_trials
+        }
+        agent._now = Standing(snapshot.asked, opened, learner)
         return agent
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves out what no copy can have, the lock and the thread that compiles."""
-        return super().__getstate__() | {"_warm_up": None}
+    def _copied(self) -> dict[str, Any]:
+        """Leaves out the thread that compiles too, which no copy can have."""
+        return super()._copied() | {"_warm_up": None, "ledger": self.ledger.copy()}
 
     def _start(self, learner: Learner) -> None:
         """Takes up its work: the part of construction that a new, a loaded and a transferred agent share."""
-        self._learner = learner
+        self._now = Standing(knows=learner)
         self.ledger = Ledger()
         self._unset: tuple[Problem, ...] = ()
         self._warm_up: WarmUp | None = None
@@ -269,38 +264,33 @@ class Agent(Searcher):
             self._warm_up = WarmUp(self._learner)
         return self._warm_up
 
-    def _propose(self, number: int) -> OpenTrial:
+    @property
+    def _learner(self) -> Learner:
+        learner: Learner = self._now.knows
+        return learner
+
+    def _propose(self) -> tuple[OpenTrial, Learner]:
         for problem in self._unset:
             raise ValueError(
                 f"problem {problem.name} was saved with a function `valid`, which a file can not hold; give it again, "
                 f"as in Agent.load(path, problems=[Problem(space, task, valid=...)])"
             )
-        try:
-            self._learner, proposal = propose(
-                self._learner, before_draw=self._compiling().wait_for_sample, pending=self._pending()
-            )
-        except Exception:
-            self._learner = skip(self._learner)  # or the next ask would fail with the same problem and draws
-            raise
+        pending = np.fromiter((opened.kept.key for opened in self._open.values()), np.uint64, len(self._open))
+        learner, proposal = propose(self._learner, before_draw=self._compiling().wait_for_sample, pending=pending)
         row = int(proposal.problem[0])
-        config = self._learner.encoding.taken_config(row, proposal.rollout.taken[0])
+        config = learner.encoding.taken_config(row, proposal.rollout.taken[0])
         trajectory: Trajectory = jax.tree.map(lambda leaf: leaf[0], proposal.rollout.trajectory)
-        return OpenTrial(self._problems[row], config, Kept(trajectory, int(proposal.member[0])))
+        kept = Kept(trajectory, int(proposal.member[0]), keys(proposal.problem, proposal.rollout.trajectory)[0])
+        return OpenTrial(self._problems[row], config, kept), learner
 
-    def _pending(self) -> UInt64[np.ndarray, "pending"]:
-        """Returns the keys of the open trials."""
-        if not self._open:
-            return NONE_PENDING
-        rows = np.array([self._learner.encoding.row(opened.problem) for opened in self._open.values()], np.int32)
-        trials = [opened.kept.trajectory for opened in self._open.values()]
-        return keys(rows, jax.tree.map(lambda *leaves: np.stack(leaves), *trials))
+    def _passed_over(self) -> Learner:
+        return self._learner if self._unset else skip(self._learner)
 
-    def _close(self, trial: OpenTrial, reward: float | None) -> None:
-        row, (trajectory, member) = self._learner.encoding.row(trial.problem), trial.kept
+    def _close(self, trial: OpenTrial, reward: float | None) -> Learner:
+        row, kept = self._learner.encoding.row(trial.problem), trial.kept
         if reward is not None:
-            self._learner = self._learned(self._learner, row, trajectory, reward, member)
-        else:
-            self._learner = fail(self._learner, *_one(row, trajectory, member))
+            return self._learned(self._learner, row, kept.trajectory, reward, kept.member)
+        return fail(self._learner, *_one(row, kept.trajectory, kept.member))
 
     def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, member: int) -> Learner:
         self._compiling().wait_for_update()
@@ -309,10 +299,23 @@ class Agent(Searcher):
 
 
 class Kept(NamedTuple):
-    """What an agent keeps of an open trial: its trajectory, and which of its policies proposed it."""
+    """What an agent keeps of an open trial.
+
+    Attributes:
+        trajectory: what was decided.
+        member: which of its policies proposed it.
+        key: what it is known by, see `history.keys`.
+    """
 
     trajectory: Trajectory
     member: int
+    key: np.uint64
+
+
+def _kept(learner: Learner, trial: SavedTrial) -> Kept:
+    trajectory = learner.encoding.trajectory(trial.row, trial.config)
+    row, batched, _ = _one(trial.row, trajectory, trial.member)
+    return Kept(trajectory, trial.member, keys(row, batched)[0])
 
 
 def _one(

@@ -6,9 +6,11 @@ the agent needs to go on bit for bit.
 """
 
 import dataclasses
+import errno
 import hashlib
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -23,8 +25,8 @@ from .learning.gate import PROPOSERS
 from .learning.learner import Learner, Past, restore
 from .ledger import Ledger
 from .policy.architecture import Capacity
-from .spaces.condition import Config
-from .spaces.encoding import NO_ROOM, Encoding, Room, encode
+from .spaces.condition import Config, plain
+from .spaces.encoding import Encoding, Room, encode
 from .spaces.problem import Problem, check_problems
 from .spaces.schema import Json, space_from_json, space_to_json
 from .spaces.vocabulary import Vocabulary
@@ -32,7 +34,12 @@ from .tensors import CheckpointError as CheckpointError
 from .tensors import check_finite, parts_of, tensors_of
 
 FORMAT = "transfernas-agent"
-VERSION = 4  # the first had no history, the second no ledger and no room, the third not who proposed its trials
+VERSION = 1
+# What NumPy has of the types that the format has.
+_DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
+_MOST_AXES = 8
+_MOST_COUNT = 1 << 62
+_MOST_ENTRIES = 1 << 48
 T = TypeVar("T")
 
 
@@ -72,6 +79,8 @@ class Snapshot:
 def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
     """Writes an agent's file under a temporary name and renames it, so that the path never holds half a file.
 
+    Two files of one snapshot are the same to the byte.
+
     Raises:
         ValueError: a tensor holds values that are not finite; what the path held stays.
     """
@@ -79,8 +88,9 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
     for name, tensor in tensors.items():
         check_finite(name, tensor)
     text = json.dumps(_to_json(snapshot))
-    header = {"format": FORMAT, "version": str(VERSION), "agent": text, "sha256": _checksum(text, tensors)}
-    write_atomically(path, safetensors.numpy.save(tensors, header))
+    header = {"format": FORMAT, "version": str(VERSION), "agent": text}
+    header["sha256"] = _checksum(header, tensors)
+    write_atomically(path, _sorted(safetensors.numpy.save(tensors, header)))
     return path
 
 
@@ -90,18 +100,22 @@ def read_snapshot(path: Path) -> Snapshot:
     Raises:
         CheckpointError: the file is damaged, foreign or of a newer version; the message names what is wrong.
         FileNotFoundError: there is no such file.
+        IsADirectoryError: the path is a folder.
     """
+    if path.exists() and not path.is_file():
+        kind = "folder" if path.is_dir() else "device"
+        raise IsADirectoryError(errno.EISDIR, f"A {kind} is no agent's file", str(path))
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             _check_header(path, header)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+            tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     except (safetensors.SafetensorError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file, or not one at all: {error}") from None
     try:
-        snapshot = _from_json(_field(header, "agent", json.loads), dict(tensors), int(header["version"]))
+        snapshot = _from_json(_field(header, "agent", json.loads), dict(tensors))
         # Last, so that what can be named is named; this finds a flipped bit that leaves everything plausible.
-        if header.get("sha256") != _checksum(header["agent"], tensors):
+        if header.get("sha256") != _checksum(header, tensors):
             raise CheckpointError("its checksum is not that of its content")
         return snapshot
     except CheckpointError as error:
@@ -114,16 +128,37 @@ def _check_header(path: Path, header: dict[str, str]) -> None:
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is a safetensors file, but no agent: its format is {header.get('format')!r}")
     version = header.get("version", "")
-    if not version.isdecimal() or int(version) > VERSION:
+    if version != str(VERSION):
         raise CheckpointError(
-            f"{path} has format version {version}; this version of transfernas reads up to {VERSION}: upgrade it"
+            f"{path} has format version {version:.20}; this version of transfernas reads version {VERSION}: upgrade it"
         )
 
 
-def _checksum(text: str, tensors: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256(text.encode())
+def _tensor(path: Path, file: safetensors.safe_open, name: str) -> np.ndarray:
+    """Reads a tensor, if it is one that NumPy can hold."""
+    about = file.get_slice(name)  # type: ignore[no-untyped-call]
+    dtype, shape = about.get_dtype(), about.get_shape()
+    # Of a tensor without values any size is right: it is read as if the others did not count.
+    if dtype not in _DTYPES or len(shape) > _MOST_AXES or math.prod(max(size, 1) for size in shape) > _MOST_ENTRIES:
+        shown = f"{dtype}{shape}"
+        raise CheckpointError(f"{path} is damaged: the tensor {name} is {shown:.100}, which no agent has")
+    tensor: np.ndarray = file.get_tensor(name)  # type: ignore[no-untyped-call]
+    return tensor
+
+
+def _sorted(content: bytes) -> bytes:
+    """Returns a safetensors file with its header in order: the library writes the metadata in any."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # so that the tensors lie where a processor likes them
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
+
+
+def _checksum(header: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(f"{header['version']}\n{header['agent']}".encode())
     for name in sorted(tensors):
-        digest.update(name.encode() + np.ascontiguousarray(tensors[name]).tobytes())
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode() + np.ascontiguousarray(tensor).tobytes())
     return digest.hexdigest()
 
 
@@ -153,22 +188,23 @@ def _to_json(snapshot: Snapshot) -> Json:
     } | ({} if snapshot.notes is None else {"notes": snapshot.notes})
 
 
-def _from_json(header: Json, tensors: dict[str, np.ndarray], version: int) -> Snapshot:
+def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     config = _field(header, "config", lambda value: TrainingConfig(**value))
     spaces = _field(header, "spaces", lambda value: {space.name: space for space in map(space_from_json, value)})
     problems = _field(header, "problems", lambda value: tuple(Problem(spaces[s], t) for s, t in value))
     vocabulary = Vocabulary(
         states=_field(header, "states", _names),
-        actions=_field(header, "actions", lambda value: tuple((state, kind, action) for state, kind, action in value)),
+        actions=_field(header, "actions", lambda value: _distinct((state, kind, plain(a)) for state, kind, a in value)),
         tasks=_field(header, "tasks", _names),
     )
-    room = _field(header, "room", lambda value: Room(*map(_power_of_two, value))) if version > 2 else NO_ROOM
+    room = _field(header, "room", lambda value: Room(*map(_power_of_two, value)))
     try:
         encoding = encode(check_problems(problems), vocabulary, room)
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
-    capacity = _field(header, "capacity", lambda value: Capacity(*map(_whole, value)))
-    state, history, gate, memory = parts_of(tensors, config, capacity, encoding, version)
+    capacity = _field(header, "capacity", lambda value: _capacity(value, vocabulary, room))
+    state, history, queue, tally, gate, memory = parts_of(tensors, config, capacity, encoding)
+    asked = _field(header, "asked", _count)
     learner = restore(
         config=config,
         seed=_field(header, "seed", _whole),
@@ -176,10 +212,12 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray], version: int) -> Sn
         encoding=encoding,
         state=state,
         history=history,
-        known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, *value)),
-        past=_field(header, "past", lambda value: tuple(_past(entry, len(history.reward)) for entry in value)),
-        sampled=_field(header, "sampled", _whole),
-        learned=_field(header, "learned", _whole),
+        queue=queue,
+        tally=tally,
+        known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, value)),
+        past=_field(header, "past", lambda value: tuple(_past(entry, len(tally.trials)) for entry in value)),
+        sampled=_field(header, "sampled", _count),
+        learned=_field(header, "learned", _count),
         acceptance=_field(header, "acceptance", _share),
         gate=gate,
         memory=memory,
@@ -187,10 +225,10 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray], version: int) -> Sn
     return Snapshot(
         learner=learner,
         name=_field(header, "name", _name),
-        asked=_field(header, "asked", _whole),
-        open_trials=_field(header, "open_trials", lambda value: tuple(_saved_trial(encoding, each) for each in value)),
+        asked=asked,
+        open_trials=_field(header, "open_trials", lambda value: _saved_trials(encoding, asked, value)),
         restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
-        ledger=_field(header, "ledger", Ledger) if version > 2 else Ledger(),
+        ledger=_field(header, "ledger", Ledger),
         notes=header.get("notes"),
     )
 
@@ -217,6 +255,13 @@ def _whole(value: Json) -> int:
     return value
 
 
+def _count(value: Json) -> int:
+    """Returns how often something was done, which a computer can have done."""
+    if _whole(value) > _MOST_COUNT:
+        raise ValueError(f"{value:,} is more than can be")
+    return value
+
+
 def _power_of_two(value: Json) -> int:
     if _whole(value) < 1 or value & (value - 1) or value > 1 << 20:
         raise ValueError(f"{value!r} is no power of two from 1 to {1 << 20:,}")
@@ -236,7 +281,14 @@ def _name(value: Json) -> str:
 
 
 def _names(value: Json) -> tuple[str, ...]:
-    return tuple(map(_name, value))
+    return _distinct(map(_name, value))
+
+
+def _distinct(names: Iterable[T]) -> tuple[T, ...]:
+    found = tuple(names)
+    if len(set(found)) < len(found):
+        raise ValueError("a name is there twice")
+    return found
 
 
 def _one_of(what: str, count: int, value: Json) -> int:
@@ -256,9 +308,16 @@ def _past(value: Json, replicas: int) -> Past:
     return Past(_name(space), _name(task), tuple(map(_whole, trials)))
 
 
-def _saved_trial(encoding: Encoding, value: Json) -> SavedTrial:
+def _saved_trials(encoding: Encoding, asked: int, value: Json) -> tuple[SavedTrial, ...]:
+    trials = tuple(_saved_trial(encoding, asked, each) for each in value)
+    if len({trial.number for trial in trials}) < len(trials):
+        raise ValueError("a trial is there twice")
+    return trials
+
+
+def _saved_trial(encoding: Encoding, asked: int, value: Json) -> SavedTrial:
     trial = SavedTrial(
-        _whole(value["number"]),
+        _one_of("trial", asked, value["number"]),
         _row(encoding, value["row"]),
         value["config"],
         _one_of("proposer", PROPOSERS, value.get("member", 0)),
@@ -271,7 +330,16 @@ def _sizes(vocabulary: Vocabulary) -> list[int]:
     return [len(vocabulary.states), len(vocabulary.actions), len(vocabulary.tasks)]
 
 
-def _first_names(vocabulary: Vocabulary, states: int, actions: int, tasks: int) -> Vocabulary:
-    for count in (states, actions, tasks):
-        _whole(count)
+def _first_names(vocabulary: Vocabulary, value: Json) -> Vocabulary:
+    sizes = zip(_sizes(vocabulary), value, strict=True)
+    states, actions, tasks = (_one_of("name", size + 1, count) for size, count in sizes)
     return Vocabulary(vocabulary.states[:states], vocabulary.actions[:actions], vocabulary.tasks[:tasks])
+
+
+def _capacity(value: Json, vocabulary: Vocabulary, room: Room) -> Capacity:
+    """Returns the room in the network's tables, which all names must fit."""
+    capacity = Capacity(*map(_power_of_two, value))
+    least = [max(pair) for pair in zip(_sizes(vocabulary), (room.states, room.names, room.tasks), strict=True)]
+    if any(found < needed for found, needed in zip(capacity, least, strict=False)):
+        raise ValueError(f"{list(capacity)} is less than the {least} that its names take")
+    return capacity

@@ -1,24 +1,128 @@
 """Files that are written whole or not at all."""
 
+import contextlib
+import errno
+import hashlib
 import os
+import platform
+import stat
 import uuid
 from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+_LONGEST_WRITE_SECONDS = 24 * 3600.0
+"""A temporary file of this age has no living writer, wherever the writer ran."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file under a temporary name beside it and renames it; makes the folder if there is none.
 
+    An existing file keeps its mode. A symbolic link stays, and the file that it points to is written. Temporary files
+    that killed writers of the same file left behind are removed.
+
     Raises:
-        OSError: the folder can not be written to; the message names the path.
+        OSError: the file cannot be written; the message names the path.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with open(part, "xb") as file:
+        _replace(target, content)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _replace(target: Path, content: bytes) -> None:
+    mode = _mode(target)
+    part, file = _new_part(target)
+    try:
+        with file:
+            if mode is not None and mode != stat.S_IMODE(os.fstat(file.fileno()).st_mode):
+                os.chmod(part, mode)
+            _remove_leftovers(target, part)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+            if fcntl is None:
+                file.close()  # Windows renames no open file
+            os.replace(part, target)  # while it is locked, so that no other writer takes it for a leftover
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _mode(target: Path) -> int | None:
+    """Returns the mode of an existing file, None if there is none.
+
+    Raises:
+        OSError: the path is a folder or a device.
+    """
+    try:
+        found = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found):
+        raise IsADirectoryError(errno.EISDIR, "Is a folder, not a file")
+    if not stat.S_ISREG(found):
+        raise OSError(errno.EINVAL, "Is no regular file")
+    return stat.S_IMODE(found)
+
+
+def _new_part(target: Path) -> tuple[Path, BinaryIO]:
+    """Returns a new temporary file and its name; the file is locked for as long as it is open."""
+    while True:
+        part = target.with_name(f"{_prefix(target)}{_host()}.{uuid.uuid4().hex}.part")
+        file = open(part, "xb")  # noqa: SIM115  (the caller closes it)
+        try:
+            if _lock(file, wait=True) is not True or os.fstat(file.fileno()).st_nlink:
+                return part, file
+        except BaseException:
+            file.close()
+            part.unlink(missing_ok=True)
+            raise
+        file.close()  # another writer took it for a leftover before it was locked
+
+
+def _remove_leftovers(target: Path, mine: Path) -> None:
+    """Removes the temporary files of dead writers of the same file.
+
+    Its lock tells whether a writer of this machine lives. Locks may not reach other machines that share the folder:
+    their files must be a day old, by the clock of the file system.
+    """
+    now = mine.stat().st_mtime
+    with os.scandir(target.parent) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith(_prefix(target))]
+    for left in (target.with_name(name) for name in names if name.endswith(".part") and name != mine.name):
+        with contextlib.suppress(OSError), open(left, "rb+") as file:
+            free = _lock(file, wait=False)
+            here = free is True and left.name.startswith(f"{_prefix(target)}{_host()}.")
+            if here or (free is not False and now - left.stat().st_mtime > _LONGEST_WRITE_SECONDS):
+                left.unlink()
+
+
+def _lock(file: BinaryIO, wait: bool) -> bool | None:
+    """Locks a file; returns whether nobody else had it locked, None where files cannot be locked."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems have no locks
+        return None
+    return True
+
+
+def _prefix(target: Path) -> str:
+    """Returns how the temporary names of a file begin: short however long its own name is, and unlike any other's."""
+    return f".{target.name[:16]}.{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}."
+
+
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]

@@ -1,28 +1,40 @@
 """Which trials of others' records an agent has learned from, so that it learns from none of them twice."""
 
+import base64
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
 
 
 class Ledger:
-    """For each record, such as a study in a database, the numbers of the trials that were learned from.
+    """For each record, such as a study in a database, the trials that were learned from.
 
     A record is known by a name of its own. Its trials count from 0; those up to a mark are all learned from, so that
-    what is kept does not grow with the record, unless a trial before is never finished, or was passed over.
+    the numbers that are kept do not grow with the record, unless a trial before is never finished, or was passed over.
+
+    A trial may have a stamp, a number that no other trial has. It is then known by its stamp under whatever name its
+    record comes: a study may be renamed, copied, and go on in both places.
     """
 
-    def __init__(self, entries: Mapping[str, tuple[int, Iterable[int]]] | None = None) -> None:
+    def __init__(self, entries: Mapping[str, tuple[Any, ...]] | None = None) -> None:
         """Takes up what `entries` returned.
 
         Raises:
-            ValueError: a number is not a whole one of at least 0.
+            ValueError: a number is not a whole one of at least 0, or stamps cannot be read.
         """
         self._below: dict[str, int] = {}
         self._beyond: dict[str, set[int]] = {}
-        for record, (below, beyond) in (entries or {}).items():
+        self._stamps: dict[str, set[int]] = {}
+        self._own = set[str]()  # the records whose sets no copy shares
+        for record, (below, beyond, *stamps) in (entries or {}).items():
             numbers = [below, *beyond]
             if any(type(number) is not int or number < 0 for number in numbers):
                 raise ValueError(f"the trials of {record!r} are counted from 0, not {numbers!r}")
             self._below[record], self._beyond[record] = below, set(numbers[1:])
+            if stamps:
+                (packed,) = stamps
+                self._stamps[record] = _unpacked(packed)
 
     def __iter__(self) -> Iterator[str]:
         """Iterates over the records."""
@@ -34,19 +46,40 @@ class Ledger:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def has(self, record: str, number: int) -> bool:
-        """Returns whether a trial was learned from."""
-        return number < self._below.get(record, 0) or number in self._beyond.get(record, ())
+    def has(self, record: str, number: int, stamp: int | None = None) -> bool:
+        """Returns whether a trial was learned from.
 
-    def add(self, record: str, number: int) -> None:
+        Args:
+            record: the record.
+            number: the trial's number there; decides where there is no stamp, or the record has none.
+            stamp: the trial's stamp, which any record may have.
+        """
+        if stamp is not None and any(stamp in known for known in self._stamps.values()):
+            return True
+        return (stamp is None or record not in self._stamps) and self._counts(record, number)
+
+    def add(self, record: str, number: int, stamp: int | None = None) -> None:
         """Notes that a trial was learned from.
+
+        Where a record of this name has another trial of the number, the record is a copy that went its own way; its
+        trials are then kept under a name with a mark.
 
         Raises:
             ValueError: it was before.
         """
-        if self.has(record, number):
+        if self.has(record, number, stamp):
             raise ValueError(f"trial {number} of {record!r} was learned from before")
-        beyond = self._beyond.setdefault(record, set())
+        if stamp is not None:
+            while self._counts(record, number) or (record in self._below and record not in self._stamps):
+                record += "*"
+        if record not in self._own:
+            self._own.add(record)
+            self._beyond[record] = set(self._beyond.get(record, ()))
+            if stamp is not None:
+                self._stamps[record] = set(self._stamps.get(record, ()))
+        if stamp is not None:
+            self._stamps[record].add(stamp)
+        beyond = self._beyond[record]
         beyond.add(number)
         below = self._below.get(record, 0)
         while below in beyond:
@@ -58,10 +91,30 @@ class Ledger:
         """Returns how many trials of a record were learned from."""
         return self._below.get(record, 0) + len(self._beyond.get(record, ()))
 
-    def entries(self) -> dict[str, tuple[int, list[int]]]:
-        """Returns for each record a mark, below which all were learned from, and the others."""
-        return {record: (below, sorted(self._beyond[record])) for record, below in self._below.items()}
+    def entries(self) -> dict[str, tuple[Any, ...]]:
+        """Returns for each record a mark, below which all were learned from, the others, and the stamps if any."""
+        return {
+            record: (below, sorted(self._beyond[record]))
+            + ((_packed(self._stamps[record]),) if record in self._stamps else ())
+            for record, below in self._below.items()
+        }
 
     def copy(self) -> "Ledger":
-        """Returns a ledger that goes on by itself."""
-        return Ledger(self.entries())
+        """Returns a ledger that goes on by itself; what neither changes they share."""
+        copy = Ledger()
+        copy._below, copy._beyond, copy._stamps = dict(self._below), dict(self._beyond), dict(self._stamps)
+        self._own = set()
+        return copy
+
+    def _counts(self, record: str, number: int) -> bool:
+        return number < self._below.get(record, 0) or number in self._beyond.get(record, ())
+
+
+def _packed(stamps: Iterable[int]) -> str:
+    return base64.b64encode(np.array(sorted(stamps), "<u8").tobytes()).decode()
+
+
+def _unpacked(packed: object) -> set[int]:
+    if not isinstance(packed, str):
+        raise ValueError(f"{packed!r} holds no stamps")
+    return set(np.frombuffer(base64.b64decode(packed, validate=True), "<u8").tolist())

@@ -6,37 +6,42 @@ not, the rest is drawn anew, under all that was taken in truth. So every answer 
 the past is encoded once for a plan, not for each answer.
 """
 
+import copy
 import dataclasses
-import math
-from collections.abc import Hashable, Mapping
+import heapq
+import operator
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, UInt64
 
 from .agent import Agent
+from .evidence import EVIDENCE, filled, told_of
+from .learning.catching_up import catch_up
 from .learning.config import TrainingConfig
 from .learning.extension import extend
 from .learning.gate import MEMORY
 from .learning.learner import Learner, fail, learn, new_learner
 from .learning.proposing import propose
 from .learning.randomness import Use, generator
+from .learning.scores import Grade, Score, Scores
 from .learning.transfer import remembered, transfer
 from .learning.warm_up import WarmUp
 from .plans import (
-    EVIDENCE,
+    BEST,
     ROW,
     Best,
     Made,
+    Old,
     Plan,
     Told,
     actions_of,
+    as_score,
     batch_of_one,
-    bounded,
-    filled,
     inside,
     key_of,
     room_for,
-    told_of,
+    values_of,
     winsorised,
 )
 from .spaces.choice import Choice
@@ -86,14 +91,16 @@ class OpenSearch:
         self._config = config or inside(TrainingConfig.fast() if source is None else source.config)
         self._learner: Learner | None = None
         self._parameters = Parameters()
+        self._grown: dict[str, Domain] = {}  # what was taken up last of each parameter
+        self._built: object = None  # the actions that the learner's space was made of
         self._latest: dict[str, Domain] = {}
         self._evidence: list[dict[str, Action]] = []
         self._wholes, self._patience = 0, 0  # after so many whole trials the space is discovered anew, if need be
         self._plans: dict[Hashable, Plan] = {}
         self._unforeseen = Unforeseen()
         self._asked = 0
-        self._failed: list[dict[str, Action]] = []
-        self._failed_keys: list[np.uint64] = []
+        self._failed: dict[np.uint64, dict[str, Action]] = {}  # by their keys
+        self._elsewhere: dict[Hashable, dict[str, Action]] = {}
         self._choice: dict[int, Choice] = {}  # that each decision is
         self._best = Best()
         # Keys of the best: their bins have other values to try. What was worse is not to come again: else what a policy
@@ -120,6 +127,19 @@ class OpenSearch:
         if self._learner is not None:
             self._learner = dataclasses.replace(self._learner, seed=seed)
 
+    def forked(self) -> "OpenSearch":
+        """Returns the search as it is, to go on by itself: what it is told changes nothing here.
+
+        Whoever tells a fork and then puts it in the place of the search is safe from interrupts: all that was told is
+        known, or nothing of it.
+        """
+        fork = copy.copy(self)
+        fork._parameters, fork._best = copy.copy(self._parameters), self._best.copy()
+        fork._latest, fork._plans, fork._failed = dict(self._latest), dict(self._plans), dict(self._failed)
+        fork._unforeseen = self._unforeseen.copy()
+        fork._warm_up = self._warm_up
+        return fork
+
     def __getstate__(self) -> dict[str, object]:
         """Leaves out the thread that compiles."""
         return self.__dict__ | {"_warm_up": None}
@@ -135,31 +155,71 @@ class OpenSearch:
     def state(self) -> Json:
         """Returns as JSON what the learner does not hold; trials must be strings or whole numbers."""
         plans = [[trial, plan.number, plan.member, plan.actions] for trial, plan in self._plans.items()]
-        kept = {"evidence": self._evidence, "discovery": [self._wholes, self._patience], "failed": self._failed}
+        kept = {
+            "evidence": self._evidence,
+            "discovery": [self._wholes, self._patience],
+            "failed": [*self._failed.values()],
+        }
         return kept | {"rewards": self._rewards, "best": self._best.to_json(), "plans": plans}
 
     def restore(self, learner: Learner, state: Json) -> None:
         """Goes on as the search would have whose learner and state these are; `declare` says what its domains are.
 
         Trials that were asked for may be told; they ask for nothing more.
+
+        Raises:
+            LookupError, TypeError, ValueError: the state is none of such a learner.
         """
+        [problem] = learner.encoding.problems  # else it is no search
+        if problem.name != self._names:
+            raise ValueError(f"it searches {problem.name}, not {self._names}")
         self._learner, self._asked, self._seed = learner, learner.sampled, learner.seed
-        self._parameters, self._latest = Parameters(), {}
+        self._parameters, self._latest, self._grown = Parameters(), {}, {}
         self._parameters.take({choice.name: choice.actions for choice in self._space.choices})
-        self._evidence, self._failed, self._rewards = state["evidence"], state["failed"], state["rewards"]
-        self._wholes, self._patience = state["discovery"]
+        self._built, self._failed = self._parameters.actions, {}
+        self._evidence, self._rewards = state["evidence"], state["rewards"]
+        self._wholes, self._patience = (operator.index(count) for count in state["discovery"])
         self._best = Best.from_json(state["best"])
         self._plans = {
             trial: Plan(number, member, actions, np.uint64(0), {}, generator(self._seed, Use.VALUE, number))
             for trial, number, member, actions in state["plans"]
         }
         self._take_up()
+        for config in state["failed"]:
+            self._avoid(config)
+        for config in self._evidence:
+            self._key(config)
+        if not all(isinstance(reward, float) for reward in self._rewards):
+            raise TypeError("a reward is no number")
+
+    def check(self, domains: Mapping[str, Domain]) -> None:
+        """Checks what was restored against the domains.
+
+        Raises:
+            LookupError, TypeError, ValueError: one of the best trials has not the values that others are found near.
+        """
+        for trial in self._best.trials:
+            for name in trial.actions:
+                if isinstance(domain := domains[name], Numbers):
+                    domain.position(trial.values[name])  # type: ignore[arg-type]
+
+    def asked_for(self, trial: Hashable) -> bool:
+        """Returns whether a trial was asked for here, and not told yet."""
+        return trial in self._plans
+
+    def evaluated_elsewhere(self, trials: Mapping[Hashable, Mapping[str, Action]]) -> None:
+        """Takes note of the trials that others evaluate at this time, so that none of them is proposed here.
+
+        Args:
+            trials: the actions of each; trials that were asked for here need not be among them.
+        """
+        self._elsewhere = {trial: dict(actions) for trial, actions in trials.items()}
 
     def suggest(self, trial: Hashable, made: Made, name: str, domain: Domain) -> object:
         """Returns a value for the next parameter of a trial.
 
         Args:
-            trial: which one.
+            trial: which one. A whole number counts the trials of all who search; the draws are this trial's own.
             made: its parameters so far, whoever chose their values.
             name: of the parameter that is asked for.
             domain: what it can be.
@@ -177,20 +237,20 @@ class OpenSearch:
         value = plan.given[name] = self._best.value(name, plan.actions[name], domain, plan.rng)
         return value
 
-    def tell(self, trial: Hashable, made: Made, reward: float | None, whole: bool = True) -> None:
+    def tell(self, trial: Hashable, made: Made, reward: Score | float | None, whole: bool = True) -> None:
         """Takes the reward of a trial, higher is better.
 
         Args:
             trial: which one; it need not have been asked for here.
             made: all its parameters.
-            reward: may be infinite, but not NaN; None for a trial that is not learned from, only not proposed again.
+            reward: may be infinite, but not NaN, or a score; None for a trial that is not learned from, only not
+                proposed again.
             whole: whether it came to its end, so that what it did not ask for is no part of its configuration.
 
         Raises:
             ValueError: the reward is NaN.
         """
-        if reward is not None and math.isnan(reward):
-            raise ValueError(f"trial {trial} was told the reward {reward}; a trial without one is told None")
+        score = as_score(reward)
         plan = self._plans.pop(trial, None)
         if not made or not self._learns:
             return
@@ -208,20 +268,46 @@ class OpenSearch:
         proposed = plan is not None and plan.actions == config
         member = plan.member if plan is not None and proposed else -1
         batched = batch_of_one(trajectory)
-        if reward is None:
+        if score is None:
             self._avoid(config)
             self._learner = fail(self._learner, ROW, batched, np.array([member], np.int32))
             return
-        told = bounded(reward)
-        self._remember(told, config, made, key_of(trajectory))
+        self._remember(score, config, made, key_of(trajectory))
+        followed = None
         if self._config.learning == "reinforce":
-            self._rewards = [*self._rewards[1 - _RECENT :], told]
-            told = winsorised(self._rewards)
+            if score.grade == Grade.FINITE:
+                self._rewards = [*self._rewards[1 - _RECENT :], score.reward]
+            followed = np.array([winsorised(score, self._rewards)])
         if self._warm_up is not None:
             self._warm_up.wait_for_update()
-        self._learner = learn(self._learner, ROW, batched, np.array([told]), np.array([member], np.int32))
+        told = np.array([score.reward]), np.array([member], np.int32), np.array([score.grade], np.int32)
+        self._learner = learn(self._learner, ROW, batched, *told, followed)
 
-    def recall(self, made: Made, reward: float | None, whole: bool) -> None:
+    def tell_many(self, trials: Sequence[Old], steps: int) -> None:
+        """Takes the scores of old trials, as `tell` does one by one, but learns in fewer steps.
+
+        Args:
+            trials: none was asked for here; their parameters are declared.
+            steps: how often the policy learns.
+        """
+        wholes = [trial.actions for trial in trials if trial.whole]
+        self._evidence, self._wholes = [*self._evidence, *wholes][-EVIDENCE:], self._wholes + len(wholes)
+        if not all(self._space.fits(config) for config in self._evidence):
+            self._rebuild()
+        assert self._learner is not None
+        for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
+            self._remember(trial.score, trial.actions, trial.made, self._key(trial.actions))
+        told = [self._learner.encoding.sequence(0, trial.actions) for trial in trials]
+        scores = [trial.score for trial in trials]
+        finite = [score.reward for score in scores if score.grade == Grade.FINITE]
+        self._rewards = [*self._rewards, *finite][-_RECENT:]
+        if self._warm_up is not None:
+            self._warm_up.wait_for_update()
+        stacked = Trajectory(*(np.stack(leaves)[None] for leaves in zip(*told, strict=True)))
+        rewards = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
+        self._learner = catch_up(self._learner, ROW, stacked, rewards, steps)
+
+    def recall(self, made: Made, reward: Score | float | None, whole: bool) -> None:
         """Takes up a trial that the agent learned from before this search began, as `tell` but for the learning."""
         if not made:
             return
@@ -229,21 +315,19 @@ class OpenSearch:
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._evidence = [*self._evidence[1 - EVIDENCE :], config]
-        if reward is None:
+        score = as_score(reward)
+        if score is None:
             self._avoid(config)
         else:
-            self._remember(bounded(reward), config, made, self._key(config))
+            self._remember(score, config, made, self._key(config))
 
-    def _remember(self, reward: float, config: dict[str, Action], made: Made, key: np.uint64) -> None:
+    def _remember(self, score: Score, config: dict[str, Action], made: Made, key: np.uint64) -> None:
         """Keeps a trial that is one of the best."""
-        if self._best.add(Told(reward, config, {name: value for name, (_, value) in made.items()}, key)):
+        if self._best.add(Told(score, config, values_of(made), key)):
             self._again = None
 
     def _avoid(self, config: dict[str, Action]) -> None:
-        key = self._key(config)
-        if key not in self._failed_keys:
-            self._failed.append(config)
-            self._failed_keys.append(key)
+        self._failed.setdefault(self._key(config), config)
 
     @property
     def _space(self) -> SearchSpace:
@@ -260,7 +344,8 @@ class OpenSearch:
     def _plan(self, trial: Hashable, earlier: Plan | None, made: Made, name: str, domain: Domain) -> Plan:
         self._grow({**{known: its for known, (its, _) in made.items()}, name: domain})
         assert self._learner is not None
-        number = self._asked if earlier is None else earlier.number
+        count = trial if isinstance(trial, int) else self._asked
+        number = count if earlier is None else earlier.number
         learner, choices = self._learner, list(self._parameters.actions)
         allowed, planned = self._allowed(made, name, domain), dataclasses.replace(learner, sampled=number)
         asked = [choices.index(known) + 1 for known in (*made, name)]
@@ -271,8 +356,7 @@ class OpenSearch:
             if memory is not None:
                 memory = dataclasses.replace(memory, taken=memory.taken[..., order])
             planned = dataclasses.replace(planned, tables=tables, memory=memory)
-        others = [plan.key for known, plan in self._plans.items() if known != trial]
-        pending = np.array([*others, *self._failed_keys], np.uint64)
+        pending = self._pending(trial)
         plan = self._drawn(planned, number, allowed, pending)
         if name not in plan.actions:  # what was best before the transfer did not have it
             plan = self._drawn(dataclasses.replace(planned, memory=None), number, allowed, pending)
@@ -283,12 +367,23 @@ class OpenSearch:
             plan.given.update(earlier.given)
             plan.rng = earlier.rng
         else:
-            self._asked += 1
+            self._asked = max(self._asked, number) + 1
             self._learner = dataclasses.replace(learner, sampled=self._asked)
             while len(self._plans) >= _MOST_PLANS:
                 self._plans.pop(next(iter(self._plans)))
         self._plans[trial] = plan
         return plan
+
+    def _pending(self, trial: Hashable) -> UInt64[np.ndarray, "pending"]:
+        """Returns the keys of what is not to be proposed for a trial: what is being evaluated, and what failed."""
+        here = [plan.key for known, plan in self._plans.items() if known != trial]
+        known = self._parameters.position
+        elsewhere = [
+            self._key(config)
+            for number, config in self._elsewhere.items()
+            if number not in self._plans and all(known(*taken) is not None for taken in config.items())
+        ]
+        return np.array([*here, *elsewhere, *self._failed], np.uint64)
 
     def _drawn(
         self,
@@ -326,14 +421,19 @@ class OpenSearch:
 
     def _grow(self, domains: Mapping[str, Domain]) -> None:
         """Takes up parameters and actions that were not there."""
+        if self._built is self._parameters.actions and all(self._grown.get(n) is d for n, d in domains.items()):
+            return
         for name, domain in domains.items():
             if name not in self._parameters.actions:
                 Choice(name, domain.actions)  # what can not be a choice must not be taken up
-        grown = self._parameters.take({name: domain.actions for name, domain in domains.items()})
-        grown |= self._parameters.take(self._unforeseen.taken())
+        parameters = copy.copy(self._parameters)
+        grown = parameters.take({name: domain.actions for name, domain in domains.items()})
+        if parameters.take(self._unforeseen.taken()) or grown:
+            self._parameters = parameters
         for name, domain in domains.items():
             self._latest.setdefault(name, domain)
-        if grown or self._learner is None:
+        self._grown = {**self._grown, **domains}
+        if self._built is not self._parameters.actions:  # also where an interrupt came before it was
             self._rebuild()
 
     def _waits(self, made: Made, name: str) -> bool:
@@ -348,7 +448,7 @@ class OpenSearch:
         """Forgets what was expected of the first trial that is told, but not asked for."""
         missing, self._unforeseen.expected = self._unforeseen.expected - made.keys(), set()
         if missing:
-            self._parameters.drop(missing)
+            self._parameters = self._parameters.without(missing)
             self._plans = {trial: plan for trial, plan in self._plans.items() if not missing & plan.actions.keys()}
             self._rebuild()
 
@@ -373,6 +473,7 @@ class OpenSearch:
             self._learner = transfer(source, (problem,), self._config, self._seed, rename, fill, room)
         self._learner = dataclasses.replace(self._learner, sampled=self._asked, seed=self._seed)
         self._take_up()
+        self._built = actions
 
     def _take_up(self) -> None:
         """Finds what follows from the learner: how decisions and trials are known in it."""
@@ -382,18 +483,17 @@ class OpenSearch:
         self._choice = dict(
             zip(self._learner.encoding.tables.rules.decision[0, 1:].tolist(), self._space.choices, strict=False)
         )
-        self._failed_keys, self._again = [self._key(config) for config in self._failed], None
+        self._failed, self._again = {self._key(config): config for config in self._failed.values()}, None
         self._best.rekey(self._key)
-        for plan in self._plans.values():
-            plan.key = self._key(plan.actions)
+        self._plans = {
+            trial: dataclasses.replace(plan, key=self._key(plan.actions)) for trial, plan in self._plans.items()
+        }
 
     def _translated(self, source: Learner) -> tuple[dict[str, str], dict[str, Action]]:
         """Returns what of `rename` and `fill` concerns what is known by now."""
         states = source.vocabulary.states
         rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
-        return rename, {
-            name: filled(self._latest[name], name, value) for name, value in self._fill.items() if name in self._latest
-        }
+        return rename, filled(self._fill, self._latest)
 
     def _key(self, config: Mapping[str, Action]) -> np.uint64:
         assert self._learner is not None

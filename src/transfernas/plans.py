@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from jaxtyping import UInt64
 
 from .learning.config import TrainingConfig
 from .learning.history import keys
-from .learning.learner import Learner
+from .learning.scores import Grade, Score
 from .spaces.condition import Action, among, same
 from .spaces.domain import Categories, Domain, Numbers
 from .spaces.encoding import Room, Trajectory, power_of_two
@@ -21,15 +22,14 @@ ROOM = Room(
 )
 """A search of up to 15 parameters compiles what any other such search did."""
 
-EVIDENCE = 300
-"""So many trials at most tell when a parameter is asked for."""
-
 ROW = np.zeros(1, np.int32)
 """The one problem of a search, of one replica."""
 
-_LARGEST = 1e37  # of a reward, in single precision: what is infinite counts as this
-_BEST = 20  # values of the so many best trials are varied
+BEST = 20
+"""Values of the so many best trials are varied."""
+
 _VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
+_FAR = 3.0  # interquartile ranges from the median; what lies farther away counts as this
 _NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
 
 Made = Mapping[str, tuple[Domain, object]]
@@ -50,15 +50,24 @@ def actions_of(made: Made) -> dict[str, Action]:
     return {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
 
 
-def bounded(reward: float) -> float:
-    """Returns a reward that may be infinite as one of a size that an agent takes."""
-    return min(max(reward, -_LARGEST), _LARGEST)
+def values_of(made: Made) -> dict[str, object]:
+    """Returns the values of a trial, numbers as Python's own."""
+    return {name: domain.number(v) if isinstance(domain, Numbers) else v for name, (domain, v) in made.items()}
 
 
-def winsorised(rewards: Sequence[float]) -> float:
-    """Returns the last of some rewards on the scale of all: REINFORCE follows its size, not only its order."""
-    low, middle, high = np.quantile(rewards, (0.25, 0.5, 0.75))
-    return 0.5 + 0.25 * float(np.clip((rewards[-1] - middle) / ((high - low) or 1.0), -3.0, 3.0))
+def winsorised(score: Score, rewards: Sequence[float]) -> float:
+    """Returns how good a trial is on the scale of rewards: REINFORCE follows its size, not only its order.
+
+    Args:
+        score: of the trial.
+        rewards: finite ones; among them that of the trial, if it has one.
+    """
+    if score.grade != Grade.FINITE:
+        return 0.5 + 0.25 * math.copysign(_FAR, score.grade)
+    # The largest numbers have no difference; a power of two rounds nothing.
+    size = 2.0 ** (math.frexp(max(map(abs, rewards)))[1] - 1)
+    low, middle, high = np.quantile(np.array(rewards) / size, (0.25, 0.5, 0.75))
+    return 0.5 + 0.25 * float(np.clip((score.reward / size - middle) / ((high - low) or 1.0 / size), -_FAR, _FAR))
 
 
 def room_for(actions: Mapping[str, tuple[Action, ...]]) -> Room:
@@ -75,6 +84,11 @@ def batch_of_one(trajectory: Trajectory) -> Trajectory:
 def key_of(trajectory: Trajectory) -> np.uint64:
     """Returns what a trajectory is known by, see `history.keys`."""
     return np.uint64(keys(ROW, batch_of_one(trajectory))[0])
+
+
+def as_score(reward: Score | float | None) -> Score | None:
+    """Returns a reward that may be infinite as a score."""
+    return reward if reward is None or isinstance(reward, Score) else Score.of(reward)
 
 
 @dataclasses.dataclass
@@ -108,8 +122,11 @@ class Plan:
         for known, (its, value) in itertools.islice(made.items(), self.seen, None):
             if known not in self.actions:
                 return False
-            as_given = known in self.given and self.given[known] == value
-            if not as_given and not same(its.action(value), self.actions[known]):  # type: ignore[arg-type]
+            given = self.given.get(known)  # compared with what is of its type: an array equals nothing as a whole
+            as_given = given is value or (
+                isinstance(given, (int, float)) and type(given) is type(value) and given == value
+            )
+            if not (known in self.given and as_given) and not same(its.action(value), self.actions[known]):  # type: ignore[arg-type]
                 return False
         self.seen = len(made)
         for following in itertools.islice(self.actions, self.passed, None):
@@ -128,10 +145,19 @@ class Plan:
 class Told(NamedTuple):
     """A trial that was told, and what its configuration is known by."""
 
-    reward: float
+    score: Score
     actions: dict[str, Action]
     values: dict[str, object]
     key: np.uint64 = np.uint64(0)
+
+
+class Old(NamedTuple):
+    """A trial that was not asked for here: what it took, how good it was, and whether it came to its end."""
+
+    made: Made
+    actions: dict[str, Action]
+    score: Score
+    whole: bool
 
 
 class Best:
@@ -146,9 +172,15 @@ class Best:
         """The trials, best first."""
         return tuple(self._trials)
 
+    def copy(self) -> "Best":
+        """Returns the same trials, to go on by themselves."""
+        best = Best()
+        best._trials = self._trials
+        return best
+
     def add(self, trial: Told) -> bool:
         """Takes up a trial, and returns whether it was good enough."""
-        self._trials = sorted([*self._trials, trial], key=lambda one: -one.reward)[:_BEST]
+        self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
         return any(one is trial for one in self._trials)
 
     def varied(self, domains: Mapping[str, Domain]) -> UInt64[np.ndarray, "trials"]:
@@ -187,37 +219,20 @@ class Best:
     def to_json(self) -> Json:
         """Returns the trials as JSON, with those values that others are found near."""
         return [
-            [one.reward, one.actions, {n: v for n, v in one.values.items() if type(v) in (int, float)}]
+            [one.score, one.actions, {n: v for n, v in one.values.items() if type(v) in (int, float)}]
             for one in self._trials
         ]
 
     @classmethod
     def from_json(cls, value: Json) -> "Best":
-        """Returns the trials that `to_json` described."""
+        """Returns the trials that `to_json` described.
+
+        Raises:
+            TypeError, ValueError: it describes none.
+        """
         best = cls()
-        best._trials = [Told(*each) for each in value]
+        best._trials = [
+            Told(Score(int(grade), float(reward)), dict(actions), dict(values))
+            for (grade, reward), actions, values in value
+        ]
         return best
-
-
-def told_of(learner: Learner, row: int) -> list[dict[str, Action]]:
-    """Returns what the latest trials of a problem of an agent's took, at most `EVIDENCE`."""
-    encoding, history = learner.encoding, learner.history
-    return [
-        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
-        for number in history.of(0, row)[-EVIDENCE:].tolist()
-    ]
-
-
-def filled(domain: Domain, name: str, value: Action) -> Action:
-    """Returns the action of a value that `fill` gives a parameter.
-
-    Raises:
-        ValueError: the parameter cannot have it.
-    """
-    try:
-        action = domain.action(value)  # type: ignore[arg-type]
-        if isinstance(domain, Numbers) and not domain.low <= value <= domain.high:  # type: ignore[operator]
-            raise ValueError(f"{value!r} is not from {domain.low} to {domain.high}")
-        return action
-    except ValueError as error:
-        raise ValueError(f"fill gives {name!r} a value that it can not have: {error}") from None

@@ -15,7 +15,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from .experiments.compare import MILESTONES, REFERENCE, REFERENCE_TRIALS, Outcome
@@ -24,6 +23,7 @@ from .experiments.standing import Standing
 from .experiments.statistics import Interval, Ratio, Reached
 from .experiments.suite import Split
 from .files import write_atomically
+from .terminal import PlainTable, plain, shown
 
 _LOST = "Mean normalised regret (%)"
 _SPLIT_TRIALS = (20, 100, 200)  # after which the regrets of each split are shown
@@ -44,7 +44,7 @@ def progress_bars(
         From a stage's name and its number of trials to a function told how many are done and the best so far.
     """
     columns: tuple[ProgressColumn, ...] = (
-        TextColumn("{task.description:<21}"),
+        TextColumn("{task.description:<21}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _RateColumn(),
@@ -56,8 +56,8 @@ def progress_bars(
 
         def stage(name: str, trials: int) -> Callable[[int, float], None]:
             if not console.is_terminal:  # where no bar moves, a log tells how far it is
-                console.print(f"{name}: {trials} trials", highlight=False)
-            task = progress.add_task(name, total=trials, best="best -")
+                console.print(shown(f"{name}: {trials} trials"))
+            task = progress.add_task(plain(name), total=trials, best="best -")
 
             def advance(done: int, best: float) -> None:
                 progress.update(
@@ -72,75 +72,75 @@ def progress_bars(
         yield stage
 
 
-def incumbent_table(result: Result, title: str) -> Table:
+def incumbent_table(result: Result, title: str) -> PlainTable:
     """Returns the mean accuracy of the incumbents with 95 % intervals, a row a milestone and a column a searcher."""
     caption = "mean accuracy (%) over all runs of the cell that looked best so far in one run, ± half its 95 % interval"
     return _by_trials(result, result.table, title, caption)
 
 
-def accuracy_table(result: Result, title: str) -> Table:
+def accuracy_table(result: Result, title: str) -> PlainTable:
     """Returns the same of the incumbents' test accuracies."""
     counts = sorted({row.trials for row in result.table})
     caption = "mean test accuracy (%) over all runs of the same cells, ± half its 95 % interval"
     return _by_trials(result, table_of(result.curves, counts, test=True), title, caption)
 
 
-def ratio_table(result: Result, title: str) -> Table:
+def ratio_table(result: Result, title: str) -> PlainTable:
     """Returns the trials that each curve needs for each target and how many times fewer the faster ones do."""
-    table = Table(title=title, caption="ratio of trials (95 % interval of a bootstrap over the replicas)")
-    table.add_column("accuracy (%)", justify="right")
+    table = PlainTable(title=title, caption="ratio of trials (95 % interval of a bootstrap over the replicas)")
+    table.head("accuracy (%)", right=True)
     for name in result.curves:
-        table.add_column(name, justify="right")
+        table.head(name, right=True)
     pairs = list(dict.fromkeys((named.of, named.to) for named in result.ratios))
     for of, to in pairs:
-        table.add_column(f"{of} / {to}", justify="right")
+        table.head(f"{of} / {to}", right=True)
     needed = {(named.name, named.reached.target): named.reached.trials for named in result.reached}
     ratios = {(named.of, named.to, named.ratio.target): named.ratio for named in result.ratios}
     for target in sorted({named.reached.target for named in result.reached}):
         trials = [_trials_cell(needed[name, target], curve.values.shape[1]) for name, curve in result.curves.items()]
-        table.add_row(f"{100 * target:.2f}", *trials, *(_ratio_cell(ratios[of, to, target]) for of, to in pairs))
+        table.row(f"{100 * target:.2f}", *trials, *(_ratio_cell(ratios[of, to, target]) for of, to in pairs))
     return table
 
 
-def choice_table(result: Result, title: str) -> Table:
+def choice_table(result: Result, title: str) -> PlainTable:
     """Returns what a choice was made by, a row a candidate."""
-    table = Table("choice", "mean (%)", title=title)
+    table = PlainTable("choice", "mean (%)", title=title)
     for row in result.choice:
-        table.add_row(row.name, _cell(row))
+        table.row(row.name, _cell(row))
     return table
 
 
-def reached_table(result: Result, title: str) -> Table:
+def reached_table(result: Result, title: str) -> PlainTable:
     """Returns when each curve reached each target, with 95 % intervals, a row a curve and a column a target."""
-    table = Table(title=title, caption="trials (95 % interval of a bootstrap over the replicas)")
-    table.add_column("")
+    table = PlainTable(title=title, caption="trials (95 % interval of a bootstrap over the replicas)")
+    table.head("")
     targets = sorted({named.reached.target for named in result.reached})
     for target in targets:
-        table.add_column(f"{target:g}", justify="right")
+        table.head(f"{target:g}", right=True)
     cells = {(named.name, named.reached.target): named.reached for named in result.reached}
     for name in result.curves:
         trials = result.curves[name].values.shape[1]
-        table.add_row(name, *(_reached_cell(cells[name, target], trials) for target in targets))
+        table.row(name, *(_reached_cell(cells[name, target], trials) for target in targets))
     return table
 
 
-def split_table(splits: Sequence[Split]) -> Table:
+def split_table(splits: Sequence[Split]) -> PlainTable:
     """Returns what splits are, a row each."""
-    table = Table(title=f"{len(splits)} splits", show_lines=True)
-    table.add_column("split", overflow="fold")  # whole, to be copied
+    table = PlainTable(title=f"{len(splits)} splits", show_lines=True)
+    table.head("split", whole=True)  # whole, to be copied
     for name in ("kind", "half", "learned from", "searched"):
-        table.add_column(name)
+        table.head(name)
     for split in splits:
         spaces: dict[str, list[str]] = {}
         for place in split.sources:
             spaces.setdefault(place.space_name, []).append(place.task)
         sources = [f"{name}: {', '.join(tasks)}" for name, tasks in spaces.items()]
         renamed = [f"{old} is {new}" for old, new in split.rename.items()]
-        table.add_row(split.name, split.kind, split.half, "\n".join(sources + renamed), split.target.name)
+        table.row(split.name, split.kind, split.half, "\n".join(sources + renamed), split.target.name)
     return table
 
 
-def comparison_tables(outcome: Outcome) -> list[Table]:
+def comparison_tables(outcome: Outcome) -> list[PlainTable]:
     """Returns a comparison as tables: each split, trials to the reference, mean ranks, mean regrets, differences."""
     rows, ranked = outcome.result.table, "Mean rank (1 is best)"
     counts = sorted({row.trials for row in rows} & set(_SPLIT_TRIALS)) or [max((row.trials for row in rows), default=0)]
@@ -155,7 +155,7 @@ def comparison_tables(outcome: Outcome) -> list[Table]:
     return tables + ([_harm_table(outcome)] if outcome.by_split else [])
 
 
-def write_tables(path: Path, tables: Iterable[Table]) -> Path:
+def write_tables(path: Path, tables: Iterable[PlainTable]) -> Path:
     """Writes tables as text, wide enough for all columns."""
     content = io.StringIO()
     wide = Console(file=content, width=240)
@@ -174,13 +174,13 @@ def cost_line(outcome: Outcome) -> str:
     )
 
 
-def _split_regrets(outcome: Outcome, count: int) -> Table:
+def _split_regrets(outcome: Outcome, count: int) -> PlainTable:
     caption = "mean of the replicas, ± half its 95 % interval; 0 is the best configuration, 100 the median one"
-    table = Table(title=f"Normalised regret (%) after {count} trials", caption=caption)
+    table = PlainTable(title=f"Normalised regret (%) after {count} trials", caption=caption)
     return _by_split(table, outcome, {row.name: _cell(row) for row in outcome.result.table if row.trials == count})
 
 
-def _split_ratios(outcome: Outcome) -> Table:
+def _split_ratios(outcome: Outcome) -> PlainTable:
     caption = f"{REFERENCE}'s trials over the rival's (95 % interval of a bootstrap over the replicas)"
     title = f"How many times fewer trials for the mean value of {REFERENCE} after {REFERENCE_TRIALS}"
     curves, cells = outcome.result.curves, dict[str, str]()
@@ -188,50 +188,51 @@ def _split_ratios(outcome: Outcome) -> Table:
         cells[named.to] = _ratio_cell(named.ratio)
         if named.ratio.trials_of and named.ratio.trials_to is None:
             cells[named.to] = f"< {named.ratio.trials_of / curves[named.to].values.shape[1]:.1f}"  # it is not reached
-    return _by_split(Table(title=title, caption=caption), outcome, cells)
+    return _by_split(PlainTable(title=title, caption=caption), outcome, cells)
 
 
-def _by_split(table: Table, outcome: Outcome, cells: Mapping[str, str]) -> Table:
-    table.add_column("split", overflow="fold")
+def _by_split(table: PlainTable, outcome: Outcome, cells: Mapping[str, str]) -> PlainTable:
+    table.head("split", whole=True)
     rivals = [name for name in outcome.seconds if any(cell.endswith(f"/{name}") for cell in cells)]
     for rival in rivals:
-        table.add_column(rival, justify="right")
+        table.head(rival, right=True)
     for split in dict.fromkeys(name.rpartition("/")[0] for name in outcome.result.curves):
-        table.add_row(split, *(cells.get(f"{split}/{rival}", "") for rival in rivals))
+        table.row(split, *(cells.get(f"{split}/{rival}", "") for rival in rivals))
     return table
 
 
-def _standing_table(outcome: Outcome, standings: Sequence[Standing], title: str, scale: int) -> Table:
+def _standing_table(outcome: Outcome, standings: Sequence[Standing], title: str, scale: int) -> PlainTable:
     """Returns mean ranks, or mean regrets in percent where the scale is 100."""
     difference = outcome.result.summary["critical_difference"]
     shown = standings is outcome.standings and scale == 1 and difference is not None
     nemenyi = f"; critical difference over all by Nemenyi {difference:.2f}" if shown else ""
-    table = Table(title=title, caption=f"± half the 95 % interval of a bootstrap over splits and replicas{nemenyi}")
+    caption = f"± half the 95 % interval of a bootstrap over splits and replicas{nemenyi}"
+    table = PlainTable(title=title, caption=caption)
     rivals = list(dict.fromkeys(row.rival for row in standings))
-    table.add_column("splits")
+    table.head("splits")
     for name in ("trials", *rivals):
-        table.add_column(name, justify="right")
+        table.head(name, right=True)
     cells = {
         (row.kind, row.trials, row.rival): _around(row.rank if scale == 1 else row.regret, scale) for row in standings
     }
     for kind, splits in dict.fromkeys((row.kind, row.splits) for row in standings):
         table.add_section()
         for count in _milestones(row.trials for row in standings):
-            table.add_row(f"{kind} ({splits})", str(count), *(cells[kind, count, rival] for rival in rivals))
+            table.row(f"{kind} ({splits})", str(count), *(cells[kind, count, rival] for rival in rivals))
     return table
 
 
-def _difference_table(outcome: Outcome) -> Table:
+def _difference_table(outcome: Outcome) -> PlainTable:
     """Returns the differences over all splits, those of the first pair by kind as well."""
     caption = (
         "below 0 the first is better; ± half the 95 % interval of a bootstrap; in brackets as a share of the second's"
     )
-    table = Table(title="Differences of mean normalised regrets (%)", caption=caption)
+    table = PlainTable(title="Differences of mean normalised regrets (%)", caption=caption)
     counts = _milestones(row.trials for row in outcome.differences)
     for name in ("", "splits"):
-        table.add_column(name)
+        table.head(name)
     for count in counts:
-        table.add_column(f"{count} trials", justify="right")
+        table.head(f"{count} trials", right=True)
     for of, to in dict.fromkeys((row.of, row.to) for row in outcome.differences):
         pair = [row for row in outcome.differences if (row.of, row.to) == (of, to)]
         if pair[0] is not outcome.differences[0]:
@@ -240,11 +241,11 @@ def _difference_table(outcome: Outcome) -> Table:
         for kind, splits in dict.fromkeys((row.kind, row.splits) for row in pair):
             rows = {row.trials: row for row in pair if row.kind == kind}
             cells = [f"{_around(rows[count].regret, 100)} ({100 * rows[count].share:+.0f} %)" for count in counts]
-            table.add_row(f"{of} less {to}", f"{kind} ({splits})", *cells)
+            table.row(f"{of} less {to}", f"{kind} ({splits})", *cells)
     return table
 
 
-def _harm_table(outcome: Outcome) -> Table:
+def _harm_table(outcome: Outcome) -> PlainTable:
     """Returns the differences of the first pair on each split, and how many say that the first is worse."""
     first, rows = outcome.by_split[0], {(row.split, row.trials): row for row in outcome.by_split}
     counts = sorted({row.trials for row in outcome.by_split})
@@ -256,14 +257,14 @@ def _harm_table(outcome: Outcome) -> Table:
         f"once: {surely}"
     )
     title = f"Normalised regret (%) of {first.of} less that of {first.to}, after so many trials"
-    table = Table(title=title, caption=caption)
-    table.add_column("split", overflow="fold")
+    table = PlainTable(title=title, caption=caption)
+    table.head("split", whole=True)
     for count in counts:
-        table.add_column(str(count), justify="right")
+        table.head(str(count), right=True)
     for split in dict.fromkeys(row.split for row in outcome.by_split):
         found = [rows[split, count] for count in counts]
         stars = ((row.regret.low > 0) + (row.together.low > 0) for row in found)
-        table.add_row(split, *(f"{_around(row.regret, 100)}{'*' * n:<2}" for row, n in zip(found, stars, strict=True)))
+        table.row(split, *(f"{_around(row.regret, 100)}{'*' * n:<2}" for row, n in zip(found, stars, strict=True)))
     return table
 
 
@@ -276,14 +277,14 @@ def _around(interval: Interval, scale: float = 1) -> str:
     return f"{scale * interval.mean:.2f} ± {scale * (interval.high - interval.low) / 2:.2f}"
 
 
-def _by_trials(result: Result, rows: Sequence[Row], title: str, caption: str) -> Table:
-    table = Table(title=title, caption=caption)
-    table.add_column("trials", justify="right")
+def _by_trials(result: Result, rows: Sequence[Row], title: str, caption: str) -> PlainTable:
+    table = PlainTable(title=title, caption=caption)
+    table.head("trials", right=True)
     for name in result.curves:
-        table.add_column(name, justify="right")
+        table.head(name, right=True)
     cells = {(row.trials, row.name): _cell(row) for row in rows}
     for count in sorted({row.trials for row in rows}):
-        table.add_row(str(count), *(cells.get((count, name), "") for name in result.curves))
+        table.row(str(count), *(cells.get((count, name), "") for name in result.curves))
     return table
 
 

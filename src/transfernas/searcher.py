@@ -1,40 +1,26 @@
 """What every searcher has in common: ask for a trial, tell its reward."""
 
 import abc
-import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 
+from .locks import Locked
 from .spaces.condition import Config
 from .spaces.problem import Problem, Trial, check_problems, check_reward
-
-
-class Locked:
-    """Has a lock that threads share, and that copies and pickles make anew."""
-
-    def __init__(self) -> None:
-        """Makes the lock."""
-        super().__init__()
-        self._lock = threading.RLock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves out the lock."""
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Makes a new lock."""
-        self.__dict__.update(state, _lock=threading.RLock())
 
 
 class Searcher(Locked, abc.ABC):
     """Proposes configurations and learns from their rewards.
 
     Several trials may be open at once and are told in any order; each is told once, to the searcher that asked. Threads
-    may share a searcher; while an objective runs, no lock is held.
+    may share a searcher; while an objective runs, no lock is held. An interrupt leaves nothing half done: a trial is
+    open and teaches nothing, or it is told and was learned from.
     """
+
+    _now: "Standing"  # one assignment replaces it whole; what it holds is never changed
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         """Checks the problems; each trial belongs to one of them, drawn uniformly.
@@ -45,8 +31,7 @@ class Searcher(Locked, abc.ABC):
         super().__init__()
         self._problems = check_problems(problems)
         self._name = uuid.uuid4().hex
-        self._open: dict[int, OpenTrial] = {}
-        self._asked = 0
+        self._now = Standing()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -56,7 +41,7 @@ class Searcher(Locked, abc.ABC):
     @property
     def open_trials(self) -> tuple[Trial, ...]:
         """The trials that were asked and not told yet, oldest first."""
-        return tuple(self._trial(number) for number in self._open)
+        return tuple(self._trial(number, opened) for number, opened in self._open.items())
 
     @overload
     def ask(self) -> Trial: ...
@@ -94,27 +79,44 @@ class Searcher(Locked, abc.ABC):
             raise ValueError(f"trial {trial.number} was told both a reward and failed=True; tell one of them")
         value = None if failed else check_reward(reward, f"trial {trial.number}")
         with self._lock:
-            self._close(self._found(trial), value)
-            del self._open[trial.number]
+            knows = self._close(self._found(trial), value)
+            left = dict(self._open)
+            del left[trial.number]
+            self._now = Standing(self._asked, left, knows)
 
     @abc.abstractmethod
-    def _propose(self, number: int) -> "OpenTrial":
-        """Returns the problem and the configuration of the trial of that number."""
+    def _propose(self) -> "tuple[OpenTrial, Any]":
+        """Returns a problem with a configuration, and what the searcher knows after that; it changes nothing."""
 
     @abc.abstractmethod
-    def _close(self, trial: "OpenTrial", reward: float | None) -> None:
-        """Learns from a trial; the reward is None where it failed."""
+    def _passed_over(self) -> Any:
+        """Returns what the searcher knows after a proposal that failed; else the next one would fail likewise."""
+
+    @abc.abstractmethod
+    def _close(self, trial: "OpenTrial", reward: float | None) -> Any:
+        """Returns what the searcher knows after a trial, whose reward is None if it failed; it changes nothing."""
+
+    @property
+    def _open(self) -> "Mapping[int, OpenTrial]":
+        return self._now.open
+
+    @property
+    def _asked(self) -> int:
+        return self._now.asked
 
     def _ask_one(self) -> Trial:
         with self._lock:
+            try:
+                opened, knows = self._propose()
+            except Exception:
+                self._now = self._now._replace(knows=self._passed_over())
+                raise
             number = self._asked
-            self._open[number] = self._propose(number)
-            self._asked += 1
-            return self._trial(number)
+            self._now = Standing(number + 1, {**self._open, number: opened}, knows)
+            return self._trial(number, opened)
 
-    def _trial(self, number: int) -> Trial:
+    def _trial(self, number: int, opened: "OpenTrial") -> Trial:
         # The configuration is a copy: what its owner does to it must not reach what is learned.
-        opened = self._open[number]
         return Trial(number, opened.problem, dict(opened.config), self._name)
 
     def _found(self, trial: Trial) -> "OpenTrial":
@@ -141,6 +143,20 @@ class OpenTrial(NamedTuple):
     problem: Problem
     config: Config
     kept: Any = None
+
+
+class Standing(NamedTuple):
+    """Where a searcher stands.
+
+    Attributes:
+        asked: how many trials were asked for.
+        open: those that were not told yet, by their numbers, oldest first.
+        knows: what the searcher proposes from, of a type of its own.
+    """
+
+    asked: int = 0
+    open: Mapping[int, OpenTrial] = {}
+    knows: Any = None
 
 
 def check_seed(seed: object) -> int:

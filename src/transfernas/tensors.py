@@ -7,14 +7,16 @@ from .learning.config import TrainingConfig
 from .learning.gate import POLICIES, PROPOSERS, Gate
 from .learning.history import History
 from .learning.learner import Learner
-from .learning.memory import Memory, empty_memory
+from .learning.memory import Memory
 from .learning.queue import Queue
+from .learning.scores import Grade, Scores
 from .learning.steps import LearnerState, init_state
+from .learning.tally import Tally
 from .policy.architecture import Capacity
 from .policy.networks import NETWORKS
 from .spaces.encoding import Encoding, Trajectory
 
-_HISTORY, _GATE, _MEMORY = "history.", "gate.", "memory."
+_HISTORY, _GATE, _MEMORY, _QUEUE, _QUEUED = "history.", "gate.", "memory.", "queue.", "queue.trials."
 
 
 class CheckpointError(ValueError):
@@ -23,9 +25,18 @@ class CheckpointError(ValueError):
 
 def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
     """Returns everything of a learner that is kept as tensors, by name."""
-    tensors = dict(_named_leaves(learner.state))
+    tensors, tally, queue = dict(_named_leaves(learner.state)), learner.tally, learner.queue
+    tensors |= {"baseline": tally.baseline, "started": tally.started, "trials": tally.trials}
+    tensors |= {_QUEUE + name: array for name, array in queue.scores._asdict().items()}
+    tensors |= {_QUEUED + name: array for name, array in queue.trials._asdict().items()}
+    tensors[_QUEUE + "filled"] = queue.filled
     history, count = learner.history, learner.history.count
-    told = {"problem": history.problem, "reward": history.reward, "member": history.member, **history.trials._asdict()}
+    told = {
+        "problem": history.problem,
+        "member": history.member,
+        **history.scores._asdict(),
+        **history.trials._asdict(),
+    }
     tensors |= {_HISTORY + name: array[:, :count] for name, array in told.items()}
     if learner.gate is not None:
         tensors |= {_GATE + "count": learner.gate.count, _GATE + "total": learner.gate.total}
@@ -36,8 +47,8 @@ def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
 
 
 def parts_of(
-    tensors: dict[str, np.ndarray], config: TrainingConfig, capacity: Capacity, encoding: Encoding, version: int
-) -> tuple[LearnerState, History, Gate | None, Memory | None]:
+    tensors: dict[str, np.ndarray], config: TrainingConfig, capacity: Capacity, encoding: Encoding
+) -> tuple[LearnerState, History, Queue, Tally, Gate | None, Memory | None]:
     """Returns the parts of a learner that are kept as tensors.
 
     Args:
@@ -45,20 +56,22 @@ def parts_of(
         config: hyperparameters.
         capacity: room in the networks' tables.
         encoding: the problems.
-        version: of the format.
 
     Raises:
         CheckpointError: they are not those of such a learner; the message names the tensor.
     """
-    rows = _check_sizes(config, capacity, tensors)
-    expected = init_state(np.random.default_rng(0), rows, capacity, config, len(encoding.tables.task), encoding.steps)
-    gate = _gate(tensors, rows, encoding)
-    replicas = rows if gate is None else rows // POLICIES
-    history = _history(tensors, replicas, encoding, version)
+    replicas = _check_sizes(config, capacity, encoding, tensors)
+    rows = replicas * (POLICIES if _has_gate(tensors) else 1)
+    expected = init_state(np.random.default_rng(0), rows, capacity, config)
+    gate = _gate(tensors, replicas, encoding)
+    history = _history(tensors, replicas, encoding)
     memory = None if gate is None else _memory(tensors, replicas, config.memory, encoding)
+    tally, queue = _tally(tensors, replicas, encoding), _queue(tensors, replicas, config.queue_size, encoding)
     state = _filled(expected, tensors)
-    _check_queue(state.queue, encoding)
-    return state, history, gate, memory
+    for name, leaf in _named_leaves(state):
+        if name.endswith((".count", ".nu")):  # of Adam, which takes a root of nu
+            _check_not_negative(name, leaf)
+    return state, history, queue, tally, gate, memory
 
 
 def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:
@@ -66,8 +79,8 @@ def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:
     return [(jax.tree_util.keystr(path).lstrip("."), np.asarray(leaf)) for path, leaf in leaves]
 
 
-def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding, version: int) -> History:
-    """Takes the history out of the tensors; the first version had none, those before the fourth had no proposers.
+def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> History:
+    """Takes the history out of the tensors.
 
     Raises:
         CheckpointError: it is not one of trials of the problems.
@@ -78,24 +91,61 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding, 
     reward = tensors[_HISTORY + "reward"]
     count = reward.shape[-1] if reward.ndim else 0
     most = {"problem": len(encoding.problems) - 1, **_largest(encoding)}
-    _check_shape(_HISTORY + "reward", tensors, (replicas, count), np.dtype(np.float64))
-    check_finite(_HISTORY + "reward", reward)
+    _check_scores(_HISTORY, tensors, (replicas, count))
     for name, limit in most.items():
         steps = (encoding.steps,) if name in ("decisions", "actions") else ()
         _check_shape(_HISTORY + name, tensors, (replicas, count, *steps), np.dtype(np.int32))
         _check_limits(_HISTORY + name, tensors[_HISTORY + name], limit)
-    if version < 4:
-        tensors[_HISTORY + "member"] = np.full((replicas, count), -1, np.int32)
     _check_shape(_HISTORY + "member", tensors, (replicas, count), np.dtype(np.int32))
     _check_limits(_HISTORY + "member", tensors[_HISTORY + "member"], PROPOSERS - 1, least=-1)
-    told = {name: tensors.pop(_HISTORY + name) for name in (*most, "reward", "member")}
+    told = {name: tensors.pop(_HISTORY + name) for name in (*most, *Scores._fields, "member")}
     problem, member = told.pop("problem"), told.pop("member")
-    told.pop("reward")
+    scores = Scores(*(told.pop(name) for name in Scores._fields))
     trials = Trajectory(**told)
-    for trial in range(count):
-        one: Trajectory = jax.tree.map(lambda leaf, at=trial: leaf[:, at], trials)
-        history = history.appended(problem[:, trial], one, reward[:, trial], member[:, trial])
-    return history
+    _check_trials(_HISTORY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
+    return history.extended(problem, trials, scores, member)
+
+
+def _tally(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> Tally:
+    """Takes the tally out of the tensors.
+
+    Raises:
+        CheckpointError: it is not one of the problems.
+    """
+    shape = replicas, len(encoding.tables.task)
+    for name, dtype in (("baseline", np.float64), ("started", np.bool_), ("trials", np.int32)):
+        _check_shape(name, tensors, shape, np.dtype(dtype))
+    check_finite("baseline", tensors["baseline"])
+    _check_not_negative("trials", tensors["trials"])
+    return Tally(tensors.pop("baseline"), tensors.pop("started"), tensors.pop("trials"))
+
+
+def _queue(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> Queue:
+    """Takes the queues out of the tensors.
+
+    Raises:
+        CheckpointError: they are not those of trials of the problems.
+    """
+    shape = replicas, len(encoding.tables.task), size
+    _check_scores(_QUEUE, tensors, shape)
+    _check_shape(_QUEUE + "filled", tensors, shape[:2], np.dtype(np.int32))
+    _check_limits(_QUEUE + "filled", tensors[_QUEUE + "filled"], size)
+    for name, most in _largest(encoding).items():
+        steps = (encoding.steps,) if name in ("decisions", "actions") else ()
+        _check_shape(_QUEUED + name, tensors, (*shape, *steps), np.dtype(np.int32))
+        _check_limits(_QUEUED + name, tensors[_QUEUED + name], most)
+    trials = Trajectory(**{name: tensors.pop(_QUEUED + name) for name in Trajectory._fields})
+    filled = tensors.pop("queue.filled")
+    problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
+    _check_trials(_QUEUED + "decisions", problem, trials, np.arange(size) < filled[..., None], encoding)
+    return Queue(trials, Scores(*(tensors.pop(_QUEUE + name) for name in Scores._fields)), filled)
+
+
+def _check_scores(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> None:
+    _check_shape(part + "reward", tensors, shape, np.dtype(np.float64))
+    _check_shape(part + "grade", tensors, shape, np.dtype(np.int32))
+    check_finite(part + "reward", tensors[part + "reward"])
+    _check_limits(part + "grade", tensors[part + "grade"], max(Grade), min(Grade))
 
 
 def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> Memory:
@@ -104,32 +154,37 @@ def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: 
     Raises:
         CheckpointError: it is not one of trials of the problems.
     """
-    problems, choices = len(encoding.tables.task), encoding.tables.rules.decision.shape[1]
-    memory = empty_memory(replicas, problems, size, encoding.steps, choices)
+    shape = (replicas, len(encoding.tables.task), size)
+    shapes = {"count": shape[:2], "taken": (*shape, encoding.tables.rules.decision.shape[1])}
+    shapes |= {"task": shape, "length": shape} | dict.fromkeys(("decisions", "actions"), (*shape, encoding.steps))
     most = {"count": size, "taken": encoding.tables.decisions.available.shape[1], **_largest(encoding)}
-    expected = {"count": memory.count, "taken": memory.taken, **memory.trials._asdict()}
-    for name, like in expected.items():
-        _check_shape(_MEMORY + name, tensors, like.shape, like.dtype)
-        _check_limits(_MEMORY + name, tensors[_MEMORY + name], most[name])
-    found = {name: tensors.pop(_MEMORY + name) for name in expected}
-    return Memory(found.pop("count"), taken=found.pop("taken"), trials=Trajectory(**found))
+    for name, limit in most.items():
+        _check_shape(_MEMORY + name, tensors, shapes[name], np.dtype(np.int32))
+        _check_limits(_MEMORY + name, tensors[_MEMORY + name], limit)
+    found = {name: tensors.pop(_MEMORY + name) for name in most}
+    memory = Memory(found.pop("count"), taken=found.pop("taken"), trials=Trajectory(**found))
+    slots = np.arange(size) < memory.count[..., None]
+    problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
+    _check_trials(_MEMORY + "decisions", problem, memory.trials, slots, encoding)
+    return memory
 
 
-def _gate(tensors: dict[str, np.ndarray], rows: int, encoding: Encoding) -> Gate | None:
+def _has_gate(tensors: dict[str, np.ndarray]) -> bool:
+    return any(name.startswith(_GATE) for name in tensors)
+
+
+def _gate(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> Gate | None:
     """Takes the gate out of the tensors, if there is one.
 
     Raises:
-        CheckpointError: it is not one of so many policies and the problems.
+        CheckpointError: it is not one of the problems.
     """
-    if not any(name.startswith(_GATE) for name in tensors):
+    if not _has_gate(tensors):
         return None
-    if rows % POLICIES:
-        raise CheckpointError(f"there is a gate, but {rows} policies are no pairs")
     for name in (_GATE + "count", _GATE + "total"):
-        _check_shape(name, tensors, (rows // POLICIES, len(encoding.tables.task), PROPOSERS), np.dtype(np.float64))
+        _check_shape(name, tensors, (replicas, len(encoding.tables.task), PROPOSERS), np.dtype(np.float64))
         check_finite(name, tensors[name])
-        if tensors[name].min() < 0:
-            raise CheckpointError(f"the tensor {name} holds values below 0")
+        _check_not_negative(name, tensors[name])
     return Gate(tensors.pop(_GATE + "count"), tensors.pop(_GATE + "total"))
 
 
@@ -156,27 +211,31 @@ def check_finite(name: str, tensor: np.ndarray) -> None:
         raise CheckpointError(f"the tensor {name} holds values that are not finite")
 
 
-def _check_sizes(config: TrainingConfig, capacity: Capacity, tensors: dict[str, np.ndarray]) -> int:
+def _check_not_negative(name: str, tensor: np.ndarray) -> None:
+    if tensor.size and tensor.min() < 0:
+        raise CheckpointError(f"the tensor {name} holds values below 0")
+
+
+def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding, tensors: dict[str, np.ndarray]) -> int:
     """Checks what sizes the header says against the tensors, before anything of those sizes is made.
 
     Returns:
-        The number of policies.
+        The number of replicas.
     """
-    float32 = np.dtype(np.float32)
+    float32, int32 = np.dtype(np.float32), np.dtype(np.int32)
     replicas = len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
     if replicas == 0:
         raise CheckpointError("the tensor baseline holds no replica")
-    said: dict[str, tuple[int, ...]] = {
-        "policy.state": (replicas, capacity.states, config.embedding_size),
-        "policy.action": (replicas, capacity.actions, config.embedding_size),
-        "policy.task": (replicas, capacity.tasks, config.embedding_size),
-    }
-    shapes = NETWORKS[config.network].shapes(capacity, config)
-    said |= {f"policy.{name}": (replicas, *shape) for name, shape in shapes.items()}
-    for name, shape in said.items():
-        _check_shape(name, tensors, shape, float32)
-    if "queue.reward" in tensors:
-        _check_shape("queue.reward", tensors, (*tensors["queue.reward"].shape[:2], config.queue_size), float32)
+    rows, network = replicas * (POLICIES if _has_gate(tensors) else 1), NETWORKS[config.network]
+    for name, shape in network.shapes(capacity, config).items():
+        _check_shape(f"policy.{name}", tensors, (rows, *shape), float32)
+    if "steps" in network.rows.values() and capacity.steps < encoding.steps:
+        raise CheckpointError(
+            f"a trial has up to {encoding.steps} steps, and the network positions for {capacity.steps}"
+        )
+    kept = (replicas, len(encoding.tables.task), config.queue_size)
+    _check_shape("queue.reward", tensors, kept, np.dtype(np.float64))
+    _check_shape("queue.trials.actions", tensors, (*kept, encoding.steps), int32)
     return replicas
 
 
@@ -190,11 +249,32 @@ def _check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ..
         )
 
 
-def _check_queue(queue: Queue, encoding: Encoding) -> None:
-    """Checks that a queue holds trials of the problems."""
-    _check_limits("queue.filled", queue.filled, queue.reward.shape[-1])
-    for name, most in _largest(encoding).items():
-        _check_limits(f"queue.trials.{name}", getattr(queue.trials, name), most)
+def _check_trials(name: str, problem: np.ndarray, trials: Trajectory, there: np.ndarray, encoding: Encoding) -> None:
+    """Checks that trajectories are trials of their problems, which can be read as configurations.
+
+    Args:
+        name: of the tensor that is to blame.
+        problem: the row of the problem of each trial.
+        trials: the trajectories.
+        there: which of them are no mere room.
+        encoding: the problems.
+    """
+    tables, real = encoding.tables, len(encoding.problems)
+    kinds = len(tables.decisions.state)
+    often = np.zeros((len(tables.task), kinds), np.int64)  # how often a trial of a problem may make a decision
+    for row, each in enumerate(encoding.problems):
+        made = tables.rules.decision[tables.space[row], : 1 + len(each.space.choices)]
+        often[row] = np.bincount(made, minlength=kinds)
+    problem, decisions, actions = problem[there], trials.decisions[there], trials.actions[there]
+    length, task = trials.length[there], trials.task[there]
+    steps = np.arange(encoding.steps) < length[:, None]
+    found = np.bincount((np.arange(len(length))[:, None] * kinds + decisions)[steps], minlength=len(length) * kinds)
+    right = (problem < real) & (length > 0) & (task == tables.task[problem])
+    right &= decisions[:, 0] == tables.rules.decision[tables.space[problem], 0]
+    right &= (found.reshape(-1, kinds) <= often[problem]).all(axis=1)
+    right &= (tables.decisions.available[decisions, actions] | ~steps).all(axis=1)
+    if not right.all():
+        raise CheckpointError(f"the tensor {name} holds a trial that is none of its problem")
 
 
 def _largest(encoding: Encoding) -> dict[str, int]:

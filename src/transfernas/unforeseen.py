@@ -26,6 +26,12 @@ class Unforeseen:
         self.waiting: dict[str, tuple[Action, ...]] = {}
         self.expected: set[str] = set()
 
+    def copy(self) -> "Unforeseen":
+        """Returns the same parameters, to go on by themselves."""
+        same = Unforeseen()
+        same.waiting, same.expected = dict(self.waiting), set(self.expected)
+        return same
+
     def put(self, plan: Plan, name: str, domain: Domain) -> None:
         """Puts a new parameter into a plan that agrees with its trial so far: one action, all alike in probability.
 

@@ -1,14 +1,14 @@
 """Regularized evolution (Real et al. 2018): tournament selection, the oldest dies."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from ..searcher import OpenTrial, Searcher, check_seed
+from ..searcher import OpenTrial, Searcher, Standing, check_seed
 from ..spaces.condition import Action, Config, in_order
 from ..spaces.problem import Problem
-from .random import MAX_CANDIDATES, first_valid, random_config
+from .random import MAX_CANDIDATES, RandomState, at_state, first_valid, random_config, state_of
 
 MutateFn = Callable[[Problem, Config, np.random.Generator], dict[str, Action]]
 """From a problem and a parent to a child; it is asked again until the child is valid."""
@@ -92,25 +92,52 @@ class RegularizedEvolution(Searcher):
             )
         self._rng = np.random.default_rng(check_seed(seed))
         self._population_size, self._sample_size, self._mutation = population_size, sample_size, mutation
-        self._population: dict[tuple[str, str], deque[tuple[float, Config]]] = {
-            problem.name: deque(maxlen=population_size) for problem in self._problems
-        }
-        self._start = deque(start_configs(self._problems, start, self._rng))
+        waiting = tuple(start_configs(self._problems, start, self._rng))
+        populations = {problem.name: () for problem in self._problems}
+        self._now = Standing(knows=_Evolved(state_of(self._rng), waiting, populations))
 
-    def _propose(self, number: int) -> OpenTrial:
-        problem = self._problems[self._rng.integers(len(self._problems))]
-        if self._start:
-            return OpenTrial(problem, self._start.popleft())
-        population = self._population[problem.name]
+    def _propose(self) -> "tuple[OpenTrial, _Evolved]":
+        evolved: _Evolved = self._now.knows
+        rng, waiting = at_state(self._rng, evolved.rng), evolved.waiting
+        problem = self._problems[rng.integers(len(self._problems))]
+        config = waiting[0] if waiting else self._bred(problem, evolved.populations[problem.name], rng)
+        return OpenTrial(problem, config), evolved._replace(rng=state_of(rng), waiting=waiting[1:])
+
+    def _passed_over(self) -> "_Evolved":
+        evolved: _Evolved = self._now.knows
+        return evolved._replace(rng=state_of(self._rng))
+
+    def _close(self, trial: OpenTrial, reward: float | None) -> "_Evolved":
+        evolved: _Evolved = self._now.knows
+        if reward is None:
+            return evolved
+        name = trial.problem.name
+        population = (*evolved.populations[name], (reward, trial.config))[-self._population_size :]
+        return evolved._replace(populations={**evolved.populations, name: population})
+
+    def _bred(self, problem: Problem, population: "_Population", rng: np.random.Generator) -> dict[str, Action]:
         if len(population) < self._population_size:
-            return OpenTrial(problem, first_valid(problem, lambda: random_config(problem, self._rng)))
-        contestants = self._rng.choice(len(population), self._sample_size, replace=False)
+            return first_valid(problem, lambda: random_config(problem, rng))
+        contestants = rng.choice(len(population), self._sample_size, replace=False)
         _, parent = max((population[index] for index in contestants), key=lambda member: member[0])
-        return OpenTrial(problem, first_valid(problem, lambda: self._mutation(problem, parent, self._rng)))
+        return first_valid(problem, lambda: self._mutation(problem, parent, rng))
 
-    def _close(self, trial: OpenTrial, reward: float | None) -> None:
-        if reward is not None:
-            self._population[trial.problem.name].append((reward, trial.config))
+
+_Population = tuple[tuple[float, Config], ...]
+
+
+class _Evolved(NamedTuple):
+    """What evolution has come to.
+
+    Attributes:
+        rng: what will be drawn.
+        waiting: configurations to begin with that were not asked for yet.
+        populations: the rewards and configurations of each problem's youngest trials.
+    """
+
+    rng: RandomState
+    waiting: tuple[dict[str, Action], ...]
+    populations: Mapping[tuple[str, str], _Population]
 
 
 def _completed(problem: Problem, part: Config, rng: np.random.Generator) -> dict[str, Action] | None:

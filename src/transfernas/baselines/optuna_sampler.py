@@ -11,12 +11,12 @@ from typing import Protocol
 import numpy as np
 import optuna
 
-from ..searcher import OpenTrial, Searcher, check_seed
+from ..searcher import OpenTrial, Searcher, Standing, check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config
 from ..spaces.problem import Problem
 from .evolution import start_configs
-from .random import first_valid
+from .random import RandomState, at_state, first_valid, state_of
 
 
 class SamplerFn(Protocol):
@@ -90,9 +90,11 @@ class OptunaSearcher(Searcher):
             space = self._problems[0].space
             positions = {name: space[name].index(action) for name, action in config.items()}
             self._studies[self._problems[0].name].enqueue_trial(positions)
+        self._now = Standing(knows=state_of(self._rng))
 
-    def _propose(self, number: int) -> OpenTrial:
-        problem = self._problems[self._rng.integers(len(self._problems))]
+    def _propose(self) -> tuple[OpenTrial, RandomState]:
+        rng = at_state(self._rng, self._now.knows)
+        problem = self._problems[rng.integers(len(self._problems))]
         study = self._studies[problem.name]
         drawn: list[optuna.Trial] = []
 
@@ -102,15 +104,21 @@ class OptunaSearcher(Searcher):
 
         try:
             config = first_valid(problem, draw)
-            return OpenTrial(problem, config, kept=drawn.pop())
+            return OpenTrial(problem, config, kept=drawn.pop()), state_of(rng)
         finally:
             # Only now: what runs is not proposed again, even by a sampler that ignores what was pruned.
             for refused in drawn:
                 study.tell(refused, state=optuna.trial.TrialState.PRUNED)
 
-    def _close(self, trial: OpenTrial, reward: float | None) -> None:
+    def _passed_over(self) -> RandomState:
+        return state_of(self._rng)
+
+    def _close(self, trial: OpenTrial, reward: float | None) -> RandomState:
         state = optuna.trial.TrialState.FAIL if reward is None else optuna.trial.TrialState.COMPLETE
-        self._studies[trial.problem.name].tell(trial.kept, reward, state)
+        # An interrupt may come between Optuna, whose studies are changed in place, and what is kept here.
+        self._studies[trial.problem.name].tell(trial.kept, reward, state, skip_if_finished=True)
+        known: RandomState = self._now.knows
+        return known
 
     def _suggest(self, problem: Problem, trial: optuna.Trial) -> dict[str, Action]:
         """Returns the configuration of a trial."""

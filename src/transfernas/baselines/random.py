@@ -1,14 +1,18 @@
 """Random search: choices uniform, one after the other, until the configuration is valid."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
-from ..searcher import OpenTrial, Searcher, check_seed
+from ..searcher import OpenTrial, Searcher, Standing, check_seed
 from ..spaces.condition import Action, Config
 from ..spaces.problem import Problem, no_valid
 
 MAX_CANDIDATES = 10_000
+
+RandomState = Mapping[str, Any]
+"""What a random number generator of NumPy's will draw."""
 
 
 class RandomSearch(Searcher):
@@ -26,13 +30,30 @@ class RandomSearch(Searcher):
         """
         super().__init__(problems)
         self._rng = np.random.default_rng(check_seed(seed))
+        self._now = Standing(knows=state_of(self._rng))
 
-    def _propose(self, number: int) -> OpenTrial:
-        problem = self._problems[self._rng.integers(len(self._problems))]
-        return OpenTrial(problem, first_valid(problem, lambda: random_config(problem, self._rng)))
+    def _propose(self) -> tuple[OpenTrial, RandomState]:
+        rng = at_state(self._rng, self._now.knows)
+        problem = self._problems[rng.integers(len(self._problems))]
+        return OpenTrial(problem, first_valid(problem, lambda: random_config(problem, rng))), state_of(rng)
 
-    def _close(self, trial: OpenTrial, reward: float | None) -> None:
-        pass
+    def _passed_over(self) -> RandomState:
+        return state_of(self._rng)
+
+    def _close(self, trial: OpenTrial, reward: float | None) -> RandomState:
+        state: RandomState = self._now.knows
+        return state
+
+
+def state_of(rng: np.random.Generator) -> RandomState:
+    """Returns what a generator will draw, for `at_state`."""
+    return rng.bit_generator.state
+
+
+def at_state(rng: np.random.Generator, state: RandomState) -> np.random.Generator:
+    """Returns the generator after it was set to a state: what an interrupted draw took from it is drawn again."""
+    rng.bit_generator.state = state
+    return rng
 
 
 def random_config(problem: Problem, rng: np.random.Generator, fixed: Config | None = None) -> dict[str, Action]:

@@ -1,5 +1,5 @@
-"""`python -m transfernas.cli`."""
+"""`python -m transfernas.cli`; only `transfernas` answers Ctrl-C while the package is imported."""
 
-from .app import app
+from .app import run
 
-app()
+run()

@@ -1,9 +1,12 @@
 """The commands under one name."""
 
+import io
+import sys
 from typing import Annotated
 
 import typer
 
+from ..interrupts import end_at_interrupt
 from . import compare, data, demo, inspect, pretrain, reproduce
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -30,3 +33,12 @@ app.command("inspect")(inspect.inspect)
 app.command("pretrain")(pretrain.pretrain)
 app.add_typer(reproduce.app, name="reproduce")
 app.add_typer(data.app, name="data")
+
+
+def run() -> None:
+    """Runs the command line in a process of its own, which Ctrl-C ends at once unless a command says otherwise."""
+    end_at_interrupt()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal has no letters for is no error
+            stream.reconfigure(errors="backslashreplace")
+    app()

@@ -4,12 +4,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import typer
 
+from ..interrupts import INTERRUPTED, advise
+from ..terminal import plain, say
+
 if TYPE_CHECKING:
-    import optuna
     from rich.console import Console
 
     from ..benchmarks.nasbench101 import Cells
@@ -17,7 +20,21 @@ if TYPE_CHECKING:
     from ..experiments.stages import Stages
     from ..learning.config import TrainingConfig
 
-INTERRUPTED = 130
+_WITH_RESUME = "the same command with --resume goes on from here."
+
+
+@contextmanager
+def errors_as_lines() -> Iterator[None]:
+    """Ends a command at an error with its message in one line."""
+    from rich.console import Console
+
+    try:
+        yield
+    except BrokenPipeError:  # nobody reads on
+        raise
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        say(Console(stderr=True), "Error: " + " ".join(str(error).splitlines()))
+        sys.exit(1)
 
 
 def changed_config(changes: Sequence[str], fast: bool = False, **more: object) -> "TrainingConfig":
@@ -36,66 +53,48 @@ def changed_config(changes: Sequence[str], fast: bool = False, **more: object) -
         name, _, text = change.partition("=")
         if name not in defaults or not text:
             known = ", ".join(defaults)
-            raise typer.BadParameter(f"{change!r} is not FIELD=VALUE with a field of {known}", param_hint="--change")
+            raise refused(f"{change!r} is not FIELD=VALUE with a field of {known}", "--change")
         try:
             kind = type(defaults[name])
             found[name] = {"True": True, "False": False}[text] if kind is bool else kind(text)
         except (KeyError, ValueError):
-            raise typer.BadParameter(
-                f"{change!r} needs a value like {defaults[name]!r}", param_hint="--change"
-            ) from None
+            raise refused(f"{change!r} needs a value like {defaults[name]!r}", "--change") from None
     try:
         return base(**{**more, **found})
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--change") from None
+        raise refused(error, "--change") from None
 
 
 def make_folder(path: Path) -> Path:
     """Makes the folder for results.
 
     Raises:
-        typer.BadParameter: it can not be made.
+        typer.BadParameter: it cannot be made or written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise typer.BadParameter(f"{path} can not be made: {error}", param_hint="--out") from None
+    except (OSError, ValueError) as error:
+        raise refused(f"{path} can not be made: {error}", "--out") from None
+    check_writable(path)
     return path
 
 
-def open_studies(storage: str, names: Sequence[str]) -> list["optuna.Study"]:
-    """Returns studies of Optuna's: those named, or all that have one objective.
-
-    Args:
-        storage: the URL of a database, or the path of a journal's file.
-        names: of the studies.
+def check_writable(folder: Path) -> None:
+    """Checks that files can be made in a folder, before hours of work are to be written there.
 
     Raises:
-        ValueError: there is no such storage or study; the message says which there are.
+        typer.BadParameter: they cannot.
     """
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
-    from sqlalchemy.exc import SQLAlchemyError
-
-    journal, database = Path(storage), Path(storage.removeprefix("sqlite:///").partition("?")[0])
-    if storage.startswith("sqlite:///") and not database.is_file():
-        raise ValueError(f"there is no file {database}")  # or Optuna would make it
-    if "://" not in storage and not journal.is_file():
-        raise ValueError(f"{storage!r} is neither the URL of a database, as in sqlite:///studies.db, nor a file")
     try:
-        place: str | optuna.storages.BaseStorage = storage
-        if "://" not in storage:
-            place = optuna.storages.JournalStorage(JournalFileBackend(storage))
-        summaries = optuna.get_all_study_summaries(place, include_best_trial=False)
-        known = [summary.study_name for summary in summaries]
-        for name in names:
-            if name not in known:
-                raise ValueError(f"there is no study {name!r} in {storage}; it has {', '.join(known) or 'none'}")
-        wanted = names or [summary.study_name for summary in summaries if len(summary.directions) == 1]
-        return [optuna.load_study(study_name=name, storage=place) for name in wanted]
-    except (SQLAlchemyError, ImportError, RuntimeError) as error:
-        reason = getattr(error, "orig", None) or error  # without SQLAlchemy's query and link
-        raise ValueError(f"{storage} can not be read: {reason}") from None
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise refused(f"{folder} is no folder that can be written to: {error.strerror}", "--out") from None
+
+
+def refused(text: object, option: str) -> typer.BadParameter:
+    """Returns the error for an option's value, see `terminal.plain`."""
+    return typer.BadParameter(plain(text), param_hint=option)
 
 
 def load_table(path: Path | None) -> "Cells":
@@ -114,7 +113,7 @@ def load_table(path: Path | None) -> "Cells":
             f"{error.filename} is missing: transfernas data nasbench101", param_hint="--data"
         ) from None
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--data") from None
+        raise refused(error, "--data") from None
 
 
 @contextmanager
@@ -131,14 +130,15 @@ def open_stages(out: Path, settings: Mapping[str, object], resume: bool) -> Iter
             stages = Stages(out / "stages", settings, resume)
             stack.enter_context(stages.at_work())
         except (OSError, ValueError) as error:
-            raise typer.BadParameter(str(error), param_hint="--resume" if resume else "--out") from None
+            raise refused(error, "--resume" if resume else "--out") from None
+        advise(_WITH_RESUME)
         yield stages
 
 
-def end(console: "Console", interrupted: bool) -> None:
+def end(interrupted: bool, advice: str = _WITH_RESUME) -> None:
     """Ends a command that was interrupted, and says how to go on."""
     if interrupted:
-        console.print("Interrupted: the same command with --resume goes on from here.", highlight=False)
+        print(f"Interrupted: {plain(advice)}", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
@@ -148,8 +148,7 @@ def say_where(console: "Console", result: "Result", out: Path, files: Sequence[P
 
     names = ", ".join(str(file.relative_to(out)) for file in files if file.exists())
     resumed = " since it was resumed" if result.settings.get("resumed") else ""
-    console.print(
+    say(
+        console,
         f"{result.seconds:.0f} s{resumed}, at most {peak_memory_mib():.0f} MiB. Results in {out.resolve()}: {names}",
-        highlight=False,
-        soft_wrap=True,
     )

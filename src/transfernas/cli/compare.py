@@ -1,14 +1,14 @@
 """`transfernas compare`: the transferred agent and its rivals on the transfer suite."""
 
 import dataclasses
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import changed_config, end, load_table, make_folder, open_stages, say_where
+from ..terminal import say
+from .common import changed_config, end, errors_as_lines, load_table, make_folder, open_stages, refused, say_where
 
 if TYPE_CHECKING:
     from ..experiments.stages import Stages
@@ -22,6 +22,7 @@ class Half(StrEnum):
     held_back = "held-back"
 
 
+@errors_as_lines()
 def compare(
     half: Annotated[
         Half | None,
@@ -90,6 +91,7 @@ def compare(
     from ..experiments.contest import Comparison, count_stages, shared_stages
     from ..experiments.result import write_result
     from ..experiments.rivals import OPTIONAL, RIVALS
+    from ..experiments.suite import load_one_each
     from ..figures import draw_ranks, draw_regrets
     from ..report import comparison_tables, cost_line, progress_bars, split_table, write_tables
 
@@ -100,28 +102,28 @@ def compare(
         return
     known = (*RIVALS, *OPTIONAL)
     if unknown := [name for name in rival or () if name not in known]:
-        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(known)}", param_hint="--rival")
+        raise refused(f"{unknown[0]} is none of {', '.join(known)}", "--rival")
     rivals = tuple(name for name in known if name in (rival or RIVALS))
     cells = load_table(data) if any(each.target.of_cells for each in splits) else None
-    config, out = changed_config(change or (), fast=not paper), make_folder(out)
+    if rivals_from is not None and not (rivals_from / "stages" / "settings.json").is_file():
+        raise refused(f"{rivals_from} is no --out of an earlier run: it has no stages/settings.json", "--rivals-from")
+    config = changed_config(change or (), fast=not paper)
+    load_one_each(splits, cells)  # what is missing is said before anything is made
+    out = make_folder(out)
     comparison = Comparison(config, splits, rivals, seed, replicas, trials, joint_trials)
     # Searches do not depend on one another, so that splits and rivals may be added to what is there.
     fixed = {"config": dataclasses.asdict(config), "seed": seed, "replicas": replicas, "trials": trials}
     data_used = {} if cells is None else {"data": cells.name, "checksum": cells.checksum}
     settings = {"command": "compare", "joint_trials": joint_trials, **fixed, **data_used}
-    console.print(
+    say(
+        console,
         f"{len(splits)} splits, {len(rivals)} rivals, {replicas} replicas, seed {seed}; two searches run at a time.",
-        highlight=False,
     )
     with open_stages(out, settings, resume) as stages:
         if rivals_from is not None:
             _adopt(stages, rivals_from, shared_stages(comparison))
-        try:
-            with progress_bars(console, percent=False, stages=count_stages(comparison)) as stage:
-                outcome = run_comparison(comparison, cells, stages, stage)
-        except ModuleNotFoundError as error:
-            Console(stderr=True).print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-            sys.exit(1)
+        with progress_bars(console, percent=False, stages=count_stages(comparison)) as stage:
+            outcome = run_comparison(comparison, cells, stages, stage)
     files = [write_result(out / "result.json", outcome.result)]
     if outcome.standings:
         files += draw_regrets(out / "regrets", outcome.standings, replicas)
@@ -130,16 +132,16 @@ def compare(
     files.append(write_tables(out / "tables.txt", tables))
     for table in tables:
         console.print(table)
-    console.print(cost_line(outcome), highlight=False, soft_wrap=True)
+    say(console, cost_line(outcome))
     say_where(console, outcome.result, out, files)
-    end(console, outcome.result.interrupted)
+    end(outcome.result.interrupted)
 
 
 def _adopt(stages: "Stages", run: Path, names: tuple[str, ...]) -> None:
     try:
         stages.adopt(run / "stages", names, ("seed", "replicas", "trials", "checksum"))
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(str(error), param_hint="--rivals-from") from None
+        raise refused(error, "--rivals-from") from None
 
 
 def _chosen(half: Half | None, names: list[str] | None, kinds: list[str] | None, cells: bool) -> tuple["Split", ...]:
@@ -153,9 +155,9 @@ def _chosen(half: Half | None, names: list[str] | None, kinds: list[str] | None,
     every = all_splits()
     known = [split.name for split in every]
     if unknown := [name for name in names or () if name not in known]:
-        raise typer.BadParameter(f"{unknown[0]} is no split; --list shows them", param_hint="--split")
+        raise refused(f"{unknown[0]} is no split; --list shows them", "--split")
     if unknown := [kind for kind in kinds or () if kind not in KINDS]:
-        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(KINDS)}", param_hint="--kind")
+        raise refused(f"{unknown[0]} is none of {', '.join(KINDS)}", "--kind")
     halves = [half] if half else list(Half) if names else [Half.development]
     found = tuple(
         split
@@ -165,5 +167,5 @@ def _chosen(half: Half | None, names: list[str] | None, kinds: list[str] | None,
         and (split.name in names if names else cells or not split.target.of_cells)
     )
     if not found:
-        raise typer.BadParameter("no split is of that half, kind and name; --list shows them", param_hint="--split")
+        raise refused("no split is of that half, kind and name; --list shows them", "--split")
     return found

@@ -1,14 +1,16 @@
 """`transfernas data nasbench101`."""
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
-from .common import INTERRUPTED
+from ..interrupts import advise
+from ..terminal import say
+from .common import end, errors_as_lines, refused
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 _OFFICIAL_URL = "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord"
+_ADVICE = "the same command goes on where the download stopped."
 _STAGES = {"download": "Downloading", "check": "Checking", "convert": "Converting"}
 
 
@@ -26,6 +29,7 @@ def main() -> None:
 
 
 @app.command()
+@errors_as_lines()
 def nasbench101(
     source: Annotated[
         Path | None,
@@ -49,23 +53,32 @@ def nasbench101(
 
     from ..benchmarks.nasbench101_data import nasbench101_data
 
+    try:
+        urlsplit(url)
+    except ValueError as error:
+        raise refused(f"{url!r} is no address: {error}", "--url") from None
     console = Console()
+    advise(_ADVICE)
     try:
         with _progress(console) as stage:
             path = nasbench101_data(source, url, progress=stage, trusted=any_checksum)
     except KeyboardInterrupt:
-        console.print("Interrupted: the same command goes on where the download stopped.", highlight=False)
-        sys.exit(INTERRUPTED)
-    except (OSError, ValueError, ModuleNotFoundError) as error:
-        Console(stderr=True).print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
-    console.print(f"NAS-Bench-101 is in {path.resolve()}", markup=False, highlight=False, soft_wrap=True)
+        end(True, _ADVICE)
+    say(console, f"NAS-Bench-101 is in {path.resolve()}")
 
 
 @contextmanager
 def _progress(console: "Console") -> Iterator["DataStageFn"]:
-    """Shows a bar for each stage: bytes done, rate, time left."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    """Shows a bar for each stage that begins: bytes done, rate, time left."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
     columns = (
         TextColumn("{task.description:<15}"),
@@ -74,10 +87,12 @@ def _progress(console: "Console") -> Iterator["DataStageFn"]:
         TransferSpeedColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    tasks = {}
-    with Progress(*columns, console=console) as progress:
+    tasks, progress = dict[str, TaskID](), Progress(*columns, console=console)
+    with ExitStack() as stack:
 
         def stage(name: str, done: int, total: int | None) -> None:
+            if not tasks:
+                stack.enter_context(progress)
             if name not in tasks:
                 tasks[name] = progress.add_task(_STAGES[name], total=total)
             progress.update(tasks[name], completed=done, total=total)

@@ -1,23 +1,23 @@
 """`transfernas inspect`."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import open_studies
+from ..terminal import PlainTable, plain, say
+from .common import errors_as_lines, refused
+from .storages import open_studies, reading
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ..checkpoint import Snapshot
     from ..learning.config import TrainingConfig
     from ..spaces.problem import Problem
     from ..spaces.space import SearchSpace
 
 
+@errors_as_lines()
 def inspect(
     path: Annotated[Path, typer.Argument(metavar="AGENT", help="An agent's file.")],
     against: Annotated[
@@ -40,41 +40,39 @@ def inspect(
     # Imported here, so that `transfernas --help` answers at once.
     from rich.console import Console
 
-    from ..checkpoint import CheckpointError, read_snapshot
+    from ..checkpoint import read_snapshot
     from ..spaces.vocabulary import transfer_report
 
     for option, value in (("--storage", storage), ("--space", space), ("--task", task)):
         if value is not None and (against is None or storage is None):
-            raise typer.BadParameter("is about a study: --against STUDY --storage URL", param_hint=option)
-    console = Console()
-    try:
-        snapshot = read_snapshot(path)
-        problems = None if against is None else _problems(against, storage, space, task)
-    except (CheckpointError, OSError, ValueError) as error:
-        Console(stderr=True).print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+            raise refused("is about a study: --against STUDY --storage URL", option)
+    console, snapshot = Console(), read_snapshot(path)
+    problems = None if against is None else _problems(against, storage, space, task)
     for line in _lines(path, snapshot):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, plain(line))
     console.print(_learned_from(snapshot), _spaces(snapshot))
     if problems is not None:
         report = transfer_report(snapshot.learner.vocabulary, problems)
-        console.print(f"Of {against}:\n{report}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"Of {against}:\n{report}")
 
 
 def _problems(against: str, storage: str | None, space: str | None, task: str | None) -> tuple["Problem", ...]:
     """Returns the problems of an agent's file, or that of a study.
 
     Raises:
-        CheckpointError, OSError, ValueError: there is none.
+        CheckpointError, OSError, ValueError, typer.BadParameter: there is none.
     """
     from ..checkpoint import read_snapshot
     from ..integrations.optuna import SPACE
     from ..integrations.studies import problem_of
 
     if storage is None:
+        if not Path(against).exists():
+            raise refused(f"there is no file {against}; if it is a study, say where: --storage URL", "--against")
         return read_snapshot(Path(against)).learner.encoding.problems
-    (study,) = open_studies(storage, (against,))
-    return (problem_of(study, space=space or SPACE, task=task),)
+    with reading(storage):
+        (study,) = open_studies(storage, (against,)).studies
+        return (problem_of(study, space=SPACE if space is None else space, task=task),)
 
 
 def _lines(path: Path, snapshot: "Snapshot") -> list[str]:
@@ -108,24 +106,20 @@ def _differences(config: "TrainingConfig") -> str:
     return f"TrainingConfig.{nearer}({changes})"
 
 
-def _learned_from(snapshot: "Snapshot") -> "Table":
-    from rich.table import Table
-
-    table = Table("space", "task", "trials", title="Learned from", title_justify="left")
+def _learned_from(snapshot: "Snapshot") -> PlainTable:
+    table = PlainTable("space", "task", "trials", title="Learned from", title_justify="left")
     for past in snapshot.learner.provenance:
         low, high = min(past.trials), max(past.trials)
-        table.add_row(past.space, past.task, f"{low:,}" if low == high else f"{low:,} to {high:,}")
+        table.row(past.space, past.task, f"{low:,}" if low == high else f"{low:,} to {high:,}")
     return table
 
 
-def _spaces(snapshot: "Snapshot") -> "Table":
-    from rich.table import Table
-
-    table = Table("space", "tasks", "choices", "configurations", title="Searches now", title_justify="left")
+def _spaces(snapshot: "Snapshot") -> PlainTable:
+    table = PlainTable("space", "tasks", "choices", "configurations", title="Searches now", title_justify="left")
     problems = snapshot.learner.encoding.problems
     for space in {problem.space.name: problem.space for problem in problems}.values():
         tasks = ", ".join(problem.task for problem in problems if problem.space.name == space.name)
-        table.add_row(space.name, tasks, f"{len(space.choices):,}", _size(space))
+        table.row(space.name, tasks, f"{len(space.choices):,}", _size(space))
     return table
 
 

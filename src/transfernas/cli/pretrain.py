@@ -1,16 +1,17 @@
 """`transfernas pretrain`."""
 
-import signal
-import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import INTERRUPTED, open_studies
+from ..interrupts import calling_at_interrupt
+from ..terminal import say
+from .common import check_writable, end, errors_as_lines, refused
+from .storages import open_studies, reading
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
     from ..spaces.condition import Action
 
 
+@errors_as_lines()
 def pretrain(
     storage: Annotated[
-        str, typer.Option(metavar="URL", help="Where the studies are, as in sqlite:///studies.db, or a journal's file.")
+        str,
+        typer.Option(
+            metavar="URL", help="Where the studies are, as in sqlite:///studies.db; or a file: SQLite's, a journal."
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The agent's file; it is written whole or not at all.")],
     study: Annotated[
@@ -56,35 +61,43 @@ def pretrain(
     from rich.console import Console
 
     from ..agent import Agent
-    from ..checkpoint import CheckpointError
     from ..integrations.optuna import SPACE
     from ..integrations.studies import learn_from_studies
 
-    if out.is_dir():
-        raise typer.BadParameter(f"{out} is a folder; the agent is to be a file", param_hint="--out")
-    console, interrupted = Console(), list[int]()
-    try:
-        with _progress(console, interrupted) as progress:
-            found, report = learn_from_studies(
-                None if agent is None else Agent.load(agent),
-                open_studies(storage, study or ()),
-                task=task,
-                space=space or SPACE,
-                rename=_pairs(rename or (), "--rename"),
-                back_fill={name: _value(text) for name, text in _pairs(fill or (), "--fill").items()},
-                on_failure="worst" if worst else "ignore",
-                seed=seed,
-                progress=progress,
-            )
+    _check_out(out)
+    renamed, filled = _pairs(rename or (), "--rename"), _pairs(fill or (), "--fill")
+    known = None if agent is None else Agent.load(agent)
+    console, interrupted = Console(), Event()
+    with reading(storage), _progress(console, interrupted) as progress:
+        studies, left_out = open_studies(storage, study or ())
+        for name in left_out:
+            say(console, f"Left out: study {name!r} has several objectives; an agent learns from one")
+        found, report = learn_from_studies(
+            known,
+            studies,
+            task=task,
+            space=SPACE if space is None else space,
+            rename=renamed,
+            back_fill={name: _value(text) for name, text in filled.items()},
+            on_failure="worst" if worst else "ignore",
+            seed=seed,
+            progress=progress,
+        )
         path = found.save(out)
-    except (CheckpointError, OSError, ValueError) as error:
-        Console(stderr=True).print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
-    console.print(str(report), markup=False, highlight=False, soft_wrap=True)
-    console.print(f"The agent is in {path.resolve()}", markup=False, highlight=False, soft_wrap=True)
-    if interrupted:
-        console.print(f"Interrupted: go on with --from {path} --out {path}", markup=False, highlight=False)
-        sys.exit(INTERRUPTED)
+    say(console, report)
+    say(console, f"The agent is in {path.resolve()}")
+    end(interrupted.is_set(), f"go on with --from {path} --out {path}")
+
+
+def _check_out(out: Path) -> None:
+    """Checks where the agent is to go, before anything is learned.
+
+    Raises:
+        typer.BadParameter: no file can be written there.
+    """
+    if out.is_dir():
+        raise refused(f"{out} is a folder; the agent is to be a file", "--out")
+    check_writable(next(parent for parent in out.absolute().parents if parent.exists()))
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
@@ -97,7 +110,7 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise typer.BadParameter(f"{text!r} is not of the form NAME=VALUE", param_hint=option)
+            raise refused(f"{text!r} is not of the form NAME=VALUE", option)
         found[name] = value
     return found
 
@@ -114,8 +127,8 @@ def _value(text: str) -> "Action":
 
 
 @contextmanager
-def _progress(console: "Console", interrupted: list[int]) -> Iterator["ProgressFn"]:
-    """Shows a bar: trials learned from, rate, time left. The first Ctrl-C ends the learning, and nothing is lost."""
+def _progress(console: "Console", interrupted: Event) -> Iterator["ProgressFn"]:
+    """Shows a bar once something was learned; from then on, the first Ctrl-C ends the learning, and nothing is lost."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -125,21 +138,17 @@ def _progress(console: "Console", interrupted: list[int]) -> Iterator["ProgressF
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
+    bars = Progress(*columns, console=console)
+    with ExitStack() as stack:
 
-    def interrupt(number: int, _: object) -> None:
-        interrupted.append(number)
-        signal.signal(signal.SIGINT, earlier)  # the second ends the command
+        def progress(done: int, total: int) -> bool:
+            if not bars.tasks:
+                stack.enter_context(calling_at_interrupt(interrupted.set))
+                stack.enter_context(bars)
+                bars.add_task("", total=total, rate="")
+            (task,) = bars.tasks
+            rate = f"{(done - 1) / task.elapsed:.0f} trials/s" if task.elapsed else ""
+            bars.update(task.id, completed=done, rate=rate)
+            return not interrupted.is_set()
 
-    earlier = signal.signal(signal.SIGINT, interrupt)
-    try:
-        with Progress(*columns, console=console) as bars:
-            task, begin = bars.add_task("", total=None, rate=""), time.perf_counter()
-
-            def progress(done: int, total: int) -> bool:
-                rate = f"{done / (time.perf_counter() - begin):.0f} trials/s"
-                bars.update(task, completed=done, total=total, rate=rate)
-                return not interrupted
-
-            yield progress
-    finally:
-        signal.signal(signal.SIGINT, earlier)
+        yield progress

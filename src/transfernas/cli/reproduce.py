@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .common import changed_config, end, load_table, make_folder, open_stages, say_where
+from ..terminal import say
+from .common import changed_config, end, errors_as_lines, load_table, make_folder, open_stages, refused, say_where
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -43,6 +44,7 @@ def main() -> None:
 
 
 @app.command("double-xor")
+@errors_as_lines()
 def double_xor(
     part: Annotated[
         Part,
@@ -85,22 +87,19 @@ def double_xor(
     for name, size in parameters.items():
         names.setdefault(size, []).append(name)
     sizes = ", ".join(f"{size:,} ({', '.join(n) if len(n) < 4 else f'{len(n)} agents'})" for size, n in names.items())
-    console.print(f"Parameters: {sizes}", highlight=False, soft_wrap=True)
+    say(console, f"Parameters: {sizes}")
     if attention is not None:
         files += draw_attention(out / "attention", attention)
         mean = partner_ratios(attention.mean(axis=0, keepdims=True))
         for name, ratios in partner_ratios(attention).items():
             above = f"above 1 in {(ratios > 1).sum()} of {len(ratios)} replicas"
-            console.print(
-                f"Attention of {name} over the mean of the other past actions: {mean[name][0]:.1f}, {above}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            say(console, f"Attention of {name} over the mean of the other past actions: {mean[name][0]:.1f}, {above}")
     say_where(console, result, out, files)
-    end(console, result.interrupted)
+    end(result.interrupted)
 
 
 @app.command()
+@errors_as_lines()
 def nasbench101(
     data: Annotated[
         Path | None,
@@ -130,15 +129,15 @@ def nasbench101(
 
     unknown = [name for name in only or () if name not in CURVES]
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(CURVES)}", param_hint="--only")
+        raise refused(f"{unknown[0]} is none of {', '.join(CURVES)}", "--only")
     config = changed_config(change or (), attention=attention.value)
-    console, out = Console(), make_folder(out)
-    cells = load_table(data)
+    console, cells = Console(), load_table(data)
+    out = make_folder(out)
     study = CellStudy(
         config, seed, replicas, trials, joint_trials, tuple(name for name in CURVES if name in (only or CURVES))
     )
     settings = {"command": "nasbench101", "data": cells.name, "checksum": cells.checksum, **dataclasses.asdict(study)}
-    console.print(f"{cells.name}, {replicas} replicas, seed {seed}; two searches run at a time.", highlight=False)
+    say(console, f"{cells.name}, {replicas} replicas, seed {seed}; two searches run at a time.")
     with open_stages(out, settings, resume) as stages, progress_bars(console) as stage:
         result = run_nasbench101(study, cells, stages, stage)
     files = [write_result(out / "result.json", result)]
@@ -151,4 +150,4 @@ def nasbench101(
     if result.reached:
         console.print(ratio_table(result, f"{cells.name}: trials to reach a mean validation accuracy"))
     say_where(console, result, out, files)
-    end(console, result.interrupted)
+    end(result.interrupted)

@@ -1,16 +1,20 @@
 """The main job: learn on two sub-spaces and two tasks of NAS-Bench-201, transfer to the whole space on a third task."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from ..agent import Agent
 from ..benchmarks.nasbench201 import sub_spaces, tabular_problem
 from ..benchmarks.tabular import TabularProblem
+from ..interrupts import calling_at_interrupt
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner, new_learner, select
 from ..learning.randomness import Use, derived_seed
 from ..learning.transfer import transfer
+from .record import Record
 from .result import Curve, NamedRatio, Result, table_of
 from .rivals import searcher_replicas
 from .runner import AgentReplicas, Replicas, StageFn, search
@@ -48,30 +52,33 @@ def target_problem() -> TabularProblem:
 
 
 def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
-    """Runs everything; Ctrl-C ends it with what was measured so far.
+    """Runs everything; the first Ctrl-C ends it after the trial, with what was measured so far.
 
     Args:
         demo: how large.
         stage: told when a stage begins.
         agent_path: where the first replica's agent goes once it is trained.
     """
-    started = time.monotonic()
+    started, stop = time.monotonic(), Event()
     config, sources, target = TrainingConfig.fast(), source_problems(), target_problem()
     joint = AgentReplicas(new_learner(tuple(p.problem for p in sources), config, demo.seed, demo.replicas))
     curves: dict[str, Curve] = {}
-    interrupted = search(joint, sources, demo.joint_trials, demo.seed, stage(STAGES[0], demo.joint_trials)).interrupted
-    Agent.of(select(joint.learner, 0)).save(agent_path)
-    try:
+
+    def run(name: str, replicas: Replicas, problems: Sequence[TabularProblem], trials: int) -> Record:
+        record = search(replicas, problems, trials, demo.seed, stage(name, trials), after_trial=lambda _: stop.is_set())
+        if record.interrupted:
+            stop.set()
+        return record
+
+    with calling_at_interrupt(stop.set):
+        run(STAGES[0], joint, sources, demo.joint_trials)
+        Agent.of(select(joint.learner, 0)).save(agent_path)
         for name in STAGES[1:]:
-            if interrupted:
+            if stop.is_set():
                 break
-            replicas = _replicas(name, target, config, demo, joint.learner)
-            record = search(replicas, [target], demo.trials, demo.seed, stage(name, demo.trials))
-            interrupted = record.interrupted
+            record = run(name, _replicas(name, target, config, demo, joint.learner), [target], demo.trials)
             if record.trials:
                 curves[name] = Curve(record.values)
-    except KeyboardInterrupt:  # between two searches
-        interrupted = True
     milestones = sorted({count for count in MILESTONES if count < demo.trials} | {demo.trials})
     return Result(
         command="demo",
@@ -80,7 +87,7 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
         curves=curves,
         table=table_of(curves, milestones),
         ratios=_ratios(curves, demo.seed),
-        interrupted=interrupted,
+        interrupted=stop.is_set(),
     )
 
 

@@ -4,15 +4,20 @@ Shapes: `replicas` run side by side, `trials` one after the other, `choices` of 
 """
 
 import dataclasses
+import hashlib
 import io
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..checkpoint import CheckpointError
 from ..files import write_atomically
+
+_CHECKSUM = 64  # hexadecimal digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +59,36 @@ class Record:
         return np.take_along_axis(self.taken, self.incumbent[..., None], axis=1)
 
     def write(self, path: Path) -> None:
-        """Writes the record, whole or not at all."""
+        """Writes the record, whole or not at all: an `.npz`, whose comment is the checksum of all before it."""
         content = io.BytesIO()
         np.savez_compressed(content, **dataclasses.asdict(self))
-        write_atomically(path, content.getvalue())
+        with zipfile.ZipFile(content, "a") as archive:
+            archive.comment = bytes(_CHECKSUM)
+        whole = content.getvalue()[:-_CHECKSUM]
+        write_atomically(path, whole + _checksum(whole))
 
     @classmethod
     def read(cls, path: Path) -> "Record":
-        """Reads a record."""
-        with np.load(path, allow_pickle=False) as file:
+        """Reads a record.
+
+        Raises:
+            CheckpointError: the file is damaged, or has no checksum, as those of earlier versions.
+            FileNotFoundError: there is no such file.
+        """
+        content = path.read_bytes()
+        if content[-_CHECKSUM:] != _checksum(content[:-_CHECKSUM]):
+            raise CheckpointError(
+                f"{path} is damaged, or of an earlier version: its checksum is not that of its content; remove "
+                f"{path.parent} to run that search afresh"
+            )
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {field.name: file[field.name] for field in dataclasses.fields(cls)}
         scalars = {"noise": str(arrays["noise"]), "interrupted": bool(arrays["interrupted"])}
         return cls(**{**arrays, **scalars})
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 class Recorder:

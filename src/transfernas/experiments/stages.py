@@ -7,7 +7,6 @@ searchers need to go on; it is written under a temporary name and renamed, at th
 import json
 import re
 import shutil
-import signal
 import threading
 import time
 import uuid
@@ -17,7 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from ..checkpoint import CheckpointError
 from ..files import write_atomically
+from ..interrupts import calling_at_interrupt
 from .record import Record, Recorder
 from .runner import Benchmark, ProgressFn, Replicas, search
 
@@ -46,24 +47,26 @@ class Stages:
         Raises:
             FileExistsError: the folder holds stages and is not to be resumed.
             ValueError: it is to be resumed and holds those of other settings.
+            CheckpointError: its settings are damaged.
+            BlockingIOError: another process begins a run there.
         """
         self._folder, self._stop = folder, threading.Event()
-        file, wanted = folder / _SETTINGS, _flat(json.loads(json.dumps(dict(settings))))
-        if file.exists() and not resume:
+        wanted = _flat(json.loads(json.dumps(dict(settings))))
+        self._resumed = not _begun(folder, wanted)
+        if not self._resumed:
+            return
+        if not resume:
             raise FileExistsError(
                 f"{folder} holds the stages of an earlier run: add --resume to go on with them, choose another --out, "
                 f"or remove the folder"
             )
-        self._resumed = file.exists()
-        if self._resumed:
-            found = json.loads(file.read_text(encoding="utf8"))
-            for name in sorted(found.keys() | wanted.keys()):
-                if found.get(name) != wanted.get(name):
-                    raise ValueError(
-                        f"{folder} holds a run with {name} {found.get(name)!r}, which can not go on with "
-                        f"{wanted.get(name)!r}"
-                    )
-        write_atomically(file, json.dumps(wanted).encode())
+        found = _settings(folder)
+        for name in sorted(found.keys() | wanted.keys()):
+            if found.get(name) != wanted.get(name):
+                raise ValueError(
+                    f"{folder} holds a run with {name} {found.get(name)!r}, which can not go on with "
+                    f"{wanted.get(name)!r}"
+                )
 
     @property
     def interrupted(self) -> bool:
@@ -88,9 +91,12 @@ class Stages:
         Raises:
             BlockingIOError: another process is at work in the folder.
         """
-        with _locked(self._folder), _calling_at_interrupt(self.stop):
-            for left in self._folder.glob(".*.part"):  # a write that was cut off
-                shutil.rmtree(left)
+        with _locked(self._folder), calling_at_interrupt(self.stop):
+            for left in self._folder.glob(".*.part"):  # of a killed process: only who has the lock writes here
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
             yield
 
     def adopt(self, other: Path, names: Iterable[str], same: Sequence[str]) -> None:
@@ -104,8 +110,9 @@ class Stages:
         Raises:
             FileNotFoundError: there is no run in the folder.
             ValueError: its settings are others.
+            CheckpointError: its settings are damaged.
         """
-        there, here = (json.loads((folder / _SETTINGS).read_text(encoding="utf8")) for folder in (other, self._folder))
+        there, here = _settings(other), _settings(self._folder)
         for name in same:
             if there.get(name) != here.get(name):
                 raise ValueError(f"{other} holds a run with {name} {there.get(name)!r}, not {here.get(name)!r}")
@@ -192,6 +199,36 @@ def side_by_side(stages: Stages, *jobs: Callable[[], T]) -> list[T]:
     return [lane.result() for lane in lanes]
 
 
+def _begun(folder: Path, settings: dict[str, object]) -> bool:
+    """Writes the settings of a run to a folder that has none; returns whether it had none."""
+    file = folder / _SETTINGS
+    if file.exists():
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        if file.exists():  # another process was faster
+            return False
+        write_atomically(file, json.dumps(settings).encode())
+    return True
+
+
+def _settings(folder: Path) -> dict[str, object]:
+    """Reads the settings of a run.
+
+    Raises:
+        FileNotFoundError: there is no run in the folder.
+        CheckpointError: they are damaged.
+    """
+    file = folder / _SETTINGS
+    try:
+        found = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} is damaged: {error}; remove {folder} to start the run afresh") from None
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{file} is damaged: it holds no settings; remove {folder} to start the run afresh")
+    return found
+
+
 def _kept(parent: Path, name: str) -> list[Path]:
     """Returns the folders of a stage, the one with the fewest trials first."""
     pattern = re.compile(re.escape(name) + r"\.(\d+)")
@@ -219,19 +256,3 @@ def _locked(folder: Path) -> Iterator[None]:
                 text = f"another process is at work in {folder}; wait for it, or choose another --out"
                 raise BlockingIOError(text) from None
         yield
-
-
-@contextmanager
-def _calling_at_interrupt(call: Callable[[], None]) -> Iterator[None]:
-    def handle(number: int, frame: object) -> None:
-        call()
-        signal.signal(signal.SIGINT, earlier)
-
-    if threading.current_thread() is not threading.main_thread():  # which alone has signals
-        yield
-        return
-    earlier = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, earlier)

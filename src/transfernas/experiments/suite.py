@@ -4,7 +4,7 @@ The development half is for choosing methods and their settings; the held-back h
 target belongs to one half, whatever the kind of split.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -133,6 +133,17 @@ def all_splits() -> tuple[Split, ...]:
         for target in [Place(row.benchmark, task)]
         for places in [row.rule.sources(target)]
     )
+
+
+def load_one_each(splits: Iterable[Split], cells: Cells | None = None) -> None:
+    """Loads one place of each benchmark that splits need; tables are loaded once.
+
+    Raises:
+        ModuleNotFoundError: the extra `benchmarks` is not installed.
+    """
+    places = [place for split in splits for place in (split.target, *split.sources)]
+    for place in {place.benchmark: place for place in places}.values():
+        place.load(cells)
 
 
 class _Rule(NamedTuple):

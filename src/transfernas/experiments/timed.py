@@ -20,7 +20,7 @@ class Timed(Replicas):
 
     def __init__(self, replicas: Replicas) -> None:
         """Times replicas that are as new."""
-        self._replicas, self._seconds = replicas, list[float]()
+        self._replicas, self._seconds, self._asking = replicas, list[float](), 0.0
 
     @property
     def seconds(self) -> Float[np.ndarray, "trials"]:
@@ -31,14 +31,14 @@ class Timed(Replicas):
         """Returns the next trial of each."""
         started = time.perf_counter()
         batch = self._replicas.ask()
-        self._seconds.append(time.perf_counter() - started)
+        self._asking = time.perf_counter() - started
         return batch
 
     def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
         """Takes the rewards of the trials asked last."""
         started = time.perf_counter()
         self._replicas.tell(reward)
-        self._seconds[-1] += time.perf_counter() - started
+        self._seconds.append(self._asking + time.perf_counter() - started)
 
     def save(self, folder: Path) -> None:
         """Writes what the replicas do, and the times."""

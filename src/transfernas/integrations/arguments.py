@@ -1,7 +1,8 @@
 """Checks of what every integration is given."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from ..agent import Agent
 
@@ -42,7 +43,28 @@ def check_known(rename: Iterable[str], agent: Agent | None) -> None:
     known = agent.learner.vocabulary.states[1:]
     for name in rename:
         if name not in known:
-            raise ValueError(f"rename: {name!r} is no parameter that the agent knows; it knows {', '.join(known)}")
+            raise ValueError(f"rename: {name!r} is no parameter that the agent knows; it knows {named(known, name)}")
+
+
+def check_parameters(argument: str, names: Iterable[str], parameters: Iterable[str]) -> None:
+    """Checks that each name is of a parameter of the studies, if they have any.
+
+    Raises:
+        ValueError: one is not.
+    """
+    known = tuple(dict.fromkeys(parameters))
+    for name in names:
+        if known and name not in known:
+            have = named(known, name)
+            raise ValueError(
+                f"{argument} names {name!r}, which is no parameter of any of the studies; they have {have}"
+            )
+
+
+def named(known: Sequence[str], meant: str) -> str:
+    """Returns the names that there are, and the one that another name may be a slip of."""
+    close = get_close_matches(meant, known, n=1)
+    return (", ".join(known) or "none") + (f". Did you mean {close[0]!r}?" if close else "")
 
 
 def agent_of(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:

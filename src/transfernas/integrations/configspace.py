@@ -7,6 +7,8 @@ configuration = adapter.configuration(agent.ask().config)
 ```
 """
 
+import copy
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,7 +50,7 @@ class ConfigSpaceAdapter:
     some numbers of two parts only: those that stand for the parts are looked at first, then a few others.
 
     Attributes:
-        source: the space of ConfigSpace's; it must not change any more.
+        source: the space of ConfigSpace's that configurations are of; it must not change any more.
         space: the search space, with a choice for each hyperparameter that can be active: the parents first, and among
             those whose parents are there already in the order of their names.
     """
@@ -153,6 +155,10 @@ def from_configspace(space: cs.ConfigurationSpace, name: str | None = None) -> C
         space: of ConfigSpace's, with at least one hyperparameter.
         name: of the search space; by default that of the space, or "configspace" if it has none.
 
+    ConfigSpace takes a conjunction and a disjunction of the same parts for one condition, and then checks and samples
+    one of them wrongly (ConfigSpace#430). Here each means what it says: configurations are those of a copy of the
+    space in which ConfigSpace tells them apart, and a warning says so.
+
     Raises:
         TypeError: it is no `ConfigurationSpace`, or a hyperparameter or a condition is of a kind that is not known.
         ValueError: there is no hyperparameter, or one can not be a choice; the message says which, and why.
@@ -174,7 +180,8 @@ def from_configspace(space: cs.ConfigurationSpace, name: str | None = None) -> C
         if when is not False:
             values[key] = found
             choices.append(Choice(key, found.actions, None if when is True else when))
-    return ConfigSpaceAdapter(space, SearchSpace(name if name is not None else space.name or SPACE, choices), values)
+    named = SearchSpace(name if name is not None else space.name or SPACE, choices)
+    return ConfigSpaceAdapter(_told_apart(space), named, values)
 
 
 def _candidates(chosen: Mapping[str, tuple[Values, int]], seed: int | None) -> Iterator[dict[str, Any]]:
@@ -188,6 +195,48 @@ def _candidates(chosen: Mapping[str, tuple[Values, int]], seed: int | None) -> I
             yield {name: values.drawn(at, rng) for name, (values, at) in chosen.items()}
     if seed is not None:
         yield usual
+
+
+def _told_apart(space: cs.ConfigurationSpace) -> cs.ConfigurationSpace:
+    """Returns a space in which ConfigSpace takes no two conditions for one that are not, the given one if possible."""
+    conditions: dict[str, Any] = {}
+    confused: dict[str, str] = {}
+    given: list[Any] = copy.deepcopy(list(space.conditions))
+    for condition in given:
+        while other := next((one for one in conditions.values() if _taken_for_one(one, condition)), None):
+            confused.setdefault(condition.child.name, other.child.name)
+            # One part more, though it says nothing new, and ConfigSpace compares no further.
+            condition = type(condition)(*condition.components, condition.components[0])
+        conditions[condition.child.name] = condition
+    if not confused:
+        return space
+    warnings.warn(
+        "ConfigSpace takes conditions for one that join the same parts by AND and by OR (ConfigSpace#430), those of "
+        + ", ".join(f'"{other}" and "{name}"' for name, other in confused.items())
+        + "; the space given samples and checks them wrongly. Here each means what it says, and configurations are "
+        "those of a copy of the space, `adapter.source`",
+        stacklevel=3,
+    )
+    parameters, clauses = copy.deepcopy((list(space.values()), space.forbidden_clauses))
+    apart = cs.ConfigurationSpace(space.name, meta=space.meta)
+    apart.random.set_state(space.random.get_state())
+    apart.add(*parameters, *conditions.values(), *clauses)
+    return apart
+
+
+def _taken_for_one(one: Any, other: Any) -> bool:
+    """Returns whether ConfigSpace takes two conditions for one though they differ; it compares in both directions."""
+    alike = one.equivalent_condition_on_parent(other) or other.equivalent_condition_on_parent(one)
+    return bool(alike) and _meaning(one) != _meaning(other)
+
+
+def _meaning(condition: Any) -> object:
+    """Returns what a condition says of its parents, whatever the order of its parts."""
+    if not hasattr(condition, "components"):
+        value = getattr(condition, "values", None) or condition.value
+        return type(condition).__name__, condition.parent.name, repr(value)
+    parts = frozenset(map(_meaning, condition.components))
+    return (type(condition).__name__, parts) if len(parts) > 1 else next(iter(parts))
 
 
 def _rules(space: cs.ConfigurationSpace) -> dict[str, list[Any]]:

@@ -3,22 +3,30 @@
 Its file is an agent's, with notes in the header: the parameters, the trials that are open, what the search remembers.
 """
 
+import contextlib
+import math
 import uuid
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ..agent import Agent
 from ..checkpoint import CheckpointError, Snapshot, read_snapshot, write_snapshot
+from ..learning.scores import Score
 from ..ledger import Ledger
 from ..open_search import OpenSearch
 from ..plans import Made
-from ..spaces.condition import plain
 from ..spaces.domain import Categories, Domain, Numbers
 from ..spaces.schema import Json
 
 Domains = Mapping[str, Domain]
 """The parameters of a space by their names, in the order in which they are decided."""
+
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 Values = dict[str, object]
 """What parameters are, by their names."""
@@ -60,14 +68,14 @@ class FixedSearch:
             self._open[trial], self._points = made, self._points[1:]
         return _values(self._open[trial])
 
-    def tell(self, trial: str, reward: float | None) -> bool:
+    def tell(self, trial: str, reward: Score | None) -> bool:
         """Takes the reward of a trial, see `OpenSearch.tell`; returns whether the trial was open."""
         made = self._open.pop(trial, None)
         if made is not None:
             self._search.tell(trial, made, reward)
         return made is not None
 
-    def learn_from(self, values: Values, reward: float | None) -> None:
+    def learn_from(self, values: Values, reward: Score | None) -> None:
         """Takes the reward of values that were evaluated elsewhere.
 
         Raises:
@@ -104,7 +112,8 @@ class FixedSearch:
             self._open = {trial: self._made(values) for trial, values in opened.items()}
             self._search.restore(snapshot.learner, notes["search"])
             self._search.declare(self.domains)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            self._search.check(self.domains)
+        except _UNREADABLE as error:
             raise CheckpointError(f"the notes of the saved search can not be read: {error!r}") from None
 
     def _made(self, values: Values) -> Made:
@@ -128,39 +137,74 @@ def read_search(path: Path) -> SavedSearch:
     snapshot = read_snapshot(path)
     if not isinstance(snapshot.notes, dict) or "search" not in snapshot.notes:
         raise CheckpointError(f"{path} holds an agent, but no search; start from it, as in agent={str(path)!r}")
+    try:
+        for each in snapshot.notes["domains"].values():
+            _domain_from_json(each)
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{path} is damaged: its notes can not be read: field domains: {error!r}") from None
     return SavedSearch(snapshot, snapshot.notes)
 
 
 def checked(name: str, domain: Domain, value: object) -> object:
-    """Returns a value as one of those that a parameter may have.
+    """Returns a value as one of those that a parameter may have, whatever its type, as in `numpy.int64(3)` for 3.
 
     Raises:
         ValueError: it is none of them; the message names the parameter.
     """
-    if isinstance(domain, Categories):
-        try:
-            return domain.values[domain.position(value)]
-        except ValueError as error:
-            raise ValueError(f"parameter {name!r}: {error}") from None
+    one = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    plainly: object = value.item() if one else value  # type: ignore[attr-defined]
+    if isinstance(domain, Numbers):
+        number = _number_in(domain, value if isinstance(value, np.generic) else plainly)
+        if number is None:
+            kind = "whole number" if domain.integer else "number"
+            raise ValueError(f"parameter {name!r} is a {kind} from {domain.low} to {domain.high}, not {value!r}")
+        return number
+    with contextlib.suppress(ValueError):
+        return domain.values[domain.position(plainly)]
     try:
-        number = plain(value)
-    except (TypeError, ValueError):
-        number = None
-    if isinstance(number, (int, float)) and not isinstance(number, bool) and domain.low <= number <= domain.high:
-        return int(number) if domain.integer else float(number)
-    raise ValueError(f"parameter {name!r} is a number from {domain.low} to {domain.high}, not {value!r}")
+        return domain.values[domain.position(value)]  # numpy.float32(0.1) is 0.1, though not as a double
+    except ValueError as error:
+        raise ValueError(f"parameter {name!r}: {error}") from None
+
+
+def _number_in(domain: Numbers, value: object) -> float | None:
+    """Returns the number of a range that a value equals, in its own precision; None where there is none.
+
+    A number between the steps of a range counts as itself.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        return None
+    try:
+        number = int(value) if isinstance(value, Integral) else float(value)
+    except (OverflowError, ValueError):  # too large, or Decimal("sNaN")
+        return None
+    if number != number:
+        return None
+    inside = min(max(number, domain.low), domain.high)
+    near = inside if domain.step is None else domain.near(inside, 0.0, 0.0)
+    with np.errstate(over="ignore"):
+        rounded = type(value)(near) if isinstance(value, np.floating) else near
+    whole = number == round(inside)
+    if rounded == value and math.isfinite(number):
+        number = near
+    elif not domain.low <= number <= domain.high or (domain.integer and not whole):
+        return None
+    return int(number) if domain.integer else float(number)
 
 
 def domains_to_json(domains: Domains) -> Json:
-    """Returns parameters as JSON; of values that JSON can not hold only what they are called."""
+    """Returns parameters as JSON; of values that JSON cannot hold only their names."""
     found: dict[str, Json] = {}
     for name, domain in domains.items():
         if isinstance(domain, Numbers):
             found[name] = {"range": [domain.low, domain.high, domain.log, domain.step, domain.integer]}
-        else:
-            pairs = zip(domain.values, domain.actions, strict=True)
-            whole = all(type(value) is type(action) and value == action for value, action in pairs)
-            found[name] = {"actions": list(domain.actions), "whole": whole}
+            continue
+        pairs = zip(domain.values, domain.actions, strict=True)
+        whole = all(type(value) is type(action) and value == action for value, action in pairs)
+        found[name] = {"actions": list(domain.actions), "whole": whole}
+        if not whole:
+            with contextlib.suppress(TypeError):
+                found[name]["values"] = [_value_to_json(value) for value in domain.values]
     return found
 
 
@@ -169,17 +213,71 @@ def domains_from_json(value: Json) -> Domains:
 
     Raises:
         ValueError: it does not hold all values.
-        LookupError, TypeError: it describes none.
+        CheckpointError: it describes none.
     """
-    found: dict[str, Domain] = {}
-    for name, each in value.items():
-        if "actions" in each and not each["whole"]:
+    try:
+        read = {name: _domain_from_json(each) for name, each in value.items()}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"the parameters of the saved search cannot be read: {error!r}") from None
+    found = {name: domain for name, domain in read.items() if domain is not None}
+    for name in read:
+        if name not in found:
             raise ValueError(
-                f"a file can not hold the values of parameter {name!r}, {each['actions']}; give the space again before "
-                f"restoring"
+                f"a file cannot hold the values of parameter {name!r}, {value[name]['actions']}; give the space again "
+                f"before restoring, as in Tuner.restore(..., param_space=space)"
             )
-        found[name] = Numbers(*each["range"]) if "range" in each else Categories(each["actions"])
     return found
+
+
+def _domain_from_json(value: Json) -> Domain | None:
+    """Returns what a parameter may be; None where the file could not hold it."""
+    if "range" in value:
+        return Numbers(*value["range"])
+    if "values" in value:
+        return Categories([_value_from_json(each) for each in value["values"]])
+    return Categories(value["actions"]) if value["whole"] else None
+
+
+def _value_to_json(value: object) -> Json:
+    """Returns a value of a parameter as JSON that tells the types apart.
+
+    Raises:
+        TypeError: JSON cannot hold it.
+    """
+    if value is None or type(value) in (bool, int, str):
+        return value
+    if type(value) is float:
+        return value if math.isfinite(value) else {"float": repr(value)}
+    if type(value) in (list, tuple):
+        return {type(value).__name__: [_value_to_json(inner) for inner in value]}  # type: ignore[attr-defined]
+    if type(value) is dict and all(type(key) is str for key in value):
+        return {"dict": {key: _value_to_json(inner) for key, inner in value.items()}}
+    if isinstance(value, np.generic) and type(value.item()) in (bool, int, float, str):
+        return {"numpy": [value.dtype.str, _value_to_json(value.item())]}
+    raise TypeError(f"JSON cannot hold {value!r}")
+
+
+def _value_from_json(value: Json) -> object:
+    """Returns the value that `_value_to_json` described.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError: it describes none.
+    """
+    if not isinstance(value, dict):
+        return value
+    ((kind, held),) = value.items()
+    match kind:
+        case "float":
+            return float(held)
+        case "list":
+            return [_value_from_json(inner) for inner in held]
+        case "tuple":
+            return tuple(_value_from_json(inner) for inner in held)
+        case "dict":
+            return {key: _value_from_json(inner) for key, inner in held.items()}
+        case "numpy":
+            return np.dtype(held[0]).type(_value_from_json(held[1]))
+    raise ValueError(f"{kind!r} is no kind of value")
 
 
 def values_to_json(values: Values, domains: Domains) -> Json:
@@ -192,10 +290,16 @@ def values_from_json(values: Json, domains: Domains) -> Values:
     """Returns the values that `values_to_json` described.
 
     Raises:
-        LookupError, TypeError: it describes none.
+        LookupError, TypeError, ValueError: it describes none.
     """
     pairs = ((name, domains[name], value) for name, value in values.items())
-    return {name: d.values[value] if isinstance(d, Categories) else value for name, d, value in pairs}
+    return {name: _at(d, value) if isinstance(d, Categories) else checked(name, d, value) for name, d, value in pairs}
+
+
+def _at(domain: Categories, position: Json) -> object:
+    if type(position) is not int or position < 0:
+        raise ValueError(f"{position!r} is no position of a value")
+    return domain.values[position]
 
 
 def _values(made: Made) -> Values:

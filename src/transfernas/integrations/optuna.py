@@ -1,37 +1,33 @@
 """`TransferSampler`: a sampler of Optuna's that starts from what earlier studies taught, and learns from this one."""
 
-import itertools
+import dataclasses
 import logging
 import os
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
 
 from ..agent import Agent
 from ..learning.config import TrainingConfig
 from ..ledger import Ledger
+from ..locks import Locked
 from ..open_search import OpenSearch
-from ..plans import Made
-from ..searcher import Locked, check_seed
+from ..searcher import check_seed
 from ..spaces.condition import Action
-from ..spaces.domain import Categories, Domain, Numbers
 from .arguments import agent_of, check_known, check_name, check_on_failure
+from .optuna_study import Progress, StudySearch
+from .optuna_trials import record_of, sign_of, stamp_of, task_of
 
 _LOGGER = logging.getLogger(__name__)
 
 SPACE = "optuna"
 """The name of the spaces of all studies, which are then taken for versions of one, unless said otherwise."""
 
-_AT_ONCE = 64  # so many trials that are being asked for are kept in mind
-
-_PRUNED = -1e36  # the reward of a trial that was pruned: behind every one that came to its end, but for infinite ones
+_MOST_SEARCHES = 8  # so many studies may take turns; of more, those that were not asked about for longest are let go
 
 
 class TransferSampler(Locked, optuna.samplers.BaseSampler):
@@ -84,8 +80,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         self._space, self._task, self._learn, self._on_failure = space, task, learn, on_failure
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
-        self._ledger = Ledger() if self._source is None else self._source.ledger.copy()
-        self._searches: dict[str, _Search] = {}
+        self._first_ledger = Ledger() if self._source is None else self._source.ledger.copy(), 0
+        self._searches: dict[int, StudySearch] = {}  # in the order in which they began
+        self._uses = 0
 
     @property
     def agent(self) -> Agent:
@@ -103,7 +100,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                     "(Optuna asks for none that has one value alone)"
                 )
             if found is not self._source:
-                found.ledger = self._ledger.copy()
+                found.ledger = self._ledger[0].copy()
             return found
 
     def save(self, path: str | os.PathLike[str]) -> "os.PathLike[str]":
@@ -143,44 +140,95 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """
         _check_single(study)
         with self._lock:
-            search = self._search(study)
-            if self._learn and search.caught_up < trial.number:
-                search.catch_up(self._ledger)
-                search.caught_up = trial.number
+            search = self._search(study, trial)
+            search.warn_of_slips(trial.number)
             domain = search.domain(param_name, param_distribution)
             return search.search.suggest(trial.number, search.made(trial), param_name, domain)
 
-    def _search(self, study: optuna.Study) -> "_Search":
-        name, storage = study.study_name, study._storage
-        for known in self._searches.values():
-            if known.storage is storage and known.study_id == study._study_id and known.name == name:
-                return known
+    def _copied(self) -> dict[str, Any]:
+        """Leaves out the storages: a copy goes on with the study that it is given, where that is found."""
         self._catch_up()
-        record = record_of(name, storage.get_all_trials(study._study_id, deepcopy=False)[0])
-        if record in self._searches:  # loaded again
-            self._searches[record].storage, self._searches[record].study_id = storage, study._study_id
-            return self._searches[record]
-        source = self._latest()
+        searches = {number: dataclasses.replace(each, storage=None) for number, each in self._searches.items()}
+        return super()._copied() | {"_searches": searches}
+
+    def _search(self, study: optuna.Study, trial: FrozenTrial) -> StudySearch:
+        """Returns the search of a study, which has learned from all that was finished when the trial first asked."""
+        number = next((number for number, each in reversed(self._searches.items()) if each.is_at(study)), None)
+        if number is not None and self._searches[number].knows(trial):
+            return self._searches[number]
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        if number is None or not self._searches[number].is_of(study.study_name, trials):
+            self._catch_up()
+            number = self._begin(study, trials)
+        search = self._searches[number]
+        search.moved(study)
+        search.used = self._uses = self._uses + 1
+        search.catch_up(trials, self._ledger, self._learn, trial.number)
+        return search
+
+    def _begin(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> int:
+        """Begins a search, or goes on with that of a study that was loaded again; returns its number."""
+        name = study.study_name
+        for number, known in reversed(self._searches.items()):
+            if (known.storage is None or known.progress.ends) and known.is_of(name, trials):
+                return number
+        source, record = self._latest(), record_of(name, trials)
+        finished = [trial for trial in trials if trial.state.is_finished()] if source is self._source else []
+        resumes = source is not None and any(
+            self._ledger[0].has(record, trial.number, stamp_of(trial)) for trial in finished
+        )
         search = OpenSearch(
             self._space,
-            self._task or name,
+            self._task or task_of(study),
             self._config,
             self._seed,
             source,
             self._rename,
             self._fill,
             self._learn,
-            resumes=source is self._source and record in self._ledger,
+            resumes=resumes,
         )
-        self._searches[record] = _Search(
-            search, storage, study._study_id, name, sign_of(study), self._on_failure, {}, {}
-        )
-        return self._searches[record]
+        given = dict.fromkeys(self._rename.values(), "rename") | dict.fromkeys(self._fill, "fill")
+        progress, place = Progress(search, *self._ledger), (study._storage, study._study_id, name)
+        found = StudySearch(progress, *place, sign_of(study), self._on_failure, given=given)
+        number = self._uses
+        self._searches = {**self._searches, number: found}
+        self._let_go()
+        return number
+
+    def _let_go(self) -> None:
+        """Lets go of searches where there are too many; if their studies come again, the ledger knows their trials."""
+        *others, _ = self._searches.items()
+        kept = dict(sorted(others, key=lambda item: -item[1].used)[: _MOST_SEARCHES - 1])
+        for number, _ in others:
+            if number not in kept:
+                self._first_ledger = self._ledger
+                self._searches = {other: each for other, each in self._searches.items() if other != number}
+
+    @property
+    def _ledger(self) -> tuple[Ledger, int]:
+        """The ledger, and how often it changed: the latest that a search has, so that one assignment changes both."""
+        ledgers = [(each.progress.ledger, each.progress.turn) for each in self._searches.values()]
+        return max([self._first_ledger, *ledgers], key=lambda ledger: ledger[1])
 
     def _catch_up(self) -> None:
-        for search in self._searches.values() if self._learn else ():
-            with suppress(KeyError):  # the study was deleted
-                search.catch_up(self._ledger)
+        """Learns from what was finished by now in all studies; one that cannot be read is passed over.
+
+        The latest comes first: Optuna's caches may show trials of a study made anew as those of the one before it.
+        """
+        for search in reversed(self._searches.values()):
+            if search.storage is None or not self._learn:
+                continue
+            try:
+                trials = search.storage.get_all_trials(search.study_id, deepcopy=False)
+                if search.is_of(search.name, trials):
+                    search.catch_up(trials, self._ledger, self._learn)
+            except KeyError:  # the study was deleted
+                continue
+            except Exception as error:
+                _LOGGER.warning(
+                    f"study {search.name!r} cannot be read, so that its last trials may be missing: {error}"
+                )
 
     def _latest(self) -> Agent | None:
         """Returns the agent of the study that was begun last, or what the sampler started from."""
@@ -188,115 +236,6 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             if (agent := search.search.agent()) is not None:
                 return agent
         return self._source
-
-
-@dataclass
-class _Search:
-    """What a sampler knows of one study."""
-
-    search: OpenSearch
-    storage: optuna.storages.BaseStorage
-    study_id: int
-    name: str
-    sign: float
-    on_failure: str
-    domains: dict[str, tuple[BaseDistribution, Domain]]
-    unfinished: dict[int, None]
-    seen: int = 0
-    caught_up: int = -1
-    latest: dict[int, dict[str, tuple[Domain, object]]] = field(default_factory=dict)
-
-    def catch_up(self, ledger: Ledger) -> None:
-        """Learns from the trials that were finished since, each once; what is not finished is looked at again."""
-        trials = self.storage.get_all_trials(self.study_id, deepcopy=False)
-        if not trials:
-            return
-        record = record_of(self.name, trials[0])
-        self.unfinished |= dict.fromkeys(range(self.seen, len(trials)))
-        self.seen = len(trials)
-        for number in list(self.unfinished):
-            trial = trials[number]
-            if not trial.state.is_finished():
-                continue
-            known = ledger.has(record, number)
-            self._learn_from(trial, known)
-            if not known:
-                ledger.add(record, number)
-            del self.unfinished[number]  # only now: an interrupt must not lose what was not looked at yet
-
-    def domain(self, name: str, distribution: BaseDistribution) -> Domain:
-        """Returns what a parameter may be."""
-        known = self.domains.get(name)
-        if known is None or known[0] != distribution:
-            known = self.domains[name] = distribution, domain_of(distribution)
-        return known[1]
-
-    def made(self, trial: FrozenTrial) -> Made:
-        """Returns the parameters of a trial; those that were there when it was last looked at are as they were."""
-        params, distributions = trial.params, trial.distributions
-        made = self.latest.pop(trial.number, {})
-        if list(itertools.islice(params, len(made))) != list(made):
-            made = {}
-        for name, value in itertools.islice(params.items(), len(made), None):
-            made[name] = self.domain(name, distributions[name]), value
-        while len(self.latest) >= _AT_ONCE:
-            self.latest.pop(next(iter(self.latest)))
-        self.latest[trial.number] = made
-        return made
-
-    def _learn_from(self, trial: FrozenTrial, known: bool) -> None:
-        """Learns from a trial, or takes it up again where the agent learned from it before this search began."""
-        whole, reward = trial.state == TrialState.COMPLETE, reward_of(trial, self.sign, self.on_failure)
-        try:
-            if known:
-                self.search.recall(self.made(trial), reward, whole)
-            else:
-                self.search.tell(trial.number, self.made(trial), reward, whole)
-        except (ValueError, TypeError, ArithmeticError) as error:
-            _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
-
-
-def domain_of(distribution: BaseDistribution) -> Domain:
-    """Returns a distribution of Optuna's as what its values are called.
-
-    Raises:
-        TypeError: it is none of Optuna's own.
-    """
-    match distribution:
-        case CategoricalDistribution():
-            return Categories(distribution.choices)
-        case IntDistribution():
-            return Numbers(distribution.low, distribution.high, distribution.log, distribution.step, integer=True)
-        case FloatDistribution():
-            return Numbers(distribution.low, distribution.high, distribution.log, distribution.step)
-    raise TypeError(f"{distribution!r} is no distribution that is known")
-
-
-def reward_of(trial: FrozenTrial, sign: float, on_failure: str) -> float | None:
-    """Returns the reward of a finished trial, higher is better; None for one that says nothing.
-
-    Args:
-        trial: the trial.
-        sign: 1 where its value is maximised, -1 where it is minimised.
-        on_failure: "ignore" or "worst", see `TransferSampler`.
-    """
-    if trial.state == TrialState.COMPLETE:
-        assert trial.value is not None
-        return sign * trial.value
-    if trial.state == TrialState.PRUNED:  # of those that were, the one that went on for longer did better
-        return _PRUNED * (1.0 + 1.0 / (1.0 + max(trial.last_step or 0, 0)))
-    return -float("inf") if on_failure == "worst" else None
-
-
-def sign_of(study: optuna.Study) -> float:
-    """Returns 1 where a study maximises, -1 where it minimises."""
-    return 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
-
-
-def record_of(study_name: str, first: FrozenTrial) -> str:
-    """Returns what a study is known by: its name and when it began, which a copy of it has too."""
-    began = "" if first.datetime_start is None else first.datetime_start.isoformat()
-    return f"{study_name} {began}".strip()
 
 
 def _check_single(study: optuna.Study) -> None:

@@ -3,12 +3,11 @@
 import copy
 import itertools
 import logging
-import math
 import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 try:
     from ray.tune.result import DEFAULT_METRIC
@@ -19,14 +18,17 @@ except ImportError as error:
     ) from error
 
 from ..agent import Agent
+from ..checkpoint import CheckpointError
 from ..learning.config import TrainingConfig
+from ..learning.scores import Grade, Score
 from ..ledger import Ledger
+from ..locks import Locked
 from ..open_search import OpenSearch
-from ..searcher import Locked, check_seed
+from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import agent_of, check_known, check_name, check_on_failure
 from .fixed_search import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
-from .ray_spaces import check_names, domains_of, nested, values_in
+from .ray_spaces import as_number, check_names, domains_of, look_up, nested, values_in
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,7 +44,8 @@ class TransferSearch(Locked, Searcher):
     where that is missing or not a number, or the trial raised an error, it failed. Threads may share a search.
     """
 
-    CKPT_FILE_TMPL = "searcher-state-{}.safetensors"  # Ray's own is named after what this is not, a pickle
+    # Ray brings only names that end in .json or .pkl to the process that restores an experiment; this is no pickle.
+    CKPT_FILE_TMPL = "searcher-state-{}.safetensors.json"
 
     def __init__(
         self,
@@ -98,8 +101,15 @@ class TransferSearch(Locked, Searcher):
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
         self._points = [dict(point) for point in points_to_evaluate or ()]
         self._search: FixedSearch | None = None
+        self._counted: set[str] = set()  # trials that were learned from
+        self._lost: Exception | None = None
         if space:
             self._begin(domains_of(space))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies all that changes, so that threads may go on while a copy or a pickle is made of it."""
+        with self._lock:
+            return copy.deepcopy(super().__getstate__())
 
     @property
     def agent(self) -> Agent:
@@ -158,17 +168,28 @@ class TransferSearch(Locked, Searcher):
         """Does nothing: a trial counts with its last result."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Learns from a trial; one that was not suggested here, or was complete before, is passed over.
+        """Learns from a trial, once.
+
+        A trial that is not open here, such as a failed one that Ray runs again, is learned from by the configuration in
+        its result.
 
         Args:
             trial_id: which one.
-            result: its last result.
+            result: its last result, nested or by paths; its numbers may be of any type.
             error: whether it raised an error.
         """
         with self._lock:
-            value = None if error or not result else result.get(self._metric or "")
-            if not self._ready().tell(trial_id, self._reward(value)):
-                _LOGGER.warning(f"trial {trial_id} is not learned from: it is not open in this search")
+            search, found = self._ready(), {} if error or not result else result
+            assert self._metric is not None  # the search is ready
+            number = as_number(look_up(found, self._metric))
+            if not search.tell(trial_id, self._reward(number)):
+                try:
+                    self._learn_again(trial_id, found, number)
+                except ValueError as why:
+                    _LOGGER.warning(f"trial {trial_id} is not learned from: it is not open in this search, and {why}")
+                    return
+            if number is not None:
+                self._counted.add(trial_id)
 
     def add_evaluated_point(
         self,
@@ -193,7 +214,7 @@ class TransferSearch(Locked, Searcher):
         """
         with self._lock:
             search = self._ready()
-            search.learn_from(values_in(parameters, search.domains), self._reward(None if error else value))
+            search.learn_from(values_in(parameters, search.domains), self._reward(None if error else as_number(value)))
 
     def save(self, checkpoint_path: str) -> None:
         """Writes all that the search needs to go on to one file, whole or not at all; it is an agent's file too.
@@ -208,14 +229,15 @@ class TransferSearch(Locked, Searcher):
                 "mode": self._mode,
                 "seed": self._seed,
                 "on_failure": self._on_failure,
+                "counted": sorted(self._counted),
             }
             self._begun().save(Path(checkpoint_path), self._ledger, notes)
 
     def restore(self, checkpoint_path: str) -> None:
         """Goes on as the search would have that was saved; results of its open trials are learned from.
 
-        The space, metric and mode are those of that search. Where the space has values that JSON can not hold, such as
-        lists, this search must have been given it too.
+        The space, metric and mode are those of that search. Where the space has values that JSON cannot hold, such as
+        functions, this search must have been given it too. A search that cannot be restored stays as it was.
 
         Raises:
             CheckpointError: the file is damaged, or holds no search.
@@ -223,27 +245,46 @@ class TransferSearch(Locked, Searcher):
             ValueError: this search has another space, or needs one.
         """
         saved = read_search(Path(checkpoint_path))
-        notes = saved.notes
         with self._lock:
-            if self._search is not None and domains_to_json(self._search.domains) != notes["domains"]:
+            notes, held = _Notes.of(saved.notes), saved.notes["domains"]
+            domains = domains_from_json(held) if self._search is None else self._search.domains
+            if domains_to_json(domains) != held:
                 raise ValueError(f"the search that was saved in {checkpoint_path} has another space than this one")
-            domains = domains_from_json(notes["domains"]) if self._search is None else self._search.domains
-            self._metric, self._mode, self._on_failure = notes["metric"], notes["mode"], notes["on_failure"]
-            self._names, self._seed, self._ledger = tuple(notes["names"]), notes["seed"], saved.snapshot.ledger
-            self._config = saved.snapshot.learner.config
-            self._begin(domains)
-            self._begun().restore(saved)
+            config = saved.snapshot.learner.config
+            search = self._new_search(domains, notes.names, config, notes.seed)
+            search.restore(saved)
+            self._search, self._config, self._ledger = search, config, saved.snapshot.ledger
+            self._names, self._metric, self._mode, self._seed, self._on_failure, self._counted = notes
+
+    def restore_from_dir(self, checkpoint_dir: str) -> None:
+        """Restores the search from the folder of its experiment; Ray calls this.
+
+        Where it cannot be restored, it proposes nothing. Ray logs the error alone and would begin the experiment anew.
+
+        Raises:
+            RuntimeError: there is no file of a search.
+            CheckpointError, ValueError: see `restore`.
+        """
+        try:
+            super().restore_from_dir(checkpoint_dir)
+        except Exception as error:
+            self._lost = error
+            raise
+        self._lost = None
 
     def _begin(self, domains: Domains) -> None:
         """Takes a space, and the points that waited for it."""
+        self._search = self._new_search(domains, self._names, self._config, self._seed)
+
+    def _new_search(
+        self, domains: Domains, names: tuple[str, str], config: TrainingConfig | None, seed: int
+    ) -> FixedSearch:
         for point in self._points:
             check_names(point, domains)
         points = [values_in(point, domains) for point in self._points]
         fill = self._filled(domains)
-        search = OpenSearch(
-            *self._names, self._config, self._seed, self._source, self._rename, fill, resumes=self._resumes
-        )
-        self._search = FixedSearch(search, domains, points)
+        search = OpenSearch(*names, config, seed, self._source, self._rename, fill, resumes=self._resumes)
+        return FixedSearch(search, domains, points)
 
     def _filled(self, domains: Domains) -> dict[str, Action]:
         """Returns what new parameters were, as actions, after it checked what `rename` and `fill` name."""
@@ -262,9 +303,30 @@ class TransferSearch(Locked, Searcher):
         return search
 
     def _begun(self) -> FixedSearch:
+        if self._lost is not None:
+            raise RuntimeError(
+                f"the search was not restored, so it proposes nothing. Mend this, and restore the experiment again: "
+                f"{self._lost}"
+            ) from self._lost
         if self._search is None:
             raise RuntimeError(UNDEFINED_SEARCH_SPACE.format(cls=type(self).__name__, space="space"))
         return self._search
+
+    def _learn_again(self, trial_id: str, result: Mapping[str, Any], number: float | None) -> None:
+        """Learns from a trial that is not open, by the configuration in its result.
+
+        Raises:
+            ValueError: it was learned from before, or its result lacks a number or a configuration.
+        """
+        search = self._ready()
+        if trial_id in self._counted:
+            raise ValueError("was learned from before")
+        if number is None:
+            raise ValueError(f"has no number for {self._metric!r}")
+        values = values_in(result, search.domains, "config/")
+        if not values:
+            raise ValueError("its result holds no configuration")
+        search.learn_from(values, self._reward(number))
 
     def _take_metric(self, metric: str | None, mode: str | None) -> None:
         """Takes the name of the result that counts, and its direction.
@@ -281,15 +343,35 @@ class TransferSearch(Locked, Searcher):
         if self._mode and not self._metric:
             self._metric = DEFAULT_METRIC  # Ray's name for what a trainable reports without one
 
-    def _reward(self, value: object) -> float | None:
-        """Returns the reward of a trial, higher is better; None for one that says nothing."""
+    def _reward(self, number: float | None) -> Score | None:
+        """Returns how good a trial is; None for one that says nothing."""
+        if number is None:
+            return Score(Grade.FAILED, 0.0) if self._on_failure == "worst" else None
+        return Score.of(number if self._mode == "max" else -number)
+
+
+class _Notes(NamedTuple):
+    """What a search remembers in its file, beside what `FixedSearch` does."""
+
+    names: tuple[str, str]
+    metric: str | None
+    mode: str | None
+    seed: int
+    on_failure: Literal["ignore", "worst"]
+    counted: set[str]
+
+    @classmethod
+    def of(cls, notes: Mapping[str, Any]) -> "_Notes":
+        """Returns what the notes of a file say.
+
+        Raises:
+            CheckpointError: they lack something.
+        """
         try:
-            number = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            number = math.nan
-        if math.isnan(number):
-            return -math.inf if self._on_failure == "worst" else None
-        return number if self._mode == "max" else -number
+            (space, task), counted = notes["names"], set(notes["counted"])
+            return cls((space, task), notes["metric"], notes["mode"], notes["seed"], notes["on_failure"], counted)
+        except (LookupError, TypeError, ValueError) as error:
+            raise CheckpointError(f"the notes of the saved search cannot be read: {error!r}") from None
 
 
 def _new_task(source: Agent | None) -> str:

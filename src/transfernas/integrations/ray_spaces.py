@@ -1,9 +1,10 @@
-"""Search spaces of Ray Tune's: what their parameters may be, and what a configuration takes."""
+"""Search spaces and results of Ray Tune's: what parameters may be, and what a configuration or a result holds."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from ray.tune.search.sample import Categorical, Float, Integer, LogUniform, Normal, Quantized, Uniform
 from ray.tune.search.sample import Domain as RayDomain
 from ray.tune.search.variant_generator import parse_spec_vars
@@ -11,6 +12,7 @@ from ray.tune.search.variant_generator import parse_spec_vars
 from ..spaces.domain import Categories, Domain, Numbers
 from .fixed_search import Domains, Values, checked
 
+_MISSING = object()
 _DEVIATIONS = 3  # of a normal distribution, in the range that is proposed instead of it
 
 
@@ -34,22 +36,37 @@ def domains_of(space: Mapping[str, object]) -> dict[str, Domain]:
     return found
 
 
-def values_in(config: Mapping[str, object], domains: Domains) -> Values:
+def values_in(config: Mapping[str, object], domains: Domains, before: str = "") -> Values:
     """Returns the values of those parameters that a configuration has, nested or by their paths.
+
+    Args:
+        config: the configuration.
+        domains: the parameters.
+        before: the path of the configuration in `config`, as in "config/".
 
     Raises:
         ValueError: a value is none that the parameter may have.
     """
     found: Values = {}
     for name, domain in domains.items():
-        inner: object = config
-        for key in (name,) if name in config else name.split("/"):
-            if not isinstance(inner, Mapping) or key not in inner:
-                break
-            inner = inner[key]
-        else:
-            found[name] = checked(name, domain, inner)
+        value = look_up(config, before + name, _MISSING)
+        if value is not _MISSING:
+            found[name] = checked(name, domain, value)
     return found
+
+
+def look_up(config: Mapping[str, object], path: str, default: object = None) -> object:
+    """Returns what lies at a path such as "a/b/c", whether the dicts on the way are nested or flat, as in "a/b"."""
+    if path in config:
+        return config[path]
+    keys = path.split("/")
+    for length in range(1, len(keys)):
+        inner = config.get("/".join(keys[:length]))
+        if isinstance(inner, Mapping):
+            found = look_up(inner, "/".join(keys[length:]), _MISSING)
+            if found is not _MISSING:
+                return found
+    return default
 
 
 def nested(values: Values) -> dict[str, Any]:
@@ -61,6 +78,20 @@ def nested(values: Values) -> dict[str, Any]:
             inner = inner.setdefault(key, {})
         inner[keys[-1]] = value
     return config
+
+
+def as_number(value: object) -> float | None:
+    """Returns a result as a number, infinite where no float is as large; None where it is none."""
+    try:
+        if np.ma.is_masked(value):
+            return None
+        value = value.item() if hasattr(value, "item") else value  # of an array or a tensor with one number
+        number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
+    except (ArithmeticError, RuntimeError, TypeError, ValueError):
+        return None
+    return None if math.isnan(number) else number
 
 
 def check_names(config: Mapping[str, object], domains: Domains, before: str = "") -> None:

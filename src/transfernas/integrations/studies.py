@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,12 +10,14 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
+from ..evidence import EVIDENCE, told_of
 from ..learning.config import TrainingConfig
 from ..learning.extension import extend
 from ..learning.learner import Learner, learn, new_learner
 from ..learning.randomness import Use, generator
+from ..learning.scores import Score
 from ..ledger import Ledger
-from ..plans import EVIDENCE, actions_of, batch_of_one, bounded, inside, room_for, told_of
+from ..plans import actions_of, batch_of_one, inside, room_for
 from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
@@ -23,8 +25,9 @@ from ..spaces.discovery import Parameters, discover
 from ..spaces.domain import Domain
 from ..spaces.encoding import Room
 from ..spaces.problem import Problem
-from .arguments import agent_of, check_on_failure
-from .optuna import SPACE, domain_of, record_of, reward_of, sign_of
+from .arguments import agent_of, check_on_failure, check_parameters
+from .optuna import SPACE
+from .optuna_trials import domain_of, record_of, score_of, sign_of, stamp_of, task_of, value_of, violation_of
 
 NameFn = Callable[[optuna.Study], str]
 """From a study to the name of its space or task."""
@@ -94,7 +97,7 @@ class Report:
             best = "" if one.best is None else f", best {one.best:.6g}"
             lines.append(
                 f"  {one.study}: space {one.space}, task {one.task}: {one.trials:,} trials{best}"
-                + (f" ({', '.join(notes)})" if notes else "")
+                + (f" ({', '.join(notes) or 'it has none'})" if notes or not one.trials else "")
             )
         for space, parameters in self.spaces.items():
             named = ", ".join(f"{name} ({count})" for name, count in parameters.items())
@@ -142,15 +145,17 @@ def learn_from_studies(
     agent = agent_of(agent)
     ledger = Ledger() if agent is None else agent.ledger.copy()
     found = [
-        _Study(study, _named(space, study, SPACE), _named(task, study, study.study_name), dict(rename or {}))
+        _Study(study, _named(space, study, SPACE), _named(task, study, task_of(study)), dict(rename or {}))
         for study in studies
     ]
-    records = set[str]()
+    given = set[int]()
     for one in found:
-        one.read(on_failure, ledger)
-        if one.record and one.record in records:
+        stamps = one.read(on_failure, ledger, given)
+        if stamps and stamps <= given and any(one.record == other.record for other in found if other is not one):
             raise ValueError(f"study {one.study.study_name!r} is there twice")
-        records.add(one.record)
+        given |= stamps
+    check_parameters("rename", rename or (), (name for one in found for name in one.names))
+    check_parameters("back_fill", back_fill or (), (one.renamed(name) for one in found for name in one.names))
     for name, action in (back_fill or {}).items():
         _fill(found, name, action)
     turns = [(one, trial) for one in found for trial in one.trials]
@@ -165,9 +170,9 @@ def learn_from_studies(
         one, trial = turns[turn]
         row = rows[one.space, one.task]
         trajectory = batch_of_one(learner.encoding.sequence(row, trial.actions))
-        nobody = np.array([-1], np.int32)
-        learner = learn(learner, np.array([row], np.int32), trajectory, np.array([trial.reward]), nobody)
-        ledger.add(one.record, trial.number)
+        nobody, grade = np.array([-1], np.int32), np.array([trial.score.grade], np.int32)
+        learner = learn(learner, np.array([row], np.int32), trajectory, np.array([trial.score.reward]), nobody, grade)
+        ledger.add(one.record, trial.number, trial.stamp)
         one.learned += 1
         if progress is not None and not progress(count, len(turns)):
             break
@@ -187,8 +192,8 @@ def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | 
     Raises:
         ValueError: it has several objectives, or no trial with a parameter.
     """
-    one = _Study(study, _named(space, study, SPACE), _named(task, study, study.study_name), {})
-    one.read("worst", Ledger())
+    one = _Study(study, _named(space, study, SPACE), _named(task, study, task_of(study)), {})
+    one.read("worst", Ledger(), set())
     if not one.parameters.actions:
         raise ValueError(f"study {study.study_name!r} has no finished trial, so that its space is not known")
     return Problem(discover(one.space, one.parameters.actions, one.evidence), one.task)
@@ -196,8 +201,9 @@ def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | 
 
 class _Trial(NamedTuple):
     number: int
+    stamp: int
     actions: dict[str, Action]
-    reward: float
+    score: Score
     whole: bool
 
 
@@ -212,6 +218,7 @@ class _Study:
         trials: those to learn from.
         domains: what each parameter could be in the last trial that had it.
         parameters: all of its trials.
+        names: of all parameters of its trials, as the study has them.
         learned: from how many of its trials was learned.
     """
 
@@ -225,6 +232,7 @@ class _Study:
         self.trials: list[_Trial] = []
         self.domains: dict[str, Domain] = {}
         self.parameters = Parameters()
+        self.names: dict[str, None] = {}
         self._counts = {"before": 0, "failed": 0, "unfinished": 0, "unknown": 0}
         self._values: list[float] = []
 
@@ -233,23 +241,39 @@ class _Study:
         """What trials took that came to their end: it tells when a parameter is asked for."""
         return [trial.actions for trial in self.trials if trial.whole][-EVIDENCE:]
 
-    def read(self, on_failure: str, ledger: Ledger) -> None:
-        """Takes in the trials that were not learned from before."""
-        for trial in self.study.get_trials(deepcopy=False):
-            self.record = self.record or record_of(self.study.study_name, trial)
-            if trial.state == TrialState.COMPLETE and trial.value is not None:
-                self._values.append(trial.value)
+    def read(self, on_failure: str, ledger: Ledger, given: Set[int]) -> set[int]:
+        """Takes in the trials that were not learned from before, and returns the stamps of all that are finished.
+
+        Args:
+            on_failure: see `TransferSampler`.
+            ledger: says which were learned from before.
+            given: the stamps of the trials of other studies, of which this one may be a copy.
+        """
+        trials, stamps = self.study.get_trials(deepcopy=False), set[int]()
+        self.record = record_of(self.study.study_name, trials)
+        for trial in trials:
+            self.names |= dict.fromkeys(trial.params)
             if not trial.state.is_finished():
                 self._counts["unfinished"] += 1
-            elif ledger.has(self.record, trial.number):
+                continue
+            stamp = stamp_of(trial)
+            stamps.add(stamp)
+            if trial.state == TrialState.COMPLETE and trial.value is not None and not violation_of(trial):
+                self._values.append(trial.value)
+            if stamp in given or ledger.has(self.record, trial.number, stamp):
                 self._counts["before"] += 1
-            elif (reward := reward_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
+            elif (score := score_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
                 self._counts["failed"] += 1
             elif (actions := self._actions(trial)) is None:
                 self._counts["unknown"] += 1
             else:
                 whole = trial.state == TrialState.COMPLETE
-                self.trials.append(_Trial(trial.number, actions, bounded(reward), whole))
+                self.trials.append(_Trial(trial.number, stamp, actions, score, whole))
+        return stamps
+
+    def renamed(self, name: str) -> str:
+        """Returns what a parameter of the study is called where it is learned from."""
+        return self._rename.get(name, name)
 
     def report(self) -> Learned:
         """Returns what was learned from it."""
@@ -261,15 +285,15 @@ class _Study:
         """Returns what a trial took; None where a parameter can not be a choice."""
         made: dict[str, tuple[Domain, object]] = {}
         for old, value in trial.params.items():
-            name = self._rename.get(old, old)
+            name = self.renamed(old)
             if name in made:
                 raise ValueError(f"rename: study {self.study.study_name!r} has two parameters that become {name!r}")
             try:
                 domain = domain_of(trial.distributions[old])
                 Choice(name, domain.actions)
+                made[name] = domain, value_of(trial.distributions[old], value)
             except (ValueError, TypeError, ArithmeticError):
                 return None
-            made[name] = domain, value
         self.domains |= {name: domain for name, (domain, _) in made.items()}
         self.parameters.take({name: domain.actions for name, (domain, _) in made.items()})
         return actions_of(made)
@@ -286,8 +310,11 @@ def _fill(studies: Sequence[_Study], name: str, value: Action) -> None:
     """Gives a parameter the value that it had before it was one, in the studies that do not have it."""
     having = [one.domains[name] for one in studies if name in one.domains]
     if not having:
-        raise ValueError(f"back_fill names {name!r}, which is no parameter of any of the studies")
-    action = having[-1].action(value)  # type: ignore[arg-type]
+        raise ValueError(f"back_fill names {name!r}, but every trial that has it was learned from before")
+    try:
+        action = having[-1].action(value)  # type: ignore[arg-type]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"back_fill gives {name!r} a value that it can not have: {error}") from None
     for one in studies:
         if name not in one.domains:
             one.parameters.take({known: () for known in one.parameters.actions} | {name: (action,)})

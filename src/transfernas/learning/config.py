@@ -13,6 +13,33 @@ NETWORK = (
 )
 """The fields that say what the network is; the others of `Architecture` say how it starts."""
 
+# The least and the largest value of each number. Larger ones would end in an error or in numbers that are not finite.
+_WHOLE: dict[str, tuple[int, int]] = {
+    **dict.fromkeys(("embedding_size", "layers", "heads", "feed_forward", "lstm_units", "lstm_layers"), (1, 10**12)),
+    **dict.fromkeys(("queue_size", "memory"), (1, 10**6)),
+    **dict.fromkeys(("transfer_steps", "pairs", "pair_steps", "good_most", "best_of_trials"), (1, 10**9)),
+    **{"updates": (1, 1_000), "best_of": (1, 10_000), "control": (0, 10**9), "max_candidates": (1, 10**9)},
+}
+_NUMBERS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("embedding_scale", "context_scale", "position_scale", "weight_scale", "logit_scale"), (0, 10**6)),
+    **dict.fromkeys(("pqt_weight", "entropy_weight", "joint_entropy_weight", "preference_scale"), (0, 10**6)),
+    **{"learning_rate": (0, 10), "number_length": (0, 10**6), "curiosity": (0, 10**6), "adam_epsilon": (1e-30, 1)},
+    **dict.fromkeys(("adam_b1", "adam_b2"), (0, 0.999999)),  # at 1 the moments never move, and divide by 0
+    **dict.fromkeys(("baseline_decay", "transfer_uniform", "good_share", "trust", "trust_memory"), (0, 1)),
+    "trust_decay": (0, 1),
+}
+_WORDS = {
+    "learning": ("reinforce", "preferences"),
+    "network": ("transformer", "decoder", "lstm"),
+    "normalise": ("after", "before"),
+    "attention": ("causal", "bidirectional"),
+    "new_task": ("random", "mean"),
+    "new_action": ("random", "mean"),
+    "queue_ties": ("keep", "replace"),
+    "queue_repeats": ("best", "latest"),
+}
+_MOST_STEPS = 1 << 20  # of trajectories that one trial may be learned from
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig(Architecture):
@@ -118,50 +145,21 @@ class TrainingConfig(Architecture):
         Raises:
             ValueError: a field is out of its range; the message names it.
         """
-        for name in ("embedding_size", "layers", "heads", "feed_forward", "lstm_units", "lstm_layers"):
-            _check(self, name, 1, math.inf, whole=True)
-        for name in (
-            "queue_size",
-            "transfer_steps",
-            "updates",
-            "pairs",
-            "pair_steps",
-            "memory",
-            "good_most",
-            "best_of",
-            "best_of_trials",
-        ):
-            _check(self, name, 1, math.inf, whole=True)
-        _check(self, "max_candidates", 1, math.inf, whole=True)
-        _check(self, "control", 0, math.inf, whole=True)
-        for name in ("embedding_scale", "context_scale", "position_scale", "weight_scale", "logit_scale"):
-            _check(self, name, 0, math.inf)
-        for name in (
-            "learning_rate",
-            "pqt_weight",
-            "entropy_weight",
-            "joint_entropy_weight",
-            "preference_scale",
-            "number_length",
-            "curiosity",
-        ):
-            _check(self, name, 0, math.inf)
-        _check(self, "adam_epsilon", 1e-30, 1)
-        for name in ("adam_b1", "adam_b2"):
-            _check(self, name, 0, 0.999999)  # at 1 the moments never move, and their correction divides by 0
-        for name in ("baseline_decay", "transfer_uniform", "good_share", "trust", "trust_memory", "trust_decay"):
-            _check(self, name, 0, 1)
+        for name, (least, most) in _WHOLE.items():
+            _check(self, name, least, most, whole=True)
+        for name, (low, high) in _NUMBERS.items():
+            _check(self, name, low, high)
+            object.__setattr__(self, name, float(getattr(self, name)))  # an int may be too large for the network
         for name in ("lstm_anchors", "repeats", "gate", "curious_of_numbers"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"TrainingConfig.{name} must be True or False, not {getattr(self, name)!r}")
-        _check_one_of(self, "learning", ("reinforce", "preferences"))
-        _check_one_of(self, "network", ("transformer", "decoder", "lstm"))
-        _check_one_of(self, "normalise", ("after", "before"))
-        _check_one_of(self, "attention", ("causal", "bidirectional"))
-        _check_one_of(self, "new_task", ("random", "mean"))
-        _check_one_of(self, "new_action", ("random", "mean"))
-        _check_one_of(self, "queue_ties", ("keep", "replace"))
-        _check_one_of(self, "queue_repeats", ("best", "latest"))
+        for name, allowed in _WORDS.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"TrainingConfig.{name} must be one of {allowed}, not {getattr(self, name)!r}")
+        if self.updates * self.pair_steps > _MOST_STEPS:
+            raise ValueError(
+                f"updates={self.updates} times pair_steps={self.pair_steps} is more than {_MOST_STEPS:,} steps a trial"
+            )
         if self.gate and self.learning == "reinforce":
             raise ValueError(
                 'gate=True takes learning="preferences": REINFORCE learns from its own trials alone, and both policies '
@@ -203,12 +201,8 @@ class TrainingConfig(Architecture):
 def _check(config: TrainingConfig, name: str, low: float, high: float, whole: bool = False) -> None:
     value = getattr(config, name)
     kind = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high or value == math.inf:
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         what = "a whole number" if whole else "a number"
-        bound = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
+        too_large = isinstance(value, (int, float)) and high < value < math.inf
+        bound = f"from {low} to {high}" if high <= 1 else f"of at most {high:,}" if too_large else f"of at least {low}"
         raise ValueError(f"TrainingConfig.{name} must be {what} {bound}, not {value!r}")
-
-
-def _check_one_of(config: TrainingConfig, name: str, allowed: tuple[str, ...]) -> None:
-    if getattr(config, name) not in allowed:
-        raise ValueError(f"TrainingConfig.{name} must be one of {allowed}, not {getattr(config, name)!r}")

@@ -38,7 +38,7 @@ def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM
     old = learner.encoding
     if [problem.name for problem in problems[: len(old.problems)]] != [problem.name for problem in old.problems]:
         raise ValueError("problems that grew keep their names and their order; new ones come behind them")
-    vocabulary = learner.vocabulary.extended(problems)
+    vocabulary = learner.vocabulary.extended(problems, with_families=room != NO_ROOM)
     room = Room(*map(max, old.room, room))
     encoding = encode(problems, vocabulary, room)
     if encoding.steps < old.steps:  # what is found out of conditions may make trials shorter, but not those that were
@@ -51,15 +51,7 @@ def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM
         rng = generator(learner.seed, Use.EXTENSION, len(vocabulary.actions))
         drawn = init_policies(rng, len(policy.state), needed, learner.config)
         policy = transplanted(policy, drawn, learner.vocabulary, vocabulary, learner.config)
-    grown = fresh_state(policy, learner.config, move.problems, encoding.steps)
-    kept = len(state.baseline[0])
-    for name in ("baseline", "started", "trials"):
-        getattr(grown, name)[:, :kept] = getattr(state, name)
-    queue = state.queue
-    grown.queue.reward[:, :kept], grown.queue.filled[:, :kept] = queue.reward, queue.filled
-    of = np.arange(kept)[:, None]  # the problems of what is kept for each of them
-    for leaf, moved in zip(grown.queue.trials, move.trials(queue.trials, of), strict=True):
-        leaf[:, :kept] = moved
+    grown = fresh_state(policy, learner.config)
     if needed == learner.capacity:
         grown = dataclasses.replace(grown, optimizer=state.optimizer)
     told, gate, memory = learner.history, learner.gate, learner.memory
@@ -70,12 +62,14 @@ def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM
         encoding,
         grown,
         told.rewritten(move.trials(told.trials, told.problem)),
+        learner.queue.grown(move.of_problems(learner.queue.trials), move.padded),
+        learner.tally.mapped(move.padded),
         learner.known,
         learner.past,
         learner.sampled,
         learner.learned,
         learner.acceptance,
-        None if gate is None else Gate(move.padded(gate.count, 1), move.padded(gate.total, 1)),
+        None if gate is None else Gate(move.padded(gate.count), move.padded(gate.total)),
         None if memory is None else _memory(memory, encoding, move),
     )
 
@@ -100,10 +94,15 @@ class _Move:
         decisions = np.where(step < trials.length[..., None], moved, 0)
         return padded(trials._replace(decisions=decisions), self.steps)
 
-    def padded(self, array: np.ndarray, axis: int) -> np.ndarray:
-        """Returns an array with room for more problems."""
+    def of_problems(self, trials: Trajectory) -> Trajectory:
+        """Returns trajectories of which each problem has some, `[replicas, problems, size, ...]`, as `trials` does."""
+        moved = self.trials(trials, np.arange(trials.length.shape[1])[:, None])
+        return Trajectory(*map(self.padded, moved))
+
+    def padded(self, array: np.ndarray) -> np.ndarray:
+        """Returns an array `[replicas, problems, ...]` with room for more problems."""
         room = [(0, 0)] * array.ndim
-        room[axis] = (0, self.problems - array.shape[axis])
+        room[1] = (0, self.problems - array.shape[1])
         return np.pad(array, room)
 
 
@@ -122,9 +121,7 @@ def _decisions_moved(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_probl
 
 
 def _memory(memory: Memory, encoding: Encoding, move: _Move) -> Memory:
-    of = np.arange(memory.count.shape[1])[:, None]
-    count, moved = move.padded(memory.count, 1), move.trials(memory.trials, of)
-    trials: Trajectory = jax.tree.map(lambda leaf: move.padded(leaf, 1), moved)
+    count, trials = move.padded(memory.count), move.of_problems(memory.trials)
     taken = np.zeros((*trials.length.shape, encoding.tables.rules.decision.shape[1]), np.int32)
     for replica, row, slot in np.argwhere(np.arange(trials.length.shape[2]) < count[..., None]).tolist():
         trial = jax.tree.map(lambda leaf: leaf[replica, row, slot], trials)  # noqa: B023  (used at once)

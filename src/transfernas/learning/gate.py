@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int
 
 from .config import TrainingConfig
 from .history import History
+from .scores import Scores
 
 PROPOSERS = 4
 TRANSFERRED, NEW, MEMORY, CURIOUS = range(PROPOSERS)
@@ -94,7 +95,7 @@ class Gate:
         self,
         problem: Int[np.ndarray, "replicas"],
         member: Int[np.ndarray, "replicas"],
-        reward: Float[np.ndarray, "replicas"],
+        scores: Scores,
         history: History,
         config: TrainingConfig,
     ) -> "Gate":
@@ -103,7 +104,7 @@ class Gate:
         Args:
             problem: Shape `[replicas]`, row of the problem.
             member: Shape `[replicas]`, who proposed it; -1 for none of them, and then nothing changes.
-            reward: Shape `[replicas]`.
+            scores: Shape `[replicas]`.
             history: the trials before it.
             config: `trust_decay`.
         """
@@ -112,8 +113,9 @@ class Gate:
             recent = history.of(replica, row)[-_RECENT:]
             if proposer < 0 or not len(recent):
                 continue
-            earlier, whose = history.reward[replica, recent], history.member[replica, recent]
-            beaten = (earlier < reward[replica]) + 0.5 * (earlier == reward[replica])
+            earlier, whose = history.scores.at((replica, recent)), history.member[replica, recent]
+            above, below = scores.at(replica).above(earlier), earlier.above(scores.at(replica))
+            beaten = 0.5 + 0.5 * (above.astype(np.float64) - below)
             faced, won = (_by_proposer(whose, weights) / len(recent) for weights in (np.ones(len(recent)), beaten))
             faced[proposer] = won[proposer] = 0.0
             count[replica, row] *= config.trust_decay

@@ -5,7 +5,6 @@ Shapes: `trials` that were told, of `replicas` in lockstep; `steps` of a traject
 
 import dataclasses
 import functools
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,10 +12,12 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from ..spaces.encoding import Trajectory, blank_trajectories
+from ..locks import Lock
+from ..spaces.encoding import Trajectory, blank_trajectories, power_of_two
+from .scores import Scores
 
 _FIRST_ROOM = 64
-_CLAIMING = threading.Lock()  # two agents that began as one may learn in threads of their own
+_CLAIMING = Lock()  # two agents that began as one may learn in threads of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class History:
         count: how many trials there are; what lies behind them in the arrays is room.
         problem: Shape `[replicas, room]`, rows of the problems.
         trials: Shape `[replicas, room, ...]`.
-        reward: Shape `[replicas, room]`.
+        scores: Shape `[replicas, room]`.
         key: Shape `[replicas, room]`, a number that two trials share if they are of one configuration of one problem.
         member: Shape `[replicas, room]`, which policy of the replica, or its memory, proposed the trial (see
             `learning.gate`); -1 for none.
@@ -36,7 +37,7 @@ class History:
     count: int
     problem: Int[np.ndarray, "replicas room"]
     trials: Trajectory
-    reward: Float[np.ndarray, "replicas room"]
+    scores: Scores
     key: UInt64[np.ndarray, "replicas room"]
     member: Int[np.ndarray, "replicas room"]
     _written: list[int]  # how much of the shared arrays is taken, by any history; one number
@@ -47,30 +48,46 @@ class History:
         shape = (replicas, _FIRST_ROOM)
         trials = blank_trajectories(shape, steps)
         problem, member = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        return cls(0, problem, trials, np.zeros(shape), np.zeros(shape, np.uint64), member, [0])
+        return cls(0, problem, trials, Scores.of(np.zeros(shape)), np.zeros(shape, np.uint64), member, [0])
 
     def appended(
         self,
         problem: Int[np.ndarray, "replicas"],
         trial: Trajectory,
-        reward: Float[np.ndarray, "replicas"],
+        scores: Scores,
         member: Int[np.ndarray, "replicas"],
     ) -> "History":
         """Returns the history with one more trial of each replica."""
-        at, room = self.count, self.reward.shape[1]
+        one: tuple[Trajectory, Scores] = jax.tree.map(lambda leaf: leaf[:, None], (trial, scores))
+        return self.extended(problem[:, None], *one, member[:, None])
+
+    def extended(
+        self,
+        problem: Int[np.ndarray, "replicas more"],
+        trials: Trajectory,
+        scores: Scores,
+        member: Int[np.ndarray, "replicas more"],
+    ) -> "History":
+        """Returns the history with more trials of each replica, all arrays of Shape `[replicas, more, ...]`."""
+        at, room = self.count, self.problem.shape[1]
+        end = at + problem.shape[1]
         with _CLAIMING:
-            free = self._written[0] == at < room  # else another history that grew from this one has written there
+            free = self._written[0] == at and end <= room  # else another that grew from this one has written there
             if free:
-                self._written[0] = at + 1
-        history = self if free else self._copied(2 * room if at == room else room)
-        key = keys(problem[:, None], jax.tree.map(lambda leaf: leaf[:, None], trial))[:, 0]
-        new = (problem, trial, reward, key, member)
-        arrays = (history.problem, history.trials, history.reward, history.key, history.member)
+                self._written[0] = end
+        history = self if free else self._copied(max(power_of_two(end), room))
+        new = (problem, trials, scores, keys(problem, trials), member)
+        arrays = (history.problem, history.trials, history.scores, history.key, history.member)
         for array, value in zip(jax.tree.leaves(arrays), jax.tree.leaves(new), strict=True):
-            array[:, at] = value
+            array[:, at:end] = value
         if not free:
-            history._written[0] = at + 1
-        return dataclasses.replace(history, count=at + 1)
+            history._written[0] = end
+        return dataclasses.replace(history, count=end)
+
+    @property
+    def reward(self) -> Float[np.ndarray, "replicas room"]:
+        """Shape `[replicas, room]`, the rewards of the trials that came to a finite one."""
+        return self.scores.reward
 
     def of(self, replica: int, problem: int) -> Int[np.ndarray, "trials"]:
         """Returns which of a replica's trials are of a problem, oldest first."""
@@ -100,8 +117,8 @@ class History:
 
     def _mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "History":
         trials: Trajectory = jax.tree.map(change, self.trials)
-        problem, reward, key, member = map(change, (self.problem, self.reward, self.key, self.member))
-        return History(self.count, problem, trials, reward, key, member, [self.count])
+        problem, key, member = map(change, (self.problem, self.key, self.member))
+        return History(self.count, problem, trials, Scores(*map(change, self.scores)), key, member, [self.count])
 
 
 def keys(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt64[np.ndarray, "*batch"]:

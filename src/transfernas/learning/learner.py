@@ -6,26 +6,30 @@ a user's agent is one. Learners are immutable; each function returns the next on
 
 import dataclasses
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from ..policy.architecture import Capacity
-from ..runtime import device
+from ..remote import on_host
+from ..runtime import placed, run
 from ..spaces.encoding import NO_ROOM, Encoding, Room, Tables, Trajectory, encode, power_of_two
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
 from .gate import MEMORY, POLICIES, Gate
 from .history import History
+from .inheritance import begun
 from .memory import Memory
 from .novelty import Novelty, novelty
-from .numbers import with_numbers
 from .pairs import draw_pairs
+from .queue import Queue
 from .randomness import Use, derived_seed, generator
-from .steps import Experience, LearnerState, init_state, prefer, update
+from .scores import Scores
+from .steps import LearnerState, init_state, prefer, update
+from .tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Learner:
         tables: the problems as arrays where the network is.
         state: what the replicas know.
         history: the trials that they learned from, if by preferences; else it is empty.
+        queue: the best of them.
+        tally: how many they were, and their mean reward.
         gate: which policy of each replica proposes, where it has two; the state then has a row for each of them, those
             of a replica side by side.
         memory: what was best before a transfer, where there is a gate.
@@ -59,6 +65,8 @@ class Learner:
     tables: Tables
     state: LearnerState
     history: History
+    queue: Queue
+    tally: Tally
     novel: Novelty
     known: Vocabulary | None = None
     past: tuple["Past", ...] = ()
@@ -68,10 +76,23 @@ class Learner:
     gate: Gate | None = None
     memory: Memory | None = None
 
+    def __copy__(self) -> "Learner":
+        """Learners are immutable, so that a copy needs no arrays of its own."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Learner":
+        """See `__copy__`; JAX would compute to copy its arrays, which it cannot in a forked process."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the arrays as NumPy arrays, which are placed where they are read."""
+        fields = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return _placed, (on_host(tuple(fields)),)
+
     @property
     def replicas(self) -> int:
         """How many replicas there are."""
-        return int(self.state.baseline.shape[0]) // self.members
+        return len(self.tally.trials)
 
     @property
     def members(self) -> int:
@@ -86,7 +107,7 @@ class Learner:
     @property
     def provenance(self) -> tuple["Past", ...]:
         """What it learned from: earlier problems first, the present ones last."""
-        trials = np.asarray(self.state.trials)[:: self.members]
+        trials = self.tally.trials
         present = [Past(*p.name, tuple(trials[:, row].tolist())) for row, p in enumerate(self.encoding.problems)]
         return self.past + tuple(past for past in present if any(past.trials))
 
@@ -104,17 +125,29 @@ class Past(NamedTuple):
     trials: tuple[int, ...]
 
 
+def _placed(fields: tuple[Any, ...]) -> Learner:
+    learner = Learner(*fields)
+    tables, state = placed((learner.tables, learner.state))
+    return dataclasses.replace(learner, tables=tables, state=state)
+
+
 def new_learner(
     problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1, room: Room = NO_ROOM
 ) -> Learner:
     """Returns replicas that know nothing of the problems; `room` is for what these will grow to."""
-    vocabulary = Vocabulary().extended(problems)
+    vocabulary = Vocabulary().extended(problems, with_families=room != NO_ROOM)
     encoding = encode(problems, vocabulary, room)
     rng = generator(seed, Use.WEIGHTS)
-    rows = len(encoding.tables.task)
-    state = init_state(rng, replicas, capacity_for(vocabulary, encoding), config, rows, encoding.steps)
-    state = dataclasses.replace(state, policy=with_numbers(state.policy, vocabulary, 0, config))
-    return restore(config, seed, vocabulary, encoding, state, History.empty(replicas, encoding.steps))
+    state = init_state(rng, replicas, capacity_for(vocabulary, encoding), config)
+    state = dataclasses.replace(state, policy=begun(state.policy, vocabulary, Vocabulary(), config))
+    return restore(config, seed, vocabulary, encoding, state, *nothing_told(replicas, encoding, config))
+
+
+def nothing_told(replicas: int, encoding: Encoding, config: TrainingConfig) -> tuple[History, Queue, Tally]:
+    """Returns what replicas that were told nothing keep of trials."""
+    rows, steps = len(encoding.tables.task), encoding.steps
+    queue = Queue.empty(replicas, rows, config.queue_size, steps)
+    return History.empty(replicas, steps), queue, Tally.empty(replicas, rows)
 
 
 def restore(
@@ -124,6 +157,8 @@ def restore(
     encoding: Encoding,
     state: LearnerState,
     history: History,
+    queue: Queue,
+    tally: Tally,
     known: Vocabulary | None = None,
     past: tuple[Past, ...] = (),
     sampled: int = 0,
@@ -133,9 +168,9 @@ def restore(
     memory: Memory | None = None,
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
-    tables, state = jax.device_put((encoding.tables, state), device())
+    tables, state = placed((encoding.tables, state))
     novel = novelty(encoding, known, vocabulary, state.policy.capacity.actions, config.curious_of_numbers)
-    parts = (config, seed, vocabulary, encoding, tables, state, history, novel, known, past)
+    parts = (config, seed, vocabulary, encoding, tables, state, history, queue, tally, novel, known, past)
     return Learner(*parts, sampled, learned, acceptance, gate, memory)
 
 
@@ -145,6 +180,8 @@ def learn(
     trajectory: Trajectory,
     reward: Float[np.ndarray, "replicas"],
     member: Int[np.ndarray, "replicas"] | None = None,
+    grade: Int[np.ndarray, "replicas"] | None = None,
+    followed: Float[np.ndarray, "replicas"] | None = None,
 ) -> Learner:
     """Returns the replicas after each learned from one evaluated trial.
 
@@ -154,24 +191,33 @@ def learn(
         trajectory: Shape `[replicas, ...]`, what was evaluated.
         reward: Shape `[replicas]`, finite.
         member: Shape `[replicas]`, which policy of the replica proposed it, -1 for none; None for the first.
+        grade: Shape `[replicas]`, what each came to, see `scores.Grade`; None for finite rewards.
+        followed: Shape `[replicas]`, what REINFORCE follows in the rewards' place; None for the rewards.
     """
     config, history, gate, number = learner.config, learner.history, learner.gate, learner.learned
     member = np.zeros(learner.replicas, np.int32) if member is None else member
-    experience = Experience(problem, trajectory, reward.astype(np.float32), member >= 0)
+    scores = Scores.of(reward) if grade is None else Scores(grade, reward)
+    followed = scores.reward if followed is None else followed
+    queue = learner.queue.inserted(problem, trajectory, scores, config)
     if config.learning == "reinforce":
         pick = generator(learner.seed, Use.QUEUE, number).random(learner.replicas, np.float32)
-        state = update(learner.state, learner.tables, experience, pick, config)
-        history = history if config.repeats else history.appended(problem, trajectory, reward, member)
+        advantage = learner.tally.advantage(problem, followed, member >= 0)
+        queued = queue.drawn(problem, pick)
+        state = run(update, learner.state, learner.tables, trajectory, advantage, queued, config)
+        history = history if config.repeats else history.appended(problem, trajectory, scores, member)
+        tally = learner.tally.after(problem, followed, member >= 0, config.baseline_decay)
     else:
         if gate is not None:
-            gate = gate.told(problem, member, reward, history, config)
-        history = history.appended(problem, trajectory, reward, member)
+            gate = gate.told(problem, member, scores, history, config)
+        history = history.appended(problem, trajectory, scores, member)
         rng, encoding = generator(learner.seed, Use.PAIRS, number), learner.encoding
         steps, distinct = encoding.steps_made, encoding.grows  # declared spaces as they were when they were measured
         pairs = draw_pairs(history, problem, rng, config, learner.members, steps, distinct)
-        repeated = jax.tree.map(lambda leaf: np.repeat(leaf, learner.members, axis=0), experience)
-        state = prefer(learner.state, learner.tables, repeated, pairs, config)
-    return dataclasses.replace(learner, state=state, history=history, gate=gate, learned=number + 1)
+        state = run(prefer, learner.state, learner.tables, pairs, config)
+        tally = learner.tally.counted(problem)
+    return dataclasses.replace(
+        learner, state=state, history=history, queue=queue, tally=tally, gate=gate, learned=number + 1
+    )
 
 
 def fail(
@@ -200,9 +246,11 @@ def select(learner: Learner, replica: int) -> Learner:
         seed=derived_seed(learner.seed, Use.REPLICA, replica),
         past=tuple(Past(past.space, past.task, (past.trials[replica],)) for past in learner.past),
         history=learner.history.selected(replica),
+        queue=learner.queue.selected(replica),
+        tally=learner.tally.mapped(lambda array: array[replica : replica + 1].copy()),
         gate=None if learner.gate is None else learner.gate.selected(replica),
         memory=None if learner.memory is None else learner.memory.selected(replica),
-        state=jax.device_put(state, device()),
+        state=placed(state),
     )
 
 

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int, UInt64
 from ..spaces.condition import Action
 from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
 from ..spaces.problem import Problem
+from ..spaces.vocabulary import action_name
 from .history import History, among_keys, keys
 from .queue import Queue
 from .rollout import Rollout
@@ -129,7 +130,7 @@ def remember(
     the new problem's; the others are drawn. It must be valid there.
 
     Args:
-        queue: of each replica, as NumPy arrays.
+        queue: of each replica.
         sources: the earlier problems.
         encoding: the new ones.
         size: so many at most, for each problem.
@@ -149,7 +150,7 @@ def remember(
             ]
             turns = [config for turn in itertools.zip_longest(*alike) for config in turn if config is not None]
             fitting = (_fitted(config, problem, fill, rng) for config in turns)
-            distinct = {tuple(sorted(c.items(), key=str)): c for c in fitting if c is not None}
+            distinct = {frozenset(itertools.starmap(action_name, c.items())): c for c in fitting if c is not None}
             for slot, config in enumerate(itertools.islice(distinct.values(), size)):
                 at = replica, row, slot
                 for leaf, value in zip(memory.trials, encoding.trajectory(row, config), strict=True):
@@ -170,8 +171,7 @@ def _best(
         for name, state in states.items()
         if name.startswith(state)
     }
-    filled = int(queue.filled[replica, row])
-    for slot in np.argsort(-np.asarray(queue.reward[replica, row, :filled]), kind="stable"):
+    for slot in queue.best_first(replica, row).tolist():
         config = sources.config(row, jax.tree.map(lambda leaf, at=slot: leaf[replica, row, at], queue.trials))
         yield {names.get(name, name): action for name, action in config.items()}
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ..policy.policy import Policy
+from ..policy.policy import Policy, inherited
 from ..spaces.encoding import Tables, Trajectory
 from .config import TrainingConfig
 
@@ -19,6 +19,7 @@ def step_log_probs(
 
     Unavailable actions and padded steps hold 0, so that sums need no care; S, whose action is given, holds 0 as well.
     """
+    policy = inherited(policy, tables.lineage)
     logits = policy.candidate_logits(tables.decisions, trajectory, tables.slots)
     return masked_log_softmax(logits, tables.decisions.available[trajectory.decisions]), _real(tables, trajectory)
 
@@ -87,9 +88,16 @@ def preferences(
     both = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), better, worse)
     log_pi, real = jax.vmap(step_log_probs, in_axes=(None, None, 0))(policy, tables, both)
     first, second = jnp.split(jax.vmap(_chosen)(log_pi, real, both), 2)
-    likelihood = weight * jax.nn.log_sigmoid(config.preference_scale * (first - second))
+    expected = jnp.split(jax.vmap(by_chance)(real), 2)
+    ahead = (first - second) - (expected[0] - expected[1])
+    likelihood = weight * jax.nn.log_sigmoid(config.preference_scale * ahead)
     weight_of_entropy = jnp.where(tables.problems > 1, config.joint_entropy_weight, config.entropy_weight)
     return jnp.mean(likelihood) + weight_of_entropy * jnp.mean(jax.vmap(entropy)(log_pi, real))
+
+
+def by_chance(real: Bool[Array, "steps actions"]) -> Float[Array, ""]:
+    """Returns the log-probability of a trajectory if each action were drawn uniformly from those available."""
+    return -jnp.sum(jnp.log(jnp.maximum(jnp.sum(real, -1), 1)))
 
 
 def masked_log_softmax(

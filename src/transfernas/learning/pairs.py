@@ -59,7 +59,7 @@ def draw_pairs(
     better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for replica, row in enumerate(problem.tolist()):
         trials = history.of(replica, row)
-        ranked = trials[np.argsort(-history.reward[replica, trials], kind="stable")]
+        ranked = trials[history.scores.at((replica, trials)).best_first()]
         if distinct:
             ranked = ranked[np.sort(np.unique(history.key[replica, ranked], return_index=True)[1])]
         if len(ranked) < 2:
@@ -73,10 +73,11 @@ def draw_pairs(
 
     def picked(at: Int[np.ndarray, "replicas members updates pairs"]) -> Trajectory:
         def taken(leaf: np.ndarray) -> np.ndarray:
-            short = leaf[..., :steps] if leaf.ndim > history.reward.ndim else leaf
+            short = leaf[..., :steps] if leaf.ndim > history.problem.ndim else leaf
             return short[which, at].reshape(-1, *at.shape[2:], *short.shape[2:])
 
         return jax.tree.map(taken, history.trials)
 
-    weight = (history.reward[which, better] > history.reward[which, worse]).astype(np.float32)
+    scores = history.scores
+    weight = scores.at((which, better)).above(scores.at((which, worse))).astype(np.float32)
     return Pairs(picked(better), picked(worse), weight.reshape(-1, *shape[2:]))

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
+from ..runtime import run
 from ..spaces.encoding import Encoding, padded
 from ..spaces.problem import no_valid
 from ..spaces.space import SearchSpace
@@ -100,7 +101,9 @@ def propose(
             before_draw(count)
         sought = np.flatnonzero(missing)
         drawn = _draw(learner, problem, member, count, attempt, sought, allowed)
-        drawn, eligible = _ranked(learner, problem[sought], member[sought], drawn, sought, attempt, pending, again)
+        drawn, eligible = _ranked(
+            learner, problem[sought], member[sought], drawn, sought, attempt, pending, again, allowed
+        )
         first = find(problem[sought], drawn.taken)
         missing[sought] = first >= eligible
         for refused in first.tolist():
@@ -165,7 +168,7 @@ def _draw(
     favour = curiosity[:, None] * learner.novel.actions
     shares = _uniform_shares(learner, count, attempt)
     state, tables = learner.state, learner.tables
-    rollout = sample(state.policy, policies, tables, problem[which], noise[which], shares, favour, allowed)
+    rollout = run(sample, state.policy, policies, tables, problem[which], noise[which], shares, favour, allowed)
     back = sought if size == learner.replicas else np.arange(len(sought))
     rollout = jax.tree.map(lambda leaf: np.asarray(leaf)[back], rollout)
     return rollout._replace(trajectory=padded(rollout.trajectory, encoding.steps))
@@ -192,6 +195,7 @@ def _ranked(
     attempt: int,
     pending: UInt64[np.ndarray, "pending"],
     again: UInt64[np.ndarray, "again"],
+    allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> tuple[Rollout, Int[np.ndarray, "sought"]]:
     """Orders candidates such that the first valid one is to be proposed.
 
@@ -204,6 +208,7 @@ def _ranked(
         attempt: how many draws came before.
         pending: see `propose`.
         again: see there.
+        allowed: see there.
 
     Returns:
         The candidates, and how many of them, from the first, may be proposed.
@@ -226,10 +231,30 @@ def _ranked(
         number = np.arange(count)
         # The most probable of the first draws; then the others one by one; then the most probable of the explorers.
         group = (number >= best_of[:, None]).astype(np.int64) + (number >= config.best_of)
-        score = np.where(group == 1, number, -candidates.log_prob)
+        score = np.where(group == 1, number, -_excess(learner, problem, candidates, allowed))
         order = np.lexsort((score, group, refused), axis=1)
     which = np.arange(n_sought)[:, None]
     return jax.tree.map(lambda leaf: leaf[which, order], candidates), count - refused.sum(axis=1)
+
+
+def _excess(
+    learner: Learner,
+    problem: Int[np.ndarray, "sought"],
+    candidates: Rollout,
+    allowed: Bool[np.ndarray, "choices options"] | None,
+) -> Float[np.ndarray, "sought candidates"]:
+    """Returns by how much a candidate is more probable than by chance, over the root of the number of its decisions.
+
+    The log-probability alone would favour candidates of few decisions, whatever these are worth. What it exceeds chance
+    by spreads with the root of their number: a sum would favour many decisions, a mean few.
+    """
+    tables = learner.tables
+    decision = np.asarray(tables.rules.decision)[np.asarray(tables.space)[problem]]
+    may = np.asarray(tables.decisions.available)[decision]
+    options = (may if allowed is None else may & allowed).sum(axis=-1)[:, None]
+    made = (candidates.taken < may.shape[-1]) & (options > 1)
+    chance = np.where(made, np.log(np.maximum(options, 1)), 0.0).sum(axis=-1)
+    return (candidates.log_prob + chance) / np.sqrt(np.maximum(made.sum(axis=-1), 1))
 
 
 @functools.lru_cache(maxsize=1_000)

@@ -1,80 +1,114 @@
 """The priority queues: the best distinct trials of each problem (paper, appendix A; Abolafia et al. 2018).
 
-Shapes: `problems` queues of `size` slots, for trajectories of `steps`.
+They are kept on the host, in double precision: what is best must not depend on how large rewards are.
+
+Shapes: `replicas` run side by side, `problems` have queues of `size` slots, for trajectories of `steps`.
 """
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from ..arrays import AnyArray
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
 from ..spaces.encoding import Trajectory, blank_trajectories
 from .config import TrainingConfig
+from .scores import Scores
 
 
-class Queue(eqx.Module):
-    """The best distinct trials of each problem; slots from `filled` on are empty.
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The best distinct trials of each problem; slots from `filled` on are empty. Immutable.
 
     Attributes:
-        trials: Shape `[problems, size]`, and `[problems, size, steps]` for its sequences.
-        reward: Shape `[problems, size]`.
-        filled: Shape `[problems]`.
+        trials: Shape `[replicas, problems, size]`, and `[replicas, problems, size, steps]` for its sequences.
+        scores: Shape `[replicas, problems, size]`.
+        filled: Shape `[replicas, problems]`.
     """
 
     trials: Trajectory
-    reward: Float[AnyArray, "*replicas problems size"]
-    filled: Int[AnyArray, "*replicas problems"]
+    scores: Scores
+    filled: Int[np.ndarray, "replicas problems"]
 
+    @classmethod
+    def empty(cls, replicas: int, problems: int, size: int, steps: int) -> "Queue":
+        """Returns queues without trials."""
+        shape = (replicas, problems, size)
+        filled = np.zeros((replicas, problems), np.int32)
+        return cls(blank_trajectories(shape, steps), Scores.of(np.zeros(shape)), filled)
 
-def empty_queue(problems: int, size: int, steps: int) -> Queue:
-    """Returns queues without trials."""
-    trials = blank_trajectories((problems, size), steps)
-    return Queue(trials, np.zeros((problems, size), np.float32), np.zeros(problems, np.int32))
+    def inserted(
+        self, problem: Int[np.ndarray, "replicas"], trial: Trajectory, scores: Scores, config: TrainingConfig
+    ) -> "Queue":
+        """Returns the queues after a trial of each replica.
 
+        A sequence that is there already only updates its score (`config.queue_repeats`). A full queue gives up its
+        worst trial, the first of equals, for a better one, or for one as good if `config.queue_ties` says so.
 
-def insert(
-    queue: Queue, problem: Int[Array, ""], trial: Trajectory, reward: Float[Array, ""], config: TrainingConfig
-) -> Queue:
-    """Returns the queues after a trial of a problem.
+        Args:
+            problem: Shape `[replicas]`, row of the problem.
+            trial: Shape `[replicas, ...]`.
+            scores: Shape `[replicas]`.
+            config: `queue_ties` and `queue_repeats`.
+        """
+        replicas = np.arange(len(problem))
+        known, held, filled = self._of(problem)
+        size = held.grade.shape[1]
+        occupied = np.arange(size) < filled[:, None]
+        repeated = occupied & (known.decisions == trial.decisions[:, None]).all(-1)
+        repeated &= (known.actions == trial.actions[:, None]).all(-1)
+        is_repeat, full = repeated.any(axis=1), filled == size
 
-    A sequence that is there already only updates its reward (`config.queue_repeats`). A full queue gives up its worst
-    trial, the first of equals, for a better one, or for one as good if `config.queue_ties` says so.
-    """
-    kept, rewards, filled = jax.tree.map(lambda x: x[problem], (queue.trials, queue.reward, queue.filled))
-    size = rewards.shape[0]
-    occupied = jnp.arange(size) < filled
-    repeated = occupied & jnp.all(kept.decisions == trial.decisions[None], -1)
-    repeated &= jnp.all(kept.actions == trial.actions[None], -1)
-    is_repeat, full = jnp.any(repeated), filled == size
+        lowest = np.lexsort((held.reward, held.grade, ~occupied), axis=-1)[:, 0]
+        slot = np.where(is_repeat, repeated.argmax(axis=1), np.where(full, lowest, filled))
+        there = held.at((replicas, np.where(is_repeat | full, slot, 0)))
+        better = scores.above(there)
+        displaces = better if config.queue_ties == "keep" else ~there.above(scores)
+        accepted = np.where(is_repeat, better | (config.queue_repeats == "latest"), ~full | displaces)
 
-    worst = jnp.argmin(jnp.where(occupied, rewards, jnp.inf))
-    slot = jnp.where(is_repeat, jnp.argmax(repeated), jnp.where(full, worst, filled))
-    displaces = reward >= rewards[worst] if config.queue_ties == "replace" else reward > rewards[worst]
-    if config.queue_repeats == "best":
-        accepted = jnp.where(is_repeat, reward > rewards[slot], ~full | displaces)
-    else:
-        accepted = is_repeat | ~full | displaces
+        queue = self._mapped(np.copy)
+        at = replicas[accepted], problem[accepted], slot[accepted]
+        for leaf, new in zip(
+            jax.tree.leaves((queue.trials, queue.scores)), jax.tree.leaves((trial, scores)), strict=True
+        ):
+            leaf[at] = new[accepted]
+        queue.filled[replicas, problem] += ~(is_repeat | full)
+        return queue
 
-    def write(leaf: Array, new: Array) -> Array:
-        return leaf.at[problem, slot].set(jnp.where(accepted, new, leaf[problem, slot]))
+    def drawn(self, problem: Int[np.ndarray, "replicas"], pick: Float[np.ndarray, "replicas"]) -> Trajectory:
+        """Returns one of a problem's trials for each replica; the queues must not be empty.
 
-    return Queue(
-        trials=jax.tree.map(write, queue.trials, trial),
-        reward=write(queue.reward, reward),
-        filled=queue.filled.at[problem].set(jnp.where(is_repeat | full, filled, filled + 1)),
-    )
+        Args:
+            problem: Shape `[replicas]`, row of the problem.
+            pick: Shape `[replicas]`, in [0, 1), in single precision; uniform, it makes the trials uniform.
+        """
+        known, _, filled = self._of(problem)
+        slot = np.minimum((pick * filled.astype(np.float32)).astype(np.int32), filled - 1)
+        return Trajectory(*(leaf[np.arange(len(problem)), slot] for leaf in known))
 
+    def best_first(self, replica: int, row: int) -> Int[np.ndarray, "filled"]:
+        """Returns the slots of a problem of a replica that are filled, the best trial's first."""
+        return self.scores.at((replica, row, slice(int(self.filled[replica, row])))).best_first()
 
-def draw(queue: Queue, problem: Int[Array, ""], pick: Float[Array, ""]) -> Trajectory:
-    """Returns one of a problem's trials; the queue must not be empty.
+    def selected(self, replica: int) -> "Queue":
+        """Returns the queues of one replica alone."""
+        return self._mapped(lambda array: array[replica : replica + 1].copy())
 
-    Args:
-        queue: the queues.
-        problem: row of the problem.
-        pick: in [0, 1); uniform, it makes the trial uniform.
-    """
-    filled = queue.filled[problem]
-    slot = jnp.minimum((pick * filled).astype(jnp.int32), filled - 1)
-    return jax.tree.map(lambda leaf: leaf[problem, slot], queue.trials)
+    def grown(self, trials: Trajectory, padded: Callable[[np.ndarray], np.ndarray]) -> "Queue":
+        """Returns the queues for more problems.
+
+        Args:
+            trials: the same ones, with that room.
+            padded: gives an array room for problems.
+        """
+        return Queue(trials, Scores(*map(padded, self.scores)), padded(self.filled))
+
+    def _of(self, problem: Int[np.ndarray, "replicas"]) -> tuple[Trajectory, Scores, Int[np.ndarray, "replicas"]]:
+        here = np.arange(len(problem)), problem
+        return Trajectory(*(leaf[here] for leaf in self.trials)), self.scores.at(here), self.filled[here]
+
+    def _mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "Queue":
+        trials, scores = Trajectory(*map(change, self.trials)), Scores(*map(change, self.scores))
+        return dataclasses.replace(self, trials=trials, scores=scores, filled=change(self.filled))

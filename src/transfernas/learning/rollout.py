@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
-from ..policy.policy import Cache, Candidates, Policy
+from ..policy.policy import Cache, Candidates, Policy, inherited
 from ..spaces.encoding import Decisions, Rules, Tables, Trajectory
 from .objective import masked_log_softmax
 
@@ -58,6 +58,7 @@ def rollouts(
     replicas, n_candidates, steps = noise.shape
     task = tables.task[problem]
     rules = jax.tree.map(lambda table: table[tables.space[problem]], tables.rules)
+    policy = jax.vmap(inherited, in_axes=(0, None))(policy, tables.lineage)
     known = jax.vmap(type(policy).candidates, in_axes=(0, None, 0))(policy, tables.decisions, task)
     over_candidates = jax.vmap(_advance, in_axes=(None, None, None, None, 0, 0, None, None, None, 0))
     over_replicas = jax.vmap(over_candidates, in_axes=(0, None, 0, 0, 0, None, 0, None, None, 0))

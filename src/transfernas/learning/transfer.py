@@ -14,16 +14,13 @@ from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
 from .config import NETWORK, TrainingConfig
 from .gate import Gate
-from .history import History
-from .learner import Learner, capacity_for, restore
+from .inheritance import APART, adopted, begun
+from .learner import Learner, capacity_for, nothing_told, restore
 from .memory import Memory, remember
 from .novelty import new_actions
-from .numbers import number_rows, with_numbers
-from .queue import Queue
+from .numbers import number_rows
 from .randomness import Use, derived_seed, generator
 from .steps import fresh_state, init_policies
-
-_APART = 0.3  # how far new actions start from the mean of the known ones, in initial standard deviations
 
 
 def transfer(
@@ -59,7 +56,7 @@ def transfer(
     _check_fill(fill or {}, problems)
     seed = derived_seed(learner.seed, Use.TRANSFER, learner.learned) if seed is None else seed
     known = learner.vocabulary.renamed(rename or {})
-    vocabulary = known.extended(problems)
+    vocabulary = known.extended(problems, with_families=room != NO_ROOM)
     encoding = encode(problems, vocabulary, room)
     kept = np.arange(learner.replicas) * learner.members
     if learner.gate is not None:
@@ -69,17 +66,16 @@ def transfer(
     needed = needed._replace(steps=max(needed.steps, old.steps))
     rows = len(encoding.tables.task)
     drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config)
-    policy, gate, memory = transplanted(old, drawn, known, vocabulary, config), None, None
+    policy, gate, memory = transplanted(old, drawn, known, vocabulary, config, learner.vocabulary), None, None
     if config.gate:
         fresh = init_policies(generator(seed, Use.MEMBER), learner.replicas, needed, config)
-        fresh = with_numbers(fresh, vocabulary, 0, config)
+        fresh = begun(fresh, vocabulary, Vocabulary(), config)
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
         gate = Gate.of(learner.replicas, rows)
         memory = remembered(learner, encoding, config, seed, rename or {}, fill or {})
-    state = fresh_state(policy, config, rows, encoding.steps)
-    history = History.empty(learner.replicas, encoding.steps)
+    state, told = fresh_state(policy, config), nothing_told(learner.replicas, encoding, config)
     return restore(
-        config, seed, vocabulary, encoding, state, history, known, learner.provenance, gate=gate, memory=memory
+        config, seed, vocabulary, encoding, state, *told, known, learner.provenance, gate=gate, memory=memory
     )
 
 
@@ -92,15 +88,28 @@ def remembered(
     fill: Mapping[str, Action],
 ) -> Memory:
     """Returns what replicas found best, as far as it fits new problems; see `transfer`."""
-    kept = np.arange(learner.replicas) * learner.members  # the policies of a replica have one queue
-    queue: Queue = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.queue)
-    return remember(queue, learner.encoding, encoding, config.memory, rename, fill, generator(seed, Use.MEMORY))
+    rng = generator(seed, Use.MEMORY)
+    return remember(learner.queue, learner.encoding, encoding, config.memory, rename, fill, rng)
 
 
 def transplanted(
-    old: Policy, drawn: Policy, known: Vocabulary, vocabulary: Vocabulary, config: TrainingConfig
+    old: Policy,
+    drawn: Policy,
+    known: Vocabulary,
+    vocabulary: Vocabulary,
+    config: TrainingConfig,
+    before: Vocabulary | None = None,
 ) -> Policy:
-    """Returns the old networks with the rows of new names taken from those drawn, and then as `config` says."""
+    """Returns the old networks with the rows of new names taken from those drawn, and then as `config` says.
+
+    Args:
+        old: the networks.
+        drawn: networks of the size that is needed.
+        known: the names that the old ones have.
+        vocabulary: those that are needed.
+        config: hyperparameters.
+        before: the known names as the networks learned them, if they are called otherwise now.
+    """
     counts = Capacity(len(known.states), len(known.actions), len(known.tasks), old.steps)
     tables = {}
     for name, kind in old.rows.items():
@@ -116,8 +125,9 @@ def transplanted(
         for state, (old_rows, new_rows) in new_actions(known, vocabulary).items():
             if state not in numbers:
                 mean = action[:, old_rows].mean(axis=1, keepdims=True)
-                action[:, new_rows] = mean + _APART * action[:, new_rows]
-    return with_numbers(dataclasses.replace(old, **tables), vocabulary, len(known.actions), config)
+                action[:, new_rows] = mean + APART * action[:, new_rows]
+    grown = begun(dataclasses.replace(old, **tables), vocabulary, known, config)
+    return adopted(grown, known if before is None else before, vocabulary, known)
 
 
 def _check_fill(fill: Mapping[str, Action], problems: tuple[Problem, ...]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
-import jax
 import numpy as np
 
+from ..runtime import run
 from ..spaces.encoding import blank_trajectories
 from .learner import Learner, learn
 from .proposing import ONE, SEVERAL, candidates
@@ -50,20 +50,16 @@ class WarmUp:
         self._wait(self._update)
 
     def _wait(self, future: Future[None]) -> None:
-        if os.getpid() != self._process:
-            raise RuntimeError(
-                "an agent can not be used in a process that was forked from the one that made it: JAX's threads are "
-                "not there. Evaluate there, and ask and tell where the agent was made; or load it from its file."
-            )
-        future.result()
+        if os.getpid() == self._process:  # the thread is not there in a forked process, where a helper compiles
+            future.result()
 
 
 def _take(turns: list[tuple[Future[None], Callable[[], object]]]) -> None:
-    for future, run in turns:
+    for future, turn in turns:
         try:
             # A program that is ending has nobody who waits, but for other threads; they can compile for themselves.
             if threading.main_thread().is_alive():
-                run()
+                turn()
         except Exception:
             _LOGGER.debug("compiling in the background failed; the caller will see the error", exc_info=True)
         finally:
@@ -74,11 +70,10 @@ def _run_sample(learner: Learner, count: int) -> None:
     noise = np.zeros((learner.replicas, count, learner.encoding.steps), np.float32)
     problem = np.zeros(learner.replicas, np.int32)
     shares, favour = np.zeros(count, np.float32), np.zeros((learner.replicas, learner.capacity.actions), np.float32)
-    rollout = sample(learner.state.policy, problem, learner.tables, problem, noise, shares, favour, None)
-    jax.block_until_ready(rollout)
+    run(sample, learner.state.policy, problem, learner.tables, problem, noise, shares, favour, None)
 
 
 def _run_update(learner: Learner) -> None:
     none = np.zeros(learner.replicas, np.int32)
     trajectory = blank_trajectories((learner.replicas,), learner.encoding.steps)
-    jax.block_until_ready(learn(learner, none, trajectory, np.zeros(learner.replicas)).state)
+    learn(learner, none, trajectory, np.zeros(learner.replicas))

@@ -18,8 +18,8 @@ from jaxtyping import Array, Float, Int
 from ..arrays import AnyArray
 from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Capacity
-from .encoder import Encoder, Past, by_head, cached_past, draw_encoder, encode, encode_causal
-from .policy import Policy, Slots, draw_embeddings, normal, visited
+from .encoder import Encoder, Past, by_head, cached_past, draw_encoder, encode, encode_causal, encoder_shapes
+from .policy import Policy, Slots, draw_embeddings, embedding_shapes, normal, visited
 
 _LONG, _BLOCK = 64, 32
 """Trajectories of more steps change their past a block at a time: XLA copies at each step what a loop changes."""
@@ -91,9 +91,15 @@ class Decoder(Policy):
 
     @classmethod
     def shapes(cls, capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of the positional encoding and the hidden layers."""
-        a, width = architecture, architecture.width
-        return {"position": (capacity.steps, width), "encoder.hidden": (a.layers, width, a.feed_forward)}
+        """Returns the shapes of all tensors of a network, by their path."""
+        a, width, size = architecture, architecture.width, architecture.embedding_size
+        return {
+            **embedding_shapes(capacity, a),
+            "position": (capacity.steps, width),
+            **{f"encoder.{name}": shape for name, shape in encoder_shapes(a).items()},
+            "logit_weight": (capacity.states, width, size),
+            "action_bias": (capacity.actions,),
+        }
 
     @property
     def steps(self) -> int:
@@ -145,9 +151,9 @@ class Decoder(Policy):
             visible.append((jnp.arange(cache.past[0].shape[0]) < step - place)[None])
 
         def past(layer: int, key: Float[Array, "1 width"], value: Float[Array, "1 width"]) -> list[Past]:
-            parts = cached_past(self.encoder, cache.block)(layer, key, value)
+            parts = [*cached_past(self.encoder, cache.block)(layer, key, value)]
             if cache.past:
-                parts = [*parts, (cache.past[2 * layer], jnp.moveaxis(cache.past[2 * layer + 1], -1, 0))]
+                parts.append((cache.past[2 * layer], jnp.moveaxis(cache.past[2 * layer + 1], -1, 0)))
             return parts
 
         encoded, written = encode_causal(self.encoder, token[None], past, visible)

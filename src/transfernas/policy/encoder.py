@@ -40,6 +40,21 @@ class Encoder(eqx.Module):
         return self.hidden.shape[0]
 
 
+def encoder_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of an encoder's tensors."""
+    n, width, hidden = architecture.layers, architecture.width, architecture.feed_forward
+    return {
+        "query_key_value": (n, width, 3 * width),
+        "attention_out": (n, width, width),
+        "attention_norm": (n, 2, width),
+        "hidden": (n, width, hidden),
+        "hidden_bias": (n, hidden),
+        "out": (n, hidden, width),
+        "out_bias": (n, width),
+        "out_norm": (n, 2, width),
+    }
+
+
 def draw_encoder(rng: np.random.Generator, architecture: Architecture) -> Encoder:
     """Draws an encoder, as NumPy arrays."""
     a, n, width = architecture, architecture.layers, architecture.width

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from ..arrays import AnyArray
 from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Capacity
-from .policy import Policy, Rows, Slots, chosen, draw_embeddings, normal, tokens, visited, weights
+from .policy import Policy, Rows, Slots, chosen, draw_embeddings, embedding_shapes, normal, tokens, visited, weights
 
 Steps = Float[Array, "steps units"]
 
@@ -89,9 +89,19 @@ class Lstm(Policy):
 
     @classmethod
     def shapes(cls, capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of the recurrent layers."""
-        units = architecture.lstm_units
-        return {"recurrent": (architecture.lstm_layers, units, 4 * units)}
+        """Returns the shapes of all tensors of a network, by their path."""
+        a, units, gates = architecture, architecture.lstm_units, 4 * architecture.lstm_units
+        anchors = {"past": (units, units), "now": (units, units), "score": (units,)} if a.lstm_anchors else {}
+        return {
+            **embedding_shapes(capacity, a),
+            "recurrent": (a.lstm_layers, units, gates),
+            "input_weight": (a.width, gates),
+            "between": (a.lstm_layers - 1, units, gates),
+            "gate_bias": (a.lstm_layers, gates),
+            **{f"anchors.{name}": shape for name, shape in anchors.items()},
+            "logit_weight": (capacity.actions, units),
+            "logit_bias": (capacity.actions,),
+        }
 
     def candidate_logits(
         self, decisions: Decisions, trajectory: Trajectory, slots: Slots

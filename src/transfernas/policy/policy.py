@@ -6,17 +6,18 @@ number of candidates of a decision, `width` three embeddings side by side.
 """
 
 import abc
+import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
-from ..spaces.encoding import Decisions, Trajectory
+from ..spaces.encoding import Decisions, Lineage, Trajectory
 from .architecture import Architecture, Capacity
 
 Rows = Float[Array, "rows actions width"]
@@ -24,6 +25,9 @@ Slots = Int[AnyArray, "candidates"]
 Candidates = Any  # a PyTree: what the network knows of the actions to choose from; every leaf has decisions first
 Cache = Any  # a PyTree: what the steps so far left
 Entries = Any  # a PyTree: what each candidate would leave, were it taken
+
+
+P = TypeVar("P", bound="Policy")
 
 
 class Policy(eqx.Module):
@@ -49,7 +53,7 @@ class Policy(eqx.Module):
     @classmethod
     @abc.abstractmethod
     def shapes(cls, capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of those of its tensors that depend on the architecture's sizes, by their path."""
+        """Returns the shapes of all tensors of a network, by their path."""
 
     @property
     def capacity(self) -> Capacity:
@@ -123,6 +127,22 @@ class Policy(eqx.Module):
         return cache
 
 
+def inherited(policy: P, lineage: Lineage | None) -> P:
+    """Returns a network in which the rows of members of a family are the family's plus their own."""
+    if lineage is None:
+        return policy
+    tables = {}
+    for name, kind in policy.rows.items():
+        parent, table = getattr(lineage, kind, None), getattr(policy, name)
+        if parent is not None:
+            tables[name] = table.at[: len(parent)].add(jnp.where(_column(parent >= 0, table), table[parent], 0.0))
+    return dataclasses.replace(policy, **tables)
+
+
+def _column(rows: Bool[Array, "rows"], table: Array) -> Bool[Array, "rows *ones"]:
+    return rows.reshape(-1, *[1] * (table.ndim - 1))
+
+
 def tokens(policy: Policy, decisions: Decisions, task: Int[Array, ""]) -> Rows:
     """Returns the tokens of candidates: action, task and state embedding side by side (paper, section 3)."""
     action = policy.action[decisions.actions]
@@ -156,11 +176,14 @@ def weights(rng: np.random.Generator, scale: float, *shape: int) -> np.ndarray:
     return normal(rng, scale * shape[-2] ** -0.5, *shape)
 
 
+def embedding_shapes(capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the embeddings that every policy has."""
+    size = architecture.embedding_size
+    return {"state": (capacity.states, size), "action": (capacity.actions, size), "task": (capacity.tasks, size)}
+
+
 def draw_embeddings(rng: np.random.Generator, capacity: Capacity, architecture: Architecture) -> dict[str, np.ndarray]:
     """Draws the embeddings that every policy has."""
-    a, size = architecture, architecture.embedding_size
-    return {
-        "state": normal(rng, a.context_scale, capacity.states, size),
-        "action": normal(rng, a.embedding_scale, capacity.actions, size),
-        "task": normal(rng, a.context_scale, capacity.tasks, size),
-    }
+    a = architecture
+    scales = {"state": a.context_scale, "action": a.embedding_scale, "task": a.context_scale}
+    return {name: normal(rng, scales[name], *shape) for name, shape in embedding_shapes(capacity, a).items()}

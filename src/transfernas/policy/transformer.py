@@ -15,8 +15,18 @@ from jaxtyping import Array, Bool, Float, Int
 from ..arrays import AnyArray
 from ..spaces.encoding import Decisions, Trajectory
 from .architecture import Architecture, Attention, Capacity
-from .encoder import Encoder, Past, by_head, cached_past, draw_encoder, encode, encode_bidirectional, encode_causal
-from .policy import Policy, Rows, Slots, chosen, draw_embeddings, normal, tokens, visited
+from .encoder import (
+    Encoder,
+    Past,
+    by_head,
+    cached_past,
+    draw_encoder,
+    encode,
+    encode_bidirectional,
+    encode_causal,
+    encoder_shapes,
+)
+from .policy import Policy, Rows, Slots, chosen, draw_embeddings, embedding_shapes, normal, tokens, visited
 
 Cached = Float[Array, "slots steps width"]
 """The keys and values of every layer (causal attention) or the tokens (bidirectional, which encodes the past anew)."""
@@ -74,9 +84,15 @@ class Transformer(Policy):
 
     @classmethod
     def shapes(cls, capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of the positional encoding and the hidden layers."""
+        """Returns the shapes of all tensors of a network, by their path."""
         a, width = architecture, architecture.width
-        return {"position": (capacity.steps, width), "encoder.hidden": (a.layers, width, a.feed_forward)}
+        return {
+            **embedding_shapes(capacity, a),
+            "position": (capacity.steps, width),
+            **{f"encoder.{name}": shape for name, shape in encoder_shapes(a).items()},
+            "logit_weight": (capacity.states, width),
+            "logit_bias": (capacity.states,),
+        }
 
     @property
     def steps(self) -> int:

@@ -9,12 +9,11 @@ from .condition import (
     Condition,
     In,
     Typed,
-    among,
     as_condition,
     in_order,
+    key,
     plain,
     rename,
-    same,
     stable_hash,
 )
 
@@ -39,6 +38,7 @@ class Choice(Typed):
     when: Condition | None
     state: str
     _hash: int = field(init=False, repr=False)
+    _positions: dict[tuple[type, Action], int] = field(init=False, repr=False)
 
     def __init__(
         self,
@@ -65,18 +65,23 @@ class Choice(Typed):
             raise type(error)(f'choice "{name}": {error}') from None
         if not values:
             raise ValueError(f'choice "{name}" has no actions; give at least one, as in Choice("{name}", (1, 2))')
+        positions: dict[tuple[type, Action], int] = {}
         for position, action in enumerate(values):
-            if any(same(action, earlier) for earlier in values[:position]):
+            if positions.setdefault(key(action), position) != position:
                 raise ValueError(f'choice "{name}" has the action {action!r} twice')
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "actions", values)
         object.__setattr__(self, "when", condition)
         object.__setattr__(self, "state", name if state is None else state)
         object.__setattr__(self, "_hash", stable_hash(self))
+        object.__setattr__(self, "_positions", positions)
 
     def has(self, action: Action) -> bool:
         """Returns whether this is one of the choice's actions, by value and type."""
-        return among(action, self.actions)
+        try:
+            return key(action) in self._positions
+        except TypeError:  # of what cannot be an action, such as a list
+            return False
 
     def index(self, action: Action) -> int:
         """Returns the position of an action.
@@ -88,9 +93,9 @@ class Choice(Typed):
             value = plain(action)
         except (TypeError, ValueError) as error:
             raise ValueError(f'choice "{self.name}": {error}') from None
-        for position, known in enumerate(self.actions):
-            if same(known, value):
-                return position
+        position = self._positions.get(key(value))
+        if position is not None:
+            return position
         near = next((known for known in self.actions if known == value), None)
         hint = f" (it has {near!r}, of type {type(near).__name__})" if near is not None else ""
         raise ValueError(f'choice "{self.name}" has no action {action!r}{hint}; its actions are {self.actions}')

@@ -180,6 +180,11 @@ def same(left: Action, right: Action) -> bool:
     return type(left) is type(right) and left == right
 
 
+def key(action: Action) -> tuple[type, Action]:
+    """Returns what two actions share exactly where they are one: its type and its value."""
+    return type(action), action
+
+
 def among(action: Action, actions: Iterable[Action]) -> bool:
     """Returns whether an action is one of several, by value and type."""
     return any(same(action, other) for other in actions)
@@ -306,7 +311,8 @@ def _terms(condition: Condition, actions: Callable[[str], tuple[Action, ...]], n
 def _literal(
     choice: str, members: tuple[Action, ...], actions: Callable[[str], tuple[Action, ...]], negated: bool
 ) -> list[Term]:
-    chosen = [any(same(action, member) for member in members) for action in actions(choice)]
+    wanted = set(map(key, members))
+    chosen = [key(action) in wanted for action in actions(choice)]
     allowed = tuple(hit is not negated for hit in (*chosen, False))
     return [{choice: allowed}] if any(allowed) else []
 
@@ -322,7 +328,8 @@ def _conjunction(branches: list[list[Term]]) -> list[Term]:
 def _merge(left: Term, right: Term) -> Term | None:
     term = dict(left)
     for choice, allowed in right.items():
-        both = tuple(a and b for a, b in zip(term.get(choice, allowed), allowed, strict=True))
+        # What stands in one of them alone is shared, not copied: terms have many entries for many actions.
+        both = tuple(a and b for a, b in zip(term[choice], allowed, strict=True)) if choice in term else allowed
         if not any(both):
             return None
         term[choice] = both

@@ -31,25 +31,28 @@ class Parameters:
 
     def take(self, asked: Mapping[str, tuple[Action, ...]]) -> bool:
         """Takes up what a trial could take, parameter by parameter, and returns whether any of it is new."""
-        names, place, grown = list(self.actions), 0, False
+        names, place = list(self.actions), 0
+        taken, positions = self.actions, self._position  # replaced, never changed: a copy of this goes on with them
         for name, actions in asked.items():
-            known = self._position.setdefault(name, {})
+            known = positions.get(name, {})
             new = [action for action in actions if (type(action), action) not in known]
-            if name not in self.actions:
+            if name not in taken:
                 names.insert(place, name)
             place = max(place, names.index(name) + 1)
             if new:
-                self.actions[name] = (*self.actions.get(name, ()), *new)
-                known |= {(type(action), action): len(known) + at for at, action in enumerate(new)}
-                grown = True
+                taken = {**taken, name: (*taken.get(name, ()), *new)}
+                known = known | {(type(action), action): len(known) + at for at, action in enumerate(new)}
+                positions = {**positions, name: known}
+        grown = taken is not self.actions
         if grown:
-            self.actions = {name: self.actions[name] for name in names}
+            self.actions, self._position = {name: taken[name] for name in names}, positions
         return grown
 
-    def drop(self, names: Collection[str]) -> None:
-        """Forgets parameters."""
-        self.actions = {name: actions for name, actions in self.actions.items() if name not in names}
-        self._position = {name: found for name, found in self._position.items() if name not in names}
+    def without(self, names: Collection[str]) -> "Parameters":
+        """Returns the parameters but for some."""
+        rest = Parameters()
+        rest.take({name: actions for name, actions in self.actions.items() if name not in names})
+        return rest
 
     def position(self, name: str, action: Action) -> int | None:
         """Returns the position of an action among those of a parameter; None where there is no such action."""

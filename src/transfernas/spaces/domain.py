@@ -7,10 +7,13 @@ much longer, the numbers are near one another, which embeddings start from (`lea
 """
 
 import math
+import operator
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import numpy as np
 
 from .condition import Action, in_order, plain
 
@@ -71,6 +74,11 @@ class Categories:
         for position, known in enumerate(self.values):
             if known is value:
                 return position
+        if isinstance(value, np.generic):  # NumPy's `True` is rather `True` than 1
+            held = value.item()
+            for position, known in enumerate(self.values):
+                if type(known) is type(held) and _equal(known, held):
+                    return position
         for same_type in (True, False):
             for position, known in enumerate(self.values):
                 if (type(known) is type(value) or not same_type) and _equal(known, value):
@@ -140,17 +148,30 @@ class Numbers:
     def position(self, value: float) -> int:
         """Returns the bin that a value lies in, the nearest one if it lies in none.
 
+        Args:
+            value: a number of any type, such as one of NumPy's.
+
         Raises:
             ValueError: it is not a finite number.
         """
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ValueError(f"{value!r} is no number of a range from {self.low} to {self.high}")
+        value = self.number(value)
         if self._grid is None:
             return min(range(len(self.bins)), key=lambda at: abs(self.bins[at].low - value))
         if self.log and value <= 0:
             return 0
         wanted = self._grid.index(value) - self._first
         return min(max(wanted, 0), len(self.bins) - 1) if self.step is None else self._nearest(value)
+
+    def number(self, value: object) -> int | float:
+        """Returns the number of Python's own that a number of any type equals.
+
+        Raises:
+            ValueError: it is not a finite number.
+        """
+        number = value if type(value) in (int, float) else _of_python(value)
+        if number is None or not _finite(number):  # type: ignore[arg-type]
+            raise ValueError(f"{value!r} is no number of a range from {self.low} to {self.high}")
+        return number  # type: ignore[return-value]
 
     def action(self, value: float) -> Action:
         """Returns what the bin of a value is called."""
@@ -277,6 +298,16 @@ class _Grid:
 
     def _position(self, value: float) -> float:
         return math.log10(value) * self.per_decade if self.per_decade else value / self.width
+
+
+def _of_python(value: object) -> int | float | None:
+    """Returns a number of another type as one of Python's own, or None for what is no number."""
+    try:
+        if hasattr(value, "__index__"):
+            return operator.index(value)
+        return float(value) if hasattr(value, "__float__") else None
+    except (TypeError, ValueError, OverflowError):  # an array of several numbers; a fraction beyond what a float can be
+        return None
 
 
 def _finite(value: float) -> bool:

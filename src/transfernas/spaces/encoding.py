@@ -30,6 +30,8 @@ WIDE = 64
 """Trajectories of more steps are long."""
 
 _INT = np.int32
+_MOST_BYTES = 1 << 26  # far beyond what can be searched: each draw looks at every entry
+_MOST_ROOM, _MOST_ROOM_BYTES = 16, 1 << 22  # times what is needed, unless it is little
 
 
 class Decisions(NamedTuple):
@@ -88,6 +90,18 @@ def blank_trajectories(shape: tuple[int, ...], steps: int) -> Trajectory:
     return Trajectory(task=zeros(), decisions=zeros(steps), actions=zeros(steps), length=zeros())
 
 
+class Lineage(NamedTuple):
+    """Which states and actions are members of a family (see `spaces.families`), by the vocabulary's rows.
+
+    Attributes:
+        states: Shape `[states]`, the row of the family; -1 where there is none, as where padded.
+        actions: Shape `[names]`, the row of the same action of the family; -1 likewise.
+    """
+
+    states: Int[AnyArray, "states"]
+    actions: Int[AnyArray, "names"]
+
+
 def padded(trajectory: Trajectory, steps: int) -> Trajectory:
     """Returns trajectories, as NumPy arrays, with room for more steps."""
     room = [(0, 0)] * (trajectory.actions.ndim - 1) + [(0, steps - trajectory.actions.shape[-1])]
@@ -107,6 +121,7 @@ class Tables(NamedTuple):
         longest: Shape `[]`, an upper bound of the number of steps of a trajectory, S among them.
         slots: Shape `[candidates]`, 0, 1, ...: its length is an upper bound of the available actions of all steps of a
             trajectory together.
+        lineage: the families; None where there can be none.
     """
 
     decisions: Decisions
@@ -116,6 +131,7 @@ class Tables(NamedTuple):
     problems: Int[AnyArray, ""]
     longest: Int[AnyArray, ""]
     slots: Int[AnyArray, "candidates"]
+    lineage: Lineage | None = None
 
 
 class Room(NamedTuple):
@@ -225,13 +241,11 @@ class Encoding:
         order = {choice.name: (index, choice) for index, choice in enumerate(self.problems[row].space.choices, start=1)}
         visited = [(order[name][0], order[name][1].index(action)) for name, action in config.items()]
         choices, actions = zip((0, 0), *visited, strict=True)
-        padding = (0, self.steps - len(choices))
-        decisions = self.tables.rules.decision[self.tables.space[row], np.array(choices)]
+        made, padded = len(choices), np.zeros((2, self.steps), _INT)
+        padded[0, :made] = self.tables.rules.decision[self.tables.space[row], np.array(choices)]
+        padded[1, :made] = actions
         return Trajectory(
-            task=self.tables.task[row],
-            decisions=np.pad(decisions, padding).astype(_INT),
-            actions=np.pad(np.array(actions, _INT), padding),
-            length=np.asarray(len(choices), _INT),
+            task=self.tables.task[row], decisions=padded[0], actions=padded[1], length=np.asarray(made, _INT)
         )
 
     def config(self, row: int, trajectory: Trajectory) -> dict[str, Action]:
@@ -287,7 +301,12 @@ class _Following:
 
 
 def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room = NO_ROOM) -> Encoding:
-    """Returns the arrays of problems whose names the vocabulary holds."""
+    """Returns the arrays of problems whose names the vocabulary holds.
+
+    Raises:
+        KeyError: the vocabulary lacks a name.
+        ValueError: the arrays would take more than 64 MiB.
+    """
     spaces = tuple({problem.space.name: problem.space for problem in problems}.values())
     table: dict[tuple[int, tuple[int, ...]], int] = {}
     decision = [_space_decisions(space, vocabulary, table) for space in spaces]
@@ -303,6 +322,7 @@ def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room = N
         problems=np.array(len(problems), _INT),
         longest=np.array(1 + max(longest for longest, _ in sizes), _INT),
         slots=np.arange(max(power_of_two(1 + max(widest for _, widest in sizes)), room.slots), dtype=_INT),
+        lineage=_lineage(vocabulary, room),
     )
     return Encoding(problems, tables, room)
 
@@ -340,6 +360,15 @@ def power_of_two(number: int) -> int:
     return 1 << max(0, number - 1).bit_length()
 
 
+def _lineage(vocabulary: Vocabulary, room: Room) -> Lineage | None:
+    states, actions = vocabulary.parents()
+    if room == NO_ROOM and states.max() < 0:
+        return None
+    sizes = (max(power_of_two(len(states)), room.states), max(power_of_two(len(actions)), room.names))
+    padded = (np.pad(a, (0, n - len(a)), constant_values=-1) for a, n in zip((states, actions), sizes, strict=True))
+    return Lineage(*padded)
+
+
 def _space_decisions(
     space: SearchSpace, vocabulary: Vocabulary, table: dict[tuple[int, tuple[int, ...]], int]
 ) -> list[int]:
@@ -353,6 +382,7 @@ def _space_decisions(
 
 def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int, room: Room) -> Decisions:
     rows = max(power_of_two(len(table)), room.decisions)
+    _check_size(rows * width * 5, power_of_two(len(table)) * power_of_two(max(len(a) for _, a in table)) * 5)
     state, actions, available = np.zeros(rows, _INT), np.zeros((rows, width), _INT), np.zeros((rows, width), bool)
     available[:, 0] = True  # a padded decision is never met, but its softmax must be finite
     for (row_state, row_actions), row in table.items():
@@ -364,11 +394,15 @@ def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int, 
 
 def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], width: int, room: Room) -> Rules:
     terms = [[_alternatives(space, choice) for choice in space.choices] for space in spaces]
-    n_choices = max(power_of_two(max(len(rows) for rows in decision)), room.choices)
-    n_terms = max(power_of_two(max(len(alternatives) for space in terms for alternatives in space)), room.terms)
-    most = max([1, *(len(term) for space in terms for alternatives in space for term in alternatives)])
-    n_literals = max(power_of_two(most), room.literals)
-    shape = (power_of_two(len(spaces)), n_choices, n_terms, n_literals)
+    needed = (
+        len(spaces),
+        max(len(rows) for rows in decision),
+        max(len(alternatives) for space in terms for alternatives in space),
+        max([1, *(len(term) for space in terms for alternatives in space for term in alternatives)]),
+    )
+    padded = tuple(map(power_of_two, needed))
+    shape = tuple(map(max, padded, (1, room.choices, room.terms, room.literals)))
+    _check_size(math.prod(shape) * (width + 5), math.prod(padded) * (width + 5))
     rules = Rules(np.zeros(shape[:2], _INT), np.zeros(shape, _INT), np.zeros((*shape, width + 1), bool))
     for row, space in enumerate(spaces):
         rules.decision[row, : len(decision[row])] = decision[row]
@@ -378,6 +412,21 @@ def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], wid
             for number, term in enumerate(alternatives):
                 _write_term(rules, (row, index + 1, number), term, position)
     return rules
+
+
+def _check_size(size: int, needed: int) -> None:
+    """Checks the bytes of arrays before they are made: a file may ask for any.
+
+    Args:
+        size: of the arrays.
+        needed: of arrays without room.
+    """
+    most = _MOST_BYTES if size <= _MOST_ROOM * needed else _MOST_ROOM_BYTES
+    if size > most:
+        raise ValueError(
+            f"the problems would take arrays of {size >> 20:,} MiB, more than {most >> 20}: their spaces have too many "
+            f"choices, actions or alternatives of conditions, or there is too much room"
+        )
 
 
 def _alternatives(space: SearchSpace, choice: Choice) -> list[Term]:

@@ -1,6 +1,7 @@
 """What is searched: a space, the task that a reward is measured on, and the trials that measure it."""
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,8 +11,6 @@ from .space import SearchSpace
 
 ObjectiveFn = Callable[[Config], float]  # configuration -> reward, higher is better
 ValidFn = Callable[[Config], bool]  # configuration -> whether it may be proposed
-
-_LARGEST_REWARD = 1e15  # its square is far from the largest number in single precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ def check_reward(reward: object, what: str) -> float:
         what: names the trial in the error.
 
     Raises:
-        ValueError: it is not a finite number, or larger than 1e15 in size.
+        ValueError: it is not a finite number, or of a size beyond the largest one in double precision.
     """
     if isinstance(reward, (str, bytes)):
         raise ValueError(f"{what} was told the reward {reward!r}, which is not a number")
@@ -126,9 +125,7 @@ def check_reward(reward: object, what: str) -> float:
     except (TypeError, ValueError):
         raise ValueError(f"{what} was told the reward {reward!r}, which is not a number") from None
     except OverflowError:
-        raise ValueError(f"{what} was told the reward of a size beyond {_LARGEST_REWARD:g}; scale it") from None
+        raise ValueError(f"{what} was told a reward of a size beyond {sys.float_info.max:g}; scale it") from None
     if not math.isfinite(value):
         raise ValueError(f"{what} was told the reward {value}; a trial without one is told with failed=True")
-    if abs(value) > _LARGEST_REWARD:
-        raise ValueError(f"{what} was told the reward {value}, of a size beyond {_LARGEST_REWARD:g}; scale it")
     return value

@@ -8,6 +8,7 @@ from jaxtyping import Int
 
 from .choice import START
 from .condition import Action
+from .families import families, family_of
 from .problem import Problem
 
 ActionName = tuple[str, str, Action]  # state, type of the action, action: `True`, `1` and `1.0` are three
@@ -87,8 +88,22 @@ class Vocabulary:
             self.tasks,
         )
 
-    def extended(self, problems: Iterable[Problem]) -> "Vocabulary":
-        """Returns the vocabulary with the names of the problems added behind those it has."""
+    def parents(self) -> tuple[Int[np.ndarray, "states"], Int[np.ndarray, "actions"]]:
+        """Returns the rows of the families of the states, and of their actions there; -1 where there is none."""
+        family = {state: family_of(state) for state in self.states}
+        states = [self._state.get(family[state] or "", -1) for state in self.states]
+        actions = [
+            self._action.get((family.get(state) or "", kind, action), -1) for state, kind, action in self.actions
+        ]
+        return np.array(states, np.int32), np.array(actions, np.int32)
+
+    def extended(self, problems: Iterable[Problem], with_families: bool = False) -> "Vocabulary":
+        """Returns the vocabulary with the names of the problems added behind those it has.
+
+        Args:
+            problems: whose names.
+            with_families: whether the families of their spaces are added as well (see `spaces.families`).
+        """
         states, actions, tasks = dict.fromkeys(self.states), dict.fromkeys(self.actions), dict.fromkeys(self.tasks)
         for problem in problems:
             tasks[problem.task] = None
@@ -96,6 +111,9 @@ class Vocabulary:
             for choice in problem.space.choices:
                 states[choice.state] = None
                 actions |= {action_name(choice.state, action): None for action in choice.actions}
+            for family, its in families(problem.space).items() if with_families else ():
+                states[family] = None
+                actions |= {action_name(family, action): None for action in its}
         return Vocabulary(tuple(states), tuple(actions), tuple(tasks))
 
 

@@ -1,0 +1,212 @@
+"""What a sampler knows of one study of Optuna's: its search, and which of its trials that has learned from."""
+
+import itertools
+import logging
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from ..ledger import Ledger
+from ..open_search import OpenSearch
+from ..plans import Made, Old, actions_of
+from ..spaces.condition import Action
+from ..spaces.domain import Domain
+from .arguments import named
+from .optuna_trials import domain_of, record_of, score_of, sign_of, stamp_of, value_of
+
+_LOGGER = logging.getLogger(__name__)
+
+_TO_USER = logging.getLogger("optuna.transfernas")  # shown where Optuna's own messages are
+
+_MOST_STEPS = 250  # of so many trials at most is learned one by one; where there are more, after several at a time
+_AT_ONCE = 64  # so many trials that are being asked for, or evaluated elsewhere, are kept in mind
+_SLIPS_AFTER = 10  # trials: a name that none of them asked for is taken for a slip
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What becomes visible at once, so that an interrupt leaves nothing half done.
+
+    Attributes:
+        search: has learned from the trials that were finished.
+        ledger: has them, and those of all other studies.
+        turn: counts the changes of the ledger; the one of the latest turn is the sampler's.
+        seen: how many trials the study had.
+        unfinished: the numbers of those that are to be looked at again.
+        ends: the numbers and stamps of the first and the last trial that was learned from; none before there is one.
+    """
+
+    search: OpenSearch
+    ledger: Ledger
+    turn: int = 0
+    seen: int = 0
+    unfinished: tuple[int, ...] = ()
+    ends: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass
+class StudySearch:
+    """A search of a study.
+
+    Attributes:
+        progress: how far it is.
+        storage: of the study; None in a copy of the sampler.
+        study_id: of the study, in the storage.
+        name: of the study.
+        sign: 1 where the study maximises, -1 where it minimises.
+        on_failure: see `TransferSampler`.
+        used: counts the trials of all studies; this one's latest.
+        given: the names of this study that `rename` and `fill` have, until they were looked for; with the argument.
+    """
+
+    progress: Progress
+    storage: optuna.storages.BaseStorage | None
+    study_id: int
+    name: str
+    sign: float
+    on_failure: str
+    used: int = 0
+    given: dict[str, str] = field(default_factory=dict)
+    _first: int | None = None
+    _record: str = ""
+    _domains: dict[str, tuple[BaseDistribution, Domain]] = field(default_factory=dict)
+    _made: dict[Hashable, dict[str, tuple[Domain, object]]] = field(default_factory=dict)
+
+    @property
+    def search(self) -> OpenSearch:
+        """The search."""
+        return self.progress.search
+
+    def is_at(self, study: optuna.Study) -> bool:
+        """Returns whether a study is where this one was when it was last looked at."""
+        return (self.storage, self.study_id, self.name) == (study._storage, study._study_id, study.study_name)
+
+    def is_of(self, name: str, trials: Sequence[FrozenTrial]) -> bool:
+        """Returns whether trials are those of this study: not of one made anew there, or of a copy."""
+        if name != self.name or len(trials) < self.progress.seen:
+            return False
+        return all(stamp_of(trials[number]) == stamp for number, stamp in self.progress.ends)
+
+    def moved(self, study: optuna.Study) -> None:
+        """Takes note of where the study is now, and which way it goes."""
+        self.storage, self.study_id, self.sign = study._storage, study._study_id, sign_of(study)
+
+    def knows(self, trial: FrozenTrial) -> bool:
+        """Returns whether a trial asked for a parameter before."""
+        return _key(trial) in self._made
+
+    def catch_up(
+        self, trials: Sequence[FrozenTrial], latest: tuple[Ledger, int], learns: bool, asking: int = -1
+    ) -> None:
+        """Learns from the trials that were finished since, each once; what is not finished is looked at again.
+
+        Args:
+            trials: of the study, all that there are.
+            latest: the sampler's ledger, and how often it changed.
+            learns: whether trials are learned from at all.
+            asking: the number of the trial that is asked for.
+        """
+        progress = self.progress
+        search = progress.search.forked()
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.number != asking]
+        search.evaluated_elsewhere(self._actions(running[-_AT_ONCE:]))
+        numbers = [*progress.unfinished, *range(progress.seen, len(trials))]
+        finished = [number for number in numbers if trials[number].state.is_finished()]
+        if not learns or not finished:
+            self.progress = replace(progress, search=search)
+            return
+        self._record = self._record or record_of(self.name, trials)
+        ledger, old, stamp = latest[0].copy(), list[Old](), 0
+        for number in finished:
+            stamp = stamp_of(trials[number])
+            known = ledger.has(self._record, number, stamp)
+            self._learn_from(search, trials[number], known, old if len(finished) > _MOST_STEPS else None)
+            if not known:
+                ledger.add(self._record, number, stamp)
+        if old:
+            _TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
+            search.tell_many(old, min(_MOST_STEPS, len(old)))
+        unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
+        first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
+        ends = first, (finished[-1], stamp)
+        self.progress = Progress(search, ledger, latest[1] + 1, len(trials), unfinished, ends)
+
+    def warn_of_slips(self, number: int) -> None:
+        """Warns once, when a trial asks after some others, of names given that none of them asked for."""
+        self._first = number if self._first is None else self._first
+        if not self.given or number < self._first + _SLIPS_AFTER:
+            return
+        for name, argument in self.given.items():
+            if name not in self._domains:
+                _LOGGER.warning(
+                    f"{argument} names {name!r}, for which no trial of study {self.name!r} asked yet; they ask for "
+                    f"{named(tuple(self._domains), name)}"
+                )
+        self.given = {}
+
+    def domain(self, name: str, distribution: BaseDistribution) -> Domain:
+        """Returns what a parameter may be."""
+        known = self._domains.get(name)
+        if known is None or not (known[0] is distribution or known[0] == distribution):
+            known = self._domains[name] = distribution, domain_of(distribution)
+        return known[1]
+
+    def made(self, trial: FrozenTrial) -> Made:
+        """Returns the parameters of a trial that asks for the next one, and keeps them until then."""
+        params, distributions = trial.params, trial.distributions
+        made = self._made.pop(_key(trial), {})
+        if list(itertools.islice(params, len(made))) != list(made):
+            made = {}
+        for name, value in itertools.islice(params.items(), len(made), None):
+            made[name] = self.domain(name, distributions[name]), value_of(distributions[name], value)
+        while len(self._made) >= _AT_ONCE:
+            self._made.pop(next(iter(self._made)))
+        self._made[_key(trial)] = made
+        return made
+
+    def _taken(self, trial: FrozenTrial) -> Made:
+        """Returns the parameters of a trial; those that were there when it asked are as they were then."""
+        distributions, known = trial.distributions, self._made.get(_key(trial), {})
+        return {
+            name: known.get(name) or (self.domain(name, distributions[name]), value_of(distributions[name], value))
+            for name, value in trial.params.items()
+        }
+
+    def _actions(self, trials: Sequence[FrozenTrial]) -> dict[Hashable, dict[str, Action]]:
+        """Returns what trials took, by their numbers, of those for which that can be said."""
+        found: dict[Hashable, dict[str, Action]] = {}
+        for trial in trials:
+            with suppress(ValueError, TypeError, ArithmeticError):
+                found[trial.number] = actions_of(self._taken(trial))
+        return found
+
+    def _learn_from(self, search: OpenSearch, trial: FrozenTrial, known: bool, old: list[Old] | None) -> None:
+        """Learns from a trial, or takes it up again where the agent learned from it before this search began.
+
+        Args:
+            search: learns.
+            trial: the trial.
+            known: whether it was learned from.
+            old: takes the trial if it can wait for others, to be learned from together with them.
+        """
+        whole, score = trial.state == TrialState.COMPLETE, score_of(trial, self.sign, self.on_failure)
+        try:
+            made = self._taken(trial)
+            if known:
+                search.recall(made, score, whole)
+            elif old is None or score is None or not made or search.asked_for(trial.number):
+                search.tell(trial.number, made, score, whole)
+            else:
+                search.declare({name: domain for name, (domain, _) in made.items()})
+                old.append(Old(made, actions_of(made), score, whole))
+        except (ValueError, TypeError, ArithmeticError) as error:
+            _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
+
+
+def _key(trial: FrozenTrial) -> Hashable:
+    """Returns what a trial is known by while it runs: its number alone may be that of another in a study made anew."""
+    return trial.number, trial.datetime_start

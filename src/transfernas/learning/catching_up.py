@@ -1,0 +1,71 @@
+"""Learning from many trials at once that were told before anybody asked: fewer steps of the optimiser than trials.
+
+What a policy learns by preferences is drawn from all trials, after each of them. Of ten thousand old trials each would
+cost a step, and the early steps would see few of the trials. Here the trials are taken in several at a time.
+"""
+
+import dataclasses
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from ..spaces.encoding import Trajectory
+from .config import TrainingConfig
+from .learner import Learner, learn
+from .queue import Queue
+from .scores import Scores
+
+
+def catch_up(
+    learner: Learner, problem: Int[np.ndarray, "replicas"], trials: Trajectory, scores: Scores, steps: int
+) -> Learner:
+    """Returns the replicas after they learned from trials that nobody here proposed.
+
+    Args:
+        learner: the replicas.
+        problem: Shape `[replicas]`, row of the problem.
+        trials: Shape `[replicas, trials, ...]`, oldest first.
+        scores: Shape `[replicas, trials]`.
+        steps: after how many of the trials, evenly spread, the policies learn.
+    """
+    count = scores.grade.shape[1]
+    nobody = np.full(learner.replicas, -1, np.int32)
+    ends = sorted({-(-at * count // steps) for at in range(1, steps + 1)} - {0})
+    for start, end in zip([0, *ends], ends, strict=False):
+        before, last = slice(start, end - 1), end - 1
+        learner = _taken_in(learner, problem, _at(trials, before), scores.at((slice(None), before)))
+        score = scores.at((slice(None), last))
+        learner = learn(learner, problem, _at(trials, last), score.reward, nobody, score.grade)
+    return learner
+
+
+def _taken_in(learner: Learner, problem: Int[np.ndarray, "replicas"], trials: Trajectory, scores: Scores) -> Learner:
+    """Returns the replicas that know of trials, and learn from them when they learn next."""
+    count = scores.grade.shape[1]
+    queue, tally, history, config = learner.queue, learner.tally.mapped(np.copy), learner.history, learner.config
+    tally.trials[np.arange(len(problem)), problem] += count
+    for at in _promising(queue, problem, scores, config):
+        queue = queue.inserted(problem, _at(trials, at), scores.at((slice(None), at)), config)
+    if not config.repeats or config.learning != "reinforce":
+        members = np.full(scores.grade.shape, -1, np.int32)
+        history = history.extended(np.repeat(problem[:, None], count, axis=1), trials, scores, members)
+    return dataclasses.replace(learner, queue=queue, tally=tally, history=history, learned=learner.learned + count)
+
+
+def _promising(
+    queue: Queue, problem: Int[np.ndarray, "replicas"], scores: Scores, config: TrainingConfig
+) -> Int[np.ndarray, "some"]:
+    """Returns which trials the queues may take: most are behind all that full ones hold, and would change nothing."""
+    held, filled = queue.scores.at((np.arange(len(problem)), problem)), queue.filled[np.arange(len(problem)), problem]
+    count = scores.grade.shape[1]
+    if (filled < held.grade.shape[1]).any() or config.queue_repeats != "best" or config.queue_ties != "keep":
+        return np.arange(count)
+    lowest = held.at((np.arange(len(problem)), np.lexsort((held.reward, held.grade), axis=-1)[:, 0]))
+    worst = Scores(lowest.grade[:, None], lowest.reward[:, None])
+    return np.flatnonzero(scores.above(worst).any(axis=0))
+
+
+def _at(trials: Trajectory, which: int | slice) -> Trajectory:
+    found: Trajectory = jax.tree.map(lambda leaf: leaf[:, which], trials)
+    return found

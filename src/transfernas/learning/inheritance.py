@@ -1,0 +1,89 @@
+"""How the members of families start (see `spaces.families`): as their family is, and a little apart.
+
+What is known stays as it is: where known states turn out to be of one family, the family starts at their mean.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Int
+
+from ..policy.policy import Policy
+from ..spaces.vocabulary import Vocabulary
+from .config import TrainingConfig
+from .numbers import with_numbers
+
+APART = 0.3
+"""How far what is new starts from what it is like, in initial standard deviations."""
+
+Parents = Int[np.ndarray, "rows"]
+
+
+def begun(policy: Policy, vocabulary: Vocabulary, known: Vocabulary, config: TrainingConfig) -> Policy:
+    """Returns networks, as NumPy arrays, in which what is new starts near what it is like: families, and numbers.
+
+    Args:
+        policy: the networks, one a replica.
+        vocabulary: all names.
+        known: those whose rows stay.
+        config: see `learning.numbers`.
+    """
+    return with_numbers(near_families(policy, vocabulary, known), vocabulary, len(known.actions), config)
+
+
+def near_families(policy: Policy, vocabulary: Vocabulary, known: Vocabulary) -> Policy:
+    """Returns networks, as NumPy arrays, in which new members of families differ little from these.
+
+    Args:
+        policy: the networks, one a replica.
+        vocabulary: all names.
+        known: those whose rows stay.
+    """
+    tables = {}
+    for name, _, after, count in _tables(policy, known, vocabulary, known):
+        new = np.flatnonzero((after >= 0) & (np.arange(len(after)) >= count))
+        if len(new):
+            tables[name] = getattr(policy, name).copy()
+            tables[name][:, new] *= np.float32(APART)
+    return dataclasses.replace(policy, **tables)
+
+
+def adopted(policy: Policy, before: Vocabulary, vocabulary: Vocabulary, known: Vocabulary) -> Policy:
+    """Returns networks, as NumPy arrays, in which known states that have another family than before mean the same.
+
+    Args:
+        policy: the networks, one a replica.
+        before: the known names as they were.
+        vocabulary: all names.
+        known: the known names as they are called now.
+    """
+    tables = {}
+    for name, was, after, count in _tables(policy, before, vocabulary, known):
+        changed = np.flatnonzero(was != after[:count])
+        if not len(changed):
+            continue
+        table = getattr(policy, name)
+        whole = table[:, :count] + _column(was >= 0, table) * table[:, was]
+        table = tables[name] = table.copy()
+        for family in np.unique(after[changed]).tolist():
+            if family >= count:
+                table[:, family] = whole[:, after[:count] == family].mean(axis=1)
+        parent = after[changed]
+        table[:, changed] = whole[:, changed] - _column(parent >= 0, table) * table[:, parent]
+    return dataclasses.replace(policy, **tables)
+
+
+def _tables(
+    policy: Policy, before: Vocabulary, vocabulary: Vocabulary, known: Vocabulary
+) -> Iterator[tuple[str, Parents, Parents, int]]:
+    """Yields each table of names: its rows' parents as they were and as they are, and how many rows are known."""
+    were, are = (dict(zip(("states", "actions"), names.parents(), strict=True)) for names in (before, vocabulary))
+    counts = {"states": len(known.states), "actions": len(known.actions)}
+    for name, kind in policy.rows.items():
+        if kind in counts:
+            yield name, were[kind], are[kind], counts[kind]
+
+
+def _column(rows: np.ndarray, table: np.ndarray) -> np.ndarray:
+    return rows.reshape(1, -1, *[1] * (table.ndim - 2)).astype(np.float32)

@@ -1,0 +1,89 @@
+"""What was counted of the trials of each problem, on the host and in double precision: REINFORCE's baseline.
+
+Shapes: `replicas` run side by side, `problems` searched.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+_LARGEST = 1e15  # of an advantage: its square is far from the largest number in single precision
+_MOST = float(np.finfo(np.float64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many trials of each problem were learned from, and the moving average of the rewards. Immutable.
+
+    Attributes:
+        baseline: Shape `[replicas, problems]`, the moving average (appendix A, the baseline b).
+        started: Shape `[replicas, problems]`, whether the average has seen a reward.
+        trials: Shape `[replicas, problems]`.
+    """
+
+    baseline: Float[np.ndarray, "replicas problems"]
+    started: Bool[np.ndarray, "replicas problems"]
+    trials: Int[np.ndarray, "replicas problems"]
+
+    @classmethod
+    def empty(cls, replicas: int, problems: int) -> "Tally":
+        """Returns a tally of no trial."""
+        shape = (replicas, problems)
+        return cls(np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, np.int32))
+
+    def advantage(
+        self,
+        problem: Int[np.ndarray, "replicas"],
+        reward: Float[np.ndarray, "replicas"],
+        own: Bool[np.ndarray, "replicas"],
+    ) -> Float[np.ndarray, "replicas"]:
+        """Returns, in single precision, the rewards less the baselines; 0 for the first, and for what is not its own.
+
+        Args:
+            problem: Shape `[replicas]`, row of the problem.
+            reward: Shape `[replicas]`.
+            own: Shape `[replicas]`, whether the policy proposed the trial.
+        """
+        here = np.arange(len(problem)), problem
+        with np.errstate(over="ignore"):  # the difference of the largest numbers is none
+            difference = np.clip(reward - self.baseline[here], -_LARGEST, _LARGEST)
+        return np.where(own & self.started[here], difference, 0.0).astype(np.float32)
+
+    def counted(self, problem: Int[np.ndarray, "replicas"]) -> "Tally":
+        """Returns the tally after a trial of each replica; the average stays.
+
+        Args:
+            problem: Shape `[replicas]`, row of the problem.
+        """
+        tally = self.mapped(np.copy)
+        tally.trials[np.arange(len(problem)), problem] += 1
+        return tally
+
+    def after(
+        self,
+        problem: Int[np.ndarray, "replicas"],
+        reward: Float[np.ndarray, "replicas"],
+        own: Bool[np.ndarray, "replicas"],
+        decay: float,
+    ) -> "Tally":
+        """Returns the tally after a trial of each replica; the average starts at the first reward of its own.
+
+        Args:
+            problem: Shape `[replicas]`, row of the problem.
+            reward: Shape `[replicas]`.
+            own: Shape `[replicas]`, whether the policy proposed the trial; the average takes no other.
+            decay: what the average keeps of itself.
+        """
+        tally, here = self.counted(problem), (np.arange(len(problem)), problem)
+        before, started = self.baseline[here], self.started[here]
+        with np.errstate(over="ignore"):  # between two numbers lies none beyond the largest, but rounding may say so
+            average = np.clip(decay * before + (1.0 - decay) * reward, -_MOST, _MOST)
+        tally.baseline[here] = np.where(own, np.where(started, average, reward), before)
+        tally.started[here] |= own
+        return tally
+
+    def mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "Tally":
+        """Returns the tally with all arrays changed."""
+        return Tally(change(self.baseline), change(self.started), change(self.trials))

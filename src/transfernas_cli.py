@@ -1,0 +1,26 @@
+"""The command `transfernas`. It answers Ctrl-C from the first moment, also while the package is imported."""
+
+import os
+import signal
+from types import FrameType
+
+
+def main() -> None:
+    """Runs the command line."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _end)
+    from transfernas.cli import run
+
+    run()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Ends the process at once: an exception would be lost in some imports and crash others."""
+    try:
+        os.write(2, b"Interrupted: nothing was written.\n")
+    finally:
+        os._exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Workers and threads under the sampler for Optuna: what runs elsewhere is not proposed; copies are of one moment."""
+
+import copy
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from transfernas import Agent, Choice, Problem, RandomSearch, RegularizedEvolution, SearchSpace
+from transfernas.integrations.optuna import TransferSampler
+from transfernas.searcher import Searcher
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+
+def categories(trial: optuna.Trial) -> tuple[object, ...]:
+    return tuple(trial.suggest_categorical(f"c{number}", (0, 1, 2, 3)) for number in range(3))
+
+
+def numbers(trial: optuna.Trial) -> tuple[object, ...]:
+    return tuple(trial.suggest_int(f"k{number}", 0, 4) for number in range(3))
+
+
+def conditional(trial: optuna.Trial) -> tuple[object, ...]:
+    kind = trial.suggest_categorical("kind", ("a", "b"))
+    return kind, *(trial.suggest_int(f"{kind}{number}", 0, 5) for number in range(2))
+
+
+def storages(folder: Path) -> Iterator[BaseStorage]:
+    yield InMemoryStorage()
+    yield RDBStorage(f"sqlite:///{folder / 'studies.db'}")
+    yield JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+
+
+@pytest.mark.parametrize("same_seed", [True, False])
+@pytest.mark.parametrize("ask", [categories, numbers, conditional])
+def test_workers_do_not_propose_what_runs_elsewhere(
+    ask: Callable[[optuna.Trial], tuple[object, ...]], same_seed: bool
+) -> None:
+    storage, proposed = InMemoryStorage(), list[tuple[object, ...]]()
+    optuna.create_study(storage=storage, study_name="one")
+    workers = [
+        optuna.load_study(study_name="one", storage=storage, sampler=TransferSampler(seed=7 if same_seed else seed))
+        for seed in range(4)
+    ]
+    for _ in range(8):
+        trials = [worker.ask() for worker in workers]
+        at_once = [ask(trial) for trial in trials]
+        assert len(set(at_once)) == len(at_once)
+        proposed += at_once
+        for worker, trial, values in zip(workers, trials, at_once, strict=True):
+            worker.tell(trial, float(sum(value for value in values if isinstance(value, int))))
+    assert len(set(proposed)) == len(proposed)
+
+
+def test_what_runs_is_seen_in_every_storage(tmp_path: Path) -> None:
+    for storage in storages(tmp_path):
+        optuna.create_study(storage=storage, study_name="one")
+        workers = [
+            optuna.load_study(study_name="one", storage=storage, sampler=TransferSampler(seed=0, learn=learn))
+            for learn in (True, True, False)
+        ]
+        for _ in range(3):
+            trials = [worker.ask() for worker in workers]
+            assert len({numbers(trial) for trial in trials}) == 3
+            for worker, trial in zip(workers, trials, strict=True):
+                worker.tell(trial, 1.0)
+
+
+def test_workers_with_one_seed_draw_numbers_of_their_own() -> None:
+    storage = InMemoryStorage()
+    optuna.create_study(storage=storage, study_name="one")
+    drawn = []
+    for _ in range(4):
+        study = optuna.load_study(study_name="one", storage=storage, sampler=TransferSampler(seed=0))
+        drawn.append(study.ask().suggest_float("x", 0, 1))
+    assert len(set(drawn)) == 4
+
+
+def test_what_a_dead_worker_left_is_no_harm() -> None:
+    study = optuna.create_study(sampler=TransferSampler(seed=0))
+    for _ in range(3):
+        numbers(study.ask())  # its worker dies
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 3
+    odd = study.ask()
+    odd.suggest_int("k0", 0, 100)  # which the others never had
+    odd.suggest_categorical("new", ("a", "b"))
+    study.optimize(lambda trial: float(trial.suggest_int("k1", 0, 4)), n_trials=6)
+    assert [trial.state for trial in study.trials[4:]] == [TrialState.COMPLETE] * 6
+
+
+@pytest.mark.parametrize("value", [10**400, "many", (1.0, 2.0), object(), b"1"])
+def test_what_no_objective_may_return_harms_no_later_trial(value: object) -> None:
+    """Optuna itself leaves some of these trials running, under TPE too."""
+    states = []
+    for sampler in (TransferSampler(seed=0), optuna.samplers.TPESampler(seed=0)):
+        study = optuna.create_study(sampler=sampler)
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+        try:
+            study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), value)[1], n_trials=1)  # type: ignore[arg-type, return-value]
+        except Exception as error:
+            states.append(type(error).__name__)
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+        states.append(str([trial.state for trial in study.trials]))
+    assert states[: len(states) // 2] == states[len(states) // 2 :]
+
+
+@pytest.fixture
+def racing() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+COPIES: tuple[Callable[[object], object], ...] = (
+    copy.deepcopy,
+    copy.copy,
+    lambda value: pickle.loads(pickle.dumps(value)),
+)
+
+
+@pytest.mark.usefixtures("racing")
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_sampler_is_copied_while_threads_use_it(copied: Callable[[object], object]) -> None:
+    sampler = TransferSampler(seed=0)
+    study = optuna.create_study(sampler=sampler)
+    copies = list[TransferSampler]()
+
+    def objective(trial: optuna.Trial) -> float:
+        return sum((trial.suggest_float(f"x{number}", 0, 1) - 0.3) ** 2 for number in range(4))
+
+    def keep(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        found = copied(study.sampler)
+        assert isinstance(found, TransferSampler)
+        copies.append(found)
+
+    study.optimize(objective, n_trials=24, n_jobs=4, callbacks=[keep])
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 24 and len(copies) == 24
+    for found in copies:
+        agent = found.agent
+        assert agent.learner.learned == agent.learner.history.count == sum(map(agent.ledger.count, agent.ledger))
+    copies[-1].agent  # noqa: B018  (it goes on)
+    other = optuna.create_study(sampler=copies[0])
+    other.optimize(objective, n_trials=2)
+    assert sampler.agent.learner.learned == 24
+
+
+@pytest.mark.usefixtures("racing")
+@pytest.mark.parametrize("new", [Agent, RandomSearch, RegularizedEvolution])
+def test_searchers_are_copied_while_threads_use_them(new: Callable[[list[Problem]], Searcher]) -> None:
+    searcher = new(
+        [Problem(SearchSpace("cnn", [Choice("filters", tuple(range(40))), Choice("kernel", (3, 5))]), "digits")]
+    )
+    errors, done = list[BaseException](), threading.Event()
+
+    def search() -> None:
+        try:
+            while not done.is_set():
+                for trial in searcher.ask(3):
+                    searcher.tell(trial, 1.0)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(6):
+            found = COPIES[number % 3](searcher)
+            assert isinstance(found, Searcher)
+            asked, opened = found._asked, len(found.open_trials)
+            if isinstance(found, Agent):
+                assert found.learner.learned == found.learner.history.count <= asked - opened
+            found.tell(found.ask(), 1.0)
+            assert found._asked == asked + 1 and len(found.open_trials) == opened
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not errors
