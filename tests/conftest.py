@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+import jaxtyping
 import optuna
 import pytest
 from hypothesis import settings
@@ -30,6 +31,21 @@ def quiet() -> Iterator[None]:
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     yield
     optuna.logging.set_verbosity(before)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Leaves the types of what is called unchecked: to check those of a hundred thousand calls takes longer than them."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(autouse=True)
+def unchecked_where_slow(request: pytest.FixtureRequest) -> None:
+    """Has tests of learning, which call everything thousands of times, leave types unchecked; others check them."""
+    if request.node.get_closest_marker("slow"):
+        request.getfixturevalue("unchecked")
 
 
 @pytest.fixture(autouse=True, scope="module")

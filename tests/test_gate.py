@@ -16,6 +16,7 @@ from transfernas.learning.gate import CURIOUS, MEMORY, NEW, PROPOSERS, TRANSFERR
 from transfernas.learning.history import History
 from transfernas.learning.scores import Scores
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # so many draws
 CONFIG = TrainingConfig.fast(trust=0.6, trust_memory=0.6)
 EARLIER = (1.0, 2.0, 3.0, 4.0)
 NOTHING = History.empty(2, 3)
