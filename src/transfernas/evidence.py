@@ -6,7 +6,6 @@ from .learning.learner import Learner
 from .spaces.condition import Action
 from .spaces.domain import Domain, Numbers
 from .spaces.encoding import Trajectory
-from .spaces.space import SearchSpace
 
 EVIDENCE = 300
 """So many trials at most tell when a parameter is asked for."""
@@ -19,15 +18,6 @@ def told_of(learner: Learner, row: int) -> list[dict[str, Action]]:
         encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
         for number in history.of(0, row)[-EVIDENCE:].tolist()
     ]
-
-
-def fits(space: SearchSpace, config: Mapping[str, Action]) -> bool:
-    """Returns whether a trial took what a space says that it had to."""
-    try:
-        space.validate(config)
-    except ValueError:
-        return False
-    return True
 
 
 def filled(fill: Mapping[str, Action], domains: Mapping[str, Domain]) -> dict[str, Action]:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, UInt64
 
 from .agent import Agent
-from .evidence import EVIDENCE, filled, fits, told_of
+from .evidence import EVIDENCE, filled, told_of
 from .learning.catching_up import catch_up
 from .learning.config import TrainingConfig
 from .learning.extension import extend
@@ -47,11 +47,12 @@ from .plans import (
 from .spaces.choice import Choice
 from .spaces.condition import Action
 from .spaces.discovery import Parameters, discover
-from .spaces.domain import Domain, Numbers
-from .spaces.encoding import Trajectory, in_order_asked
+from .spaces.domain import Domain
+from .spaces.encoding import WIDE, Trajectory, in_order_asked
 from .spaces.problem import Problem
 from .spaces.schema import Json
 from .spaces.space import SearchSpace
+from .unforeseen import Unforeseen
 
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
 _RECENT = 1_000  # so many rewards say what is much
@@ -96,6 +97,7 @@ class OpenSearch:
         self._evidence: list[dict[str, Action]] = []
         self._wholes, self._patience = 0, 0  # after so many whole trials the space is discovered anew, if need be
         self._plans: dict[Hashable, Plan] = {}
+        self._unforeseen = Unforeseen()
         self._asked = 0
         self._failed: dict[np.uint64, dict[str, Action]] = {}  # by their keys
         self._elsewhere: dict[Hashable, dict[str, Action]] = {}
@@ -134,6 +136,7 @@ class OpenSearch:
         fork = copy.copy(self)
         fork._parameters, fork._best = copy.copy(self._parameters), self._best.copy()
         fork._latest, fork._plans, fork._failed = dict(self._latest), dict(self._plans), dict(self._failed)
+        fork._unforeseen = self._unforeseen.copy()
         fork._warm_up = self._warm_up
         return fork
 
@@ -226,7 +229,10 @@ class OpenSearch:
         """
         plan = self._plans.get(trial)
         if plan is None or not plan.goes_on(made, name, domain):
-            plan = self._plan(trial, plan, made, name, domain)
+            if plan is not None and plan.seen == len(made) and self._waits(made, name):
+                self._unforeseen.put(plan, name, domain)
+            else:
+                plan = self._plan(trial, plan, made, name, domain)
         self._latest[name] = domain
         value = plan.given[name] = self._best.value(name, plan.actions[name], domain, plan.rng)
         return value
@@ -249,13 +255,14 @@ class OpenSearch:
         if not made or not self._learns:
             return
         config = actions_of(made)
+        self._forget_expected(made)
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._evidence, self._wholes = [*self._evidence[1 - EVIDENCE :], config], self._wholes + 1
-            if not fits(self._space, config) and self._wholes >= self._patience:
+            if not self._space.fits(config) and self._wholes >= self._patience:
                 self._rebuild()
                 # What nothing explains is tried to be explained the more seldom, for each time takes long.
-                self._patience = self._wholes + (0 if fits(self._space, config) else self._wholes // 4)
+                self._patience = self._wholes + (0 if self._space.fits(config) else self._wholes // 4)
         assert self._learner is not None
         trajectory = self._learner.encoding.sequence(0, config)
         proposed = plan is not None and plan.actions == config
@@ -285,7 +292,7 @@ class OpenSearch:
         """
         wholes = [trial.actions for trial in trials if trial.whole]
         self._evidence, self._wholes = [*self._evidence, *wholes][-EVIDENCE:], self._wholes + len(wholes)
-        if not all(fits(self._space, config) for config in self._evidence):
+        if not all(self._space.fits(config) for config in self._evidence):
             self._rebuild()
         assert self._learner is not None
         for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
@@ -318,11 +325,6 @@ class OpenSearch:
         """Keeps a trial that is one of the best."""
         if self._best.add(Told(score, config, values_of(made), key)):
             self._again = None
-
-    def _varies(self, config: Mapping[str, Action]) -> bool:
-        """Returns whether any of its actions stands for more than one value."""
-        domains = (self._latest.get(name) for name in config)
-        return any(isinstance(domain, Numbers) and domain.continuous for domain in domains)
 
     def _avoid(self, config: dict[str, Action]) -> None:
         self._failed.setdefault(self._key(config), config)
@@ -391,8 +393,7 @@ class OpenSearch:
         pending: UInt64[np.ndarray, "pending"],
     ) -> Plan:
         if self._again is None:
-            found = [trial.key for trial in self._best.trials if self._varies(trial.actions)]
-            self._again = np.array(found, np.uint64)
+            self._again = self._best.varied(self._latest)
         _, proposal = propose(learner, pending=pending, allowed=allowed, again=self._again)
         trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
         made = slice(1, int(trajectory.length))
@@ -426,12 +427,29 @@ class OpenSearch:
             if name not in self._parameters.actions:
                 Choice(name, domain.actions)  # what can not be a choice must not be taken up
         parameters = copy.copy(self._parameters)
-        if parameters.take({name: domain.actions for name, domain in domains.items()}):
+        grown = parameters.take({name: domain.actions for name, domain in domains.items()})
+        if parameters.take(self._unforeseen.taken()) or grown:
             self._parameters = parameters
         for name, domain in domains.items():
             self._latest.setdefault(name, domain)
         self._grown = {**self._grown, **domains}
         if self._built is not self._parameters.actions:  # also where an interrupt came before it was
+            self._rebuild()
+
+    def _waits(self, made: Made, name: str) -> bool:
+        """Returns whether a parameter is new in a search of many, and the source does not know what comes with it."""
+        known = self._parameters.actions
+        if name in known or len(known) < WIDE:
+            return False
+        problems = self._source.problems if self._source and self._learner and not self._learner.learned else ()
+        return not self._unforeseen.expect({*made, name}, known, problems, self._names[0], self._rename)
+
+    def _forget_expected(self, made: Made) -> None:
+        """Forgets what was expected of the first trial that is told, but not asked for."""
+        missing, self._unforeseen.expected = self._unforeseen.expected - made.keys(), set()
+        if missing:
+            self._parameters = self._parameters.without(missing)
+            self._plans = {trial: plan for trial, plan in self._plans.items() if not missing & plan.actions.keys()}
             self._rebuild()
 
     def _rebuild(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt64
 
 from .learning.config import TrainingConfig
 from .learning.history import keys
@@ -134,6 +135,12 @@ class Plan:
             self.passed += 1
         return False
 
+    def put(self, name: str, action: Action) -> None:
+        """Takes up a parameter that is asked for next, and was not foreseen; the plan is nobody's proposal then."""
+        actions = list(self.actions.items())
+        self.actions = dict([*actions[: self.passed], (name, action), *actions[self.passed :]])
+        self.member = -1
+
 
 class Told(NamedTuple):
     """A trial that was told, and what its configuration is known by."""
@@ -175,6 +182,11 @@ class Best:
         """Takes up a trial, and returns whether it was good enough."""
         self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
         return any(one is trial for one in self._trials)
+
+    def varied(self, domains: Mapping[str, Domain]) -> UInt64[np.ndarray, "trials"]:
+        """Returns the keys of those trials of which an action stands for more than one value."""
+        numbers = {name for name, each in domains.items() if isinstance(each, Numbers) and each.continuous}
+        return np.array([trial.key for trial in self._trials if not numbers.isdisjoint(trial.actions)], np.uint64)
 
     def rekey(self, key: Callable[[Mapping[str, Action]], np.uint64]) -> None:
         """Finds the keys of the trials anew, where what they follow from has changed."""

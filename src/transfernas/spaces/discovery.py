@@ -7,7 +7,7 @@ planning ahead; what was asked in truth is learned from, whatever was guessed.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from .choice import Choice
 from .condition import Action, And, Condition, Config, In, Not, Or, among, same
@@ -47,6 +47,12 @@ class Parameters:
         if grown:
             self.actions, self._position = {name: taken[name] for name in names}, positions
         return grown
+
+    def without(self, names: Collection[str]) -> "Parameters":
+        """Returns the parameters but for some."""
+        rest = Parameters()
+        rest.take({name: actions for name, actions in self.actions.items() if name not in names})
+        return rest
 
     def position(self, name: str, action: Action) -> int | None:
         """Returns the position of an action among those of a parameter; None where there is no such action."""

@@ -90,6 +90,14 @@ class SearchSpace:
             if active:
                 made[choice.name] = choice.actions[choice.index(config[choice.name])]
 
+    def fits(self, config: Config) -> bool:
+        """Returns whether a configuration makes exactly the active choices, with actions they have."""
+        try:
+            self.validate(config)
+        except ValueError:
+            return False
+        return True
+
     @property
     def size(self) -> int:
         """The exact number of configurations.
