@@ -47,7 +47,7 @@ from .plans import (
 from .spaces.choice import Choice
 from .spaces.condition import Action
 from .spaces.discovery import Parameters, discover
-from .spaces.domain import Domain
+from .spaces.domain import Domain, Numbers
 from .spaces.encoding import WIDE, Trajectory, in_order_asked
 from .spaces.problem import Problem
 from .spaces.schema import Json
