@@ -1,5 +1,18 @@
 """The type checker of the tests: beartype, with whole numbers accepted as floats, as type checkers do."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from beartype import BeartypeConf, beartype
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))
+F = TypeVar("F", bound=Callable[..., object])
+
+_checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+
+
+def check(function: F) -> F:
+    """Returns a function that checks types; one that another function defines stays as it is.
+
+    Such a function is defined, and would be decorated, anew in each call of the other, which takes longer than most calls.
+    """
+    return function if "<locals>" in function.__qualname__ else _checked(function)
