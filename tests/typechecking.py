@@ -13,6 +13,6 @@ _checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 def check(function: F) -> F:
     """Returns a function that checks types; one that another function defines stays as it is.
 
-    Such a function is defined, and would be decorated, anew in each call of the other, which takes longer than most calls.
+    Such a function is defined anew in each call of the other; to decorate it takes longer than most of these calls.
     """
     return function if "<locals>" in function.__qualname__ else _checked(function)
