@@ -1,6 +1,6 @@
 """The networks and the paper's equations in plain NumPy, one trajectory, one candidate at a time, in float64."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -210,12 +210,17 @@ def preferences(
     pairs: list[tuple[Trajectory, Trajectory, float]],
     scale: float,
     ent: float,
+    imitation: Sequence[float],
 ) -> float:
-    """How well a policy tells better from worse, for pairs (better, worse, weight), and the entropy of all."""
+    """How well a policy tells better from worse, for pairs (better, worse, weight), and the entropy of all.
+
+    What each better one's log-probability weighs is added.
+    """
     gaps = [score(policy, tables, better) - score(policy, tables, worse) for better, worse, _ in pairs]
     likelihoods = np.array([weight for *_, weight in pairs]) * np.log(sigmoid(scale * np.array(gaps)))
     entropies = [entropy(policy, tables, trial) for *both, _ in pairs for trial in both]
-    return float(np.mean(likelihoods) + ent * np.mean(entropies))
+    imitated = [weight * log_prob(policy, tables, pair[0]) for pair, weight in zip(pairs, imitation, strict=True)]
+    return float(np.mean(likelihoods) + np.mean(imitated) + ent * np.mean(entropies))
 
 
 class TopQueue:

@@ -17,7 +17,7 @@ from transfernas.learning.history import History
 from transfernas.learning.scores import Scores
 
 pytestmark = pytest.mark.usefixtures("unchecked")  # so many draws
-CONFIG = TrainingConfig.fast(trust=0.6, trust_memory=0.6)
+CONFIG = TrainingConfig.fast(trust=0.6, trust_memory=0.6, control=0)
 EARLIER = (1.0, 2.0, 3.0, 4.0)
 NOTHING = History.empty(2, 3)
 EACH = range(PROPOSERS)
@@ -130,9 +130,22 @@ def test_one_of_the_first_trials_is_the_new_policys() -> None:
 
     assert new(TRANSFERRED, MEMORY) == 1
     assert new(-1, TRANSFERRED, -1, CURIOUS, -1) == 1  # those from elsewhere do not count
-    for seldom in (new(), new(TRANSFERRED), new(TRANSFERRED, NEW), new(*[MEMORY] * 3), new(*[MEMORY] * 2, control=0)):
+    assert new() == new(TRANSFERRED) == 0
+    for seldom in (new(TRANSFERRED, NEW), new(*[MEMORY] * 3), new(*[MEMORY] * 2, control=0)):
         assert seldom < 0.2
     assert new(control=1) == 1
+
+
+def test_before_that_trial_only_knowledge_proposes() -> None:
+    """As nothing speaks against it; not where nothing of the problem was met."""
+    config = dataclasses.replace(CONFIG, control=4)
+    for members in ((), (TRANSFERRED,), (-1, MEMORY, -1, TRANSFERRED, -1)):
+        history = history_of(*[1.0] * len(members), members=members) if members else NOTHING
+        found = shares(Gate.of(2, 1), remembered=True, curious=True, config=config, history=history)
+        assert found[:, [NEW, CURIOUS]].max() == 0 < 0.4 < found[:, [TRANSFERRED, MEMORY]].min()
+        assert shares(Gate.of(2, 1), met=False, config=config, history=history)[:, NEW].min() == 1
+    beyond = history_of(*[1.0] * 4, members=[TRANSFERRED] * 3 + [NEW])
+    assert shares(Gate.of(2, 1), curious=True, config=config, history=beyond)[:, [NEW, CURIOUS]].min() > 0.1
 
 
 def test_who_knows_nothing_of_a_problem_does_not_propose() -> None:

@@ -156,6 +156,28 @@ def test_equals_weigh_nothing() -> None:
     assert not ranked([0.5] * 6)[0].weight.any()
 
 
+def test_what_others_found_good_is_imitated_the_more_the_better_it_was() -> None:
+    """While a trial of theirs is learned from; of a replica's own trials none is."""
+    history = History.empty(REPLICAS, STEPS)
+    for number in range(40):
+        history = told(history, number, problem=1, reward=float(number), member=-1 if number % 2 else 0)
+    config = TrainingConfig.fast(updates=4, pairs=40, imitation=3.0)
+
+    def drawn(others: np.ndarray | None, config: TrainingConfig = config) -> Pairs:
+        return draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), config, members=2, others=others)
+
+    found = drawn(np.array([True, False]))
+    best, whose = found.better.task[:2].astype(int), found.better.task[:2] % 2
+    rank = (39 - best) / 12  # the second replica's rewards are the negative ones
+    np.testing.assert_allclose(found.imitation[:2], np.where(whose == 1, 3.0 * (1 - rank) ** 3, 0.0), rtol=1e-5)
+    assert found.imitation[:2].max() > 2 and not found.imitation[2:].any()
+    assert found.unknown[:2].tolist() == [[False, True] * 2] * 2 and not found.unknown[2:].any()
+    for nothing in (drawn(None), drawn(np.zeros(2, bool)), drawn(np.ones(2, bool), TrainingConfig.fast(imitation=0.0))):
+        assert not nothing.imitation.any() and not nothing.unknown.any()
+    apart = drawn(np.ones(2, bool), TrainingConfig.fast(new_task="random"))
+    assert apart.imitation.any() and not apart.unknown.any()  # a new task does not start at the mean then
+
+
 @pytest.mark.parametrize("rewards", [[], [0.5]], ids=["none", "one"])
 def test_one_trial_is_no_pair(rewards: list[float]) -> None:
     history = told(History.empty(REPLICAS, STEPS), 7, problem=0)

@@ -19,6 +19,7 @@ from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.objective import entropy, log_prob, objective, preferences, step_log_probs
 from transfernas.learning.queue import Queue
 from transfernas.learning.scores import Scores
+from transfernas.learning.steps import of_unknown_task
 from transfernas.learning.tally import Tally
 from transfernas.policy.architecture import Attention
 from transfernas.policy.transformer import Transformer
@@ -206,21 +207,26 @@ def test_the_first_step_of_adam() -> None:
 
 # Pairs of the first problem: better, worse, weight.
 PAIRS = [(0, 9, 1.0), (17, 2, 1.0), (4, 11, 0.0), (2, 14, 1.0)]
-SCALE, ENTROPY = 0.7, 0.4
+SCALE, ENTROPY, IMITATION = 0.7, 0.4, [0.0, 0.6, 1.5, 0.2]
 
 value_of_preferences = jax.jit(preferences, static_argnames="config")
 gradient_of_preferences = jax.jit(jax.grad(preferences), static_argnames="config")
 
 
 def pairs_of(
-    learner: Learner, pairs: list[tuple[int, int, float]], alone: float = 0.0, joint: float = 0.0
+    learner: Learner,
+    pairs: list[tuple[int, int, float]],
+    alone: float = 0.0,
+    joint: float = 0.0,
+    imitation: list[float] | None = None,
 ) -> tuple[Any, ...]:
-    """The arguments behind the policy, for pairs of configurations and weights of the entropy."""
+    """The arguments behind the policy, for pairs of configurations and weights of the entropy and of imitation."""
     better, worse, weight = zip(*pairs, strict=True)
     everything = every_trajectory(learner, 0)
     first, second = (stacked([everything[at] for at in part]) for part in (better, worse))
     config = TrainingConfig.paper(preference_scale=SCALE, entropy_weight=alone, joint_entropy_weight=joint)
-    return learner.tables, first, second, jnp.array(weight, jnp.float32), config
+    weights = (jnp.array(each, jnp.float32) for each in (weight, imitation or [0.0] * len(pairs)))
+    return learner.tables, first, second, *weights, config
 
 
 def pull(learner: Learner, *pairs: tuple[int, int, float]) -> np.ndarray:
@@ -232,19 +238,19 @@ def pull(learner: Learner, *pairs: tuple[int, int, float]) -> np.ndarray:
 def preferences_of_the_oracle(learner: Learner, policy: Any) -> float:
     everything = every_trajectory(learner, 0)
     pairs = [(everything[better], everything[worse], weight) for better, worse, weight in PAIRS]
-    return oracle.preferences(policy, learner.encoding.tables, pairs, SCALE, ENTROPY)
+    return oracle.preferences(policy, learner.encoding.tables, pairs, SCALE, ENTROPY, IMITATION)
 
 
 @pytest.mark.parametrize("network", [{}, DECODERS[DECODER]], ids=["transformer", "decoder"])
 def test_preferences_agree_with_the_oracle(network: dict[str, Any]) -> None:
     learner = strong_learner(PROBLEMS, **network)
-    found = value_of_preferences(one(learner), *pairs_of(learner, PAIRS, joint=ENTROPY))
+    found = value_of_preferences(one(learner), *pairs_of(learner, PAIRS, joint=ENTROPY, imitation=IMITATION))
     assert float(found) == pytest.approx(preferences_of_the_oracle(learner, one(learner)), abs=1e-4)
 
 
 def test_each_gradient_of_preferences_agrees_with_differences_of_the_oracle() -> None:
     learner = strong_learner(PROBLEMS, **DECODERS[DECODER])
-    gradient = gradient_of_preferences(one(learner), *pairs_of(learner, PAIRS, joint=ENTROPY))
+    gradient = gradient_of_preferences(one(learner), *pairs_of(learner, PAIRS, joint=ENTROPY, imitation=IMITATION))
     leaves, structure = jax.tree.flatten(one(learner))
     rng, h = np.random.default_rng(0), 1e-5
     for at, slopes in enumerate(jax.tree.leaves(gradient)):
@@ -266,6 +272,19 @@ def test_a_search_of_several_problems_has_an_entropy_of_its_own(problems: tuple[
     )
     counted, other = (joint, alone) if len(problems) > 1 else (alone, joint)
     assert counted > none + 0.1 and other == pytest.approx(none, abs=1e-5)
+
+
+def test_a_new_task_starts_as_the_policy_of_the_mean_task() -> None:
+    learner = strong_learner(PROBLEMS, **DECODERS[DECODER])
+    policy, tables = one(learner), learner.tables
+    known = np.asarray(policy.task)[np.asarray(tables.task)[: len(PROBLEMS)]]
+    assert_same = np.testing.assert_array_equal
+    assert_same(of_unknown_task(policy, tables, jnp.array(False)).task, policy.task)
+    found = of_unknown_task(policy, tables, jnp.array(True))
+    for row in np.asarray(tables.task)[: len(PROBLEMS)].tolist():
+        np.testing.assert_allclose(found.task[row], known.mean(axis=0), rtol=1e-5, atol=1e-7)
+    others = sorted(set(range(len(policy.task))) - set(np.asarray(tables.task).tolist()))
+    assert_same(np.asarray(found.task)[others], np.asarray(policy.task)[others])
 
 
 def test_what_pairs_pull() -> None:

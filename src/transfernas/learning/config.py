@@ -22,7 +22,9 @@ _WHOLE: dict[str, tuple[int, int]] = {
 }
 _NUMBERS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("embedding_scale", "context_scale", "position_scale", "weight_scale", "logit_scale"), (0, 10**6)),
-    **dict.fromkeys(("pqt_weight", "entropy_weight", "joint_entropy_weight", "preference_scale"), (0, 10**6)),
+    **dict.fromkeys(
+        ("pqt_weight", "entropy_weight", "joint_entropy_weight", "preference_scale", "imitation"), (0, 10**6)
+    ),
     **{"learning_rate": (0, 10), "number_length": (0, 10**6), "curiosity": (0, 10**6), "adam_epsilon": (1e-30, 1)},
     **dict.fromkeys(("adam_b1", "adam_b2"), (0, 0.999999)),  # at 1 the moments never move, and divide by 0
     **dict.fromkeys(("baseline_decay", "transfer_uniform", "good_share", "trust", "trust_memory"), (0, 1)),
@@ -77,6 +79,8 @@ class TrainingConfig(Architecture):
         good_share: the better trial of a pair is one of the best of its problem, this share of all,
         good_most: but at most so many.
         preference_scale: what a difference of log-probabilities is multiplied by, to be the log-odds of being better.
+        imitation: what the likelihood of the best trials weighs while others' trials are learned from, as those of old
+            studies.
         best_of: a proposal is the most probable of so many draws.
         best_of_trials: over how many trials of a problem that number grows from 1; a transferred policy is
             ahead by the share of the problem's actions that it met before.
@@ -124,6 +128,7 @@ class TrainingConfig(Architecture):
     good_share: float = 0.3
     good_most: int = 50
     preference_scale: float = 0.5
+    imitation: float = 0.0
     best_of: int = 1
     best_of_trials: int = 80
     repeats: bool = True
@@ -182,6 +187,7 @@ class TrainingConfig(Architecture):
             feed_forward=48,
             learning="preferences",
             learning_rate=2e-3,
+            imitation=4.0,
             best_of=16,
             repeats=False,
             number_length=2.0,

@@ -7,9 +7,10 @@ Thompson sampling (Thompson 1933). A promise is the share of comparisons that ea
 of others around them, known the less the fewer they are and the longer ago; against trials of its own proposer a
 proposal wins every other time, however good both are. First it is drawn between knowledge, whichever, the new policy
 and curiosity, then between the transferred policy and the memory: that there are two kinds of knowledge is no reason to
-trust it more. One of the first trials is the new policy's in any case, for there must be something to compare with; and
-all are, where nothing of a problem was met before. So knowledge that misleads costs a few trials, and knowledge that
-has nothing more to give makes way.
+trust it more. One of the first trials is the new policy's in any case, for there must be something to compare with;
+those before it are knowledge's, for nothing speaks against it yet; and all are the new policy's, where nothing of a
+problem was met before. So knowledge that misleads costs a few trials, and knowledge that has nothing more to give makes
+way.
 
 Shapes: `replicas` run side by side, `problems` searched, `proposers` are the transferred policy, the new one, the
 memory, and curiosity.
@@ -86,10 +87,12 @@ class Gate:
         knowledge = _drawn(count[:, both].sum(axis=1), total[:, both].sum(axis=1), config.trust, chance[PROPOSERS])
         transferred, new, memory = (each[:, who] for who in (TRANSFERRED, NEW, MEMORY))
         curiosity = np.where(curious, each[:, CURIOUS], -np.inf)
-        member = np.where(remembered & (memory > transferred), MEMORY, TRANSFERRED)
-        member = np.where(new >= knowledge, NEW, member)
+        known = np.where(remembered & (memory > transferred), MEMORY, TRANSFERRED)
+        member = np.where(new >= knowledge, NEW, known)
         member = np.where(curiosity > np.maximum(knowledge, new), CURIOUS, member)
-        return np.where(~met | _control(problem, history, config), NEW, member).astype(np.int32)
+        proposed, control = _control(problem, history, config)
+        member = np.where(proposed + 1 < config.control, known, member)
+        return np.where(~met | control, NEW, member).astype(np.int32)
 
     def told(
         self,
@@ -140,10 +143,15 @@ class Gate:
 
 def _control(
     problem: Int[np.ndarray, "replicas"], history: History, config: TrainingConfig
-) -> Bool[np.ndarray, "replicas"]:
-    """Returns which replicas are to try the new policy: it proposed none of the trials so far, and it is time."""
-    proposed = (history.member[replica, history.of(replica, row)] for replica, row in enumerate(problem.tolist()))
-    return np.array([NEW not in whose and np.sum(whose >= 0) + 1 == config.control for whose in proposed], bool)
+) -> tuple[Int[np.ndarray, "replicas"], Bool[np.ndarray, "replicas"]]:
+    """Returns how many proposals were told, and which replicas are to try the new policy.
+
+    These are those for which it is time, and whose new policy proposed none of the trials so far.
+    """
+    members = [history.member[replica, history.of(replica, row)] for replica, row in enumerate(problem.tolist())]
+    proposed = np.array([np.sum(whose >= 0) for whose in members], np.int64)
+    tried = np.array([NEW in whose for whose in members], bool)
+    return proposed, (proposed + 1 == config.control) & ~tried
 
 
 def _by_proposer(

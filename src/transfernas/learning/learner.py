@@ -212,7 +212,7 @@ def learn(
         history = history.appended(problem, trajectory, scores, member)
         rng, encoding = generator(learner.seed, Use.PAIRS, number), learner.encoding
         steps, distinct = encoding.steps_made, encoding.grows  # declared spaces as they were when they were measured
-        pairs = draw_pairs(history, problem, rng, config, learner.members, steps, distinct)
+        pairs = draw_pairs(history, problem, rng, config, learner.members, steps, distinct, member < 0)
         state = run(prefer, learner.state, learner.tables, pairs, config)
         tally = learner.tally.counted(problem)
     return dataclasses.replace(

@@ -68,6 +68,7 @@ def preferences(
     better: Trajectory,
     worse: Trajectory,
     weight: Float[Array, "pairs"],
+    imitation: Float[Array, "pairs"],
     config: TrainingConfig,
 ) -> Float[Array, ""]:
     """Returns how well a policy tells better from worse trials; it is to be climbed.
@@ -77,12 +78,16 @@ def preferences(
     Pairs that are told apart pull no more, so that the policy does not collapse on its best trials as by imitation, and
     what it knows of bad ones is used. The entropy of equation (2) is added.
 
+    Of trials that others proposed the order is not enough. What they tried most loses most pairs, though it is good,
+    and what the losers give up goes to what nobody tried. So the likelihood of the better ones can be added.
+
     Args:
         policy: the network.
         tables: the problems.
         better: Shape `[pairs, ...]`.
         worse: Shape `[pairs, ...]`.
         weight: Shape `[pairs]`, of each pair.
+        imitation: Shape `[pairs]`, what the log-probability of the better trial weighs.
         config: `preference_scale` and the weights of the entropy.
     """
     both = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), better, worse)
@@ -90,7 +95,7 @@ def preferences(
     first, second = jnp.split(jax.vmap(_chosen)(log_pi, real, both), 2)
     expected = jnp.split(jax.vmap(by_chance)(real), 2)
     ahead = (first - second) - (expected[0] - expected[1])
-    likelihood = weight * jax.nn.log_sigmoid(config.preference_scale * ahead)
+    likelihood = weight * jax.nn.log_sigmoid(config.preference_scale * ahead) + imitation * first
     weight_of_entropy = jnp.where(tables.problems > 1, config.joint_entropy_weight, config.entropy_weight)
     return jnp.mean(likelihood) + weight_of_entropy * jnp.mean(jax.vmap(entropy)(log_pi, real))
 

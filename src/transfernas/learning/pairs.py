@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from ..arrays import AnyArray
 from ..spaces.encoding import Trajectory
 from .config import TrainingConfig
 from .history import History
+
+_SHARPNESS = 3  # the best of the good trials is imitated most, one half as far back an eighth as much
 
 
 class Pairs(NamedTuple):
@@ -19,11 +21,15 @@ class Pairs(NamedTuple):
         better: Shape `[updates, pairs, ...]`.
         worse: Shape `[updates, pairs, ...]`.
         weight: Shape `[updates, pairs]`, 0 where the two are equally good, and 1.
+        imitation: Shape `[updates, pairs]`, what the likelihood of the better trial weighs.
+        unknown: Shape `[updates]`, whether a batch is learned from as trials of a task that was never met.
     """
 
     better: Trajectory
     worse: Trajectory
     weight: Float[AnyArray, "*batch"]
+    imitation: Float[AnyArray, "*batch"]
+    unknown: Bool[AnyArray, "*updates"]
 
 
 def draw_pairs(
@@ -34,6 +40,7 @@ def draw_pairs(
     members: int = 1,
     steps: int | None = None,
     distinct: bool = False,
+    others: Bool[np.ndarray, "replicas"] | None = None,
 ) -> Pairs:
     """Draws pairs for each policy of each replica from the replica's trials of a problem.
 
@@ -51,12 +58,15 @@ def draw_pairs(
         steps: a length that no trajectory passes; None for the padded one.
         distinct: whether only the best trial of each configuration counts. A pair of others says nothing, and late in a
             search in which configurations come again most would be such pairs.
+        others: Shape `[replicas]`, whether the latest trial is one that somebody else proposed, so that what others
+            found good is imitated; None for no replica.
     """
     steps = history.trials.actions.shape[-1] if steps is None else steps
     pairs = min(config.pairs, max(1, config.pair_steps // (members * steps)))
     shape = (len(problem), members, config.updates, pairs)
     chance = rng.random((2, *shape))
     better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    imitation, unknown = np.zeros(shape, np.float32), np.zeros(shape[:-1], bool)
     for replica, row in enumerate(problem.tolist()):
         trials = history.of(replica, row)
         ranked = trials[history.scores.at((replica, trials)).best_first()]
@@ -69,6 +79,10 @@ def draw_pairs(
         first = (chance[0, replica] * good).astype(np.int64)
         second = first + 1 + (chance[1, replica] * (last - first)).astype(np.int64)
         better[replica], worse[replica] = ranked[first], ranked[second]
+        if config.imitation and others is not None and others[replica]:
+            whose = history.member[replica, better[replica]]
+            imitation[replica] = config.imitation * (whose < 0) * (1 - first / good) ** _SHARPNESS
+            unknown[replica, :, 1::2] = config.new_task == "mean"
     which = np.arange(len(problem))[:, None, None, None]
 
     def picked(at: Int[np.ndarray, "replicas members updates pairs"]) -> Trajectory:
@@ -80,4 +94,5 @@ def draw_pairs(
 
     scores = history.scores
     weight = scores.at((which, better)).above(scores.at((which, worse))).astype(np.float32)
-    return Pairs(picked(better), picked(worse), weight.reshape(-1, *shape[2:]))
+    per_policy = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in (weight, imitation, unknown))
+    return Pairs(picked(better), picked(worse), *per_policy)

@@ -4,10 +4,12 @@ Both are pure and compiled once for the shapes of a set of problems. Shapes: `re
 `candidates` are alternative configurations for one trial; `problems`, `steps`, `choices` as in the encoding.
 """
 
+import dataclasses
 from functools import partial
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
@@ -142,13 +144,22 @@ def _prefer_one(state: LearnerState, tables: Tables, pairs: Pairs, config: Train
         policy, optimizer = carry
 
         def loss(policy: Policy) -> Float[Array, ""]:
-            return -preferences(policy, tables, batch.better, batch.worse, batch.weight, config)
+            policy = of_unknown_task(policy, tables, batch.unknown)
+            return -preferences(policy, tables, batch.better, batch.worse, batch.weight, batch.imitation, config)
 
         changes, optimizer = adam.update(jax.grad(loss)(policy), optimizer)
         return (optax.apply_updates(policy, changes), optimizer), None
 
     (policy, optimizer), _ = jax.lax.scan(step, (state.policy, state.optimizer), pairs)
     return LearnerState(policy, optimizer)
+
+
+def of_unknown_task(policy: Policy, tables: Tables, unknown: Bool[Array, ""]) -> Policy:
+    """Returns a policy that takes all tasks for the mean of them, which a new task starts as; see `config.new_task`."""
+    real = jnp.arange(tables.task.shape[0]) < tables.problems
+    known = policy.task[tables.task]
+    mean = jnp.sum(jnp.where(real[:, None], known, 0.0), 0) / tables.problems
+    return dataclasses.replace(policy, task=policy.task.at[tables.task].set(jnp.where(unknown, mean, known)))
 
 
 def _adam(config: TrainingConfig) -> optax.GradientTransformation:
