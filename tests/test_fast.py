@@ -146,7 +146,8 @@ def test_a_proposal_is_not_the_shortest_of_the_draws() -> None:
 
 def test_after_a_transfer_each_policy_proposes_its_own() -> None:
     """What was transferred proposes the most probable of all draws at once, the new policy begins with one."""
-    learner = transfer(run(new_learner((SUM,), FAST, 5, replicas=8), 3), (SUM,), seed=6)
+    config = dataclasses.replace(FAST, control=0)  # so that the new policy may propose the first trial
+    learner = transfer(run(new_learner((SUM,), config, 5, replicas=8), 3), (SUM,), seed=6)
     _, (problem, rollout, member) = propose(learner)
     assert set(member.tolist()) == {TRANSFERRED, NEW, MEMORY}
     noise = generator(6, Use.ACTIONS, 0, 0).random((8, candidates(learner), learner.encoding.steps), np.float32)
@@ -159,7 +160,7 @@ def test_what_was_not_met_before_a_transfer_is_explored_as_by_a_new_policy() -> 
     """Half of the actions of one choice of two were met, none of the other's: a quarter of the way is gone."""
     before = Problem(SearchSpace("before", [Choice("a", (0, 1))]), "one")
     after = Problem(SearchSpace("after", [Choice("a", (0, 1, 2, 3)), Choice("b", range(5))]), "one")
-    config = dataclasses.replace(FAST, repeats=True, best_of_trials=16, curiosity=0.0)
+    config = dataclasses.replace(FAST, repeats=True, best_of_trials=16, curiosity=0.0, control=0)
     learner = transfer(run(new_learner((before,), config, 5, replicas=8), 3), (after,), seed=6)
     for trials, transferred, new in ((0, 5, 1), (4, 9, 5), (14, 16, 15)):
         learner = run(learner, trials - learner.learned)
