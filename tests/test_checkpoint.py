@@ -107,7 +107,7 @@ def fast() -> Agent:
 
 def fast_transferred() -> Agent:
     """Right after a transfer, with open trials of all that can propose."""
-    agent = fast().transfer_to(NEXT_PROBLEMS, seed=1)
+    agent = fast().transfer_to(NEXT_PROBLEMS, dataclasses.replace(FAST, control=0), seed=1)
     agent.ask(12)
     assert {opened.kept.member for opened in agent._open.values()} == {0, 1, 2}
     return agent

@@ -66,7 +66,7 @@ def test_curiosity_adds_to_the_logits_of_new_actions(moved: Learner) -> None:
 
 
 def test_the_curious_propose_what_is_new(moved: Learner) -> None:
-    eager = dataclasses.replace(moved, config=dataclasses.replace(FAST, curiosity=20.0))
+    eager = dataclasses.replace(moved, config=dataclasses.replace(FAST, curiosity=20.0, control=0))
     _, (problem, rollout, member) = propose(eager)
     curious = member == CURIOUS
     assert curious.sum() > 3 and not (curious & (problem == 1)).any()  # where nothing is new, nobody is curious
