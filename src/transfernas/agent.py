@@ -295,7 +295,7 @@ class Agent(Searcher):
     def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, member: int) -> Learner:
         self._compiling().wait_for_update()
         problem, batched, members = _one(row, trajectory, member)
-        return learn(learner, problem, batched, np.array([reward]), members)
+        return learn(learner, problem, batched, np.array([reward]), members, others=member < 0)
 
 
 class Kept(NamedTuple):

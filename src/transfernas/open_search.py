@@ -281,7 +281,7 @@ class OpenSearch:
         if self._warm_up is not None:
             self._warm_up.wait_for_update()
         told = np.array([score.reward]), np.array([member], np.int32), np.array([score.grade], np.int32)
-        self._learner = learn(self._learner, ROW, batched, *told, followed)
+        self._learner = learn(self._learner, ROW, batched, *told, followed, others=plan is None)
 
     def tell_many(self, trials: Sequence[Old], steps: int) -> None:
         """Takes the scores of old trials, as `tell` does one by one, but learns in fewer steps.

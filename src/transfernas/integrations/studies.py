@@ -171,7 +171,8 @@ def learn_from_studies(
         row = rows[one.space, one.task]
         trajectory = batch_of_one(learner.encoding.sequence(row, trial.actions))
         nobody, grade = np.array([-1], np.int32), np.array([trial.score.grade], np.int32)
-        learner = learn(learner, np.array([row], np.int32), trajectory, np.array([trial.score.reward]), nobody, grade)
+        reward = np.array([trial.score.reward])
+        learner = learn(learner, np.array([row], np.int32), trajectory, reward, nobody, grade, others=True)
         ledger.add(one.record, trial.number, trial.stamp)
         one.learned += 1
         if progress is not None and not progress(count, len(turns)):

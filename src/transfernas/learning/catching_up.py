@@ -36,7 +36,7 @@ def catch_up(
         before, last = slice(start, end - 1), end - 1
         learner = _taken_in(learner, problem, _at(trials, before), scores.at((slice(None), before)))
         score = scores.at((slice(None), last))
-        learner = learn(learner, problem, _at(trials, last), score.reward, nobody, score.grade)
+        learner = learn(learner, problem, _at(trials, last), score.reward, nobody, score.grade, others=True)
     return learner
 
 

@@ -182,6 +182,7 @@ def learn(
     member: Int[np.ndarray, "replicas"] | None = None,
     grade: Int[np.ndarray, "replicas"] | None = None,
     followed: Float[np.ndarray, "replicas"] | None = None,
+    others: bool = False,
 ) -> Learner:
     """Returns the replicas after each learned from one evaluated trial.
 
@@ -193,6 +194,8 @@ def learn(
         member: Shape `[replicas]`, which policy of the replica proposed it, -1 for none; None for the first.
         grade: Shape `[replicas]`, what each came to, see `scores.Grade`; None for finite rewards.
         followed: Shape `[replicas]`, what REINFORCE follows in the rewards' place; None for the rewards.
+        others: whether somebody else searched, so that what they found good is imitated; a search that goes its own way
+            does not imitate what it was made to try.
     """
     config, history, gate, number = learner.config, learner.history, learner.gate, learner.learned
     member = np.zeros(learner.replicas, np.int32) if member is None else member
@@ -212,7 +215,9 @@ def learn(
         history = history.appended(problem, trajectory, scores, member)
         rng, encoding = generator(learner.seed, Use.PAIRS, number), learner.encoding
         steps, distinct = encoding.steps_made, encoding.grows  # declared spaces as they were when they were measured
-        pairs = draw_pairs(history, problem, rng, config, learner.members, steps, distinct, member < 0)
+        pairs = draw_pairs(
+            history, problem, rng, config, learner.members, steps, distinct, np.full(learner.replicas, others)
+        )
         state = run(prefer, learner.state, learner.tables, pairs, config)
         tally = learner.tally.counted(problem)
     return dataclasses.replace(
