@@ -253,11 +253,11 @@ def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
 def test_an_interrupt_keeps_what_was_learned(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = list[int]()
 
-    def interrupted(*arguments: Any) -> Learner:
+    def interrupted(*arguments: Any, **named: Any) -> Learner:
         calls.append(len(calls))
         if len(calls) == 7:
             signal.raise_signal(signal.SIGINT)
-        return learn(*arguments)
+        return learn(*arguments, **named)
 
     monkeypatch.setattr("transfernas.integrations.studies.learn", interrupted)
     path, before = tmp_path / "agent.safetensors", signal.getsignal(signal.SIGINT)
