@@ -330,11 +330,11 @@ def test_an_interrupt_while_it_learns_loses_no_trial(monkeypatch: pytest.MonkeyP
     study.sampler = sampler = TransferSampler(seed=0)
     calls = list[int]()
 
-    def interrupted(*arguments: Any) -> Learner:
+    def interrupted(*arguments: Any, **named: Any) -> Learner:
         calls.append(len(calls))
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return learn(*arguments)
+        return learn(*arguments, **named)
 
     monkeypatch.setattr("transfernas.open_search.learn", interrupted)
     with pytest.raises(KeyboardInterrupt):
