@@ -36,7 +36,7 @@ class Unforeseen:
         """Puts a new parameter into a plan that agrees with its trial so far: one action, all alike in probability.
 
         Raises:
-            ValueError: a name or a value can not be part of a space.
+            ValueError: a name or a value cannot be part of a space.
         """
         self.waiting[name] = Choice(name, domain.actions).actions
         plan.put(name, domain.actions[int(plan.rng.integers(len(domain.actions)))])
@@ -70,6 +70,6 @@ class Unforeseen:
         return False
 
     def taken(self) -> dict[str, tuple[Action, ...]]:
-        """Returns what waited, in order, and lets it wait no longer."""
+        """Returns the waiting parameters in order, and empties the list of them."""
         waiting, self.waiting = self.waiting, {}
         return waiting

@@ -95,7 +95,7 @@ class TrainingConfig(Architecture):
             their proposals beat. Of the new policy it is 0.5.
         trust_memory: what the memory is expected to do at first.
         control: which trial of a problem is the new policy's, if it proposed none before: what it finds is what the
-            others are compared with. 0 for none.
+            others are compared with. Before it only knowledge proposes. 0 for neither.
         trust_decay: what earlier proposals weigh after each trial.
         new_action: how the embedding of an action that was never met starts after a transfer, in a state that was:
             drawn like the others ("random", as in the paper) or near the mean of the state's known actions ("mean");

@@ -7,10 +7,10 @@ Thompson sampling (Thompson 1933). A promise is the share of comparisons that ea
 of others around them, known the less the fewer they are and the longer ago; against trials of its own proposer a
 proposal wins every other time, however good both are. First it is drawn between knowledge, whichever, the new policy
 and curiosity, then between the transferred policy and the memory: that there are two kinds of knowledge is no reason to
-trust it more. One of the first trials is the new policy's in any case, for there must be something to compare with;
-those before it are knowledge's, for nothing speaks against it yet; and all are the new policy's, where nothing of a
-problem was met before. So knowledge that misleads costs a few trials, and knowledge that has nothing more to give makes
-way.
+trust it more. One of the first trials is always the new policy's, to have something to compare with. Before that trial
+only knowledge proposes, because no result speaks against it yet. Where nothing of a problem was met before, the new
+policy proposes every trial. So knowledge that misleads costs a few trials, and knowledge that has nothing more to give
+makes way.
 
 Shapes: `replicas` run side by side, `problems` searched, `proposers` are the transferred policy, the new one, the
 memory, and curiosity.
