@@ -26,6 +26,7 @@ SEARCH = """
         reading, writing = fork.Pipe(duplex=False)
         process = fork.Process(target=lambda: writing.send(function(*arguments)))
         process.start()
+        writing.close()  # so that a child that fails is told from one that hangs
         assert reading.poll(250), "the child hangs"
         found = reading.recv()
         process.join()

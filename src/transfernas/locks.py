@@ -14,8 +14,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
-_WAIT_SECONDS = 5.0  # Whoever forks waits so long in all: a thread that waits for the fork itself must not hang it.
-_END_SECONDS = 15.0  # Whoever ends the program waits longer: a thread may be compiling.
+# Whoever forks or ends the program waits so long in all. A thread may be compiling, for seven seconds on a machine that
+# does nothing else; one that waits for the fork itself must not hang it.
+_WAIT_SECONDS = 30.0
 
 
 # The built-in type: its `with` takes and gives back in one step, so that an interrupt leaves no lock behind.
@@ -92,10 +93,10 @@ _TAKEN: list[Lock] = []  # what the thread that forks holds
 _MISSED: list[Lock] = []
 
 
-def _take_all(seconds: float) -> None:
+def _take_all() -> None:
     """Takes every lock, as far as their threads give them back in time; no lock is made until they are given back."""
     _REGISTERING.acquire()
-    end = time.monotonic() + seconds
+    end = time.monotonic() + _WAIT_SECONDS
     for lock in list(_ALL):
         (_TAKEN if lock.acquire(timeout=max(0.0, end - time.monotonic())) else _MISSED).append(lock)
 
@@ -112,8 +113,8 @@ def _give_back(child: bool) -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=lambda: _take_all(_WAIT_SECONDS),
+        before=_take_all,
         after_in_parent=lambda: _give_back(child=False),
         after_in_child=lambda: _give_back(child=True),
     )
-atexit.register(lambda: _take_all(_END_SECONDS))
+atexit.register(_take_all)
