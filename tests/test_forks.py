@@ -128,6 +128,7 @@ THREADS = """
     agent = Agent([problem], seed=0)
     agent.tell(agent.ask(), 1.0)
     ending = threading.Event()
+    os.register_at_fork(after_in_parent=ending.set)  # else the child waits for the processor, too
 
     def busy():
         while not ending.is_set():
@@ -145,6 +146,7 @@ THREADS = """
     for thread in threads:
         thread.start()
     try:
+        time.sleep(0.5)
         print(in_child(use))
     finally:
         ending.set()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import quick
 from test_history import told
 from transfernas import TrainingConfig
-from transfernas.learning.gate import CURIOUS, MEMORY, NEW, PROPOSERS, TRANSFERRED, Gate
+from transfernas.learning.gate import CURIOUS, MEMORY, NEW, PROPOSERS, TRANSFERRED, Gate, Record
 from transfernas.learning.history import History
 from transfernas.learning.scores import Scores
 
@@ -48,12 +48,20 @@ def shares(
     config: TrainingConfig = CONFIG,
     curious: bool = False,
     met: bool = True,
-    history: History = NOTHING,
+    history: History | None = None,
+    others: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """How often each replica's proposers propose, in 1,000 draws, give or take 0.05: Shape `[replicas, proposers]`."""
     rng, rows = np.random.default_rng(0), np.full(2, problem)
     known, left, new = (np.full(2, each) for each in (met, remembered, curious))
-    drawn = np.array([gate.draw(rows, known, left, new, history, rng, config) for _ in range(1000)])
+    # The memory's own trials come from one earlier problem, unless the record of another one is given.
+    weight, won = gate.count[:, problem, MEMORY], gate.total[:, problem, MEMORY]
+    if others is not None:
+        weight, won = (np.full(2, each) for each in others)
+    record = Record(left, weight, won)
+    if history is None:  # the first trial is the memory's
+        history = told(NOTHING, 0, problem, 1.0, TRANSFERRED)
+    drawn = np.array([gate.draw(rows, known, record, new, history, rng, config) for _ in range(1000)])
     return np.mean(drawn[..., None] == np.arange(PROPOSERS), axis=0)
 
 
@@ -139,13 +147,30 @@ def test_one_of_the_first_trials_is_the_new_policys() -> None:
 def test_before_that_trial_only_knowledge_proposes() -> None:
     """As nothing speaks against it; not where nothing of the problem was met."""
     config = dataclasses.replace(CONFIG, control=4)
-    for members in ((), (TRANSFERRED,), (-1, MEMORY, -1, TRANSFERRED, -1)):
+    for members in ((TRANSFERRED,), (-1, MEMORY, -1, TRANSFERRED, -1)):
         history = history_of(*[1.0] * len(members), members=members) if members else NOTHING
         found = shares(Gate.of(2, 1), remembered=True, curious=True, config=config, history=history)
         assert found[:, [NEW, CURIOUS]].max() == 0 < 0.4 < found[:, [TRANSFERRED, MEMORY]].min()
         assert shares(Gate.of(2, 1), met=False, config=config, history=history)[:, NEW].min() == 1
     beyond = history_of(*[1.0] * 4, members=[TRANSFERRED] * 3 + [NEW])
     assert shares(Gate.of(2, 1), curious=True, config=config, history=beyond)[:, [NEW, CURIOUS]].min() > 0.1
+
+
+def test_the_first_trial_is_what_was_best_before() -> None:
+    for history in (NOTHING, history_of(1.0, 2.0, members=[-1])):
+        found = shares(Gate.of(2, 1), remembered=True, curious=True, history=history)
+        assert found[:, MEMORY].tolist() == [1, 1]
+        assert shares(Gate.of(2, 1), history=history)[:, MEMORY].tolist() == [0, 0]  # where nothing is remembered
+
+
+def test_an_earlier_problem_that_disappoints_says_less_of_the_others() -> None:
+    history = history_of(*EARLIER, members=[CURIOUS])
+    start = shares(Gate.of(2, 1), remembered=True)[0, MEMORY]
+    failed = after(Gate.of(2, 1), MEMORY, (-9.0, -9.0), history, times=4)
+    own = shares(failed, remembered=True)[0, MEMORY]
+    other = shares(failed, remembered=True, others=(0.0, 0.0))[0, MEMORY]
+    good = shares(failed, remembered=True, others=(3.0, 3.0))[0, MEMORY]
+    assert own < 0.1 < other < start < good
 
 
 def test_who_knows_nothing_of_a_problem_does_not_propose() -> None:

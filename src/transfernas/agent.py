@@ -14,6 +14,7 @@ from .learning.config import TrainingConfig
 from .learning.history import keys
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
 from .learning.proposing import propose, skip
+from .learning.rehearsal import settled
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
 from .ledger import Ledger
@@ -187,7 +188,7 @@ class Agent(Searcher):
         """
         found = check_problems(problems)
         learner = transfer(
-            self._learner,
+            settled(self._learner),
             found,
             None if config is None else _checked(config),
             None if seed is None else check_seed(seed),

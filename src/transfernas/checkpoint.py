@@ -20,18 +20,20 @@ import safetensors
 import safetensors.numpy
 
 from .files import write_atomically
+from .learning.archive import SIZE, Archived
 from .learning.config import TrainingConfig
 from .learning.gate import PROPOSERS
 from .learning.learner import Learner, Past, restore
 from .ledger import Ledger
 from .policy.architecture import Capacity
+from .spaces.choice import Choice
 from .spaces.condition import Config, plain
 from .spaces.encoding import Encoding, Room, encode
 from .spaces.problem import Problem, check_problems
-from .spaces.schema import Json, space_from_json, space_to_json
+from .spaces.schema import Json, choice_from_json, choice_to_json, space_from_json, space_to_json
 from .spaces.vocabulary import Vocabulary
 from .tensors import CheckpointError as CheckpointError
-from .tensors import check_finite, parts_of, tensors_of
+from .tensors import archive_of, check_finite, parts_of, tensors_of
 
 FORMAT = "transfernas-agent"
 VERSION = 1
@@ -185,6 +187,7 @@ def _to_json(snapshot: Snapshot) -> Json:
         "past": [[past.space, past.task, list(past.trials)] for past in learner.past],
         "room": list(learner.encoding.room),
         "ledger": snapshot.ledger.entries(),
+        "archive": _archive_to_json(learner.archive),
     } | ({} if snapshot.notes is None else {"notes": snapshot.notes})
 
 
@@ -203,6 +206,9 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: _capacity(value, vocabulary, room))
+    replicas = len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
+    archived = _field(header, "archive", _archived_problems) if "archive" in header else ()
+    archive = archive_of(tensors, archived, replicas)
     state, history, queue, tally, gate, memory = parts_of(tensors, config, capacity, encoding)
     asked = _field(header, "asked", _count)
     learner = restore(
@@ -221,6 +227,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         acceptance=_field(header, "acceptance", _share),
         gate=gate,
         memory=memory,
+        archive=archive,
     )
     return Snapshot(
         learner=learner,
@@ -324,6 +331,30 @@ def _saved_trial(encoding: Encoding, asked: int, value: Json) -> SavedTrial:
     )
     encoding.problems[trial.row].space.validate(trial.config)
     return trial
+
+
+def _archive_to_json(archive: tuple[Archived, ...]) -> Json:
+    """Returns the problems of an archive as JSON; those that have the same choices share them."""
+    spaces: dict[tuple[Choice, ...], int] = {}
+    problems = [
+        [entry.space, entry.task, spaces.setdefault(entry.choices, len(spaces)), entry.taken.shape[1]]
+        for entry in archive
+    ]
+    return {"choices": [list(map(choice_to_json, choices)) for choices in spaces], "problems": problems}
+
+
+def _archived_problems(value: Json) -> tuple[tuple[str, str, tuple[Choice, ...], int], ...]:
+    spaces = [tuple(map(choice_from_json, choices)) for choices in value["choices"]]
+    found = tuple(
+        (_name(space), _name(task), spaces[_one_of("list of choices", len(spaces), which)], _whole(size))
+        for space, task, which, size in value["problems"]
+    )
+    for _, _, choices, size in found:
+        _distinct(choice.name for choice in choices)
+        if not 1 <= size <= SIZE:
+            raise ValueError(f"{size} trials of a problem are not from 1 to {SIZE}")
+    _distinct((space, task) for space, task, *_ in found)
+    return found
 
 
 def _sizes(vocabulary: Vocabulary) -> list[int]:

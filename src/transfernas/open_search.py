@@ -8,7 +8,9 @@ the past is encoded once for a plan, not for each answer.
 
 import copy
 import dataclasses
+import functools
 import heapq
+import math
 import operator
 from collections.abc import Hashable, Mapping, Sequence
 
@@ -17,15 +19,19 @@ from jaxtyping import Bool, UInt64
 
 from .agent import Agent
 from .evidence import EVIDENCE, filled, told_of
+from .learning.archive import WITH_NUMBERS, of_trials
 from .learning.catching_up import catch_up
 from .learning.config import TrainingConfig
 from .learning.extension import extend
 from .learning.gate import MEMORY
-from .learning.learner import Learner, fail, learn, new_learner
+from .learning.learner import Learner, fail, learn, new_learner, noted
+from .learning.memory import remember
+from .learning.portfolio import Portfolios, portfolios
 from .learning.proposing import propose
 from .learning.randomness import Use, generator
+from .learning.rehearsal import settled
 from .learning.scores import Grade, Score, Scores
-from .learning.transfer import remembered, transfer
+from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
 from .plans import (
     BEST,
@@ -40,12 +46,13 @@ from .plans import (
     batch_of_one,
     inside,
     key_of,
+    numbers_of,
     room_for,
     values_of,
     winsorised,
 )
 from .spaces.choice import Choice
-from .spaces.condition import Action
+from .spaces.condition import Action, same
 from .spaces.discovery import Parameters, discover
 from .spaces.domain import Domain, Numbers
 from .spaces.encoding import WIDE, Trajectory, in_order_asked
@@ -119,7 +126,13 @@ class OpenSearch:
 
     def agent(self) -> Agent | None:
         """Returns the agent that knows what this search does: its source before anything was asked for."""
-        return self._source if self._learner is None else Agent.of(self._learner)
+        if self._learner is None:
+            return self._source
+        told = [
+            (trial.actions, numbers_of(trial.actions, trial.values), trial.score)
+            for trial in self._best.trials[:WITH_NUMBERS]
+        ]
+        return Agent.of(noted(self._learner, [of_trials(*self._names, told)] if told else []))
 
     def reseed(self, seed: int) -> None:
         """Draws other random numbers from now on."""
@@ -234,8 +247,14 @@ class OpenSearch:
             else:
                 plan = self._plan(trial, plan, made, name, domain)
         self._latest[name] = domain
-        value = plan.given[name] = self._best.value(name, plan.actions[name], domain, plan.rng)
+        value = plan.given[name] = self._value(plan, name, domain)
         return value
+
+    def _value(self, plan: Plan, name: str, domain: Domain) -> object:
+        action, number = plan.actions[name], plan.numbers.get(name)
+        if number is not None and isinstance(domain, Numbers) and same(domain.action(number), action):
+            return domain.near(number, 0.0, 0.0)  # as it was, as far as the range has it
+        return self._best.value(name, action, domain, plan.rng)
 
     def tell(self, trial: Hashable, made: Made, reward: Score | float | None, whole: bool = True) -> None:
         """Takes the reward of a trial, higher is better.
@@ -399,8 +418,14 @@ class OpenSearch:
         made = slice(1, int(trajectory.length))
         steps = zip(trajectory.decisions[made].tolist(), trajectory.actions[made].tolist(), strict=True)
         actions = {(choice := self._choice[row]).name: choice.actions[action] for row, action in steps}
-        rng = generator(self._seed, Use.VALUE, number)
-        return Plan(number, int(proposal.member[0]), actions, key_of(trajectory), {}, rng)
+        member, key, rng = int(proposal.member[0]), key_of(trajectory), generator(self._seed, Use.VALUE, number)
+        return Plan(number, member, actions, key, {}, rng, numbers=self._numbers(key) if member == MEMORY else {})
+
+    def _numbers(self, key: np.uint64) -> dict[str, float]:
+        """Returns the numbers that a remembered configuration had, where its actions stand for several."""
+        assert self._learner is not None and self._learner.memory is not None
+        found = zip(self._space.choices, self._learner.memory.numbers(0, 0, key)[1:].tolist(), strict=False)
+        return {choice.name: number for choice, number in found if not math.isnan(number)}
 
     def _allowed(self, made: Made, name: str, domain: Domain) -> Bool[np.ndarray, "choices options"]:
         """Returns which actions of each choice may be taken, in the order of the space."""
@@ -461,19 +486,28 @@ class OpenSearch:
             self._learner = extend(self._learner, (problem,), room)
             if self._learner.memory is not None and self._source is not None and not self._resumed:
                 rename, fill = self._translated(self._source.learner)
-                memory = remembered(
-                    self._source.learner, self._learner.encoding, self._config, self._seed, rename, fill
-                )
+                entries, picks = [entry.renamed(rename) for entry in self._known.archive], self._picks
+                memory = remember(entries, picks, self._learner.encoding, self._config.memory, fill)
                 self._learner = dataclasses.replace(self._learner, memory=memory)
         elif self._source is None:
             self._learner = new_learner((problem,), self._config, self._seed, room=room)
         else:
-            source = self._source.learner
-            rename, fill = self._translated(source)
-            self._learner = transfer(source, (problem,), self._config, self._seed, rename, fill, room)
+            rename, fill = self._translated(self._known)
+            arguments = (problem,), self._config, self._seed, rename, fill, room, self._picks
+            self._learner = transfer(self._known, *arguments)
         self._learner = dataclasses.replace(self._learner, sampled=self._asked, seed=self._seed)
         self._take_up()
         self._built = actions
+
+    @functools.cached_property
+    def _known(self) -> Learner:
+        """What the source knows, rehearsed once."""
+        assert self._source is not None
+        return settled(self._source.learner)
+
+    @functools.cached_property
+    def _picks(self) -> Portfolios:
+        return portfolios(self._known.archive, 1, [self._names], self._config.memory)
 
     def _take_up(self) -> None:
         """Finds what follows from the learner: how decisions and trials are known in it."""

@@ -55,6 +55,12 @@ def values_of(made: Made) -> dict[str, object]:
     return {name: domain.number(v) if isinstance(domain, Numbers) else v for name, (domain, v) in made.items()}
 
 
+def numbers_of(actions: Mapping[str, Action], values: Mapping[str, object]) -> dict[str, float]:
+    """Returns the numbers of a trial that are not what their actions are called."""
+    numbers = {name: value for name, value in values.items() if isinstance(actions[name], (int, float))}
+    return {name: float(value) for name, value in numbers.items() if value != actions[name]}  # type: ignore[arg-type]
+
+
 def winsorised(score: Score, rewards: Sequence[float]) -> float:
     """Returns how good a trial is on the scale of rewards: REINFORCE follows its size, not only its order.
 
@@ -104,6 +110,7 @@ class Plan:
         rng: draws them.
         seen: of how many parameters of the trial it is known that they are as planned.
         passed: how many of the actions are behind the trial.
+        numbers: what was tried before where the memory proposes an action that stands for several numbers.
     """
 
     number: int
@@ -114,6 +121,7 @@ class Plan:
     rng: np.random.Generator
     seen: int = 0
     passed: int = 0
+    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def goes_on(self, made: Made, name: str, domain: Domain) -> bool:
         """Returns whether a trial took what was planned, and asks for what is planned next."""

@@ -1,8 +1,12 @@
 """A learner as named tensors, and back: every tensor is checked before it is used."""
 
+import math
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 
+from .learning.archive import NOT_MADE, Archived
 from .learning.config import TrainingConfig
 from .learning.gate import POLICIES, PROPOSERS, Gate
 from .learning.history import History
@@ -14,9 +18,11 @@ from .learning.steps import LearnerState, init_state
 from .learning.tally import Tally
 from .policy.architecture import Capacity
 from .policy.networks import NETWORKS
+from .spaces.choice import Choice
 from .spaces.encoding import Encoding, Trajectory
 
 _HISTORY, _GATE, _MEMORY, _QUEUE, _QUEUED = "history.", "gate.", "memory.", "queue.", "queue.trials."
+_ARCHIVE = "archive."
 
 
 class CheckpointError(ValueError):
@@ -41,9 +47,11 @@ def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
     if learner.gate is not None:
         tensors |= {_GATE + "count": learner.gate.count, _GATE + "total": learner.gate.total}
     if learner.memory is not None:
-        told = {"count": learner.memory.count, "taken": learner.memory.taken, **learner.memory.trials._asdict()}
+        memory = learner.memory
+        told = {"count": memory.count, "taken": memory.taken, "source": memory.source, **memory.trials._asdict()}
+        tensors |= _sparse(_MEMORY, memory.values)
         tensors |= {_MEMORY + name: array for name, array in told.items()}
-    return tensors
+    return tensors | archive_tensors(learner.archive)
 
 
 def parts_of(
@@ -161,12 +169,89 @@ def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: 
     for name, limit in most.items():
         _check_shape(_MEMORY + name, tensors, shapes[name], np.dtype(np.int32))
         _check_limits(_MEMORY + name, tensors[_MEMORY + name], limit)
-    found = {name: tensors.pop(_MEMORY + name) for name in most}
-    memory = Memory(found.pop("count"), taken=found.pop("taken"), trials=Trajectory(**found))
+    tensors.setdefault(_MEMORY + "source", np.zeros(shape, np.int32))  # files of earlier versions have none
+    _check_shape(_MEMORY + "source", tensors, shape, np.dtype(np.int32))
+    values = _dense(_MEMORY, tensors, shapes["taken"])
+    found = {name: tensors.pop(_MEMORY + name) for name in (*most, "source")}
+    count, taken, source = (found.pop(name) for name in ("count", "taken", "source"))
+    memory = Memory(count, Trajectory(**found), taken, values, source)
     slots = np.arange(size) < memory.count[..., None]
     problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
     _check_trials(_MEMORY + "decisions", problem, memory.trials, slots, encoding)
     return memory
+
+
+def archive_tensors(archive: tuple[Archived, ...]) -> dict[str, np.ndarray]:
+    """Returns the trials of an archive as tensors, by name: those of all problems side by side."""
+    if not archive:
+        return {}
+    joined = {
+        "count": np.stack([entry.count for entry in archive], axis=1),
+        "taken": np.concatenate([entry.taken.reshape(len(entry.count), -1) for entry in archive], axis=1),
+        **{name: np.concatenate([getattr(entry.scores, name) for entry in archive], axis=1) for name in Scores._fields},
+    }
+    values = np.concatenate([entry.values.reshape(len(entry.count), -1) for entry in archive], axis=1)
+    return {_ARCHIVE + name: array for name, array in joined.items()} | _sparse(_ARCHIVE, values)
+
+
+def archive_of(
+    tensors: dict[str, np.ndarray], problems: Sequence[tuple[str, str, tuple[Choice, ...], int]], replicas: int
+) -> tuple[Archived, ...]:
+    """Takes an archive out of tensors.
+
+    Args:
+        tensors: by name; those of the archive are taken out.
+        problems: of each the names of the space and the task, the choices, and how many trials there is room for.
+        replicas: how many.
+
+    Raises:
+        CheckpointError: they are not those of such problems; the message names the tensor.
+    """
+    if not problems:
+        return ()
+    sizes = [size for *_, size in problems]
+    whole = [size * len(choices) for _, _, choices, size in problems]
+    int32, total = np.dtype(np.int32), sum(sizes)
+    _check_shape(_ARCHIVE + "count", tensors, (replicas, len(problems)), int32)
+    _check_shape(_ARCHIVE + "taken", tensors, (replicas, sum(whole)), int32)
+    _check_scores(_ARCHIVE, tensors, (replicas, total))
+    values = _dense(_ARCHIVE, tensors, (replicas, sum(whole)))
+    count, taken, grade, reward = (tensors.pop(_ARCHIVE + name) for name in ("count", "taken", *Scores._fields))
+    found, at, first = [], 0, 0
+    for number, (space, task, choices, size) in enumerate(problems):
+        cells, rows = slice(first, first + whole[number]), slice(at, at + size)
+        shape = (replicas, size, len(choices))
+        its, most = taken[:, cells].reshape(shape), np.array([len(choice.actions) - 1 for choice in choices])
+        if (its < NOT_MADE).any() or (its > most).any():
+            raise CheckpointError(f"the tensor {_ARCHIVE}taken holds a trial that is none of its problem")
+        _check_limits(_ARCHIVE + "count", count[:, number], size)
+        scores = Scores(grade[:, rows], reward[:, rows])
+        found.append(Archived(space, task, choices, count[:, number], its, values[:, cells].reshape(shape), scores))
+        at, first = at + size, first + whole[number]
+    return tuple(found)
+
+
+def _sparse(part: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns an array of which few numbers are known as these, and where they are."""
+    at = np.flatnonzero(~np.isnan(values))
+    return {part + "known": at, part + "numbers": values.reshape(-1)[at]}
+
+
+def _dense(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Takes what `_sparse` made out of the tensors; files of earlier versions have none.
+
+    Raises:
+        CheckpointError: it is none of such an array.
+    """
+    values, size = np.full(shape, np.nan), math.prod(shape)
+    at = tensors.pop(part + "known", np.zeros(0, np.int64))
+    tensors.setdefault(part + "numbers", np.zeros(0))
+    _check_shape(part + "numbers", tensors, at.shape, np.dtype(np.float64))
+    check_finite(part + "numbers", tensors[part + "numbers"])
+    if at.ndim != 1 or at.dtype != np.int64 or not (np.diff(at, prepend=-1, append=size) > 0).all():
+        raise CheckpointError(f"the tensor {part}known holds no places in order from 0 to {size - 1}")
+    values.reshape(-1)[at] = tensors.pop(part + "numbers")
+    return values
 
 
 def _has_gate(tensors: dict[str, np.ndarray]) -> bool:

@@ -1,6 +1,7 @@
 """From old studies of Optuna's to an agent that has learned from all of them."""
 
 import dataclasses
+import heapq
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Literal, NamedTuple
@@ -11,13 +12,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
 from ..evidence import EVIDENCE, told_of
+from ..learning.archive import WITH_NUMBERS, Archived, of_trials
 from ..learning.config import TrainingConfig
 from ..learning.extension import extend
-from ..learning.learner import Learner, learn, new_learner
+from ..learning.learner import Learner, learn, new_learner, noted
 from ..learning.randomness import Use, generator
 from ..learning.scores import Score
 from ..ledger import Ledger
-from ..plans import actions_of, batch_of_one, inside, room_for
+from ..plans import actions_of, batch_of_one, inside, numbers_of, room_for, values_of
 from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
@@ -177,7 +179,7 @@ def learn_from_studies(
         one.learned += 1
         if progress is not None and not progress(count, len(turns)):
             break
-    result = Agent.of(learner)
+    result = Agent.of(noted(learner, [one.archived() for one in found if one.learned]))
     result.ledger = ledger
     spaces = {problem.space.name: problem.space for problem in learner.encoding.problems}
     sizes = {
@@ -204,6 +206,7 @@ class _Trial(NamedTuple):
     number: int
     stamp: int
     actions: dict[str, Action]
+    numbers: dict[str, float]
     score: Score
     whole: bool
 
@@ -269,8 +272,13 @@ class _Study:
                 self._counts["unknown"] += 1
             else:
                 whole = trial.state == TrialState.COMPLETE
-                self.trials.append(_Trial(trial.number, stamp, actions, score, whole))
+                self.trials.append(_Trial(trial.number, stamp, *actions, score, whole))
         return stamps
+
+    def archived(self) -> Archived:
+        """Returns its best trials with the numbers that they tried, as an agent keeps them."""
+        best = heapq.nlargest(WITH_NUMBERS, self.trials, key=lambda trial: trial.score)
+        return of_trials(self.space, self.task, ((one.actions, one.numbers, one.score) for one in best))
 
     def renamed(self, name: str) -> str:
         """Returns what a parameter of the study is called where it is learned from."""
@@ -282,8 +290,8 @@ class _Study:
         value = best(self._values) if self._values else None
         return Learned(self.study.study_name, self.space, self.task, self.learned, **self._counts, best=value)
 
-    def _actions(self, trial: FrozenTrial) -> dict[str, Action] | None:
-        """Returns what a trial took; None where a parameter can not be a choice."""
+    def _actions(self, trial: FrozenTrial) -> tuple[dict[str, Action], dict[str, float]] | None:
+        """Returns what a trial took, and the numbers that it tried; None where a parameter can not be a choice."""
         made: dict[str, tuple[Domain, object]] = {}
         for old, value in trial.params.items():
             name = self.renamed(old)
@@ -297,7 +305,8 @@ class _Study:
                 return None
         self.domains |= {name: domain for name, (domain, _) in made.items()}
         self.parameters.take({name: domain.actions for name, (domain, _) in made.items()})
-        return actions_of(made)
+        actions = actions_of(made)
+        return actions, numbers_of(actions, values_of(made))
 
 
 def _named(name: str | NameFn | None, study: optuna.Study, default: str) -> str:

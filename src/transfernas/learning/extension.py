@@ -70,7 +70,8 @@ def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM
         learner.learned,
         learner.acceptance,
         None if gate is None else Gate(move.padded(gate.count), move.padded(gate.total)),
-        None if memory is None else _memory(memory, encoding, move),
+        None if memory is None else _memory(memory, encoding, old, move),
+        learner.archive,
     )
 
 
@@ -120,10 +121,15 @@ def _decisions_moved(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_probl
     return rows
 
 
-def _memory(memory: Memory, encoding: Encoding, move: _Move) -> Memory:
-    count, trials = move.padded(memory.count), move.of_problems(memory.trials)
-    taken = np.zeros((*trials.length.shape, encoding.tables.rules.decision.shape[1]), np.int32)
+def _memory(memory: Memory, encoding: Encoding, old: Encoding, move: _Move) -> Memory:
+    count, trials, source = move.padded(memory.count), move.of_problems(memory.trials), move.padded(memory.source)
+    shape = (*trials.length.shape, encoding.tables.rules.decision.shape[1])
+    taken, values = np.zeros(shape, np.int32), np.full(shape, np.nan)
     for replica, row, slot in np.argwhere(np.arange(trials.length.shape[2]) < count[..., None]).tolist():
         trial = jax.tree.map(lambda leaf: leaf[replica, row, slot], trials)  # noqa: B023  (used at once)
         taken[replica, row, slot] = encoding.taken(row, encoding.config(row, trial))
-    return Memory(count, trials, taken)
+    for row, problem in enumerate(old.problems):
+        place = {choice.name: index for index, choice in enumerate(encoding.problems[row].space.choices, start=1)}
+        there = [0, *(place[choice.name] for choice in problem.space.choices)]
+        values[:, row][..., there] = memory.values[:, row, :, : len(there)]
+    return Memory(count, trials, taken, values, source)

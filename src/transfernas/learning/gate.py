@@ -7,7 +7,9 @@ Thompson sampling (Thompson 1933). A promise is the share of comparisons that ea
 of others around them, known the less the fewer they are and the longer ago; against trials of its own proposer a
 proposal wins every other time, however good both are. First it is drawn between knowledge, whichever, the new policy
 and curiosity, then between the transferred policy and the memory: that there are two kinds of knowledge is no reason to
-trust it more. One of the first trials is always the new policy's, to have something to compare with. Before that trial
+trust it more. Of the memory only those trials count that come from the same earlier problem as the one that would be
+tried next: one that disappoints loses its say, the others keep theirs. The first trial is the memory's: what was best
+before. One of the first trials is always the new policy's, to have something to compare with. Before that trial
 only knowledge proposes, because no result speaks against it yet. Where nothing of a problem was met before, the new
 policy proposes every trial. So knowledge that misleads costs a few trials, and knowledge that has nothing more to give
 makes way.
@@ -17,6 +19,7 @@ memory, and curiosity.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -35,7 +38,22 @@ POLICY = np.array([TRANSFERRED, NEW, TRANSFERRED, TRANSFERRED], np.int32)
 
 _NEUTRAL = 0.5  # the share of others' trials that a proposal no better than they are is expected to beat
 _SPREAD = 0.3  # standard deviation of such a share, about that of the uniform distribution
-_RECENT = 20  # trials to be compared with: all lie far behind where a search has come to
+RECENT = 20
+"""So many trials are compared with: all lie far behind where a search has come to."""
+
+
+class Record(NamedTuple):
+    """What is known of the earlier problem whose trial the memory would try next.
+
+    Attributes:
+        there: Shape `[replicas]`, whether the memory has something left to try.
+        weight: Shape `[replicas]`, of the trials that came from that problem.
+        won: Shape `[replicas]`, what share of others' trials these beat, by their weights.
+    """
+
+    there: Bool[np.ndarray, "replicas"]
+    weight: Float[np.ndarray, "replicas"]
+    won: Float[np.ndarray, "replicas"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +78,7 @@ class Gate:
         self,
         problem: Int[np.ndarray, "replicas"],
         met: Bool[np.ndarray, "replicas"],
-        remembered: Bool[np.ndarray, "replicas"],
+        remembered: Record,
         curious: Bool[np.ndarray, "replicas"],
         history: History,
         rng: np.random.Generator,
@@ -71,7 +89,7 @@ class Gate:
         Args:
             problem: Shape `[replicas]`, row of the problem.
             met: Shape `[replicas]`, whether anything of the problem was met before.
-            remembered: Shape `[replicas]`, whether the memory has something left to propose.
+            remembered: what is known of the earlier problem whose trial the memory would try next.
             curious: Shape `[replicas]`, whether there is something new in what is known.
             history: the trials so far.
             rng: for the draws.
@@ -80,18 +98,22 @@ class Gate:
         here = np.arange(len(problem)), problem
         count, total = self.count[here], self.total[here]
         chance = rng.standard_normal((1 + PROPOSERS, len(problem)))
-        prior = np.empty(PROPOSERS)
-        prior[[TRANSFERRED, NEW, MEMORY, CURIOUS]] = config.trust, _NEUTRAL, config.trust_memory, config.trust
+        prior = np.empty(count.shape)
+        prior[:, [TRANSFERRED, NEW, CURIOUS]] = config.trust, _NEUTRAL, config.trust
+        # What disappoints speaks against its own source, and half as much against the others.
+        prior[:, MEMORY] = 0.5 * (config.trust_memory + _mean(count, total, config.trust_memory)[:, MEMORY])
+        count[:, MEMORY], total[:, MEMORY] = remembered.weight, remembered.won
         each = _drawn(count, total, prior, chance[:PROPOSERS].T)
         both = [TRANSFERRED, MEMORY]
         knowledge = _drawn(count[:, both].sum(axis=1), total[:, both].sum(axis=1), config.trust, chance[PROPOSERS])
         transferred, new, memory = (each[:, who] for who in (TRANSFERRED, NEW, MEMORY))
         curiosity = np.where(curious, each[:, CURIOUS], -np.inf)
-        known = np.where(remembered & (memory > transferred), MEMORY, TRANSFERRED)
+        known = np.where(remembered.there & (memory > transferred), MEMORY, TRANSFERRED)
         member = np.where(new >= knowledge, NEW, known)
         member = np.where(curiosity > np.maximum(knowledge, new), CURIOUS, member)
         proposed, control = _control(problem, history, config)
         member = np.where(proposed + 1 < config.control, known, member)
+        member = np.where(remembered.there & (proposed == 0), MEMORY, member)
         return np.where(~met | control, NEW, member).astype(np.int32)
 
     def told(
@@ -113,7 +135,7 @@ class Gate:
         """
         count, total = self.count.copy(), self.total.copy()
         for replica, (row, proposer) in enumerate(zip(problem.tolist(), member.tolist(), strict=True)):
-            recent = history.of(replica, row)[-_RECENT:]
+            recent = history.of(replica, row)[-RECENT:]
             if proposer < 0 or not len(recent):
                 continue
             earlier, whose = history.scores.at((replica, recent)), history.member[replica, recent]
@@ -162,7 +184,7 @@ def _by_proposer(
 
 
 def _mean(
-    count: Float[np.ndarray, "*shape"], total: Float[np.ndarray, "*shape"], prior: float | Float[np.ndarray, "who"]
+    count: Float[np.ndarray, "*shape"], total: Float[np.ndarray, "*shape"], prior: float | Float[np.ndarray, "*priors"]
 ) -> Float[np.ndarray, "*shape"]:
     """Returns the share that the next proposal is expected to beat; what is expected at first counts as one."""
     return (prior + total) / (1.0 + count)
@@ -171,7 +193,7 @@ def _mean(
 def _drawn(
     count: Float[np.ndarray, "*shape"],
     total: Float[np.ndarray, "*shape"],
-    prior: float | Float[np.ndarray, "who"],
+    prior: float | Float[np.ndarray, "*priors"],
     chance: Float[np.ndarray, "*shape"],
 ) -> Float[np.ndarray, "*shape"]:
     """Returns a draw of that share, from what is known of it; `chance` is standard normal."""

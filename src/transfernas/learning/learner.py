@@ -5,6 +5,7 @@ a user's agent is one. Learners are immutable; each function returns the next on
 """
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,11 +14,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..policy.architecture import Capacity
+from ..policy.policy import Policy
 from ..remote import on_host
 from ..runtime import placed, run
 from ..spaces.encoding import NO_ROOM, Encoding, Room, Tables, Trajectory, encode, power_of_two
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
+from .archive import Archived, added
 from .config import TrainingConfig
 from .gate import MEMORY, POLICIES, Gate
 from .history import History
@@ -52,6 +55,7 @@ class Learner:
         known: the names it had learned of before these problems, if it came to them by a transfer; equation (1)
             applies then.
         past: what it learned from before these problems.
+        archive: what it keeps of problems for good; of these ones, what the history does not hold.
         sampled: trials proposed for these problems so far.
         learned: trials of these problems learned from so far.
         acceptance: running share of candidates that were valid; it sets how many are drawn at once.
@@ -75,6 +79,7 @@ class Learner:
     acceptance: float = 0.5
     gate: Gate | None = None
     memory: Memory | None = None
+    archive: tuple[Archived, ...] = ()
 
     def __copy__(self) -> "Learner":
         """Learners are immutable, so that a copy needs no arrays of its own."""
@@ -166,12 +171,13 @@ def restore(
     acceptance: float = 0.5,
     gate: Gate | None = None,
     memory: Memory | None = None,
+    archive: tuple[Archived, ...] = (),
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
     tables, state = placed((encoding.tables, state))
     novel = novelty(encoding, known, vocabulary, state.policy.capacity.actions, config.curious_of_numbers)
     parts = (config, seed, vocabulary, encoding, tables, state, history, queue, tally, novel, known, past)
-    return Learner(*parts, sampled, learned, acceptance, gate, memory)
+    return Learner(*parts, sampled, learned, acceptance, gate, memory, archive)
 
 
 def learn(
@@ -242,6 +248,20 @@ def fail(
     return dataclasses.replace(learner, memory=memory)
 
 
+def noted(learner: Learner, entries: Iterable[Archived]) -> Learner:
+    """Returns the learner that keeps what others know of its trials, such as numbers for which its actions stand."""
+    return dataclasses.replace(learner, archive=added(learner.archive, entries))
+
+
+def best_policy(learner: Learner) -> Policy:
+    """Returns the network of each replica whose proposals did best, as NumPy arrays."""
+    kept = np.arange(learner.replicas) * learner.members
+    if learner.gate is not None:
+        kept += learner.gate.most_promising(learner.config)
+    policy: Policy = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.policy)
+    return policy
+
+
 def select(learner: Learner, replica: int) -> Learner:
     """Returns one of the replicas alone."""
     rows = slice(replica * learner.members, (replica + 1) * learner.members)
@@ -255,6 +275,7 @@ def select(learner: Learner, replica: int) -> Learner:
         tally=learner.tally.mapped(lambda array: array[replica : replica + 1].copy()),
         gate=None if learner.gate is None else learner.gate.selected(replica),
         memory=None if learner.memory is None else learner.memory.selected(replica),
+        archive=tuple(entry.selected(replica) for entry in learner.archive),
         state=placed(state),
     )
 

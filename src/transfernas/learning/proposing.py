@@ -138,11 +138,12 @@ def _draw_member(
     """Draws who proposes for each replica; the rollouts are those of the memory, where any is to propose."""
     if learner.gate is None or learner.memory is None:
         return np.zeros(learner.replicas, np.int32), None
-    following = learner.memory.following(problem, learner.history, pending, allowed)
+    history, config = learner.history, learner.config
+    following, record = learner.memory.following(problem, history, pending, config.trust_decay, allowed)
     rng = generator(learner.seed, Use.MEMBER, learner.sampled)
-    curious = learner.novel.problems[problem] & (learner.config.curiosity > 0)
+    curious = learner.novel.problems[problem] & (config.curiosity > 0)
     met = learner.novel.met[problem] > 0
-    member = learner.gate.draw(problem, met, following >= 0, curious, learner.history, rng, learner.config)
+    member = learner.gate.draw(problem, met, record, curious, history, rng, config)
     return member, learner.memory.rollouts(problem, following) if (member == MEMORY).any() else None
 
 

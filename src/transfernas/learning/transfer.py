@@ -9,16 +9,18 @@ import numpy as np
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..spaces.condition import Action
-from ..spaces.encoding import NO_ROOM, Encoding, Room, encode
+from ..spaces.encoding import NO_ROOM, Room, encode
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
+from .archive import archived
 from .config import NETWORK, TrainingConfig
 from .gate import Gate
 from .inheritance import APART, adopted, begun
-from .learner import Learner, capacity_for, nothing_told, restore
-from .memory import Memory, remember
+from .learner import Learner, best_policy, capacity_for, nothing_told, restore
+from .memory import remember
 from .novelty import new_actions
 from .numbers import number_rows
+from .portfolio import Portfolios, portfolios
 from .randomness import Use, derived_seed, generator
 from .steps import fresh_state, init_policies
 
@@ -31,6 +33,7 @@ def transfer(
     rename: Mapping[str, str] | None = None,
     fill: Mapping[str, Action] | None = None,
     room: Room = NO_ROOM,
+    picks: Portfolios | None = None,
 ) -> Learner:
     """Returns the replicas ready for new problems.
 
@@ -46,6 +49,7 @@ def transfer(
         rename: from states it knows to states of the new problems that mean the same.
         fill: what choices of the new spaces were before they were choices, so that what is remembered fits there.
         room: for what the problems will grow to.
+        picks: the portfolios of the problems, where the caller knows them.
 
     Raises:
         ValueError: the configuration changes the network itself, `rename` names a state that is not known or one
@@ -58,38 +62,31 @@ def transfer(
     known = learner.vocabulary.renamed(rename or {})
     vocabulary = known.extended(problems, with_families=room != NO_ROOM)
     encoding = encode(problems, vocabulary, room)
-    kept = np.arange(learner.replicas) * learner.members
-    if learner.gate is not None:
-        kept += learner.gate.most_promising(learner.config)
-    old: Policy = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.policy)
+    old = best_policy(learner)
     needed = capacity_for(vocabulary, encoding)
     needed = needed._replace(steps=max(needed.steps, old.steps))
     rows = len(encoding.tables.task)
     drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config)
     policy, gate, memory = transplanted(old, drawn, known, vocabulary, config, learner.vocabulary), None, None
+    archive = tuple(
+        entry.renamed(rename or {})
+        for entry in archived(learner.archive, learner.encoding, learner.history, learner.queue)
+    )
     if config.gate:
         fresh = init_policies(generator(seed, Use.MEMBER), learner.replicas, needed, config)
         fresh = begun(fresh, vocabulary, Vocabulary(), config)
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
         gate = Gate.of(learner.replicas, rows)
-        memory = remembered(learner, encoding, config, seed, rename or {}, fill or {})
+        if picks is None:
+            picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], config.memory)
+        memory = remember(archive, picks, encoding, config.memory, fill or {})
     state, told = fresh_state(policy, config), nothing_told(learner.replicas, encoding, config)
     return restore(
-        config, seed, vocabulary, encoding, state, *told, known, learner.provenance, gate=gate, memory=memory
+        *(config, seed, vocabulary, encoding, state, *told, known, learner.provenance),
+        gate=gate,
+        memory=memory,
+        archive=archive,
     )
-
-
-def remembered(
-    learner: Learner,
-    encoding: Encoding,
-    config: TrainingConfig,
-    seed: int,
-    rename: Mapping[str, str],
-    fill: Mapping[str, Action],
-) -> Memory:
-    """Returns what replicas found best, as far as it fits new problems; see `transfer`."""
-    rng = generator(seed, Use.MEMORY)
-    return remember(learner.queue, learner.encoding, encoding, config.memory, rename, fill, rng)
 
 
 def transplanted(

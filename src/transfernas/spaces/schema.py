@@ -11,7 +11,7 @@ Json = Any  # what json.loads returns
 
 def space_to_json(space: SearchSpace) -> Json:
     """Returns a space as JSON values, repetitions written out."""
-    return {"name": space.name, "choices": [_choice_to_json(choice) for choice in space.choices]}
+    return {"name": space.name, "choices": [choice_to_json(choice) for choice in space.choices]}
 
 
 def space_from_json(value: Json) -> SearchSpace:
@@ -20,10 +20,11 @@ def space_from_json(value: Json) -> SearchSpace:
     Raises:
         KeyError, TypeError, ValueError: it describes none.
     """
-    return SearchSpace(value["name"], [_choice_from_json(choice) for choice in value["choices"]])
+    return SearchSpace(value["name"], [choice_from_json(choice) for choice in value["choices"]])
 
 
-def _choice_to_json(choice: Choice) -> Json:
+def choice_to_json(choice: Choice) -> Json:
+    """Returns a choice as JSON values."""
     found: dict[str, Json] = {"name": choice.name, "actions": list(choice.actions)}
     if choice.state != choice.name:
         found["state"] = choice.state
@@ -32,7 +33,12 @@ def _choice_to_json(choice: Choice) -> Json:
     return found
 
 
-def _choice_from_json(value: Json) -> Choice:
+def choice_from_json(value: Json) -> Choice:
+    """Returns the choice that `choice_to_json` described.
+
+    Raises:
+        KeyError, TypeError, ValueError: it describes none.
+    """
     when = _condition_from_json(value["when"]) if "when" in value else None
     return Choice(value["name"], value["actions"], when, value.get("state"))
 

@@ -1,0 +1,267 @@
+"""What a learner keeps of every problem that it ever learned from: its best trials and a spread of the others.
+
+A transfer leaves the trials of earlier problems behind. What is archived of them goes along, through transfers, saves
+and loads: new problems take their first configurations from it (`memory.py`), and the policy learns it once more before
+the next transfer (`rehearsal.py`), so that a row of searches is worth what learning from all of them together is.
+
+Shapes: `replicas` run side by side, `size` trials are kept of a problem, of so many `choices`.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..spaces.choice import Choice
+from ..spaces.condition import Action, key
+from ..spaces.encoding import Encoding, Trajectory
+from .history import History
+from .queue import Queue
+from .scores import Score, Scores
+
+SIZE = 48
+"""So many distinct trials of a problem are kept, or all if they are fewer."""
+
+MOST_PROBLEMS = 256
+"""So many problems are kept; of more, those that were learned from last."""
+
+WITH_NUMBERS = 10
+"""Of so many of its best trials whoever knows the numbers tells them."""
+
+_BEST = 32  # of the trials of a problem are its best; the others are spread evenly over the ranks behind them
+NOT_MADE = -1
+"""Stands for the action of a choice that a trial did not make."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What is kept of a problem.
+
+    Attributes:
+        space: its name.
+        task: its name.
+        choices: of the space, without their conditions: the trials say which were made.
+        count: Shape `[replicas]`, how many trials there are; what lies behind them is room.
+        taken: Shape `[replicas, size, choices]`, the position of the action that each choice took, or `NOT_MADE`.
+        values: Shape `[replicas, size, choices]`, the number that was tried where an action stands for several; NaN
+            where it does not, or is not known.
+        scores: Shape `[replicas, size]`; the trials are in their order, the best first.
+    """
+
+    space: str
+    task: str
+    choices: tuple[Choice, ...]
+    count: Int[np.ndarray, "replicas"]
+    taken: Int[np.ndarray, "replicas size choices"]
+    values: Float[np.ndarray, "replicas size choices"]
+    scores: Scores
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """The names of its space and its task, which identify it."""
+        return self.space, self.task
+
+    def config(self, replica: int, slot: int) -> dict[str, Action]:
+        """Returns a trial as a configuration."""
+        pairs = zip(self.choices, self.taken[replica, slot].tolist(), strict=True)
+        return {choice.name: choice.actions[at] for choice, at in pairs if at != NOT_MADE}
+
+    def numbers(self, replica: int, slot: int) -> dict[str, float]:
+        """Returns the numbers that a trial tried, as far as they are known beyond their actions."""
+        pairs = zip(self.choices, self.values[replica, slot].tolist(), strict=True)
+        return {choice.name: value for choice, value in pairs if value == value}
+
+    def renamed(self, names: Mapping[str, str]) -> "Archived":
+        """Returns the same with other names of states; the choices of a repeated block are called by their state."""
+        if names.keys().isdisjoint(choice.state for choice in self.choices):
+            return self
+        choices = [
+            Choice(
+                names.get(one.state, one.state) + one.name.removeprefix(one.state)
+                if one.name.startswith(one.state)
+                else one.name,
+                one.actions,
+                state=names.get(one.state, one.state),
+            )
+            for one in self.choices
+        ]
+        return dataclasses.replace(self, choices=tuple(choices))
+
+    def selected(self, replica: int) -> "Archived":
+        """Returns what is kept of one replica alone."""
+        rows = slice(replica, replica + 1)
+        scores = Scores(*(array[rows].copy() for array in self.scores))
+        count, taken, values = (array[rows].copy() for array in (self.count, self.taken, self.values))
+        return dataclasses.replace(self, count=count, taken=taken, values=values, scores=scores)
+
+
+def archived(kept: Sequence[Archived], encoding: Encoding, history: History, queue: Queue) -> tuple[Archived, ...]:
+    """Returns what is to be kept of all problems: those that were kept before, and those that are searched.
+
+    Args:
+        kept: what was kept before.
+        encoding: the problems that are searched.
+        history: their trials; if there are none, as with the paper's hyperparameters, the best are those of the queue.
+        queue: their best trials.
+    """
+    present = (_present(encoding, row, history, queue) for row in range(len(encoding.problems)))
+    return added(kept, (each for each in present if each.count.any()))
+
+
+def added(kept: Sequence[Archived], more: Iterable[Archived]) -> tuple[Archived, ...]:
+    """Returns what is kept with what others know of problems, those last."""
+    found = {each.name: each for each in kept}
+    for new in more:
+        found[new.name] = merged([found.pop(new.name), new] if new.name in found else [new])
+    return tuple(found.values())[-MOST_PROBLEMS:]
+
+
+def of_trials(
+    space: str, task: str, trials: Iterable[tuple[Mapping[str, Action], Mapping[str, float], Score]]
+) -> Archived:
+    """Returns trials of one replica as they are archived.
+
+    Args:
+        space: the name of the space.
+        task: the name of the task.
+        trials: of each the actions, the numbers for which these stand as far as they are known, and the score.
+    """
+    listed = list(trials)
+    actions: dict[str, dict[object, Action]] = {}
+    for config, _, _ in listed:
+        for name, action in config.items():
+            actions.setdefault(name, {})[key(action)] = action
+    choices = tuple(Choice(name, its.values()) for name, its in actions.items())
+    shape = (1, len(listed), len(choices))
+    taken, values = np.full(shape, NOT_MADE, np.int32), np.full(shape, np.nan)
+    for slot, (config, numbers, _) in enumerate(listed):
+        for at, choice in enumerate(choices):
+            if choice.name in config:
+                taken[0, slot, at] = choice.index(config[choice.name])
+                values[0, slot, at] = numbers.get(choice.name, np.nan)
+    grades, rewards = [score.grade for *_, score in listed], [score.reward for *_, score in listed]
+    scores = Scores(np.array([grades], np.int32), np.array([rewards], np.float64))
+    return merged([Archived(space, task, choices, np.array([len(listed)], np.int32), taken, values, scores)])
+
+
+def merged(entries: Sequence[Archived]) -> Archived:
+    """Returns entries of one problem as one: of equal configurations the best, and what is known of their numbers.
+
+    Args:
+        entries: their actions may differ, the later ones are newer.
+    """
+    choices = _union(entries)
+    parts = [_aligned(each, choices) for each in entries]
+    replicas = len(entries[0].count)
+    count = np.zeros(replicas, np.int32)
+    taken = np.full((replicas, SIZE, len(choices)), NOT_MADE, np.int32)
+    values = np.full(taken.shape, np.nan)
+    scores = Scores(np.zeros(taken.shape[:2], np.int32), np.zeros(taken.shape[:2]))
+    for replica in range(replicas):
+        filled = [int(each.count[replica]) for each in entries]
+        rows = np.concatenate([its[replica, :n] for (its, _), n in zip(parts, filled, strict=True)])
+        numbers = np.concatenate([its[replica, :n] for (_, its), n in zip(parts, filled, strict=True)])
+        told = Scores(
+            *(
+                np.concatenate([array[replica, :n] for array, n in zip(arrays, filled, strict=True)])
+                for arrays in zip(*(each.scores for each in entries), strict=True)
+            )
+        )
+        # Of equally good trials of one configuration the one whose numbers are known comes first.
+        order = np.lexsort((np.isnan(numbers).sum(axis=1), -told.reward, -told.grade))
+        distinct = order[np.sort(np.unique(rows[order], axis=0, return_index=True)[1])]
+        chosen = distinct[_spread(len(distinct))]
+        here = replica, slice(len(chosen))
+        count[replica] = len(chosen)
+        taken[here], values[here] = rows[chosen], numbers[chosen]
+        scores.grade[here], scores.reward[here] = told.grade[chosen], told.reward[chosen]
+    most = max(1, int(count.max()))
+    scores = scores.at((slice(None), slice(most)))
+    return Archived(*entries[-1].name, choices, count, taken[:, :most], values[:, :most], scores)
+
+
+def _spread(count: int) -> Int[np.ndarray, "kept"]:
+    """Returns which ranks are kept of so many: the first, and some that are spread evenly over the others."""
+    if count <= SIZE:
+        return np.arange(count)
+    others = np.linspace(_BEST, count - 1, SIZE - _BEST).round().astype(int)
+    return np.concatenate([np.arange(_BEST), others])
+
+
+def _union(entries: Sequence[Archived]) -> tuple[Choice, ...]:
+    """Returns the choices of all entries, each with the actions of all."""
+    if all(each.choices == entries[0].choices for each in entries):
+        return entries[0].choices
+    found: dict[str, Choice] = {}
+    for choice in (choice for each in entries for choice in each.choices):
+        known = found.get(choice.name)
+        new = () if known is None else known.actions
+        more = [action for action in choice.actions if known is None or not known.has(action)]
+        found[choice.name] = Choice(choice.name, (*new, *more), state=choice.state)
+    return tuple(found.values())
+
+
+def _aligned(
+    entry: Archived, choices: tuple[Choice, ...]
+) -> tuple[Int[np.ndarray, "replicas size choices"], Float[np.ndarray, "replicas size choices"]]:
+    """Returns the actions and the numbers of an entry as those of other choices, which have all of its."""
+    if entry.choices == choices:
+        return entry.taken, entry.values
+    shape = (*entry.taken.shape[:2], len(choices))
+    taken, values = np.full(shape, NOT_MADE, np.int32), np.full(shape, np.nan)
+    place = {choice.name: at for at, choice in enumerate(choices)}
+    for at, choice in enumerate(entry.choices):
+        there = place[choice.name]
+        position = np.array([*map(choices[there].index, choice.actions), NOT_MADE], np.int32)
+        taken[..., there], values[..., there] = position[entry.taken[..., at]], entry.values[..., at]
+    return taken, values
+
+
+def _present(encoding: Encoding, row: int, history: History, queue: Queue) -> Archived:
+    """Returns the trials of a problem that is searched; more than are kept, for they may have to be merged."""
+    problem = encoding.problems[row]
+    choices = tuple(Choice(each.name, each.actions, state=each.state) for each in problem.space.choices)
+    replicas = queue.filled.shape[0]
+    which = [_ranked(history, replica, row) for replica in range(replicas)]
+    queued = not any(map(len, which))
+    if queued:
+        which = [queue.best_first(replica, row) for replica in range(replicas)]
+    size = max(1, *map(len, which))
+    taken = np.full((replicas, size, len(choices)), NOT_MADE, np.int32)
+    scores = Scores(np.zeros((replicas, size), np.int32), np.zeros((replicas, size)))
+    for replica, slots in enumerate(which):
+        kept, here = (queue, (replica, row, slots)) if queued else (history, (replica, slots))
+        trials, told = Trajectory(*(leaf[here] for leaf in kept.trials)), kept.scores.at(here)
+        taken[replica, : len(slots)] = _taken(encoding, row, trials)
+        scores.grade[replica, : len(slots)], scores.reward[replica, : len(slots)] = told
+    count = np.array([len(slots) for slots in which], np.int32)
+    return Archived(*problem.name, choices, count, taken, np.full(taken.shape, np.nan), scores)
+
+
+def _ranked(history: History, replica: int, row: int) -> Int[np.ndarray, "kept"]:
+    """Returns which distinct trials of a problem are kept, the best first."""
+    trials = history.of(replica, row)
+    ranked = trials[history.scores.at((replica, trials)).best_first()]
+    distinct = ranked[np.sort(np.unique(history.key[replica, ranked], return_index=True)[1])]
+    return distinct[_spread(len(distinct))]
+
+
+def _taken(encoding: Encoding, row: int, trials: Trajectory) -> Int[np.ndarray, "trials choices"]:
+    """Returns the action of each choice of trials of a problem, `NOT_MADE` where it was not made."""
+    choices, tables = encoding.problems[row].space.choices, encoding.tables
+    decisions = tables.rules.decision[tables.space[row], 1 : 1 + len(choices)]
+    taken = np.full((len(trials.length), len(choices)), NOT_MADE, np.int32)
+    if len(np.unique(decisions)) < len(decisions):  # repeated choices are one decision: which one takes following
+        for number in range(len(trials.length)):
+            config = encoding.config(row, Trajectory(*(leaf[number] for leaf in trials)))
+            its = encoding.taken(row, config)[1 : 1 + len(choices)]
+            taken[number] = np.where(its < tables.decisions.actions.shape[1], its, NOT_MADE)
+        return taken
+    place = np.zeros(len(tables.decisions.state), np.int64)
+    place[decisions] = np.arange(len(decisions))
+    step = np.arange(trials.actions.shape[1])
+    slot, at = np.nonzero((step > 0) & (step < trials.length[:, None]))
+    taken[slot, place[trials.decisions[slot, at]]] = trials.actions[slot, at]
+    return taken

@@ -1,0 +1,138 @@
+"""Learning once more what was learned of earlier problems: else a row of searches forgets all but the last.
+
+While a policy learns from one search it forgets what others taught it. Before the next transfer it learns from what is
+archived of all problems in turn (`archive.py`), as it learns from others' trials (`pairs.py`).
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+
+import jax
+import numpy as np
+
+from ..policy.policy import Policy
+from ..runtime import placed, run
+from ..spaces.choice import Choice
+from ..spaces.encoding import Encoding, Tables, blank_trajectories, encode
+from ..spaces.problem import Problem
+from ..spaces.space import SearchSpace
+from .archive import NOT_MADE, Archived, archived
+from .history import History
+from .learner import Learner, best_policy, nothing_told
+from .pairs import draw_pairs
+from .randomness import Use, generator
+from .steps import fresh_state, prefer
+
+STEPS = 120
+"""So many times pairs of a problem are drawn, all problems in turn."""
+
+MOST = 64
+"""Of so many problems, those that were learned from last."""
+
+
+def settled(learner: Learner, steps: int = STEPS) -> Learner:
+    """Returns replicas that are between searches: all that they were told is archived, and learned once more.
+
+    A learner that knows no other problems than those that it searches has learned from all of them side by side, so
+    there is nothing to rehearse. So it is where it learns by REINFORCE, which takes no trials but its own.
+
+    Args:
+        learner: the replicas; of two policies the one that did best goes on.
+        steps: how often pairs of trials are drawn.
+    """
+    entries = archived(learner.archive, learner.encoding, learner.history, learner.queue)
+    policy = best_policy(learner)
+    present = {problem.name for problem in learner.encoding.problems}
+    if any(entry.name not in present for entry in entries) and learner.config.learning == "preferences":
+        policy = _rehearsed(policy, entries[-MOST:], learner, steps)
+    history, queue, tally = nothing_told(learner.replicas, learner.encoding, learner.config)
+    return dataclasses.replace(
+        learner,
+        history=history,
+        queue=queue,
+        tally=tally,
+        state=placed(fresh_state(policy, learner.config)),
+        gate=None,
+        memory=None,
+        archive=entries,
+        past=learner.provenance,
+    )
+
+
+def _rehearsed(policy: Policy, entries: tuple[Archived, ...], learner: Learner, steps: int) -> Policy:
+    encoding = _encoded(entries, learner)
+    history = _told(entries, encoding, learner.replicas)
+    state, tables = placed((fresh_state(policy, learner.config), _with_room(encoding.tables)))
+    rows = [row for row in range(len(entries)) if all(len(history.of(r, row)) > 1 for r in range(learner.replicas))]
+    others = np.ones(learner.replicas, bool)
+    for number, row in zip(range(steps), _turns(rows, learner), strict=False):
+        rng = generator(learner.seed, Use.REHEARSAL, learner.learned, number)
+        problem = np.full(learner.replicas, row, np.int32)
+        pairs = draw_pairs(history, problem, rng, learner.config, 1, encoding.steps_made, encoding.grows, others)
+        state = run(prefer, state, tables, pairs, learner.config)
+    known: Policy = jax.tree.map(np.asarray, state.policy)
+    return known
+
+
+def _encoded(entries: tuple[Archived, ...], learner: Learner) -> Encoding:
+    """Returns what is archived as problems; spaces of one name are one, which has the choices of all."""
+    actions: dict[str, dict[str, Choice]] = {}
+    for entry in entries:
+        space = actions.setdefault(entry.space, {})
+        for choice in entry.choices:
+            known = space.get(choice.name)
+            more = [action for action in choice.actions if known is None or not known.has(action)]
+            if more or known is None:
+                before = () if known is None else known.actions
+                space[choice.name] = Choice(choice.name, (*before, *more), state=choice.state)
+    spaces = {name: SearchSpace(name, choices.values()) for name, choices in actions.items()}
+    problems = tuple(Problem(spaces[entry.space], entry.task) for entry in entries)
+    encoding = encode(problems, learner.vocabulary, learner.encoding.room)
+    longest = max(int((entry.taken != NOT_MADE).sum(axis=-1).max()) for entry in entries)
+    tables = encoding.tables._replace(longest=np.array(1 + longest, np.int32))  # without conditions it would be all
+    return dataclasses.replace(encoding, tables=tables)
+
+
+def _with_room(tables: Tables) -> Tables:
+    """Returns the tables with room for as many problems as there may be, so that another one compiles nothing anew."""
+    room = (0, MOST - len(tables.task))
+    return tables._replace(space=np.pad(tables.space, room), task=np.pad(tables.task, room))
+
+
+def _turns(rows: Sequence[int], learner: Learner) -> Iterator[int]:
+    """Yields the problems in turn, each time in another order."""
+    rng = generator(learner.seed, Use.REHEARSAL, learner.learned)
+    while rows:
+        yield from rng.permutation(rows).tolist()
+
+
+def _told(entries: tuple[Archived, ...], encoding: Encoding, replicas: int) -> History:
+    """Returns the archived trials as a history; a replica that has fewer of a problem than others repeats some."""
+    history = History.empty(replicas, encoding.steps)
+    for row, entry in enumerate(entries):
+        size = entry.taken.shape[1]
+        order = {choice.name: at for at, choice in enumerate(encoding.problems[row].space.choices, start=1)}
+        place = np.array([order[choice.name] for choice in entry.choices])
+        position = [
+            np.array([encoding.problems[row].space[choice.name].index(action) for action in choice.actions] + [0])
+            for choice in entry.choices
+        ]
+        decision = encoding.tables.rules.decision[encoding.tables.space[row]]
+        trials = blank_trajectories((replicas, size), encoding.steps)
+        for replica, slot in itertools.product(range(replicas), range(size)):
+            slot_of = slot % max(1, int(entry.count[replica]))
+            taken = entry.taken[replica, slot_of]
+            made = np.flatnonzero(taken != NOT_MADE)
+            made = made[np.argsort(place[made])]
+            steps = slice(1, 1 + len(made))
+            trials.decisions[replica, slot, 0] = decision[0]
+            trials.decisions[replica, slot, steps] = decision[place[made]]
+            trials.actions[replica, slot, steps] = [position[at][taken[at]] for at in made.tolist()]
+            trials.length[replica, slot] = 1 + len(made)
+        trials.task[:] = encoding.tables.task[row]
+        which = np.arange(size) % np.maximum(1, entry.count)[:, None]
+        scores = entry.scores.at((np.arange(replicas)[:, None], which))
+        problem, nobody = (np.full((replicas, size), value, np.int32) for value in (row, -1))
+        history = history.extended(problem, trials, scores, nobody)
+    return history
