@@ -39,6 +39,9 @@ Tensors = dict[str, np.ndarray]
 ChangeFn = Callable[[dict[str, str], Header, Tensors], object]  # of metadata, header and tensors, in place
 
 
+MEMORY = ("count", "trials", "taken", "values", "source")
+
+
 def same_bits(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
     pairs = zip(left, right, strict=True)
     return all((a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in pairs)
@@ -54,8 +57,9 @@ def host(learner: Learner) -> list[np.ndarray]:
     told = (history.problem, *history.trials, *history.scores, history.key, history.member)
     best = [*queued(learner), *counted(learner)]
     gate = [] if learner.gate is None else [learner.gate.count, learner.gate.total]
-    memory = [] if learner.memory is None else [learner.memory.count, *learner.memory.trials, learner.memory.taken]
-    return [array[:, :count] for array in told] + best + gate + memory
+    memory = [] if learner.memory is None else jax.tree.leaves(tuple(vars(learner.memory)[name] for name in MEMORY))
+    archive = [array for each in learner.archive for array in (each.count, each.taken, each.values, *each.scores)]
+    return [array[:, :count] for array in told] + best + gate + memory + archive
 
 
 def played(problems: tuple[Problem, ...] = PROBLEMS, config: TrainingConfig = CONFIG) -> Agent:
@@ -108,8 +112,9 @@ def fast() -> Agent:
 def fast_transferred() -> Agent:
     """Right after a transfer, with open trials of all that can propose."""
     agent = fast().transfer_to(NEXT_PROBLEMS, dataclasses.replace(FAST, control=0), seed=1)
-    agent.ask(12)
-    assert {opened.kept.member for opened in agent._open.values()} == {0, 1, 2}
+    play(agent, 5)  # what was best before comes first
+    agent.ask(24)
+    assert {opened.kept.member for opened in agent._open.values()} == {0, 1, 2, 3}
     return agent
 
 
@@ -454,6 +459,31 @@ def test_what_is_kept_on_the_host_can_not_be_left_out(tmp_path: Path, fast_file:
     refused(rewrite(fast_file, tmp_path / "agent", drop), "is damaged")
 
 
+@pytest.mark.parametrize("name", ["count", "taken", "grade", "reward", "known", "numbers"])
+def test_what_is_archived_is_checked(tmp_path: Path, fast_file: Path, name: str) -> None:
+    """A part of an archive that is missing, longer, of another type, or has values that cannot be."""
+    full = f"archive.{name}"
+
+    def spoiled(change: Callable[[Tensors], object]) -> Path:
+        return rewrite(fast_file, tmp_path / "agent", lambda _, __, tensors: change(tensors))
+
+    if name not in ("known", "numbers"):  # of which there are none here
+        refused(spoiled(lambda tensors: tensors.pop(full)), "is damaged", "archive.")
+    if name not in ("known", "numbers"):
+        refused(spoiled(lambda t: t.update({full: np.concatenate([t[full]] * 2)})), "is damaged", full)
+    refused(spoiled(lambda tensors: tensors.update({full: np.ones(3, np.float16)})), "is damaged", "archive.")
+    for value in (-9, 10**6):
+        if name in ("count", "taken", "grade"):
+            refused(spoiled(lambda t: t.update({full: np.full_like(t[full], value)})), "is damaged", full)  # noqa: B023
+    refused(
+        spoiled(
+            lambda t: t.update({"archive.known": np.array([5, 5]), "archive.numbers": np.zeros(2)}),
+        ),
+        "is damaged",
+        "archive.known holds no places in order",
+    )
+
+
 def test_a_gate_of_one_policy_is_refused(tmp_path: Path, fast_file: Path) -> None:
     def halve(_: object, __: object, tensors: Tensors) -> None:
         for name in [name for name in tensors if name.startswith(("policy.", "optimizer"))]:
@@ -559,6 +589,13 @@ WRONG: dict[str, tuple[object, ...]] = {
     "past": (7, [["left"]]),
     "room": (7, [1, 1, 3], [1] * 11, [0] * 10),
     "ledger": (7, {"study": 3}, {"study": [-1, []]}, {"study": [1, ["two"]]}),
+    "archive": (
+        7,
+        {"choices": [[{"name": "kind", "actions": ["skip"]}]], "problems": [["left", "one", 1, 1]]},
+        {"choices": [[{"name": "kind", "actions": ["skip"]}]], "problems": [["left", "one", 0, 10**9]]},
+        {"choices": [[{"name": "kind", "actions": []}]], "problems": []},
+        {"choices": [[{"name": "kind", "actions": [1]}] * 2], "problems": [["left", "one", 0, 1]]},
+    ),
 }
 CASES = [(field, value) for field, values in WRONG.items() for value in values]
 
@@ -602,6 +639,9 @@ def test_every_field_is_needed(tmp_path: Path, saved: Path) -> None:
     assert set(fields) == set(WRONG)
     for field in fields:
         path = rewrite(saved, tmp_path / field, without(field))
+        if field == "archive":  # files of earlier versions have none, but this one's checksum says that it had one
+            refused(path, "its checksum is not that of its content")
+            continue
         refused(path, f"is damaged: its header lacks the field '{field}'")
 
 

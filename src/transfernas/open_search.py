@@ -8,7 +8,6 @@ the past is encoded once for a plan, not for each answer.
 
 import copy
 import dataclasses
-import functools
 import heapq
 import math
 import operator
@@ -18,20 +17,16 @@ import numpy as np
 from jaxtyping import Bool, UInt64
 
 from .agent import Agent
-from .evidence import EVIDENCE, filled, told_of
+from .evidence import EVIDENCE, told_of
 from .learning.archive import WITH_NUMBERS, of_trials
 from .learning.catching_up import catch_up
 from .learning.config import TrainingConfig
 from .learning.extension import extend
 from .learning.gate import MEMORY
 from .learning.learner import Learner, fail, learn, new_learner, noted
-from .learning.memory import remember
-from .learning.portfolio import Portfolios, portfolios
 from .learning.proposing import propose
 from .learning.randomness import Use, generator
-from .learning.rehearsal import settled
 from .learning.scores import Grade, Score, Scores
-from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
 from .plans import (
     BEST,
@@ -51,6 +46,7 @@ from .plans import (
     values_of,
     winsorised,
 )
+from .source import Source
 from .spaces.choice import Choice
 from .spaces.condition import Action, same
 from .spaces.discovery import Parameters, discover
@@ -94,8 +90,9 @@ class OpenSearch:
             resumes: whether it goes on with the source's own search, if that is of this problem alone.
         """
         self._names, self._seed, self._learns = (space, task), seed, learns
-        self._source, self._rename, self._fill = source, dict(rename or {}), dict(fill or {})
         self._config = config or inside(TrainingConfig.fast() if source is None else source.config)
+        own = self._names, self._config.memory, rename or {}, fill or {}
+        self._source = None if source is None else Source(source, *own)
         self._learner: Learner | None = None
         self._parameters = Parameters()
         self._grown: dict[str, Domain] = {}  # what was taken up last of each parameter
@@ -127,7 +124,7 @@ class OpenSearch:
     def agent(self) -> Agent | None:
         """Returns the agent that knows what this search does: its source before anything was asked for."""
         if self._learner is None:
-            return self._source
+            return None if self._source is None else self._source.agent
         told = [
             (trial.actions, numbers_of(trial.actions, trial.values), trial.score)
             for trial in self._best.trials[:WITH_NUMBERS]
@@ -254,7 +251,8 @@ class OpenSearch:
         action, number = plan.actions[name], plan.numbers.get(name)
         if number is not None and isinstance(domain, Numbers) and same(domain.action(number), action):
             return domain.near(number, 0.0, 0.0)  # as it was, as far as the range has it
-        return self._best.value(name, action, domain, plan.rng)
+        before = None if self._source is None or self._resumed else self._source.number(name, action)
+        return self._best.value(name, action, domain, plan.rng, before)
 
     def tell(self, trial: Hashable, made: Made, reward: Score | float | None, whole: bool = True) -> None:
         """Takes the reward of a trial, higher is better.
@@ -466,8 +464,10 @@ class OpenSearch:
         known = self._parameters.actions
         if name in known or len(known) < WIDE:
             return False
-        problems = self._source.problems if self._source and self._learner and not self._learner.learned else ()
-        return not self._unforeseen.expect({*made, name}, known, problems, self._names[0], self._rename)
+        if self._source is None or self._learner is None or self._learner.learned:
+            return True
+        source = self._source
+        return not self._unforeseen.expect({*made, name}, known, source.agent.problems, self._names[0], source.rename)
 
     def _forget_expected(self, made: Made) -> None:
         """Forgets what was expected of the first trial that is told, but not asked for."""
@@ -485,29 +485,14 @@ class OpenSearch:
         if self._learner is not None and self._learner.learned:
             self._learner = extend(self._learner, (problem,), room)
             if self._learner.memory is not None and self._source is not None and not self._resumed:
-                rename, fill = self._translated(self._source.learner)
-                entries, picks = [entry.renamed(rename) for entry in self._known.archive], self._picks
-                memory = remember(entries, picks, self._learner.encoding, self._config.memory, fill)
-                self._learner = dataclasses.replace(self._learner, memory=memory)
+                self._learner = self._source.remembered(self._learner, self._latest)
         elif self._source is None:
             self._learner = new_learner((problem,), self._config, self._seed, room=room)
         else:
-            rename, fill = self._translated(self._known)
-            arguments = (problem,), self._config, self._seed, rename, fill, room, self._picks
-            self._learner = transfer(self._known, *arguments)
+            self._learner = self._source.transferred(problem, self._config, self._seed, self._latest, room)
         self._learner = dataclasses.replace(self._learner, sampled=self._asked, seed=self._seed)
         self._take_up()
         self._built = actions
-
-    @functools.cached_property
-    def _known(self) -> Learner:
-        """What the source knows, rehearsed once."""
-        assert self._source is not None
-        return settled(self._source.learner)
-
-    @functools.cached_property
-    def _picks(self) -> Portfolios:
-        return portfolios(self._known.archive, 1, [self._names], self._config.memory)
 
     def _take_up(self) -> None:
         """Finds what follows from the learner: how decisions and trials are known in it."""
@@ -522,12 +507,6 @@ class OpenSearch:
         self._plans = {
             trial: dataclasses.replace(plan, key=self._key(plan.actions)) for trial, plan in self._plans.items()
         }
-
-    def _translated(self, source: Learner) -> tuple[dict[str, str], dict[str, Action]]:
-        """Returns what of `rename` and `fill` concerns what is known by now."""
-        states = source.vocabulary.states
-        rename = {old: new for old, new in self._rename.items() if old in states and new not in states}
-        return rename, filled(self._fill, self._latest)
 
     def _key(self, config: Mapping[str, Action]) -> np.uint64:
         assert self._learner is not None

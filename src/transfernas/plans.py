@@ -200,7 +200,9 @@ class Best:
         """Finds the keys of the trials anew, where what they follow from has changed."""
         self._trials = [trial._replace(key=key(trial.actions)) for trial in self._trials]
 
-    def value(self, name: str, action: Action, domain: Domain, rng: np.random.Generator) -> object:
+    def value(
+        self, name: str, action: Action, domain: Domain, rng: np.random.Generator, before: float | None = None
+    ) -> object:
         """Returns a value of an action of a parameter.
 
         Args:
@@ -208,6 +210,7 @@ class Best:
             action: one of the domain's.
             domain: what the parameter can be.
             rng: for numbers.
+            before: what an earlier search tried for the action, where that did well.
         """
         position = next(at for at, known in enumerate(domain.actions) if same(known, action))
         if isinstance(domain, Categories):
@@ -217,12 +220,12 @@ class Best:
         away = float(rng.standard_normal())
         if part.low == part.high or varied >= _VARIED:
             return domain.value(position, chance)
-        for trial in self._trials:
-            if trial.actions.get(name) == action:
-                spread = _NEAREST * (_FARTHEST / _NEAREST) ** nearness
-                near = domain.near(trial.values[name], spread, away)  # type: ignore[arg-type]
-                return near if domain.position(near) == position else domain.value(position, chance)
-        return domain.value(position, chance)
+        known = (trial.values[name] for trial in self._trials if trial.actions.get(name) == action)
+        if (value := next(known, before)) is None:
+            return domain.value(position, chance)
+        spread = _NEAREST * (_FARTHEST / _NEAREST) ** nearness
+        near = domain.near(value, spread, away)  # type: ignore[arg-type]
+        return near if domain.position(near) == position else domain.value(position, chance)
 
     def to_json(self) -> Json:
         """Returns the trials as JSON, with those values that others are found near."""

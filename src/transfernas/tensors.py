@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from .learning.archive import NOT_MADE, Archived
+from .learning.archive import MOST_PROBLEMS, NOT_MADE, Archived
 from .learning.config import TrainingConfig
 from .learning.gate import POLICIES, PROPOSERS, Gate
 from .learning.history import History
@@ -171,6 +171,7 @@ def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: 
         _check_limits(_MEMORY + name, tensors[_MEMORY + name], limit)
     tensors.setdefault(_MEMORY + "source", np.zeros(shape, np.int32))  # files of earlier versions have none
     _check_shape(_MEMORY + "source", tensors, shape, np.dtype(np.int32))
+    _check_limits(_MEMORY + "source", tensors[_MEMORY + "source"], MOST_PROBLEMS - 1)
     values = _dense(_MEMORY, tensors, shapes["taken"])
     found = {name: tensors.pop(_MEMORY + name) for name in (*most, "source")}
     count, taken, source = (found.pop(name) for name in ("count", "taken", "source"))

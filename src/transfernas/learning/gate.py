@@ -98,11 +98,11 @@ class Gate:
         here = np.arange(len(problem)), problem
         count, total = self.count[here], self.total[here]
         chance = rng.standard_normal((1 + PROPOSERS, len(problem)))
-        prior = np.empty(count.shape)
-        prior[:, [TRANSFERRED, NEW, CURIOUS]] = config.trust, _NEUTRAL, config.trust
+        prior = np.empty(PROPOSERS)
+        prior[[TRANSFERRED, NEW, MEMORY, CURIOUS]] = config.trust, _NEUTRAL, config.trust_memory, config.trust
         # What disappoints speaks against its own source, and half as much against the others.
-        prior[:, MEMORY] = 0.5 * (config.trust_memory + _mean(count, total, config.trust_memory)[:, MEMORY])
-        count[:, MEMORY], total[:, MEMORY] = remembered.weight, remembered.won
+        count[:, MEMORY] = 0.5 * count[:, MEMORY] + remembered.weight
+        total[:, MEMORY] = 0.5 * total[:, MEMORY] + remembered.won
         each = _drawn(count, total, prior, chance[:PROPOSERS].T)
         both = [TRANSFERRED, MEMORY]
         knowledge = _drawn(count[:, both].sum(axis=1), total[:, both].sum(axis=1), config.trust, chance[PROPOSERS])
@@ -184,7 +184,7 @@ def _by_proposer(
 
 
 def _mean(
-    count: Float[np.ndarray, "*shape"], total: Float[np.ndarray, "*shape"], prior: float | Float[np.ndarray, "*priors"]
+    count: Float[np.ndarray, "*shape"], total: Float[np.ndarray, "*shape"], prior: float | Float[np.ndarray, "who"]
 ) -> Float[np.ndarray, "*shape"]:
     """Returns the share that the next proposal is expected to beat; what is expected at first counts as one."""
     return (prior + total) / (1.0 + count)
@@ -193,7 +193,7 @@ def _mean(
 def _drawn(
     count: Float[np.ndarray, "*shape"],
     total: Float[np.ndarray, "*shape"],
-    prior: float | Float[np.ndarray, "*priors"],
+    prior: float | Float[np.ndarray, "who"],
     chance: Float[np.ndarray, "*shape"],
 ) -> Float[np.ndarray, "*shape"]:
     """Returns a draw of that share, from what is known of it; `chance` is standard normal."""
