@@ -5,7 +5,7 @@ a user's agent is one. Learners are immutable; each function returns the next on
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,7 @@ from ..runtime import placed, run
 from ..spaces.encoding import NO_ROOM, Encoding, Room, Tables, Trajectory, encode, power_of_two
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
+from .builds import Builds
 from .config import TrainingConfig
 from .gate import MEMORY, POLICIES, Gate
 from .history import History
@@ -56,6 +57,7 @@ class Learner:
         learned: trials of these problems learned from so far.
         acceptance: running share of candidates that were valid; it sets how many are drawn at once.
         novel: which actions are new where it knew others.
+        builds: what the configurations build that were looked at, where a problem has a key.
     """
 
     config: TrainingConfig
@@ -75,6 +77,7 @@ class Learner:
     acceptance: float = 0.5
     gate: Gate | None = None
     memory: Memory | None = None
+    builds: Builds = field(default_factory=Builds)
 
     def __copy__(self) -> "Learner":
         """Learners are immutable, so that a copy needs no arrays of its own."""
@@ -86,7 +89,7 @@ class Learner:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the arrays as NumPy arrays, which are placed where they are read."""
-        fields = (getattr(self, field.name) for field in dataclasses.fields(self))
+        fields = (getattr(self, each.name) for each in dataclasses.fields(self))
         return _placed, (on_host(tuple(fields)),)
 
     @property
@@ -275,7 +278,7 @@ def with_functions(learner: Learner, given: tuple[Problem, ...]) -> Learner:
             )
         problems[row] = problem
     encoding = dataclasses.replace(learner.encoding, problems=tuple(problems))
-    return dataclasses.replace(learner, encoding=encoding)
+    return dataclasses.replace(learner, encoding=encoding, builds=Builds())
 
 
 def capacity_for(vocabulary: Vocabulary, encoding: Encoding) -> Capacity:

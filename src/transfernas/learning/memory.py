@@ -6,7 +6,7 @@ them), `steps` of a trajectory.
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 import jax
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int, UInt64
 
 from ..spaces.condition import Action
 from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
-from ..spaces.problem import Problem
+from ..spaces.problem import Problem, network_of
 from ..spaces.vocabulary import action_name
 from .history import History, among_keys, keys
 from .queue import Queue
@@ -42,6 +42,7 @@ class Memory:
         history: History,
         pending: UInt64[np.ndarray, "pending"],
         allowed: Bool[np.ndarray, "choices options"] | None = None,
+        built: Bool[np.ndarray, "replicas size"] | None = None,
     ) -> Int[np.ndarray, "replicas"]:
         """Returns which configuration of a problem each replica would try next, -1 where none is left.
 
@@ -50,11 +51,14 @@ class Memory:
             history: the trials that were told.
             pending: the keys of those that are being evaluated.
             allowed: Shape `[choices, actions]`, which actions may be taken; None for all.
+            built: Shape `[replicas, size]`, which configurations build a network that was evaluated; None for none.
         """
         if not self.count.any():
             return np.full(len(problem), -1)
-        key, filled = self._slots(problem)
+        key, filled = self.slots(problem)
         left = filled & ~history.holds(np.arange(len(problem)), key) & ~among_keys(key, pending)
+        if built is not None:
+            left &= ~built
         if allowed is not None:
             taken = self.taken[np.arange(len(problem)), problem]
             inactive = np.ones((len(allowed), 1), bool)
@@ -78,7 +82,7 @@ class Memory:
             trial: Shape `[replicas, ...]`.
         """
         memory = Memory(*jax.tree.map(np.copy, (self.count, self.trials, self.taken)))
-        key, filled = self._slots(problem)
+        key, filled = self.slots(problem)
         stays = filled & (key != keys(problem, trial)[:, None])
         for replica in replicas.tolist():
             row, kept = problem[replica], np.flatnonzero(stays[replica])
@@ -87,7 +91,7 @@ class Memory:
             memory.count[replica, row] = len(kept)
         return memory
 
-    def _slots(
+    def slots(
         self, problem: Int[np.ndarray, "replicas"]
     ) -> tuple[UInt64[np.ndarray, "replicas size"], Bool[np.ndarray, "replicas size"]]:
         """Returns the keys of each replica's configurations of a problem, and which are no mere room."""
@@ -127,7 +131,8 @@ def remember(
     The sources are those earlier problems that have the new one's space or task: what was best on another task, in
     another space, says less than the policy does of what is new there. They give in turn, each its best that was not
     given yet. A configuration fits if its choices and `fill` give at least half of those that it takes to make one of
-    the new problem's; the others are drawn. It must be valid there.
+    the new problem's; the others are drawn. It must be valid there. Of those that build one network there, the first is
+    remembered.
 
     Args:
         queue: of each replica.
@@ -150,7 +155,10 @@ def remember(
             ]
             turns = [config for turn in itertools.zip_longest(*alike) for config in turn if config is not None]
             fitting = (_fitted(config, problem, fill, rng) for config in turns)
-            distinct = {frozenset(itertools.starmap(action_name, c.items())): c for c in fitting if c is not None}
+            distinct = dict[Hashable, dict[str, Action]]()
+            for config in fitting:
+                if config is not None:
+                    distinct.setdefault(_identity(problem, config), config)
             for slot, config in enumerate(itertools.islice(distinct.values(), size)):
                 at = replica, row, slot
                 for leaf, value in zip(memory.trials, encoding.trajectory(row, config), strict=True):
@@ -158,6 +166,13 @@ def remember(
                 memory.taken[at] = encoding.taken(row, config)
                 memory.count[replica, row] = slot + 1
     return memory
+
+
+def _identity(problem: Problem, config: Mapping[str, Action]) -> Hashable:
+    """Returns what two configurations share if they are one to a search."""
+    if problem.key is not None:
+        return network_of(problem, config)
+    return frozenset(itertools.starmap(action_name, config.items()))
 
 
 def _best(
