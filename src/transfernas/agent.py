@@ -297,8 +297,8 @@ class Agent(Searcher):
         encoding, builds = self._learner.encoding, self._learner.builds
         for opened in self._open.values():
             if opened.problem.key is not None:
-                row, config = encoding.row(opened.problem), functools.partial(dict, opened.config)
-                builds.network(encoding, row, int(opened.kept.key), config)
+                row, look_up = encoding.row(opened.problem), functools.partial(getattr, opened, "config")
+                builds.network(encoding, row, int(opened.kept.key), look_up)
 
     def _passed_over(self) -> Learner:
         return self._learner if any(self._unset.values()) else skip(self._learner)

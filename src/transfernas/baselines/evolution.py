@@ -9,7 +9,7 @@ import numpy as np
 from ..searcher import OpenTrial, Searcher, Standing, check_seed
 from ..spaces.condition import Action, Config, in_order
 from ..spaces.problem import Problem
-from .once import Told, built, first_new, with_told
+from .once import Network, Told, built, first_new, with_told
 from .random import MAX_CANDIDATES, RandomState, at_state, first_valid, random_config, state_of
 
 _TRIES = 10  # children in vain, after which a child is mutated one time more
@@ -54,11 +54,12 @@ def start_configs(
         if not isinstance(config, Mapping):
             raise TypeError(f'start holds configurations, as in start=[{{"choice": action}}], not {config!r}')
     completed = [_completed(problems[0], config, rng) for config in given]
-    found, networks = list[dict[str, Action]](), Told()
-    for config in completed:
-        if config is not None and (network := built(problems[0], config)) not in networks:
-            found.append(config)
-            networks = with_told(networks, network)
+    found, networks = list[dict[str, Action]](), set[Network]()
+    for each in completed:
+        network = None if each is None else built(problems[0], each)
+        if each is not None and (network is None or network not in networks):
+            found.append(each)
+            networks |= set() if network is None else {network}
     return found
 
 
@@ -68,8 +69,9 @@ class RegularizedEvolution(Searcher):
     A mutation, unless another is given, draws one active choice at random and gives it another action; choices that
     become active are drawn, those that stop being active are dropped. Each problem has a population of its own.
 
-    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again, unless
-    1,000 children gave no other: each has parents drawn anew, and after every 10 in vain it is mutated one time more.
+    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again,
+    unless 1,000 children gave no other. The parent of each child is drawn anew, and after every 10 children in vain a
+    child is mutated one time more.
     """
 
     def __init__(
@@ -145,7 +147,7 @@ class RegularizedEvolution(Searcher):
 
         def child() -> dict[str, Action]:
             child = self._mutation(problem, parent, rng)
-            for _ in range(refused // _TRIES):
+            for _ in range(min(refused // _TRIES, len(parent))):
                 child = self._mutation(problem, child, rng)
             return child
 

@@ -55,8 +55,8 @@ class OptunaSearcher(Searcher):
     What the problem refuses is told to Optuna as pruned, not as failed: samplers ignore what failed, so that they would
     propose it for ever. Trials that are told as failed are.
 
-    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again, unless
-    100 draws gave no other. These draws are told to Optuna as failed: they say nothing of what is good.
+    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again,
+    unless 100 draws gave no other. These draws are told to Optuna as failed: they say nothing of what is good.
     """
 
     def __init__(

@@ -19,8 +19,8 @@ RandomState = Mapping[str, Any]
 class RandomSearch(Searcher):
     """Proposes uniform choices; learns nothing.
 
-    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again, unless
-    1,000 draws gave no other.
+    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again,
+    unless 1,000 draws gave no other.
     """
 
     def __init__(self, problems: Iterable[Problem], seed: int = 0) -> None:
