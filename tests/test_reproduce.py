@@ -89,7 +89,9 @@ def test_the_command_leaves_pictures_tables_and_a_result(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--only", "tpe"], "tpe is none of transfer"),
+        (["--only", "gp"], "gp is none of transfer"),
+        (["--agent", "fast", "--attention", "bidirectional"], "the fast agent attends causally"),
+        (["--each-network-once", "--change", "repeats=True"], "repeats=True contradicts --each-network-once"),
         (["--change", "width=3"], "is not FIELD=VALUE with a field of network"),
         (["--change", "heads=5"], "heads=5 does not divide"),
         (["--change", "lstm_anchors=yes"], "needs a value like False"),
