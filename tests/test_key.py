@@ -211,6 +211,14 @@ def test_what_is_no_key_is_refused(new: NewFn, returned: Hashable, text: str) ->
     assert searcher.ask().number == 0
 
 
+def test_the_text_of_a_configuration_is_a_key_of_configurations() -> None:
+    """True, 1 and 1.0 are three actions."""
+    space = SearchSpace("mixed", [Choice("on", (True, 1, 1.0, 0)), Choice("at", (0, 1))])
+    for new in (new_random, new_evolution, new_optuna):
+        configs = [config for *_, config in play(new((Problem(space, "digits", key=repr),)), 8)]
+        assert len(set(map(repr, configs))) == 8
+
+
 @pytest.mark.parametrize("returned", ["text", b"bytes", 3, ("a", 1), frozenset("a"), np.int64(3), int, len], ids=repr)
 def test_what_can_be_compared_is_a_key(returned: Hashable) -> None:
     assert new_random((Problem(chain(4), "digits", key=lambda config: returned),)).ask().number == 0

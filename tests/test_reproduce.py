@@ -92,9 +92,7 @@ def test_no_search_evaluates_a_cell_twice(config: TrainingConfig, cells: Cells, 
 
 
 def test_agents_that_repeat_do_not_evaluate_each_network_once() -> None:
-    with pytest.raises(
-        ValueError, match=r"agents that do not repeat, as in TrainingConfig.paper\(repeats=False\)"
-    ):
+    with pytest.raises(ValueError, match=r"agents that do not repeat, as in TrainingConfig.paper\(repeats=False\)"):
         CellStudy(TrainingConfig.paper(), each_network_once=True)
 
 
