@@ -293,12 +293,12 @@ class Agent(Searcher):
         return OpenTrial(self._problems[row], config, kept), learner
 
     def _look_at_open(self) -> None:
-        """Has `builds` know the open trials; those of a file were asked for by another process."""
-        encoding, builds = self._learner.encoding, self._learner.builds
-        for opened in self._open.values():
+        """Has `builds` know the open trials, which may be of a file; it is asked only where a problem has a key."""
+        learner = self._learner
+        for opened in self._open.values() if learner.keyed else ():
             if opened.problem.key is not None:
-                row, look_up = encoding.row(opened.problem), functools.partial(getattr, opened, "config")
-                builds.network(encoding, row, int(opened.kept.key), look_up)
+                row, look_up = learner.encoding.row(opened.problem), functools.partial(getattr, opened, "config")
+                learner.builds.network(learner.encoding, row, int(opened.kept.key), look_up)
 
     def _passed_over(self) -> Learner:
         return self._learner if any(self._unset.values()) else skip(self._learner)

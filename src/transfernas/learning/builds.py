@@ -67,8 +67,6 @@ class Builds:
             pending: the `history.keys` of trials that are being evaluated; those of problems with a key must have been
                 looked at.
         """
-        if all(each.key is None for each in encoding.problems):
-            return (None,) * len(problem)
         evaluated = set(pending.tolist())
         return tuple(
             None if encoding.problems[row].key is None else self._of(encoding, replica, row, history, evaluated)

@@ -119,6 +119,11 @@ class Learner:
         """Whether any of the problems refuses configurations."""
         return any(problem.valid is not None for problem in self.encoding.problems)
 
+    @property
+    def keyed(self) -> bool:
+        """Whether it proposes each network once: any of the problems has a key, and the replicas do not repeat."""
+        return not self.config.repeats and any(problem.key is not None for problem in self.encoding.problems)
+
 
 class Past(NamedTuple):
     """How many trials of a problem each replica has learned from."""

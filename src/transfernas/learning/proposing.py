@@ -106,7 +106,9 @@ def propose(
     """
     trial, config = learner.sampled, learner.config
     problem = _draw_problem(learner)
-    networks = learner.builds.known(learner.encoding, problem, learner.history, pending)
+    networks: tuple[Networks | None, ...] = (None,) * learner.replicas
+    if learner.keyed:
+        networks = learner.builds.known(learner.encoding, problem, learner.history, pending)
     evaluated = _Evaluated(pending, again, networks)
     member, rollout = _draw_member(learner, problem, evaluated, allowed)
     missing = member != MEMORY
@@ -339,10 +341,13 @@ def _first_new(
     if all(known is None for known in evaluated.networks):
         return first
     found, count, encoding = first.copy(), candidates.taken.shape[1], learner.encoding
+    history, pending = learner.history, evaluated.pending
     key = keys(np.broadcast_to(problem[:, None], (len(sought), count)), candidates.trajectory)
     for at, replica in enumerate(sought.tolist()):
         known, row = evaluated.networks[replica], int(problem[at])
-        while known is not None and found[at] < eligible[at]:
+        if known is None or not _any_left(learner, replica, row, history.of(replica, row), pending):
+            continue
+        while found[at] < eligible[at]:
             here = at, int(found[at])
             config = functools.partial(encoding.taken_config, row, candidates.taken[here])
             if learner.builds.network(encoding, row, int(key[here]), config) not in known:
