@@ -716,9 +716,9 @@ def test_any_snapshot_is_read_as_it_was_written(
         row = data.draw(st.integers(0, len(after) - 1))
         number, member = data.draw(st.integers(0, asked - 1)), data.draw(st.integers(0, 2))
         trial = SavedTrial(number, row, data.draw(configs(after[row].space)), member)
-        snapshot = Snapshot(learner, "name", asked, (trial,), (row,))
+        snapshot = Snapshot(learner, "name", asked, (trial,), (row,), keyed=(row,))
         found = read_snapshot(write_snapshot(tmp_path_factory.getbasetemp() / "snapshot", snapshot))
-    for name in ("name", "asked", "restricted", "open_trials"):
+    for name in ("name", "asked", "restricted", "open_trials", "keyed"):
         # As text, in which `True`, `1` and `1.0` differ.
         assert repr(getattr(found, name)) == repr(getattr(snapshot, name))
     for name in ("config", "seed", "vocabulary", "known", "past", "sampled", "learned", "acceptance"):

@@ -32,6 +32,7 @@ def test_threads_may_share_an_agent() -> None:
         (lambda: Agent(PROBLEMS[0]), TypeError, "problems must be a tuple or list"),  # type: ignore[arg-type]
         (lambda: Agent(PROBLEMS, 3), TypeError, "config must be a TrainingConfig"),  # type: ignore[arg-type]
         (lambda: Problem(cnn, "t", valid=True), TypeError, "valid must be a function"),  # type: ignore[arg-type]
+        (lambda: Problem(cnn, "t", key="hash"), TypeError, r"key must be a function .*as in key=.*, not 'hash'"),  # type: ignore[arg-type]
         (lambda: TrainingConfig.paper(adam_b1=1.0), ValueError, "TrainingConfig.adam_b1"),
         (lambda: TrainingConfig.paper(adam_epsilon=0.0), ValueError, "TrainingConfig.adam_epsilon"),
     ],

@@ -294,6 +294,21 @@ def test_a_reward_is_one_of_the_runs_and_a_value_their_mean(few: Cells) -> None:
     assert problem.problem.valid(known_config()) is True
 
 
+def test_a_key_is_of_the_graph(few: Cells) -> None:
+    assert cell_problem(few).problem.key is None  # the paper's searches may repeat
+    key = cell_problem(few, each_network_once=True).problem.key
+    assert key is not None
+    space = cell_space()
+    nothing = {choice.name: choice.actions[0] for choice in space.choices}
+    one = {**nothing, "edge 1-2": 1, "edge 2-7": 1, "operation 2": "maxpool3x3"}
+    moved = {**nothing, "edge 1-5": 1, "edge 5-7": 1, "operation 5": "maxpool3x3"}
+    dangling = {**one, "edge 1-3": 1, "operation 3": "conv1x1-bn-relu"}
+    other = {**one, "operation 2": "conv1x1-bn-relu"}
+    longer = {**one, "edge 2-7": 0, "edge 2-3": 1, "edge 3-7": 1}
+    assert key(one) == key(moved) == key(dangling)
+    assert len({key(one), key(other), key(longer)}) == 3
+
+
 def test_what_is_not_in_the_table_is_invalid(few: Cells) -> None:
     problem = cell_problem(few)
     assert few.name == "NAS-Bench-101" and not few.complete

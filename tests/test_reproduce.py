@@ -67,6 +67,35 @@ def test_the_experiment_goes_on_after_an_interrupt_with_the_same_result(cells: C
     assert again.choice == whole.choice
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [TrainingConfig.paper(repeats=False), TrainingConfig.fast()], ids=["paper", "fast"])
+def test_no_search_evaluates_a_cell_twice(config: TrainingConfig, cells: Cells, tmp_path: Path) -> None:
+    """The agents go on after an interrupt with the same result, although their file does not hold the key."""
+    curves = ("transfer", "scratch", "random", "tpe")
+    study = CellStudy(config, 3, replicas=2, trials=30, joint_trials=8, curves=curves, each_network_once=True)
+    whole = run_nasbench101(study, cells, Stages(tmp_path / "whole", {}, resume=False), quiet)
+    assert whole.settings["networks"] == dict.fromkeys(curves, 30.0) and whole.settings["each_network_once"] is True
+    assert list(whole.curves) == list(curves)
+
+    cut = Stages(tmp_path / "cut", {}, resume=False)
+
+    def stop(name: str, trials: int) -> ProgressFn:
+        def progress(done: int, best: float) -> None:
+            if done == 20 and name == "transfer":
+                cut.stop()
+
+        return progress
+
+    assert run_nasbench101(study, cells, cut, stop).interrupted
+    again = run_nasbench101(study, cells, Stages(tmp_path / "cut", {}, resume=True), quiet)
+    np.testing.assert_array_equal(again.curves["transfer"].values, whole.curves["transfer"].values)
+
+
+def test_agents_that_repeat_do_not_evaluate_each_network_once() -> None:
+    with pytest.raises(ValueError, match=r"agents that do not repeat, as in TrainingConfig.paper\(repeats=False\)"):
+        CellStudy(TrainingConfig.paper(), each_network_once=True)
+
+
 @pytest.mark.skipif(not TABLE.exists(), reason=MISSING)
 @pytest.mark.slow
 def test_the_command_leaves_pictures_tables_and_a_result(tmp_path: Path) -> None:
@@ -89,7 +118,9 @@ def test_the_command_leaves_pictures_tables_and_a_result(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--only", "tpe"], "tpe is none of transfer"),
+        (["--only", "gp"], "gp is none of transfer"),
+        (["--agent", "fast", "--attention", "bidirectional"], "the fast agent attends causally"),
+        (["--each-network-once", "--change", "repeats=True"], "repeats=True contradicts --each-network-once"),
         (["--change", "width=3"], "is not FIELD=VALUE with a field of network"),
         (["--change", "heads=5"], "heads=5 does not divide"),
         (["--change", "lstm_anchors=yes"], "needs a value like False"),

@@ -1,5 +1,6 @@
 """The agent: one Transformer policy over many search spaces and tasks."""
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -203,8 +204,8 @@ class Agent(Searcher):
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the agent to one safetensors file, whole or not at all.
 
-        An agent that is loaded goes on as this one would have, to the bit. The functions of the problems, objective and
-        valid, are not saved.
+        An agent that is loaded goes on as this one would have, to the bit. The functions of the problems, objective,
+        valid and key, are not saved.
 
         Returns:
             The path.
@@ -214,8 +215,12 @@ class Agent(Searcher):
             SavedTrial(number, rows[opened.problem.name], opened.config, opened.kept.member)
             for number, opened in now.open.items()
         ]
-        restricted = [row for row, p in enumerate(self._problems) if p.valid is not None or p in self._unset]
-        snapshot = Snapshot(now.knows, self._name, now.asked, tuple(trials), tuple(restricted), self.ledger.copy())
+        having = {
+            name: tuple(row for row, p in enumerate(self._problems) if getattr(p, name) is not None or p in unset)
+            for name, unset in self._unset.items()
+        }
+        open_trials, ledger = tuple(trials), self.ledger.copy()
+        snapshot = Snapshot(now.knows, self._name, now.asked, open_trials, having["valid"], ledger, keyed=having["key"])
         return write_snapshot(Path(path), snapshot)
 
     @classmethod
@@ -224,8 +229,8 @@ class Agent(Searcher):
 
         Args:
             path: the file.
-            problems: the agent's problems again, with their functions; needed for those that have `valid`. Trials that
-                are still open are in `open_trials`.
+            problems: the agent's problems again, with their functions; needed for those that have `valid` or `key`.
+                Trials that are still open are in `open_trials`.
 
         Raises:
             CheckpointError: the file is damaged, foreign or newer than this version; the message names the field.
@@ -240,8 +245,10 @@ class Agent(Searcher):
         learner = with_functions(snapshot.learner, check_problems(given) if given else ())
         agent = cls.of(learner)
         agent._name, agent.ledger = snapshot.name, snapshot.ledger
-        restricted = [agent.problems[row] for row in snapshot.restricted]
-        agent._unset = tuple(problem for problem in restricted if problem.valid is None)
+        agent._unset = {
+            name: tuple(agent.problems[row] for row in rows if getattr(agent.problems[row], name) is None)
+            for name, rows in (("valid", snapshot.restricted), ("key", snapshot.keyed))
+        }
         opened = {
             trial.number: OpenTrial(agent.problems[trial.row], trial.config, _kept(learner, trial))
             for trial in snapshot.open_trials
@@ -257,7 +264,7 @@ class Agent(Searcher):
         """Takes up its work: the part of construction that a new, a loaded and a transferred agent share."""
         self._now = Standing(knows=learner)
         self.ledger = Ledger()
-        self._unset: tuple[Problem, ...] = ()
+        self._unset: dict[str, tuple[Problem, ...]] = {"valid": (), "key": ()}
         self._warm_up: WarmUp | None = None
 
     def _compiling(self) -> WarmUp:
@@ -271,11 +278,13 @@ class Agent(Searcher):
         return learner
 
     def _propose(self) -> tuple[OpenTrial, Learner]:
-        for problem in self._unset:
-            raise ValueError(
-                f"problem {problem.name} was saved with a function `valid`, which a file can not hold; give it again, "
-                f"as in Agent.load(path, problems=[Problem(space, task, valid=...)])"
-            )
+        for name, unset in self._unset.items():
+            for problem in unset:
+                raise ValueError(
+                    f"problem {problem.name} was saved with a function `{name}`, which a file can not hold; give it "
+                    f"again, as in Agent.load(path, problems=[Problem(space, task, {name}=...)])"
+                )
+        self._look_at_open()
         pending = np.fromiter((opened.kept.key for opened in self._open.values()), np.uint64, len(self._open))
         learner, proposal = propose(self._learner, before_draw=self._compiling().wait_for_sample, pending=pending)
         row = int(proposal.problem[0])
@@ -284,8 +293,16 @@ class Agent(Searcher):
         kept = Kept(trajectory, int(proposal.member[0]), keys(proposal.problem, proposal.rollout.trajectory)[0])
         return OpenTrial(self._problems[row], config, kept), learner
 
+    def _look_at_open(self) -> None:
+        """Has `builds` know the open trials, which may be of a file; it is asked only where a problem has a key."""
+        learner = self._learner
+        for opened in self._open.values() if learner.keyed else ():
+            if opened.problem.key is not None:
+                row, look_up = learner.encoding.row(opened.problem), functools.partial(getattr, opened, "config")
+                learner.builds.network(learner.encoding, row, int(opened.kept.key), look_up)
+
     def _passed_over(self) -> Learner:
-        return self._learner if self._unset else skip(self._learner)
+        return self._learner if any(self._unset.values()) else skip(self._learner)
 
     def _close(self, trial: OpenTrial, reward: float | None) -> Learner:
         row, kept = self._learner.encoding.row(trial.problem), trial.kept

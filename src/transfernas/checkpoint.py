@@ -67,6 +67,7 @@ class Snapshot:
         restricted: rows of the problems that have a function `valid`, which the file does not hold.
         ledger: the trials of others' records that it learned from.
         notes: what else its owner keeps there, as JSON.
+        keyed: rows of the problems that have a function `key`, which the file does not hold either.
     """
 
     learner: Learner
@@ -76,6 +77,7 @@ class Snapshot:
     restricted: tuple[int, ...]
     ledger: Ledger = dataclasses.field(default_factory=Ledger)
     notes: Json = None
+    keyed: tuple[int, ...] = ()
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
@@ -167,6 +169,8 @@ def _checksum(header: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
 def _to_json(snapshot: Snapshot) -> Json:
     learner = snapshot.learner
     spaces = {problem.space.name: space_to_json(problem.space) for problem in learner.encoding.problems}
+    more = {} if snapshot.notes is None else {"notes": snapshot.notes}
+    more |= {"keyed": list(snapshot.keyed)} if snapshot.keyed else {}
     return {
         "name": snapshot.name,
         "asked": snapshot.asked,
@@ -188,7 +192,7 @@ def _to_json(snapshot: Snapshot) -> Json:
         "room": list(learner.encoding.room),
         "ledger": snapshot.ledger.entries(),
         "archive": _archive_to_json(learner.archive),
-    } | ({} if snapshot.notes is None else {"notes": snapshot.notes})
+    } | more
 
 
 def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
@@ -237,6 +241,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
         ledger=_field(header, "ledger", Ledger),
         notes=header.get("notes"),
+        keyed=_field({"keyed": [], **header}, "keyed", lambda value: tuple(_row(encoding, row) for row in value)),
     )
 
 

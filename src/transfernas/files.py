@@ -40,8 +40,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _replace(target: Path, content: bytes) -> None:
     mode = _mode(target)
-    part, file = _new_part(target)
+    made: tuple[Path, BinaryIO] | None = None
     try:
+        made = part, file = _new_part(target)
         with file:
             if mode is not None and mode != stat.S_IMODE(os.fstat(file.fileno()).st_mode):
                 os.chmod(part, mode)
@@ -53,7 +54,8 @@ def _replace(target: Path, content: bytes) -> None:
                 file.close()  # Windows renames no open file
             os.replace(part, target)  # while it is locked, so that no other writer takes it for a leftover
     except BaseException:
-        part.unlink(missing_ok=True)
+        if made is not None:
+            _discard(*made)
         raise
 
 
@@ -78,15 +80,21 @@ def _new_part(target: Path) -> tuple[Path, BinaryIO]:
     """Returns a new temporary file and its name; the file is locked for as long as it is open."""
     while True:
         part = target.with_name(f"{_prefix(target)}{_host()}.{uuid.uuid4().hex}.part")
-        file = open(part, "xb")  # noqa: SIM115  (the caller closes it)
-        try:
+        file: BinaryIO | None = None
+        try:  # an interrupt may come as soon as the file is there
+            file = open(part, "xb")  # noqa: SIM115  (the caller closes it)
             if _lock(file, wait=True) is not True or os.fstat(file.fileno()).st_nlink:
                 return part, file
         except BaseException:
-            file.close()
-            part.unlink(missing_ok=True)
+            if file is not None:
+                _discard(part, file)
             raise
         file.close()  # another writer took it for a leftover before it was locked
+
+
+def _discard(part: Path, file: BinaryIO) -> None:
+    file.close()
+    part.unlink(missing_ok=True)
 
 
 def _remove_leftovers(target: Path, mine: Path) -> None:

@@ -1,5 +1,6 @@
 """Regularized evolution (Real et al. 2018): tournament selection, the oldest dies."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -8,7 +9,10 @@ import numpy as np
 from ..searcher import OpenTrial, Searcher, Standing, check_seed
 from ..spaces.condition import Action, Config, in_order
 from ..spaces.problem import Problem
+from .once import Network, Told, built, first_new, with_told
 from .random import MAX_CANDIDATES, RandomState, at_state, first_valid, random_config, state_of
+
+_TRIES = 10  # children in vain, after which a child is mutated one time more
 
 MutateFn = Callable[[Problem, Config, np.random.Generator], dict[str, Action]]
 """From a problem and a parent to a child; it is asked again until the child is valid."""
@@ -32,6 +36,8 @@ def start_configs(
 ) -> list[dict[str, Action]]:
     """Returns the configurations to begin with: completed at random, without those that no valid one contains.
 
+    Of those that build one network, where the problem has a key, the first is kept.
+
     Args:
         problems: the one problem to search; several only where there is no start.
         start: whole configurations or parts of them.
@@ -48,7 +54,13 @@ def start_configs(
         if not isinstance(config, Mapping):
             raise TypeError(f'start holds configurations, as in start=[{{"choice": action}}], not {config!r}')
     completed = [_completed(problems[0], config, rng) for config in given]
-    return [config for config in completed if config is not None]
+    found, networks = list[dict[str, Action]](), set[Network]()
+    for each in completed:
+        network = None if each is None else built(problems[0], each)
+        if each is not None and (network is None or network not in networks):
+            found.append(each)
+            networks |= set() if network is None else {network}
+    return found
 
 
 class RegularizedEvolution(Searcher):
@@ -56,6 +68,10 @@ class RegularizedEvolution(Searcher):
 
     A mutation, unless another is given, draws one active choice at random and gives it another action; choices that
     become active are drawn, those that stop being active are dropped. Each problem has a population of its own.
+
+    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again,
+    unless 1,000 children gave no other. The parent of each child is drawn anew, and after every 10 children in vain a
+    child is mutated one time more.
     """
 
     def __init__(
@@ -100,8 +116,13 @@ class RegularizedEvolution(Searcher):
         evolved: _Evolved = self._now.knows
         rng, waiting = at_state(self._rng, evolved.rng), evolved.waiting
         problem = self._problems[rng.integers(len(self._problems))]
-        config = waiting[0] if waiting else self._bred(problem, evolved.populations[problem.name], rng)
-        return OpenTrial(problem, config), evolved._replace(rng=state_of(rng), waiting=waiting[1:])
+        population, pending = evolved.populations[problem.name], (opened.kept for opened in self._open.values())
+        if waiting:
+            config, network = waiting[0], built(problem, waiting[0])
+        else:
+            bred = functools.partial(self._bred, problem, population, rng)
+            config, network = first_new(problem, bred, evolved.told, pending)
+        return OpenTrial(problem, config, network), evolved._replace(rng=state_of(rng), waiting=waiting[1:])
 
     def _passed_over(self) -> "_Evolved":
         evolved: _Evolved = self._now.knows
@@ -113,14 +134,24 @@ class RegularizedEvolution(Searcher):
             return evolved
         name = trial.problem.name
         population = (*evolved.populations[name], (reward, trial.config))[-self._population_size :]
-        return evolved._replace(populations={**evolved.populations, name: population})
+        populations, told = {**evolved.populations, name: population}, with_told(evolved.told, trial.kept)
+        return evolved._replace(populations=populations, told=told)
 
-    def _bred(self, problem: Problem, population: "_Population", rng: np.random.Generator) -> dict[str, Action]:
+    def _bred(
+        self, problem: Problem, population: "_Population", rng: np.random.Generator, refused: int
+    ) -> dict[str, Action]:
         if len(population) < self._population_size:
             return first_valid(problem, lambda: random_config(problem, rng))
         contestants = rng.choice(len(population), self._sample_size, replace=False)
         _, parent = max((population[index] for index in contestants), key=lambda member: member[0])
-        return first_valid(problem, lambda: self._mutation(problem, parent, rng))
+
+        def child() -> dict[str, Action]:
+            child = self._mutation(problem, parent, rng)
+            for _ in range(min(refused // _TRIES, len(parent))):
+                child = self._mutation(problem, child, rng)
+            return child
+
+        return first_valid(problem, child)
 
 
 _Population = tuple[tuple[float, Config], ...]
@@ -133,11 +164,13 @@ class _Evolved(NamedTuple):
         rng: what will be drawn.
         waiting: configurations to begin with that were not asked for yet.
         populations: the rewards and configurations of each problem's youngest trials.
+        told: the networks that were evaluated.
     """
 
     rng: RandomState
     waiting: tuple[dict[str, Action], ...]
     populations: Mapping[tuple[str, str], _Population]
+    told: Told = frozenset()
 
 
 def _completed(problem: Problem, part: Config, rng: np.random.Generator) -> dict[str, Action] | None:

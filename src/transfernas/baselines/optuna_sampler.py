@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import optuna
@@ -16,7 +16,10 @@ from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config
 from ..spaces.problem import Problem
 from .evolution import start_configs
+from .once import Network, Told, first_new, with_told
 from .random import RandomState, at_state, first_valid, state_of
+
+_MOST_DRAWS = 100  # a draw of a sampler takes longer than one of random search
 
 
 class SamplerFn(Protocol):
@@ -50,6 +53,10 @@ class OptunaSearcher(Searcher):
 
     What the problem refuses is told to Optuna as pruned, not as failed: samplers ignore what failed, so that they would
     propose it for ever. Trials that are told as failed are.
+
+    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again,
+    unless 100 draws gave no other. These draws are told to Optuna as pruned too. As failed trials, TPE would draw the
+    same networks ten times as often.
     """
 
     def __init__(
@@ -90,12 +97,14 @@ class OptunaSearcher(Searcher):
             space = self._problems[0].space
             positions = {name: space[name].index(action) for name, action in config.items()}
             self._studies[self._problems[0].name].enqueue_trial(positions)
-        self._now = Standing(knows=state_of(self._rng))
+        self._now = Standing(knows=_Asked(state_of(self._rng)))
 
-    def _propose(self) -> tuple[OpenTrial, RandomState]:
-        rng = at_state(self._rng, self._now.knows)
+    def _propose(self) -> "tuple[OpenTrial, _Asked]":
+        asked: _Asked = self._now.knows
+        rng = at_state(self._rng, asked.rng)
         problem = self._problems[rng.integers(len(self._problems))]
         study = self._studies[problem.name]
+        pending = (opened.kept.network for opened in self._open.values())
         drawn: list[optuna.Trial] = []
 
         def draw() -> dict[str, Action]:
@@ -103,22 +112,25 @@ class OptunaSearcher(Searcher):
             return self._suggest(problem, drawn[-1])
 
         try:
-            config = first_valid(problem, draw)
-            return OpenTrial(problem, config, kept=drawn.pop()), state_of(rng)
+            config, network = first_new(
+                problem, lambda refused: first_valid(problem, draw), asked.told, pending, _MOST_DRAWS
+            )
+            return OpenTrial(problem, config, _Kept(drawn.pop(), network)), asked._replace(rng=state_of(rng))
         finally:
             # Only now: what runs is not proposed again, even by a sampler that ignores what was pruned.
             for refused in drawn:
                 study.tell(refused, state=optuna.trial.TrialState.PRUNED)
 
-    def _passed_over(self) -> RandomState:
-        return state_of(self._rng)
+    def _passed_over(self) -> "_Asked":
+        asked: _Asked = self._now.knows
+        return asked._replace(rng=state_of(self._rng))
 
-    def _close(self, trial: OpenTrial, reward: float | None) -> RandomState:
+    def _close(self, trial: OpenTrial, reward: float | None) -> "_Asked":
         state = optuna.trial.TrialState.FAIL if reward is None else optuna.trial.TrialState.COMPLETE
         # An interrupt may come between Optuna, whose studies are changed in place, and what is kept here.
-        self._studies[trial.problem.name].tell(trial.kept, reward, state, skip_if_finished=True)
-        known: RandomState = self._now.knows
-        return known
+        self._studies[trial.problem.name].tell(trial.kept.trial, reward, state, skip_if_finished=True)
+        asked: _Asked = self._now.knows
+        return asked if reward is None else asked._replace(told=with_told(asked.told, trial.kept.network))
 
     def _suggest(self, problem: Problem, trial: optuna.Trial) -> dict[str, Action]:
         """Returns the configuration of a trial."""
@@ -131,6 +143,25 @@ class OptunaSearcher(Searcher):
                 position = trial.suggest_categorical(choice.name, range(len(choice.actions)))
             config[choice.name] = choice.actions[position]
         return config
+
+
+class _Asked(NamedTuple):
+    """What the searcher keeps beside Optuna's studies.
+
+    Attributes:
+        rng: what will be drawn.
+        told: the networks that were evaluated.
+    """
+
+    rng: RandomState
+    told: Told = frozenset()
+
+
+class _Kept(NamedTuple):
+    """What is kept of an open trial: Optuna's trial, and what the configuration builds."""
+
+    trial: optuna.Trial
+    network: Network | None
 
 
 def _has_order(choice: Choice) -> bool:

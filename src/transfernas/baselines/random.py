@@ -1,13 +1,14 @@
 """Random search: choices uniform, one after the other, until the configuration is valid."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..searcher import OpenTrial, Searcher, Standing, check_seed
 from ..spaces.condition import Action, Config
 from ..spaces.problem import Problem, no_valid
+from .once import Told, first_new, with_told
 
 MAX_CANDIDATES = 10_000
 
@@ -16,7 +17,11 @@ RandomState = Mapping[str, Any]
 
 
 class RandomSearch(Searcher):
-    """Proposes uniform choices; learns nothing."""
+    """Proposes uniform choices; learns nothing.
+
+    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again,
+    unless 1,000 draws gave no other.
+    """
 
     def __init__(self, problems: Iterable[Problem], seed: int = 0) -> None:
         """Creates the searcher.
@@ -30,19 +35,39 @@ class RandomSearch(Searcher):
         """
         super().__init__(problems)
         self._rng = np.random.default_rng(check_seed(seed))
-        self._now = Standing(knows=state_of(self._rng))
+        self._now = Standing(knows=_Drawn(state_of(self._rng)))
 
-    def _propose(self) -> tuple[OpenTrial, RandomState]:
-        rng = at_state(self._rng, self._now.knows)
+    def _propose(self) -> "tuple[OpenTrial, _Drawn]":
+        drawn: _Drawn = self._now.knows
+        rng = at_state(self._rng, drawn.rng)
         problem = self._problems[rng.integers(len(self._problems))]
-        return OpenTrial(problem, first_valid(problem, lambda: random_config(problem, rng))), state_of(rng)
+        pending = (opened.kept for opened in self._open.values())
 
-    def _passed_over(self) -> RandomState:
-        return state_of(self._rng)
+        def draw(refused: int) -> dict[str, Action]:
+            return first_valid(problem, lambda: random_config(problem, rng))
 
-    def _close(self, trial: OpenTrial, reward: float | None) -> RandomState:
-        state: RandomState = self._now.knows
-        return state
+        config, network = first_new(problem, draw, drawn.told, pending)
+        return OpenTrial(problem, config, network), drawn._replace(rng=state_of(rng))
+
+    def _passed_over(self) -> "_Drawn":
+        drawn: _Drawn = self._now.knows
+        return drawn._replace(rng=state_of(self._rng))
+
+    def _close(self, trial: OpenTrial, reward: float | None) -> "_Drawn":
+        drawn: _Drawn = self._now.knows
+        return drawn if reward is None else drawn._replace(told=with_told(drawn.told, trial.kept))
+
+
+class _Drawn(NamedTuple):
+    """Where random search stands.
+
+    Attributes:
+        rng: what will be drawn.
+        told: the networks that were evaluated.
+    """
+
+    rng: RandomState
+    told: Told = frozenset()
 
 
 def state_of(rng: np.random.Generator) -> RandomState:

@@ -16,6 +16,7 @@ from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
+from .cell_hash import hash_codes
 from .cell_table import Cells as Cells
 from .cell_table import load_cells as load_cells
 from .cells import EDGES, MAX_EDGES, OP_BITS, OP_CODES, OPERATIONS, VERTICES
@@ -108,6 +109,14 @@ class CellIndex:
         """Returns whether a configuration is a cell of the table."""
         return bool(self.cells.code_valid(np.array([self.codes.row(config)]))[0])
 
+    def network(self, config: Config) -> int:
+        """Returns the hash of a configuration's graph, equal for all configurations that write one cell.
+
+        That is `cell_hash.fast_hash`: what is on no path from input to output does not count, nor does the order of the
+        vertices.
+        """
+        return int(hash_codes(np.array([self.codes.row(config)]))[0])
+
 
 @dataclass(frozen=True, slots=True)
 class CellProblem(TabularProblem):
@@ -146,7 +155,9 @@ class CellProblem(TabularProblem):
         return len(choices) + 2, tuple(operations)
 
 
-def cell_problem(cells: Cells, space: SearchSpace | None = None, seed: int = 0) -> CellProblem:
+def cell_problem(
+    cells: Cells, space: SearchSpace | None = None, seed: int = 0, each_network_once: bool = False
+) -> CellProblem:
     """Returns NAS-Bench-101 over the whole space or a sub-space of it.
 
     The problem's objective draws one of the three runs of a cell, so that it is as noisy as training was.
@@ -155,13 +166,16 @@ def cell_problem(cells: Cells, space: SearchSpace | None = None, seed: int = 0) 
         cells: the table.
         space: as `cell_space` makes it; the whole space by default.
         seed: of the objective's draws.
+        each_network_once: whether the problem has a key, the hash of the graph, so that no searcher evaluates a cell
+            twice. The paper's searches do.
 
     Raises:
         ValueError: the space is another.
     """
     space = cell_space() if space is None else space
     index = CellIndex(_code_index(space), cells)
-    problem = Problem(space, TASK, noisy_objective(index, cells.validation, seed), index.valid_config)
+    key = index.network if each_network_once else None
+    problem = Problem(space, TASK, noisy_objective(index, cells.validation, seed), index.valid_config, key)
     return CellProblem(problem, index, cells.validation)
 
 

@@ -28,6 +28,13 @@ class Attention(StrEnum):
     bidirectional = "bidirectional"
 
 
+class AgentKind(StrEnum):
+    """The agents: the paper's, and the library's default."""
+
+    paper = "paper"
+    fast = "fast"
+
+
 class Part(StrEnum):
     """The parts of the experiment on double XOR."""
 
@@ -112,29 +119,53 @@ def nasbench101(
     replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions of every search.")] = 50,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each search of the whole space.")] = 2_000,
     joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training on the sub-spaces.")] = 2_000,
-    attention: Annotated[Attention, typer.Option(help="How the Transformer attends.")] = Attention.causal,
+    agent: Annotated[
+        AgentKind, typer.Option(help="Who is transferred: the paper's agent, or the library's default.")
+    ] = AgentKind.paper,
+    attention: Annotated[Attention, typer.Option(help="How the paper's agent attends.")] = Attention.causal,
     only: Annotated[
-        list[str] | None, typer.Option(help="transfer, scratch, evolution or random; may be repeated. All by default.")
+        list[str] | None,
+        typer.Option(help="transfer, scratch, evolution, random or tpe; may be repeated. All but tpe by default."),
     ] = None,
+    each_network_once: Annotated[
+        bool,
+        typer.Option(
+            "--each-network-once",
+            help="No search evaluates a cell twice, however it is written. In the paper all may.",
+        ),
+    ] = False,
     change: Change = None,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/nasbench101"),
     resume: Resume = False,
 ) -> None:
     """NAS-Bench-101, section 4.2: transfer from two sub-spaces of cells to the whole space, and its rivals."""
-    from ..experiments.nasbench101 import CURVES, CellStudy, run_nasbench101
+    from ..experiments.nasbench101 import CURVES, OPTIONAL, CellStudy, run_nasbench101
     from ..experiments.result import write_result
     from ..figures import draw_reproduction
     from ..report import accuracy_table, choice_table, incumbent_table, progress_bars, ratio_table
 
-    unknown = [name for name in only or () if name not in CURVES]
+    curves = (*CURVES, *OPTIONAL)
+    unknown = [name for name in only or () if name not in curves]
     if unknown:
-        raise refused(f"{unknown[0]} is none of {', '.join(CURVES)}", "--only")
-    config = changed_config(change or (), attention=attention.value)
+        raise refused(f"{unknown[0]} is none of {', '.join(curves)}", "--only")
+    fast = agent is AgentKind.fast
+    if fast and attention is not Attention.causal:
+        raise refused("the fast agent attends causally; leave it out, or take --agent paper", "--attention")
+    more = {} if fast else {"attention": attention.value}
+    config = changed_config(change or (), fast, **more, **({"repeats": False} if each_network_once else {}))
+    if each_network_once and config.repeats:
+        raise refused("repeats=True contradicts --each-network-once", "--change")
     console, cells = Console(), load_table(data)
     out = make_folder(out)
     study = CellStudy(
-        config, seed, replicas, trials, joint_trials, tuple(name for name in CURVES if name in (only or CURVES))
+        config,
+        seed,
+        replicas,
+        trials,
+        joint_trials,
+        tuple(name for name in curves if name in (only or CURVES)),
+        each_network_once,
     )
     settings = {"command": "nasbench101", "data": cells.name, "checksum": cells.checksum, **dataclasses.asdict(study)}
     say(console, f"{cells.name}, {replicas} replicas, seed {seed}; two searches run at a time.")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..baselines.evolution import RegularizedEvolution
+from ..baselines.optuna_sampler import OptunaSearcher, tpe
 from ..baselines.random import RandomSearch
 from ..benchmarks.nasbench101 import CellProblem, Cells, cell_problem, mutate_cell, sub_spaces
 from ..learning.config import TrainingConfig
@@ -23,6 +24,11 @@ from .stages import Stages, side_by_side
 from .statistics import mean_interval, reached, trial_ratio
 
 CURVES = ("transfer", "scratch", "evolution", "random")
+"""Those of the paper, which run unless told otherwise."""
+
+OPTIONAL = ("tpe",)
+"""Those that run only if told so: TPE takes hours."""
+
 MILESTONES = (10, 20, 50, 100, 200, 500, 1_000, 2_000)
 SAMPLE_SIZES = (2, 4, 8, 16, 32, 64)
 CHOICE_REPLICAS = 20
@@ -39,7 +45,8 @@ class CellStudy:
         replicas: independent repetitions of every search.
         trials: of each search of the whole space.
         joint_trials: of the joint training on the two sub-spaces.
-        curves: those to run, of `CURVES`.
+        curves: those to run, of `CURVES` and `OPTIONAL`.
+        each_network_once: whether no search evaluates a cell twice, however it is written; in the paper all may.
     """
 
     config: TrainingConfig
@@ -48,6 +55,18 @@ class CellStudy:
     trials: int = 2_000
     joint_trials: int = 2_000
     curves: tuple[str, ...] = CURVES
+    each_network_once: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks that the agents keep to what is asked of all.
+
+        Raises:
+            ValueError: they may repeat, but each network is to be evaluated once.
+        """
+        if self.each_network_once and self.config.repeats:
+            raise ValueError(
+                "each_network_once takes agents that do not repeat, as in TrainingConfig.paper(repeats=False)"
+            )
 
 
 class _Lab(NamedTuple):
@@ -79,12 +98,13 @@ def run_nasbench101(study: CellStudy, cells: Cells, stages: Stages, stage: Stage
         stage: told when a stage begins.
     """
     started = time.monotonic()
-    sources = tuple(cell_problem(cells, space) for space in sub_spaces())
-    lab = _Lab(study, cell_problem(cells), sources, stages, stage)
+    once = study.each_network_once
+    sources = tuple(cell_problem(cells, space, each_network_once=once) for space in sub_spaces())
+    lab = _Lab(study, cell_problem(cells, each_network_once=once), sources, stages, stage)
     choice: list[Row] = []
     lanes = side_by_side(stages, lambda: _transferred(lab), lambda: _others(lab, choice))
     records = {name: record for lane in lanes for name, record in lane.items() if record.trials}
-    curves = {name: _curve(records[name], lab.target) for name in CURVES if name in records}
+    curves = {name: _curve(records[name], lab.target) for name in (*CURVES, *OPTIONAL) if name in records}
     milestones = sorted({count for count in MILESTONES if count < study.trials} | {study.trials})
     grid = _grid(curves)
     return Result(
@@ -102,6 +122,8 @@ def run_nasbench101(study: CellStudy, cells: Cells, stages: Stages, stage: Stage
             "joint_trials": study.joint_trials,
             "config": dataclasses.asdict(study.config),
             "best_test": lab.target.best_test,
+            "each_network_once": once,
+            "networks": {name: _networks(record, lab.target) for name, record in records.items()},
         },
         reached=tuple(NamedReached(n, reached(t, c.values, study.seed)) for n, c in curves.items() for t in grid),
         choice=tuple(choice),
@@ -136,6 +158,8 @@ def _others(lab: _Lab, choice: list[Row]) -> dict[str, Record]:
             replicas = AgentReplicas(learner, (lab.target,))
         elif name == "random":
             replicas = SearcherReplicas([RandomSearch(lab.problems, seed) for seed in seeds])
+        elif name == "tpe":
+            replicas = SearcherReplicas([OptunaSearcher(lab.problems, tpe, seed) for seed in seeds])
         else:
             choice += _choose_sample_size(lab)
             if lab.stages.interrupted:
@@ -162,6 +186,11 @@ def _choose_sample_size(lab: _Lab) -> list[Row]:
             return []
         rows.append(Row(f"sample {size}", trials, *mean_interval(lab.target.test(record.incumbents[:, -1]))))
     return rows
+
+
+def _networks(record: Record, target: CellProblem) -> float:
+    """Returns how many different cells a replica evaluated, on average."""
+    return float(np.mean([len(np.unique(target.index.rows(taken))) for taken in record.taken]))
 
 
 def _curve(record: Record, target: CellProblem) -> Curve:

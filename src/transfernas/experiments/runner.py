@@ -123,8 +123,10 @@ class AgentReplicas(Replicas):
 
     def save(self, folder: Path) -> None:
         """Writes the learner."""
-        restricted = [row for row, problem in enumerate(self.learner.encoding.problems) if problem.valid is not None]
-        write_snapshot(folder / _LEARNER, Snapshot(self.learner, "replicas", 0, (), tuple(restricted)))
+        problems = self.learner.encoding.problems
+        restricted = tuple(row for row, problem in enumerate(problems) if problem.valid is not None)
+        keyed = tuple(row for row, problem in enumerate(problems) if problem.key is not None)
+        write_snapshot(folder / _LEARNER, Snapshot(self.learner, "replicas", 0, (), restricted, keyed=keyed))
 
     def resume(self, folder: Path, record: Record) -> None:
         """Takes the learner from its file.

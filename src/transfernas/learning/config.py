@@ -84,7 +84,8 @@ class TrainingConfig(Architecture):
         best_of: a proposal is the most probable of so many draws.
         best_of_trials: over how many trials of a problem that number grows from 1; a transferred policy is
             ahead by the share of the problem's actions that it met before.
-        repeats: whether a configuration that was evaluated may be proposed again.
+        repeats: whether a configuration that was evaluated may be proposed again; if not, nor may one that builds the
+            same network, where the problem has a key.
         number_length: over how many gaps the initial embeddings of actions that are numbers are alike; 0 for not at
             all, as in the paper (see `learning.numbers`).
         gate: whether a new policy learns beside a transferred one, and the rewards say which of them proposes (see

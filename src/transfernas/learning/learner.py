@@ -6,7 +6,7 @@ a user's agent is one. Learners are immutable; each function returns the next on
 
 import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +21,7 @@ from ..spaces.encoding import NO_ROOM, Encoding, Room, Tables, Trajectory, encod
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
 from .archive import Archived, added
+from .builds import Builds
 from .config import TrainingConfig
 from .gate import MEMORY, POLICIES, Gate
 from .history import History
@@ -60,6 +61,7 @@ class Learner:
         learned: trials of these problems learned from so far.
         acceptance: running share of candidates that were valid; it sets how many are drawn at once.
         novel: which actions are new where it knew others.
+        builds: what the configurations build that were looked at, where a problem has a key.
     """
 
     config: TrainingConfig
@@ -80,6 +82,7 @@ class Learner:
     gate: Gate | None = None
     memory: Memory | None = None
     archive: tuple[Archived, ...] = ()
+    builds: Builds = field(default_factory=Builds)
 
     def __copy__(self) -> "Learner":
         """Learners are immutable, so that a copy needs no arrays of its own."""
@@ -91,7 +94,7 @@ class Learner:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the arrays as NumPy arrays, which are placed where they are read."""
-        fields = (getattr(self, field.name) for field in dataclasses.fields(self))
+        fields = (getattr(self, each.name) for each in dataclasses.fields(self))
         return _placed, (on_host(tuple(fields)),)
 
     @property
@@ -120,6 +123,11 @@ class Learner:
     def restricted(self) -> bool:
         """Whether any of the problems refuses configurations."""
         return any(problem.valid is not None for problem in self.encoding.problems)
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it proposes each network once: any of the problems has a key, and the replicas do not repeat."""
+        return not self.config.repeats and any(problem.key is not None for problem in self.encoding.problems)
 
 
 class Past(NamedTuple):
@@ -296,7 +304,7 @@ def with_functions(learner: Learner, given: tuple[Problem, ...]) -> Learner:
             )
         problems[row] = problem
     encoding = dataclasses.replace(learner.encoding, problems=tuple(problems))
-    return dataclasses.replace(learner, encoding=encoding)
+    return dataclasses.replace(learner, encoding=encoding, builds=Builds())
 
 
 def capacity_for(vocabulary: Vocabulary, encoding: Encoding) -> Capacity:

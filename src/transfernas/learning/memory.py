@@ -5,7 +5,8 @@ them), `steps` of a trajectory.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -15,7 +16,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
 from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
-from ..spaces.problem import Problem
+from ..spaces.problem import Problem, network_of
 from ..spaces.vocabulary import action_name
 from .archive import Archived
 from .gate import MEMORY, RECENT, Record
@@ -50,6 +51,7 @@ class Memory:
         pending: UInt64[np.ndarray, "pending"],
         decay: float,
         allowed: Bool[np.ndarray, "choices options"] | None = None,
+        built: Bool[np.ndarray, "replicas size"] | None = None,
     ) -> tuple[Int[np.ndarray, "replicas"], Record]:
         """Returns which configuration of a problem each replica would try next, -1 where none is left.
 
@@ -61,6 +63,7 @@ class Memory:
             pending: the keys of those that are being evaluated.
             decay: what the trials of the memory weigh after each trial.
             allowed: Shape `[choices, actions]`, which actions may be taken; None for all.
+            built: Shape `[replicas, size]`, which configurations build a network that was evaluated; None for none.
 
         Returns:
             The configurations, and what is known of where they come from.
@@ -69,8 +72,10 @@ class Memory:
         nothing = Record(np.zeros(len(problem), bool), *np.zeros((2, len(problem))))
         if not self.count.any():
             return np.full(len(problem), -1), nothing
-        key, filled = self._slots(problem)
+        key, filled = self.slots(problem)
         left = filled & ~history.holds(replicas, key) & ~among_keys(key, pending)
+        if built is not None:
+            left &= ~built
         if allowed is not None:
             taken = self.taken[replicas, problem]
             inactive = np.ones((len(allowed), 1), bool)
@@ -130,7 +135,7 @@ class Memory:
             trial: Shape `[replicas, ...]`.
         """
         memory = Memory(*jax.tree.map(np.copy, (self.count, self.trials, self.taken, self.values, self.source)))
-        key, filled = self._slots(problem)
+        key, filled = self.slots(problem)
         stays = filled & (key != keys(problem, trial)[:, None])
         for replica in replicas.tolist():
             row, kept = problem[replica], np.flatnonzero(stays[replica])
@@ -139,7 +144,7 @@ class Memory:
             memory.count[replica, row] = len(kept)
         return memory
 
-    def _slots(
+    def slots(
         self, problem: Int[np.ndarray, "replicas"]
     ) -> tuple[UInt64[np.ndarray, "replicas size"], Bool[np.ndarray, "replicas size"]]:
         """Returns the keys of each replica's configurations of a problem, and which are no mere room."""
@@ -174,7 +179,8 @@ def remember(
 
     A configuration fits if its choices and `fill` give at least half of those that it takes to make one of the new
     problem's. The other choices are as they were in the best of the other trials; what no trial has is the first action
-    of its choice, or the middle one of numbers. The configuration must be valid.
+    of its choice, or the middle one of numbers. The configuration must be valid. Of those that build one network there,
+    the first is remembered.
 
     Args:
         entries: the earlier problems, under the names that their choices have in the new ones.
@@ -188,21 +194,27 @@ def remember(
     for replica, by_problem in enumerate(picks):
         for row, ordered in enumerate(by_problem):
             others = _others(entries, replica, ordered)
-            distinct = set[frozenset[object]]()
+            problem, distinct = encoding.problems[row], set[Hashable]()
             for pick in ordered:
                 entry = entries[pick.entry]
-                config = _fitted({**fill, **entry.config(replica, pick.slot)}, encoding.problems[row], others)
-                name = frozenset(action_name(*pair) for pair in (config or {}).items())
-                if config is None or name in distinct:
+                config = _fitted({**fill, **entry.config(replica, pick.slot)}, problem, others)
+                if config is None or (identity := _identity(problem, config)) in distinct:
                     continue
                 at = replica, row, len(distinct)
                 _put(memory, at, encoding, config, entry.numbers(replica, pick.slot))
                 memory.source[at] = pick.entry
-                distinct.add(name)
+                distinct.add(identity)
                 if len(distinct) == size:
                     break
             memory.count[replica, row] = len(distinct)
     return memory
+
+
+def _identity(problem: Problem, config: Mapping[str, Action]) -> Hashable:
+    """Returns what two configurations share if they are one to a search."""
+    if problem.key is not None:
+        return network_of(problem, config)
+    return frozenset(itertools.starmap(action_name, config.items()))
 
 
 def _put(

@@ -14,9 +14,11 @@ from ..runtime import run
 from ..spaces.encoding import Encoding, padded
 from ..spaces.problem import no_valid
 from ..spaces.space import SearchSpace
+from .builds import Networks
 from .gate import CURIOUS, MEMORY, NEW, POLICY
 from .history import among_keys, keys
 from .learner import Learner
+from .memory import Memory
 from .randomness import Use, generator
 from .rollout import Rollout
 from .steps import sample
@@ -41,6 +43,20 @@ NONE_PENDING = np.zeros(0, np.uint64)
 # hardly any comes twice, go without these draws.
 EXPLORERS = 8
 UNIFORM_PER_ATTEMPT, ATTEMPTS = 0.03, 30
+
+
+class _Evaluated(NamedTuple):
+    """What is not to be proposed again.
+
+    Attributes:
+        pending: see `propose`.
+        again: see there.
+        networks: for each replica those that it evaluated or evaluates, see `Builds.known`.
+    """
+
+    pending: UInt64[np.ndarray, "pending"]
+    again: UInt64[np.ndarray, "again"]
+    networks: tuple[Networks | None, ...]
 
 
 class Proposal(NamedTuple):
@@ -79,17 +95,22 @@ def propose(
         first_valid: finds the first valid candidate; by default it asks the problems' own `valid`.
         before_draw: called before each draw.
         pending: the `history.keys` of trials that are being evaluated; where `config.repeats` is off, they are not
-            proposed again either.
+            proposed again either. Those of problems with a key must be known to `learner.builds`.
         allowed: see `rollouts`; where it is given, the memory proposes only what it allows.
         again: the keys of what may be proposed again though `config.repeats` is off: its actions stand for more than
             one value.
 
     Raises:
         ValueError: `config.max_candidates` configurations were drawn for one replica and none was valid.
+        TypeError: what a problem's key returned is no network, see `problem.network_of`.
     """
     trial, config = learner.sampled, learner.config
     problem = _draw_problem(learner)
-    member, rollout = _draw_member(learner, problem, pending, allowed)
+    networks: tuple[Networks | None, ...] = (None,) * learner.replicas
+    if learner.keyed:
+        networks = learner.builds.known(learner.encoding, problem, learner.history, pending)
+    evaluated = _Evaluated(pending, again, networks)
+    member, rollout = _draw_member(learner, problem, evaluated, allowed)
     missing = member != MEMORY
     acceptance, attempt, tried = learner.acceptance, 0, 0
     find = first_valid or functools.partial(_first_valid, learner.encoding)
@@ -101,10 +122,12 @@ def propose(
             before_draw(count)
         sought = np.flatnonzero(missing)
         drawn = _draw(learner, problem, member, count, attempt, sought, allowed)
-        drawn, eligible = _ranked(
-            learner, problem[sought], member[sought], drawn, sought, attempt, pending, again, allowed
-        )
+        once = not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1)
+        excluded = evaluated if once else None
+        drawn, eligible = _ranked(learner, problem[sought], member[sought], drawn, sought, excluded, allowed)
         first = find(problem[sought], drawn.taken)
+        if excluded is not None:
+            first = _first_new(learner, find, problem[sought], drawn, first, eligible, sought, excluded)
         missing[sought] = first >= eligible
         for refused in first.tolist():
             acceptance *= 0.9**refused
@@ -132,19 +155,38 @@ def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
 def _draw_member(
     learner: Learner,
     problem: Int[np.ndarray, "replicas"],
-    pending: UInt64[np.ndarray, "pending"],
+    evaluated: _Evaluated,
     allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> tuple[Int[np.ndarray, "replicas"], Rollout | None]:
     """Draws who proposes for each replica; the rollouts are those of the memory, where any is to propose."""
     if learner.gate is None or learner.memory is None:
         return np.zeros(learner.replicas, np.int32), None
     history, config = learner.history, learner.config
-    following, record = learner.memory.following(problem, history, pending, config.trust_decay, allowed)
+    built = _built(learner, learner.memory, problem, evaluated.networks)
+    following, record = learner.memory.following(
+        problem, history, evaluated.pending, config.trust_decay, allowed, built
+    )
     rng = generator(learner.seed, Use.MEMBER, learner.sampled)
     curious = learner.novel.problems[problem] & (config.curiosity > 0)
     met = learner.novel.met[problem] > 0
     member = learner.gate.draw(problem, met, record, curious, history, rng, config)
     return member, learner.memory.rollouts(problem, following) if (member == MEMORY).any() else None
+
+
+def _built(
+    learner: Learner, memory: Memory, problem: Int[np.ndarray, "replicas"], networks: tuple[Networks | None, ...]
+) -> Bool[np.ndarray, "replicas size"] | None:
+    """Returns which configurations of the memory build an evaluated network; None where no problem has a key."""
+    if all(each is None for each in networks):
+        return None
+    encoding, (key, filled) = learner.encoding, memory.slots(problem)
+    built = np.zeros(key.shape, bool)
+    for replica, slot in np.argwhere(filled).tolist():
+        known, row = networks[replica], int(problem[replica])
+        if known is not None:
+            config = functools.partial(encoding.taken_config, row, memory.taken[replica, row, slot])
+            built[replica, slot] = learner.builds.network(encoding, row, int(key[replica, slot]), config) in known
+    return built
 
 
 def _draw(
@@ -193,9 +235,7 @@ def _ranked(
     member: Int[np.ndarray, "sought"],
     candidates: Rollout,
     sought: Int[np.ndarray, "sought"],
-    attempt: int,
-    pending: UInt64[np.ndarray, "pending"],
-    again: UInt64[np.ndarray, "again"],
+    evaluated: _Evaluated | None,
     allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> tuple[Rollout, Int[np.ndarray, "sought"]]:
     """Orders candidates such that the first valid one is to be proposed.
@@ -206,10 +246,8 @@ def _ranked(
         member: Shape `[sought]`, the policies that drew.
         candidates: Shape `[sought, candidates, ...]`.
         sought: the replicas that the candidates are for.
-        attempt: how many draws came before.
-        pending: see `propose`.
-        again: see there.
-        allowed: see there.
+        evaluated: what is not to be proposed again; None where all may be.
+        allowed: see `propose`.
 
     Returns:
         The candidates, and how many of them, from the first, may be proposed.
@@ -218,11 +256,12 @@ def _ranked(
     n_sought, count = candidates.log_prob.shape
     refused = np.zeros((n_sought, count), bool)
     trials = [history.of(replica, row) for replica, row in zip(sought.tolist(), problem.tolist(), strict=True)]
-    if not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1):
+    if evaluated is not None:
         key = keys(np.broadcast_to(problem[:, None], (n_sought, count)), candidates.trajectory)
-        refused = (history.holds(sought, key) | among_keys(key, pending)) & ~among_keys(key, again)
+        refused = history.holds(sought, key) | among_keys(key, evaluated.pending)
+        refused &= ~among_keys(key, evaluated.again)
         for at in np.flatnonzero(refused.any(axis=1)).tolist():
-            refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at], pending)
+            refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at], evaluated.pending)
     if config.best_of == 1:
         order = np.argsort(refused, axis=1, kind="stable")
     else:
@@ -278,6 +317,48 @@ def _any_left(
     if len(trials) + len(pending) < size:
         return True
     return len(np.unique(np.concatenate([learner.history.key[replica, trials], pending]))) < size
+
+
+def _first_new(
+    learner: Learner,
+    find: FirstValidFn,
+    problem: Int[np.ndarray, "sought"],
+    candidates: Rollout,
+    first: Int[np.ndarray, "sought"],
+    eligible: Int[np.ndarray, "sought"],
+    sought: Int[np.ndarray, "sought"],
+    evaluated: _Evaluated,
+) -> Int[np.ndarray, "sought"]:
+    """Returns the first valid candidates whose networks were not evaluated; the key sees one after the other.
+
+    Args:
+        learner: the replicas.
+        find: finds the first valid candidate.
+        problem: Shape `[sought]`.
+        candidates: Shape `[sought, candidates, ...]`, in the order in which they are to be proposed.
+        first: Shape `[sought]`, the first valid candidates.
+        eligible: Shape `[sought]`, how many candidates may be proposed.
+        sought: the replicas that the candidates are for.
+        evaluated: what is not to be proposed again.
+    """
+    if all(known is None for known in evaluated.networks):
+        return first
+    found, count, encoding = first.copy(), candidates.taken.shape[1], learner.encoding
+    history, pending = learner.history, evaluated.pending
+    key = keys(np.broadcast_to(problem[:, None], (len(sought), count)), candidates.trajectory)
+    for at, replica in enumerate(sought.tolist()):
+        known, row = evaluated.networks[replica], int(problem[at])
+        if known is None or not _any_left(learner, replica, row, history.of(replica, row), pending):
+            continue
+        while found[at] < eligible[at]:
+            here = at, int(found[at])
+            config = functools.partial(encoding.taken_config, row, candidates.taken[here])
+            if learner.builds.network(encoding, row, int(key[here]), config) not in known:
+                break
+            behind = here[1] + 1
+            rest = candidates.taken[at : at + 1, behind:]
+            found[at] = behind + (int(find(problem[at : at + 1], rest)[0]) if behind < count else 0)
+    return found
 
 
 def _first_valid(encoding: Encoding, rows: Rows, taken: Taken) -> Rows:

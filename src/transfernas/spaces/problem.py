@@ -2,8 +2,9 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from types import BuiltinFunctionType, FunctionType
 from typing import NamedTuple
 
 from .condition import Config, in_order
@@ -11,6 +12,10 @@ from .space import SearchSpace
 
 ObjectiveFn = Callable[[Config], float]  # configuration -> reward, higher is better
 ValidFn = Callable[[Config], bool]  # configuration -> whether it may be proposed
+KeyFn = Callable[[Config], Hashable]  # configuration -> what it builds, equal where two build the same
+
+# What is compared by identity, but is there once for all configurations.
+_NAMED = (type, FunctionType, BuiltinFunctionType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +27,25 @@ class Problem:
         task: the name of what the reward is measured on; knowledge is shared between tasks of one name.
         objective: from a configuration to its reward, for those who run a search; an agent never calls it.
         valid: which configurations may be proposed; None for all. It sees configurations that fit the space.
+        key: what a configuration builds, as a hashable value such as a canonical hash; None where every configuration
+            builds something else. Configurations with equal keys are one network, and a searcher proposes one of them:
+            once it was evaluated or is pending, the others are not proposed. It sees configurations that fit the space
+            and that `valid` accepts, and those given to `learn_from`.
+
+    Example:
+        Of 8 layers that may be left out, the network is the layers that are left:
+
+        ```python
+        space = SearchSpace("chain", [Choice(f"layer {i}", ("none", "conv", "pool")) for i in range(8)])
+        problem = Problem(space, "digits", key=lambda config: tuple(v for v in config.values() if v != "none"))
+        ```
     """
 
     space: SearchSpace
     task: str
     objective: ObjectiveFn | None = None
     valid: ValidFn | None = None
+    key: KeyFn | None = None
 
     def __post_init__(self) -> None:
         """Checks the names.
@@ -42,6 +60,11 @@ class Problem:
         for name, function in (("objective", self.objective), ("valid", self.valid)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function of a configuration, not {function!r}")
+        if self.key is not None and not callable(self.key):
+            raise TypeError(
+                f"key must be a function from a configuration to a hashable value, as in "
+                f"key=lambda config: tuple(config.values()), not {self.key!r}"
+            )
 
     @property
     def name(self) -> tuple[str, str]:
@@ -105,6 +128,35 @@ def no_valid(problem: Problem, tried: int) -> ValueError:
     return ValueError(
         f'none of {tried} configurations drawn from search space "{problem.space.name}" (task "{problem.task}") was '
         f"valid; check the problem's valid(config)"
+    )
+
+
+def network_of(problem: Problem, config: Config) -> Hashable:
+    """Returns what a configuration builds: what the problem's key says, which must be there.
+
+    Args:
+        problem: the problem.
+        config: the configuration; the key gets a copy.
+
+    Raises:
+        TypeError: the key returned None, what cannot be hashed, or what is equal only to itself, such as an iterator.
+    """
+    assert problem.key is not None
+    network = problem.key(dict(config))
+    try:
+        hash(network)
+    except TypeError:
+        wrong = "which cannot be hashed"
+    else:
+        if network is None:
+            wrong = "which says nothing of what it builds"
+        elif type(network).__hash__ is object.__hash__ and not isinstance(network, _NAMED):
+            wrong = "which is equal only to itself"
+        else:
+            return network
+    raise TypeError(
+        f'the key of the problem (space "{problem.space.name}", task "{problem.task}") returned {network!r}, {wrong}; '
+        f"return a str, bytes, an int, or a tuple of these, as in tuple(layers) instead of a list"
     )
 
 
