@@ -170,7 +170,7 @@ def test_an_earlier_problem_that_disappoints_says_less_of_the_others() -> None:
     own = shares(failed, remembered=True)[0, MEMORY]
     other = shares(failed, remembered=True, others=(0.0, 0.0))[0, MEMORY]
     good = shares(failed, remembered=True, others=(3.0, 3.0))[0, MEMORY]
-    assert own < 0.1 < other < start < good
+    assert own < other < 0.1 < start < good
 
 
 def test_who_knows_nothing_of_a_problem_does_not_propose() -> None:

@@ -101,8 +101,8 @@ class Gate:
         prior = np.empty(PROPOSERS)
         prior[[TRANSFERRED, NEW, MEMORY, CURIOUS]] = config.trust, _NEUTRAL, config.trust_memory, config.trust
         # What disappoints speaks against its own source, and half as much against the others.
-        count[:, MEMORY] = 0.5 * count[:, MEMORY] + remembered.weight
-        total[:, MEMORY] = 0.5 * total[:, MEMORY] + remembered.won
+        for told, its in ((count, remembered.weight), (total, remembered.won)):
+            told[:, MEMORY] = its + 0.5 * np.maximum(told[:, MEMORY] - its, 0.0)
         each = _drawn(count, total, prior, chance[:PROPOSERS].T)
         both = [TRANSFERRED, MEMORY]
         knowledge = _drawn(count[:, both].sum(axis=1), total[:, both].sum(axis=1), config.trust, chance[PROPOSERS])
