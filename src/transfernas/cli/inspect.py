@@ -1,6 +1,7 @@
 """`transfernas inspect`."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -107,11 +108,21 @@ def _differences(config: "TrainingConfig") -> str:
 
 
 def _learned_from(snapshot: "Snapshot") -> PlainTable:
-    table = PlainTable("space", "task", "trials", title="Learned from", title_justify="left")
-    for past in snapshot.learner.provenance:
-        low, high = min(past.trials), max(past.trials)
-        table.row(past.space, past.task, f"{low:,}" if low == high else f"{low:,} to {high:,}")
+    from ..learning.archive import archived
+
+    learner = snapshot.learner
+    archive = archived(learner.archive, learner.encoding, learner.history, learner.queue)
+    kept = {entry.name: entry.count.tolist() for entry in archive}
+    table = PlainTable("space", "task", "trials", "kept", title="Learned from", title_justify="left")
+    for past in learner.provenance:
+        table.row(past.space, past.task, _range(past.trials), _range(kept.get((past.space, past.task), [0])))
     return table
+
+
+def _range(counts: Sequence[int]) -> str:
+    """Returns a number of each replica as text."""
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _spaces(snapshot: "Snapshot") -> PlainTable:
