@@ -105,17 +105,17 @@ def test_the_best_are_found_where_rewards_are_large_and_differ_little(
     """So they are in a file, and what is remembered after a transfer."""
     configs: list[Config] = [{"depth": depth, "kind": kind} for depth in (1, 2, 3) for kind in ("pool", "skip")]
     rewards = [offset - loss for loss in (17.0, 2.0, 0.0, 1.0, 9.0, 3.0)]
-    best = sorted(zip(rewards, configs, strict=True), key=lambda pair: -pair[0])[:5]
+    ranked = sorted(zip(rewards, configs, strict=True), key=lambda pair: -pair[0])
     agent = Agent(PROBLEMS, config)
     agent.learn_from([(TWO, *pair) for pair in zip(configs, rewards, strict=True)])
     for each in (agent, Agent.load(agent.save(tmp_path / "agent"))):
-        assert each.top(TWO) == [Observation(TWO, taken, reward) for reward, taken in best]
+        assert each.top(TWO) == [Observation(TWO, taken, reward) for reward, taken in ranked[:5]]
         if config == FAST:
             memory = each.transfer_to([TWO], seed=0).learner.memory
-            assert memory is not None and memory.count.tolist() == [[5]]
-            trials = [Trajectory(*(leaf[0, 0, slot] for leaf in memory.trials)) for slot in range(5)]
+            assert memory is not None and memory.count.tolist() == [[6]]
+            trials = [Trajectory(*(leaf[0, 0, slot] for leaf in memory.trials)) for slot in range(6)]
             encoding = each.transfer_to([TWO], seed=0).learner.encoding
-            assert [encoding.config(0, trial) for trial in trials] == [taken for _, taken in best]
+            assert [encoding.config(0, trial) for trial in trials] == [taken for _, taken in ranked]
 
 
 def test_rewards_told_in_any_order_reach_their_configurations() -> None:
