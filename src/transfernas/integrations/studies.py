@@ -13,17 +13,18 @@ from ..agent import Agent
 from ..evidence import EVIDENCE, told_of
 from ..learning.config import TrainingConfig
 from ..learning.extension import extend
-from ..learning.learner import Learner, learn, new_learner
+from ..learning.learner import Learner, new_learner
 from ..learning.randomness import Use, generator
-from ..learning.scores import Score
+from ..learning.scores import Score, Scores
+from ..learning.studying import study
 from ..ledger import Ledger
-from ..plans import actions_of, batch_of_one, inside, room_for
+from ..plans import actions_of, inside, room_for
 from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
 from ..spaces.discovery import Parameters, discover
 from ..spaces.domain import Domain
-from ..spaces.encoding import Room
+from ..spaces.encoding import Room, Trajectory
 from ..spaces.problem import Problem
 from .arguments import agent_of, check_on_failure, check_parameters
 from .optuna import SPACE
@@ -166,17 +167,20 @@ def learn_from_studies(
     learner = _learner(agent, found, config, check_seed(seed))
     rows = {problem.name: row for row, problem in enumerate(learner.encoding.problems)}
     order = generator(learner.seed, Use.STUDIES, learner.learned).permutation(len(turns))
-    for count, turn in enumerate(order.tolist(), start=1):
-        one, trial = turns[turn]
-        row = rows[one.space, one.task]
-        trajectory = batch_of_one(learner.encoding.sequence(row, trial.actions))
-        nobody, grade = np.array([-1], np.int32), np.array([trial.score.grade], np.int32)
-        reward = np.array([trial.score.reward])
-        learner = learn(learner, np.array([row], np.int32), trajectory, reward, nobody, grade, others=True)
+    ordered = [turns[turn] for turn in order.tolist()]
+    told = [rows[one.space, one.task] for one, _ in ordered]
+    sequences = learner.encoding.sequences(told, [trial.actions for _, trial in ordered])
+    scores = Scores(*(np.array([each]) for each in zip(*(trial.score for _, trial in ordered), strict=True)))
+    learner, count = study(
+        learner,
+        np.array([told], np.int32),
+        Trajectory(*(leaf[None] for leaf in sequences)),
+        scores,
+        None if progress is None else lambda done: progress(done, len(ordered)),
+    )
+    for one, trial in ordered[:count]:
         ledger.add(one.record, trial.number, trial.stamp)
         one.learned += 1
-        if progress is not None and not progress(count, len(turns)):
-            break
     result = Agent.of(learner)
     result.ledger = ledger
     spaces = {problem.space.name: problem.space for problem in learner.encoding.problems}

@@ -238,14 +238,34 @@ class Encoding:
         Raises:
             KeyError, ValueError: the space has no such choice, or the choice no such action.
         """
-        order = {choice.name: (index, choice) for index, choice in enumerate(self.problems[row].space.choices, start=1)}
-        visited = [(order[name][0], order[name][1].index(action)) for name, action in config.items()]
-        choices, actions = zip((0, 0), *visited, strict=True)
-        made, padded = len(choices), np.zeros((2, self.steps), _INT)
-        padded[0, :made] = self.tables.rules.decision[self.tables.space[row], np.array(choices)]
-        padded[1, :made] = actions
+        return Trajectory(*(leaf[0] for leaf in self.sequences([row], [config])))
+
+    def sequences(self, rows: Sequence[int], configs: Sequence[Config]) -> Trajectory:
+        """Returns many as `sequence` does one, as a trajectory of shape `[len(configs), steps]`.
+
+        Args:
+            rows: of the problem of each.
+            configs: the actions of each.
+
+        Raises:
+            KeyError, ValueError: see `sequence`.
+        """
+        problem, places = np.array(rows, np.intp), dict[SearchSpace, dict[str, tuple[int, Choice]]]()
+        choices, actions = np.zeros((2, len(configs), self.steps), _INT)
+        length = np.array([1 + len(config) for config in configs], _INT)
+        for at, (row, config) in enumerate(zip(rows, configs, strict=True)):
+            space = self.problems[row].space
+            if (order := places.get(space)) is None:
+                order = places[space] = {choice.name: place for place in enumerate(space.choices, start=1) for choice in place[1:]}
+            made = [(order[name][0], order[name][1].index(action)) for name, action in config.items()]
+            if made:
+                choices[at, 1 : 1 + len(made)], actions[at, 1 : 1 + len(made)] = zip(*made, strict=True)
+        decisions = self.tables.rules.decision[self.tables.space[problem][:, None], choices]
         return Trajectory(
-            task=self.tables.task[row], decisions=padded[0], actions=padded[1], length=np.asarray(made, _INT)
+            task=self.tables.task[problem],
+            decisions=np.where(np.arange(self.steps) < length[:, None], decisions, 0),
+            actions=actions,
+            length=length,
         )
 
     def config(self, row: int, trajectory: Trajectory) -> dict[str, Action]:
