@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
@@ -240,6 +241,7 @@ class _Study:
         self.names: dict[str, None] = {}
         self._counts = {"before": 0, "failed": 0, "unfinished": 0, "unknown": 0}
         self._values: list[float] = []
+        self._known: dict[str, tuple[BaseDistribution, Domain]] = {}
 
     @property
     def evidence(self) -> list[dict[str, Action]]:
@@ -293,15 +295,28 @@ class _Study:
             name = self.renamed(old)
             if name in made:
                 raise ValueError(f"rename: study {self.study.study_name!r} has two parameters that become {name!r}")
+            distribution = trial.distributions[old]
             try:
-                domain = domain_of(trial.distributions[old])
-                Choice(name, domain.actions)
-                made[name] = domain, value_of(trial.distributions[old], value)
+                made[name] = self._domain(name, distribution), value_of(distribution, value)
             except (ValueError, TypeError, ArithmeticError):
                 return None
-        self.domains |= {name: domain for name, (domain, _) in made.items()}
-        self.parameters.take({name: domain.actions for name, (domain, _) in made.items()})
+        if any(self.domains.get(name) is not domain for name, (domain, _) in made.items()):
+            self.domains |= {name: domain for name, (domain, _) in made.items()}
+            self.parameters.take({name: domain.actions for name, (domain, _) in made.items()})
         return actions_of(made)
+
+    def _domain(self, name: str, distribution: BaseDistribution) -> Domain:
+        """Returns what a parameter could be, the same object while its distribution stays.
+
+        Raises:
+            TypeError, ValueError: it can not be a choice.
+        """
+        known = self._known.get(name)
+        if known is None or not (known[0] is distribution or known[0] == distribution):
+            domain = domain_of(distribution)
+            Choice(name, domain.actions)
+            known = self._known[name] = distribution, domain
+        return known[1]
 
 
 def _named(name: str | NameFn | None, study: optuna.Study, default: str) -> str:

@@ -171,8 +171,7 @@ def _best(
         for name, state in states.items()
         if name.startswith(state)
     }
-    for slot in queue.best_first(replica, row).tolist():
-        config = sources.config(row, jax.tree.map(lambda leaf, at=slot: leaf[replica, row, at], queue.trials))
+    for config in queue.configs(replica, row, sources):
         yield {names.get(name, name): action for name, action in config.items()}
 
 

@@ -28,6 +28,7 @@ class Use(enum.IntEnum):
     EXTENSION = 12
     VALUE = 13
     STUDIES = 14
+    STUDIED_PAIRS = 15
 
 
 def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:

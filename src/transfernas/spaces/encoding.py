@@ -256,7 +256,7 @@ class Encoding:
         for at, (row, config) in enumerate(zip(rows, configs, strict=True)):
             space = self.problems[row].space
             if (order := places.get(space)) is None:
-                order = places[space] = {choice.name: place for place in enumerate(space.choices, start=1) for choice in place[1:]}
+                order = places[space] = {choice.name: (n, choice) for n, choice in enumerate(space.choices, start=1)}
             made = [(order[name][0], order[name][1].index(action)) for name, action in config.items()]
             if made:
                 choices[at, 1 : 1 + len(made)], actions[at, 1 : 1 + len(made)] = zip(*made, strict=True)
@@ -271,9 +271,13 @@ class Encoding:
     def config(self, row: int, trajectory: Trajectory) -> dict[str, Action]:
         """Returns a trajectory of shape `[steps]` of a problem as a configuration, in the order of its decisions."""
         space, config = self.problems[row].space, dict[str, Action]()
-        decision_of = self.tables.rules.decision[self.tables.space[row], 1:].tolist()
+        decision_of = self.tables.rules.decision[self.tables.space[row], 1 : 1 + len(space.choices)].tolist()
         made = slice(1, int(trajectory.length))
         decisions, actions = np.asarray(trajectory.decisions)[made].tolist(), np.asarray(trajectory.actions)[made]
+        alone = dict(zip(decision_of, space.choices, strict=True))
+        if len(alone) == len(space.choices):  # no two choices are one decision, as those of a repeated block are
+            steps = zip(decisions, actions.tolist(), strict=True)
+            return {(choice := alone[decision]).name: choice.actions[action] for decision, action in steps}
         following = _Following(space)
         for decision, action in zip(decisions, actions.tolist(), strict=True):
             at = following.after(config)
