@@ -6,7 +6,7 @@ them), `steps` of a trajectory.
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import jax
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Int, UInt64
 from ..spaces.condition import Action
 from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
 from ..spaces.problem import Problem
-from ..spaces.vocabulary import action_name
+from ..spaces.vocabulary import ActionName, action_name
 from .history import History, among_keys, keys
 from .queue import Queue
 from .rollout import Rollout
@@ -141,17 +141,15 @@ def remember(
     replicas, choices = queue.filled.shape[0], encoding.tables.rules.decision.shape[1]
     memory = empty_memory(replicas, len(encoding.tables.task), size, encoding.steps, choices)
     for replica in range(replicas):
-        best = [list(_best(queue, sources, replica, row, rename)) for row in range(len(sources.problems))]
         for row, problem in enumerate(encoding.problems):
             alike = [
-                found
-                for source, found in zip(sources.problems, best, strict=True)
+                _best(queue, sources, replica, its, rename)
+                for its, source in enumerate(sources.problems)
                 if source.task == problem.task or source.space.name == problem.space.name
             ]
-            turns = [config for turn in itertools.zip_longest(*alike) for config in turn if config is not None]
+            turns = (config for turn in itertools.zip_longest(*alike) for config in turn if config is not None)
             fitting = (_fitted(config, problem, fill, rng) for config in turns)
-            distinct = {frozenset(itertools.starmap(action_name, c.items())): c for c in fitting if c is not None}
-            for slot, config in enumerate(itertools.islice(distinct.values(), size)):
+            for slot, config in enumerate(itertools.islice(_distinct(fitting), size)):
                 at = replica, row, slot
                 for leaf, value in zip(memory.trials, encoding.trajectory(row, config), strict=True):
                     leaf[at] = value
@@ -173,6 +171,15 @@ def _best(
     }
     for config in queue.configs(replica, row, sources):
         yield {names.get(name, name): action for name, action in config.items()}
+
+
+def _distinct(configs: Iterable[dict[str, Action] | None]) -> Iterator[dict[str, Action]]:
+    """Yields each configuration once, and looks no further than is asked for."""
+    seen = set[frozenset[ActionName]]()
+    for config in configs:
+        if config is not None and (name := frozenset(itertools.starmap(action_name, config.items()))) not in seen:
+            seen.add(name)
+            yield config
 
 
 def _fitted(
