@@ -34,7 +34,8 @@ from .tensors import CheckpointError as CheckpointError
 from .tensors import check_finite, parts_of, tensors_of
 
 FORMAT = "transfernas-agent"
-VERSION = 1
+VERSION = 2
+_OLDEST = 1  # it has whole numbers of 32 bits throughout
 # What NumPy has of the types that the format has.
 _DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
 _MOST_AXES = 8
@@ -128,9 +129,10 @@ def _check_header(path: Path, header: dict[str, str]) -> None:
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is a safetensors file, but no agent: its format is {header.get('format')!r}")
     version = header.get("version", "")
-    if version != str(VERSION):
+    if version not in map(str, range(_OLDEST, VERSION + 1)):
         raise CheckpointError(
-            f"{path} has format version {version:.20}; this version of transfernas reads version {VERSION}: upgrade it"
+            f"{path} has format version {version:.20}; this version of transfernas reads versions up to {VERSION}: "
+            f"upgrade it"
         )
 
 

@@ -16,6 +16,8 @@ from .policy.architecture import Capacity
 from .policy.networks import NETWORKS
 from .spaces.encoding import Encoding, Trajectory
 
+_NARROW = (np.uint8, np.int8, np.uint16, np.int16)
+_PARTS = ("policy", "optimizer", "history", "queue", "memory", "gate")
 _HISTORY, _GATE, _MEMORY, _QUEUE, _QUEUED = "history.", "gate.", "memory.", "queue.", "queue.trials."
 
 
@@ -43,7 +45,17 @@ def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
     if learner.memory is not None:
         told = {"count": learner.memory.count, "taken": learner.memory.taken, **learner.memory.trials._asdict()}
         tensors |= {_MEMORY + name: array for name, array in told.items()}
-    return tensors
+    return {name: _narrowed(tensor) if _counts(name) else tensor for name, tensor in tensors.items()}
+
+
+def bytes_of(learner: Learner) -> dict[str, int]:
+    """Returns how many bytes of a learner's file each part of it takes, the largest first."""
+    parts: dict[str, int] = {}
+    for name, tensor in tensors_of(learner).items():
+        part = name.split(".")[0].split("[")[0]
+        part = part if part in _PARTS else "tally"
+        parts[part] = parts.get(part, 0) + tensor.nbytes
+    return dict(sorted(parts.items(), key=lambda item: -item[1]))
 
 
 def parts_of(
@@ -60,6 +72,7 @@ def parts_of(
     Raises:
         CheckpointError: they are not those of such a learner; the message names the tensor.
     """
+    tensors |= {name: tensor.astype(np.int32) for name, tensor in tensors.items() if _is_narrow(name, tensor)}
     replicas = _check_sizes(config, capacity, encoding, tensors)
     rows = replicas * (POLICIES if _has_gate(tensors) else 1)
     expected = init_state(np.random.default_rng(0), rows, capacity, config)
@@ -72,6 +85,27 @@ def parts_of(
         if name.endswith((".count", ".nu")):  # of Adam, which takes a root of nu
             _check_not_negative(name, leaf)
     return state, history, queue, tally, gate, memory
+
+
+def _counts(name: str) -> bool:
+    """Returns whether a tensor holds what was counted, if it holds whole numbers."""
+    return name == "trials" or name.startswith((_HISTORY, _QUEUE, _MEMORY))
+
+
+def _narrowed(tensor: np.ndarray) -> np.ndarray:
+    """Returns whole numbers of 32 bits in the narrowest type that holds them all; most are small."""
+    if tensor.dtype != np.int32 or not tensor.size:
+        return tensor
+    least, most = tensor.min(), tensor.max()
+    for narrow in _NARROW:
+        limits = np.iinfo(np.dtype(narrow))
+        if limits.min <= least and most <= limits.max:
+            return tensor.astype(narrow)
+    return tensor
+
+
+def _is_narrow(name: str, tensor: np.ndarray) -> bool:
+    return _counts(name) and tensor.dtype in _NARROW
 
 
 def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:

@@ -35,7 +35,7 @@ NameFn = Callable[[optuna.Study], str]
 """From a study to the name of its space or task."""
 
 ProgressFn = Callable[[int, int], bool]
-"""Told how many trials were learned from, of how many, and returns whether to go on."""
+"""Told how many trials were learned from, of how many, and returns whether to go on; first told 0 of them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,8 +136,9 @@ def learn_from_studies(
         on_failure: see `TransferSampler`.
         seed: of a new agent.
         config: hyperparameters of a new agent.
-        progress: told after each trial; where it says so, the agent is returned as far as it has learned, and the
-            trials that are left can be learned from later.
+        progress: told when all trials are read, and after each step of learning: one for each of up to 50 trials, one
+            for ten where there are more than 500. Where it says so, the agent is returned as far as it has learned,
+            and the trials that are left can be learned from later.
 
     Raises:
         ValueError: an argument is not as said above; there is no study, one has several objectives, or none has a trial
@@ -172,13 +173,10 @@ def learn_from_studies(
     told = [rows[one.space, one.task] for one, _ in ordered]
     sequences = learner.encoding.sequences(told, [trial.actions for _, trial in ordered])
     scores = Scores(*(np.array([each]) for each in zip(*(trial.score for _, trial in ordered), strict=True)))
-    learner, count = study(
-        learner,
-        np.array([told], np.int32),
-        Trajectory(*(leaf[None] for leaf in sequences)),
-        scores,
-        None if progress is None else lambda done: progress(done, len(ordered)),
-    )
+    count, together = 0, Trajectory(*(leaf[None] for leaf in sequences))
+    goes_on = None if progress is None else lambda done: progress(done, len(ordered))
+    if goes_on is None or goes_on(0):
+        learner, count = study(learner, np.array([told], np.int32), together, scores, goes_on)
     for one, trial in ordered[:count]:
         ledger.add(one.record, trial.number, trial.stamp)
         one.learned += 1

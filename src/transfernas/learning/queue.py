@@ -109,7 +109,9 @@ class Queue:
         found = self._configs.get((replica, row))
         if found is None:
             slots = self.best_first(replica, row)
-            trials = [Trajectory(*each) for each in zip(*(leaf[replica, row, slots] for leaf in self.trials), strict=True)]
+            trials = [
+                Trajectory(*each) for each in zip(*(leaf[replica, row, slots] for leaf in self.trials), strict=True)
+            ]
             found = self._configs[replica, row] = tuple(encoding.config(row, trial) for trial in trials)
         return found
 

@@ -224,9 +224,17 @@ class Encoding:
         Raises:
             ValueError: the configuration does not fit the space.
         """
+        return self.sequence(row, self.ordered(row, config))
+
+    def ordered(self, row: int, config: Config) -> dict[str, Action]:
+        """Returns a configuration of a problem in the order in which its choices are made.
+
+        Raises:
+            ValueError: the configuration does not fit the space.
+        """
         space = self.problems[row].space
         space.validate(config)
-        return self.sequence(row, {c.name: config[c.name] for c in space.choices if c.name in config})
+        return {choice.name: config[choice.name] for choice in space.choices if choice.name in config}
 
     def sequence(self, row: int, config: Config) -> Trajectory:
         """Returns choices of a problem in the order in which they were made, whatever the space says of when they are.

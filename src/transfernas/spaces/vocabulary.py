@@ -68,8 +68,7 @@ class Vocabulary:
             for row, (state, _, _) in enumerate(self.actions):
                 rows.setdefault(state, []).append(row)
             self._found["rows"] = {state: np.array(found) for state, found in rows.items()}
-        found: dict[str, Int[np.ndarray, "actions"]] = self._found["rows"]
-        return found
+        return self._found["rows"]
 
     def renamed(self, names: Mapping[str, str]) -> "Vocabulary":
         """Returns the vocabulary with states under other names, where two names mean the same.
@@ -103,8 +102,7 @@ class Vocabulary:
         """
         if "parents" not in self._found:
             self._found["parents"] = self._parents()
-        states, actions = self._found["parents"]
-        return states, actions
+        return self._found["parents"]
 
     def _parents(self) -> tuple[Int[np.ndarray, "states"], Int[np.ndarray, "actions"]]:
         family = {state: family_of(state) for state in self.states}
