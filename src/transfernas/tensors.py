@@ -16,7 +16,7 @@ from .policy.architecture import Capacity
 from .policy.networks import NETWORKS
 from .spaces.encoding import Encoding, Trajectory
 
-_NARROW = (np.uint8, np.int8, np.uint16, np.int16)
+_NARROW: tuple[type[np.integer], ...] = (np.uint8, np.int8, np.uint16, np.int16)
 _PARTS = ("policy", "optimizer", "history", "queue", "memory", "gate")
 _HISTORY, _GATE, _MEMORY, _QUEUE, _QUEUED = "history.", "gate.", "memory.", "queue.", "queue.trials."
 
@@ -98,7 +98,7 @@ def _narrowed(tensor: np.ndarray) -> np.ndarray:
         return tensor
     least, most = tensor.min(), tensor.max()
     for narrow in _NARROW:
-        limits = np.iinfo(np.dtype(narrow))
+        limits: np.iinfo = np.iinfo(narrow)
         if limits.min <= least and most <= limits.max:
             return tensor.astype(narrow)
     return tensor

@@ -310,11 +310,16 @@ class _Study:
             TypeError, ValueError: it can not be a choice.
         """
         known = self._known.get(name)
-        if known is None or not (known[0] is distribution or known[0] == distribution):
+        if known is None or not _same(known[0], distribution):
             domain = domain_of(distribution)
             Choice(name, domain.actions)
             known = self._known[name] = distribution, domain
         return known[1]
+
+
+def _same(one: BaseDistribution, other: BaseDistribution) -> bool:
+    """Returns whether two distributions are equal; those of a storage are, but are seldom one object."""
+    return one is other or (type(one) is type(other) and vars(one) == vars(other)) or one == other
 
 
 def _named(name: str | NameFn | None, study: optuna.Study, default: str) -> str:
