@@ -62,7 +62,7 @@ def study_of(space: int, task: int, trials: int) -> optuna.Study:
 
 def _trial(rng: np.random.Generator, asked: dict[str, BaseDistribution], best: np.ndarray) -> optuna.trial.FrozenTrial:
     chance = rng.uniform(size=len(asked))
-    params = {}
+    params: dict[str, float | str] = {}
     for (name, distribution), at in zip(asked.items(), chance.tolist(), strict=True):
         match distribution:
             case FloatDistribution():
@@ -70,7 +70,7 @@ def _trial(rng: np.random.Generator, asked: dict[str, BaseDistribution], best: n
             case IntDistribution():
                 params[name] = 1 + int(at * 64)
             case CategoricalDistribution():
-                params[name] = distribution.choices[int(at * 3)]
+                params[name] = "abc"[int(at * 3)]
     value = float(((chance - best) ** 2).sum())
     return optuna.trial.create_trial(params=params, distributions=asked, value=value)
 

@@ -123,7 +123,7 @@ def test_pairs_are_of_one_problem_each_and_the_better_is_better() -> None:
 
 def test_an_agent_learns_from_a_long_history(runs: list[int]) -> None:
     rng, agent = np.random.default_rng(0), Agent([ONE, TWO], FAST, seed=0)
-    history = [(problem, problem.space.sample(rng), float(rng.normal())) for problem in (ONE, TWO) for _ in range(40)]
+    history = [(problem, random_config(problem, rng), float(rng.normal())) for problem in [ONE, TWO] * 40]
     agent.learn_from(history)
     assert agent.provenance == ((*ONE.name, 40), (*TWO.name, 40)) and len(runs) == 50
     best = max((entry for entry in history if entry[0] is ONE), key=lambda entry: entry[2])
