@@ -19,7 +19,7 @@ from ..learning.randomness import Use, generator
 from ..learning.scores import Score, Scores
 from ..learning.studying import study
 from ..ledger import Ledger
-from ..plans import actions_of, inside, room_for
+from ..plans import inside, room_for
 from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
@@ -239,7 +239,7 @@ class _Study:
         self.names: dict[str, None] = {}
         self._counts = {"before": 0, "failed": 0, "unfinished": 0, "unknown": 0}
         self._values: list[float] = []
-        self._known: dict[str, tuple[BaseDistribution, Domain]] = {}
+        self._asked: dict[str, _Asked] = {}
 
     @property
     def evidence(self) -> list[dict[str, Action]]:
@@ -288,33 +288,46 @@ class _Study:
 
     def _actions(self, trial: FrozenTrial) -> dict[str, Action] | None:
         """Returns what a trial took; None where a parameter can not be a choice."""
-        made: dict[str, tuple[Domain, object]] = {}
+        asked, values = dict[str, _Asked](), list[object]()
         for old, value in trial.params.items():
             name = self.renamed(old)
-            if name in made:
+            if name in asked:
                 raise ValueError(f"rename: study {self.study.study_name!r} has two parameters that become {name!r}")
             distribution = trial.distributions[old]
             try:
-                made[name] = self._domain(name, distribution), value_of(distribution, value)
+                known = self._asked.get(name)
+                if known is None or not _same(known.distribution, distribution):
+                    known = self._asked[name] = _Asked(name, distribution)
+                asked[name] = known
+                values.append(value_of(distribution, value))
             except (ValueError, TypeError, ArithmeticError):
                 return None
-        if any(self.domains.get(name) is not domain for name, (domain, _) in made.items()):
-            self.domains |= {name: domain for name, (domain, _) in made.items()}
-            self.parameters.take({name: domain.actions for name, (domain, _) in made.items()})
-        return actions_of(made)
+        if any(self.domains.get(name) is not each.domain for name, each in asked.items()):
+            self.domains |= {name: each.domain for name, each in asked.items()}
+            self.parameters.take({name: each.domain.actions for name, each in asked.items()})
+        return {name: each.action(value) for (name, each), value in zip(asked.items(), values, strict=True)}
 
-    def _domain(self, name: str, distribution: BaseDistribution) -> Domain:
-        """Returns what a parameter could be, the same object while its distribution stays.
+
+class _Asked:
+    """A parameter as trials asked for it: what its values are called is found once, but for floats."""
+
+    def __init__(self, name: str, distribution: BaseDistribution) -> None:
+        """Takes up a parameter.
 
         Raises:
             TypeError, ValueError: it can not be a choice.
         """
-        known = self._known.get(name)
-        if known is None or not _same(known[0], distribution):
-            domain = domain_of(distribution)
-            Choice(name, domain.actions)
-            known = self._known[name] = distribution, domain
-        return known[1]
+        self.distribution, self.domain = distribution, domain_of(distribution)
+        Choice(name, self.domain.actions)
+        self._called: dict[tuple[type, object], Action] = {}
+
+    def action(self, value: object) -> Action:
+        """Returns what a value is called."""
+        if type(value) not in (int, str):
+            return self.domain.action(value)  # type: ignore[arg-type]
+        if (key := (type(value), value)) not in self._called:
+            self._called[key] = self.domain.action(value)  # type: ignore[arg-type]
+        return self._called[key]
 
 
 def _same(one: BaseDistribution, other: BaseDistribution) -> bool:
