@@ -43,8 +43,11 @@ DTYPES = {
     **{"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "I32": 4, "I16": 2, "I8": 1},
     **{"U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1, "C64": 8, "F4": 1, "F8_E8M0": 1},
 }
-NUMPY = {"F64": "<f8", "F32": "<f4", "I32": "<i4", "I64": "<i8", "BOOL": "?"}
-NAMES = {"F64": "float64", "F32": "float32", "I32": "int32", "I64": "int64", "BOOL": "bool"}
+NUMPY = {
+    **{"F64": "<f8", "F32": "<f4", "I32": "<i4", "I64": "<i8", "BOOL": "?"},
+    **{"U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2"},
+}
+NAMES = {name: np.dtype(kind).name for name, kind in NUMPY.items()}
 
 
 class Entry(NamedTuple):
@@ -159,9 +162,8 @@ def change_tensor(tensors: dict[str, Entry], rng: np.random.Generator) -> None:
             if values.dtype.kind == "f":
                 limits += [1e30, -1e38, math.inf, math.nan]
             with np.errstate(over="ignore"):
-                values[rng.integers(len(values)) if rng.random() < 0.7 else slice(None)] = limits[
-                    rng.integers(len(limits))
-                ]
+                where = rng.integers(len(values)) if rng.random() < 0.7 else slice(None)
+                values[where] = np.array(limits[rng.integers(len(limits))]).astype(values.dtype)
             tensors[name] = entry._replace(data=values.tobytes())
 
 

@@ -20,12 +20,13 @@ from strategies import configs, problems, quick, unchecked
 from test_agent import DECODER, LSTM, NEXT_PROBLEMS, leaves
 from test_searchers import CONFIG, FAST, ONE, PROBLEMS, RIGHT, play
 from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace, TrainingConfig
-from transfernas.checkpoint import SavedTrial, Snapshot, read_snapshot, write_snapshot
+from transfernas.checkpoint import SavedTrial, Snapshot, _checksum, read_snapshot, write_snapshot
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.proposing import propose
 from transfernas.learning.scores import Grade
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
+from transfernas.tensors import bytes_of, tensors_of
 
 
 def shallow(config: Config) -> bool:
@@ -147,11 +148,16 @@ def fast_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fast_transferred_and_played().save(tmp_path_factory.mktemp("saved") / "fast.safetensors")
 
 
+def wide(tensors: Tensors) -> Tensors:
+    """Returns tensors with whole numbers of 32 bits throughout, as files of version 1 have them."""
+    return {name: tensor.astype(np.int32) if tensor.dtype.kind in "iu" else tensor for name, tensor in tensors.items()}
+
+
 def rewrite(source: Path, target: Path, change: ChangeFn) -> Path:
     """Writes a changed copy of an agent's file."""
     with safetensors.safe_open(source, framework="numpy") as file:
         metadata = file.metadata()
-    header, tensors = json.loads(metadata["agent"]), safetensors.numpy.load_file(source)
+    header, tensors = json.loads(metadata["agent"]), wide(safetensors.numpy.load_file(source))
     metadata["agent"] = ""
     change(metadata, header, tensors)
     metadata["agent"] = metadata.get("agent") or json.dumps(header)
@@ -222,7 +228,7 @@ def test_the_file_is_safetensors_with_a_header(saved: Path) -> None:
     with safetensors.safe_open(saved, framework="numpy") as file:
         metadata, names = file.metadata(), set(file.keys())
     assert metadata.keys() == {"format", "version", "agent", "sha256"}
-    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "1")
+    assert (metadata["format"], metadata["version"]) == ("transfernas-agent", "2")
     assert json.loads(metadata["agent"])["problems"] == [["left", "one"], ["right", "two"]]
     assert {"policy.state", "policy.encoder.hidden", "baseline", "queue.reward", "queue.trials.actions"} <= names
 
@@ -238,6 +244,36 @@ def test_two_files_of_one_agent_are_the_same(tmp_path: Path, create: Callable[[]
     tensors = safetensors.numpy.load(files[0])
     assert tensors.keys() == json.loads(header).keys() - {"__metadata__"}
     np.testing.assert_array_equal(tensors["policy.state"], np.asarray(agent.learner.state.policy.state))
+
+
+@pytest.mark.parametrize("create", [played, fast_transferred_and_played, lstm], ids=["played", "fast", "lstm"])
+def test_a_file_of_the_first_version_is_read(tmp_path: Path, create: Callable[[], Agent]) -> None:
+    def as_it_was(metadata: dict[str, str], header: Any, tensors: Tensors) -> None:
+        metadata |= {"version": "1", "agent": json.dumps(header)}
+        metadata["sha256"] = _checksum(metadata, tensors)
+
+    path = create().save(tmp_path / "now")
+    old = rewrite(path, tmp_path / "old", as_it_was)
+    assert Agent.load(old).save(tmp_path / "again").read_bytes() == path.read_bytes()
+    assert path.stat().st_size < old.stat().st_size
+
+
+def test_what_is_counted_takes_few_bytes() -> None:
+    learner = fast_transferred_and_played().learner
+    tensors = tensors_of(learner)
+    counted = {name: tensor for name, tensor in tensors.items() if tensor.dtype.kind in "iu" and "optim" not in name}
+    assert "history.actions" in counted and {tensor.dtype.itemsize for tensor in counted.values()} == {1}
+    assert sum(bytes_of(learner).values()) == sum(tensor.nbytes for tensor in tensors.values())
+
+
+def test_large_counts_are_kept_as_they_are(tmp_path: Path) -> None:
+    agent = played()
+    trials = agent.learner.tally.trials
+    for count, size in ((255, 1), (256, 2), (65_535, 2), (65_536, 4)):
+        tally = dataclasses.replace(agent.learner.tally, trials=np.full_like(trials, count))
+        path = Agent.of(dataclasses.replace(agent.learner, tally=tally)).save(tmp_path / "agent")
+        assert safetensors.numpy.load_file(path)["trials"].dtype.itemsize == size
+        np.testing.assert_array_equal(Agent.load(path).learner.tally.trials, tally.trials)
 
 
 def test_a_folder_is_no_file_of_an_agent(tmp_path: Path) -> None:
@@ -311,10 +347,10 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[st
     refused(path, "is a safetensors file, but no agent", f"its format is {metadata and metadata['format']!r}")
 
 
-@pytest.mark.parametrize("version", ["2", "10", "next", "0", "01", "-1", "", "9" * 5_000, "²", "٤", "1\n"])
+@pytest.mark.parametrize("version", ["3", "10", "next", "0", "01", "-1", "", "9" * 5_000, "²", "٤", "1\n"])
 def test_another_version_is_refused(tmp_path: Path, saved: Path, version: str) -> None:
     path = rewrite(saved, tmp_path / "agent", lambda metadata, *_: metadata.update(version=version))
-    refused(path, f"has format version {version:.20}; this version of transfernas reads version 1: upgrade it")
+    refused(path, f"has format version {version:.20}; this version of transfernas reads versions up to 2: upgrade it")
 
 
 TENSORS = ["policy.state", "policy.encoder.out_norm", "optimizer[0].nu", "baseline", "queue.reward", "queue.filled"]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuzzing import KINDS, Entry, Parts, outcomes, put_together, some_record, take_apart
+from fuzzing import KINDS, NUMPY, Entry, Parts, outcomes, put_together, some_record, take_apart
 from strategies import unchecked
 from test_checkpoint import fast_transferred_and_played
 from test_nasbench101 import few_arrays
@@ -131,12 +131,12 @@ def test_trials_are_trials_of_their_problems(tmp_path: Path, content: bytes, par
     parts = take_apart(content)
     name = f"{part}.{what}"
     entry = parts.tensors[name]
-    values = np.frombuffer(entry.data, "<i4").copy().reshape(entry.shape)
+    values = np.frombuffer(entry.data, NUMPY[entry.dtype]).astype("<i4").reshape(entry.shape)
     if what == "decisions":
         values[..., 1:] = values[..., :1]  # S again and again
     else:
         values[...] = {"task": 1 - values, "actions": 3, "length": 0}[what]
-    parts.tensors[name] = entry._replace(data=values.astype("<i4").tobytes())
+    parts.tensors[name] = entry._replace(dtype="I32", data=values.astype("<i4").tobytes())
     (tmp_path / "agent").write_bytes(put_together(parts))
     with unchecked(), pytest.raises(CheckpointError, match=f"{part}.*holds (a trial that is none|values that are not)"):
         Agent.load(tmp_path / "agent")
@@ -149,9 +149,9 @@ def test_counts_and_squares_are_not_negative(tmp_path: Path, content: bytes, nam
         each for each in parts.tensors if each.startswith(name.split("[")[0]) and each.endswith(name.split(".")[-1])
     ]
     entry = parts.tensors[full]
-    values = np.frombuffer(entry.data, "<f4" if entry.dtype == "F32" else "<i4").copy()
+    values = np.frombuffer(entry.data, NUMPY[entry.dtype]).astype("<f4" if entry.dtype == "F32" else "<i4")
     values[-1] = value
-    parts.tensors[full] = entry._replace(data=values.tobytes())
+    parts.tensors[full] = entry._replace(dtype="F32" if entry.dtype == "F32" else "I32", data=values.tobytes())
     (tmp_path / "agent").write_bytes(put_together(parts))
     with pytest.raises(CheckpointError, match="holds values below 0"):
         Agent.load(tmp_path / "agent")

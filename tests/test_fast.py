@@ -357,17 +357,17 @@ def test_a_transfer_can_do_without_the_new_policy_and_go_back_to_two() -> None:
 
 def test_an_interrupt_while_learning_from_a_history_leaves_the_agent_whole() -> None:
     agent, alone = (Agent([ONE], FAST, seed=3) for _ in range(2))
-    config, learned = next(iter(LEFT.enumerate())), agent._learned
+    config = next(iter(LEFT.enumerate()))
     for each in (agent, alone):
         play(each, 3)
 
-    def interrupted(learner: Learner, *rest: object, **member: int) -> Learner:
+    def interrupted(learner: Learner, *rest: object, **named: object) -> Learner:
         if learner.learned == 5:
             raise KeyboardInterrupt
-        return learned(learner, *rest, **member)  # type: ignore[arg-type]
+        return learn(learner, *rest, **named)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(agent, "_learned", interrupted)
+        patch.setattr("transfernas.learning.studying.learn", interrupted)
         agent.learn_from([(ONE, config, 1.0)] * 5)
     assert play(agent, 4) == play(alone, 4)
     assert all(map(np.array_equal, leaves(agent), leaves(alone)))

@@ -17,7 +17,8 @@ from transfernas import Agent, Problem, TrainingConfig
 from transfernas.cli.app import app
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies, problem_of
-from transfernas.learning.learner import Learner, learn
+from transfernas.learning.steps import LearnerState
+from transfernas.runtime import run
 from transfernas.spaces.vocabulary import transfer_report
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -253,20 +254,20 @@ def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
 def test_an_interrupt_keeps_what_was_learned(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = list[int]()
 
-    def interrupted(*arguments: Any, **named: Any) -> Learner:
+    def interrupted(*arguments: Any) -> LearnerState:
         calls.append(len(calls))
         if len(calls) == 7:
             signal.raise_signal(signal.SIGINT)
-        return learn(*arguments, **named)
+        return run(*arguments)
 
-    monkeypatch.setattr("transfernas.integrations.studies.learn", interrupted)
+    monkeypatch.setattr("transfernas.learning.studying.run", interrupted)
     path, before = tmp_path / "agent.safetensors", signal.getsignal(signal.SIGINT)
     found = command("pretrain", "--storage", url, "--out", path, code=130)
-    assert "Learned from 7 trials of 3 studies" in found
+    assert "Learned from 17 trials of 3 studies" in found  # 120 in 50 steps
     assert f"Interrupted: go on with --from {path} --out {path}" in found.replace("\n", "")
-    assert signal.getsignal(signal.SIGINT) == before and Agent.load(path).learner.learned == 7
+    assert signal.getsignal(signal.SIGINT) == before and Agent.load(path).learner.learned == 17
     found = command("pretrain", "--storage", url, "--out", path, "--from", path)
-    assert "Learned from 113 trials of 3 studies" in found and Agent.load(path).learner.learned == 120
+    assert "Learned from 103 trials of 3 studies" in found and Agent.load(path).learner.learned == 120
 
 
 BAD = {"rbf": 0.0, "poly": 1.0, "sigmoid": 2.0}

@@ -16,6 +16,8 @@ from .learning.history import keys
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
 from .learning.proposing import propose, skip
 from .learning.rehearsal import settled
+from .learning.scores import Scores
+from .learning.studying import study
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
 from .ledger import Ledger
@@ -97,7 +99,8 @@ class Agent(Searcher):
         """Learns from configurations that somebody else proposed and evaluated.
 
         They enter the priority queue and are imitated from it, also where a problem's `valid` would refuse them.
-        REINFORCE takes only what the policy itself proposed.
+        REINFORCE takes only what the policy itself proposed. Learning by preferences makes one step for each of up to
+        50 configurations, and one for ten of them where there are more than 500.
 
         Args:
             history: (problem, configuration, reward) of each; the problem is found by its names.
@@ -106,22 +109,26 @@ class Agent(Searcher):
             ValueError: a problem is none of the agent's, a configuration does not fit its space, or a reward is not a
                 finite number. Nothing of the history was learned then, nor after an interrupt.
         """
-        checked: list[tuple[int, Trajectory, float]] = []
+        encoding = self._learner.encoding
+        rows, configs, rewards = list[int](), list[Config](), list[float]()
         for number, entry in enumerate(history):
             what = f"entry {number} of the history"
             if not (isinstance(entry, tuple) and len(entry) == 3 and isinstance(entry[0], Problem)):
                 raise ValueError(f"{what} should be (problem, configuration, reward), not {entry!r}")
             problem, config, reward = entry
             try:
-                row = self._learner.encoding.row(problem)
-                trajectory = self._learner.encoding.trajectory(row, config)
+                row = encoding.row(problem)
+                configs.append(encoding.ordered(row, config))
             except ValueError as error:
                 raise ValueError(f"{what}: {error}") from None
-            checked.append((row, trajectory, check_reward(reward, what)))
+            rows.append(row)
+            rewards.append(check_reward(reward, what))
+        if not rows:
+            return
+        trials = Trajectory(*(leaf[None] for leaf in encoding.sequences(rows, configs)))
         with self._lock:
-            learner = self._learner
-            for row, trajectory, value in checked:
-                learner = self._learned(learner, row, trajectory, value, member=-1)
+            self._compiling().wait_for_update()
+            learner, _ = study(self._learner, np.array([rows], np.int32), trials, Scores.of(np.array([rewards])))
             self._now = self._now._replace(knows=learner)
 
     def best(self, problem: Problem | None = None) -> Observation | None:
@@ -156,7 +163,7 @@ class Agent(Searcher):
         row = 0 if problem is None else encoding.row(problem)
         queue, order = learner.queue, learner.queue.best_first(0, row)
         rewards = queue.scores.at((0, row, order)).shown()
-        configs = [encoding.config(row, Trajectory(*(leaf[0, row, slot] for leaf in queue.trials))) for slot in order]
+        configs = map(dict, queue.configs(0, row, encoding))
         found = zip(configs, rewards.tolist(), strict=True)
         return [Observation(self._problems[row], config, reward) for config, reward in found]
 

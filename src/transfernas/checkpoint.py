@@ -19,6 +19,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from .archive_tensors import archive_of
 from .files import write_atomically
 from .learning.archive import SIZE, Archived
 from .learning.config import TrainingConfig
@@ -32,11 +33,13 @@ from .spaces.encoding import Encoding, Room, encode
 from .spaces.problem import Problem, check_problems
 from .spaces.schema import Json, choice_from_json, choice_to_json, space_from_json, space_to_json
 from .spaces.vocabulary import Vocabulary
-from .tensors import CheckpointError as CheckpointError
-from .tensors import archive_of, check_finite, parts_of, tensors_of
+from .tensor_checks import CheckpointError as CheckpointError
+from .tensor_checks import check_finite
+from .tensors import parts_of, tensors_of, widened
 
 FORMAT = "transfernas-agent"
-VERSION = 1
+VERSION = 2
+_OLDEST = 1  # it has whole numbers of 32 bits throughout
 # What NumPy has of the types that the format has.
 _DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
 _MOST_AXES = 8
@@ -132,9 +135,10 @@ def _check_header(path: Path, header: dict[str, str]) -> None:
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is a safetensors file, but no agent: its format is {header.get('format')!r}")
     version = header.get("version", "")
-    if version != str(VERSION):
+    if version not in map(str, range(_OLDEST, VERSION + 1)):
         raise CheckpointError(
-            f"{path} has format version {version:.20}; this version of transfernas reads version {VERSION}: upgrade it"
+            f"{path} has format version {version:.20}; this version of transfernas reads versions up to {VERSION}: "
+            f"upgrade it"
         )
 
 
@@ -212,6 +216,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     capacity = _field(header, "capacity", lambda value: _capacity(value, vocabulary, room))
     replicas = len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
     archived = _field(header, "archive", _archived_problems) if "archive" in header else ()
+    tensors = widened(tensors)
     archive = archive_of(tensors, archived, replicas)
     state, history, queue, tally, gate, memory = parts_of(tensors, config, capacity, encoding)
     asked = _field(header, "asked", _count)

@@ -1,32 +1,36 @@
 """A learner as named tensors, and back: every tensor is checked before it is used."""
 
-import math
-from collections.abc import Sequence
-
 import jax
 import numpy as np
 
-from .learning.archive import MOST_PROBLEMS, NOT_MADE, Archived
+from .archive_tensors import ARCHIVE, archive_tensors
+from .learning.archive import MOST_PROBLEMS
 from .learning.config import TrainingConfig
 from .learning.gate import POLICIES, PROPOSERS, Gate
 from .learning.history import History
 from .learning.learner import Learner
 from .learning.memory import Memory
 from .learning.queue import Queue
-from .learning.scores import Grade, Scores
+from .learning.scores import Scores
 from .learning.steps import LearnerState, init_state
 from .learning.tally import Tally
 from .policy.architecture import Capacity
 from .policy.networks import NETWORKS
-from .spaces.choice import Choice
 from .spaces.encoding import Encoding, Trajectory
+from .tensor_checks import (
+    CheckpointError,
+    check_finite,
+    check_limits,
+    check_not_negative,
+    check_scores,
+    check_shape,
+    dense,
+    sparse,
+)
 
+_NARROW: tuple[type[np.integer], ...] = (np.uint8, np.int8, np.uint16, np.int16)
+_PARTS = ("policy", "optimizer", "history", "queue", "memory", "gate", "archive")
 _HISTORY, _GATE, _MEMORY, _QUEUE, _QUEUED = "history.", "gate.", "memory.", "queue.", "queue.trials."
-_ARCHIVE = "archive."
-
-
-class CheckpointError(ValueError):
-    """A file that is no agent, or not one that this version can read."""
 
 
 def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
@@ -49,9 +53,20 @@ def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
     if learner.memory is not None:
         memory = learner.memory
         told = {"count": memory.count, "taken": memory.taken, "source": memory.source, **memory.trials._asdict()}
-        tensors |= _sparse(_MEMORY, memory.values)
+        tensors |= sparse(_MEMORY, memory.values)
         tensors |= {_MEMORY + name: array for name, array in told.items()}
-    return tensors | archive_tensors(learner.archive)
+    tensors |= archive_tensors(learner.archive)
+    return {name: _narrowed(tensor) if _counts(name) else tensor for name, tensor in tensors.items()}
+
+
+def bytes_of(learner: Learner) -> dict[str, int]:
+    """Returns how many bytes of a learner's file each part of it takes, the largest first."""
+    parts: dict[str, int] = {}
+    for name, tensor in tensors_of(learner).items():
+        part = name.split(".")[0].split("[")[0]
+        part = part if part in _PARTS else "tally"
+        parts[part] = parts.get(part, 0) + tensor.nbytes
+    return dict(sorted(parts.items(), key=lambda item: -item[1]))
 
 
 def parts_of(
@@ -78,8 +93,33 @@ def parts_of(
     state = _filled(expected, tensors)
     for name, leaf in _named_leaves(state):
         if name.endswith((".count", ".nu")):  # of Adam, which takes a root of nu
-            _check_not_negative(name, leaf)
+            check_not_negative(name, leaf)
     return state, history, queue, tally, gate, memory
+
+
+def _counts(name: str) -> bool:
+    """Returns whether a tensor holds what was counted, if it holds whole numbers."""
+    return name == "trials" or name.startswith((_HISTORY, _QUEUE, _MEMORY, ARCHIVE))
+
+
+def _narrowed(tensor: np.ndarray) -> np.ndarray:
+    """Returns whole numbers of 32 bits in the narrowest type that holds them all; most are small."""
+    if tensor.dtype != np.int32 or not tensor.size:
+        return tensor
+    least, most = tensor.min(), tensor.max()
+    for narrow in _NARROW:
+        limits: np.iinfo = np.iinfo(narrow)
+        if limits.min <= least and most <= limits.max:
+            return tensor.astype(narrow)
+    return tensor
+
+
+def widened(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns tensors of a file with whole numbers of 32 bits, as they were."""
+    return {
+        name: tensor.astype(np.int32) if _counts(name) and tensor.dtype in _NARROW else tensor
+        for name, tensor in tensors.items()
+    }
 
 
 def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:
@@ -99,13 +139,13 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) 
     reward = tensors[_HISTORY + "reward"]
     count = reward.shape[-1] if reward.ndim else 0
     most = {"problem": len(encoding.problems) - 1, **_largest(encoding)}
-    _check_scores(_HISTORY, tensors, (replicas, count))
+    check_scores(_HISTORY, tensors, (replicas, count))
     for name, limit in most.items():
         steps = (encoding.steps,) if name in ("decisions", "actions") else ()
-        _check_shape(_HISTORY + name, tensors, (replicas, count, *steps), np.dtype(np.int32))
-        _check_limits(_HISTORY + name, tensors[_HISTORY + name], limit)
-    _check_shape(_HISTORY + "member", tensors, (replicas, count), np.dtype(np.int32))
-    _check_limits(_HISTORY + "member", tensors[_HISTORY + "member"], PROPOSERS - 1, least=-1)
+        check_shape(_HISTORY + name, tensors, (replicas, count, *steps), np.dtype(np.int32))
+        check_limits(_HISTORY + name, tensors[_HISTORY + name], limit)
+    check_shape(_HISTORY + "member", tensors, (replicas, count), np.dtype(np.int32))
+    check_limits(_HISTORY + "member", tensors[_HISTORY + "member"], PROPOSERS - 1, least=-1)
     told = {name: tensors.pop(_HISTORY + name) for name in (*most, *Scores._fields, "member")}
     problem, member = told.pop("problem"), told.pop("member")
     scores = Scores(*(told.pop(name) for name in Scores._fields))
@@ -122,9 +162,9 @@ def _tally(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) ->
     """
     shape = replicas, len(encoding.tables.task)
     for name, dtype in (("baseline", np.float64), ("started", np.bool_), ("trials", np.int32)):
-        _check_shape(name, tensors, shape, np.dtype(dtype))
+        check_shape(name, tensors, shape, np.dtype(dtype))
     check_finite("baseline", tensors["baseline"])
-    _check_not_negative("trials", tensors["trials"])
+    check_not_negative("trials", tensors["trials"])
     return Tally(tensors.pop("baseline"), tensors.pop("started"), tensors.pop("trials"))
 
 
@@ -135,25 +175,18 @@ def _queue(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: E
         CheckpointError: they are not those of trials of the problems.
     """
     shape = replicas, len(encoding.tables.task), size
-    _check_scores(_QUEUE, tensors, shape)
-    _check_shape(_QUEUE + "filled", tensors, shape[:2], np.dtype(np.int32))
-    _check_limits(_QUEUE + "filled", tensors[_QUEUE + "filled"], size)
+    check_scores(_QUEUE, tensors, shape)
+    check_shape(_QUEUE + "filled", tensors, shape[:2], np.dtype(np.int32))
+    check_limits(_QUEUE + "filled", tensors[_QUEUE + "filled"], size)
     for name, most in _largest(encoding).items():
         steps = (encoding.steps,) if name in ("decisions", "actions") else ()
-        _check_shape(_QUEUED + name, tensors, (*shape, *steps), np.dtype(np.int32))
-        _check_limits(_QUEUED + name, tensors[_QUEUED + name], most)
+        check_shape(_QUEUED + name, tensors, (*shape, *steps), np.dtype(np.int32))
+        check_limits(_QUEUED + name, tensors[_QUEUED + name], most)
     trials = Trajectory(**{name: tensors.pop(_QUEUED + name) for name in Trajectory._fields})
     filled = tensors.pop("queue.filled")
     problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
     _check_trials(_QUEUED + "decisions", problem, trials, np.arange(size) < filled[..., None], encoding)
     return Queue(trials, Scores(*(tensors.pop(_QUEUE + name) for name in Scores._fields)), filled)
-
-
-def _check_scores(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> None:
-    _check_shape(part + "reward", tensors, shape, np.dtype(np.float64))
-    _check_shape(part + "grade", tensors, shape, np.dtype(np.int32))
-    check_finite(part + "reward", tensors[part + "reward"])
-    _check_limits(part + "grade", tensors[part + "grade"], max(Grade), min(Grade))
 
 
 def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> Memory:
@@ -167,12 +200,12 @@ def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: 
     shapes |= {"task": shape, "length": shape} | dict.fromkeys(("decisions", "actions"), (*shape, encoding.steps))
     most = {"count": size, "taken": encoding.tables.decisions.available.shape[1], **_largest(encoding)}
     for name, limit in most.items():
-        _check_shape(_MEMORY + name, tensors, shapes[name], np.dtype(np.int32))
-        _check_limits(_MEMORY + name, tensors[_MEMORY + name], limit)
+        check_shape(_MEMORY + name, tensors, shapes[name], np.dtype(np.int32))
+        check_limits(_MEMORY + name, tensors[_MEMORY + name], limit)
     tensors.setdefault(_MEMORY + "source", np.zeros(shape, np.int32))  # files of earlier versions have none
-    _check_shape(_MEMORY + "source", tensors, shape, np.dtype(np.int32))
-    _check_limits(_MEMORY + "source", tensors[_MEMORY + "source"], MOST_PROBLEMS - 1)
-    values = _dense(_MEMORY, tensors, shapes["taken"])
+    check_shape(_MEMORY + "source", tensors, shape, np.dtype(np.int32))
+    check_limits(_MEMORY + "source", tensors[_MEMORY + "source"], MOST_PROBLEMS - 1)
+    values = dense(_MEMORY, tensors, shapes["taken"])
     found = {name: tensors.pop(_MEMORY + name) for name in (*most, "source")}
     count, taken, source = (found.pop(name) for name in ("count", "taken", "source"))
     memory = Memory(count, Trajectory(**found), taken, values, source)
@@ -180,79 +213,6 @@ def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: 
     problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
     _check_trials(_MEMORY + "decisions", problem, memory.trials, slots, encoding)
     return memory
-
-
-def archive_tensors(archive: tuple[Archived, ...]) -> dict[str, np.ndarray]:
-    """Returns the trials of an archive as tensors, by name: those of all problems side by side."""
-    if not archive:
-        return {}
-    joined = {
-        "count": np.stack([entry.count for entry in archive], axis=1),
-        "taken": np.concatenate([entry.taken.reshape(len(entry.count), -1) for entry in archive], axis=1),
-        **{name: np.concatenate([getattr(entry.scores, name) for entry in archive], axis=1) for name in Scores._fields},
-    }
-    values = np.concatenate([entry.values.reshape(len(entry.count), -1) for entry in archive], axis=1)
-    return {_ARCHIVE + name: array for name, array in joined.items()} | _sparse(_ARCHIVE, values)
-
-
-def archive_of(
-    tensors: dict[str, np.ndarray], problems: Sequence[tuple[str, str, tuple[Choice, ...], int]], replicas: int
-) -> tuple[Archived, ...]:
-    """Takes an archive out of tensors.
-
-    Args:
-        tensors: by name; those of the archive are taken out.
-        problems: of each the names of the space and the task, the choices, and how many trials there is room for.
-        replicas: how many.
-
-    Raises:
-        CheckpointError: they are not those of such problems; the message names the tensor.
-    """
-    if not problems:
-        return ()
-    sizes = [size for *_, size in problems]
-    whole = [size * len(choices) for _, _, choices, size in problems]
-    int32, total = np.dtype(np.int32), sum(sizes)
-    _check_shape(_ARCHIVE + "count", tensors, (replicas, len(problems)), int32)
-    _check_shape(_ARCHIVE + "taken", tensors, (replicas, sum(whole)), int32)
-    _check_scores(_ARCHIVE, tensors, (replicas, total))
-    values = _dense(_ARCHIVE, tensors, (replicas, sum(whole)))
-    count, taken, grade, reward = (tensors.pop(_ARCHIVE + name) for name in ("count", "taken", *Scores._fields))
-    found, at, first = [], 0, 0
-    for number, (space, task, choices, size) in enumerate(problems):
-        cells, rows = slice(first, first + whole[number]), slice(at, at + size)
-        shape = (replicas, size, len(choices))
-        its, most = taken[:, cells].reshape(shape), np.array([len(choice.actions) - 1 for choice in choices])
-        if (its < NOT_MADE).any() or (its > most).any():
-            raise CheckpointError(f"the tensor {_ARCHIVE}taken holds a trial that is none of its problem")
-        _check_limits(_ARCHIVE + "count", count[:, number], size)
-        scores = Scores(grade[:, rows], reward[:, rows])
-        found.append(Archived(space, task, choices, count[:, number], its, values[:, cells].reshape(shape), scores))
-        at, first = at + size, first + whole[number]
-    return tuple(found)
-
-
-def _sparse(part: str, values: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns an array of which few numbers are known as these, and where they are."""
-    at = np.flatnonzero(~np.isnan(values))
-    return {part + "known": at, part + "numbers": values.reshape(-1)[at]}
-
-
-def _dense(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Takes what `_sparse` made out of the tensors; files of earlier versions have none.
-
-    Raises:
-        CheckpointError: it is none of such an array.
-    """
-    values, size = np.full(shape, np.nan), math.prod(shape)
-    at = tensors.pop(part + "known", np.zeros(0, np.int64))
-    tensors.setdefault(part + "numbers", np.zeros(0))
-    _check_shape(part + "numbers", tensors, at.shape, np.dtype(np.float64))
-    check_finite(part + "numbers", tensors[part + "numbers"])
-    if at.ndim != 1 or at.dtype != np.int64 or not (np.diff(at, prepend=-1, append=size) > 0).all():
-        raise CheckpointError(f"the tensor {part}known holds no places in order from 0 to {size - 1}")
-    values.reshape(-1)[at] = tensors.pop(part + "numbers")
-    return values
 
 
 def _has_gate(tensors: dict[str, np.ndarray]) -> bool:
@@ -268,9 +228,9 @@ def _gate(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> 
     if not _has_gate(tensors):
         return None
     for name in (_GATE + "count", _GATE + "total"):
-        _check_shape(name, tensors, (replicas, len(encoding.tables.task), PROPOSERS), np.dtype(np.float64))
+        check_shape(name, tensors, (replicas, len(encoding.tables.task), PROPOSERS), np.dtype(np.float64))
         check_finite(name, tensors[name])
-        _check_not_negative(name, tensors[name])
+        check_not_negative(name, tensors[name])
     return Gate(tensors.pop(_GATE + "count"), tensors.pop(_GATE + "total"))
 
 
@@ -281,25 +241,10 @@ def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerSt
     if unknown:
         raise CheckpointError(f"the tensor {unknown[0]} is none that the header's hyperparameters have")
     for name, leaf in leaves:
-        _check_shape(name, tensors, leaf.shape, leaf.dtype)
+        check_shape(name, tensors, leaf.shape, leaf.dtype)
         check_finite(name, tensors[name])
         found.append(tensors[name])
     return jax.tree.unflatten(jax.tree.structure(expected), found)
-
-
-def check_finite(name: str, tensor: np.ndarray) -> None:
-    """Checks that a tensor holds finite numbers.
-
-    Raises:
-        CheckpointError: it does not.
-    """
-    if np.issubdtype(tensor.dtype, np.floating) and not np.isfinite(tensor).all():
-        raise CheckpointError(f"the tensor {name} holds values that are not finite")
-
-
-def _check_not_negative(name: str, tensor: np.ndarray) -> None:
-    if tensor.size and tensor.min() < 0:
-        raise CheckpointError(f"the tensor {name} holds values below 0")
 
 
 def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding, tensors: dict[str, np.ndarray]) -> int:
@@ -314,25 +259,15 @@ def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding,
         raise CheckpointError("the tensor baseline holds no replica")
     rows, network = replicas * (POLICIES if _has_gate(tensors) else 1), NETWORKS[config.network]
     for name, shape in network.shapes(capacity, config).items():
-        _check_shape(f"policy.{name}", tensors, (rows, *shape), float32)
+        check_shape(f"policy.{name}", tensors, (rows, *shape), float32)
     if "steps" in network.rows.values() and capacity.steps < encoding.steps:
         raise CheckpointError(
             f"a trial has up to {encoding.steps} steps, and the network positions for {capacity.steps}"
         )
     kept = (replicas, len(encoding.tables.task), config.queue_size)
-    _check_shape("queue.reward", tensors, kept, np.dtype(np.float64))
-    _check_shape("queue.trials.actions", tensors, (*kept, encoding.steps), int32)
+    check_shape("queue.reward", tensors, kept, np.dtype(np.float64))
+    check_shape("queue.trials.actions", tensors, (*kept, encoding.steps), int32)
     return replicas
-
-
-def _check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:
-    if name not in tensors:
-        raise CheckpointError(f"the tensor {name} is missing")
-    found = tensors[name]
-    if found.shape != shape or found.dtype != dtype:
-        raise CheckpointError(
-            f"the tensor {name} is {found.dtype}{list(found.shape)} and should be {dtype}{list(shape)}"
-        )
 
 
 def _check_trials(name: str, problem: np.ndarray, trials: Trajectory, there: np.ndarray, encoding: Encoding) -> None:
@@ -368,8 +303,3 @@ def _largest(encoding: Encoding) -> dict[str, int]:
     decisions, actions = encoding.tables.decisions.available.shape
     task = int(encoding.tables.task.max())
     return {"task": task, "decisions": decisions - 1, "actions": actions - 1, "length": encoding.steps}
-
-
-def _check_limits(name: str, tensor: np.ndarray, most: int, least: int = 0) -> None:
-    if tensor.size and (tensor.min() < least or tensor.max() > most):
-        raise CheckpointError(f"the tensor {name} holds values that are not from {least} to {most}")

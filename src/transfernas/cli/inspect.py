@@ -79,18 +79,27 @@ def _problems(against: str, storage: str | None, space: str | None, task: str | 
 def _lines(path: Path, snapshot: "Snapshot") -> list[str]:
     import jax
 
+    from ..tensors import bytes_of
+
     learner = snapshot.learner
     leaves = jax.tree.leaves(learner.state.policy)
     parameters = sum(leaf[0].size for leaf in leaves)
     what = "an agent" if learner.replicas == 1 else f"{learner.replicas} replicas of an experiment"
     policies = "" if learner.members == 1 else f", {learner.members} policies each: transferred and new"
-    names = learner.vocabulary
+    names, sizes = learner.vocabulary, bytes_of(learner)
+    sizes["names and the rest"] = path.stat().st_size - sum(sizes.values())
+    parts = ", ".join(f"{part} {_kib(size)}" for part, size in sizes.items())
     return [
         f"{path}: {what}, seed {learner.seed}; {learner.learned:,} trials told, {len(snapshot.open_trials)} open",
         f"Network: {learner.config.network}, {parameters:,} parameters{policies}",
         f"Knows {len(names.states) - 1} states, {len(names.actions)} actions with spaces, {len(names.tasks)} tasks",
         f"Hyperparameters: {_differences(learner.config)}",
+        f"Takes {_kib(path.stat().st_size)}: {parts}",
     ]
+
+
+def _kib(size: int) -> str:
+    return f"{size / 1024:,.0f} KiB"
 
 
 def _differences(config: "TrainingConfig") -> str:

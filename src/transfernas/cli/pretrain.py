@@ -128,11 +128,14 @@ def _value(text: str) -> "Action":
 
 @contextmanager
 def _progress(console: "Console", interrupted: Event) -> Iterator["ProgressFn"]:
-    """Shows a bar once something was learned; from then on, the first Ctrl-C ends the learning, and nothing is lost."""
+    """Shows a bar, on a terminal from the start.
+
+    Once all is read, the first Ctrl-C ends the learning, and nothing is lost.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("Learning"),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -141,14 +144,21 @@ def _progress(console: "Console", interrupted: Event) -> Iterator["ProgressFn"]:
     bars = Progress(*columns, console=console)
     with ExitStack() as stack:
 
+        def show() -> None:
+            stack.enter_context(bars)
+            bars.add_task("Reading", total=None, rate="")
+
         def progress(done: int, total: int) -> bool:
             if not bars.tasks:
-                stack.enter_context(calling_at_interrupt(interrupted.set))
-                stack.enter_context(bars)
-                bars.add_task("", total=total, rate="")
+                show()
             (task,) = bars.tasks
-            rate = f"{(done - 1) / task.elapsed:.0f} trials/s" if task.elapsed else ""
+            if task.total is None:
+                stack.enter_context(calling_at_interrupt(interrupted.set))
+                bars.reset(task.id, description="Learning", total=total)
+            rate = f"{done / task.elapsed:.0f} trials/s" if done and task.elapsed else ""
             bars.update(task.id, completed=done, rate=rate)
             return not interrupted.is_set()
 
+        if console.is_terminal:
+            show()
         yield progress

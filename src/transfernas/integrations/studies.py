@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
@@ -15,17 +16,18 @@ from ..evidence import EVIDENCE, told_of
 from ..learning.archive import WITH_NUMBERS, Archived, of_trials
 from ..learning.config import TrainingConfig
 from ..learning.extension import extend
-from ..learning.learner import Learner, learn, new_learner, noted
+from ..learning.learner import Learner, new_learner, noted
 from ..learning.randomness import Use, generator
-from ..learning.scores import Score
+from ..learning.scores import Score, Scores
+from ..learning.studying import study
 from ..ledger import Ledger
-from ..plans import actions_of, batch_of_one, inside, numbers_of, room_for, values_of
+from ..plans import inside, numbers_of, room_for
 from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
 from ..spaces.discovery import Parameters, discover
 from ..spaces.domain import Domain
-from ..spaces.encoding import Room
+from ..spaces.encoding import Room, Trajectory
 from ..spaces.problem import Problem
 from .arguments import agent_of, check_on_failure, check_parameters
 from .optuna import SPACE
@@ -35,7 +37,7 @@ NameFn = Callable[[optuna.Study], str]
 """From a study to the name of its space or task."""
 
 ProgressFn = Callable[[int, int], bool]
-"""Told how many trials were learned from, of how many, and returns whether to go on."""
+"""Told how many trials were learned from, of how many, and returns whether to go on; first told 0 of them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,8 +138,9 @@ def learn_from_studies(
         on_failure: see `TransferSampler`.
         seed: of a new agent.
         config: hyperparameters of a new agent.
-        progress: told after each trial; where it says so, the agent is returned as far as it has learned, and the
-            trials that are left can be learned from later.
+        progress: told when all trials are read, and after each step of learning: one for each of up to 50 trials, one
+            for ten where there are more than 500. Where it says so, the agent is returned as far as it has learned,
+            and the trials that are left can be learned from later.
 
     Raises:
         ValueError: an argument is not as said above; there is no study, one has several objectives, or none has a trial
@@ -168,17 +171,17 @@ def learn_from_studies(
     learner = _learner(agent, found, config, check_seed(seed))
     rows = {problem.name: row for row, problem in enumerate(learner.encoding.problems)}
     order = generator(learner.seed, Use.STUDIES, learner.learned).permutation(len(turns))
-    for count, turn in enumerate(order.tolist(), start=1):
-        one, trial = turns[turn]
-        row = rows[one.space, one.task]
-        trajectory = batch_of_one(learner.encoding.sequence(row, trial.actions))
-        nobody, grade = np.array([-1], np.int32), np.array([trial.score.grade], np.int32)
-        reward = np.array([trial.score.reward])
-        learner = learn(learner, np.array([row], np.int32), trajectory, reward, nobody, grade, others=True)
+    ordered = [turns[turn] for turn in order.tolist()]
+    told = [rows[one.space, one.task] for one, _ in ordered]
+    sequences = learner.encoding.sequences(told, [trial.actions for _, trial in ordered])
+    scores = Scores(*(np.array([each]) for each in zip(*(trial.score for _, trial in ordered), strict=True)))
+    count, together = 0, Trajectory(*(leaf[None] for leaf in sequences))
+    goes_on = None if progress is None else lambda done: progress(done, len(ordered))
+    if goes_on is None or goes_on(0):
+        learner, count = study(learner, np.array([told], np.int32), together, scores, goes_on)
+    for one, trial in ordered[:count]:
         ledger.add(one.record, trial.number, trial.stamp)
         one.learned += 1
-        if progress is not None and not progress(count, len(turns)):
-            break
     result = Agent.of(noted(learner, [one.archived() for one in found if one.learned]))
     result.ledger = ledger
     spaces = {problem.space.name: problem.space for problem in learner.encoding.problems}
@@ -206,7 +209,6 @@ class _Trial(NamedTuple):
     number: int
     stamp: int
     actions: dict[str, Action]
-    numbers: dict[str, float]
     score: Score
     whole: bool
 
@@ -239,6 +241,7 @@ class _Study:
         self.names: dict[str, None] = {}
         self._counts = {"before": 0, "failed": 0, "unfinished": 0, "unknown": 0}
         self._values: list[float] = []
+        self._asked: dict[str, _Asked] = {}
 
     @property
     def evidence(self) -> list[dict[str, Action]]:
@@ -272,13 +275,17 @@ class _Study:
                 self._counts["unknown"] += 1
             else:
                 whole = trial.state == TrialState.COMPLETE
-                self.trials.append(_Trial(trial.number, stamp, *actions, score, whole))
+                self.trials.append(_Trial(trial.number, stamp, actions, score, whole))
         return stamps
 
     def archived(self) -> Archived:
         """Returns its best trials with the numbers that they tried, as an agent keeps them."""
-        best = heapq.nlargest(WITH_NUMBERS, self.trials, key=lambda trial: trial.score)
-        return of_trials(self.space, self.task, ((one.actions, one.numbers, one.score) for one in best))
+        best, told = heapq.nlargest(WITH_NUMBERS, self.trials, key=lambda trial: trial.score), []
+        trials = self.study.get_trials(deepcopy=False)
+        for one in best:
+            values = {self.renamed(name): value for name, value in trials[one.number].params.items()}
+            told.append((one.actions, numbers_of(one.actions, values), one.score))
+        return of_trials(self.space, self.task, told)
 
     def renamed(self, name: str) -> str:
         """Returns what a parameter of the study is called where it is learned from."""
@@ -290,23 +297,53 @@ class _Study:
         value = best(self._values) if self._values else None
         return Learned(self.study.study_name, self.space, self.task, self.learned, **self._counts, best=value)
 
-    def _actions(self, trial: FrozenTrial) -> tuple[dict[str, Action], dict[str, float]] | None:
-        """Returns what a trial took, and the numbers that it tried; None where a parameter can not be a choice."""
-        made: dict[str, tuple[Domain, object]] = {}
+    def _actions(self, trial: FrozenTrial) -> dict[str, Action] | None:
+        """Returns what a trial took; None where a parameter can not be a choice."""
+        asked, values = dict[str, _Asked](), list[object]()
         for old, value in trial.params.items():
             name = self.renamed(old)
-            if name in made:
+            if name in asked:
                 raise ValueError(f"rename: study {self.study.study_name!r} has two parameters that become {name!r}")
+            distribution = trial.distributions[old]
             try:
-                domain = domain_of(trial.distributions[old])
-                Choice(name, domain.actions)
-                made[name] = domain, value_of(trial.distributions[old], value)
+                known = self._asked.get(name)
+                if known is None or not _same(known.distribution, distribution):
+                    known = self._asked[name] = _Asked(name, distribution)
+                asked[name] = known
+                values.append(value_of(distribution, value))
             except (ValueError, TypeError, ArithmeticError):
                 return None
-        self.domains |= {name: domain for name, (domain, _) in made.items()}
-        self.parameters.take({name: domain.actions for name, (domain, _) in made.items()})
-        actions = actions_of(made)
-        return actions, numbers_of(actions, values_of(made))
+        if any(self.domains.get(name) is not each.domain for name, each in asked.items()):
+            self.domains |= {name: each.domain for name, each in asked.items()}
+            self.parameters.take({name: each.domain.actions for name, each in asked.items()})
+        return {name: each.action(value) for (name, each), value in zip(asked.items(), values, strict=True)}
+
+
+class _Asked:
+    """A parameter as trials asked for it: what its values are called is found once, but for floats."""
+
+    def __init__(self, name: str, distribution: BaseDistribution) -> None:
+        """Takes up a parameter.
+
+        Raises:
+            TypeError, ValueError: it can not be a choice.
+        """
+        self.distribution, self.domain = distribution, domain_of(distribution)
+        Choice(name, self.domain.actions)
+        self._called: dict[tuple[type, object], Action] = {}
+
+    def action(self, value: object) -> Action:
+        """Returns what a value is called."""
+        if type(value) not in (int, str):
+            return self.domain.action(value)  # type: ignore[arg-type]
+        if (key := (type(value), value)) not in self._called:
+            self._called[key] = self.domain.action(value)  # type: ignore[arg-type]
+        return self._called[key]
+
+
+def _same(one: BaseDistribution, other: BaseDistribution) -> bool:
+    """Returns whether two distributions are equal; those of a storage are, but are seldom one object."""
+    return one is other or (type(one) is type(other) and vars(one) == vars(other)) or one == other
 
 
 def _named(name: str | NameFn | None, study: optuna.Study, default: str) -> str:

@@ -34,36 +34,40 @@ def catch_up(
     ends = sorted({-(-at * count // steps) for at in range(1, steps + 1)} - {0})
     for start, end in zip([0, *ends], ends, strict=False):
         before, last = slice(start, end - 1), end - 1
-        learner = _taken_in(learner, problem, _at(trials, before), scores.at((slice(None), before)))
+        rows = np.repeat(problem[:, None], last - start, axis=1)
+        learner = taken_in(learner, rows, _at(trials, before), scores.at((slice(None), before)))
         score = scores.at((slice(None), last))
         learner = learn(learner, problem, _at(trials, last), score.reward, nobody, score.grade, others=True)
     return learner
 
 
-def _taken_in(learner: Learner, problem: Int[np.ndarray, "replicas"], trials: Trajectory, scores: Scores) -> Learner:
+def taken_in(
+    learner: Learner, problem: Int[np.ndarray, "replicas trials"], trials: Trajectory, scores: Scores
+) -> Learner:
     """Returns the replicas that know of trials, and learn from them when they learn next."""
     count = scores.grade.shape[1]
     queue, tally, history, config = learner.queue, learner.tally.mapped(np.copy), learner.history, learner.config
-    tally.trials[np.arange(len(problem)), problem] += count
-    for at in _promising(queue, problem, scores, config):
-        queue = queue.inserted(problem, _at(trials, at), scores.at((slice(None), at)), config)
+    np.add.at(tally.trials, (np.arange(len(problem))[:, None], problem), 1)
+    for at in _promising(queue, problem, scores, config).tolist():
+        queue = queue.inserted(problem[:, at], _at(trials, at), scores.at((slice(None), at)), config)
     if not config.repeats or config.learning != "reinforce":
         members = np.full(scores.grade.shape, -1, np.int32)
-        history = history.extended(np.repeat(problem[:, None], count, axis=1), trials, scores, members)
+        history = history.extended(problem, trials, scores, members)
     return dataclasses.replace(learner, queue=queue, tally=tally, history=history, learned=learner.learned + count)
 
 
 def _promising(
-    queue: Queue, problem: Int[np.ndarray, "replicas"], scores: Scores, config: TrainingConfig
+    queue: Queue, problem: Int[np.ndarray, "replicas trials"], scores: Scores, config: TrainingConfig
 ) -> Int[np.ndarray, "some"]:
     """Returns which trials the queues may take: most are behind all that full ones hold, and would change nothing."""
-    held, filled = queue.scores.at((np.arange(len(problem)), problem)), queue.filled[np.arange(len(problem)), problem]
-    count = scores.grade.shape[1]
-    if (filled < held.grade.shape[1]).any() or config.queue_repeats != "best" or config.queue_ties != "keep":
-        return np.arange(count)
-    lowest = held.at((np.arange(len(problem)), np.lexsort((held.reward, held.grade), axis=-1)[:, 0]))
-    worst = Scores(lowest.grade[:, None], lowest.reward[:, None])
-    return np.flatnonzero(scores.above(worst).any(axis=0))
+    if config.queue_repeats != "best" or config.queue_ties != "keep":
+        return np.arange(scores.grade.shape[1])
+    held = queue.scores
+    order = np.lexsort((held.reward, held.grade), axis=-1)[..., :1]
+    grade, reward = (np.take_along_axis(each, order, -1)[..., 0] for each in (held.grade, held.reward))
+    at = np.arange(len(problem))[:, None], problem
+    free = queue.filled[at] < held.grade.shape[-1]
+    return np.flatnonzero((free | scores.above(Scores(grade[at], reward[at]))).any(axis=0))
 
 
 def _at(trials: Trajectory, which: int | slice) -> Trajectory:

@@ -62,20 +62,15 @@ def draw_pairs(
             found good is imitated; None for no replica.
     """
     steps = history.trials.actions.shape[-1] if steps is None else steps
-    pairs = min(config.pairs, max(1, config.pair_steps // (members * steps)))
-    shape = (len(problem), members, config.updates, pairs)
+    shape = (len(problem), members, config.updates, _pairs_of(config, members * steps))
     chance = rng.random((2, *shape))
     better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     imitation, unknown = np.zeros(shape, np.float32), np.zeros(shape[:-1], bool)
     for replica, row in enumerate(problem.tolist()):
-        trials = history.of(replica, row)
-        ranked = trials[history.scores.at((replica, trials)).best_first()]
-        if distinct:
-            ranked = ranked[np.sort(np.unique(history.key[replica, ranked], return_index=True)[1])]
+        ranked = _ranked(history, replica, history.of(replica, row), distinct)
         if len(ranked) < 2:
             continue  # a trial paired with itself weighs nothing
-        last = len(ranked) - 1
-        good = min(max(2, int(np.ceil(config.good_share * len(ranked)))), config.good_most, last)
+        good, last = _good(len(ranked), config), len(ranked) - 1
         first = (chance[0, replica] * good).astype(np.int64)
         second = first + 1 + (chance[1, replica] * (last - first)).astype(np.int64)
         better[replica], worse[replica] = ranked[first], ranked[second]
@@ -83,7 +78,95 @@ def draw_pairs(
             whose = history.member[replica, better[replica]]
             imitation[replica] = config.imitation * (whose < 0) * (1 - first / good) ** _SHARPNESS
             unknown[replica, :, 1::2] = config.new_task == "mean"
-    which = np.arange(len(problem))[:, None, None, None]
+    return _paired(history, steps, better, worse, imitation, unknown)
+
+
+class Ranking:
+    """The trials of a history, ranked within their problems: pairs of all problems are drawn from it together.
+
+    It costs as much as one look at every trial, and a draw from it nothing that grows with them.
+    """
+
+    def __init__(self, history: History, config: TrainingConfig, distinct: bool) -> None:
+        """Ranks the trials.
+
+        Args:
+            history: the trials; those that are added to it later are not drawn.
+            config: how many of a problem's trials are good ones.
+            distinct: see `draw_pairs`.
+        """
+        self._history, self._config = history, config
+        self._ranked, self._from, self._count, self._good = [], [], [], []
+        for replica in range(len(history.problem)):
+            order = np.argsort(history.problem[replica, : history.count], kind="stable")
+            rows, starts = np.unique(history.problem[replica, order], return_index=True)
+            parts = [_ranked(history, replica, trials, distinct) for trials in np.split(order, starts[1:])]
+            counts = np.zeros((2, rows.max() + 1), np.int64)
+            counts[0, rows] = [len(part) for part in parts]
+            counts[1, rows] = [max(1, _good(len(part), config)) for part in parts]
+            self._ranked.append(np.concatenate(parts))
+            self._from.append(np.cumsum(counts[0]) - counts[0])
+            self._count.append(counts[0])
+            self._good.append(counts[1])
+
+    def draw(self, rng: np.random.Generator, members: int, steps: int) -> Pairs:
+        """Draws pairs as `draw_pairs` does for others' trials, but each of a problem of its own.
+
+        The problem of a pair is that of a trial drawn from all. Leaves have the policies first, those of a replica side
+        by side.
+
+        Args:
+            rng: for the draws.
+            members: policies of a replica.
+            steps: a length that no trajectory passes.
+        """
+        history, config = self._history, self._config
+        shape = (len(history.problem), members, config.updates, _pairs_of(config, members * steps))
+        chance = rng.random((3, *shape))
+        better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        imitation, unknown = np.zeros(shape, np.float32), np.zeros(shape[:-1], bool)
+        for replica, ranked in enumerate(self._ranked):
+            row = history.problem[replica, (chance[0, replica] * history.count).astype(np.int64)]
+            start, last, good = self._from[replica][row], self._count[replica][row] - 1, self._good[replica][row]
+            first = (chance[1, replica] * good).astype(np.int64)
+            second = np.minimum(first + 1 + (chance[2, replica] * (last - first)).astype(np.int64), last)
+            better[replica], worse[replica] = ranked[start + first], ranked[start + second]
+            imitated = (history.member[replica, better[replica]] < 0) & (last > 0)
+            imitation[replica] = config.imitation * imitated * (1 - first / good) ** _SHARPNESS
+            unknown[replica, :, 1::2] = bool(config.imitation) and config.new_task == "mean"
+        return _paired(history, steps, better, worse, imitation, unknown)
+
+
+def _pairs_of(config: TrainingConfig, steps: int) -> int:
+    """Returns how many pairs a batch has, of trajectories that have so many steps over all policies."""
+    return min(config.pairs, max(1, config.pair_steps // steps))
+
+
+def _ranked(
+    history: History, replica: int, trials: Int[np.ndarray, "trials"], distinct: bool
+) -> Int[np.ndarray, "ranked"]:
+    """Returns some of a replica's trials, best first; of each configuration only the best where they are distinct."""
+    ranked = trials[history.scores.at((replica, trials)).best_first()]
+    if distinct:
+        ranked = ranked[np.sort(np.unique(history.key[replica, ranked], return_index=True)[1])]
+    return ranked
+
+
+def _good(count: int, config: TrainingConfig) -> int:
+    """Returns how many of a problem's trials are good; at least one is behind them."""
+    return min(max(2, int(np.ceil(config.good_share * count))), config.good_most, count - 1)
+
+
+def _paired(
+    history: History,
+    steps: int,
+    better: Int[np.ndarray, "replicas members updates pairs"],
+    worse: Int[np.ndarray, "replicas members updates pairs"],
+    imitation: Float[np.ndarray, "replicas members updates pairs"],
+    unknown: Bool[np.ndarray, "replicas members updates"],
+) -> Pairs:
+    """Returns pairs of trials of a history, given by their numbers there; see `Pairs`."""
+    which = np.arange(len(better))[:, None, None, None]
 
     def picked(at: Int[np.ndarray, "replicas members updates pairs"]) -> Trajectory:
         def taken(leaf: np.ndarray) -> np.ndarray:

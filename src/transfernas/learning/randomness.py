@@ -29,6 +29,7 @@ class Use(enum.IntEnum):
     VALUE = 13
     STUDIES = 14
     REHEARSAL = 15
+    STUDIED_PAIRS = 16
 
 
 def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:

@@ -5,8 +5,6 @@ archived of all problems in turn (`archive.py`), as it learns from others' trial
 """
 
 import dataclasses
-import itertools
-from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
@@ -20,12 +18,12 @@ from ..spaces.space import SearchSpace
 from .archive import NOT_MADE, Archived, archived
 from .history import History
 from .learner import Learner, best_policy, nothing_told
-from .pairs import draw_pairs
+from .pairs import Ranking
 from .randomness import Use, generator
 from .steps import fresh_state, prefer
 
 STEPS = 120
-"""So many times pairs of a problem are drawn, all problems in turn."""
+"""So many times pairs are drawn, of all problems."""
 
 MOST = 64
 """Of so many problems, those that were learned from last."""
@@ -64,12 +62,9 @@ def _rehearsed(policy: Policy, entries: tuple[Archived, ...], learner: Learner, 
     encoding = _encoded(entries, learner)
     history = _told(entries, encoding, learner.replicas)
     state, tables = placed((fresh_state(policy, learner.config), _with_room(encoding.tables)))
-    rows = [row for row in range(len(entries)) if all(len(history.of(r, row)) > 1 for r in range(learner.replicas))]
-    others = np.ones(learner.replicas, bool)
-    for number, row in zip(range(steps), _turns(rows, learner), strict=False):
-        rng = generator(learner.seed, Use.REHEARSAL, learner.learned, number)
-        problem = np.full(learner.replicas, row, np.int32)
-        pairs = draw_pairs(history, problem, rng, learner.config, 1, encoding.steps_made, encoding.grows, others)
+    ranking = Ranking(history, learner.config, encoding.grows)
+    for number in range(steps):
+        pairs = ranking.draw(generator(learner.seed, Use.REHEARSAL, learner.learned, number), 1, encoding.steps_made)
         state = run(prefer, state, tables, pairs, learner.config)
     known: Policy = jax.tree.map(np.asarray, state.policy)
     return known
@@ -100,39 +95,21 @@ def _with_room(tables: Tables) -> Tables:
     return tables._replace(space=np.pad(tables.space, room), task=np.pad(tables.task, room))
 
 
-def _turns(rows: Sequence[int], learner: Learner) -> Iterator[int]:
-    """Yields the problems in turn, each time in another order."""
-    rng = generator(learner.seed, Use.REHEARSAL, learner.learned)
-    while rows:
-        yield from rng.permutation(rows).tolist()
-
-
 def _told(entries: tuple[Archived, ...], encoding: Encoding, replicas: int) -> History:
     """Returns the archived trials as a history; a replica that has fewer of a problem than others repeats some."""
     history = History.empty(replicas, encoding.steps)
     for row, entry in enumerate(entries):
-        size = entry.taken.shape[1]
-        order = {choice.name: at for at, choice in enumerate(encoding.problems[row].space.choices, start=1)}
-        place = np.array([order[choice.name] for choice in entry.choices])
-        position = [
-            np.array([encoding.problems[row].space[choice.name].index(action) for action in choice.actions] + [0])
-            for choice in entry.choices
+        shape = replicas, entry.taken.shape[1]
+        which = np.arange(shape[1]) % np.maximum(1, entry.count)[:, None]
+        order = {choice.name: at for at, choice in enumerate(encoding.problems[row].space.choices)}
+        configs = [
+            dict(sorted(entry.config(replica, slot).items(), key=lambda pair: order[pair[0]]))  # noqa: B023
+            for replica, slots in enumerate(which.tolist())
+            for slot in slots
         ]
-        decision = encoding.tables.rules.decision[encoding.tables.space[row]]
-        trials = blank_trajectories((replicas, size), encoding.steps)
-        for replica, slot in itertools.product(range(replicas), range(size)):
-            slot_of = slot % max(1, int(entry.count[replica]))
-            taken = entry.taken[replica, slot_of]
-            made = np.flatnonzero(taken != NOT_MADE)
-            made = made[np.argsort(place[made])]
-            steps = slice(1, 1 + len(made))
-            trials.decisions[replica, slot, 0] = decision[0]
-            trials.decisions[replica, slot, steps] = decision[place[made]]
-            trials.actions[replica, slot, steps] = [position[at][taken[at]] for at in made.tolist()]
-            trials.length[replica, slot] = 1 + len(made)
-        trials.task[:] = encoding.tables.task[row]
-        which = np.arange(size) % np.maximum(1, entry.count)[:, None]
+        sequences = encoding.sequences([row] * len(configs), configs)
+        trials = Trajectory(*(leaf.reshape(*shape, *leaf.shape[1:]) for leaf in sequences))
         scores = entry.scores.at((np.arange(replicas)[:, None], which))
-        problem, nobody = (np.full((replicas, size), value, np.int32) for value in (row, -1))
+        problem, nobody = (np.full(shape, value, np.int32) for value in (row, -1))
         history = history.extended(problem, trials, scores, nobody)
     return history

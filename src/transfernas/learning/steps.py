@@ -5,6 +5,7 @@ Both are pure and compiled once for the shapes of a set of problems. Shapes: `re
 """
 
 import dataclasses
+import functools
 from functools import partial
 
 import equinox as eqx
@@ -66,8 +67,18 @@ def fresh_state(policy: Policy, config: TrainingConfig) -> LearnerState:
 
 def no_moments(policy: Policy, config: TrainingConfig) -> optax.OptState:
     """Returns the moments of Adam before its first step, as NumPy arrays."""
-    shapes = jax.eval_shape(jax.vmap(_adam(config).init), policy)
+    leaves, structure = jax.tree.flatten(policy)
+    shapes = _shapes_of_moments(structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), config)
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+
+
+@functools.lru_cache(maxsize=100)
+def _shapes_of_moments(
+    structure: jax.tree_util.PyTreeDef, leaves: tuple[tuple[tuple[int, ...], np.dtype], ...], config: TrainingConfig
+) -> optax.OptState:
+    """Returns the moments' shapes: a search that asks for a parameter after the other looks at them again and again."""
+    policy = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
+    return jax.eval_shape(jax.vmap(_adam(config).init), policy)
 
 
 @partial(jax.jit, compiler_options=_QUICK_TO_COMPILE)

@@ -89,6 +89,8 @@ class Choice(Typed):
         Raises:
             ValueError: the choice has no such action.
         """
+        if type(action) in (int, float, str) and (at := self._positions.get((type(action), action))) is not None:
+            return at
         try:
             value = plain(action)
         except (TypeError, ValueError) as error:

@@ -224,9 +224,17 @@ class Encoding:
         Raises:
             ValueError: the configuration does not fit the space.
         """
+        return self.sequence(row, self.ordered(row, config))
+
+    def ordered(self, row: int, config: Config) -> dict[str, Action]:
+        """Returns a configuration of a problem in the order in which its choices are made.
+
+        Raises:
+            ValueError: the configuration does not fit the space.
+        """
         space = self.problems[row].space
         space.validate(config)
-        return self.sequence(row, {c.name: config[c.name] for c in space.choices if c.name in config})
+        return {choice.name: config[choice.name] for choice in space.choices if choice.name in config}
 
     def sequence(self, row: int, config: Config) -> Trajectory:
         """Returns choices of a problem in the order in which they were made, whatever the space says of when they are.
@@ -238,22 +246,46 @@ class Encoding:
         Raises:
             KeyError, ValueError: the space has no such choice, or the choice no such action.
         """
-        order = {choice.name: (index, choice) for index, choice in enumerate(self.problems[row].space.choices, start=1)}
-        visited = [(order[name][0], order[name][1].index(action)) for name, action in config.items()]
-        choices, actions = zip((0, 0), *visited, strict=True)
-        made, padded = len(choices), np.zeros((2, self.steps), _INT)
-        padded[0, :made] = self.tables.rules.decision[self.tables.space[row], np.array(choices)]
-        padded[1, :made] = actions
+        return Trajectory(*(leaf[0] for leaf in self.sequences([row], [config])))
+
+    def sequences(self, rows: Sequence[int], configs: Sequence[Config]) -> Trajectory:
+        """Returns many as `sequence` does one, as a trajectory of shape `[len(configs), steps]`.
+
+        Args:
+            rows: of the problem of each.
+            configs: the actions of each.
+
+        Raises:
+            KeyError, ValueError: see `sequence`.
+        """
+        problem, places = np.array(rows, np.intp), dict[SearchSpace, dict[str, tuple[int, Choice]]]()
+        choices, actions = np.zeros((2, len(configs), self.steps), _INT)
+        length = np.array([1 + len(config) for config in configs], _INT)
+        for at, (row, config) in enumerate(zip(rows, configs, strict=True)):
+            space = self.problems[row].space
+            if (order := places.get(space)) is None:
+                order = places[space] = {choice.name: (n, choice) for n, choice in enumerate(space.choices, start=1)}
+            made = [(order[name][0], order[name][1].index(action)) for name, action in config.items()]
+            if made:
+                choices[at, 1 : 1 + len(made)], actions[at, 1 : 1 + len(made)] = zip(*made, strict=True)
+        decisions = self.tables.rules.decision[self.tables.space[problem][:, None], choices]
         return Trajectory(
-            task=self.tables.task[row], decisions=padded[0], actions=padded[1], length=np.asarray(made, _INT)
+            task=self.tables.task[problem],
+            decisions=np.where(np.arange(self.steps) < length[:, None], decisions, 0),
+            actions=actions,
+            length=length,
         )
 
     def config(self, row: int, trajectory: Trajectory) -> dict[str, Action]:
         """Returns a trajectory of shape `[steps]` of a problem as a configuration, in the order of its decisions."""
         space, config = self.problems[row].space, dict[str, Action]()
-        decision_of = self.tables.rules.decision[self.tables.space[row], 1:].tolist()
+        decision_of = self.tables.rules.decision[self.tables.space[row], 1 : 1 + len(space.choices)].tolist()
         made = slice(1, int(trajectory.length))
         decisions, actions = np.asarray(trajectory.decisions)[made].tolist(), np.asarray(trajectory.actions)[made]
+        alone = dict(zip(decision_of, space.choices, strict=True))
+        if len(alone) == len(space.choices):  # no two choices are one decision, as those of a repeated block are
+            steps = zip(decisions, actions.tolist(), strict=True)
+            return {(choice := alone[decision]).name: choice.actions[action] for decision, action in steps}
         following = _Following(space)
         for decision, action in zip(decisions, actions.tolist(), strict=True):
             at = following.after(config)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -37,6 +38,8 @@ class Vocabulary:
     _state: dict[str, int] = field(init=False, repr=False, compare=False)
     _action: dict[ActionName, int] = field(init=False, repr=False, compare=False)
     _task: dict[str, int] = field(init=False, repr=False, compare=False)
+    # What follows from the names is found once: of an agent of many problems there are many.
+    _found: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, table in (("_state", self.states), ("_action", self.actions), ("_task", self.tasks)):
@@ -59,11 +62,13 @@ class Vocabulary:
         return self._task[name]
 
     def rows_by_state(self) -> dict[str, Int[np.ndarray, "actions"]]:
-        """Returns the rows of the actions of each state."""
-        rows: dict[str, list[int]] = {}
-        for row, (state, _, _) in enumerate(self.actions):
-            rows.setdefault(state, []).append(row)
-        return {state: np.array(found) for state, found in rows.items()}
+        """Returns the rows of the actions of each state; do not change them."""
+        if "rows" not in self._found:
+            rows: dict[str, list[int]] = {}
+            for row, (state, _, _) in enumerate(self.actions):
+                rows.setdefault(state, []).append(row)
+            self._found["rows"] = {state: np.array(found) for state, found in rows.items()}
+        return self._found["rows"]
 
     def renamed(self, names: Mapping[str, str]) -> "Vocabulary":
         """Returns the vocabulary with states under other names, where two names mean the same.
@@ -74,6 +79,8 @@ class Vocabulary:
         Raises:
             ValueError: a state is unknown, or the new name is taken.
         """
+        if not names:
+            return self
         for old, new in names.items():
             if old not in self._state or old == START:
                 known = tuple(name for name in self.states if name != START)
@@ -89,7 +96,15 @@ class Vocabulary:
         )
 
     def parents(self) -> tuple[Int[np.ndarray, "states"], Int[np.ndarray, "actions"]]:
-        """Returns the rows of the families of the states, and of their actions there; -1 where there is none."""
+        """Returns the rows of the families of the states, and of their actions there; -1 where there is none.
+
+        Do not change them.
+        """
+        if "parents" not in self._found:
+            self._found["parents"] = self._parents()
+        return self._found["parents"]
+
+    def _parents(self) -> tuple[Int[np.ndarray, "states"], Int[np.ndarray, "actions"]]:
         family = {state: family_of(state) for state in self.states}
         states = [self._state.get(family[state] or "", -1) for state in self.states]
         actions = [

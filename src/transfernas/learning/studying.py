@@ -1,0 +1,106 @@
+"""Learning from many trials of several problems, which were told before anybody asked.
+
+The trials are taken in part by part. After each part the policies learn in fewer steps than it has trials. The pairs of
+a step are of all problems that were met so far, so that no step forgets one problem for another.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from ..runtime import run
+from ..spaces.encoding import Trajectory
+from .catching_up import taken_in
+from .learner import Learner, learn
+from .pairs import Ranking
+from .randomness import Use, generator
+from .scores import Scores
+from .steps import prefer
+
+GoesOnFn = Callable[[int], bool]
+"""Told from how many trials was learned, and returns whether to go on."""
+
+FEW = 50
+"""So many trials at most are learned from one by one, as others are that make no fewer steps."""
+
+_TRIALS_A_STEP = 10  # where that makes more than `FEW` steps
+_SHARE = 8  # a part has at most this fraction of the trials before it, so that ranking them all again costs little
+
+
+def study(
+    learner: Learner,
+    problem: Int[np.ndarray, "replicas trials"],
+    trials: Trajectory,
+    scores: Scores,
+    goes_on: GoesOnFn | None = None,
+) -> tuple[Learner, int]:
+    """Returns the replicas after they learned from trials that nobody here proposed, and from how many of them.
+
+    Learning by REINFORCE is the paper's and takes a step for each trial. Learning by preferences takes one for ten
+    trials, but at least 50.
+
+    Args:
+        learner: the replicas.
+        problem: Shape `[replicas, trials]`, rows of the problems.
+        trials: Shape `[replicas, trials, ...]`, in the order in which they are taken in.
+        scores: Shape `[replicas, trials]`.
+        goes_on: asked after each step; where it says no, the trials that are left are not learned from.
+    """
+    count = scores.grade.shape[1]
+    if count <= FEW or learner.config.learning == "reinforce":
+        return _one_by_one(learner, problem, trials, scores, goes_on)
+    for start, end, steps in _parts(count):
+        before = learner
+        learner = _taken(before, problem, trials, scores, slice(start, end))
+        ranking = Ranking(learner.history, learner.config, learner.encoding.grows)
+        for step in range(steps):
+            rng = generator(learner.seed, Use.STUDIED_PAIRS, learner.learned, step)
+            pairs = ranking.draw(rng, learner.members, learner.encoding.steps_made)
+            state = run(prefer, learner.state, learner.tables, pairs, learner.config)
+            learner = dataclasses.replace(learner, state=state)
+            done = start + (end - start) * (step + 1) // steps
+            if goes_on is not None and not goes_on(done):
+                left = _taken(before, problem, trials, scores, slice(start, done))
+                return dataclasses.replace(left, state=state), done
+    return learner, count
+
+
+def _one_by_one(
+    learner: Learner,
+    problem: Int[np.ndarray, "replicas trials"],
+    trials: Trajectory,
+    scores: Scores,
+    goes_on: GoesOnFn | None,
+) -> tuple[Learner, int]:
+    nobody, count = np.full(learner.replicas, -1, np.int32), scores.grade.shape[1]
+    for at in range(count):
+        score, trial = scores.at((slice(None), at)), _at(trials, at)
+        learner = learn(learner, problem[:, at], trial, score.reward, nobody, score.grade, others=True)
+        if goes_on is not None and not goes_on(at + 1):
+            return learner, at + 1
+    return learner, count
+
+
+def _parts(count: int) -> Iterator[tuple[int, int, int]]:
+    """Yields the parts of so many trials: the first, the one behind the last, and the steps after them."""
+    steps, start, made = max(FEW, count // _TRIALS_A_STEP), 0, 0
+    while start < count:
+        # A part has at least one step: the end is where the next one is due, or later.
+        end = min(count, max(-(-(made + 1) * count // steps), start + start // _SHARE))
+        due = end * steps // count
+        yield start, end, due - made
+        start, made = end, due
+
+
+def _taken(
+    learner: Learner, problem: Int[np.ndarray, "replicas trials"], trials: Trajectory, scores: Scores, which: slice
+) -> Learner:
+    return taken_in(learner, problem[:, which], _at(trials, which), scores.at((slice(None), which)))
+
+
+def _at(trials: Trajectory, which: int | slice) -> Trajectory:
+    found: Trajectory = jax.tree.map(lambda leaf: leaf[:, which], trials)
+    return found
