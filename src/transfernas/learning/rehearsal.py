@@ -12,7 +12,7 @@ import numpy as np
 from ..policy.policy import Policy
 from ..runtime import placed, run
 from ..spaces.choice import Choice
-from ..spaces.encoding import Encoding, Tables, blank_trajectories, encode
+from ..spaces.encoding import Encoding, Tables, Trajectory, encode
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
 from .archive import NOT_MADE, Archived, archived
