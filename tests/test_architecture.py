@@ -37,7 +37,8 @@ STANDS_ON = {
     "experiments": "arrays files interrupts spaces policy learning searcher checkpoint agent baselines benchmarks",
     "figures": "files experiments",
     "report": "files experiments terminal",
-    "cli": "interrupts spaces learning checkpoint agent integrations benchmarks experiments figures report terminal",
+    "cli": "interrupts spaces learning tensors checkpoint agent integrations benchmarks experiments figures report "
+    "terminal",
 }
 
 

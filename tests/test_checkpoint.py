@@ -261,7 +261,11 @@ def test_a_file_of_the_first_version_is_read(tmp_path: Path, create: Callable[[]
 def test_what_is_counted_takes_few_bytes() -> None:
     learner = fast_transferred_and_played().learner
     tensors = tensors_of(learner)
-    counted = {name: tensor for name, tensor in tensors.items() if tensor.dtype.kind in "iu" and "optim" not in name}
+    counted = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if tensor.dtype.kind in "iu" and tensor.size and "opt" not in name
+    }
     assert "history.actions" in counted and {tensor.dtype.itemsize for tensor in counted.values()} == {1}
     assert sum(bytes_of(learner).values()) == sum(tensor.nbytes for tensor in tensors.values())
 

@@ -15,7 +15,7 @@ from transfernas.learning.scores import Scores
 from transfernas.learning.transfer import transfer
 from transfernas.plans import batch_of_one
 from transfernas.spaces.condition import Action
-from transfernas.spaces.encoding import Encoding, Trajectory
+from transfernas.spaces.encoding import Trajectory
 
 SMALL = SearchSpace("small", [Choice("lr", (0.1, 0.2, 0.3)), Choice("units", (8, 16))])
 OTHER = SearchSpace("other", [Choice("lr", (0.1, 0.2, 0.4)), Choice("units", (8, 16)), Choice("depth", (1, 2))])
@@ -39,22 +39,6 @@ def taught(told: Sequence[Told], config: TrainingConfig = FAST) -> Learner:
         queue = learner.queue.inserted(np.array([row]), trial, Scores.of(np.array([reward])), config)
         learner = dataclasses.replace(learner, queue=queue)
     return learner
-
-
-def test_a_source_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    learner, decoded = taught(TOLD), list[int]()
-
-    def counted(encoding: Encoding, row: int, trajectory: Trajectory) -> dict[str, Action]:
-        decoded.append(row)
-        return config(encoding, row, trajectory)
-
-    config = Encoding.config
-    monkeypatch.setattr(Encoding, "config", counted)
-    new = Problem(SMALL, "new")
-    first, second = transfer(learner, (new,)), transfer(learner, (new,))
-    assert decoded == [0] * len(TOLD)
-    assert first.memory is not None and second.memory is not None
-    np.testing.assert_array_equal(first.memory.taken, second.memory.taken)
 
 
 def remembered(learner: Learner, row: int = 0) -> Configs:

@@ -163,7 +163,7 @@ class Agent(Searcher):
         row = 0 if problem is None else encoding.row(problem)
         queue, order = learner.queue, learner.queue.best_first(0, row)
         rewards = queue.scores.at((0, row, order)).shown()
-        configs = map(dict, queue.configs(0, row, encoding))
+        configs = [encoding.config(row, Trajectory(*(leaf[0, row, slot] for leaf in queue.trials))) for slot in order]
         found = zip(configs, rewards.tolist(), strict=True)
         return [Observation(self._problems[row], config, reward) for config, reward in found]
 

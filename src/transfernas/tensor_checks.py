@@ -54,7 +54,7 @@ def check_scores(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ..
 
 def sparse(part: str, values: np.ndarray) -> dict[str, np.ndarray]:
     """Returns an array of which few numbers are known as these, and where they are."""
-    at = np.flatnonzero(~np.isnan(values))
+    at = np.flatnonzero(~np.isnan(values)).astype(np.int32)
     return {part + "known": at, part + "numbers": values.reshape(-1)[at]}
 
 
@@ -65,11 +65,11 @@ def dense(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> 
         CheckpointError: it is none of such an array.
     """
     values, size = np.full(shape, np.nan), math.prod(shape)
-    at = tensors.pop(part + "known", np.zeros(0, np.int64))
+    at = tensors.pop(part + "known", np.zeros(0, np.int32))
     tensors.setdefault(part + "numbers", np.zeros(0))
     check_shape(part + "numbers", tensors, at.shape, np.dtype(np.float64))
     check_finite(part + "numbers", tensors[part + "numbers"])
-    if at.ndim != 1 or at.dtype != np.int64 or not (np.diff(at, prepend=-1, append=size) > 0).all():
+    if at.ndim != 1 or at.dtype != np.int32 or not (np.diff(at, prepend=-1, append=size) > 0).all():
         raise CheckpointError(f"the tensor {part}known holds no places in order from 0 to {size - 1}")
     values.reshape(-1)[at] = tensors.pop(part + "numbers")
     return values

@@ -7,14 +7,13 @@ Shapes: `replicas` run side by side, `problems` have queues of `size` slots, for
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..spaces.condition import Action
-from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
+from ..spaces.encoding import Trajectory, blank_trajectories
 from .config import TrainingConfig
 from .scores import Scores
 
@@ -32,9 +31,6 @@ class Queue:
     trials: Trajectory
     scores: Scores
     filled: Int[np.ndarray, "replicas problems"]
-    _configs: dict[tuple[int, int], tuple[dict[str, Action], ...]] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
 
     @classmethod
     def empty(cls, replicas: int, problems: int, size: int, steps: int) -> "Queue":
@@ -95,25 +91,6 @@ class Queue:
     def best_first(self, replica: int, row: int) -> Int[np.ndarray, "filled"]:
         """Returns the slots of a problem of a replica that are filled, the best trial's first."""
         return self.scores.at((replica, row, slice(int(self.filled[replica, row])))).best_first()
-
-    def configs(self, replica: int, row: int, encoding: Encoding) -> tuple[dict[str, Action], ...]:
-        """Returns a problem's trials of a replica as configurations, best first; do not change them.
-
-        They are found once: a search that starts from many problems asks for all of them again and again.
-
-        Args:
-            replica: which one.
-            row: of the problem.
-            encoding: the problems of these queues.
-        """
-        found = self._configs.get((replica, row))
-        if found is None:
-            slots = self.best_first(replica, row)
-            trials = [
-                Trajectory(*each) for each in zip(*(leaf[replica, row, slots] for leaf in self.trials), strict=True)
-            ]
-            found = self._configs[replica, row] = tuple(encoding.config(row, trial) for trial in trials)
-        return found
 
     def selected(self, replica: int) -> "Queue":
         """Returns the queues of one replica alone."""
