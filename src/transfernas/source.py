@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Mapping
 
 from .agent import Agent
@@ -17,9 +18,17 @@ from .spaces.domain import Domain
 from .spaces.encoding import Room
 from .spaces.problem import Problem
 
+_LARGEST = sys.float_info.max
+
 
 class Source:
-    """An agent that a search starts from; it stays as it is."""
+    """An agent that a search starts from; it stays as it is.
+
+    Attributes:
+        agent: the agent.
+        rename: from states that the agent knows to parameters that mean the same.
+        filled: the numbers that parameters were before they were asked for.
+    """
 
     def __init__(
         self, agent: Agent, names: tuple[str, str], size: int, rename: Mapping[str, str], fill: Mapping[str, Action]
@@ -35,6 +44,8 @@ class Source:
         """
         self.agent, self.rename = agent, dict(rename)
         self._names, self._size, self._fill = names, size, dict(fill)
+        numbers = {name: value for name, value in fill.items() if isinstance(value, (int, float))}
+        self.filled = {name: float(value) for name, value in numbers.items() if abs(value) <= _LARGEST}
 
     def transferred(
         self, problem: Problem, config: TrainingConfig, seed: int, domains: Mapping[str, Domain], room: Room
