@@ -42,6 +42,13 @@ def run(learner: Learner, trials: int) -> Learner:
     return learner
 
 
+def forgetful(learner: Learner) -> Learner:
+    """The same replicas without what was best before."""
+    assert learner.memory is not None
+    memory = dataclasses.replace(learner.memory, count=np.zeros_like(learner.memory.count))
+    return dataclasses.replace(learner, memory=memory)
+
+
 def rows_of(learner: Learner, replica: int) -> slice:
     return slice(replica * learner.members, (replica + 1) * learner.members)
 
@@ -148,12 +155,13 @@ def test_after_a_transfer_each_policy_proposes_its_own() -> None:
     """What was transferred proposes the most probable of all draws at once, the new policy begins with one."""
     config = dataclasses.replace(FAST, control=0)  # so that the new policy may propose the first trial
     learner = transfer(run(new_learner((SUM,), config, 5, replicas=8), 3), (SUM,), seed=6)
-    _, (problem, rollout, member) = propose(learner)
-    assert set(member.tolist()) == {TRANSFERRED, NEW, MEMORY}
+    _, (_, rollout, member) = propose(learner)
+    assert set(member.tolist()) == {MEMORY} and np.isnan(rollout.log_prob).all()  # what was best before comes first
+    _, (problem, rollout, member) = propose(forgetful(learner))
+    assert set(member.tolist()) == {TRANSFERRED, NEW}
     noise = generator(6, Use.ACTIONS, 0, 0).random((8, candidates(learner), learner.encoding.steps), np.float32)
     drawn = sampled(learner, problem, noise[:, :16], policies=2 * np.arange(8) + (member == NEW)).log_prob
-    expected = np.where(member == TRANSFERRED, drawn.max(axis=1), drawn[:, 0])
-    np.testing.assert_array_equal(rollout.log_prob, np.where(member == MEMORY, np.nan, expected))
+    np.testing.assert_array_equal(rollout.log_prob, np.where(member == TRANSFERRED, drawn.max(axis=1), drawn[:, 0]))
 
 
 def test_what_was_not_met_before_a_transfer_is_explored_as_by_a_new_policy() -> None:
@@ -161,15 +169,15 @@ def test_what_was_not_met_before_a_transfer_is_explored_as_by_a_new_policy() -> 
     before = Problem(SearchSpace("before", [Choice("a", (0, 1))]), "one")
     after = Problem(SearchSpace("after", [Choice("a", (0, 1, 2, 3)), Choice("b", range(5))]), "one")
     config = dataclasses.replace(FAST, repeats=True, best_of_trials=16, curiosity=0.0, control=0)
-    learner = transfer(run(new_learner((before,), config, 5, replicas=8), 3), (after,), seed=6)
+    learner = forgetful(transfer(run(new_learner((before,), config, 5, replicas=8), 3), (after,), seed=6))
     for trials, transferred, new in ((0, 5, 1), (4, 9, 5), (14, 16, 15)):
         learner = run(learner, trials - learner.learned)
         _, (problem, rollout, member) = propose(learner)
         noise = generator(6, Use.ACTIONS, trials, 0).random((8, 16, learner.encoding.steps), np.float32)
         drawn = sampled(learner, problem, noise, policies=2 * np.arange(8) + (member == NEW)).log_prob
         expected = np.where(member == NEW, drawn[:, :new].max(axis=1), drawn[:, :transferred].max(axis=1))
-        np.testing.assert_array_equal(rollout.log_prob[member != MEMORY], expected[member != MEMORY])
-        assert set(member.tolist()) >= {TRANSFERRED, NEW}
+        np.testing.assert_array_equal(rollout.log_prob, expected)
+        assert set(member.tolist()) == {TRANSFERRED, NEW}
 
 
 @pytest.mark.parametrize("transferred", [False, True], ids=["new", "transferred"])
