@@ -198,8 +198,9 @@ def test_a_new_name_rarely_compiles_anew() -> None:
     wider = SearchSpace("s", [*small.choices, Choice("c4", (0, 1, "new"))])
     agent = Agent([Problem(small, "t")], seed=0)
     agent.tell(agent.ask(), 0.5)
-    agent = agent.transfer_to([Problem(small, "u")])  # a second task
-    agent.tell(agent.ask(), 0.5)
+    for task in ("u", "v", "u"):  # that an agent which knows several rehearses them is compiled once
+        agent = agent.transfer_to([Problem(small, task)])
+        agent.tell(agent.ask(), 0.5)
     with counted() as compilations:
         moved = agent.transfer_to([Problem(wider, "u")])
         moved.tell(moved.ask(), 0.5)
