@@ -106,7 +106,13 @@ def archived(kept: Sequence[Archived], encoding: Encoding, history: History, que
         history: their trials; if there are none, as with the paper's hyperparameters, the best are those of the queue.
         queue: their best trials.
     """
-    present = (_present(encoding, row, history, queue) for row in range(len(encoding.problems)))
+    told = set(np.flatnonzero(queue.filled.any(axis=0)).tolist())  # a search that asks for more parameters comes often
+    trials = [_by_problem(history, replica, len(encoding.problems)) for replica in range(len(queue.filled))]
+    present = (
+        _present(encoding, row, history, queue, [its[row] for its in trials])
+        for row in range(len(encoding.problems))
+        if row in told
+    )
     return added(kept, (each for each in present if each.count.any()))
 
 
@@ -114,7 +120,7 @@ def added(kept: Sequence[Archived], more: Iterable[Archived]) -> tuple[Archived,
     """Returns what is kept with what others know of problems, those last."""
     found = {each.name: each for each in kept}
     for new in more:
-        found[new.name] = merged([found.pop(new.name), new] if new.name in found else [new])
+        found[new.name] = merged([found.pop(new.name), new]) if new.name in found else new
     return tuple(found.values())[-MOST_PROBLEMS:]
 
 
@@ -219,12 +225,24 @@ def _aligned(
     return taken, values
 
 
-def _present(encoding: Encoding, row: int, history: History, queue: Queue) -> Archived:
+def _by_problem(history: History, replica: int, problems: int) -> list[Int[np.ndarray, "trials"]]:
+    """Returns the trials of each problem of a replica, oldest first, by one look at all of them."""
+    problem = history.problem[replica, : history.count]
+    order = np.argsort(problem, kind="stable")
+    return np.split(order, np.searchsorted(problem[order], np.arange(1, problems)))
+
+
+def _present(
+    encoding: Encoding, row: int, history: History, queue: Queue, told: Sequence[Int[np.ndarray, "trials"]]
+) -> Archived:
     """Returns the trials of a problem that is searched; more than are kept, for they may have to be merged."""
     problem = encoding.problems[row]
-    choices = tuple(Choice(each.name, each.actions, state=each.state) for each in problem.space.choices)
+    choices = tuple(
+        each if each.when is None else Choice(each.name, each.actions, state=each.state)
+        for each in problem.space.choices
+    )
     replicas = queue.filled.shape[0]
-    which = [_ranked(history, replica, row) for replica in range(replicas)]
+    which = [_ranked(history, replica, trials) for replica, trials in enumerate(told)]
     queued = not any(map(len, which))
     if queued:
         which = [queue.best_first(replica, row) for replica in range(replicas)]
@@ -233,16 +251,15 @@ def _present(encoding: Encoding, row: int, history: History, queue: Queue) -> Ar
     scores = Scores(np.zeros((replicas, size), np.int32), np.zeros((replicas, size)))
     for replica, slots in enumerate(which):
         kept, here = (queue, (replica, row, slots)) if queued else (history, (replica, slots))
-        trials, told = Trajectory(*(leaf[here] for leaf in kept.trials)), kept.scores.at(here)
+        trials, its = Trajectory(*(leaf[here] for leaf in kept.trials)), kept.scores.at(here)
         taken[replica, : len(slots)] = _taken(encoding, row, trials)
-        scores.grade[replica, : len(slots)], scores.reward[replica, : len(slots)] = told
+        scores.grade[replica, : len(slots)], scores.reward[replica, : len(slots)] = its
     count = np.array([len(slots) for slots in which], np.int32)
     return Archived(*problem.name, choices, count, taken, np.full(taken.shape, np.nan), scores)
 
 
-def _ranked(history: History, replica: int, row: int) -> Int[np.ndarray, "kept"]:
-    """Returns which distinct trials of a problem are kept, the best first."""
-    trials = history.of(replica, row)
+def _ranked(history: History, replica: int, trials: Int[np.ndarray, "trials"]) -> Int[np.ndarray, "kept"]:
+    """Returns which distinct ones of some trials are kept, the best first."""
     ranked = trials[history.scores.at((replica, trials)).best_first()]
     distinct = ranked[np.sort(np.unique(history.key[replica, ranked], return_index=True)[1])]
     return distinct[_spread(len(distinct))]
