@@ -423,8 +423,7 @@ class OpenSearch:
         """Returns the numbers that a remembered configuration had, where its actions stand for several."""
         assert self._learner is not None and self._learner.memory is not None
         found = zip(self._space.choices, self._learner.memory.numbers(0, 0, key)[1:].tolist(), strict=False)
-        filled = {} if self._source is None else self._source.filled
-        return filled | {choice.name: number for choice, number in found if not math.isnan(number)}
+        return {choice.name: number for choice, number in found if not math.isnan(number)}
 
     def _allowed(self, made: Made, name: str, domain: Domain) -> Bool[np.ndarray, "choices options"]:
         """Returns which actions of each choice may be taken, in the order of the space."""

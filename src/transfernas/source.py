@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Mapping
 
 from .agent import Agent
@@ -18,8 +17,6 @@ from .spaces.domain import Domain
 from .spaces.encoding import Room
 from .spaces.problem import Problem
 
-_LARGEST = sys.float_info.max
-
 
 class Source:
     """An agent that a search starts from; it stays as it is.
@@ -27,7 +24,6 @@ class Source:
     Attributes:
         agent: the agent.
         rename: from states that the agent knows to parameters that mean the same.
-        filled: the numbers that parameters were before they were asked for.
     """
 
     def __init__(
@@ -44,8 +40,6 @@ class Source:
         """
         self.agent, self.rename = agent, dict(rename)
         self._names, self._size, self._fill = names, size, dict(fill)
-        numbers = {name: value for name, value in fill.items() if isinstance(value, (int, float))}
-        self.filled = {name: float(value) for name, value in numbers.items() if abs(value) <= _LARGEST}
 
     def transferred(
         self, problem: Problem, config: TrainingConfig, seed: int, domains: Mapping[str, Domain], room: Room
