@@ -35,7 +35,7 @@ from .spaces.schema import Json, choice_from_json, choice_to_json, space_from_js
 from .spaces.vocabulary import Vocabulary
 from .tensor_checks import CheckpointError as CheckpointError
 from .tensor_checks import check_finite
-from .tensors import parts_of, tensors_of, widened
+from .tensors import parts_of, replicas_of, tensors_of, widened
 
 FORMAT = "transfernas-agent"
 VERSION = 2
@@ -214,10 +214,9 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: _capacity(value, vocabulary, room))
-    replicas = len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
     archived = _field(header, "archive", _archived_problems) if "archive" in header else ()
     tensors = widened(tensors)
-    archive = archive_of(tensors, archived, replicas)
+    archive = archive_of(tensors, archived, replicas_of(tensors))
     state, history, queue, tally, gate, memory = parts_of(tensors, config, capacity, encoding)
     asked = _field(header, "asked", _count)
     learner = restore(

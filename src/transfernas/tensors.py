@@ -114,6 +114,11 @@ def _narrowed(tensor: np.ndarray) -> np.ndarray:
     return tensor
 
 
+def replicas_of(tensors: dict[str, np.ndarray]) -> int:
+    """Returns how many replicas tensors are of, as far as they tell."""
+    return len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
+
+
 def widened(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns tensors of a file with whole numbers of 32 bits, as they were."""
     return {
@@ -254,7 +259,7 @@ def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding,
         The number of replicas.
     """
     float32, int32 = np.dtype(np.float32), np.dtype(np.int32)
-    replicas = len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
+    replicas = replicas_of(tensors)
     if replicas == 0:
         raise CheckpointError("the tensor baseline holds no replica")
     rows, network = replicas * (POLICIES if _has_gate(tensors) else 1), NETWORKS[config.network]

@@ -106,14 +106,9 @@ def archived(kept: Sequence[Archived], encoding: Encoding, history: History, que
         history: their trials; if there are none, as with the paper's hyperparameters, the best are those of the queue.
         queue: their best trials.
     """
-    told = set(np.flatnonzero(queue.filled.any(axis=0)).tolist())  # a search that asks for more parameters comes often
+    told = np.flatnonzero(queue.filled.any(axis=0)).tolist()  # none for a search that asks for one more parameter
     trials = [_by_problem(history, replica, len(encoding.problems)) for replica in range(len(queue.filled))]
-    present = (
-        _present(encoding, row, history, queue, [its[row] for its in trials])
-        for row in range(len(encoding.problems))
-        if row in told
-    )
-    return added(kept, (each for each in present if each.count.any()))
+    return added(kept, (_present(encoding, row, history, queue, [its[row] for its in trials]) for row in told))
 
 
 def added(kept: Sequence[Archived], more: Iterable[Archived]) -> tuple[Archived, ...]:
@@ -158,7 +153,7 @@ def merged(entries: Sequence[Archived]) -> Archived:
     Args:
         entries: their actions may differ, the later ones are newer.
     """
-    choices = _union(entries)
+    choices = union(entries)
     parts = [_aligned(each, choices) for each in entries]
     replicas = len(entries[0].count)
     count = np.zeros(replicas, np.int32)
@@ -196,7 +191,7 @@ def _spread(count: int) -> Int[np.ndarray, "kept"]:
     return np.concatenate([np.arange(_BEST), others])
 
 
-def _union(entries: Sequence[Archived]) -> tuple[Choice, ...]:
+def union(entries: Sequence[Archived]) -> tuple[Choice, ...]:
     """Returns the choices of all entries, each with the actions of all."""
     if all(each.choices == entries[0].choices for each in entries):
         return entries[0].choices
@@ -242,7 +237,8 @@ def _present(
         for each in problem.space.choices
     )
     replicas = queue.filled.shape[0]
-    which = [_ranked(history, replica, trials) for replica, trials in enumerate(told)]
+    ranked = [history.ranked(replica, trials) for replica, trials in enumerate(told)]
+    which = [trials[_spread(len(trials))] for trials in ranked]
     queued = not any(map(len, which))
     if queued:
         which = [queue.best_first(replica, row) for replica in range(replicas)]
@@ -256,13 +252,6 @@ def _present(
         scores.grade[replica, : len(slots)], scores.reward[replica, : len(slots)] = its
     count = np.array([len(slots) for slots in which], np.int32)
     return Archived(*problem.name, choices, count, taken, np.full(taken.shape, np.nan), scores)
-
-
-def _ranked(history: History, replica: int, trials: Int[np.ndarray, "trials"]) -> Int[np.ndarray, "kept"]:
-    """Returns which distinct ones of some trials are kept, the best first."""
-    ranked = trials[history.scores.at((replica, trials)).best_first()]
-    distinct = ranked[np.sort(np.unique(history.key[replica, ranked], return_index=True)[1])]
-    return distinct[_spread(len(distinct))]
 
 
 def _taken(encoding: Encoding, row: int, trials: Trajectory) -> Int[np.ndarray, "trials choices"]:

@@ -93,6 +93,15 @@ class History:
         """Returns which of a replica's trials are of a problem, oldest first."""
         return np.flatnonzero(self.problem[replica, : self.count] == problem)
 
+    def ranked(
+        self, replica: int, trials: Int[np.ndarray, "trials"], distinct: bool = True
+    ) -> Int[np.ndarray, "ranked"]:
+        """Returns some of a replica's trials, best first; where they are distinct, each configuration's best alone."""
+        ranked = trials[self.scores.at((replica, trials)).best_first()]
+        if distinct:
+            ranked = ranked[np.sort(np.unique(self.key[replica, ranked], return_index=True)[1])]
+        return ranked
+
     def holds(
         self, replicas: Int[np.ndarray, "sought"], key: UInt64[np.ndarray, "sought candidates"]
     ) -> Bool[np.ndarray, "sought candidates"]:

@@ -67,7 +67,7 @@ def draw_pairs(
     better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     imitation, unknown = np.zeros(shape, np.float32), np.zeros(shape[:-1], bool)
     for replica, row in enumerate(problem.tolist()):
-        ranked = _ranked(history, replica, history.of(replica, row), distinct)
+        ranked = history.ranked(replica, history.of(replica, row), distinct)
         if len(ranked) < 2:
             continue  # a trial paired with itself weighs nothing
         good, last = _good(len(ranked), config), len(ranked) - 1
@@ -100,7 +100,7 @@ class Ranking:
         for replica in range(len(history.problem)):
             order = np.argsort(history.problem[replica, : history.count], kind="stable")
             rows, starts = np.unique(history.problem[replica, order], return_index=True)
-            parts = [_ranked(history, replica, trials, distinct) for trials in np.split(order, starts[1:])]
+            parts = [history.ranked(replica, trials, distinct) for trials in np.split(order, starts[1:])]
             counts = np.zeros((2, rows.max() + 1), np.int64)
             counts[0, rows] = [len(part) for part in parts]
             counts[1, rows] = [max(1, _good(len(part), config)) for part in parts]
@@ -140,16 +140,6 @@ class Ranking:
 def _pairs_of(config: TrainingConfig, steps: int) -> int:
     """Returns how many pairs a batch has, of trajectories that have so many steps over all policies."""
     return min(config.pairs, max(1, config.pair_steps // steps))
-
-
-def _ranked(
-    history: History, replica: int, trials: Int[np.ndarray, "trials"], distinct: bool
-) -> Int[np.ndarray, "ranked"]:
-    """Returns some of a replica's trials, best first; of each configuration only the best where they are distinct."""
-    ranked = trials[history.scores.at((replica, trials)).best_first()]
-    if distinct:
-        ranked = ranked[np.sort(np.unique(history.key[replica, ranked], return_index=True)[1])]
-    return ranked
 
 
 def _good(count: int, config: TrainingConfig) -> int:

@@ -73,12 +73,9 @@ def portfolio(entries: Sequence[Archived], replica: int, sources: Sequence[int],
     if not rows:
         return []
     kept = [int(entries[at].count[replica]) for at in rows]
-    picks = [
-        Pick(at, slot) for at, n in zip(rows, kept, strict=True) for slot in range(min(n, max(_CANDIDATES, count)))
-    ]
     if len(rows) == 1:
-        return picks[:count]
-    picks = [pick for pick in picks if pick.slot < _CANDIDATES]
+        return [Pick(rows[0], slot) for slot in range(min(kept[0], count))]
+    picks = [Pick(at, slot) for at, n in zip(rows, kept, strict=True) for slot in range(min(n, _CANDIDATES))]
     worth = _worth(entries, replica, rows, picks)
     best, left, found = np.zeros(len(rows)), list(range(len(picks))), list[Pick]()
     while left and len(found) < count:

@@ -11,11 +11,10 @@ import numpy as np
 
 from ..policy.policy import Policy
 from ..runtime import placed, run
-from ..spaces.choice import Choice
 from ..spaces.encoding import Encoding, Tables, Trajectory, encode
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
-from .archive import NOT_MADE, Archived, archived
+from .archive import NOT_MADE, Archived, archived, union
 from .history import History
 from .learner import Learner, best_policy, nothing_told
 from .pairs import Ranking
@@ -72,16 +71,10 @@ def _rehearsed(policy: Policy, entries: tuple[Archived, ...], learner: Learner, 
 
 def _encoded(entries: tuple[Archived, ...], learner: Learner) -> Encoding:
     """Returns what is archived as problems; spaces of one name are one, which has the choices of all."""
-    actions: dict[str, dict[str, Choice]] = {}
+    alike: dict[str, list[Archived]] = {}
     for entry in entries:
-        space = actions.setdefault(entry.space, {})
-        for choice in entry.choices:
-            known = space.get(choice.name)
-            more = [action for action in choice.actions if known is None or not known.has(action)]
-            if more or known is None:
-                before = () if known is None else known.actions
-                space[choice.name] = Choice(choice.name, (*before, *more), state=choice.state)
-    spaces = {name: SearchSpace(name, choices.values()) for name, choices in actions.items()}
+        alike.setdefault(entry.space, []).append(entry)
+    spaces = {name: SearchSpace(name, union(its)) for name, its in alike.items()}
     problems = tuple(Problem(spaces[entry.space], entry.task) for entry in entries)
     encoding = encode(problems, learner.vocabulary, learner.encoding.room)
     longest = max(int((entry.taken != NOT_MADE).sum(axis=-1).max()) for entry in entries)
