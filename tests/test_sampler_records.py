@@ -344,7 +344,7 @@ def test_many_old_trials_are_taken_in_together_and_none_is_lost(
         extra = trial.suggest_float("y", 0, 1) if conditional and trial.suggest_int("k", 1, 3) == 2 else 0.0
         return (trial.suggest_float("x", 0, 1) - 0.3) ** 2 + extra
 
-    monkeypatch.setattr(optuna_study, "_MOST_STEPS", 40)
+    monkeypatch.setattr(optuna_study, "_ONE_BY_ONE", 40)
     messages = list[str]()
     heard = logging.Handler(logging.INFO)
     heard.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]

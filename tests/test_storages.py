@@ -85,6 +85,13 @@ def test_what_is_no_storage_is_told_in_a_line(folder: Path, storage: str, messag
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_password_is_hidden(tmp_path: Path) -> None:
+    storage = "postgresql://me:s:cr@t@127.0.0.1:1/studies"  # nobody listens there, or there is no driver
+    result = CliRunner().invoke(app, ["pretrain", "--storage", storage, "--out", str(tmp_path / "agent")])
+    assert result.exit_code == 1 and "cr@t" not in result.output
+    assert result.output.startswith("Error: postgresql://me:***@127.0.0.1:1/studies can not be read: ")
+
+
 def test_a_study_of_no_storage_is_told(tmp_path: Path, folder: Path) -> None:
     agent = Agent([Problem(SearchSpace("s", [Choice("a", (0, 1))]), "t")], TrainingConfig.fast())
     path = agent.save(tmp_path / "agent.safetensors")

@@ -314,13 +314,13 @@ class OpenSearch:
         assert self._learner is not None
         for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
             self._remember(trial.score, trial.actions, trial.made, self._key(trial.actions))
-        told = [self._learner.encoding.sequence(0, trial.actions) for trial in trials]
+        told = self._learner.encoding.sequences([0] * len(trials), [trial.actions for trial in trials])
         scores = [trial.score for trial in trials]
         finite = [score.reward for score in scores if score.grade == Grade.FINITE]
         self._rewards = [*self._rewards, *finite][-_RECENT:]
         if self._warm_up is not None:
             self._warm_up.wait_for_update()
-        stacked = Trajectory(*(np.stack(leaves)[None] for leaves in zip(*told, strict=True)))
+        stacked = Trajectory(*(leaf[None] for leaf in told))
         rewards = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
         self._learner = catch_up(self._learner, ROW, stacked, rewards, steps)
 

@@ -39,7 +39,15 @@ def reading(storage: str) -> Iterator[None]:
     except (SQLAlchemyError, OptunaError, ImportError, RuntimeError, sqlite3.Error) as error:
         cause = error.__cause__ if isinstance(error, OptunaError) and error.__cause__ is not None else error
         reason = getattr(cause, "orig", None) or cause  # without SQLAlchemy's query and link
-        raise ValueError(f"{storage} can not be read: {reason}") from None
+        raise ValueError(f"{shown(storage)} can not be read: {reason}") from None
+
+
+def shown(storage: str) -> str:
+    """Returns a storage for a message: the password in the URL of a server is hidden."""
+    scheme, _, rest = storage.partition("://")
+    login, at, place = rest.rpartition("@")
+    user, colon, _ = login.partition(":")
+    return f"{scheme}://{user}:***@{place}" if at and colon and not storage.startswith(_SQLITE) else storage
 
 
 def open_studies(storage: str, names: Sequence[str]) -> Found:
@@ -59,14 +67,14 @@ def open_studies(storage: str, names: Sequence[str]) -> Found:
         summaries = optuna.get_all_study_summaries(place, include_best_trial=False)
         known = [summary.study_name for summary in summaries]
         if not known:
-            raise ValueError(f"{storage} has no studies; is it a database or a journal of Optuna's?")
+            raise ValueError(f"{shown(storage)} has no studies; is it a database or a journal of Optuna's?")
         for name in names:
             if name not in known:
-                raise ValueError(f"there is no study {name!r} in {storage}; it has {', '.join(known) or 'none'}")
+                raise ValueError(f"there is no study {name!r} in {shown(storage)}; it has {', '.join(known) or 'none'}")
         single = [summary.study_name for summary in summaries if len(summary.directions) == 1]
         wanted = list(names) or single
         if not wanted:
-            raise ValueError(f"every study in {storage} has several objectives; an agent learns from one")
+            raise ValueError(f"every study in {shown(storage)} has several objectives; an agent learns from one")
         left_out = () if names else tuple(name for name in known if name not in single)
         return Found([optuna.load_study(study_name=name, storage=place) for name in wanted], left_out)
 

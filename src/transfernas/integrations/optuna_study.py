@@ -22,7 +22,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _TO_USER = logging.getLogger("optuna.transfernas")  # shown where Optuna's own messages are
 
-_MOST_STEPS = 250  # of so many trials at most is learned one by one; where there are more, after several at a time
+_ONE_BY_ONE = 250  # of so many trials at most is learned one by one
+_STEPS = 100  # of learning, where there are more: of 2,000 old trials, 60, 125 and 250 steps are worth the same
 _AT_ONCE = 64  # so many trials that are being asked for, or evaluated elsewhere, are kept in mind
 _SLIPS_AFTER = 10  # trials: a name that none of them asked for is taken for a slip
 
@@ -124,12 +125,12 @@ class StudySearch:
         for number in finished:
             stamp = stamp_of(trials[number])
             known = ledger.has(self._record, number, stamp)
-            self._learn_from(search, trials[number], known, old if len(finished) > _MOST_STEPS else None)
+            self._learn_from(search, trials[number], known, old if len(finished) > _ONE_BY_ONE else None)
             if not known:
                 ledger.add(self._record, number, stamp)
         if old:
             _TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
-            search.tell_many(old, min(_MOST_STEPS, len(old)))
+            search.tell_many(old, min(_STEPS, len(old)))
         unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
         ends = first, (finished[-1], stamp)
@@ -151,7 +152,7 @@ class StudySearch:
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
         """Returns what a parameter may be."""
         known = self._domains.get(name)
-        if known is None or not (known[0] is distribution or known[0] == distribution):
+        if known is None or not _same(known[0], distribution):
             known = self._domains[name] = distribution, domain_of(distribution)
         return known[1]
 
@@ -205,6 +206,11 @@ class StudySearch:
                 old.append(Old(made, actions_of(made), score, whole))
         except (ValueError, TypeError, ArithmeticError) as error:
             _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
+
+
+def _same(one: BaseDistribution, other: BaseDistribution) -> bool:
+    """Returns whether two distributions are equal: fields first, for Optuna's comparison is slow."""
+    return one is other or (type(one) is type(other) and vars(one) == vars(other)) or one == other
 
 
 def _key(trial: FrozenTrial) -> Hashable:
