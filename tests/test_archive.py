@@ -22,7 +22,7 @@ from transfernas.learning.archive import (
     merged,
     of_trials,
 )
-from transfernas.learning.learner import Learner, select
+from transfernas.learning.learner import Learner, select, with_archive
 from transfernas.learning.portfolio import Pick, portfolio, quality
 from transfernas.learning.rehearsal import settled
 from transfernas.learning.scores import Grade, Score
@@ -62,6 +62,21 @@ def test_nothing_is_lost_by_transfers_and_files(tmp_path: Path, config: Training
     best = [rewards for _, rewards in kept_of(agent)["s", "0"]]
     assert best == sorted(best, reverse=True) and len(best) <= 12
     assert agent.save(tmp_path / "one").read_bytes() == Agent.load(tmp_path / "one").save(tmp_path / "two").read_bytes()
+
+
+def test_what_is_archived_already_is_not_gathered_again(tmp_path: Path) -> None:
+    studies = []
+    for number in range(3):
+        study = optuna.create_study(study_name=str(number), sampler=optuna.samplers.RandomSampler(seed=number))
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_int("n", 1, 9), n_trials=60)
+        studies.append(study)
+    learned, _ = learn_from_studies(None, studies, seed=0)
+    agent = Agent.load(learned.save(tmp_path / "agent"))
+    assert with_archive(agent.learner) is agent.learner
+    assert len({entry.choices for entry in agent.learner.archive}) == 1  # the order of actions is the space's
+    told = searched(Agent([Problem(SPACE, "0")], FAST, seed=0), 6)
+    assert told.learner.archive == () and with_archive(told.learner).archived_at == 6
+    assert with_archive(searched(told, 2).learner).archived_at == 8
 
 
 def test_a_problem_that_is_searched_again_is_one() -> None:

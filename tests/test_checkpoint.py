@@ -634,6 +634,7 @@ WRONG: dict[str, tuple[object, ...]] = {
         {"choices": [[{"name": "kind", "actions": ["skip"]}]], "problems": [["left", "one", 1, 1]]},
         {"choices": [[{"name": "kind", "actions": ["skip"]}]], "problems": [["left", "one", 0, 10**9]]},
         {"choices": [[{"name": "kind", "actions": []}]], "problems": []},
+        {"choices": [], "problems": [], "trials": 10**9},
         {"choices": [[{"name": "kind", "actions": [1]}] * 2], "problems": [["left", "one", 0, 1]]},
     ),
 }

@@ -195,7 +195,7 @@ def _to_json(snapshot: Snapshot) -> Json:
         "past": [[past.space, past.task, list(past.trials)] for past in learner.past],
         "room": list(learner.encoding.room),
         "ledger": snapshot.ledger.entries(),
-        "archive": _archive_to_json(learner.archive),
+        "archive": {"trials": learner.archived_at} | _archive_to_json(learner.archive),
     } | more
 
 
@@ -214,7 +214,10 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: _capacity(value, vocabulary, room))
-    archived = _field(header, "archive", _archived_problems) if "archive" in header else ()
+    learned = _field(header, "learned", _count)
+    earlier = {"archive": {"choices": [], "problems": []}} | header  # files of version 1 may have none
+    archived = _field(earlier, "archive", _archived_problems)
+    archived_at = _field(earlier, "archive", lambda value: _one_of("trial", learned + 1, value.get("trials", 0)))
     tensors = widened(tensors)
     archive = archive_of(tensors, archived, replicas_of(tensors))
     state, history, queue, tally, gate, memory = parts_of(tensors, config, capacity, encoding)
@@ -231,11 +234,12 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, value)),
         past=_field(header, "past", lambda value: tuple(_past(entry, len(tally.trials)) for entry in value)),
         sampled=_field(header, "sampled", _count),
-        learned=_field(header, "learned", _count),
+        learned=learned,
         acceptance=_field(header, "acceptance", _share),
         gate=gate,
         memory=memory,
         archive=archive,
+        archived_at=archived_at,
     )
     return Snapshot(
         learner=learner,

@@ -117,11 +117,10 @@ def _differences(config: "TrainingConfig") -> str:
 
 
 def _learned_from(snapshot: "Snapshot") -> PlainTable:
-    from ..learning.archive import archived
+    from ..learning.learner import with_archive
 
-    learner = snapshot.learner
-    archive = archived(learner.archive, learner.encoding, learner.history, learner.queue)
-    kept = {entry.name: entry.count.tolist() for entry in archive}
+    learner = with_archive(snapshot.learner)
+    kept = {entry.name: entry.count.tolist() for entry in learner.archive}
     table = PlainTable("space", "task", "trials", "kept", title="Learned from", title_justify="left")
     for past in learner.provenance:
         table.row(past.space, past.task, _range(past.trials), _range(kept.get((past.space, past.task), [0])))

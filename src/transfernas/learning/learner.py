@@ -20,7 +20,7 @@ from ..runtime import placed, run
 from ..spaces.encoding import NO_ROOM, Encoding, Room, Tables, Trajectory, encode, power_of_two
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
-from .archive import Archived, added
+from .archive import Archived, added, archived
 from .builds import Builds
 from .config import TrainingConfig
 from .gate import MEMORY, POLICIES, Gate
@@ -57,6 +57,7 @@ class Learner:
             applies then.
         past: what it learned from before these problems.
         archive: what it keeps of problems for good; of these ones, what the history does not hold.
+        archived_at: how many trials of these problems were learned from when all was archived last.
         sampled: trials proposed for these problems so far.
         learned: trials of these problems learned from so far.
         acceptance: running share of candidates that were valid; it sets how many are drawn at once.
@@ -82,6 +83,7 @@ class Learner:
     gate: Gate | None = None
     memory: Memory | None = None
     archive: tuple[Archived, ...] = ()
+    archived_at: int = 0
     builds: Builds = field(default_factory=Builds)
 
     def __copy__(self) -> "Learner":
@@ -180,12 +182,13 @@ def restore(
     gate: Gate | None = None,
     memory: Memory | None = None,
     archive: tuple[Archived, ...] = (),
+    archived_at: int = 0,
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
     tables, state = placed((encoding.tables, state))
     novel = novelty(encoding, known, vocabulary, state.policy.capacity.actions, config.curious_of_numbers)
     parts = (config, seed, vocabulary, encoding, tables, state, history, queue, tally, novel, known, past)
-    return Learner(*parts, sampled, learned, acceptance, gate, memory, archive)
+    return Learner(*parts, sampled, learned, acceptance, gate, memory, archive, archived_at)
 
 
 def learn(
@@ -258,7 +261,16 @@ def fail(
 
 def noted(learner: Learner, entries: Iterable[Archived]) -> Learner:
     """Returns the learner that keeps what others know of its trials, such as numbers for which its actions stand."""
+    learner = with_archive(learner)
     return dataclasses.replace(learner, archive=added(learner.archive, entries))
+
+
+def with_archive(learner: Learner) -> Learner:
+    """Returns the learner whose archive has all that it was told."""
+    if learner.archived_at == learner.learned:
+        return learner
+    archive = archived(learner.archive, learner.encoding, learner.history, learner.queue)
+    return dataclasses.replace(learner, archive=archive, archived_at=learner.learned)
 
 
 def best_policy(learner: Learner) -> Policy:

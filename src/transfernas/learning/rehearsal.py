@@ -14,9 +14,9 @@ from ..runtime import placed, run
 from ..spaces.encoding import Encoding, Tables, Trajectory, encode
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
-from .archive import NOT_MADE, Archived, archived, union
+from .archive import NOT_MADE, Archived, union
 from .history import History
-from .learner import Learner, best_policy, nothing_told
+from .learner import Learner, best_policy, nothing_told, with_archive
 from .pairs import Ranking
 from .randomness import Use, generator
 from .steps import fresh_state, prefer
@@ -38,7 +38,8 @@ def settled(learner: Learner, steps: int = STEPS) -> Learner:
         learner: the replicas; of two policies the one that did best goes on.
         steps: how often pairs of trials are drawn.
     """
-    entries = archived(learner.archive, learner.encoding, learner.history, learner.queue)
+    learner = with_archive(learner)
+    entries = learner.archive
     policy = best_policy(learner)
     present = {problem.name for problem in learner.encoding.problems}
     if any(entry.name not in present for entry in entries) and learner.config.learning == "preferences":
@@ -52,7 +53,6 @@ def settled(learner: Learner, steps: int = STEPS) -> Learner:
         state=placed(fresh_state(policy, learner.config)),
         gate=None,
         memory=None,
-        archive=entries,
         past=learner.provenance,
     )
 

@@ -12,11 +12,10 @@ from ..spaces.condition import Action
 from ..spaces.encoding import NO_ROOM, Room, encode
 from ..spaces.problem import Problem
 from ..spaces.vocabulary import Vocabulary
-from .archive import archived
 from .config import NETWORK, TrainingConfig
 from .gate import Gate
 from .inheritance import APART, adopted, begun
-from .learner import Learner, best_policy, capacity_for, nothing_told, restore
+from .learner import Learner, best_policy, capacity_for, nothing_told, restore, with_archive
 from .memory import remember
 from .novelty import new_actions
 from .numbers import number_rows
@@ -68,10 +67,7 @@ def transfer(
     rows = len(encoding.tables.task)
     drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config)
     policy, gate, memory = transplanted(old, drawn, known, vocabulary, config, learner.vocabulary), None, None
-    archive = tuple(
-        entry.renamed(rename or {})
-        for entry in archived(learner.archive, learner.encoding, learner.history, learner.queue)
-    )
+    archive = tuple(entry.renamed(rename or {}) for entry in with_archive(learner).archive)
     if config.gate:
         fresh = init_policies(generator(seed, Use.MEMBER), learner.replicas, needed, config)
         fresh = begun(fresh, vocabulary, Vocabulary(), config)
