@@ -400,7 +400,7 @@ def test_provenance_counts_what_was_learned_from() -> None:
 def test_a_transfer_can_not_change_the_network(certain: Agent, name: str, value: object) -> None:
     changed = TrainingConfig.paper(**{**dataclasses.asdict(CONFIG), name: value})
     was = getattr(CONFIG, name)
-    with pytest.raises(ValueError, match=f"keeps the network: {name} is {was!r} and can not become {value!r}"):
+    with pytest.raises(ValueError, match=f"keeps the network: {name} is {was!r} and cannot become {value!r}"):
         certain.transfer_to(NEXT_PROBLEMS, config=changed)
 
 
@@ -410,7 +410,7 @@ def test_a_transfer_can_not_change_the_network(certain: Agent, name: str, value:
 def test_a_transfer_can_not_change_the_lstm(lstm: Agent, name: str, value: object) -> None:
     changed = TrainingConfig.paper(**{**dataclasses.asdict(LSTM), name: value})
     was = getattr(LSTM, name)
-    with pytest.raises(ValueError, match=f"keeps the network: {name} is {was!r} and can not become {value!r}"):
+    with pytest.raises(ValueError, match=f"keeps the network: {name} is {was!r} and cannot become {value!r}"):
         lstm.transfer_to(NEXT_PROBLEMS, config=changed)
 
 

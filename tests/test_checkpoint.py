@@ -688,7 +688,7 @@ def test_every_field_is_needed(tmp_path: Path, saved: Path) -> None:
 
 def test_a_header_that_is_no_json_is_refused(tmp_path: Path, saved: Path) -> None:
     for text in ("{", "[]", "5", "null"):
-        refused(rewrite(saved, tmp_path / "agent", agent_text(text)), "is damaged: its header can not be read")
+        refused(rewrite(saved, tmp_path / "agent", agent_text(text)), "is damaged: its header cannot be read")
     with safetensors.safe_open(saved, framework="numpy") as file:
         metadata = file.metadata()
     del metadata["agent"]

@@ -112,7 +112,7 @@ def configuration_spaces(draw: st.DrawFn, ranges: bool, forbid: bool = True) -> 
         if parameters and conditional:
             try:
                 space.add(draw(conditions(parameter, parameters)))
-            except cs.exceptions.ActiveHyperparameterNotSetError:  # ConfigSpace can not build its own default of it
+            except cs.exceptions.ActiveHyperparameterNotSetError:  # ConfigSpace cannot build its own default of it
                 reject()
         parameters.append(parameter)
     default = dict(space.get_default_configuration())
@@ -516,7 +516,7 @@ def with_odd() -> cs.ConfigurationSpace:
         (
             lambda: from_configspace(with_odd()),
             TypeError,
-            'hyperparameter "strange" is a Odd, which can not be searched',
+            'hyperparameter "strange" is a Odd, which cannot be searched',
         ),
         (lambda: from_configspace(small().source, ""), ValueError, "needs a name that is a non-empty string, not ''"),
         (lambda: small().problem(""), TypeError, "a task is named by a non-empty string, not ''"),

@@ -318,9 +318,9 @@ def test_a_renamed_state_keeps_what_it_learned() -> None:
     [
         ({"rate": "learning rate"}, r"rename: there is no state 'rate'; those known are \('lr', 'units'\)"),
         ({"<S>": "start"}, "rename: there is no state '<S>'"),
-        ({"lr": "units"}, "rename: 'lr' can not become 'units', which is a state of its own"),
-        ({"lr": "<S>"}, "rename: 'lr' can not become '<S>', which is a state of its own"),
-        ({"lr": "size", "units": "size"}, "rename: two states can not both become 'size'"),
+        ({"lr": "units"}, "rename: 'lr' cannot become 'units', which is a state of its own"),
+        ({"lr": "<S>"}, "rename: 'lr' cannot become '<S>', which is a state of its own"),
+        ({"lr": "size", "units": "size"}, "rename: two states cannot both become 'size'"),
     ],
 )
 def test_a_bad_rename_is_refused(rename: dict[str, str], message: str) -> None:

@@ -358,7 +358,7 @@ def without(name: str) -> Callable[[Arrays], Arrays]:
         (changed("test_acc", lambda runs: runs[:, :2]), r"array test_acc is float32 \[4, 2\]"),
         (changed("ops", lambda ops: ops[:3]), "array ops has 3 rows, and hash 4"),
         (changed("hash", lambda text: text[0]), r"array hash is \|S32 \[\]; it should be S32 \[N\]"),
-        (changed("hash", lambda text: text.astype(object)), "array hash can not be read: Object arrays"),
+        (changed("hash", lambda text: text.astype(object)), "array hash cannot be read: Object arrays"),
         (changed("num_vertices", lambda count: count[:3]), "array num_vertices has 3 rows, and hash 4"),
         (put("num_vertices", 1, 3), r"array num_vertices has 3 in row 1, where ops has \[1, 5, 0"),
         (put("val_acc", (2, 1), 92.0), "array val_acc has values that are not in"),
@@ -393,7 +393,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
             load_cells(path)
     with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
         archive.writestr("hash.npy", b"no array")
-    with pytest.raises(ValueError, match="array hash can not be read"):
+    with pytest.raises(ValueError, match="array hash cannot be read"):
         load_cells(tmp_path / "text.npz")
     with pytest.raises(FileNotFoundError):
         load_cells(tmp_path / "none.npz")

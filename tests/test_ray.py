@@ -602,7 +602,7 @@ def test_a_search_that_cannot_be_restored_stays_as_it_was(tmp_path: Path, agent:
     expected = goes_on(copy.deepcopy(search))
     wrong: Config
     for wrong in ({"names": None}, {"names": ["ray"]}, {"counted": 3}, {"open": 3}, {"search": {}}, {"domains": 3}):
-        with pytest.raises(CheckpointError, match="cannot be read|can not be read"):
+        with pytest.raises(CheckpointError, match="cannot be read|cannot be read"):
             TransferSearch().restore(str(changed(**wrong)))
         with pytest.raises((CheckpointError, ValueError)):
             search.restore(str(changed(**wrong)))

@@ -145,7 +145,7 @@ def test_a_folder_is_not_mixed_up(tmp_path: Path) -> None:
     Stages(tmp_path, {"seed": 0, "trials": 12}, resume=False)
     with pytest.raises(FileExistsError, match="add --resume to go on with them, choose another --out"):
         Stages(tmp_path, {"seed": 0, "trials": 12}, resume=False)
-    with pytest.raises(ValueError, match=r"holds a run with trials 12, which can not go on with 13"):
+    with pytest.raises(ValueError, match=r"holds a run with trials 12, which cannot go on with 13"):
         Stages(tmp_path, {"seed": 0, "trials": 13}, resume=True)
     (tmp_path / ".x.abc.part").mkdir()
     with Stages(tmp_path, {"seed": 0, "trials": 12}, resume=True).at_work():
@@ -157,7 +157,7 @@ def test_a_folder_is_not_mixed_up(tmp_path: Path) -> None:
 
 def test_settings_are_compared_one_by_one(tmp_path: Path) -> None:
     Stages(tmp_path, {"config": {"heads": 1, "layers": 2}}, resume=False)
-    with pytest.raises(ValueError, match=r"holds a run with config.heads 1, which can not go on with 3"):
+    with pytest.raises(ValueError, match=r"holds a run with config.heads 1, which cannot go on with 3"):
         Stages(tmp_path, {"config": {"heads": 3, "layers": 2}}, resume=True)
 
 

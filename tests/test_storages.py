@@ -62,17 +62,17 @@ def test_a_database_and_a_journal_are_found(folder: Path, storage: str) -> None:
         ("", "'' is neither the URL"),
         ("sqlite://studies.db", "'sqlite://studies.db' is no URL of a file; one is sqlite:///studies.db"),
         ("sqlite:studies.db", "'sqlite:studies.db' is no URL of a file; one is sqlite:///studies.db"),
-        ("foo://studies", "foo://studies can not be read: "),
-        ("://", ":// can not be read: "),
-        ("mysql://host/studies", "mysql://host/studies can not be read: "),
-        ("sqlite:///{}/text", "sqlite:///{}/text can not be read: file is not a database"),
+        ("foo://studies", "foo://studies cannot be read: "),
+        ("://", ":// cannot be read: "),
+        ("mysql://host/studies", "mysql://host/studies cannot be read: "),
+        ("sqlite:///{}/text", "sqlite:///{}/text cannot be read: file is not a database"),
         ("{}/text", "{}/text has no studies; is it a database or a journal of Optuna's?"),
         ("{}/empty", "{}/empty has no studies"),
         ("{}/list.log", "{}/list.log is neither a SQLite database nor a journal"),
         ("{}/odd.log", "{}/odd.log is neither a SQLite database nor a journal"),
-        ("{}/cut.db", "{}/cut.db can not be read: database disk image is malformed"),
+        ("{}/cut.db", "{}/cut.db cannot be read: database disk image is malformed"),
         ("{}/other.db", "{}/other.db is a database without studies of Optuna's"),
-        ("{}/old.db", "{}/old.db can not be read: The runtime optuna version"),
+        ("{}/old.db", "{}/old.db cannot be read: The runtime optuna version"),
         ("{}/two.db", "every study in {}/two.db has several objectives; an agent learns from one"),
     ],
 )
@@ -89,7 +89,7 @@ def test_a_password_is_hidden(tmp_path: Path) -> None:
     storage = "postgresql://me:s:cr@t@127.0.0.1:1/studies"  # nobody listens there, or there is no driver
     result = CliRunner().invoke(app, ["pretrain", "--storage", storage, "--out", str(tmp_path / "agent")])
     assert result.exit_code == 1 and "cr@t" not in result.output
-    assert result.output.startswith("Error: postgresql://me:***@127.0.0.1:1/studies can not be read: ")
+    assert result.output.startswith("Error: postgresql://me:***@127.0.0.1:1/studies cannot be read: ")
 
 
 def test_a_study_of_no_storage_is_told(tmp_path: Path, folder: Path) -> None:

@@ -210,7 +210,7 @@ def test_the_command_renames_and_fills(url: str, tmp_path: Path) -> None:
         (("--fill", "y=0"), "back_fill names 'y'"),
         (("--fill", "knid=a"), "back_fill names 'knid', which is no parameter of any of the studies; they have"),
         (("--fill", "knid=a"), "Did you mean 'kind'?"),
-        (("--fill", "kind=zzz"), "back_fill gives 'kind' a value that it can not have: 'zzz' is none of"),
+        (("--fill", "kind=zzz"), "back_fill gives 'kind' a value that it cannot have: 'zzz' is none of"),
         (("--rename", "kidn=sort"), "rename names 'kidn', which is no parameter of any of the studies; they have"),
         (("--rename", "sort=kind"), "rename names 'sort', which is no parameter of any of the studies"),
         (("--space", ""), "named by non-empty strings, not ''"),
@@ -230,7 +230,7 @@ def test_a_file_that_is_no_database_is_told_in_a_line(tmp_path: Path) -> None:
     other = tmp_path / "notes.db"
     other.write_text("no database")
     found = command("pretrain", "--storage", f"sqlite:///{other}", "--out", tmp_path / "agent.safetensors", code=1)
-    assert found.endswith("notes.db can not be read: file is not a database\n") and "SQL:" not in found
+    assert found.endswith("notes.db cannot be read: file is not a database\n") and "SQL:" not in found
 
 
 def test_what_says_nothing_of_an_agent_is_told(url: str, tmp_path: Path) -> None:

@@ -288,7 +288,7 @@ class Agent(Searcher):
         for name, unset in self._unset.items():
             for problem in unset:
                 raise ValueError(
-                    f"problem {problem.name} was saved with a function `{name}`, which a file can not hold; give it "
+                    f"problem {problem.name} was saved with a function `{name}`, which a file cannot hold; give it "
                     f"again, as in Agent.load(path, problems=[Problem(space, task, {name}=...)])"
                 )
         self._look_at_open()

@@ -128,7 +128,7 @@ def read_snapshot(path: Path) -> Snapshot:
     except CheckpointError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: its header can not be read: {error!r}") from None
+        raise CheckpointError(f"{path} is damaged: its header cannot be read: {error!r}") from None
 
 
 def _check_header(path: Path, header: dict[str, str]) -> None:
@@ -257,16 +257,16 @@ def _field(header: Json, name: str, read: Callable[[Json], T]) -> T:
     """Returns what a field of the header says.
 
     Raises:
-        CheckpointError: the header lacks the field, or it can not be read; the message names it.
+        CheckpointError: the header lacks the field, or it cannot be read; the message names it.
     """
     if not isinstance(header, dict):
-        raise CheckpointError(f"its header can not be read: it is {header!r}")
+        raise CheckpointError(f"its header cannot be read: it is {header!r}")
     if name not in header:
         raise CheckpointError(f"its header lacks the field {name!r}")
     try:
         return read(header[name])
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise CheckpointError(f"its header can not be read: field {name}: {error}") from None
+        raise CheckpointError(f"its header cannot be read: field {name}: {error}") from None
 
 
 def _whole(value: Json) -> int:

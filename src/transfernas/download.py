@@ -55,7 +55,7 @@ def download(
     Raises:
         DownloadError: the url is no address of the web or leads to another one, the server refuses or does not answer,
             the file is too large or takes too long, or the digest is wrong.
-        OSError: the file can not be written.
+        OSError: the file cannot be written.
     """
     if not url.startswith(("https://", "http://")):
         raise DownloadError(f"{url!r} is no address that can be downloaded; one begins with https:// or http://")
@@ -188,7 +188,7 @@ def _fetch(url: str, part: _Part, progress: ProgressFn | None, timeout_seconds: 
             if begin != offset or size not in (total, None) or _version(response) not in (version, None):
                 part.remove()
                 raise _BrokenError("the server sent another part or version of the file than was asked for")
-        else:  # the first request, or the server has another version by now, or can not send the rest alone
+        else:  # the first request, or the server has another version by now, or cannot send the rest alone
             part.remove()
             offset, total, end = 0, response.length, response.length
             limits.check_size(url, part, total)

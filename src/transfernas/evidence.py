@@ -35,5 +35,5 @@ def filled(fill: Mapping[str, Action], domains: Mapping[str, Domain]) -> dict[st
             if isinstance(domain, Numbers) and not domain.low <= value <= domain.high:  # type: ignore[operator]
                 raise ValueError(f"{value!r} is not from {domain.low} to {domain.high}")
         except ValueError as error:
-            raise ValueError(f"fill gives {name!r} a value that it can not have: {error}") from None
+            raise ValueError(f"fill gives {name!r} a value that it cannot have: {error}") from None
     return found

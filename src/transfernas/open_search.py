@@ -158,7 +158,7 @@ class OpenSearch:
         """Takes up parameters before they are asked for, in this order, where a program knows them beforehand.
 
         Raises:
-            ValueError: a name or a value can not be part of a space.
+            ValueError: a name or a value cannot be part of a space.
         """
         self._grow(domains)
 
@@ -235,7 +235,7 @@ class OpenSearch:
             domain: what it can be.
 
         Raises:
-            ValueError: a name or a value can not be part of a space.
+            ValueError: a name or a value cannot be part of a space.
         """
         plan = self._plans.get(trial)
         if plan is None or not plan.goes_on(made, name, domain):
@@ -448,7 +448,7 @@ class OpenSearch:
             return
         for name, domain in domains.items():
             if name not in self._parameters.actions:
-                Choice(name, domain.actions)  # what can not be a choice must not be taken up
+                Choice(name, domain.actions)  # what cannot be a choice must not be taken up
         parameters = copy.copy(self._parameters)
         grown = parameters.take({name: domain.actions for name, domain in domains.items()})
         if parameters.take(self._unforeseen.taken()) or grown:

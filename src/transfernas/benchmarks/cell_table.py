@@ -213,7 +213,7 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     except _FormError as error:
         raise ValueError(str(error)) from None
     except Exception as error:
-        raise ValueError(f"array {name} can not be read: {error}") from None
+        raise ValueError(f"array {name} cannot be read: {error}") from None
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 

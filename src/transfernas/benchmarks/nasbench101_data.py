@@ -57,7 +57,7 @@ def nasbench101_data(
     Raises:
         DownloadError: the download failed; what came is kept.
         ValueError: the file is not official, is damaged, or holds something else.
-        OSError: a file can not be read or written.
+        OSError: a file cannot be read or written.
         ModuleNotFoundError: the extra `benchmarks` is not installed.
     """
     if source is not None and source.suffix == ".npz":
@@ -94,7 +94,7 @@ def compact(source: Path, folder: Path, progress: DataStageFn | None = None, *, 
 
     Raises:
         ValueError: the file is neither of the official ones, is damaged, or holds something else.
-        OSError: a file can not be read or written.
+        OSError: a file cannot be read or written.
         ModuleNotFoundError: the extra `benchmarks` is not installed.
     """
     made, status = _Made.read(folder), source.stat()

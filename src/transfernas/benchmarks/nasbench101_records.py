@@ -190,7 +190,7 @@ def _parse_metrics(encoded: str) -> tuple[float, float, float, int]:
             raise ValueError(f"{len(evaluations)} evaluations, not 3")
         final = dict(_doubles(evaluations[2]))
     except ValueError as error:
-        raise ValueError(f"metrics that can not be parsed: {error}") from None
+        raise ValueError(f"metrics that cannot be parsed: {error}") from None
     if not isinstance(parameters, int) or not 0 <= parameters < 2**31:
         raise ValueError(f"metrics without a number of parameters that fits 31 bits: {parameters!r}")
     for field, what in ((4, "validation accuracy"), (5, "test accuracy")):

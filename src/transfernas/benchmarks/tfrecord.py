@@ -47,7 +47,7 @@ def records(path: Path) -> Iterator[bytes]:
     Raises:
         TFRecordError: the file is damaged; the message says the path, the record's number (from 0), and where the
             record begins in the file.
-        OSError: the file can not be read.
+        OSError: the file cannot be read.
         ModuleNotFoundError: the extra `benchmarks` is not installed.
     """
     checksum = masked_checksum()

@@ -74,7 +74,7 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise refused(f"{path} can not be made: {error}", "--out") from None
+        raise refused(f"{path} cannot be made: {error}", "--out") from None
     check_writable(path)
     return path
 
@@ -121,7 +121,7 @@ def open_stages(out: Path, settings: Mapping[str, object], resume: bool) -> Iter
     """Opens the stages in a folder, or begins them, and keeps other processes out.
 
     Raises:
-        typer.BadParameter: they can not be begun or resumed.
+        typer.BadParameter: they cannot be begun or resumed.
     """
     from ..experiments.stages import Stages
 

@@ -39,7 +39,7 @@ def reading(storage: str) -> Iterator[None]:
     except (SQLAlchemyError, OptunaError, ImportError, RuntimeError, sqlite3.Error) as error:
         cause = error.__cause__ if isinstance(error, OptunaError) and error.__cause__ is not None else error
         reason = getattr(cause, "orig", None) or cause  # without SQLAlchemy's query and link
-        raise ValueError(f"{shown(storage)} can not be read: {reason}") from None
+        raise ValueError(f"{shown(storage)} cannot be read: {reason}") from None
 
 
 def shown(storage: str) -> str:

@@ -64,7 +64,7 @@ class Stages:
         for name in sorted(found.keys() | wanted.keys()):
             if found.get(name) != wanted.get(name):
                 raise ValueError(
-                    f"{folder} holds a run with {name} {found.get(name)!r}, which can not go on with "
+                    f"{folder} holds a run with {name} {found.get(name)!r}, which cannot go on with "
                     f"{wanted.get(name)!r}"
                 )
 

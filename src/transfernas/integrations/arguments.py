@@ -71,7 +71,7 @@ def agent_of(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:
     """Returns an agent, or the one in a file; None for None.
 
     Raises:
-        CheckpointError, OSError: the file can not be read.
+        CheckpointError, OSError: the file cannot be read.
         TypeError: it is none of these.
     """
     if not isinstance(agent, (Agent, str, os.PathLike, type(None))):

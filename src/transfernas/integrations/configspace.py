@@ -113,7 +113,7 @@ class ConfigSpaceAdapter:
         Raises:
             TypeError: it is no mapping.
             ValueError: it does not fit the space: a hyperparameter is unknown, missing, or not active, or has a value
-                that it can not have.
+                that it cannot have.
         """
         if not isinstance(configuration, Mapping):
             raise TypeError(f"config takes a Configuration, or a mapping from names to values, not {configuration!r}")
@@ -161,7 +161,7 @@ def from_configspace(space: cs.ConfigurationSpace, name: str | None = None) -> C
 
     Raises:
         TypeError: it is no `ConfigurationSpace`, or a hyperparameter or a condition is of a kind that is not known.
-        ValueError: there is no hyperparameter, or one can not be a choice; the message says which, and why.
+        ValueError: there is no hyperparameter, or one cannot be a choice; the message says which, and why.
     """
     if not isinstance(space, cs.ConfigurationSpace):
         raise TypeError(

@@ -174,7 +174,7 @@ def values_of(hyperparameter: Any, rules: Iterable[Any]) -> Values:
             numbers = Numbers(hyperparameter.lower, hyperparameter.upper, bool(hyperparameter.log), integer=integer)
             return Ranged(numbers, [cut for rule in rules for cut in _cuts(rule, integer)])
     raise TypeError(
-        f'hyperparameter "{hyperparameter.name}" is a {type(hyperparameter).__name__}, which can not be searched; it '
+        f'hyperparameter "{hyperparameter.name}" is a {type(hyperparameter).__name__}, which cannot be searched; it '
         f"should be a categorical, an ordinal, a constant, or an integer or a float with bounds"
     )
 

@@ -44,7 +44,7 @@ class FixedSearch:
             points: what to try first; what they leave out is chosen by the search.
 
         Raises:
-            ValueError: a name or a value can not be part of a space.
+            ValueError: a name or a value cannot be part of a space.
         """
         self._search, self.domains, self._points = search, domains, list(points)
         self._open: dict[str, Made] = {}
@@ -103,7 +103,7 @@ class FixedSearch:
         """Goes on as the search would have that was saved; this one has its parameters.
 
         Raises:
-            CheckpointError: what was saved can not be read.
+            CheckpointError: what was saved cannot be read.
         """
         snapshot, notes = saved
         try:
@@ -114,7 +114,7 @@ class FixedSearch:
             self._search.declare(self.domains)
             self._search.check(self.domains)
         except _UNREADABLE as error:
-            raise CheckpointError(f"the notes of the saved search can not be read: {error!r}") from None
+            raise CheckpointError(f"the notes of the saved search cannot be read: {error!r}") from None
 
     def _made(self, values: Values) -> Made:
         return {name: (domain, values[name]) for name, domain in self.domains.items()}
@@ -141,7 +141,7 @@ def read_search(path: Path) -> SavedSearch:
         for each in snapshot.notes["domains"].values():
             _domain_from_json(each)
     except _UNREADABLE as error:
-        raise CheckpointError(f"{path} is damaged: its notes can not be read: field domains: {error!r}") from None
+        raise CheckpointError(f"{path} is damaged: its notes cannot be read: field domains: {error!r}") from None
     return SavedSearch(snapshot, snapshot.notes)
 
 

@@ -68,7 +68,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             config: hyperparameters; the agent's by default.
 
         Raises:
-            CheckpointError, OSError: the file can not be read.
+            CheckpointError, OSError: the file cannot be read.
             TypeError, ValueError: an argument is not as said above.
         """
         check_on_failure(on_failure)

@@ -83,8 +83,8 @@ class TransferSearch(Locked, Searcher):
             config: hyperparameters; the agent's by default.
 
         Raises:
-            CheckpointError, OSError: the file can not be read.
-            TypeError, ValueError: an argument is not as said above, or the space holds what can not be searched.
+            CheckpointError, OSError: the file cannot be read.
+            TypeError, ValueError: an argument is not as said above, or the space holds what cannot be searched.
         """
         check_on_failure(on_failure)
         check_name("space_name is", space_name)
@@ -144,7 +144,7 @@ class TransferSearch(Locked, Searcher):
             False if there is another space already, that of the constructor or of a search that was restored.
 
         Raises:
-            ValueError: the space holds what can not be searched, or the metric or mode is not one.
+            ValueError: the space holds what cannot be searched, or the metric or mode is not one.
         """
         with self._lock:
             domains = domains_of(config)
@@ -210,7 +210,7 @@ class TransferSearch(Locked, Searcher):
 
         Raises:
             RuntimeError: there is no space, metric or mode yet.
-            ValueError: a parameter is missing, or has a value that it can not have.
+            ValueError: a parameter is missing, or has a value that it cannot have.
         """
         with self._lock:
             search = self._ready()

@@ -20,7 +20,7 @@ def domains_of(space: Mapping[str, object]) -> dict[str, Domain]:
     """Returns the parameters of a space of Ray's by their paths, as "optimizer/lr"; what is constant is none.
 
     Raises:
-        ValueError: the space holds what can not be searched; the message says what to use instead.
+        ValueError: the space holds what cannot be searched; the message says what to use instead.
     """
     _, searched, grids = parse_spec_vars(dict(space))
     if grids:
@@ -123,7 +123,7 @@ def _domain(domain: RayDomain) -> Domain:
     """Returns what a parameter of Ray's may be.
 
     Raises:
-        ValueError: it can not be searched, or its range is none.
+        ValueError: it cannot be searched, or its range is none.
     """
     sampler = domain.get_sampler()
     step = sampler.q if isinstance(sampler, Quantized) else None

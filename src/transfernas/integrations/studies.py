@@ -52,7 +52,7 @@ class Learned:
         before: how many of them had been learned from before.
         failed: how many failed, and say nothing.
         unfinished: how many are not finished.
-        unknown: how many have a parameter that can not be a choice, for its name or its range.
+        unknown: how many have a parameter that cannot be a choice, for its name or its range.
         best: the best value of those that came to their end; None where there is none.
     """
 
@@ -94,7 +94,7 @@ class Report:
                     (one.before, "before"),
                     (one.failed, "failed"),
                     (one.unfinished, "unfinished"),
-                    (one.unknown, "with parameters that can not be choices"),
+                    (one.unknown, "with parameters that cannot be choices"),
                 )
                 if count
             ]
@@ -298,7 +298,7 @@ class _Study:
         return Learned(self.study.study_name, self.space, self.task, self.learned, **self._counts, best=value)
 
     def _actions(self, trial: FrozenTrial) -> dict[str, Action] | None:
-        """Returns what a trial took; None where a parameter can not be a choice."""
+        """Returns what a trial took; None where a parameter cannot be a choice."""
         asked, values = dict[str, _Asked](), list[object]()
         for old, value in trial.params.items():
             name = self.renamed(old)
@@ -326,7 +326,7 @@ class _Asked:
         """Takes up a parameter.
 
         Raises:
-            TypeError, ValueError: it can not be a choice.
+            TypeError, ValueError: it cannot be a choice.
         """
         self.distribution, self.domain = distribution, domain_of(distribution)
         Choice(name, self.domain.actions)
@@ -361,7 +361,7 @@ def _fill(studies: Sequence[_Study], name: str, value: Action) -> None:
     try:
         action = having[-1].action(value)  # type: ignore[arg-type]
     except (ValueError, TypeError) as error:
-        raise ValueError(f"back_fill gives {name!r} a value that it can not have: {error}") from None
+        raise ValueError(f"back_fill gives {name!r} a value that it cannot have: {error}") from None
     for one in studies:
         if name not in one.domains:
             one.parameters.take({known: () for known in one.parameters.actions} | {name: (action,)})

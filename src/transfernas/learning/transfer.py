@@ -136,6 +136,6 @@ def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:
     for name in NETWORK:
         if getattr(old, name) != getattr(new, name):
             raise ValueError(
-                f"a transfer keeps the network: {name} is {getattr(old, name)!r} and can not become "
+                f"a transfer keeps the network: {name} is {getattr(old, name)!r} and cannot become "
                 f"{getattr(new, name)!r}"
             )

@@ -45,7 +45,7 @@ def tally(choices: tuple[Choice, ...]) -> Tally:
     Choices that no condition connects are counted apart and multiplied.
 
     Raises:
-        ValueError: conditions read so many choices at once that they can not be counted.
+        ValueError: conditions read so many choices at once that they cannot be counted.
     """
     total = Tally(1, 0, 0)
     for group in _connected(choices):
@@ -67,7 +67,7 @@ def edges(choices: tuple[Choice, ...]) -> tuple[Edge, ...]:
     """Returns every step from one choice to the next that some configuration takes, START and END included.
 
     Raises:
-        ValueError: conditions read so many choices at once that the steps can not be told.
+        ValueError: conditions read so many choices at once that the steps cannot be told.
     """
     found: dict[Edge, None] = {}
     lasts, readers = {(START, _conditions(choices)): None}, _readers(choices)

@@ -68,7 +68,7 @@ def discover(name: str, actions: Mapping[str, tuple[Action, ...]], trials: Seque
         trials: what was taken of them, in trials that came to their end.
 
     Raises:
-        ValueError: a parameter can not be a choice, for its name or its actions.
+        ValueError: a parameter cannot be a choice, for its name or its actions.
     """
     choices: list[Choice] = []
     for parameter, available in actions.items():

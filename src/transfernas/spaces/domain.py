@@ -125,7 +125,7 @@ class Numbers:
         if not (_finite(self.low) and _finite(self.high) and self.low <= self.high):
             raise ValueError(f"a range goes from a number to a larger one, not from {self.low!r} to {self.high!r}")
         if self.log and self.low <= 0:
-            raise ValueError(f"a logarithmic range is above 0, and can not begin at {self.low!r}")
+            raise ValueError(f"a logarithmic range is above 0, and cannot begin at {self.low!r}")
         if self.step is not None and not self.step > 0:
             raise ValueError(f"the step of a range is above 0, not {self.step!r}")
         if self.integer and self.step is None:

@@ -103,7 +103,7 @@ class SearchSpace:
         """The exact number of configurations.
 
         Raises:
-            ValueError: conditions read so many choices at once that they can not be counted.
+            ValueError: conditions read so many choices at once that they cannot be counted.
         """
         return tally(self.choices).size
 
@@ -112,7 +112,7 @@ class SearchSpace:
         """Every step from one choice to the next that some configuration takes, START and END included.
 
         Raises:
-            ValueError: conditions read so many choices at once that the steps can not be told.
+            ValueError: conditions read so many choices at once that the steps cannot be told.
         """
         return edges(self.choices)
 
@@ -149,7 +149,7 @@ def _check_conditions(space: SearchSpace) -> None:
                 try:
                     space.choices[position[literal.choice]].index(action)
                 except ValueError as error:
-                    raise ValueError(f"{where} can not be met: {error}") from None
+                    raise ValueError(f"{where} cannot be met: {error}") from None
         try:
             disjunction(choice.when, lambda name: space.choices[position[name]].actions)
         except ValueError as error:

@@ -86,9 +86,9 @@ class Vocabulary:
                 known = tuple(name for name in self.states if name != START)
                 raise ValueError(f"rename: there is no state {old!r}; those known are {known}")
             if new in self._state:
-                raise ValueError(f"rename: {old!r} can not become {new!r}, which is a state of its own")
+                raise ValueError(f"rename: {old!r} cannot become {new!r}, which is a state of its own")
             if list(names.values()).count(new) > 1:
-                raise ValueError(f"rename: two states can not both become {new!r}")
+                raise ValueError(f"rename: two states cannot both become {new!r}")
         return Vocabulary(
             tuple(names.get(state, state) for state in self.states),
             tuple((names.get(state, state), kind, action) for state, kind, action in self.actions),
