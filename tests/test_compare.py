@@ -165,7 +165,7 @@ def record(rows: Sequence[tuple[int, tuple[int, ...], float]]) -> Record:
     return Record(which.astype(np.int32), taken.astype(np.int16), reward, reward, which, "{}")
 
 
-def test_starts_are_the_best_of_the_sources_in_turn_as_the_target_has_them() -> None:
+def test_starts_are_a_portfolio_of_the_sources_as_the_target_has_them() -> None:
     sources = [problem("u", {"width": (8, 16, 32), "act": ("relu", "tanh")}), problem("v", {"depth": (1, 2)})]
     target = problem("w", {"units": (16, 32, 64), "act": ("relu", "tanh"), "depth": (1, 3)}).problem
     rows = [
@@ -177,18 +177,18 @@ def test_starts_are_the_best_of_the_sources_in_turn_as_the_target_has_them() -> 
         (0, (1, 0), 0.6),  # again
         (0, (0, 0), 0.2),
     ]
-    starts: list[Config] = [{"act": "relu"}, {"depth": 1}, {"units": 16, "act": "relu"}, {"units": 32, "act": "tanh"}]
+    starts: list[Config] = [{"act": "relu"}, {"units": 16, "act": "relu"}, {"units": 32, "act": "tanh"}, {"depth": 1}]
     renamed = meaning(rename={"width": "units"})
     assert best_starts(record(rows), renamed, sources, target) == [starts]
     assert best_starts(record(rows), renamed, sources, target, count=2) == [starts[:2]]
-    assert best_starts(record(rows), meaning(), sources, target) == [[{"act": "relu"}, {"depth": 1}, {"act": "tanh"}]]
+    assert best_starts(record(rows), meaning(), sources, target) == [[{"act": "relu"}, {"act": "tanh"}, {"depth": 1}]]
 
 
 def test_what_a_source_has_not_is_filled_where_that_keeps_its_meaning() -> None:
     sources = [problem("u", {"a": (0, 1)}), problem("v", {"a": (0, 1), "b": (0, 1, 2)})]
     target = problem("w", {"a": (0, 1), "b": (0, 1)}).problem
     rows = [(0, (1, 0), 0.9), (1, (0, 1), 0.5), (1, (0, 2), 0.6)]
-    expected: list[Config] = [{"a": 1, "b": 0}, {"a": 0}, {"a": 0, "b": 1}]
+    expected: list[Config] = [{"a": 0}, {"a": 1, "b": 0}, {"a": 0, "b": 1}]
     assert best_starts(record(rows), meaning(fill={"b": 0, "c": 1}), sources, target) == [expected]
 
 

@@ -120,6 +120,20 @@ def test_what_ray_itself_draws_is_in_the_range() -> None:
             assert len(drawn) == (domain.high - domain.low) / domain.step + 1
 
 
+def test_the_first_trial_of_the_next_search_is_the_best_one_of_the_last(tmp_path: Path) -> None:
+    last = searching()
+    configs = [last.suggest(str(number)) or {} for number in range(25)]
+    losses = [loss(config) for config in configs]
+    for number, value in enumerate(losses):
+        last.on_trial_complete(str(number), {"loss": value})
+    best = configs[int(np.argmin(losses))]
+    space = SPACE | {"drop": tune.uniform(0.0, 0.9)}
+    following = searching(1, space=space, agent=last.save_agent(tmp_path / "agent"), fill={"drop": 0.1})
+    first = following.suggest("0") or {}
+    assert 0.0 <= first.pop("drop") < 0.2  # the bin of 0.1
+    assert first == best
+
+
 @pytest.mark.parametrize(
     "space, message",
     [

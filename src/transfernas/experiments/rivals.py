@@ -13,6 +13,9 @@ from ..baselines.optuna_sampler import OptunaSearcher, gaussian_process, tpe
 from ..baselines.random import RandomSearch
 from ..benchmarks.nasbench101 import CellProblem, mutate_cell
 from ..benchmarks.tabular import TabularProblem
+from ..learning.archive import Archived, of_trials
+from ..learning.portfolio import portfolio
+from ..learning.scores import Score
 from ..searcher import Searcher
 from ..spaces.condition import Action, Config
 from ..spaces.problem import Problem
@@ -57,11 +60,10 @@ def searcher_replicas(rival: str, target: TabularProblem, seeds: Sequence[int], 
 def best_starts(
     record: Record, split: Split, sources: Sequence[TabularProblem], target: Problem, count: int = STARTS
 ) -> list[list[Config]]:
-    """Returns the best distinct configurations that each replica found on its sources, as far as they fit the target.
+    """Returns a portfolio of what each replica found on its sources, as far as it fits the target.
 
-    The sources give in turn, the best by reward first; what another gave already is left out. Choices and actions that
-    the target has not are left out too, so that some are parts of configurations; whole ones that it refuses are
-    dropped.
+    It is the agent's own (`learning/portfolio.py`), of all sources. Choices and actions that the target has not are
+    left out, so that some are parts of configurations; whole ones that it refuses are dropped.
 
     Args:
         record: of the search of the sources.
@@ -70,7 +72,7 @@ def best_starts(
         target: the problem to start on.
         count: at most so many a replica.
     """
-    starts = (_starts(record, replica, split, sources, target) for replica in range(len(record.reward)))
+    starts = (_starts(record, replica, split, sources, target, count) for replica in range(len(record.reward)))
     return [list(itertools.islice(configs, count)) for configs in starts]
 
 
@@ -93,32 +95,28 @@ def _searcher_fn(rival: str, target: TabularProblem) -> SearcherFn:
 
 
 def _starts(
-    record: Record, replica: int, split: Split, sources: Sequence[TabularProblem], target: Problem
+    record: Record, replica: int, split: Split, sources: Sequence[TabularProblem], target: Problem, count: int
 ) -> Iterator[Config]:
-    """Yields what one replica has to offer, the best of each source first."""
-    turns = itertools.zip_longest(
-        *(_fitting(record, replica, row, split, source.problem, target) for row, source in enumerate(sources))
-    )
+    """Yields what one replica has to offer, in the order in which it is to be tried."""
+    entries = [_archived(record, replica, row, split, source.problem) for row, source in enumerate(sources)]
     found = list[Config]()
-    for config in itertools.chain.from_iterable(turns):
-        if config is not None and config not in found:
+    for pick in portfolio(entries, 0, range(len(entries)), 3 * count):
+        config = _fitted({**split.fill, **entries[pick.entry].config(0, pick.slot)}, target)
+        if config and config not in found:
             found.append(config)
             yield config
 
 
-def _fitting(
-    record: Record, replica: int, row: int, split: Split, source: Problem, target: Problem
-) -> Iterator[Config]:
-    """Yields a source's configurations as the target has them, the best first; of equal ones the earlier."""
+def _archived(record: Record, replica: int, row: int, split: Split, source: Problem) -> Archived:
+    """Returns the trials of a source, its choices named as the target's."""
     trials = np.flatnonzero(record.problem[replica] == row)
-    seen = list[Config]()
-    for trial in trials[np.argsort(-record.reward[replica, trials], kind="stable")]:
-        positions = zip(source.space.choices, record.taken[replica, trial].tolist(), strict=False)
-        taken = {split.rename.get(c.name, c.name): c.actions[p] for c, p in positions if p < len(c.actions)}
-        config = _fitted({**split.fill, **taken}, target)
-        if config and config not in seen:
-            seen.append(config)
-            yield config
+    taken, rewards = record.taken[replica, trials].tolist(), record.reward[replica, trials].tolist()
+    configs = [
+        {c.name: c.actions[p] for c, p in zip(source.space.choices, its, strict=False) if p < len(c.actions)}
+        for its in taken
+    ]
+    told = [(config, dict[str, float](), Score.of(reward)) for config, reward in zip(configs, rewards, strict=True)]
+    return of_trials(*source.name, told).renamed(split.rename)
 
 
 def _fitted(config: Mapping[str, Action], target: Problem) -> Config:
