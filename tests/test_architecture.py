@@ -1,4 +1,4 @@
-"""Imports go one way: a floor stands only on those named here (docs/design.md)."""
+"""Imports go one way: a floor stands only on those named here (docs/project/architecture.md)."""
 
 import ast
 from pathlib import Path

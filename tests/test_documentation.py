@@ -40,13 +40,13 @@ def test_the_commands_of_the_readme_exist() -> None:
 
 
 def test_the_design_names_every_module() -> None:
-    design = (ROOT / "docs" / "design.md").read_text(encoding="utf8")
+    design = (ROOT / "docs" / "project" / "architecture.md").read_text(encoding="utf8")
     modules = [path.name for path in (ROOT / "src" / "transfernas").rglob("*.py")]
     assert [name for name in modules if name not in design] == []
 
 
 def test_no_link_is_dead_and_no_placeholder_left() -> None:
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
         text = page.read_text(encoding="utf8")
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (page.parent / target).exists(), (page.name, target)

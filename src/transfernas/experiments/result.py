@@ -1,4 +1,4 @@
-"""What every experiment leaves behind: `result.json`, in the form of `docs/design.md`."""
+"""What every experiment leaves behind: `result.json`, in the form of `docs/project/architecture.md`."""
 
 import importlib.metadata
 import json
