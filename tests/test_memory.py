@@ -37,7 +37,7 @@ def taught(told: Sequence[Told], config: TrainingConfig = FAST) -> Learner:
         names = [choice.name for choice in problem.space.choices][: len(actions)]
         trial = batch_of_one(learner.encoding.trajectory(row, dict(zip(names, actions, strict=True))))
         queue = learner.queue.inserted(np.array([row]), trial, Scores.of(np.array([reward])), config)
-        learner = dataclasses.replace(learner, queue=queue)
+        learner = dataclasses.replace(learner, queue=queue, learned=learner.learned + 1)
     return learner
 
 

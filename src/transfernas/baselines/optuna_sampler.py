@@ -13,7 +13,7 @@ import optuna
 
 from ..searcher import OpenTrial, Searcher, Standing, check_seed
 from ..spaces.choice import Choice
-from ..spaces.condition import Action, Config
+from ..spaces.condition import Action, Config, are_numbers
 from ..spaces.problem import Problem
 from .evolution import start_configs
 from .once import Network, Told, first_new, with_told
@@ -165,10 +165,9 @@ class _Kept(NamedTuple):
 
 
 def _has_order(choice: Choice) -> bool:
-    """Returns whether the actions are at least three numbers that ascend; of two numbers an order says nothing."""
-    numbers = [value for value in choice.actions if isinstance(value, (int, float)) and not isinstance(value, bool)]
-    ascending = all(low < high for low, high in itertools.pairwise(numbers))
-    return len(numbers) == len(choice.actions) >= 3 and ascending
+    """Returns whether the actions are numbers that ascend."""
+    pairs = itertools.pairwise(choice.actions)
+    return are_numbers(choice.actions) and all(low < high for low, high in pairs)  # type: ignore[operator]
 
 
 @contextmanager

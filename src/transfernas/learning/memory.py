@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from ..spaces.choice import Choice
-from ..spaces.condition import Action
+from ..spaces.condition import Action, are_numbers
 from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
 from ..spaces.problem import Problem, network_of
 from ..spaces.vocabulary import action_name
@@ -259,5 +259,4 @@ def _usual(choice: Choice, others: Sequence[Action]) -> Action:
     for action in others:
         if choice.has(action):
             return action
-    numbers = len(choice.actions) > 2 and all(type(action) in (int, float) for action in choice.actions)
-    return choice.actions[len(choice.actions) // 2 if numbers else 0]
+    return choice.actions[len(choice.actions) // 2 if are_numbers(choice.actions) else 0]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ..spaces.condition import Action, key
+from ..spaces.condition import Action, are_numbers, key
 from .archive import NOT_MADE, Archived
 from .scores import Grade
 
@@ -139,7 +139,7 @@ class _Places:
         self._numeric = np.zeros(len(actions), bool)
         for column, its in enumerate(actions.values()):
             values = list(its.values())
-            self._numeric[column] = len(values) > 2 and all(type(value) in (int, float) for value in values)
+            self._numeric[column] = are_numbers(values)
             if self._numeric[column]:
                 order = sorted(its, key=lambda one: its[one])  # type: ignore[arg-type, return-value]
                 self._place.append({one: rank / (len(order) - 1) for rank, one in enumerate(order)})

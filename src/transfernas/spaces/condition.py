@@ -5,7 +5,7 @@ nothing: `Equal("kernel", 3)` is false while "kernel" is inactive, and `~Equal("
 """
 
 import zlib
-from collections.abc import Callable, Iterable, KeysView, Mapping, Set
+from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -188,6 +188,11 @@ def key(action: Action) -> tuple[type, Action]:
 def among(action: Action, actions: Iterable[Action]) -> bool:
     """Returns whether an action is one of several, by value and type."""
     return any(same(action, other) for other in actions)
+
+
+def are_numbers(actions: Sequence[Action]) -> bool:
+    """Returns whether actions are at least three numbers; of two an order says nothing."""
+    return len(actions) > 2 and all(type(action) in (int, float) for action in actions)
 
 
 def holds(condition: Condition | None, config: Config) -> bool:

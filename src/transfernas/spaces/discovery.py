@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 from .choice import Choice
-from .condition import Action, And, Condition, Config, In, Not, Or, among, same
+from .condition import Action, And, Condition, Config, In, Not, Or, among, are_numbers, same
 from .space import SearchSpace
 
 _DEPTH = 3  # a parameter's being there is explained by so many earlier ones at most
@@ -146,7 +146,7 @@ def _unseen(name: str, choice: Choice, trials: Sequence[Config]) -> list[Action]
     seen = {action: 2 * sum(name in t for t in group) > len(group) for action, group in _groups(choice, trials)}
     if not seen:
         return []
-    numbers = all(isinstance(action, (int, float)) and not isinstance(action, bool) for action in choice.actions)
+    numbers = are_numbers(choice.actions)
     most = 2 * sum(seen.values()) > len(seen)
 
     def there(action: Action) -> bool:
