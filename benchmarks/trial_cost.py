@@ -25,7 +25,8 @@ from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.objective import masked_log_softmax
 from transfernas.learning.proposing import propose
 from transfernas.policy.policy import Cache, Policy
-from transfernas.spaces.encoding import Tables, Trajectory
+from transfernas.spaces.tables import Tables
+from transfernas.spaces.trajectory import Trajectory
 
 
 def cell_space() -> SearchSpace:

@@ -11,7 +11,8 @@ from transfernas.policy.decoder import Decoder
 from transfernas.policy.lstm import Lstm
 from transfernas.policy.policy import Policy
 from transfernas.policy.transformer import Transformer
-from transfernas.spaces.encoding import Tables, Trajectory
+from transfernas.spaces.tables import Tables
+from transfernas.spaces.trajectory import Trajectory
 
 Vector = Float[np.ndarray, "width"]
 Matrix = Float[np.ndarray, "rows width"]

@@ -18,7 +18,7 @@ from transfernas import Agent, Choice, Equal, Observation, Problem, SearchSpace,
 from transfernas.learning.learner import new_learner, select
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Action, Config
-from transfernas.spaces.encoding import Trajectory
+from transfernas.spaces.trajectory import Trajectory
 from transfernas.spaces.vocabulary import Vocabulary
 
 # Gamma is 1 and stays so; one configuration for two tests, since each has to be compiled.

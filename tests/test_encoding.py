@@ -9,9 +9,10 @@ from hypothesis import given
 from strategies import problems, quick, spaces_with_config, typed
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import Action, Config
-from transfernas.spaces.encoding import Encoding, Rules, encode, power_of_two
+from transfernas.spaces.encoding import Encoding, encode
 from transfernas.spaces.problem import Problem
 from transfernas.spaces.space import SearchSpace
+from transfernas.spaces.tables import Rules, power_of_two
 from transfernas.spaces.vocabulary import Vocabulary
 
 BoolArray = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]

@@ -13,7 +13,8 @@ from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.learning.extension import extend
 from transfernas.learning.learner import Learner
 from transfernas.learning.steps import LearnerState
-from transfernas.spaces.encoding import Room, Trajectory
+from transfernas.spaces.tables import Room
+from transfernas.spaces.trajectory import Trajectory
 
 wider = SearchSpace(
     "cnn",

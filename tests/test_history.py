@@ -16,7 +16,7 @@ from transfernas.learning.history import History, keys
 from transfernas.learning.learner import new_learner
 from transfernas.learning.pairs import Pairs, draw_pairs
 from transfernas.learning.scores import Scores
-from transfernas.spaces.encoding import Trajectory
+from transfernas.spaces.trajectory import Trajectory
 
 REPLICAS, STEPS = 2, 3
 

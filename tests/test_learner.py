@@ -17,7 +17,7 @@ from transfernas.learning.randomness import Use, generator
 from transfernas.learning.rollout import Rollout
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
-from transfernas.spaces.encoding import Trajectory
+from transfernas.spaces.trajectory import Trajectory
 
 CONFIG = TrainingConfig.paper()
 LSTM = TrainingConfig.paper(network="lstm", lstm_units=8, lstm_layers=2, lstm_anchors=True)

@@ -15,7 +15,7 @@ from transfernas.learning.scores import Scores
 from transfernas.learning.transfer import transfer
 from transfernas.plans import batch_of_one
 from transfernas.spaces.condition import Action
-from transfernas.spaces.encoding import Trajectory
+from transfernas.spaces.trajectory import Trajectory
 
 SMALL = SearchSpace("small", [Choice("lr", (0.1, 0.2, 0.3)), Choice("units", (8, 16))])
 OTHER = SearchSpace("other", [Choice("lr", (0.1, 0.2, 0.4)), Choice("units", (8, 16)), Choice("depth", (1, 2))])

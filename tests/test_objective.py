@@ -23,7 +23,7 @@ from transfernas.learning.steps import of_unknown_task
 from transfernas.learning.tally import Tally
 from transfernas.policy.architecture import Attention
 from transfernas.policy.transformer import Transformer
-from transfernas.spaces.encoding import Trajectory
+from transfernas.spaces.trajectory import Trajectory
 
 WEIGHTS = {"pqt_weight": 5.0, "entropy_weight": 0.15}
 

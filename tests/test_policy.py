@@ -17,7 +17,7 @@ from transfernas.learning.rollout import Rollout
 from transfernas.policy.architecture import Attention
 from transfernas.policy.policy import Policy
 from transfernas.policy.transformer import attention_weights
-from transfernas.spaces.encoding import Trajectory
+from transfernas.spaces.trajectory import Trajectory
 
 MODES: tuple[Attention, ...] = ("causal", "bidirectional")
 

@@ -17,7 +17,7 @@ from transfernas.learning.pairs import Ranking
 from transfernas.learning.scores import Scores
 from transfernas.learning.studying import _parts, study
 from transfernas.runtime import run
-from transfernas.spaces.encoding import Trajectory
+from transfernas.spaces.trajectory import Trajectory
 
 Told = tuple[np.ndarray, Trajectory, Scores]
 

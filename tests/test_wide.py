@@ -18,7 +18,8 @@ from transfernas.plans import room_for
 from transfernas.policy.decoder import Decoder
 from transfernas.spaces.condition import Action
 from transfernas.spaces.domain import Categories, Domain, Numbers
-from transfernas.spaces.encoding import WIDE, Trajectory
+from transfernas.spaces.encoding import WIDE
+from transfernas.spaces.trajectory import Trajectory
 
 UNIT = Numbers(0.0, 1.0)
 FEW = Categories(("a", "b", "c"))

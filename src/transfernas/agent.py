@@ -23,8 +23,8 @@ from .learning.warm_up import WarmUp
 from .ledger import Ledger
 from .searcher import OpenTrial, Searcher, Standing, check_seed
 from .spaces.condition import Action, Config, in_order
-from .spaces.encoding import Trajectory
 from .spaces.problem import Observation, Problem, check_problems, check_reward
+from .spaces.trajectory import Trajectory
 from .spaces.vocabulary import TransferReport, transfer_report
 
 

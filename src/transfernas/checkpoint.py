@@ -29,9 +29,10 @@ from .ledger import Ledger
 from .policy.architecture import Capacity
 from .spaces.choice import Choice
 from .spaces.condition import Config, plain
-from .spaces.encoding import Encoding, Room, encode
+from .spaces.encoding import Encoding, encode
 from .spaces.problem import Problem, check_problems
 from .spaces.schema import Json, choice_from_json, choice_to_json, space_from_json, space_to_json
+from .spaces.tables import Room
 from .spaces.vocabulary import Vocabulary
 from .tensor_checks import CheckpointError as CheckpointError
 from .tensor_checks import check_finite

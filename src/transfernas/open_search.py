@@ -51,10 +51,12 @@ from .spaces.choice import Choice
 from .spaces.condition import Action, same
 from .spaces.discovery import Parameters, discover
 from .spaces.domain import Domain, Numbers
-from .spaces.encoding import WIDE, Trajectory, in_order_asked
+from .spaces.encoding import WIDE
 from .spaces.problem import Problem
 from .spaces.schema import Json
 from .spaces.space import SearchSpace
+from .spaces.tables import in_order_asked
+from .spaces.trajectory import Trajectory
 from .unforeseen import Unforeseen
 
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up

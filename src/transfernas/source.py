@@ -14,8 +14,8 @@ from .learning.rehearsal import settled
 from .learning.transfer import transfer
 from .spaces.condition import Action, key
 from .spaces.domain import Domain
-from .spaces.encoding import Room
 from .spaces.problem import Problem
+from .spaces.tables import Room
 
 
 class Source:

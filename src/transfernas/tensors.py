@@ -16,7 +16,8 @@ from .learning.steps import LearnerState, init_state
 from .learning.tally import Tally
 from .policy.architecture import Capacity
 from .policy.networks import NETWORKS
-from .spaces.encoding import Encoding, Trajectory
+from .spaces.encoding import Encoding
+from .spaces.trajectory import Trajectory
 from .tensor_checks import (
     CheckpointError,
     check_finite,

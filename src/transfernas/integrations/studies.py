@@ -27,8 +27,9 @@ from ..spaces.choice import Choice
 from ..spaces.condition import Action
 from ..spaces.discovery import Parameters, discover
 from ..spaces.domain import Domain
-from ..spaces.encoding import Room, Trajectory
 from ..spaces.problem import Problem
+from ..spaces.tables import Room
+from ..spaces.trajectory import Trajectory
 from .arguments import agent_of, check_on_failure, check_parameters
 from .optuna import SPACE
 from .optuna_trials import domain_of, record_of, score_of, sign_of, stamp_of, task_of, value_of, violation_of

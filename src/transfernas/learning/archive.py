@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, key
-from ..spaces.encoding import Encoding, Trajectory
+from ..spaces.encoding import Encoding
+from ..spaces.trajectory import Trajectory
 from .history import History
 from .queue import Queue
 from .scores import Score, Scores

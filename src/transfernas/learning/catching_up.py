@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from ..spaces.encoding import Trajectory
+from ..spaces.trajectory import Trajectory
 from .config import TrainingConfig
 from .learner import Learner, learn
 from .queue import Queue

@@ -13,8 +13,10 @@ from jaxtyping import Int
 
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
-from ..spaces.encoding import NO_ROOM, Encoding, Room, Trajectory, encode, padded
+from ..spaces.encoding import Encoding, encode
 from ..spaces.problem import Problem
+from ..spaces.tables import NO_ROOM, Room
+from ..spaces.trajectory import Trajectory, padded
 from .gate import Gate
 from .learner import Learner, capacity_for, restore
 from .memory import Memory

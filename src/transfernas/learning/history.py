@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from ..locks import Lock
-from ..spaces.encoding import Trajectory, blank_trajectories, power_of_two
+from ..spaces.tables import power_of_two
+from ..spaces.trajectory import Trajectory, blank_trajectories
 from .scores import Scores
 
 _FIRST_ROOM = 64

@@ -17,8 +17,10 @@ from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..remote import on_host
 from ..runtime import placed, run
-from ..spaces.encoding import NO_ROOM, Encoding, Room, Tables, Trajectory, encode, power_of_two
+from ..spaces.encoding import Encoding, encode
 from ..spaces.problem import Problem
+from ..spaces.tables import NO_ROOM, Room, Tables, power_of_two
+from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import Vocabulary
 from .archive import Archived, added, archived
 from .builds import Builds

@@ -15,8 +15,9 @@ from jaxtyping import Bool, Float, Int, UInt64
 
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, are_numbers
-from ..spaces.encoding import Encoding, Trajectory, blank_trajectories
+from ..spaces.encoding import Encoding
 from ..spaces.problem import Problem, network_of
+from ..spaces.trajectory import Trajectory, blank_trajectories
 from ..spaces.vocabulary import action_name
 from .archive import Archived
 from .gate import MEMORY, RECENT, Record

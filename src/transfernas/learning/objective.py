@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ..policy.policy import Policy, inherited
-from ..spaces.encoding import Tables, Trajectory
+from ..spaces.tables import Tables
+from ..spaces.trajectory import Trajectory
 from .config import TrainingConfig
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..arrays import AnyArray
-from ..spaces.encoding import Trajectory
+from ..spaces.trajectory import Trajectory
 from .config import TrainingConfig
 from .history import History
 

@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from ..runtime import run
-from ..spaces.encoding import Encoding, padded
+from ..spaces.encoding import Encoding
 from ..spaces.problem import no_valid
 from ..spaces.space import SearchSpace
+from ..spaces.trajectory import padded
 from .builds import Networks
 from .gate import CURIOUS, MEMORY, NEW, POLICY
 from .history import among_keys, keys

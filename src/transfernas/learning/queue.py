@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..spaces.encoding import Trajectory, blank_trajectories
+from ..spaces.trajectory import Trajectory, blank_trajectories
 from .config import TrainingConfig
 from .scores import Scores
 

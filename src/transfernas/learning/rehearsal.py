@@ -11,9 +11,11 @@ import numpy as np
 
 from ..policy.policy import Policy
 from ..runtime import placed, run
-from ..spaces.encoding import Encoding, Tables, Trajectory, encode
+from ..spaces.encoding import Encoding, encode
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
+from ..spaces.tables import Tables
+from ..spaces.trajectory import Trajectory
 from .archive import NOT_MADE, Archived, union
 from .history import History
 from .learner import Learner, best_policy, nothing_told, with_archive

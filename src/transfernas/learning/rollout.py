@@ -12,7 +12,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
 from ..policy.policy import Cache, Candidates, Policy, inherited
-from ..spaces.encoding import Decisions, Rules, Tables, Trajectory
+from ..spaces.tables import Decisions, Rules, Tables
+from ..spaces.trajectory import Trajectory
 from .objective import masked_log_softmax
 
 

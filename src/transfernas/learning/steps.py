@@ -19,7 +19,8 @@ from ..policy.architecture import Capacity
 from ..policy.networks import draw_policy
 from ..policy.policy import Policy
 from ..runtime import run
-from ..spaces.encoding import Tables, Trajectory
+from ..spaces.tables import Tables
+from ..spaces.trajectory import Trajectory
 from .config import TrainingConfig
 from .objective import objective, preferences
 from .pairs import Pairs

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ..runtime import run
-from ..spaces.encoding import Trajectory
+from ..spaces.trajectory import Trajectory
 from .catching_up import taken_in
 from .learner import Learner, learn
 from .pairs import Ranking

@@ -9,8 +9,9 @@ import numpy as np
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..spaces.condition import Action
-from ..spaces.encoding import NO_ROOM, Room, encode
+from ..spaces.encoding import encode
 from ..spaces.problem import Problem
+from ..spaces.tables import NO_ROOM, Room
 from ..spaces.vocabulary import Vocabulary
 from .config import NETWORK, TrainingConfig
 from .gate import Gate

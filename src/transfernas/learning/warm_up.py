@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from ..runtime import run
-from ..spaces.encoding import blank_trajectories
+from ..spaces.trajectory import blank_trajectories
 from .learner import Learner, learn
 from .proposing import ONE, SEVERAL, candidates
 from .steps import sample

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..arrays import AnyArray
-from ..spaces.encoding import Decisions, Trajectory
+from ..spaces.tables import Decisions
+from ..spaces.trajectory import Trajectory
 from .architecture import Architecture, Capacity
 from .encoder import Encoder, Past, by_head, cached_past, draw_encoder, encode, encode_causal, encoder_shapes
 from .policy import Policy, Slots, draw_embeddings, embedding_shapes, normal, visited

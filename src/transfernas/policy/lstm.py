@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..arrays import AnyArray
-from ..spaces.encoding import Decisions, Trajectory
+from ..spaces.tables import Decisions
+from ..spaces.trajectory import Trajectory
 from .architecture import Architecture, Capacity
 from .policy import Policy, Rows, Slots, chosen, draw_embeddings, embedding_shapes, normal, tokens, visited, weights
 

@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
-from ..spaces.encoding import Decisions, Lineage, Trajectory
+from ..spaces.tables import Decisions, Lineage
+from ..spaces.trajectory import Trajectory
 from .architecture import Architecture, Capacity
 
 Rows = Float[Array, "rows actions width"]

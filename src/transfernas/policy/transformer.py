@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
-from ..spaces.encoding import Decisions, Trajectory
+from ..spaces.tables import Decisions
+from ..spaces.trajectory import Trajectory
 from .architecture import Architecture, Attention, Capacity
 from .encoder import (
     Encoder,

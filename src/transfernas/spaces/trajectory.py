@@ -1,0 +1,47 @@
+"""Trajectories: sequences of decisions, with the action taken in each.
+
+A *decision* is a state with its tuple of available actions. The first decision of a trajectory is always S, whose one
+available action is the space. A trajectory says everything the policy must know, whether a declared space was rolled
+out or somebody decided step by step.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from ..arrays import AnyArray
+
+_INT = np.int32
+
+
+class Trajectory(NamedTuple):
+    """A sequence of decisions and the action taken in each; leading axes may come before the shapes named here.
+
+    Attributes:
+        task: Shape `[]`, the vocabulary's row of the task.
+        decisions: Shape `[steps]`, rows of `Decisions`; 0 where padded.
+        actions: Shape `[steps]`, positions among the decision's actions; 0 where padded.
+        length: Shape `[]`, how many steps are real, S among them.
+    """
+
+    task: Int[AnyArray, "*batch"]
+    decisions: Int[AnyArray, "*batch steps"]
+    actions: Int[AnyArray, "*batch steps"]
+    length: Int[AnyArray, "*batch"]
+
+
+def blank_trajectories(shape: tuple[int, ...], steps: int) -> Trajectory:
+    """Returns room for trajectories, as NumPy arrays of zeros; `shape` comes before the shapes of `Trajectory`."""
+
+    def zeros(*more: int) -> np.ndarray:
+        return np.zeros((*shape, *more), _INT)
+
+    return Trajectory(task=zeros(), decisions=zeros(steps), actions=zeros(steps), length=zeros())
+
+
+def padded(trajectory: Trajectory, steps: int) -> Trajectory:
+    """Returns trajectories, as NumPy arrays, with room for more steps."""
+    room = [(0, 0)] * (trajectory.actions.ndim - 1) + [(0, steps - trajectory.actions.shape[-1])]
+    decisions, actions = (np.pad(leaf, room) for leaf in (trajectory.decisions, trajectory.actions))
+    return trajectory._replace(decisions=decisions, actions=actions)
