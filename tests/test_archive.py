@@ -79,6 +79,16 @@ def test_what_is_archived_already_is_not_gathered_again(tmp_path: Path) -> None:
     assert with_archive(searched(told, 2).learner).archived_at == 8
 
 
+@pytest.mark.usefixtures("quiet")
+def test_learning_that_was_stopped_archives_what_was_learned_only() -> None:
+    study = optuna.create_study(study_name="old", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=60)
+    agent, report = learn_from_studies(None, [study], progress=lambda done, total: done < 20, seed=0)
+    [kept], told = agent.learner.archive, agent.learner.history
+    assert 20 <= agent.learner.learned == report.trials < 60
+    assert set(kept.scores.reward[0, : kept.count[0]]) <= set(told.reward[0, : told.count])
+
+
 def test_a_problem_that_is_searched_again_is_one() -> None:
     agent = searched(Agent([Problem(SPACE, "0")], FAST, seed=0), 6)
     again = searched(agent.transfer_to([Problem(SPACE, "0")], seed=1), 6)

@@ -16,7 +16,7 @@ from ..plans import Made, Old, actions_of
 from ..spaces.condition import Action
 from ..spaces.domain import Domain
 from .arguments import named
-from .optuna_trials import domain_of, record_of, score_of, sign_of, stamp_of, value_of
+from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class StudySearch:
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
         """Returns what a parameter may be."""
         known = self._domains.get(name)
-        if known is None or not _same(known[0], distribution):
+        if known is None or not same_distribution(known[0], distribution):
             known = self._domains[name] = distribution, domain_of(distribution)
         return known[1]
 
@@ -206,11 +206,6 @@ class StudySearch:
                 old.append(Old(made, actions_of(made), score, whole))
         except (ValueError, TypeError, ArithmeticError) as error:
             _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
-
-
-def _same(one: BaseDistribution, other: BaseDistribution) -> bool:
-    """Returns whether two distributions are equal: fields first, for Optuna's comparison is slow."""
-    return one is other or (type(one) is type(other) and vars(one) == vars(other)) or one == other
 
 
 def _key(trial: FrozenTrial) -> Hashable:

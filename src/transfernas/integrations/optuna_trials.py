@@ -30,6 +30,14 @@ def domain_of(distribution: BaseDistribution) -> Domain:
     raise TypeError(f"{distribution!r} is no distribution that is known")
 
 
+def same_distribution(one: BaseDistribution, other: BaseDistribution) -> bool:
+    """Returns whether two distributions are equal: those of a storage are, but are seldom one object.
+
+    Their fields are compared first, because Optuna's own comparison is slow.
+    """
+    return one is other or (type(one) is type(other) and vars(one) == vars(other)) or one == other
+
+
 def value_of(distribution: BaseDistribution, value: object) -> object:
     """Returns a value as a storage gives it back: Optuna takes whatever becomes a float, such as NumPy's numbers.
 

@@ -32,7 +32,17 @@ from ..spaces.tables import Room
 from ..spaces.trajectory import Trajectory
 from .arguments import agent_of, check_on_failure, check_parameters
 from .optuna import SPACE
-from .optuna_trials import domain_of, record_of, score_of, sign_of, stamp_of, task_of, value_of, violation_of
+from .optuna_trials import (
+    domain_of,
+    record_of,
+    same_distribution,
+    score_of,
+    sign_of,
+    stamp_of,
+    task_of,
+    value_of,
+    violation_of,
+)
 
 NameFn = Callable[[optuna.Study], str]
 """From a study to the name of its space or task."""
@@ -182,7 +192,7 @@ def learn_from_studies(
         learner, count = study(learner, np.array([told], np.int32), together, scores, goes_on)
     for one, trial in ordered[:count]:
         ledger.add(one.record, trial.number, trial.stamp)
-        one.learned += 1
+        one.learned.append(trial)
     result = Agent.of(noted(learner, [one.archived() for one in found if one.learned]))
     result.ledger = ledger
     spaces = {problem.space.name: problem.space for problem in learner.encoding.problems}
@@ -226,7 +236,7 @@ class _Study:
         domains: what each parameter could be in the last trial that had it.
         parameters: all of its trials.
         names: of all parameters of its trials, as the study has them.
-        learned: from how many of its trials was learned.
+        learned: those of its trials that were learned from.
     """
 
     def __init__(self, study: optuna.Study, space: str, task: str, rename: Mapping[str, str]) -> None:
@@ -235,8 +245,9 @@ class _Study:
                 f"study {study.study_name!r} has {len(study.directions)} objectives; an agent learns from one"
             )
         self.study, self.space, self.task, self._rename = study, space, task, rename
-        self.record, self.learned = "", 0
+        self.record = ""
         self.trials: list[_Trial] = []
+        self.learned: list[_Trial] = []
         self.domains: dict[str, Domain] = {}
         self.parameters = Parameters()
         self.names: dict[str, None] = {}
@@ -280,8 +291,8 @@ class _Study:
         return stamps
 
     def archived(self) -> Archived:
-        """Returns its best trials with the numbers that they tried, as an agent keeps them."""
-        best, told = heapq.nlargest(WITH_NUMBERS, self.trials, key=lambda trial: trial.score), []
+        """Returns the best trials that were learned from with the numbers that they tried, as an agent keeps them."""
+        best, told = heapq.nlargest(WITH_NUMBERS, self.learned, key=lambda trial: trial.score), []
         trials = self.study.get_trials(deepcopy=False)
         for one in best:
             values = {self.renamed(name): value for name, value in trials[one.number].params.items()}
@@ -296,7 +307,7 @@ class _Study:
         """Returns what was learned from it."""
         best = max if sign_of(self.study) > 0 else min
         value = best(self._values) if self._values else None
-        return Learned(self.study.study_name, self.space, self.task, self.learned, **self._counts, best=value)
+        return Learned(self.study.study_name, self.space, self.task, len(self.learned), **self._counts, best=value)
 
     def _actions(self, trial: FrozenTrial) -> dict[str, Action] | None:
         """Returns what a trial took; None where a parameter cannot be a choice."""
@@ -308,7 +319,7 @@ class _Study:
             distribution = trial.distributions[old]
             try:
                 known = self._asked.get(name)
-                if known is None or not _same(known.distribution, distribution):
+                if known is None or not same_distribution(known.distribution, distribution):
                     known = self._asked[name] = _Asked(name, distribution)
                 asked[name] = known
                 values.append(value_of(distribution, value))
@@ -340,11 +351,6 @@ class _Asked:
         if (key := (type(value), value)) not in self._called:
             self._called[key] = self.domain.action(value)  # type: ignore[arg-type]
         return self._called[key]
-
-
-def _same(one: BaseDistribution, other: BaseDistribution) -> bool:
-    """Returns whether two distributions are equal; those of a storage are, but are seldom one object."""
-    return one is other or (type(one) is type(other) and vars(one) == vars(other)) or one == other
 
 
 def _named(name: str | NameFn | None, study: optuna.Study, default: str) -> str:
