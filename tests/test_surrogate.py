@@ -1,0 +1,143 @@
+"""The Gaussian process over trials, against plain NumPy, and on what trials can be."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.optimize import approx_fprime
+from scipy.stats import multivariate_normal, norm
+
+from transfernas.learning.surrogate import (
+    ABSENT,
+    Hyperparameters,
+    Surrogate,
+    differences,
+    negative_log_posterior,
+    standardised,
+)
+
+NUMERIC = np.array([True, True, False, True])
+
+
+def some_points(count: int, seed: int = 0) -> np.ndarray:
+    """Two numbers, a category, and a number that only some trials have."""
+    rng = np.random.default_rng(seed)
+    points = rng.random((count, 4))
+    points[:, 2] = rng.integers(3, size=count)
+    points[rng.random(count) < 0.4, 3] = np.nan
+    return points
+
+
+def some_values(points: np.ndarray) -> np.ndarray:
+    return (points[:, 0] - 0.3) ** 2 + 0.3 * (points[:, 2] == 1) + 0.1 * np.nan_to_num(points[:, 3], nan=1.0)
+
+
+def kernel(left: np.ndarray, right: np.ndarray, its: Hyperparameters) -> float:
+    """Matern 5/2 by its formula, of one pair of points."""
+    squared = 0.0
+    for number, (one, other) in enumerate(zip(left, right, strict=True)):
+        if math.isnan(one) and math.isnan(other):
+            continue
+        if NUMERIC[number]:
+            apart = ((0.5 if math.isnan(one) else one) - (0.5 if math.isnan(other) else other)) ** 2
+        else:
+            apart = float(one != other)
+        apart += ABSENT if math.isnan(one) or math.isnan(other) else 0.0
+        squared += apart / math.exp(its.lengths[number]) ** 2
+    far = math.sqrt(5 * squared)
+    return math.exp(its.variance) * (1 + far + far**2 / 3) * math.exp(-far)
+
+
+def test_the_prediction_is_that_of_the_formula() -> None:
+    points, new = some_points(12), some_points(5, seed=1)
+    surrogate = Surrogate.fitted(points, some_values(points), NUMERIC)
+    its = surrogate.hyperparameters
+    among = np.array([[kernel(one, other, its) for other in points] for one in points])
+    inverse = np.linalg.inv(among + (math.exp(its.noise) + 1e-8) * np.eye(12))
+    between = np.array([[kernel(one, other, its) for other in points] for one in new])
+    mean, deviation = surrogate.predicted(new)
+    np.testing.assert_allclose(mean, between @ inverse @ standardised(some_values(points)), rtol=1e-6, atol=1e-8)
+    variance = math.exp(its.variance) - np.einsum("ij,jk,ik->i", between, inverse, between)
+    np.testing.assert_allclose(deviation, np.sqrt(variance), rtol=1e-5)
+
+
+def test_the_posterior_is_that_of_the_formula_and_its_gradient_is_right() -> None:
+    points = some_points(15)
+    standard = standardised(some_values(points))
+    apart = differences(points, points, NUMERIC)
+    usual = np.array([*Hyperparameters.usual(4).lengths, 0.0, math.log(1e-3)])
+
+    def posterior(logarithms: np.ndarray) -> float:
+        its = Hyperparameters(logarithms[:-2], float(logarithms[-2]), float(logarithms[-1]))
+        covariance = np.array([[kernel(one, other, its) for other in points] for one in points])
+        covariance += (math.exp(its.noise) + 1e-8) * np.eye(len(points))
+        spreads = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 2.0])
+        likelihood = multivariate_normal(np.zeros(len(points)), covariance).logpdf(standard)
+        return -float(likelihood + norm(usual, spreads).logpdf(logarithms).sum())
+
+    rng = np.random.default_rng(0)
+    first, second = usual + 0.3 * rng.standard_normal((2, 6))
+    ours = negative_log_posterior(first, apart, standard)[0] - negative_log_posterior(second, apart, standard)[0]
+    assert ours == pytest.approx(posterior(first) - posterior(second), rel=1e-8)
+    gradient = approx_fprime(first, lambda at: negative_log_posterior(at, apart, standard)[0], 1e-6)
+    np.testing.assert_allclose(negative_log_posterior(first, apart, standard)[1], gradient, rtol=1e-3, atol=1e-4)
+
+
+def test_the_improvement_is_the_mean_of_what_lies_below_the_best() -> None:
+    points, new = some_points(10), some_points(4, seed=2)
+    surrogate = Surrogate.fitted(points, some_values(points), NUMERIC)
+    best = surrogate.predicted(points)[0].min()
+    for promise, mean, deviation in zip(surrogate.improvement(new), *surrogate.predicted(new), strict=True):
+        expected = quad(lambda value: (best - value) * norm(mean, deviation).pdf(value), mean - 12 * deviation, best)[0]  # noqa: B023
+        assert promise == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.integers(0, 1_000))
+def test_the_kernel_is_positive_definite_whatever_was_asked_for(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = some_points(12, seed)
+    points[rng.random(points.shape) < 0.3] = np.nan
+    lengths = np.exp(rng.normal(0, 1, 4))
+    its = Hyperparameters(np.log(lengths), 0.0, 0.0)
+    covariance = np.array([[kernel(one, other, its) for other in points] for one in points])
+    assert np.linalg.eigvalsh(covariance).min() > -1e-9
+
+
+def test_fitting_finds_what_matters_and_goes_on_where_it_was() -> None:
+    points = some_points(60)
+    points[:, 3] = 0.5
+    values = (points[:, 0] - 0.3) ** 2
+    surrogate = Surrogate.fitted(points, values, NUMERIC, steps=60)
+    assert surrogate.hyperparameters.lengths.argmin() == 0
+    again = Surrogate.fitted(points, values, NUMERIC, surrogate.hyperparameters, steps=1)
+    np.testing.assert_allclose(again.hyperparameters.lengths, surrogate.hyperparameters.lengths, atol=0.05)
+    grid = np.column_stack([np.linspace(0, 1, 101), np.full(101, 0.5), np.zeros(101), np.full(101, 0.5)])
+    assert abs(grid[surrogate.predicted(grid)[0].argmin(), 0] - 0.3) < 0.05
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1.0], [2.0, 2.0, 2.0], [1e300, -1e300, 0.0], [1e-300, 2e-300, 0.0], [-5.0] * 9 + [1e9], [0.0, 0.0]],
+    ids=["one", "equal", "huge", "tiny", "one far away", "zeros"],
+)
+def test_whatever_the_values_are_the_promise_is_a_number(values: list[float]) -> None:
+    points = some_points(len(values))
+    surrogate = Surrogate.fitted(points, np.array(values), NUMERIC)
+    promise = surrogate.improvement(some_points(20, seed=3))
+    assert np.isfinite(promise).all() and (promise >= 0).all()
+
+
+def test_equal_points_and_many_are_no_trouble() -> None:
+    points = np.repeat(some_points(20), 10, axis=0)
+    surrogate = Surrogate.fitted(points, some_values(points), NUMERIC)
+    assert np.isfinite(surrogate.improvement(points)).all()
+
+
+def test_bad_values_count_as_little_above_the_median() -> None:
+    values = np.array([0.0, 1.0, 2.0, 3.0, 1e6])
+    found = standardised(values)
+    assert found[4] == pytest.approx(standardised(np.array([0.0, 1.0, 2.0, 3.0, 4.0]))[4])
+    assert found.mean() == pytest.approx(0.0) and found.std() == pytest.approx(1.0)
