@@ -11,8 +11,8 @@ that were found last. Their priors are normal in their logarithms; that of the l
 of parameters (Hvarfner, Hellsten and Nardi 2024). Values far above the median count as if they were as far above it as
 the best is below it: how bad a bad trial is says nothing of where good ones are.
 
-Shapes: `trials` that were told, `parameters`, `candidates`. A point has the place of each parameter in its range, from 0
-to 1, or the number of its category; NaN where it was not asked for.
+Shapes: `trials` that were told, `parameters`, `candidates`. A point has the place of each parameter in its range, from
+0 to 1, or the number of its category; NaN where it was not asked for.
 """
 
 import math
