@@ -127,7 +127,7 @@ def layers(trial: optuna.Trial, seed: int, most: int) -> float:
 
 @functools.lru_cache(maxsize=64)
 def _parts(data: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns what a model is fitted to and judged by: at most 300 rows each."""
+    """Returns the rows that a model is fitted to and those that it is judged by, at most 300 each."""
     points, target = getattr(datasets, f"load_{data}")(return_X_y=True)
     stratify = target if len(np.unique(target)) < 20 else None
     half = min(len(target) // 2, 300)

@@ -310,7 +310,7 @@ class _Study:
         return Learned(self.study.study_name, self.space, self.task, len(self.learned), **self._counts, best=value)
 
     def _actions(self, trial: FrozenTrial) -> dict[str, Action] | None:
-        """Returns what a trial took; None where a parameter cannot be a choice."""
+        """Returns the actions that a trial took; None where a parameter cannot be a choice."""
         asked, values = dict[str, _Asked](), list[object]()
         for old, value in trial.params.items():
             name = self.renamed(old)
