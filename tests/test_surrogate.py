@@ -12,9 +12,9 @@ from scipy.stats import multivariate_normal, norm
 
 from transfernas.learning.surrogate import (
     ABSENT,
+    Features,
     Hyperparameters,
     Surrogate,
-    differences,
     negative_log_posterior,
     standardised,
 )
@@ -67,7 +67,8 @@ def test_the_prediction_is_that_of_the_formula() -> None:
 def test_the_posterior_is_that_of_the_formula_and_its_gradient_is_right() -> None:
     points = some_points(15)
     standard = standardised(some_values(points))
-    apart = differences(points, points, NUMERIC)
+    features = Features.of(points, NUMERIC)
+    given = features(points), features.parameter, standard
     usual = np.array([*Hyperparameters.usual(4).lengths, 0.0, math.log(1e-3)])
 
     def posterior(logarithms: np.ndarray) -> float:
@@ -80,10 +81,37 @@ def test_the_posterior_is_that_of_the_formula_and_its_gradient_is_right() -> Non
 
     rng = np.random.default_rng(0)
     first, second = usual + 0.3 * rng.standard_normal((2, 6))
-    ours = negative_log_posterior(first, apart, standard)[0] - negative_log_posterior(second, apart, standard)[0]
+    ours = negative_log_posterior(first, *given)[0] - negative_log_posterior(second, *given)[0]
     assert ours == pytest.approx(posterior(first) - posterior(second), rel=1e-8)
-    gradient = approx_fprime(first, lambda at: negative_log_posterior(at, apart, standard)[0], 1e-6)
-    np.testing.assert_allclose(negative_log_posterior(first, apart, standard)[1], gradient, rtol=1e-3, atol=1e-4)
+    gradient = approx_fprime(first, lambda at: negative_log_posterior(at, *given)[0], 1e-6)
+    np.testing.assert_allclose(negative_log_posterior(first, *given)[1], gradient, rtol=1e-3, atol=1e-4)
+
+
+def test_a_category_that_no_trial_took_is_as_far_from_all_as_they_are() -> None:
+    points = some_points(8)
+    surrogate = Surrogate.fitted(points, some_values(points), NUMERIC)
+    new = np.where(np.arange(4) == 2, np.array([[7.0], [9.0]]), points[:2])
+    its = surrogate.hyperparameters
+    between = np.array([[kernel(one, other, its) for other in points] for one in new])
+    np.testing.assert_allclose(surrogate.predicted(new)[0], between @ surrogate.weights, rtol=1e-6, atol=1e-9)
+
+
+def test_what_is_being_evaluated_leaves_the_mean_as_it_is_and_promises_nothing_more() -> None:
+    points, pending, new = some_points(12), some_points(3, seed=4), some_points(6, seed=1)
+    surrogate = Surrogate.fitted(points, some_values(points), NUMERIC)
+    expecting = surrogate.expecting(pending)
+    mean, deviation = expecting.predicted(new)
+    np.testing.assert_allclose(mean, surrogate.predicted(new)[0], atol=1e-9)
+    assert (deviation <= surrogate.predicted(new)[1] + 1e-9).all()
+    means = surrogate.predicted(np.concatenate([points, pending]))[0]
+    assert expecting.least == pytest.approx(means.min(), abs=1e-9)
+    # As if the process had been given its own predictions, by the formula.
+    its, both = surrogate.hyperparameters, np.concatenate([points, pending])
+    among = np.array([[kernel(one, other, its) for other in both] for one in both])
+    between = np.array([[kernel(one, other, its) for other in both] for one in new])
+    inverse = np.linalg.inv(among + (math.exp(its.noise) + 1e-8) * np.eye(15))
+    variance = math.exp(its.variance) - np.einsum("ij,jk,ik->i", between, inverse, between)
+    np.testing.assert_allclose(deviation, np.sqrt(variance), rtol=1e-5)
 
 
 def test_the_improvement_is_the_mean_of_what_lies_below_the_best() -> None:

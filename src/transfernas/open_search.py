@@ -33,10 +33,10 @@ from .plans import (
     ROW,
     Best,
     Made,
+    Observed,
     Old,
     Plan,
     Told,
-    actions_of,
     as_score,
     batch_of_one,
     inside,
@@ -57,6 +57,7 @@ from .spaces.schema import Json
 from .spaces.space import SearchSpace
 from .spaces.tables import in_order_asked
 from .spaces.trajectory import Trajectory
+from .surrogate_proposer import SurrogateProposer
 from .unforeseen import Unforeseen
 
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
@@ -106,7 +107,8 @@ class OpenSearch:
         self._unforeseen = Unforeseen()
         self._asked = 0
         self._failed: dict[np.uint64, dict[str, Action]] = {}  # by their keys
-        self._elsewhere: dict[Hashable, dict[str, Action]] = {}
+        self._elsewhere: dict[Hashable, Observed] = {}
+        self._surrogate = SurrogateProposer() if self._config.surrogate else None
         self._choice: dict[int, Choice] = {}  # that each decision is
         self._best = Best()
         # Keys of the best: their bins have other values to try. What was worse is not to come again: else what a policy
@@ -149,6 +151,7 @@ class OpenSearch:
         fork._parameters, fork._best = copy.copy(self._parameters), self._best.copy()
         fork._latest, fork._plans, fork._failed = dict(self._latest), dict(self._plans), dict(self._failed)
         fork._unforeseen = self._unforeseen.copy()
+        fork._surrogate = None if self._surrogate is None else self._surrogate.copy()
         fork._warm_up = self._warm_up
         return fork
 
@@ -172,6 +175,8 @@ class OpenSearch:
             "discovery": [self._wholes, self._patience],
             "failed": [*self._failed.values()],
         }
+        if self._surrogate is not None:
+            kept["surrogate"] = self._surrogate.to_json()
         return kept | {"rewards": self._rewards, "best": self._best.to_json(), "plans": plans}
 
     def restore(self, learner: Learner, state: Json) -> None:
@@ -192,6 +197,8 @@ class OpenSearch:
         self._evidence, self._rewards = state["evidence"], state["rewards"]
         self._wholes, self._patience = (operator.index(count) for count in state["discovery"])
         self._best = Best.from_json(state["best"])
+        if self._surrogate is not None and "surrogate" in state:
+            self._surrogate = SurrogateProposer.from_json(state["surrogate"])
         self._plans = {
             trial: Plan(number, member, actions, np.uint64(0), {}, generator(self._seed, Use.VALUE, number))
             for trial, number, member, actions in state["plans"]
@@ -219,13 +226,13 @@ class OpenSearch:
         """Returns whether a trial was asked for here, and not told yet."""
         return trial in self._plans
 
-    def evaluated_elsewhere(self, trials: Mapping[Hashable, Mapping[str, Action]]) -> None:
+    def evaluated_elsewhere(self, trials: Mapping[Hashable, Observed]) -> None:
         """Takes note of the trials that others evaluate at this time, so that none of them is proposed here.
 
         Args:
-            trials: the actions of each; trials that were asked for here need not be among them.
+            trials: what each took; trials that were asked for here need not be among them.
         """
-        self._elsewhere = {trial: dict(actions) for trial, actions in trials.items()}
+        self._elsewhere = dict(trials)
 
     def suggest(self, trial: Hashable, made: Made, name: str, domain: Domain) -> object:
         """Returns a value for the next parameter of a trial.
@@ -273,7 +280,7 @@ class OpenSearch:
         plan = self._plans.pop(trial, None)
         if not made or not self._learns:
             return
-        config = actions_of(made)
+        config = self._observe(Observed.of(made, score))
         self._forget_expected(made)
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
@@ -314,6 +321,8 @@ class OpenSearch:
         if not all(self._space.fits(config) for config in self._evidence):
             self._rebuild()
         assert self._learner is not None
+        for trial in trials:
+            self._observe(Observed.of(trial.made, trial.score))
         for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
             self._remember(trial.score, trial.actions, trial.made, self._key(trial.actions))
         told = self._learner.encoding.sequences([0] * len(trials), [trial.actions for trial in trials])
@@ -330,15 +339,21 @@ class OpenSearch:
         """Takes up a trial that the agent learned from before this search began, as `tell` but for the learning."""
         if not made:
             return
-        config = actions_of(made)
+        score = as_score(reward)
+        config = self._observe(Observed.of(made, score))
         self._grow({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._evidence = [*self._evidence[1 - EVIDENCE :], config]
-        score = as_score(reward)
         if score is None:
             self._avoid(config)
         else:
             self._remember(score, config, made, self._key(config))
+
+    def _observe(self, trial: Observed) -> dict[str, Action]:
+        """Takes a trial up among those that the surrogate knows, and returns its actions."""
+        if self._surrogate is not None:
+            self._surrogate.add(trial)
+        return dict(trial.actions)
 
     def _remember(self, score: Score, config: dict[str, Action], made: Made, key: np.uint64) -> None:
         """Keeps a trial that is one of the best."""
@@ -379,6 +394,8 @@ class OpenSearch:
         plan = self._drawn(planned, number, allowed, pending)
         if name not in plan.actions:  # what was best before the transfer did not have it
             plan = self._drawn(dataclasses.replace(planned, memory=None), number, allowed, pending)
+        if earlier is None and not made:
+            self._refine(plan, trial)
         if earlier is not None:
             if earlier.member == MEMORY and learner.learned:  # the program does not ask for it, and never will
                 trial_of = batch_of_one(learner.encoding.sequence(0, earlier.actions))
@@ -393,14 +410,26 @@ class OpenSearch:
         self._plans[trial] = plan
         return plan
 
+    def _refine(self, plan: Plan, trial: Hashable) -> None:
+        """Puts the surrogate's proposal in the place of the policy's, where it is its turn."""
+        if self._surrogate is None or not self._surrogate.proposes(plan.number):
+            return
+        here = [other.observed for known, other in self._plans.items() if known != trial]
+        elsewhere = [one for number, one in self._elsewhere.items() if number not in self._plans]
+        rng = generator(self._seed, Use.SURROGATE, plan.number)
+        found = self._surrogate.propose(self._space, self._latest, [*here, *elsewhere], rng, plan.observed)
+        if found is not None:
+            plan.actions, plan.numbers = found
+            plan.member, plan.key = -1, self._key(found.actions)
+
     def _pending(self, trial: Hashable) -> UInt64[np.ndarray, "pending"]:
         """Returns the keys of what is not to be proposed for a trial: what is being evaluated, and what failed."""
         here = [plan.key for known, plan in self._plans.items() if known != trial]
         known = self._parameters.position
         elsewhere = [
-            self._key(config)
-            for number, config in self._elsewhere.items()
-            if number not in self._plans and all(known(*taken) is not None for taken in config.items())
+            self._key(one.actions)
+            for number, one in self._elsewhere.items()
+            if number not in self._plans and all(known(*taken) is not None for taken in one.actions.items())
         ]
         return np.array([*here, *elsewhere, *self._failed], np.uint64)
 

@@ -144,11 +144,37 @@ class Plan:
             self.passed += 1
         return False
 
+    @property
+    def observed(self) -> "Observed":
+        """What the trial takes, as far as its numbers are known."""
+        given = {name: value for name, value in self.given.items() if type(value) in (int, float)}
+        return Observed(self.actions, {**self.numbers, **numbers_of(self.actions, given)})
+
     def put(self, name: str, action: Action) -> None:
         """Takes up a parameter that is asked for next, and was not foreseen; the plan is nobody's proposal then."""
         actions = list(self.actions.items())
         self.actions = dict([*actions[: self.passed], (name, action), *actions[self.passed :]])
         self.member = -1
+
+
+class Observed(NamedTuple):
+    """A trial as the surrogate looks at it.
+
+    Attributes:
+        actions: of its parameters.
+        numbers: those of them that are not what their actions are called.
+        score: None where it has none, because it is being evaluated, or failed.
+    """
+
+    actions: Mapping[str, Action]
+    numbers: Mapping[str, float]
+    score: Score | None = None
+
+    @classmethod
+    def of(cls, made: Made, score: Score | None = None) -> "Observed":
+        """Returns a trial that has these parameters."""
+        actions = actions_of(made)
+        return cls(actions, numbers_of(actions, values_of(made)), score)
 
 
 class Told(NamedTuple):

@@ -12,8 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..ledger import Ledger
 from ..open_search import OpenSearch
-from ..plans import Made, Old, actions_of
-from ..spaces.condition import Action
+from ..plans import Made, Observed, Old, actions_of
 from ..spaces.domain import Domain
 from .arguments import named
 from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
@@ -114,7 +113,7 @@ class StudySearch:
         progress = self.progress
         search = progress.search.forked()
         running = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.number != asking]
-        search.evaluated_elsewhere(self._actions(running[-_AT_ONCE:]))
+        search.evaluated_elsewhere(self._observed(running[-_AT_ONCE:]))
         numbers = [*progress.unfinished, *range(progress.seen, len(trials))]
         finished = [number for number in numbers if trials[number].state.is_finished()]
         if not learns or not finished:
@@ -177,12 +176,12 @@ class StudySearch:
             for name, value in trial.params.items()
         }
 
-    def _actions(self, trials: Sequence[FrozenTrial]) -> dict[Hashable, dict[str, Action]]:
+    def _observed(self, trials: Sequence[FrozenTrial]) -> dict[Hashable, Observed]:
         """Returns what trials took, by their numbers, of those for which that can be said."""
-        found: dict[Hashable, dict[str, Action]] = {}
+        found: dict[Hashable, Observed] = {}
         for trial in trials:
             with suppress(ValueError, TypeError, ArithmeticError):
-                found[trial.number] = actions_of(self._taken(trial))
+                found[trial.number] = Observed.of(self._taken(trial))
         return found
 
     def _learn_from(self, search: OpenSearch, trial: FrozenTrial, known: bool, old: list[Old] | None) -> None:

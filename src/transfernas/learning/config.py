@@ -105,6 +105,8 @@ class TrainingConfig(Architecture):
             it takes a gate. 0 for never.
         curious_of_numbers: whether numbers are among such actions, though what is known of their neighbours says
             something of them. Where a range was widened, most of what is new lies at its ends.
+        surrogate: whether a Gaussian process proposes one half of the trials, from the ninth on, where a search has
+            exact numbers, inside of Optuna and Ray Tune (see `surrogate_proposer`).
         max_candidates: how many configurations may be drawn for one trial before an invalid space is given up. Open.
     """
 
@@ -143,6 +145,7 @@ class TrainingConfig(Architecture):
     new_action: Literal["random", "mean"] = "random"
     curiosity: float = 3.0
     curious_of_numbers: bool = True
+    surrogate: bool = False
     max_candidates: int = 10_000
 
     def __post_init__(self) -> None:
@@ -156,7 +159,7 @@ class TrainingConfig(Architecture):
         for name, (low, high) in _NUMBERS.items():
             _check(self, name, low, high)
             object.__setattr__(self, name, float(getattr(self, name)))  # an int may be too large for the network
-        for name in ("lstm_anchors", "repeats", "gate", "curious_of_numbers"):
+        for name in ("lstm_anchors", "repeats", "gate", "curious_of_numbers", "surrogate"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"TrainingConfig.{name} must be True or False, not {getattr(self, name)!r}")
         for name, allowed in _WORDS.items():
@@ -196,6 +199,7 @@ class TrainingConfig(Architecture):
             new_action="mean",
             transfer_uniform=0.0,
             gate=True,
+            surrogate=True,
             joint_entropy_weight=0.3,
         )
         return dataclasses.replace(fast, **changes)  # type: ignore[arg-type]

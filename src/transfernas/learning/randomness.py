@@ -30,6 +30,7 @@ class Use(enum.IntEnum):
     STUDIES = 14
     REHEARSAL = 15
     STUDIED_PAIRS = 16
+    SURROGATE = 17
 
 
 def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:

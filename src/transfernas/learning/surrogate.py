@@ -3,25 +3,26 @@
 The kernel is Matern 5/2 (Rasmussen and Williams 2006, equation 4.17) of a squared distance that is a sum over the
 parameters: the squared difference of two places in a range, or 1 for two categories that differ, over the square of the
 parameter's length. A parameter that a trial did not ask for lies in the middle of its range, or is a category of its
-own, and is `ABSENT` away from where it was asked for. So the distance is a Euclidean one, and the kernel positive
-definite, whatever the conditions are.
+own, and is `ABSENT` away from where it was asked for. So the distance is a Euclidean one of what `Features` makes of
+the points, and the kernel positive definite, whatever the conditions are.
 
 The lengths, the variance and the noise are those that maximise the posterior (section 5.4), by a few steps from those
 that were found last. Their priors are normal in their logarithms; that of the lengths grows with the root of the number
 of parameters (Hvarfner, Hellsten and Nardi 2024). Values far above the median count as if they were as far above it as
 the best is below it: how bad a bad trial is says nothing of where good ones are.
 
-Shapes: `trials` that were told, `parameters`, `candidates`. A point has the place of each parameter in its range, from
-0 to 1, or the number of its category; NaN where it was not asked for.
+Shapes: `trials` that were told, `parameters`, `candidates`, `features`. A point has the place of each parameter in its
+range, from 0 to 1, or the number of its category; NaN where it was not asked for.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from jaxtyping import Bool, Float, Int
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs
 from scipy.optimize import minimize
 from scipy.special import ndtr
 
@@ -59,15 +60,55 @@ class Hyperparameters(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Features:
+    """Makes points comparable: the distance of two is the Euclidean one of their features, each over its length.
+
+    Attributes:
+        numeric: Shape `[parameters]`, which parameters are numbers; the others are categories.
+        levels: the categories of each parameter that trials took; all others are one. Empty for numbers.
+        parameter: Shape `[features]`, which parameter a feature is of; in order.
+    """
+
+    numeric: Bool[np.ndarray, "parameters"]
+    levels: tuple[Float[np.ndarray, "_"], ...]
+    parameter: Int[np.ndarray, "features"]
+
+    @classmethod
+    def of(cls, points: Float[np.ndarray, "trials parameters"], numeric: Bool[np.ndarray, "parameters"]) -> "Features":
+        """Returns the features that trials take."""
+        none = np.zeros(0)
+        levels = [none if n else np.unique(its[~np.isnan(its)]) for n, its in zip(numeric, points.T, strict=True)]
+        return cls(numeric, tuple(levels), np.repeat(np.arange(len(numeric)), [2 + len(each) for each in levels]))
+
+    def __call__(self, points: Float[np.ndarray, "points parameters"]) -> Float[np.ndarray, "points features"]:
+        """Returns the features of points."""
+        absent, found = np.isnan(points), np.empty((len(points), len(self.parameter)))
+        column = 0
+        for number, levels in enumerate(self.levels):
+            its, none = points[:, number], absent[:, number]
+            if self.numeric[number]:
+                found[:, column] = np.where(none, 0.5, its)
+                found[:, column + 1] = math.sqrt(ABSENT) * none
+            else:
+                equal = its[:, None] == levels
+                found[:, column : column + len(levels)] = math.sqrt(0.5) * equal
+                found[:, column + len(levels)] = math.sqrt(0.5) * ~(none | equal.any(1))
+                found[:, column + len(levels) + 1] = math.sqrt(0.5 + ABSENT) * none
+            column += 2 + len(levels)
+        return found
+
+
+@dataclass(frozen=True)
 class Surrogate:
     """A Gaussian process that was fitted to trials.
 
     Attributes:
-        points: Shape `[trials, parameters]`.
-        numeric: Shape `[parameters]`, which of them are numbers.
+        features: of points.
         hyperparameters: of the kernel.
+        scaled: Shape `[trials, features]`, those of the trials over their lengths.
         factor: Shape `[trials, trials]`, the lower Cholesky factor of the kernel with noise.
         weights: Shape `[trials]`, what each trial adds to the mean.
+        least: the least mean of all trials.
 
     Example:
         ```python
@@ -77,11 +118,12 @@ class Surrogate:
         ```
     """
 
-    points: Float[np.ndarray, "trials parameters"]
-    numeric: Bool[np.ndarray, "parameters"]
+    features: Features
     hyperparameters: Hyperparameters
+    scaled: Float[np.ndarray, "trials features"]
     factor: Float[np.ndarray, "trials trials"]
     weights: Float[np.ndarray, "trials"]
+    least: float
 
     @classmethod
     def fitted(
@@ -99,25 +141,41 @@ class Surrogate:
             values: Shape `[trials]`, finite ones, to be minimised.
             numeric: Shape `[parameters]`, which parameters are numbers; the others are categories.
             start: what was found last; None for nothing.
-            steps: at most so many.
+            steps: at most so many; 0 for the start as it is.
         """
-        standard = standardised(values)
-        apart = differences(points, points, numeric)
-        first = start or Hyperparameters.usual(len(numeric))
-        bounds = [_BOUNDS["length"]] * len(numeric) + [_BOUNDS["variance"], _BOUNDS["noise"]]
-        found = minimize(
-            negative_log_posterior,
-            np.array([*first.lengths, first.variance, first.noise]),
-            (apart, standard),
-            method="L-BFGS-B",
-            jac=True,
-            bounds=np.log(bounds),
-            options={"maxiter": steps},
-        ).x
-        hyperparameters = Hyperparameters(found[:-2], float(found[-2]), float(found[-1]))
-        noise = (math.exp(hyperparameters.noise) + _JITTER) * np.eye(len(standard))
-        factor = np.tril(cho_factor(_covariance(hyperparameters, apart) + noise, lower=True)[0])
-        return cls(points, numeric, hyperparameters, factor, cho_solve((factor, True), standard))
+        standard, features = standardised(values), Features.of(points, numeric)
+        its, hyperparameters = features(points), start or Hyperparameters.usual(len(numeric))
+        if steps:
+            bounds = [_BOUNDS["length"]] * len(numeric) + [_BOUNDS["variance"], _BOUNDS["noise"]]
+            found = minimize(
+                negative_log_posterior,
+                np.array([*hyperparameters.lengths, hyperparameters.variance, hyperparameters.noise]),
+                (its, features.parameter, standard),
+                method="L-BFGS-B",
+                jac=True,
+                bounds=np.log(bounds),
+                options={"maxiter": steps},
+            ).x
+            hyperparameters = Hyperparameters(found[:-2], float(found[-2]), float(found[-1]))
+        scaled = its * np.exp(-hyperparameters.lengths)[features.parameter]
+        factor, noise = _factor(hyperparameters, scaled)
+        weights = dpotrs(factor, standard, lower=1)[0]
+        # What the kernel with noise makes of the weights are the values; the means are without.
+        return cls(features, hyperparameters, scaled, factor, weights, float((standard - noise * weights).min()))
+
+    def expecting(self, points: Float[np.ndarray, "pending parameters"]) -> "Surrogate":
+        """Returns the process if points that are being evaluated came out as it predicts.
+
+        Its mean stays, but it is sure of what is near them, so that others are proposed (Ginsbourger, Le Riche and
+        Carraro 2010).
+        """
+        if not len(points):
+            return self
+        least = min(self.least, float(self.predicted(points)[0].min()))
+        scaled = np.concatenate([self.scaled, self._scaled(points)])
+        factor, _ = _factor(self.hyperparameters, scaled)
+        weights = np.concatenate([self.weights, np.zeros(len(points))])
+        return dataclasses.replace(self, scaled=scaled, factor=factor, weights=weights, least=least)
 
     def predicted(
         self, candidates: Float[np.ndarray, "candidates parameters"]
@@ -126,9 +184,9 @@ class Surrogate:
 
         They are without noise, on the scale of the standardised values; lower is better.
         """
-        covariance = _covariance(self.hyperparameters, differences(candidates, self.points, self.numeric))
-        explained = solve_triangular(self.factor, covariance.T, lower=True)
-        variance = math.exp(self.hyperparameters.variance) - (explained**2).sum(axis=0)
+        covariance = _covariance(self.hyperparameters, self._scaled(candidates), self.scaled)
+        explained, _ = dtrtrs(self.factor, covariance.T, lower=1)
+        variance = math.exp(self.hyperparameters.variance) - np.einsum("tc,tc->c", explained, explained)
         return covariance @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
 
     def improvement(self, candidates: Float[np.ndarray, "candidates parameters"]) -> Float[np.ndarray, "candidates"]:
@@ -137,11 +195,14 @@ class Surrogate:
         It is the expected improvement (Jones, Schonlau and Welch 1998), where the best trial is judged by its mean, not
         by a value that may be lucky.
         """
-        least = float(self.predicted(self.points)[0].min())
         mean, deviation = self.predicted(candidates)
-        below = (least - mean) / deviation
+        below = (self.least - mean) / deviation
         density = np.exp(-0.5 * below**2) / math.sqrt(2.0 * math.pi)
         return deviation * (below * ndtr(below) + density)
+
+    def _scaled(self, points: np.ndarray) -> np.ndarray:
+        scaled: np.ndarray = self.features(points) * np.exp(-self.hyperparameters.lengths)[self.features.parameter]
+        return scaled
 
 
 def standardised(values: Float[np.ndarray, "trials"]) -> Float[np.ndarray, "trials"]:
@@ -154,45 +215,41 @@ def standardised(values: Float[np.ndarray, "trials"]) -> Float[np.ndarray, "tria
     return (kept - kept.mean()) / spread if spread > 0 else np.zeros(len(values))
 
 
-def differences(
-    left: Float[np.ndarray, "lefts parameters"],
-    right: Float[np.ndarray, "rights parameters"],
-    numeric: Bool[np.ndarray, "parameters"],
-) -> Float[np.ndarray, "parameters lefts rights"]:
-    """Returns the squared differences of all points in each parameter."""
-    ours, theirs = left.T[:, :, None], right.T[:, None, :]
-    no_left, no_right = np.isnan(ours), np.isnan(theirs)
-    numbers = (np.where(no_left, 0.5, ours) - np.where(no_right, 0.5, theirs)) ** 2
-    apart = np.where(numeric[:, None, None], numbers, (ours != theirs).astype(np.float64))
-    apart += np.where(no_left ^ no_right, ABSENT, 0.0)
-    return np.where(no_left & no_right, 0.0, apart)
-
-
 def negative_log_posterior(
     logarithms: Float[np.ndarray, "hyperparameters"],
-    apart: Float[np.ndarray, "parameters trials trials"],
+    features: Float[np.ndarray, "trials features"],
+    parameter: Int[np.ndarray, "features"],
     standard: Float[np.ndarray, "trials"],
 ) -> tuple[float, Float[np.ndarray, "hyperparameters"]]:
     """Returns the negative logarithm of the hyperparameters' posterior, but for a constant, and its gradient.
 
     Args:
         logarithms: the lengths, the variance, the noise.
-        apart: Shape `[parameters, trials, trials]`, see `differences`.
+        features: Shape `[trials, features]`.
+        parameter: Shape `[features]`, which parameter each is of; in order, and there is one of each.
         standard: Shape `[trials]`, the standardised values.
     """
     lengths, variance, noise = logarithms[:-2], logarithms[-2], logarithms[-1]
-    over = np.exp(-2.0 * lengths)
-    correlation, slope = _matern(np.tensordot(over, apart, 1))
-    covariance = math.exp(variance) * correlation
-    try:
-        factor = cho_factor(covariance + (math.exp(noise) + _JITTER) * np.eye(len(standard)), lower=True)
-    except np.linalg.LinAlgError:
+    scaled = features * np.exp(-lengths)[parameter]
+    far = _far(scaled, scaled)
+    covariance, falling = _correlation(far)
+    covariance *= math.exp(variance)
+    noisy = covariance.copy()
+    noisy.flat[:: len(standard) + 1] += math.exp(noise) + _JITTER
+    factor, failed = dpotrf(noisy, lower=1)
+    if failed:
         return _REFUSED, np.zeros_like(logarithms)
-    weights = cho_solve(factor, standard)
-    value = 0.5 * standard @ weights + np.log(np.diag(factor[0])).sum()
-    by_covariance = 0.5 * (cho_solve(factor, np.eye(len(standard))) - np.outer(weights, weights))
+    weights = dpotrs(factor, standard, lower=1)[0]
+    value = 0.5 * standard @ weights + np.log(np.diag(factor)).sum()
+    inverse = np.tril(dpotri(factor, lower=1)[0])
+    inverse += np.tril(inverse, -1).T
+    by_covariance = 0.5 * (inverse - np.outer(weights, weights))
+    # Minus twice the derivative of the covariance by the squared distance.
+    by_squared = by_covariance * ((5.0 / 3.0 * math.exp(variance)) * (1.0 + far) * falling)
+    # The sum over all pairs of what a pair weighs times the square of its difference, without their differences.
+    by_feature = 2.0 * (by_squared.sum(0) @ scaled**2 - (scaled * (by_squared @ scaled)).sum(0))
     gradient = np.empty_like(logarithms)
-    gradient[:-2] = over * np.tensordot(apart, by_covariance * (math.exp(variance) * slope), 2)
+    gradient[:-2] = np.bincount(parameter, by_feature, len(lengths))
     gradient[-2] = (by_covariance * covariance).sum()
     gradient[-1] = math.exp(noise) * np.trace(by_covariance)
     means = np.array([*np.full(len(lengths), _usual_length(len(lengths))), 0.0, math.log(_NOISE)])
@@ -205,14 +262,38 @@ def _usual_length(parameters: int) -> float:
     return math.log(_LENGTH * math.sqrt(parameters))
 
 
-def _covariance(hyperparameters: Hyperparameters, apart: np.ndarray) -> np.ndarray:
-    over = np.exp(-2.0 * hyperparameters.lengths)
-    found: np.ndarray = math.exp(hyperparameters.variance) * _matern(np.tensordot(over, apart, 1))[0]
-    return found
+def _factor(hyperparameters: Hyperparameters, scaled: np.ndarray) -> tuple[np.ndarray, float]:
+    """Returns the lower Cholesky factor of the kernel of trials with noise, and the noise."""
+    covariance = _covariance(hyperparameters, scaled, scaled)
+    noise, added = math.exp(hyperparameters.noise) + _JITTER, 0.0
+    while True:
+        covariance.flat[:: len(scaled) + 1] += noise - added
+        factor, failed = dpotrf(covariance, lower=1, clean=1)
+        if not failed:
+            return factor, noise
+        noise, added = noise * 10.0, noise  # rounding made it indefinite
 
 
-def _matern(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the correlation at squared distances, and minus twice its derivative by them."""
-    far = np.sqrt(5.0 * squared)
+def _covariance(hyperparameters: Hyperparameters, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    covariance = _correlation(_far(left, right))[0]
+    covariance *= math.exp(hyperparameters.variance)
+    return covariance
+
+
+def _far(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Returns the distances of all rows, times the root of 5."""
+    squared = left @ (-10.0 * right.T)
+    squared += 5.0 * np.einsum("tf,tf->t", left, left)[:, None]
+    squared += 5.0 * np.einsum("tf,tf->t", right, right)
+    return np.sqrt(np.maximum(squared, 0.0, out=squared), out=squared)
+
+
+def _correlation(far: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the Matern 5/2 correlation, and the exponential that is part of it."""
     falling = np.exp(-far)
-    return (1.0 + far + far**2 / 3.0) * falling, (5.0 / 3.0) * (1.0 + far) * falling
+    correlation = far * far
+    correlation *= 1.0 / 3.0
+    correlation += far
+    correlation += 1.0
+    correlation *= falling
+    return correlation, falling

@@ -130,7 +130,7 @@ class Numbers:
             raise ValueError(f"the step of a range is above 0, not {self.step!r}")
         if self.integer and self.step is None:
             object.__setattr__(self, "step", 1)
-        few = self._count is not None and self._count <= MOST_BINS
+        few = self.count is not None and self.count <= MOST_BINS
         grid = None if few or self.low == self.high else _grid(self.low, self.high, self.log, self.integer)
         bins = self._cut(grid) if grid else self._each()
         if not bins or len({part.action for part in bins}) < len(bins):  # too narrow for parts that can be told apart
@@ -212,7 +212,8 @@ class Numbers:
         return inside if self.step is None else self._numbered(self._number(inside))
 
     @property
-    def _count(self) -> int | None:
+    def count(self) -> int | None:
+        """How many values there are; None where there is no step."""
         if self.step is None:
             return None
         return (
@@ -220,8 +221,8 @@ class Numbers:
         )
 
     def _number(self, value: float) -> int:
-        assert self.step is not None and self._count is not None
-        return min(max(round((value - self.low) / self.step), 0), self._count - 1)
+        assert self.step is not None and self.count is not None
+        return min(max(round((value - self.low) / self.step), 0), self.count - 1)
 
     def _numbered(self, number: int) -> float:
         """Returns the value that lies so many steps from the least one."""
@@ -231,7 +232,7 @@ class Numbers:
 
     def _each(self) -> tuple[Bin, ...]:
         """Returns a bin for each value."""
-        values = [self._numbered(number) for number in range(self._count or 1)] if self.step else [self.low]
+        values = [self._numbered(number) for number in range(self.count or 1)] if self.step else [self.low]
         return tuple(Bin(value if self.integer else float(f"{value:.10g}"), value, value) for value in values)
 
     def _cut(self, grid: "_Grid") -> tuple[Bin, ...]:
@@ -241,7 +242,7 @@ class Numbers:
             if self.step is None:
                 parts.append(Bin(grid.middle(at), max(low, self.low), min(high, self.high)))
                 continue
-            behind = math.ceil((high - self.low) / self.step - _EDGE) if at < last else self._count or 1
+            behind = math.ceil((high - self.low) / self.step - _EDGE) if at < last else self.count or 1
             if behind > number:  # else the first bin of the range holds none of its values
                 parts.append(Bin(grid.middle(at), self._numbered(number), self._numbered(behind - 1)))
                 number = behind

@@ -1,0 +1,46 @@
+"""Where numbers lie in their ranges: 0 is the least, 1 the largest, and ratios count where the range says so."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+from .domain import Numbers
+
+_MIDDLE = 0.5  # the place of all numbers of a range that has one
+
+
+def place_of(numbers: Numbers, value: float) -> float:
+    """Returns the place of a value of a range; one outside it has a place below 0 or above 1."""
+    low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)
+    if low == high:
+        return _MIDDLE
+    return (_on_scale(numbers, value) - low) / (high - low)
+
+
+def value_at(numbers: Numbers, place: float) -> float:
+    """Returns the value of a range that is nearest to a place from 0 to 1."""
+    low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)
+    at = low + place * (high - low)
+    value = math.exp(min(at, math.log(numbers.high))) if numbers.log else 2.0 * at
+    return numbers.near(min(max(value, numbers.low), numbers.high), 0.0, 0.0)
+
+
+def nearest_places(numbers: Numbers, places: Float[np.ndarray, "places"]) -> Float[np.ndarray, "places"]:
+    """Returns the places of the values that are nearest to places from 0 to 1; with steps, few places have one."""
+    if numbers.step is None or numbers.count is None or numbers.low == numbers.high:
+        return places
+    low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)
+    at = low + places * (high - low)
+    values = np.exp(np.minimum(at, high)) if numbers.log else 2.0 * at
+    steps = np.clip(np.rint((values - numbers.low) / numbers.step), 0, numbers.count - 1)
+    found = numbers.low + steps * numbers.step
+    scaled: np.ndarray = np.log(found) if numbers.log else found / 2.0
+    return (scaled - low) / (high - low)
+
+
+def _on_scale(numbers: Numbers, value: float) -> float:
+    """Returns what differences count of; half of a number, for the whole range may be more than a number can be."""
+    if not numbers.log:
+        return value / 2.0
+    return math.log(value if value > 0 else numbers.low)

@@ -1,0 +1,305 @@
+"""Configurations that a Gaussian process over the trials of a search expects to be best.
+
+The policy learns which actions are good. To it a number is one of a few bins; what is left inside of the bins is
+refined here, all numbers together: of candidates near the best trials, some anywhere, and the policy's own proposal,
+the one with the largest expected improvement is proposed. Each other trial stays the policy's, which does not get stuck
+where the process is wrong.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from .learning.scores import Grade, Score
+from .learning.surrogate import Hyperparameters, Surrogate
+from .plans import Observed
+from .spaces.asked import asked, looked_at
+from .spaces.condition import Action
+from .spaces.domain import Categories, Domain, Numbers
+from .spaces.places import nearest_places, place_of, value_at
+from .spaces.schema import Json
+from .spaces.space import SearchSpace
+from .threads import one_thread
+
+FIRST = 8
+"""So many trials are told before the process proposes."""
+
+EVERY = 2
+"""One of so many trials is the process's."""
+
+MOST = 200
+"""Trials that enter the process at most: the best, and the latest."""
+
+_PENDING = 64  # trials without a value that are kept in mind
+_REFITTED = 10  # the kernel is found anew when the trials have grown by this part of them
+_NEAR = 5  # of the best trials
+_EACH = 40  # candidates near each
+_ANYWHERE = 64
+_CLIMBS, _STEPS = 2, 30  # from the best candidate, so many times to the best of so many near it
+_SPREADS = np.array([0.2, 0.05, 0.01])  # of the places of numbers that are moved
+_SHARES = np.array([1.0, 0.5, 0.2])  # of the numbers, that are moved
+_SWITCHED = 0.15  # of the categories
+_EQUAL = 1e-9  # places that differ by less are one
+
+
+class Proposal(NamedTuple):
+    """A configuration: its actions, and its numbers where an action stands for several."""
+
+    actions: dict[str, Action]
+    numbers: dict[str, float]
+
+
+class SurrogateProposer:
+    """Knows the trials of one search, and proposes others.
+
+    Example:
+        ```python
+        proposer = SurrogateProposer()
+        proposer.add(Observed({"lr": 0.1}, {"lr": 0.08}, Score.of(-0.4)))
+        found = proposer.propose(space, {"lr": Numbers(1e-4, 1.0, log=True)}, (), generator(0, Use.SURROGATE, 8))
+        ```
+    """
+
+    def __init__(self) -> None:
+        """Knows of no trial yet."""
+        self._best: tuple[Observed, ...] = ()
+        self._latest: tuple[Observed, ...] = ()
+        self._failed: tuple[Observed, ...] = ()
+        self._told, self._fitted_at = 0, 0
+        self._found: Hyperparameters | None = None
+        self._names: tuple[str, ...] = ()  # of the parameters that the lengths were found of
+        self._points: _Points | None = None
+
+    def copy(self) -> "SurrogateProposer":
+        """Returns the same, to go on by itself."""
+        return copy.copy(self)  # what it holds is replaced, never changed
+
+    def add(self, trial: Observed) -> None:
+        """Takes up a trial that was told, or failed."""
+        if trial.score is None:
+            self._failed = (*self._failed[1 - _PENDING :], trial)
+            return
+        self._told += 1
+        latest = (*self._latest, trial)
+        if len(latest) > MOST // 2:
+            ranked = sorted((*self._best, latest[0]), key=lambda one: one.score or _WORST, reverse=True)
+            self._best, latest = tuple(ranked[: MOST // 2]), latest[1:]
+        self._latest = latest
+
+    def proposes(self, number: int) -> bool:
+        """Returns whether a trial of this number is the process's."""
+        return self._told >= FIRST and number % EVERY == 0
+
+    def propose(
+        self,
+        space: SearchSpace,
+        domains: Mapping[str, Domain],
+        pending: Sequence[Observed],
+        rng: np.random.Generator,
+        planned: Observed | None = None,
+    ) -> Proposal | None:
+        """Returns the configuration that promises most; None where all that were looked at have been tried.
+
+        Args:
+            space: the space; what its conditions say of a parameter is taken for true.
+            domains: what parameters can be; those that are missing here can be all that the space says.
+            pending: trials that are being evaluated.
+            rng: draws the candidates.
+            planned: what another one would propose.
+        """
+        with one_thread():
+            return self._proposed(space, domains, pending, rng, planned)
+
+    def _proposed(
+        self,
+        space: SearchSpace,
+        domains: Mapping[str, Domain],
+        pending: Sequence[Observed],
+        rng: np.random.Generator,
+        planned: Observed | None,
+    ) -> Proposal | None:
+        if self._points is None or not self._points.are_of(space, domains):
+            self._points = _Points(space, domains)
+        points, told = self._points, [*self._best, *self._latest]
+        rows, values = points.of_told(told), _losses([one.score or _WORST for one in told])
+        if self._names != points.names:
+            self._found, self._names = None, points.names
+        if self._found is None or self._told - self._fitted_at >= len(told) // _REFITTED:
+            surrogate = Surrogate.fitted(rows, values, points.numeric, self._found)
+            self._found, self._fitted_at = surrogate.hyperparameters, self._told
+        else:
+            surrogate = Surrogate.fitted(rows, values, points.numeric, self._found, steps=0)
+        without = points.of([*self._failed, *pending])
+        surrogate = surrogate.expecting(without)
+        near = rows[np.argsort(values, kind="stable")[:_NEAR]]
+        found = [points.near(np.repeat(near, _EACH, 0), rng), points.anywhere(_ANYWHERE, rng)]
+        if planned is not None:
+            found.append(points.settled(points.of([planned]), rng))
+        candidates = np.concatenate(found)
+        promises = surrogate.improvement(candidates)
+        for _ in range(_CLIMBS):
+            more = points.near(np.repeat(candidates[promises.argmax()][None], _STEPS, 0), rng)
+            candidates = np.concatenate([candidates, more])
+            promises = np.concatenate([promises, surrogate.improvement(more)])
+        tried = np.concatenate([rows, without])
+        for at in np.argsort(-promises, kind="stable").tolist():
+            if not _is_among(candidates[at], tried):
+                return points.proposal(candidates[at])
+        return None
+
+    def to_json(self) -> Json:
+        """Returns as JSON what is needed to go on."""
+        found = None if self._found is None else [self._found.lengths.tolist(), *map(float, self._found[1:])]
+        trials = [[*map(list, each)] for each in (self._best, self._latest, self._failed)]
+        return {"trials": trials, "counts": [self._told, self._fitted_at], "found": found, "names": [*self._names]}
+
+    @classmethod
+    def from_json(cls, value: Json) -> "SurrogateProposer":
+        """Returns what `to_json` described.
+
+        Raises:
+            LookupError, TypeError, ValueError: it describes none.
+        """
+        proposer = cls()
+        proposer._best, proposer._latest, proposer._failed = (tuple(map(_observed, each)) for each in value["trials"])
+        proposer._told, proposer._fitted_at = map(int, value["counts"])
+        proposer._names = tuple(map(str, value["names"]))
+        if value["found"] is not None:
+            lengths, variance, noise = value["found"]
+            if len(lengths) != len(proposer._names):
+                raise ValueError("there is not one length for each parameter")
+            proposer._found = Hyperparameters(np.array(lengths, float), float(variance), float(noise))
+        return proposer
+
+
+class _Points:
+    """Configurations of a space as points, see `learning.surrogate`.
+
+    Attributes:
+        names: of the parameters, one for each column.
+        numeric: which of them are numbers.
+    """
+
+    def __init__(self, space: SearchSpace, domains: Mapping[str, Domain]) -> None:
+        self._space, self._looked_at = space, looked_at(space)
+        self._domains = [domains.get(choice.name) for choice in space.choices]
+        self.names = tuple(choice.name for choice in space.choices)
+        self.numeric = np.array([isinstance(its, Numbers) for its in self._domains])
+        self._known: dict[int, tuple[Observed, np.ndarray]] = {}
+        # The categories that there are now, by their positions among all that there ever were.
+        self._categories = [
+            np.array(
+                [choice.index(action) for action in (its.actions if isinstance(its, Categories) else choice.actions)]
+            )
+            for choice, its in zip(space.choices, self._domains, strict=True)
+        ]
+
+    def are_of(self, space: SearchSpace, domains: Mapping[str, Domain]) -> bool:
+        """Returns whether they are of this space, and its parameters can be the same."""
+        return space is self._space and all(
+            domains.get(name) is its for name, its in zip(self.names, self._domains, strict=True)
+        )
+
+    def of_told(self, trials: Sequence[Observed]) -> Float[np.ndarray, "trials parameters"]:
+        """Returns trials as points, each of which is looked at once."""
+        known = self._known
+        new = [trial for trial in trials if id(trial) not in known]
+        rows = zip(new, self.of(new), strict=True)
+        known |= {id(trial): (trial, row) for trial, row in rows}  # a trial that is kept is the only one of its id
+        self._known = {id(trial): known[id(trial)] for trial in trials}
+        return np.array([row for _, row in self._known.values()])
+
+    def of(self, trials: Sequence[Observed]) -> Float[np.ndarray, "trials parameters"]:
+        """Returns trials as points; what a parameter cannot be any more was not asked for."""
+        found = np.full((len(trials), len(self.names)), np.nan)
+        for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
+            name = choice.name
+            for row, trial in enumerate(trials):
+                if name not in trial.actions:
+                    continue
+                action = trial.actions[name]
+                if isinstance(domain, Numbers):
+                    value = trial.numbers.get(name, action)
+                    if type(value) in (int, float):
+                        found[row, at] = place_of(domain, value)  # type: ignore[arg-type]
+                elif choice.has(action):
+                    found[row, at] = choice.index(action)
+        return found
+
+    def anywhere(self, count: int, rng: np.random.Generator) -> Float[np.ndarray, "count parameters"]:
+        """Returns random points."""
+        return self.settled(np.full((count, len(self.names)), np.nan), rng)
+
+    def near(
+        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "points parameters"]:
+        """Returns for each point one near it."""
+        spread, share = rng.choice(_SPREADS, len(points)), rng.choice(_SHARES, len(points))
+        away = spread[:, None] * rng.standard_normal(points.shape)
+        moved = np.clip(points + np.where(rng.random(points.shape) < share[:, None], away, 0.0), 0.0, 1.0)
+        switched = np.where(rng.random(points.shape) < _SWITCHED, np.nan, points)
+        return self.settled(np.where(self.numeric, moved, switched), rng)
+
+    def settled(
+        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "points parameters"]:
+        """Returns points whose values there are: random ones for NaN, and NaN where none is asked for."""
+        drawn, found = rng.random(points.shape), points.copy()
+        actions = np.zeros(points.shape, np.intp)
+        for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
+            column = found[:, at]
+            none = np.isnan(column)
+            if isinstance(domain, Numbers):
+                column[none] = drawn[none, at]
+                column[:] = nearest_places(domain, column)
+                if choice.name in self._looked_at:
+                    places, back = np.unique(column, return_inverse=True)
+                    known = [choice.index(domain.action(value_at(domain, place))) for place in places.tolist()]
+                    actions[:, at] = np.array(known)[back]
+            else:
+                its = self._categories[at]
+                none |= ~np.isin(column, its)
+                column[none] = its[(drawn[none, at] * len(its)).astype(np.intp)]
+                actions[:, at] = column
+        return np.where(asked(self._space, actions), found, np.nan)
+
+    def proposal(self, point: Float[np.ndarray, "parameters"]) -> Proposal:
+        """Returns the configuration of a point."""
+        proposal = Proposal({}, {})
+        for choice, domain, at in zip(self._space.choices, self._domains, point.tolist(), strict=True):
+            if at != at:
+                continue
+            if isinstance(domain, Numbers):
+                value = value_at(domain, at)
+                proposal.actions[choice.name] = domain.action(value)
+                proposal.numbers[choice.name] = float(value)
+            else:
+                proposal.actions[choice.name] = choice.actions[int(at)]
+        return proposal
+
+
+_WORST = Score(Grade.FAILED, 0.0)
+
+
+def _losses(scores: Sequence[Score]) -> Float[np.ndarray, "trials"]:
+    """Returns what is to be minimised; what is not finite is as bad, or as good, as the worst or the best that is."""
+    finite = np.array([-one.reward for one in scores if one.grade == Grade.FINITE] or [0.0])
+    low, high = float(finite.min()), float(finite.max())
+    return np.array(
+        [-one.reward if one.grade == Grade.FINITE else high if one.grade < Grade.FINITE else low for one in scores]
+    )
+
+
+def _is_among(point: Float[np.ndarray, "parameters"], tried: Float[np.ndarray, "trials parameters"]) -> bool:
+    """Returns whether a point is one of several."""
+    equal = (np.abs(tried - point) < _EQUAL) | (np.isnan(tried) & np.isnan(point))
+    return bool(equal.all(1).any())
+
+
+def _observed(value: Json) -> Observed:
+    actions, numbers, score = value
+    known = None if score is None else Score(int(score[0]), float(score[1]))
+    return Observed(dict(actions), {str(name): float(number) for name, number in numbers.items()}, known)

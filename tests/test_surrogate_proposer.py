@@ -1,0 +1,224 @@
+"""What the Gaussian process proposes in a search."""
+
+import json
+import math
+
+import numpy as np
+import optuna
+import pytest
+
+from transfernas.integrations.optuna import TransferSampler
+from transfernas.learning.config import TrainingConfig
+from transfernas.learning.randomness import Use, generator
+from transfernas.learning.scores import Grade, Score
+from transfernas.plans import Observed
+from transfernas.spaces.choice import Choice
+from transfernas.spaces.condition import In
+from transfernas.spaces.domain import Categories, Domain, Numbers
+from transfernas.spaces.space import SearchSpace
+from transfernas.surrogate_proposer import FIRST, MOST, Proposal, SurrogateProposer
+
+DOMAINS: dict[str, Domain] = {
+    "rate": Numbers(1e-4, 1.0, log=True),
+    "kind": Categories(("a", "b", "c")),
+    "layers": Numbers(1, 40, integer=True),
+    "momentum": Numbers(0.0, 1.0),
+}
+SPACE = SearchSpace(
+    "space",
+    [
+        Choice("rate", DOMAINS["rate"].actions),
+        Choice("kind", DOMAINS["kind"].actions),
+        Choice("layers", DOMAINS["layers"].actions),
+        Choice("momentum", DOMAINS["momentum"].actions, when=In("kind", ("a", "c"))),
+    ],
+)
+
+
+def observed(values: dict[str, object], score: Score | None) -> Observed:
+    actions = {name: DOMAINS[name].action(value) for name, value in values.items()}  # type: ignore[arg-type]
+    numbers = {name: float(value) for name, value in values.items() if not isinstance(value, str)}  # type: ignore[arg-type]
+    return Observed(actions, numbers, score)
+
+
+def loss(values: dict[str, object]) -> float:
+    rate, layers = float(values["rate"]), float(values["layers"])  # type: ignore[arg-type]
+    own = (float(values["momentum"]) - 0.8) ** 2 if "momentum" in values else 0.5  # type: ignore[arg-type]
+    return (math.log10(rate) + 2) ** 2 + (layers / 40 - 0.3) ** 2 + own + 0.2 * (values["kind"] == "c")
+
+
+def drawn(rng: np.random.Generator) -> dict[str, object]:
+    values: dict[str, object] = {"rate": float(10 ** rng.uniform(-4, 0)), "kind": "abc"[rng.integers(3)]}
+    values["layers"] = int(rng.integers(1, 41))
+    return values if values["kind"] == "b" else {**values, "momentum": float(rng.random())}
+
+
+def told(count: int, seed: int = 0) -> SurrogateProposer:
+    proposer, rng = SurrogateProposer(), np.random.default_rng(seed)
+    for _ in range(count):
+        values = drawn(rng)
+        proposer.add(observed(values, Score.of(-loss(values))))
+    return proposer
+
+
+def proposed(proposer: SurrogateProposer, number: int, pending: tuple[Observed, ...] = ()) -> Proposal:
+    found = proposer.propose(SPACE, DOMAINS, pending, generator(0, Use.SURROGATE, number))
+    assert found is not None
+    return found
+
+
+def values_of(found: Proposal) -> dict[str, object]:
+    return {name: found.numbers.get(name, action) for name, action in found.actions.items()}
+
+
+def test_what_it_proposes_is_of_the_space_and_soon_near_the_best() -> None:
+    proposer = told(10)
+    losses = []
+    for number in range(30):
+        found = proposed(proposer, number)
+        SPACE.validate(found.actions)
+        assert found.actions == {name: DOMAINS[name].action(value) for name, value in values_of(found).items()}  # type: ignore[arg-type]
+        losses.append(loss(values_of(found)))
+        proposer.add(observed(values_of(found), Score.of(-losses[-1])))
+    rng = np.random.default_rng(1)
+    assert min(losses) < 0.1 * min(loss(drawn(rng)) for _ in range(100))
+
+
+def test_nothing_is_proposed_twice_and_what_is_being_evaluated_is_not_proposed() -> None:
+    proposer, pending = told(20), list[Observed]()
+    for number in range(12):  # of workers that began at the same time
+        found = proposed(proposer, number, tuple(pending))
+        assert all(found.actions != one.actions or found.numbers != one.numbers for one in pending)
+        pending.append(observed(values_of(found), None))
+    places = [math.log10(float(one.numbers["rate"])) for one in pending]
+    assert len({round(place, 3) for place in places}) > 6
+
+
+def test_where_all_was_tried_it_proposes_nothing() -> None:
+    kinds: dict[str, Domain] = {"kind": Categories(("a", "b")), "size": Numbers(1, 2, integer=True)}
+    space = SearchSpace("small", [Choice(name, domain.actions) for name, domain in kinds.items()])
+    proposer = SurrogateProposer()
+    for number, (kind, size) in enumerate([("a", 1), ("a", 2), ("b", 1)]):
+        proposer.add(Observed({"kind": kind, "size": size}, {}, Score.of(float(number))))
+    found = proposer.propose(space, kinds, (), generator(0, Use.SURROGATE, 0))
+    assert found == Proposal({"kind": "b", "size": 2}, {"size": 2.0})
+    proposer.add(Observed({"kind": "b", "size": 2}, {}, None))
+    assert proposer.propose(space, kinds, (), generator(0, Use.SURROGATE, 0)) is None
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [Score.of(1.0)] * 9,
+        [Score.of(1e300), Score.of(-1e300)] * 5,
+        [Score.of(1e-300 * at) for at in range(9)],
+        [Score(Grade.FAILED, 0.0)] * 9,
+        [Score.of(-math.inf)] * 5 + [Score.of(0.5)] * 4,
+        [Score.of(math.inf), Score(Grade.PRUNED, 3.0), Score(Grade.INFEASIBLE, 1.0), Score.of(0.1)] * 3,
+    ],
+    ids=["equal", "huge", "tiny", "failed", "diverged", "of all grades"],
+)
+def test_whatever_the_scores_are_something_is_proposed(scores: list[Score]) -> None:
+    proposer, rng = SurrogateProposer(), np.random.default_rng(0)
+    for score in scores:
+        proposer.add(observed(drawn(rng), score))
+    SPACE.validate(proposed(proposer, 0).actions)
+
+
+def test_one_trial_is_enough_and_thousands_are_not_too_many() -> None:
+    SPACE.validate(proposed(told(1), 0).actions)
+    proposer = told(3_000)
+    SPACE.validate(proposed(proposer, 0).actions)
+    assert len(proposer.to_json()["trials"][0]) + len(proposer.to_json()["trials"][1]) == MOST
+    scores = sorted(one[2][1] for one in proposer.to_json()["trials"][0])
+    everything, rng = [], np.random.default_rng(0)
+    for _ in range(3_000):
+        everything.append(-loss(drawn(rng)))
+    assert scores == sorted(everything[: -MOST // 2])[-MOST // 2 :]
+
+
+def test_hundreds_of_categories_and_of_parameters_are_no_trouble() -> None:
+    rng = np.random.default_rng(0)
+    domains: dict[str, Domain] = {"kind": Categories(tuple(range(500)))}
+    domains |= {f"x{at}": Numbers(0.0, 1.0) for at in range(100)}
+    space = SearchSpace("wide", [Choice(name, domain.actions) for name, domain in domains.items()])
+    proposer = SurrogateProposer()
+    for _ in range(30):
+        numbers = {name: float(rng.random()) for name in domains if name != "kind"}
+        actions = {name: domains[name].action(value) for name, value in numbers.items()}
+        kind = int(rng.integers(500))
+        proposer.add(Observed({"kind": kind, **actions}, numbers, Score.of(-float(kind > 250) - numbers["x3"])))
+    found = proposer.propose(space, domains, (), generator(0, Use.SURROGATE, 0))
+    assert found is not None
+    space.validate(found.actions)
+
+
+def test_a_space_may_grow_and_a_parameter_change_its_kind() -> None:
+    proposer = told(12)
+    grown: dict[str, Domain] = {**DOMAINS, "momentum": Categories(("none", "some")), "new": Numbers(5.0, 6.0)}
+    actions = {name: (*SPACE[name].actions, *grown[name].actions) for name in ("kind", "momentum")}
+    choices = [Choice(name, tuple(dict.fromkeys(actions.get(name, domain.actions)))) for name, domain in grown.items()]
+    space = SearchSpace("space", choices)
+    found = proposer.propose(space, grown, (), generator(0, Use.SURROGATE, 0))
+    assert found is not None
+    space.validate(found.actions)
+    assert 5.0 <= found.numbers["new"] <= 6.0 and found.actions["momentum"] in ("none", "some")
+
+
+def test_it_goes_on_from_json_as_it_would_have() -> None:
+    proposer = told(25)
+    proposer.add(observed(drawn(np.random.default_rng(7)), None))
+    proposed(proposer, 0)
+    values = drawn(np.random.default_rng(8))
+    proposer.add(observed(values, Score.of(-loss(values))))
+    again = SurrogateProposer.from_json(json.loads(json.dumps(proposer.to_json())))
+    for number in range(1, 4):
+        assert proposed(again, number) == proposed(proposer, number)
+
+
+@pytest.mark.parametrize("field", ["trials", "counts", "found", "names"])
+def test_what_is_no_proposer_is_refused(field: str) -> None:
+    proposer = told(9)
+    proposed(proposer, 0)
+    with pytest.raises((LookupError, TypeError, ValueError)):
+        SurrogateProposer.from_json({**proposer.to_json(), field: ["no"]})
+
+
+def bowl(trial: optuna.Trial) -> float:
+    return sum((trial.suggest_float(f"x{at}", -1.0, 1.0) - 0.1 * at) ** 2 for at in range(4))
+
+
+def test_a_search_of_numbers_ends_far_nearer_to_the_best_than_with_bins_alone() -> None:
+    values = {}
+    for surrogate in (True, False):
+        sampler = TransferSampler(seed=3, config=TrainingConfig.fast(surrogate=surrogate))
+        study = optuna.create_study(sampler=sampler)
+        study.optimize(bowl, n_trials=50)
+        values[surrogate] = study.best_value
+    assert values[True] < 0.1 * values[False]
+
+
+def test_the_first_trials_are_the_policys() -> None:
+    found = {}
+    for surrogate in (True, False):
+        study = optuna.create_study(sampler=TransferSampler(seed=3, config=TrainingConfig.fast(surrogate=surrogate)))
+        study.optimize(bowl, n_trials=FIRST + 1)
+        found[surrogate] = [trial.params for trial in study.trials]
+    assert found[True][:FIRST] == found[False][:FIRST]
+    assert found[True][FIRST] != found[False][FIRST]
+
+
+def test_workers_of_one_study_are_not_given_the_same_point() -> None:
+    study = optuna.create_study(sampler=TransferSampler(seed=3))
+    study.optimize(bowl, n_trials=20)
+    asked = [study.ask() for _ in range(6)]
+    for trial in asked:
+        bowl(trial)
+    points = np.array([list(trial.params.values()) for trial in asked])
+    apart = np.linalg.norm(points[:, None] - points, axis=2)[np.triu_indices(6, 1)]
+    assert apart.min() > 1e-3
+
+
+def test_it_is_off_in_the_papers_settings() -> None:
+    assert not TrainingConfig.paper().surrogate
+    assert TrainingConfig.fast().surrogate
