@@ -30,7 +30,9 @@ from .learning.scores import Grade, Score, Scores
 from .learning.warm_up import WarmUp
 from .plans import (
     BEST,
+    NOBODY,
     ROW,
+    SURROGATE,
     Best,
     Made,
     Observed,
@@ -292,7 +294,7 @@ class OpenSearch:
         assert self._learner is not None
         trajectory = self._learner.encoding.sequence(0, config)
         proposed = plan is not None and plan.actions == config
-        member = plan.member if plan is not None and proposed else -1
+        member = plan.member if plan is not None and proposed else NOBODY
         batched = batch_of_one(trajectory)
         if score is None:
             self._avoid(config)
@@ -306,8 +308,10 @@ class OpenSearch:
             followed = np.array([winsorised(score, self._rewards)])
         if self._warm_up is not None:
             self._warm_up.wait_for_update()
-        told = np.array([score.reward]), np.array([member], np.int32), np.array([score.grade], np.int32)
-        self._learner = learn(self._learner, ROW, batched, *told, followed, others=plan is None)
+        told = np.array([score.reward]), np.array([max(member, NOBODY)], np.int32), np.array([score.grade], np.int32)
+        # The next trial is the policy's: it learns from both then.
+        waits = member == SURROGATE
+        self._learner = learn(self._learner, ROW, batched, *told, followed, others=plan is None, waits=waits)
 
     def tell_many(self, trials: Sequence[Old], steps: int) -> None:
         """Takes the scores of old trials, as `tell` does one by one, but learns in fewer steps.
@@ -391,11 +395,11 @@ class OpenSearch:
                 memory = dataclasses.replace(memory, taken=memory.taken[..., order])
             planned = dataclasses.replace(planned, tables=tables, memory=memory)
         pending = self._pending(trial)
-        plan = self._drawn(planned, number, allowed, pending)
+        plan = None if earlier is not None or made else self._refined(trial, number)
+        if plan is None or name not in plan.actions:
+            plan = self._drawn(planned, number, allowed, pending)
         if name not in plan.actions:  # what was best before the transfer did not have it
             plan = self._drawn(dataclasses.replace(planned, memory=None), number, allowed, pending)
-        if earlier is None and not made:
-            self._refine(plan, trial)
         if earlier is not None:
             if earlier.member == MEMORY and learner.learned:  # the program does not ask for it, and never will
                 trial_of = batch_of_one(learner.encoding.sequence(0, earlier.actions))
@@ -410,17 +414,19 @@ class OpenSearch:
         self._plans[trial] = plan
         return plan
 
-    def _refine(self, plan: Plan, trial: Hashable) -> None:
-        """Puts the surrogate's proposal in the place of the policy's, where it is its turn."""
-        if self._surrogate is None or not self._surrogate.proposes(plan.number):
-            return
+    def _refined(self, trial: Hashable, number: int) -> Plan | None:
+        """Returns the surrogate's plan; None where it is not its turn, or it has none."""
+        if self._surrogate is None or not self._surrogate.proposes(number):
+            return None
         here = [other.observed for known, other in self._plans.items() if known != trial]
-        elsewhere = [one for number, one in self._elsewhere.items() if number not in self._plans]
-        rng = generator(self._seed, Use.SURROGATE, plan.number)
-        found = self._surrogate.propose(self._space, self._latest, [*here, *elsewhere], rng, plan.observed)
-        if found is not None:
-            plan.actions, plan.numbers = found
-            plan.member, plan.key = -1, self._key(found.actions)
+        elsewhere = [one for known, one in self._elsewhere.items() if known not in self._plans]
+        rng = generator(self._seed, Use.SURROGATE, number)
+        found = self._surrogate.propose(self._space, self._latest, [*here, *elsewhere], rng)
+        if found is None:
+            return None
+        actions, numbers = found
+        values = generator(self._seed, Use.VALUE, number)
+        return Plan(number, SURROGATE, actions, self._key(actions), {}, values, numbers=numbers)
 
     def _pending(self, trial: Hashable) -> UInt64[np.ndarray, "pending"]:
         """Returns the keys of what is not to be proposed for a trial: what is being evaluated, and what failed."""

@@ -26,6 +26,9 @@ ROOM = Room(
 ROW = np.zeros(1, np.int32)
 """The one problem of a search, of one replica."""
 
+NOBODY, SURROGATE = -1, -2
+"""Who proposed a trial that no policy and no memory did, see `Gate`."""
+
 BEST = 20
 """Values of the so many best trials are varied."""
 
@@ -154,7 +157,7 @@ class Plan:
         """Takes up a parameter that is asked for next, and was not foreseen; the plan is nobody's proposal then."""
         actions = list(self.actions.items())
         self.actions = dict([*actions[: self.passed], (name, action), *actions[self.passed :]])
-        self.member = -1
+        self.member = NOBODY
 
 
 class Observed(NamedTuple):

@@ -1,9 +1,9 @@
 """Configurations that a Gaussian process over the trials of a search expects to be best.
 
 The policy learns which actions are good. To it a number is one of a few bins; what is left inside of the bins is
-refined here, all numbers together: of candidates near the best trials, some anywhere, and the policy's own proposal,
-the one with the largest expected improvement is proposed. Each other trial stays the policy's, which does not get stuck
-where the process is wrong.
+refined here, all numbers together: of candidates near the best trials and some anywhere, the one with the largest
+expected improvement is proposed. Each other trial stays the policy's, which does not get stuck where the process is
+wrong.
 """
 
 import copy
@@ -99,7 +99,6 @@ class SurrogateProposer:
         domains: Mapping[str, Domain],
         pending: Sequence[Observed],
         rng: np.random.Generator,
-        planned: Observed | None = None,
     ) -> Proposal | None:
         """Returns the configuration that promises most; None where all that were looked at have been tried.
 
@@ -108,10 +107,9 @@ class SurrogateProposer:
             domains: what parameters can be; those that are missing here can be all that the space says.
             pending: trials that are being evaluated.
             rng: draws the candidates.
-            planned: what another one would propose.
         """
         with one_thread():
-            return self._proposed(space, domains, pending, rng, planned)
+            return self._proposed(space, domains, pending, rng)
 
     def _proposed(
         self,
@@ -119,7 +117,6 @@ class SurrogateProposer:
         domains: Mapping[str, Domain],
         pending: Sequence[Observed],
         rng: np.random.Generator,
-        planned: Observed | None,
     ) -> Proposal | None:
         if self._points is None or not self._points.are_of(space, domains):
             self._points = _Points(space, domains)
@@ -135,10 +132,7 @@ class SurrogateProposer:
         without = points.of([*self._failed, *pending])
         surrogate = surrogate.expecting(without)
         near = rows[np.argsort(values, kind="stable")[:_NEAR]]
-        found = [points.near(np.repeat(near, _EACH, 0), rng), points.anywhere(_ANYWHERE, rng)]
-        if planned is not None:
-            found.append(points.settled(points.of([planned]), rng))
-        candidates = np.concatenate(found)
+        candidates = np.concatenate([points.near(np.repeat(near, _EACH, 0), rng), points.anywhere(_ANYWHERE, rng)])
         promises = surrogate.improvement(candidates)
         for _ in range(_CLIMBS):
             more = points.near(np.repeat(candidates[promises.argmax()][None], _STEPS, 0), rng)

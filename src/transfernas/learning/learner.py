@@ -202,6 +202,7 @@ def learn(
     grade: Int[np.ndarray, "replicas"] | None = None,
     followed: Float[np.ndarray, "replicas"] | None = None,
     others: bool = False,
+    waits: bool = False,
 ) -> Learner:
     """Returns the replicas after each learned from one evaluated trial.
 
@@ -215,6 +216,7 @@ def learn(
         followed: Shape `[replicas]`, what REINFORCE follows in the rewards' place; None for the rewards.
         others: whether somebody else searched, so that what they found good is imitated; a search that goes its own way
             does not imitate what it was made to try.
+        waits: whether learning by preferences from this trial waits for the next one, which costs nothing then.
     """
     config, history, gate, number = learner.config, learner.history, learner.gate, learner.learned
     member = np.zeros(learner.replicas, np.int32) if member is None else member
@@ -232,12 +234,16 @@ def learn(
         if gate is not None:
             gate = gate.told(problem, member, scores, history, config)
         history = history.appended(problem, trajectory, scores, member)
-        rng, encoding = generator(learner.seed, Use.PAIRS, number), learner.encoding
-        steps, distinct = encoding.steps_made, encoding.grows  # declared spaces as they were when they were measured
-        pairs = draw_pairs(
-            history, problem, rng, config, learner.members, steps, distinct, np.full(learner.replicas, others)
-        )
-        state = run(prefer, learner.state, learner.tables, pairs, config)
+        state = learner.state
+        if not waits:
+            rng, encoding = generator(learner.seed, Use.PAIRS, number), learner.encoding
+            steps, distinct = (
+                encoding.steps_made,
+                encoding.grows,
+            )  # declared spaces as they were when they were measured
+            imitated = np.full(learner.replicas, others)
+            pairs = draw_pairs(history, problem, rng, config, learner.members, steps, distinct, imitated)
+            state = run(prefer, state, learner.tables, pairs, config)
         tally = learner.tally.counted(problem)
     return dataclasses.replace(
         learner, state=state, history=history, queue=queue, tally=tally, gate=gate, learned=number + 1
