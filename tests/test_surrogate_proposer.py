@@ -2,10 +2,12 @@
 
 import json
 import math
+from typing import Literal
 
 import numpy as np
 import optuna
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.config import TrainingConfig
@@ -17,6 +19,7 @@ from transfernas.spaces.condition import In
 from transfernas.spaces.domain import Categories, Domain, Numbers
 from transfernas.spaces.space import SearchSpace
 from transfernas.surrogate_proposer import FIRST, MOST, Proposal, SurrogateProposer
+from transfernas.threads import one_thread
 
 DOMAINS: dict[str, Domain] = {
     "rate": Numbers(1e-4, 1.0, log=True),
@@ -184,7 +187,7 @@ def test_what_is_no_proposer_is_refused(field: str) -> None:
         SurrogateProposer.from_json({**proposer.to_json(), field: ["no"]})
 
 
-def bowl(trial: optuna.Trial) -> float:
+def bowl(trial: optuna.trial.BaseTrial) -> float:
     return sum((trial.suggest_float(f"x{at}", -1.0, 1.0) - 0.1 * at) ** 2 for at in range(4))
 
 
@@ -222,3 +225,77 @@ def test_workers_of_one_study_are_not_given_the_same_point() -> None:
 def test_it_is_off_in_the_papers_settings() -> None:
     assert not TrainingConfig.paper().surrogate
     assert TrainingConfig.fast().surrogate
+
+
+def noisy_bowl(trial: optuna.Trial) -> float:
+    return bowl(trial) + 0.3 * float(np.random.default_rng(trial.number).standard_normal())
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_under_noise_the_expected_best_is_better_than_the_best_single_trial(
+    direction: Literal["minimize", "maximize"],
+) -> None:
+    sign = 1 if direction == "minimize" else -1
+    sampler = TransferSampler(seed=3)
+    study = optuna.create_study(sampler=sampler, direction=direction)
+    study.optimize(lambda trial: sign * noisy_bowl(trial), n_trials=60)
+    best = sampler.expected_best(study)
+    assert best.params in [trial.params for trial in study.trials]
+    truly, lucky = (bowl(optuna.trial.FixedTrial(params)) for params in (best.params, study.best_params))
+    assert truly <= lucky
+    assert abs(sign * best.value - truly) < abs(sign * study.best_value - truly)
+    assert 0 < best.deviation < 0.3
+
+
+def test_to_ask_for_the_expected_best_changes_nothing() -> None:
+    found = []
+    for asks in (False, True):
+        sampler = TransferSampler(seed=3)
+        study = optuna.create_study(sampler=sampler)
+        study.optimize(bowl, n_trials=11)
+        if asks:
+            assert sampler.expected_best(study).value == pytest.approx(study.best_value, abs=0.2)
+        study.optimize(bowl, n_trials=4)
+        found.append([trial.params for trial in study.trials])
+    assert found[0] == found[1]
+
+
+def test_where_nothing_was_told_nothing_is_expected() -> None:
+    sampler = TransferSampler(seed=3)
+    with pytest.raises(ValueError, match="learned from no trial"):
+        sampler.expected_best(optuna.create_study(sampler=sampler))
+    paper = TransferSampler(seed=3, config=TrainingConfig.paper())
+    study = optuna.create_study(sampler=paper)
+    study.optimize(bowl, n_trials=2)
+    with pytest.raises(ValueError, match="surrogate=True"):
+        paper.expected_best(study)
+
+
+def test_ray_tells_the_expected_best_nested() -> None:
+    tune = pytest.importorskip("ray.tune", reason="Ray is not installed")
+    from transfernas.integrations.ray import TransferSearch
+
+    space = {
+        "optimizer": {"lr": tune.loguniform(1e-4, 1.0), "kind": tune.choice(["a", "b"])},
+        "layers": tune.randint(1, 9),
+    }
+    search = TransferSearch(space, "loss", "min", seed=0)
+    with pytest.raises(ValueError, match="learned from no trial"):
+        search.expected_best()
+    configs = []
+    for number in range(12):
+        config = search.suggest(str(number))
+        assert config is not None
+        configs.append(config)
+        off = abs(math.log10(config["optimizer"]["lr"]) + 2) + (config["optimizer"]["kind"] == "b") + config["layers"]
+        search.on_trial_complete(str(number), {"loss": off})
+    best = search.expected_best()
+    assert best.params in configs and best.value > 0
+
+
+def test_linear_algebra_gets_its_threads_back() -> None:
+    info = ThreadpoolController().select(user_api="blas").info
+    before = info()
+    with one_thread():
+        assert all(library["num_threads"] == 1 for library in info())
+    assert info() == before

@@ -34,6 +34,7 @@ from .plans import (
     ROW,
     SURROGATE,
     Best,
+    ExpectedBest,
     Made,
     Observed,
     Old,
@@ -136,6 +137,25 @@ class OpenSearch:
             for trial in self._best.trials[:WITH_NUMBERS]
         ]
         return Agent.of(noted(self._learner, [of_trials(*self._names, told)] if told else []))
+
+    def expected_best(self) -> ExpectedBest | None:
+        """Returns the trial that is expected to be best, by its reward; see `SurrogateProposer.expected_best`.
+
+        None where nothing was told, or there is no surrogate.
+        """
+        if self._surrogate is None or self._learner is None:
+            return None
+        found = self._surrogate.expected_best(self._space, self._latest)
+        if found is None:
+            return None
+        known = {name: (self._latest[name], action) for name, action in found.trial.actions.items()}
+        values = {
+            name: domain.near(found.trial.numbers.get(name, action), 0.0, 0.0)  # type: ignore[arg-type]
+            if isinstance(domain, Numbers)
+            else domain.values[domain.actions.index(action)]
+            for name, (domain, action) in known.items()
+        }
+        return ExpectedBest(values, found.reward, found.deviation)
 
     def reseed(self, seed: int) -> None:
         """Draws other random numbers from now on."""

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt64
@@ -158,6 +158,20 @@ class Plan:
         actions = list(self.actions.items())
         self.actions = dict([*actions[: self.passed], (name, action), *actions[self.passed :]])
         self.member = NOBODY
+
+
+class ExpectedBest(NamedTuple):
+    """The trial that is expected to be best, were it evaluated again, and what is expected of it.
+
+    Attributes:
+        params: its parameters.
+        value: what another evaluation is expected to give, without noise.
+        deviation: the standard deviation of that.
+    """
+
+    params: dict[str, Any]
+    value: float
+    deviation: float
 
 
 class Observed(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .learning.scores import Grade, Score
-from .learning.surrogate import Hyperparameters, Surrogate
+from .learning.surrogate import Hyperparameters, Scale, Surrogate
 from .plans import Observed
 from .spaces.asked import asked, looked_at
 from .spaces.condition import Action
@@ -50,6 +50,14 @@ class Proposal(NamedTuple):
 
     actions: dict[str, Action]
     numbers: dict[str, float]
+
+
+class Expected(NamedTuple):
+    """A trial, the reward that another evaluation of it is expected to have, and how sure that is."""
+
+    trial: Observed
+    reward: float
+    deviation: float
 
 
 class SurrogateProposer:
@@ -143,6 +151,26 @@ class SurrogateProposer:
             if not _is_among(candidates[at], tried):
                 return points.proposal(candidates[at])
         return None
+
+    def expected_best(self, space: SearchSpace, domains: Mapping[str, Domain]) -> "Expected | None":
+        """Returns the trial that the process expects to be best, were it evaluated again; None before any was told.
+
+        Where evaluations are noisy the best single one is a lucky one; this is the one whose neighbours are good too.
+
+        Args:
+            space: the space.
+            domains: what parameters can be.
+        """
+        told = [*self._best, *self._latest]
+        if not told:
+            return None
+        with one_thread():
+            points = _Points(space, domains)
+            rows, values = points.of(told), _losses([one.score or _WORST for one in told])
+            found = self._found if self._names == points.names else None
+            mean, deviation = Surrogate.fitted(rows, values, points.numeric, found).predicted(rows)
+        at, scale = int(mean.argmin()), Scale.of(values)
+        return Expected(told[at], -scale.value(float(mean[at])), scale.difference(float(deviation[at])))
 
     def to_json(self) -> Json:
         """Returns as JSON what is needed to go on."""

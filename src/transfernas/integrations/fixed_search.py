@@ -19,7 +19,7 @@ from ..checkpoint import CheckpointError, Snapshot, read_snapshot, write_snapsho
 from ..learning.scores import Score
 from ..ledger import Ledger
 from ..open_search import OpenSearch
-from ..plans import Made
+from ..plans import ExpectedBest, Made
 from ..spaces.domain import Categories, Domain, Numbers
 from ..spaces.schema import Json
 
@@ -56,6 +56,10 @@ class FixedSearch:
         agent = self._search.agent()
         assert agent is not None  # since the parameters were declared
         return agent
+
+    def expected_best(self) -> ExpectedBest | None:
+        """See `OpenSearch.expected_best`."""
+        return self._search.expected_best()
 
     def suggest(self, trial: str) -> Values:
         """Returns the parameters of a trial, the same for as long as it is open."""

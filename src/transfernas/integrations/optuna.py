@@ -16,6 +16,7 @@ from ..learning.config import TrainingConfig
 from ..ledger import Ledger
 from ..locks import Locked
 from ..open_search import OpenSearch
+from ..plans import ExpectedBest
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import agent_of, check_known, check_name, check_on_failure
@@ -106,6 +107,35 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
     def save(self, path: str | os.PathLike[str]) -> "os.PathLike[str]":
         """Writes the agent to a file, for the next search, and returns the path; see `agent` and `Agent.save`."""
         return self.agent.save(path)
+
+    def expected_best(self, study: optuna.Study) -> ExpectedBest:
+        """Returns the trial of a study that is expected to be best, were it evaluated again.
+
+        `study.best_trial` is the best single evaluation: where those are noisy, a lucky one. This is the trial that a
+        Gaussian process over the best 100 and the latest 100 expects to be best.
+
+        Args:
+            study: of this sampler, which learned from it.
+
+        Raises:
+            ValueError: no trial of the study was learned from, or the configuration has no surrogate.
+
+        Example:
+            ```python
+            best = sampler.expected_best(study)
+            print(best.params, best.value, "+-", best.deviation)
+            ```
+        """
+        with self._lock:
+            self._catch_up()
+            search = next((each for each in reversed(self._searches.values()) if each.is_at(study)), None)
+            found = None if search is None else search.search.expected_best()
+            if search is None or found is None:
+                raise ValueError(
+                    f"the sampler expects nothing of study {study.study_name!r}: its Gaussian process learned from no "
+                    f"trial of it; optimize the study with it first, under a TrainingConfig with surrogate=True"
+                )
+            return found._replace(value=search.sign * found.value)
 
     def reseed_rng(self) -> None:
         """Draws other random numbers from now on; Optuna asks for it where trials run at the same time."""

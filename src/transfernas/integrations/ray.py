@@ -24,6 +24,7 @@ from ..learning.scores import Grade, Score
 from ..ledger import Ledger
 from ..locks import Locked
 from ..open_search import OpenSearch
+from ..plans import ExpectedBest
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import agent_of, check_known, check_name, check_on_failure
@@ -130,6 +131,24 @@ class TransferSearch(Locked, Searcher):
     def save_agent(self, path: str | os.PathLike[str]) -> Path:
         """Writes the agent to a file, for the next search, and returns the path; see `agent` and `Agent.save`."""
         return self.agent.save(path)
+
+    def expected_best(self) -> ExpectedBest:
+        """Returns the trial that is expected to be best, were it evaluated again; see `TransferSampler.expected_best`.
+
+        Its parameters are nested as in the space.
+
+        Raises:
+            RuntimeError: there is no space, metric or mode yet.
+            ValueError: no trial was learned from, or the configuration has no surrogate.
+        """
+        with self._lock:
+            if (found := self._ready().expected_best()) is None:
+                raise ValueError(
+                    "the search expects nothing: its Gaussian process learned from no trial; it takes results, and a "
+                    "TrainingConfig with surrogate=True"
+                )
+            value = found.value if self._mode == "max" else -found.value
+            return found._replace(params=nested(copy.deepcopy(found.params)), value=value)
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Takes what `tune.Tuner` was given; Ray calls this.

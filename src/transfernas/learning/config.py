@@ -105,8 +105,8 @@ class TrainingConfig(Architecture):
             it takes a gate. 0 for never.
         curious_of_numbers: whether numbers are among such actions, though what is known of their neighbours says
             something of them. Where a range was widened, most of what is new lies at its ends.
-        surrogate: whether a Gaussian process proposes one half of the trials, from the ninth on, where a search has
-            exact numbers, inside of Optuna and Ray Tune (see `surrogate_proposer`).
+        surrogate: whether a Gaussian process proposes every second trial, from the ninth on, inside of Optuna and Ray
+            Tune (see `surrogate_proposer`).
         max_candidates: how many configurations may be drawn for one trial before an invalid space is given up. Open.
     """
 

@@ -205,14 +205,48 @@ class Surrogate:
         return scaled
 
 
+class Scale(NamedTuple):
+    """What values are standardised by.
+
+    Attributes:
+        size: of the largest; they are divided by it first, for the largest numbers have no sum.
+        most: what counts at most.
+        center: of what counts.
+        spread: of what counts; 0 where all are equal.
+    """
+
+    size: float
+    most: float
+    center: float
+    spread: float
+
+    @classmethod
+    def of(cls, values: Float[np.ndarray, "trials"]) -> "Scale":
+        """Returns the scale of values: those far above the median count as nearer to it."""
+        size = float(np.abs(values).max()) or 1.0
+        scaled = values / size
+        middle = float(np.median(scaled))
+        most = middle + (middle - float(scaled.min()))
+        kept = np.minimum(scaled, most)
+        return cls(size, most, float(kept.mean()), float(kept.std()))
+
+    def standardised(self, values: Float[np.ndarray, "trials"]) -> Float[np.ndarray, "trials"]:
+        """Returns values with mean 0 and variance 1; 0 where all are equal."""
+        kept = np.minimum(values / self.size, self.most)
+        return (kept - self.center) / self.spread if self.spread > 0 else np.zeros(len(values))
+
+    def value(self, standard: float) -> float:
+        """Returns the value that is this one when it is standardised."""
+        return (standard * self.spread + self.center) * self.size
+
+    def difference(self, standard: float) -> float:
+        """Returns the difference of two values that is this one when they are standardised."""
+        return standard * self.spread * self.size
+
+
 def standardised(values: Float[np.ndarray, "trials"]) -> Float[np.ndarray, "trials"]:
     """Returns values with mean 0 and variance 1, those far above the median nearer to it; 0 where all are equal."""
-    size = float(np.abs(values).max()) or 1.0
-    scaled = values / size  # the largest numbers have no sum
-    middle = float(np.median(scaled))
-    kept = np.minimum(scaled, middle + (middle - scaled.min()))
-    spread = float(kept.std())
-    return (kept - kept.mean()) / spread if spread > 0 else np.zeros(len(values))
+    return Scale.of(values).standardised(values)
 
 
 def negative_log_posterior(
