@@ -59,7 +59,10 @@ def test_the_prediction_is_that_of_the_formula() -> None:
     inverse = np.linalg.inv(among + (math.exp(its.noise) + 1e-8) * np.eye(12))
     between = np.array([[kernel(one, other, its) for other in points] for one in new])
     mean, deviation = surrogate.predicted(new)
-    np.testing.assert_allclose(mean, between @ inverse @ standardised(some_values(points)), rtol=1e-6, atol=1e-8)
+    ones, standard = np.ones(12), standardised(some_values(points))
+    center = ones @ inverse @ standard / (ones @ inverse @ ones + 1.0)
+    assert surrogate.center == pytest.approx(center)
+    np.testing.assert_allclose(mean, center + between @ inverse @ (standard - center), rtol=1e-6, atol=1e-8)
     variance = math.exp(its.variance) - np.einsum("ij,jk,ik->i", between, inverse, between)
     np.testing.assert_allclose(deviation, np.sqrt(variance), rtol=1e-5)
 
@@ -76,8 +79,10 @@ def test_the_posterior_is_that_of_the_formula_and_its_gradient_is_right() -> Non
         covariance = np.array([[kernel(one, other, its) for other in points] for one in points])
         covariance += (math.exp(its.noise) + 1e-8) * np.eye(len(points))
         spreads = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 2.0])
-        likelihood = multivariate_normal(np.zeros(len(points)), covariance).logpdf(standard)
-        return -float(likelihood + norm(usual, spreads).logpdf(logarithms).sum())
+        ones, inverse = np.ones(len(points)), np.linalg.inv(covariance)
+        center = ones @ inverse @ standard / (ones @ inverse @ ones + 1.0)
+        likelihood = multivariate_normal(np.full(len(points), center), covariance).logpdf(standard)
+        return -float(likelihood + norm.logpdf(center) + norm(usual, spreads).logpdf(logarithms).sum())
 
     rng = np.random.default_rng(0)
     first, second = usual + 0.3 * rng.standard_normal((2, 6))
@@ -93,7 +98,8 @@ def test_a_category_that_no_trial_took_is_as_far_from_all_as_they_are() -> None:
     new = np.where(np.arange(4) == 2, np.array([[7.0], [9.0]]), points[:2])
     its = surrogate.hyperparameters
     between = np.array([[kernel(one, other, its) for other in points] for one in new])
-    np.testing.assert_allclose(surrogate.predicted(new)[0], between @ surrogate.weights, rtol=1e-6, atol=1e-9)
+    expected = surrogate.center + between @ surrogate.weights
+    np.testing.assert_allclose(surrogate.predicted(new)[0], expected, rtol=1e-6, atol=1e-9)
 
 
 def test_what_is_being_evaluated_leaves_the_mean_as_it_is_and_promises_nothing_more() -> None:
@@ -112,6 +118,17 @@ def test_what_is_being_evaluated_leaves_the_mean_as_it_is_and_promises_nothing_m
     inverse = np.linalg.inv(among + (math.exp(its.noise) + 1e-8) * np.eye(15))
     variance = math.exp(its.variance) - np.einsum("ij,jk,ik->i", between, inverse, between)
     np.testing.assert_allclose(deviation, np.sqrt(variance), rtol=1e-5)
+
+
+def test_what_is_far_from_all_trials_does_not_become_better_by_many_good_trials_at_one_place() -> None:
+    rng = np.random.default_rng(0)
+    spread, near = rng.random((20, 2)), 0.5 + 1e-3 * rng.random((80, 2))
+    numeric = np.array([True, True])
+    alone = Surrogate.fitted(spread, np.ones(20) + 0.1 * spread[:, 0], numeric)
+    both = np.concatenate([spread, near])
+    crowded = Surrogate.fitted(both, np.where(np.arange(100) < 20, 1.0 + 0.1 * both[:, 0], 0.0), numeric)
+    assert alone.center == pytest.approx(0.0, abs=0.5)
+    assert crowded.center > 0.5  # the mean of the values is 0, and their best is 0.5 below it
 
 
 def test_the_improvement_is_the_mean_of_what_lies_below_the_best() -> None:
@@ -169,3 +186,8 @@ def test_bad_values_count_as_little_above_the_median() -> None:
     found = standardised(values)
     assert found[4] == pytest.approx(standardised(np.array([0.0, 1.0, 2.0, 3.0, 4.0]))[4])
     assert found.mean() == pytest.approx(0.0) and found.std() == pytest.approx(1.0)
+
+
+def test_where_most_values_are_the_best_the_others_are_still_told_apart() -> None:
+    found = standardised(np.array([0.0] * 7 + [1.0, 2.0, 50.0]))
+    assert found[0] < found[7] < found[8] < found[9]

@@ -191,7 +191,10 @@ class OpenSearch:
 
     def state(self) -> Json:
         """Returns as JSON what the learner does not hold; trials must be strings or whole numbers."""
-        plans = [[trial, plan.number, plan.member, plan.actions] for trial, plan in self._plans.items()]
+        plans = [
+            [trial, plan.number, plan.member, plan.actions, dict(plan.observed.numbers)]
+            for trial, plan in self._plans.items()
+        ]
         kept = {
             "evidence": self._evidence,
             "discovery": [self._wholes, self._patience],
@@ -222,8 +225,10 @@ class OpenSearch:
         if self._surrogate is not None and "surrogate" in state:
             self._surrogate = SurrogateProposer.from_json(state["surrogate"])
         self._plans = {
-            trial: Plan(number, member, actions, np.uint64(0), {}, generator(self._seed, Use.VALUE, number))
-            for trial, number, member, actions in state["plans"]
+            trial: Plan(
+                number, member, actions, np.uint64(0), {}, generator(self._seed, Use.VALUE, number), numbers=its
+            )
+            for trial, number, member, actions, its in state["plans"]
         }
         self._take_up()
         for config in state["failed"]:
@@ -415,7 +420,7 @@ class OpenSearch:
                 memory = dataclasses.replace(memory, taken=memory.taken[..., order])
             planned = dataclasses.replace(planned, tables=tables, memory=memory)
         pending = self._pending(trial)
-        plan = None if earlier is not None or made else self._refined(trial, number)
+        plan = None if earlier is not None or made else self._refined(trial, number, name, domain)
         if plan is None or name not in plan.actions:
             plan = self._drawn(planned, number, allowed, pending)
         if name not in plan.actions:  # what was best before the transfer did not have it
@@ -434,19 +439,19 @@ class OpenSearch:
         self._plans[trial] = plan
         return plan
 
-    def _refined(self, trial: Hashable, number: int) -> Plan | None:
+    def _refined(self, trial: Hashable, number: int, name: str, domain: Domain) -> Plan | None:
         """Returns the surrogate's plan; None where it is not its turn, or it has none."""
         if self._surrogate is None or not self._surrogate.proposes(number):
             return None
         here = [other.observed for known, other in self._plans.items() if known != trial]
         elsewhere = [one for known, one in self._elsewhere.items() if known not in self._plans]
         rng = generator(self._seed, Use.SURROGATE, number)
-        found = self._surrogate.propose(self._space, self._latest, [*here, *elsewhere], rng)
+        domains = {**self._latest, name: domain}
+        found = self._surrogate.propose(self._space, domains, [*here, *elsewhere], rng)
         if found is None:
             return None
         actions, numbers = found
-        values = generator(self._seed, Use.VALUE, number)
-        return Plan(number, SURROGATE, actions, self._key(actions), {}, values, numbers=numbers)
+        return Plan(number, SURROGATE, actions, self._key(actions), {}, self._values(number), numbers=numbers)
 
     def _pending(self, trial: Hashable) -> UInt64[np.ndarray, "pending"]:
         """Returns the keys of what is not to be proposed for a trial: what is being evaluated, and what failed."""
@@ -473,8 +478,13 @@ class OpenSearch:
         made = slice(1, int(trajectory.length))
         steps = zip(trajectory.decisions[made].tolist(), trajectory.actions[made].tolist(), strict=True)
         actions = {(choice := self._choice[row]).name: choice.actions[action] for row, action in steps}
-        member, key, rng = int(proposal.member[0]), key_of(trajectory), generator(self._seed, Use.VALUE, number)
-        return Plan(number, member, actions, key, {}, rng, numbers=self._numbers(key) if member == MEMORY else {})
+        member, key = int(proposal.member[0]), key_of(trajectory)
+        numbers = self._numbers(key) if member == MEMORY else {}
+        return Plan(number, member, actions, key, {}, self._values(number), numbers=numbers)
+
+    def _values(self, number: int) -> np.random.Generator:
+        """Returns what draws the values of a trial."""
+        return generator(self._seed, Use.VALUE, number)
 
     def _numbers(self, key: np.uint64) -> dict[str, float]:
         """Returns the numbers that a remembered configuration had, where its actions stand for several."""

@@ -30,8 +30,8 @@ FIRST = 8
 EVERY = 2
 """One of so many trials is the process's."""
 
-MOST = 200
-"""Trials that enter the process at most: the best, and the latest."""
+BEST, LATEST, SPREAD = 100, 30, 70
+"""Trials that enter the process at most: the best, those that fell behind them last, and some of all others."""
 
 _PENDING = 64  # trials without a value that are kept in mind
 _REFITTED = 10  # the kernel is found anew when the trials have grown by this part of them
@@ -75,6 +75,7 @@ class SurrogateProposer:
         """Knows of no trial yet."""
         self._best: tuple[Observed, ...] = ()
         self._latest: tuple[Observed, ...] = ()
+        self._spread: tuple[Observed, ...] = ()  # without them the process would forget what is bad, and try it again
         self._failed: tuple[Observed, ...] = ()
         self._told, self._fitted_at = 0, 0
         self._found: Hyperparameters | None = None
@@ -91,11 +92,25 @@ class SurrogateProposer:
             self._failed = (*self._failed[1 - _PENDING :], trial)
             return
         self._told += 1
-        latest = (*self._latest, trial)
-        if len(latest) > MOST // 2:
-            ranked = sorted((*self._best, latest[0]), key=lambda one: one.score or _WORST, reverse=True)
-            self._best, latest = tuple(ranked[: MOST // 2]), latest[1:]
-        self._latest = latest
+        self._best = tuple(sorted((*self._best, trial), key=lambda one: one.score or _WORST, reverse=True))
+        if len(self._best) <= BEST:
+            return
+        *best, behind = self._best
+        self._best, self._latest = tuple(best), (*self._latest, behind)
+        if len(self._latest) > LATEST:
+            oldest, *latest = self._latest
+            self._latest, self._spread = tuple(latest), self._sampled(oldest)
+
+    def _sampled(self, trial: Observed) -> tuple[Observed, ...]:
+        """Returns a sample of the trials that are neither among the best nor the latest, each as likely as any."""
+        if len(self._spread) < SPREAD:
+            return (*self._spread, trial)
+        at = int(np.random.default_rng(self._told).integers(self._told - BEST - LATEST))
+        return self._spread if at >= SPREAD else (*self._spread[:at], trial, *self._spread[at + 1 :])
+
+    @property
+    def _kept(self) -> list[Observed]:
+        return [*self._best, *self._latest, *self._spread]
 
     def proposes(self, number: int) -> bool:
         """Returns whether a trial of this number is the process's."""
@@ -128,7 +143,7 @@ class SurrogateProposer:
     ) -> Proposal | None:
         if self._points is None or not self._points.are_of(space, domains):
             self._points = _Points(space, domains)
-        points, told = self._points, [*self._best, *self._latest]
+        points, told = self._points, self._kept
         rows, values = points.of_told(told), _losses([one.score or _WORST for one in told])
         if self._names != points.names:
             self._found, self._names = None, points.names
@@ -161,7 +176,7 @@ class SurrogateProposer:
             space: the space.
             domains: what parameters can be.
         """
-        told = [*self._best, *self._latest]
+        told = self._kept
         if not told:
             return None
         with one_thread():
@@ -175,7 +190,7 @@ class SurrogateProposer:
     def to_json(self) -> Json:
         """Returns as JSON what is needed to go on."""
         found = None if self._found is None else [self._found.lengths.tolist(), *map(float, self._found[1:])]
-        trials = [[*map(list, each)] for each in (self._best, self._latest, self._failed)]
+        trials = [[*map(list, each)] for each in (self._best, self._latest, self._spread, self._failed)]
         return {"trials": trials, "counts": [self._told, self._fitted_at], "found": found, "names": [*self._names]}
 
     @classmethod
@@ -186,7 +201,8 @@ class SurrogateProposer:
             LookupError, TypeError, ValueError: it describes none.
         """
         proposer = cls()
-        proposer._best, proposer._latest, proposer._failed = (tuple(map(_observed, each)) for each in value["trials"])
+        trials = (tuple(map(_observed, each)) for each in value["trials"])
+        proposer._best, proposer._latest, proposer._spread, proposer._failed = trials
         proposer._told, proposer._fitted_at = map(int, value["counts"])
         proposer._names = tuple(map(str, value["names"]))
         if value["found"] is not None:

@@ -112,7 +112,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """Returns the trial of a study that is expected to be best, were it evaluated again.
 
         `study.best_trial` is the best single evaluation: where those are noisy, a lucky one. This is the trial that a
-        Gaussian process over the best 100 and the latest 100 expects to be best.
+        Gaussian process over the trials expects to be best.
 
         Args:
             study: of this sampler, which learned from it.

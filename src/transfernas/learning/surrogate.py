@@ -6,10 +6,12 @@ parameter's length. A parameter that a trial did not ask for lies in the middle 
 own, and is `ABSENT` away from where it was asked for. So the distance is a Euclidean one of what `Features` makes of
 the points, and the kernel positive definite, whatever the conditions are.
 
-The lengths, the variance and the noise are those that maximise the posterior (section 5.4), by a few steps from those
-that were found last. Their priors are normal in their logarithms; that of the lengths grows with the root of the number
-of parameters (Hvarfner, Hellsten and Nardi 2024). Values far above the median count as if they were as far above it as
-the best is below it: how bad a bad trial is says nothing of where good ones are.
+The mean of what is far from all trials, the lengths, the variance and the noise are those that maximise the posterior
+(sections 2.7 and 5.4), the last three by a few steps from those that were found last. A hundred trials near one another
+say no more of that mean than one does, so that it does not become the better the more a search knows. The priors are
+normal, of all but the mean in their logarithms; that of the lengths grows with the root of the number of parameters
+(Hvarfner, Hellsten and Nardi 2024). Values far above the median count as if they were as far above it as the best is
+below it: how bad a bad trial is says nothing of where good ones are.
 
 Shapes: `trials` that were told, `parameters`, `candidates`, `features`. A point has the place of each parameter in its
 range, from 0 to 1, or the number of its category; NaN where it was not asked for.
@@ -108,6 +110,7 @@ class Surrogate:
         scaled: Shape `[trials, features]`, those of the trials over their lengths.
         factor: Shape `[trials, trials]`, the lower Cholesky factor of the kernel with noise.
         weights: Shape `[trials]`, what each trial adds to the mean.
+        center: the mean of what is far from all trials.
         least: the least mean of all trials.
 
     Example:
@@ -123,6 +126,7 @@ class Surrogate:
     scaled: Float[np.ndarray, "trials features"]
     factor: Float[np.ndarray, "trials trials"]
     weights: Float[np.ndarray, "trials"]
+    center: float
     least: float
 
     @classmethod
@@ -159,9 +163,10 @@ class Surrogate:
             hyperparameters = Hyperparameters(found[:-2], float(found[-2]), float(found[-1]))
         scaled = its * np.exp(-hyperparameters.lengths)[features.parameter]
         factor, noise = _factor(hyperparameters, scaled)
-        weights = dpotrs(factor, standard, lower=1)[0]
-        # What the kernel with noise makes of the weights are the values; the means are without.
-        return cls(features, hyperparameters, scaled, factor, weights, float((standard - noise * weights).min()))
+        weights, center = _weights(factor, standard)
+        # What the kernel with noise makes of the weights are the values less the center; the means are without noise.
+        least = float((standard - noise * weights).min())
+        return cls(features, hyperparameters, scaled, factor, weights, center, least)
 
     def expecting(self, points: Float[np.ndarray, "pending parameters"]) -> "Surrogate":
         """Returns the process if points that are being evaluated came out as it predicts.
@@ -187,7 +192,7 @@ class Surrogate:
         covariance = _covariance(self.hyperparameters, self._scaled(candidates), self.scaled)
         explained, _ = dtrtrs(self.factor, covariance.T, lower=1)
         variance = math.exp(self.hyperparameters.variance) - np.einsum("tc,tc->c", explained, explained)
-        return covariance @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
+        return self.center + covariance @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
 
     def improvement(self, candidates: Float[np.ndarray, "candidates parameters"]) -> Float[np.ndarray, "candidates"]:
         """Returns by how much candidates are expected to be below the least mean of all trials.
@@ -225,8 +230,11 @@ class Scale(NamedTuple):
         """Returns the scale of values: those far above the median count as nearer to it."""
         size = float(np.abs(values).max()) or 1.0
         scaled = values / size
+        best = float(scaled.min())
         middle = float(np.median(scaled))
-        most = middle + (middle - float(scaled.min()))
+        if middle == best and scaled.max() > best:  # more than half are as good as the best
+            middle = float(np.median(scaled[scaled > best]))
+        most = middle + (middle - best)
         kept = np.minimum(scaled, most)
         return cls(size, most, float(kept.mean()), float(kept.std()))
 
@@ -273,8 +281,8 @@ def negative_log_posterior(
     factor, failed = dpotrf(noisy, lower=1)
     if failed:
         return _REFUSED, np.zeros_like(logarithms)
-    weights = dpotrs(factor, standard, lower=1)[0]
-    value = 0.5 * standard @ weights + np.log(np.diag(factor)).sum()
+    weights, center = _weights(factor, standard)
+    value = 0.5 * (standard - center) @ weights + np.log(np.diag(factor)).sum() + 0.5 * center**2
     inverse = np.tril(dpotri(factor, lower=1)[0])
     inverse += np.tril(inverse, -1).T
     by_covariance = 0.5 * (inverse - np.outer(weights, weights))
@@ -294,6 +302,14 @@ def negative_log_posterior(
 
 def _usual_length(parameters: int) -> float:
     return math.log(_LENGTH * math.sqrt(parameters))
+
+
+def _weights(factor: np.ndarray, standard: np.ndarray) -> tuple[np.ndarray, float]:
+    """Returns what each trial adds to the mean, and the most probable center, which is standard normal beforehand."""
+    both = np.stack([standard, np.ones(len(standard))], axis=1)
+    solved, ones = dpotrs(factor, both, lower=1)[0].T
+    center = float(solved.sum() / (ones.sum() + 1.0))
+    return solved - center * ones, center
 
 
 def _factor(hyperparameters: Hyperparameters, scaled: np.ndarray) -> tuple[np.ndarray, float]:
