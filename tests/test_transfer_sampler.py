@@ -444,7 +444,7 @@ def test_studies_of_one_name_and_opposite_directions_are_kept_apart() -> None:
         for study in studies:
             trial = study.ask()
             study.tell(trial, trial.suggest_float("x", 0, 1))
-    low, high = (np.mean(values_of(study)[-10:]) for study in studies)
+    low, high = (np.median(values_of(study)[-10:]) for study in studies)
     assert low < 0.2 and high > 0.8
     assert [sampler.agent.ledger.count(record) for record in sampler.agent.ledger] == [30, 30]
 
@@ -491,7 +491,7 @@ def test_a_thousand_trials_cost_no_more_each_than_the_first_hundred() -> None:
     study = searched(sampler, 1_000)
     assert len(study.trials) == 1_000 and learner_of(sampler).learned == 1_000
     values = np.array(values_of(study))
-    assert values[500:].mean() < values[:50].mean()
+    assert np.median(values[500:]) < np.median(values[:20]) and values.min() < 1e-3
 
 
 @pytest.mark.parametrize(

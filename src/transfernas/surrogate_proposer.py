@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .learning.scores import Grade, Score
-from .learning.surrogate import Hyperparameters, Scale, Surrogate
+from .learning.surrogate import STEPS, Hyperparameters, Scale, Surrogate
 from .plans import Observed
 from .spaces.asked import asked, looked_at
 from .spaces.condition import Action
@@ -33,8 +33,12 @@ EVERY = 2
 BEST, LATEST, SPREAD = 100, 30, 70
 """Trials that enter the process at most: the best, those that fell behind them last, and some of all others."""
 
+LEAST = 1e-4
+"""Of standardised values: where less is to be gained, the policy proposes."""
+
 _PENDING = 64  # trials without a value that are kept in mind
 _REFITTED = 10  # the kernel is found anew when the trials have grown by this part of them
+_MANY = 20  # trials say what a usual value is
 _NEAR = 5  # of the best trials
 _EACH = 40  # candidates near each
 _ANYWHERE = 64
@@ -123,7 +127,7 @@ class SurrogateProposer:
         pending: Sequence[Observed],
         rng: np.random.Generator,
     ) -> Proposal | None:
-        """Returns the configuration that promises most; None where all that were looked at have been tried.
+        """Returns the configuration that promises most; None where nothing is left to be gained.
 
         Args:
             space: the space; what its conditions say of a parameter is taken for true.
@@ -147,11 +151,11 @@ class SurrogateProposer:
         rows, values = points.of_told(told), _losses([one.score or _WORST for one in told])
         if self._names != points.names:
             self._found, self._names = None, points.names
-        if self._found is None or self._told - self._fitted_at >= len(told) // _REFITTED:
-            surrogate = Surrogate.fitted(rows, values, points.numeric, self._found)
+        again = self._found is None or self._told - self._fitted_at >= len(told) // _REFITTED
+        steps = STEPS if again else 0
+        surrogate = Surrogate.fitted(rows, values, points.numeric, self._found, steps, self._scale(values))
+        if again:
             self._found, self._fitted_at = surrogate.hyperparameters, self._told
-        else:
-            surrogate = Surrogate.fitted(rows, values, points.numeric, self._found, steps=0)
         without = points.of([*self._failed, *pending])
         surrogate = surrogate.expecting(without)
         near = rows[np.argsort(values, kind="stable")[:_NEAR]]
@@ -163,6 +167,8 @@ class SurrogateProposer:
             promises = np.concatenate([promises, surrogate.improvement(more)])
         tried = np.concatenate([rows, without])
         for at in np.argsort(-promises, kind="stable").tolist():
+            if promises[at] < LEAST:
+                return None
             if not _is_among(candidates[at], tried):
                 return points.proposal(candidates[at])
         return None
@@ -183,9 +189,19 @@ class SurrogateProposer:
             points = _Points(space, domains)
             rows, values = points.of(told), _losses([one.score or _WORST for one in told])
             found = self._found if self._names == points.names else None
-            mean, deviation = Surrogate.fitted(rows, values, points.numeric, found).predicted(rows)
-        at, scale = int(mean.argmin()), Scale.of(values)
+            scale = self._scale(values)
+            mean, deviation = Surrogate.fitted(rows, values, points.numeric, found, scale=scale).predicted(rows)
+        at = int(mean.argmin())
         return Expected(told[at], -scale.value(float(mean[at])), scale.difference(float(deviation[at])))
+
+    def _scale(self, values: Float[np.ndarray, "trials"]) -> Scale:
+        """Returns the scale of the values of the trials that are kept.
+
+        It is that of those behind the best, once they are many: on the scale of the best alone, which come to differ
+        by nothing, whatever is not known promises much.
+        """
+        behind = values[len(self._best) :]
+        return Scale.of(values if len(behind) < _MANY else np.append(behind, values.min()))
 
     def to_json(self) -> Json:
         """Returns as JSON what is needed to go on."""

@@ -137,6 +137,7 @@ class Surrogate:
         numeric: Bool[np.ndarray, "parameters"],
         start: Hyperparameters | None = None,
         steps: int = STEPS,
+        scale: "Scale | None" = None,
     ) -> "Surrogate":
         """Returns a process that was fitted to trials.
 
@@ -146,8 +147,9 @@ class Surrogate:
             numeric: Shape `[parameters]`, which parameters are numbers; the others are categories.
             start: what was found last; None for nothing.
             steps: at most so many; 0 for the start as it is.
+            scale: what values are standardised by; None for that of these values.
         """
-        standard, features = standardised(values), Features.of(points, numeric)
+        standard, features = (scale or Scale.of(values)).standardised(values), Features.of(points, numeric)
         its, hyperparameters = features(points), start or Hyperparameters.usual(len(numeric))
         if steps:
             bounds = [_BOUNDS["length"]] * len(numeric) + [_BOUNDS["variance"], _BOUNDS["noise"]]
