@@ -1,12 +1,14 @@
 """What a trial costs inside Optuna: `TransferSampler` against TPE, in milliseconds.
 
-The objective takes no time. On ten parameters: medians over 21 trials around the 100th and the 1,000th. On 30, 100 and
-300 parameters: CPU time of the first 12 trials, compilations included, and the median of the next 31; both samplers
-take turns, so that what else the machine does hits both. One core:
+The objective takes no time. On ten parameters, numbers and categories: medians over the trials around the 100th and the
+1,000th, two in a row taken together, because two proposers take turns. On 2, 4 and 7 numbers the same, around the
+100th. On 30, 100 and 300 parameters: CPU time of the first 12 trials, compilations included, and the median of the next
+pairs; both samplers take turns, so that what else the machine does hits both. One core:
 
     taskset -c 0 python benchmarks/sampler_cost.py
 """
 
+import functools
 import statistics
 import tempfile
 import time
@@ -20,8 +22,9 @@ from transfernas.integrations.optuna import TransferSampler
 
 MARKS = (100, 1_000)
 AROUND = 10
+FEW = (2, 4, 7)
 WIDTHS = (30, 100, 300)
-FIRST, LATER = 12, 31
+FIRST, LATER = 12, 32
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -34,15 +37,23 @@ def objective(trial: optuna.Trial) -> float:
     return total + ("relu", "tanh").index(trial.suggest_categorical("activation", ("relu", "tanh")))
 
 
-def milliseconds(sampler: optuna.samplers.BaseSampler) -> list[float]:
+def squares(trial: optuna.Trial, parameters: int) -> float:
+    return sum((trial.suggest_float(f"w{number}", 0.0, 1.0) - 0.5) ** 2 for number in range(parameters))
+
+
+def milliseconds(
+    sampler: optuna.samplers.BaseSampler,
+    marks: tuple[int, ...] = MARKS,
+    objective: Callable[[optuna.Trial], float] = objective,
+) -> list[float]:
     """The medians around the marks."""
     study = optuna.create_study(sampler=sampler)
     taken = []
-    for _ in range(max(MARKS) + AROUND + 1):
+    for _ in range((max(marks) + AROUND) // 2):
         begin = time.perf_counter()
-        study.optimize(objective, n_trials=1)
-        taken.append(1e3 * (time.perf_counter() - begin))
-    return [statistics.median(taken[mark - AROUND : mark + AROUND + 1]) for mark in MARKS]
+        study.optimize(objective, n_trials=2)
+        taken.append(0.5e3 * (time.perf_counter() - begin))
+    return [statistics.median(taken[(mark - AROUND) // 2 : (mark + AROUND) // 2]) for mark in marks]
 
 
 def transferred() -> optuna.samplers.BaseSampler:
@@ -55,12 +66,9 @@ def transferred() -> optuna.samplers.BaseSampler:
 def wide(parameters: int) -> None:
     """Prints what trials of many parameters cost."""
 
-    def squares(trial: optuna.Trial) -> float:
-        return sum((trial.suggest_float(f"w{number}", 0.0, 1.0) - 0.5) ** 2 for number in range(parameters))
-
     def seconds(study: optuna.Study, trials: int) -> float:
         begin = time.process_time()
-        study.optimize(squares, n_trials=trials)
+        study.optimize(functools.partial(squares, parameters=parameters), n_trials=trials)
         return time.process_time() - begin
 
     studies = [
@@ -68,8 +76,8 @@ def wide(parameters: int) -> None:
         for sampler in (TransferSampler(seed=0), optuna.samplers.TPESampler(seed=0))
     ]
     first = [seconds(study, FIRST) for study in studies]
-    later = zip(*([seconds(study, 1) for study in studies] for _ in range(LATER)), strict=True)
-    mine, theirs = (1e3 * statistics.median(each) for each in later)
+    later = zip(*([seconds(study, 2) for study in studies] for _ in range(LATER // 2)), strict=True)
+    mine, theirs = (0.5e3 * statistics.median(each) for each in later)
     print(
         f"{parameters:3d} parameters: first {FIRST} trials {first[0]:.2f} s of CPU (TPE {first[1]:.2f}), "
         f"then {mine:.1f} ms a trial: {mine / theirs:.2f} of TPE's"
@@ -89,6 +97,13 @@ def main() -> None:
         of_tpe = of_tpe or found
         shares = ", ".join(f"{mine / theirs:.2f}" for mine, theirs in zip(found, of_tpe, strict=True))
         print(f"{name:29s} {found[0]:6.2f} ms at 100, {found[1]:6.2f} ms at 1,000: {shares} of TPE's")
+    for parameters in FEW:
+        function = functools.partial(squares, parameters=parameters)
+        mine, theirs = (
+            milliseconds(sampler, (100,), function)[0]
+            for sampler in (TransferSampler(seed=0), optuna.samplers.TPESampler(seed=0))
+        )
+        print(f"{parameters:3d} parameters: {mine:.2f} ms at 100, {mine / theirs:.2f} of TPE's")
     for parameters in WIDTHS:
         wide(parameters)
 

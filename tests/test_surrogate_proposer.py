@@ -77,7 +77,7 @@ def values_of(found: Proposal) -> dict[str, object]:
 def test_what_it_proposes_is_of_the_space_and_soon_near_the_best() -> None:
     proposer = told(10)
     losses = []
-    for number in range(30):
+    for number in range(20):
         found = proposed(proposer, number)
         SPACE.validate(found.actions)
         assert found.actions == {name: DOMAINS[name].action(value) for name, value in values_of(found).items()}  # type: ignore[arg-type]
