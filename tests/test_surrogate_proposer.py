@@ -1,7 +1,9 @@
 """What the Gaussian process proposes in a search."""
 
+import copy
 import json
 import math
+import pickle
 from typing import Literal
 
 import numpy as np
@@ -13,7 +15,7 @@ from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.randomness import Use, generator
 from transfernas.learning.scores import Grade, Score
-from transfernas.plans import Observed
+from transfernas.plans import Observed, value_of
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import In
 from transfernas.spaces.domain import Categories, Domain, Numbers
@@ -175,8 +177,10 @@ def test_it_goes_on_from_json_as_it_would_have() -> None:
     values = drawn(np.random.default_rng(8))
     proposer.add(observed(values, Score.of(-loss(values))))
     again = SurrogateProposer.from_json(json.loads(json.dumps(proposer.to_json())))
+    copied, pickled = copy.deepcopy(proposer), pickle.loads(pickle.dumps(proposer))
     for number in range(1, 4):
-        assert proposed(again, number) == proposed(proposer, number)
+        expected = proposed(proposer, number)
+        assert [proposed(one, number) for one in (again, copied, pickled)] == [expected] * 3
 
 
 @pytest.mark.parametrize("field", ["trials", "counts", "found", "names"])
@@ -260,6 +264,23 @@ def test_to_ask_for_the_expected_best_changes_nothing() -> None:
         study.optimize(bowl, n_trials=4)
         found.append([trial.params for trial in study.trials])
     assert found[0] == found[1]
+
+
+def test_the_expected_best_has_the_values_that_were_tried() -> None:
+    kinds = Categories((1, True, (2, 3)))  # the last one is called as it shows
+    made: dict[str, tuple[Domain, object]] = {
+        "kind": (kinds, True),
+        "pair": (kinds, (2, 3)),
+        "steps": (Numbers(1, 500, integer=True), 37),
+        "rate": (Numbers(0.0, 1.0, step=0.25), 0.75),
+        "any": (Numbers(1e-3, 1.0, log=True), np.float64(0.0123)),
+    }
+    trial = Observed.of(made)
+    again = {name: value_of(trial, name, domain) for name, (domain, _) in made.items()}
+    assert again == {"kind": True, "pair": (2, 3), "steps": 37, "rate": 0.75, "any": 0.0123}
+    assert [type(value) for value in again.values()] == [bool, tuple, int, float, float]
+    assert value_of(trial, "steps", Numbers(1, 10, integer=True)) == 37
+    assert value_of(trial, "kind", Categories(("a", "b"))) is True
 
 
 def test_where_nothing_was_told_nothing_is_expected() -> None:

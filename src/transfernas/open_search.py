@@ -46,6 +46,7 @@ from .plans import (
     key_of,
     numbers_of,
     room_for,
+    value_of,
     values_of,
     winsorised,
 )
@@ -148,13 +149,7 @@ class OpenSearch:
         found = self._surrogate.expected_best(self._space, self._latest)
         if found is None:
             return None
-        known = {name: (self._latest[name], action) for name, action in found.trial.actions.items()}
-        values = {
-            name: domain.near(found.trial.numbers.get(name, action), 0.0, 0.0)  # type: ignore[arg-type]
-            if isinstance(domain, Numbers)
-            else domain.values[domain.actions.index(action)]
-            for name, (domain, action) in known.items()
-        }
+        values = {name: value_of(found.trial, name, self._latest[name]) for name in found.trial.actions}
         return ExpectedBest(values, found.reward, found.deviation)
 
     def reseed(self, seed: int) -> None:

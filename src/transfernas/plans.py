@@ -194,6 +194,16 @@ class Observed(NamedTuple):
         return cls(actions, numbers_of(actions, values_of(made)), score)
 
 
+def value_of(trial: Observed, name: str, domain: Domain) -> object:
+    """Returns the value of a parameter of a trial, which may lie outside of what the parameter can be now."""
+    action = trial.actions[name]
+    if isinstance(domain, Numbers) and type(action) in (int, float):
+        number = trial.numbers.get(name, action)
+        return int(number) if domain.integer else float(number)  # type: ignore[arg-type]
+    known = zip(domain.values, domain.actions, strict=True) if isinstance(domain, Categories) else ()
+    return next((value for value, its in known if same(its, action)), action)
+
+
 class Told(NamedTuple):
     """A trial that was told, and what its configuration is known by."""
 

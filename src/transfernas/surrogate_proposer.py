@@ -259,10 +259,11 @@ class _Points:
 
     def of_told(self, trials: Sequence[Observed]) -> Float[np.ndarray, "trials parameters"]:
         """Returns trials as points, each of which is looked at once."""
-        known = self._known
-        new = [trial for trial in trials if id(trial) not in known]
+        known, none = self._known, (None, None)
+        # In a copy the trials are others, and may have the numbers of those that were copied.
+        new = [trial for trial in trials if known.get(id(trial), none)[0] is not trial]
         rows = zip(new, self.of(new), strict=True)
-        known |= {id(trial): (trial, row) for trial, row in rows}  # a trial that is kept is the only one of its id
+        known = {**known, **{id(trial): (trial, row) for trial, row in rows}}
         self._known = {id(trial): known[id(trial)] for trial in trials}
         return np.array([row for _, row in self._known.values()])
 
