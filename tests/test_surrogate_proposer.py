@@ -191,6 +191,31 @@ def test_what_is_no_proposer_is_refused(field: str) -> None:
         SurrogateProposer.from_json({**proposer.to_json(), field: ["no"]})
 
 
+@pytest.mark.parametrize("damage", ["length", "noise", "number", "reward"])
+def test_what_is_not_finite_in_a_file_is_refused(damage: str) -> None:
+    proposer = told(9)
+    proposed(proposer, 0)
+    state = json.loads(json.dumps(proposer.to_json()))
+    first = state["trials"][0][0]
+    if damage == "length":
+        state["found"][0][0] = math.inf
+    elif damage == "noise":
+        state["found"][2] = math.nan
+    elif damage == "number":
+        first[1]["rate"] = math.inf
+    else:
+        first[2][1] = math.nan
+    with pytest.raises(ValueError, match="not finite"):
+        SurrogateProposer.from_json(state)
+
+
+def test_what_numpy_is_told_to_raise_does_not_reach_it() -> None:
+    proposer = told(25)
+    expected = proposed(copy.deepcopy(proposer), 0)
+    with np.errstate(all="raise"):
+        assert proposed(proposer, 0) == expected
+
+
 def bowl(trial: optuna.trial.BaseTrial) -> float:
     return sum((trial.suggest_float(f"x{at}", -1.0, 1.0) - 0.1 * at) ** 2 for at in range(4))
 

@@ -135,7 +135,7 @@ class SurrogateProposer:
             pending: trials that are being evaluated.
             rng: draws the candidates.
         """
-        with one_thread():
+        with one_thread(), np.errstate(all="ignore"):
             return self._proposed(space, domains, pending, rng)
 
     def _proposed(
@@ -185,7 +185,7 @@ class SurrogateProposer:
         told = self._kept
         if not told:
             return None
-        with one_thread():
+        with one_thread(), np.errstate(all="ignore"):
             points = _Points(space, domains)
             rows, values = points.of(told), _losses([one.score or _WORST for one in told])
             found = self._found if self._names == points.names else None
@@ -226,6 +226,8 @@ class SurrogateProposer:
             if len(lengths) != len(proposer._names):
                 raise ValueError("there is not one length for each parameter")
             proposer._found = Hyperparameters(np.array(lengths, float), float(variance), float(noise))
+            if not np.isfinite([*lengths, variance, noise]).all():
+                raise ValueError("what was found of the kernel is not finite")
         return proposer
 
 
@@ -357,4 +359,6 @@ def _is_among(point: Float[np.ndarray, "parameters"], tried: Float[np.ndarray, "
 def _observed(value: Json) -> Observed:
     actions, numbers, score = value
     known = None if score is None else Score(int(score[0]), float(score[1]))
+    if not np.isfinite([*numbers.values(), 0.0 if known is None else known.reward]).all():
+        raise ValueError("a number of a trial is not finite")
     return Observed(dict(actions), {str(name): float(number) for name, number in numbers.items()}, known)
