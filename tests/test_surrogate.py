@@ -14,10 +14,15 @@ from transfernas.learning.surrogate import (
     ABSENT,
     Features,
     Hyperparameters,
+    Scale,
     Surrogate,
     negative_log_posterior,
-    standardised,
 )
+
+
+def standardised(values: np.ndarray) -> np.ndarray:
+    return Scale.of(values).standardised(values)
+
 
 NUMERIC = np.array([True, True, False, True])
 

@@ -478,7 +478,7 @@ class OpenSearch:
         return Plan(number, member, actions, key, {}, self._values(number), numbers=numbers)
 
     def _values(self, number: int) -> np.random.Generator:
-        """Returns what draws the values of a trial."""
+        """Returns the generator that draws the values of a trial."""
         return generator(self._seed, Use.VALUE, number)
 
     def _numbers(self, key: np.uint64) -> dict[str, float]:

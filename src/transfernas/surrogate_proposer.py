@@ -120,6 +120,8 @@ class SurrogateProposer:
         """Returns whether a trial of this number is the process's."""
         return self._told >= FIRST and number % EVERY == 0
 
+    @one_thread()
+    @np.errstate(all="ignore")
     def propose(
         self,
         space: SearchSpace,
@@ -135,16 +137,6 @@ class SurrogateProposer:
             pending: trials that are being evaluated.
             rng: draws the candidates.
         """
-        with one_thread(), np.errstate(all="ignore"):
-            return self._proposed(space, domains, pending, rng)
-
-    def _proposed(
-        self,
-        space: SearchSpace,
-        domains: Mapping[str, Domain],
-        pending: Sequence[Observed],
-        rng: np.random.Generator,
-    ) -> Proposal | None:
         if self._points is None or not self._points.are_of(space, domains):
             self._points = _Points(space, domains)
         points, told = self._points, self._kept
@@ -173,6 +165,8 @@ class SurrogateProposer:
                 return points.proposal(candidates[at])
         return None
 
+    @one_thread()
+    @np.errstate(all="ignore")
     def expected_best(self, space: SearchSpace, domains: Mapping[str, Domain]) -> "Expected | None":
         """Returns the trial that the process expects to be best, were it evaluated again; None before any was told.
 
@@ -185,12 +179,11 @@ class SurrogateProposer:
         told = self._kept
         if not told:
             return None
-        with one_thread(), np.errstate(all="ignore"):
-            points = _Points(space, domains)
-            rows, values = points.of(told), _losses([one.score or _WORST for one in told])
-            found = self._found if self._names == points.names else None
-            scale = self._scale(values)
-            mean, deviation = Surrogate.fitted(rows, values, points.numeric, found, scale=scale).predicted(rows)
+        points = _Points(space, domains)
+        rows, values = points.of(told), _losses([one.score or _WORST for one in told])
+        found = self._found if self._names == points.names else None
+        scale = self._scale(values)
+        mean, deviation = Surrogate.fitted(rows, values, points.numeric, found, scale=scale).predicted(rows)
         at = int(mean.argmin())
         return Expected(told[at], -scale.value(float(mean[at])), scale.difference(float(deviation[at])))
 
@@ -211,7 +204,7 @@ class SurrogateProposer:
 
     @classmethod
     def from_json(cls, value: Json) -> "SurrogateProposer":
-        """Returns what `to_json` described.
+        """Returns the proposer that `to_json` described.
 
         Raises:
             LookupError, TypeError, ValueError: it describes none.
@@ -342,7 +335,7 @@ _WORST = Score(Grade.FAILED, 0.0)
 
 
 def _losses(scores: Sequence[Score]) -> Float[np.ndarray, "trials"]:
-    """Returns what is to be minimised; what is not finite is as bad, or as good, as the worst or the best that is."""
+    """Returns losses, the lower the better; an infinite one becomes the worst or the best of the finite ones."""
     finite = np.array([-one.reward for one in scores if one.grade == Grade.FINITE] or [0.0])
     low, high = float(finite.min()), float(finite.max())
     return np.array(

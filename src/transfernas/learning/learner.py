@@ -237,10 +237,8 @@ def learn(
         state = learner.state
         if not waits:
             rng, encoding = generator(learner.seed, Use.PAIRS, number), learner.encoding
-            steps, distinct = (
-                encoding.steps_made,
-                encoding.grows,
-            )  # declared spaces as they were when they were measured
+            # In declared spaces pairs are drawn as they were when the settings were chosen.
+            steps, distinct = encoding.steps_made, encoding.grows
             imitated = np.full(learner.replicas, others)
             pairs = draw_pairs(history, problem, rng, config, learner.members, steps, distinct, imitated)
             state = run(prefer, state, learner.tables, pairs, config)

@@ -254,11 +254,6 @@ class Scale(NamedTuple):
         return standard * self.spread * self.size
 
 
-def standardised(values: Float[np.ndarray, "trials"]) -> Float[np.ndarray, "trials"]:
-    """Returns values with mean 0 and variance 1, those far above the median nearer to it; 0 where all are equal."""
-    return Scale.of(values).standardised(values)
-
-
 def negative_log_posterior(
     logarithms: Float[np.ndarray, "hyperparameters"],
     features: Float[np.ndarray, "trials features"],
@@ -307,7 +302,7 @@ def _usual_length(parameters: int) -> float:
 
 
 def _weights(factor: np.ndarray, standard: np.ndarray) -> tuple[np.ndarray, float]:
-    """Returns what each trial adds to the mean, and the most probable center, which is standard normal beforehand."""
+    """Returns the weight of each trial in the mean, and the most probable center; its prior is standard normal."""
     both = np.stack([standard, np.ones(len(standard))], axis=1)
     solved, ones = dpotrs(factor, both, lower=1)[0].T
     center = float(solved.sum() / (ones.sum() + 1.0))

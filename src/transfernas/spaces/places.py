@@ -40,7 +40,7 @@ def nearest_places(numbers: Numbers, places: Float[np.ndarray, "places"]) -> Flo
 
 
 def _on_scale(numbers: Numbers, value: float) -> float:
-    """Returns what differences count of; half of a number, for the whole range may be more than a number can be."""
+    """Returns the logarithm of a value, or half of the value: the length of a range may be too large for a number."""
     if not numbers.log:
         return value / 2.0
     return math.log(value if value > 0 else numbers.low)
