@@ -1,8 +1,9 @@
-# `make demo` and `make test` need Python 3.11 or newer, make and pip; each makes .venv if there is none.
+# `make demo` and `make test` need Python 3.11.5 or newer, make and pip; each makes .venv if there is none.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
-SOURCES := pyproject.toml constraints.txt README.md
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+LOCKED := $(PIP) --no-deps --require-hashes --requirement
+PROJECT := $(PIP) --no-deps --no-build-isolation --editable .
 
 .PHONY: demo test clean
 
@@ -15,12 +16,16 @@ test: .venv/test.installed
 clean:
 	rm -rf .venv runs site
 
-.venv/demo.installed: $(SOURCES)
+.venv/demo.installed: pyproject.toml requirements/demo.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --editable '.[benchmarks]'
+	$(LOCKED) requirements/demo.txt
+	$(PROJECT)
 	touch $@
 
-.venv/test.installed: $(SOURCES)
+# PyTorch has no hashes: which file of it is the right one depends on the machine.
+.venv/test.installed: pyproject.toml requirements/test.txt constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --editable '.[benchmarks,configspace,ray,examples,docs,dev]'
+	$(LOCKED) requirements/test.txt
+	$(PIP) --constraint constraints.txt torch
+	$(PROJECT)
 	touch $@ .venv/demo.installed

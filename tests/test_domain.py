@@ -89,7 +89,8 @@ def test_the_ends_belong_to_the_range() -> None:
         ((1.0, 0.0), "a range goes from a number to a larger one, not from 1.0 to 0.0"),
         ((0.0, math.inf), "not from 0.0 to inf"),
         ((0.0, 1.0, True), "a logarithmic range is above 0, and cannot begin at 0.0"),
-        ((0.0, 1.0, False, -1.0), "the step of a range is above 0, not -1.0"),
+        ((0.0, 1.0, False, -1.0), "the step of a range is a finite number above 0, not -1.0"),
+        ((0.0, 1.0, False, math.inf), "the step of a range is a finite number above 0, not inf"),
     ],
 )
 def test_no_range_is_told(arguments: tuple[float, ...], message: str) -> None:

@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 from transfernas import Agent
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.learner import Learner, learn
-from transfernas.plans import actions_of
+from transfernas.plans import Observed
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -368,7 +368,7 @@ def test_values_are_of_the_bins_that_were_proposed() -> None:
     study.optimize(lambda trial: sum((trial.suggest_float(f"x{i}", 0, 1) - 0.5) ** 2 for i in range(5)), n_trials=60)
     (known,) = sampler._searches.values()
     plan, made = known.search._plans[59], known.made(study.trials[59])
-    assert actions_of(made) == plan.actions
+    assert Observed.of(made).actions == plan.actions
     values = [value for trial in study.trials for value in trial.params.values()]
     assert not any(value * 16 == round(value * 16) for value in values if 0 < value < 1)
 

@@ -214,14 +214,20 @@ class OpenSearch:
         self._parameters, self._latest, self._grown = Parameters(), {}, {}
         self._parameters.take({choice.name: choice.actions for choice in self._space.choices})
         self._built, self._failed = self._parameters.actions, {}
-        self._evidence, self._rewards = state["evidence"], state["rewards"]
+        self._evidence, self._rewards = [*map(dict, state["evidence"])], [*state["rewards"]]
         self._wholes, self._patience = (operator.index(count) for count in state["discovery"])
         self._best = Best.from_json(state["best"])
         if self._surrogate is not None and "surrogate" in state:
             self._surrogate = SurrogateProposer.from_json(state["surrogate"])
         self._plans = {
             trial: Plan(
-                number, member, actions, np.uint64(0), {}, generator(self._seed, Use.VALUE, number), numbers=its
+                operator.index(number),
+                operator.index(member),
+                actions,
+                np.uint64(0),
+                {},
+                self._values(number),
+                numbers=its,
             )
             for trial, number, member, actions, its in state["plans"]
         }
@@ -346,7 +352,7 @@ class OpenSearch:
             self._rebuild()
         assert self._learner is not None
         for trial in trials:
-            self._observe(Observed.of(trial.made, trial.score))
+            self._observe(trial.observed)
         for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
             self._remember(trial.score, trial.actions, trial.made, self._key(trial.actions))
         told = self._learner.encoding.sequences([0] * len(trials), [trial.actions for trial in trials])

@@ -49,11 +49,6 @@ def inside(config: TrainingConfig) -> TrainingConfig:
     return dataclasses.replace(config, pair_steps=min(config.pair_steps, 128), curious_of_numbers=False)
 
 
-def actions_of(made: Made) -> dict[str, Action]:
-    """Returns what the values of a trial are called."""
-    return {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
-
-
 def values_of(made: Made) -> dict[str, object]:
     """Returns the values of a trial, numbers as Python's own."""
     return {name: domain.number(v) if isinstance(domain, Numbers) else v for name, (domain, v) in made.items()}
@@ -190,7 +185,7 @@ class Observed(NamedTuple):
     @classmethod
     def of(cls, made: Made, score: Score | None = None) -> "Observed":
         """Returns a trial that has these parameters."""
-        actions = actions_of(made)
+        actions = {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
         return cls(actions, numbers_of(actions, values_of(made)), score)
 
 
@@ -217,9 +212,14 @@ class Old(NamedTuple):
     """A trial that was not asked for here: what it took, how good it was, and whether it came to its end."""
 
     made: Made
-    actions: dict[str, Action]
+    observed: Observed
     score: Score
     whole: bool
+
+    @property
+    def actions(self) -> dict[str, Action]:
+        """What its values are called."""
+        return dict(self.observed.actions)
 
 
 class Best:
@@ -297,7 +297,11 @@ class Best:
         """
         best = cls()
         best._trials = [
-            Told(Score(int(grade), float(reward)), dict(actions), dict(values))
+            Told(Score(Grade(grade), float(reward)), dict(actions), dict(values))
             for (grade, reward), actions, values in value
         ]
+        for trial in best._trials:
+            for name, value in trial.values.items():
+                if name not in trial.actions or type(value) not in (int, float) or not math.isfinite(value):
+                    raise ValueError(f"a trial that asked for {list(trial.actions)} has {value!r} for {name!r}")
         return best

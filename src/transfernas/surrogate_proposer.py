@@ -6,7 +6,9 @@ expected improvement is proposed. Each other trial stays the policy's, which doe
 wrong.
 """
 
+import bisect
 import copy
+import random
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -96,7 +98,8 @@ class SurrogateProposer:
             self._failed = (*self._failed[1 - _PENDING :], trial)
             return
         self._told += 1
-        self._best = tuple(sorted((*self._best, trial), key=lambda one: one.score or _WORST, reverse=True))
+        at = bisect.bisect_right(self._best, _worse(trial), key=_worse)
+        self._best = (*self._best[:at], trial, *self._best[at:])
         if len(self._best) <= BEST:
             return
         *best, behind = self._best
@@ -109,7 +112,7 @@ class SurrogateProposer:
         """Returns a sample of the trials that are neither among the best nor the latest, each as likely as any."""
         if len(self._spread) < SPREAD:
             return (*self._spread, trial)
-        at = int(np.random.default_rng(self._told).integers(self._told - BEST - LATEST))
+        at = random.Random(self._told).randrange(self._told - BEST - LATEST)  # a generator of NumPy's takes longer
         return self._spread if at >= SPREAD else (*self._spread[:at], trial, *self._spread[at + 1 :])
 
     @property
@@ -332,6 +335,12 @@ class _Points:
 
 
 _WORST = Score(Grade.FAILED, 0.0)
+
+
+def _worse(trial: Observed) -> tuple[float, float]:
+    """Returns a key that is the larger, the worse a trial is."""
+    grade, reward = trial.score or _WORST
+    return -grade, -reward
 
 
 def _losses(scores: Sequence[Score]) -> Float[np.ndarray, "trials"]:

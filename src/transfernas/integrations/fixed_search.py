@@ -221,6 +221,8 @@ def domains_from_json(value: Json) -> Domains:
     """
     try:
         read = {name: _domain_from_json(each) for name, each in value.items()}
+        if not read:
+            raise ValueError("there are none")
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"the parameters of the saved search cannot be read: {error!r}") from None
     found = {name: domain for name, domain in read.items() if domain is not None}
@@ -236,7 +238,10 @@ def domains_from_json(value: Json) -> Domains:
 def _domain_from_json(value: Json) -> Domain | None:
     """Returns what a parameter may be; None where the file could not hold it."""
     if "range" in value:
-        return Numbers(*value["range"])
+        low, high, log, step, integer = value["range"]
+        if not (type(log) is type(integer) is bool):
+            raise TypeError(f"{value} is no range")
+        return Numbers(low, high, log, step, integer)
     if "values" in value:
         return Categories([_value_from_json(each) for each in value["values"]])
     return Categories(value["actions"]) if value["whole"] else None

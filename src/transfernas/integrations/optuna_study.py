@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..ledger import Ledger
 from ..open_search import OpenSearch
-from ..plans import Made, Observed, Old, actions_of
+from ..plans import Made, Observed, Old
 from ..spaces.domain import Domain
 from .arguments import named
 from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
@@ -202,7 +202,7 @@ class StudySearch:
                 search.tell(trial.number, made, score, whole)
             else:
                 search.declare({name: domain for name, (domain, _) in made.items()})
-                old.append(Old(made, actions_of(made), score, whole))
+                old.append(Old(made, Observed.of(made, score), score, whole))
         except (ValueError, TypeError, ArithmeticError) as error:
             _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
 

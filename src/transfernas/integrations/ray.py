@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 try:
     from ray.tune.result import DEFAULT_METRIC
@@ -29,6 +29,7 @@ from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import agent_of, check_known, check_name, check_on_failure
 from .fixed_search import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
+from .ray_notes import SearchNotes
 from .ray_spaces import as_number, check_names, domains_of, look_up, nested, values_in
 
 _LOGGER = logging.getLogger(__name__)
@@ -242,15 +243,10 @@ class TransferSearch(Locked, Searcher):
             RuntimeError: there is no space yet.
         """
         with self._lock:
-            notes = {
-                "names": self._names,
-                "metric": self._metric,
-                "mode": self._mode,
-                "seed": self._seed,
-                "on_failure": self._on_failure,
-                "counted": sorted(self._counted),
-            }
-            self._begun().save(Path(checkpoint_path), self._ledger, notes)
+            notes = SearchNotes(
+                self._names, self._metric, self._mode, self._seed, self._on_failure, frozenset(self._counted)
+            )
+            self._begun().save(Path(checkpoint_path), self._ledger, notes.to_json())
 
     def restore(self, checkpoint_path: str) -> None:
         """Goes on as the search would have that was saved; results of its open trials are learned from.
@@ -265,15 +261,18 @@ class TransferSearch(Locked, Searcher):
         """
         saved = read_search(Path(checkpoint_path))
         with self._lock:
-            notes, held = _Notes.of(saved.notes), saved.notes["domains"]
+            notes, held = SearchNotes.of(saved.notes), saved.notes["domains"]
             domains = domains_from_json(held) if self._search is None else self._search.domains
             if domains_to_json(domains) != held:
+                if self._search is None:
+                    raise CheckpointError(f"{checkpoint_path} is damaged: its parameters are none of a saved search")
                 raise ValueError(f"the search that was saved in {checkpoint_path} has another space than this one")
             config = saved.snapshot.learner.config
             search = self._new_search(domains, notes.names, config, notes.seed)
             search.restore(saved)
             self._search, self._config, self._ledger = search, config, saved.snapshot.ledger
-            self._names, self._metric, self._mode, self._seed, self._on_failure, self._counted = notes
+            self._names, self._metric, self._mode, self._seed, self._on_failure, counted = notes
+            self._counted = set(counted)
 
     def restore_from_dir(self, checkpoint_dir: str) -> None:
         """Restores the search from the folder of its experiment; Ray calls this.
@@ -367,30 +366,6 @@ class TransferSearch(Locked, Searcher):
         if number is None:
             return Score(Grade.FAILED, 0.0) if self._on_failure == "worst" else None
         return Score.of(number if self._mode == "max" else -number)
-
-
-class _Notes(NamedTuple):
-    """What a search remembers in its file, beside what `FixedSearch` does."""
-
-    names: tuple[str, str]
-    metric: str | None
-    mode: str | None
-    seed: int
-    on_failure: Literal["ignore", "worst"]
-    counted: set[str]
-
-    @classmethod
-    def of(cls, notes: Mapping[str, Any]) -> "_Notes":
-        """Returns what the notes of a file say.
-
-        Raises:
-            CheckpointError: they lack something.
-        """
-        try:
-            (space, task), counted = notes["names"], set(notes["counted"])
-            return cls((space, task), notes["metric"], notes["mode"], notes["seed"], notes["on_failure"], counted)
-        except (LookupError, TypeError, ValueError) as error:
-            raise CheckpointError(f"the notes of the saved search cannot be read: {error!r}") from None
 
 
 def _new_task(source: Agent | None) -> str:

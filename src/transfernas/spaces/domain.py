@@ -126,8 +126,8 @@ class Numbers:
             raise ValueError(f"a range goes from a number to a larger one, not from {self.low!r} to {self.high!r}")
         if self.log and self.low <= 0:
             raise ValueError(f"a logarithmic range is above 0, and cannot begin at {self.low!r}")
-        if self.step is not None and not self.step > 0:
-            raise ValueError(f"the step of a range is above 0, not {self.step!r}")
+        if self.step is not None and not (_finite(self.step) and self.step > 0):
+            raise ValueError(f"the step of a range is a finite number above 0, not {self.step!r}")
         if self.integer and self.step is None:
             object.__setattr__(self, "step", 1)
         few = self.count is not None and self.count <= MOST_BINS
