@@ -37,7 +37,7 @@ from ray.tune.utils import flatten_dict
 
 from test_documentation import python_blocks
 from transfernas import Agent, CheckpointError, TrainingConfig
-from transfernas.checkpoint import read_snapshot, write_snapshot
+from transfernas.checkpoint import Snapshot, read_snapshot, write_snapshot
 from transfernas.integrations.fixed_search import domains_from_json, domains_to_json
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.ray import TransferSearch
@@ -624,35 +624,45 @@ def test_a_search_that_cannot_be_restored_stays_as_it_was(tmp_path: Path, agent:
     assert goes_on(search) == expected
 
 
-WRONG_NOTES: tuple[Config, ...] = (
-    *({"names": ["ray", wrong]} for wrong in (None, "", 0.5)),
-    *({"metric": wrong} for wrong in ("", 3, ["loss"])),
-    *({"mode": wrong} for wrong in ("up", "", 1)),
-    *({"seed": wrong} for wrong in (None, -1, math.nan, "1", True)),
-    *({"on_failure": wrong} for wrong in ("worse", None)),
-    *({"counted": wrong} for wrong in ([1.5, "1"], [None])),
-    *({"domains": wrong} for wrong in ({}, {"x": {"range": [0.0, 1.0, math.nan, None, False]}}, {"x": {"actions": 3}})),
-)
-WRONG_SEARCHES: tuple[Config, ...] = (
-    *({"evidence": wrong} for wrong in (None, 3, "x", [3])),
-    *({"discovery": wrong} for wrong in (None, [1], ["1", "2"], [0.5, 1])),
-    *({"rewards": wrong} for wrong in (None, [None], ["1"])),
-    *({"best": wrong} for wrong in (None, [3], [[[7, 1.0], {}, {}]], [[[0, "x"], {}, {}]])),
-    {"best": [[[0, 1.0], {"x": 1.0}, {"y": 1.0}]]},
-    *({"best": [[[0, 1.0], {"x": 0.5}, {"x": wrong}]]} for wrong in (None, math.inf, 10**400)),
-    *({"plans": wrong} for wrong in (None, [["1", 0, {}, {}, {}]], [["1", "0", 0, {}, {}]])),
-    *({"surrogate": wrong} for wrong in (None, {}, {"trials": []})),
-)
+def each(name: str, *wrong: Any) -> list[Config]:
+    return [{name: one} for one in wrong]
 
 
-@pytest.mark.parametrize("wrong", [*WRONG_NOTES, *({"search": wrong} for wrong in WRONG_SEARCHES)], ids=repr)
-def test_what_the_notes_of_a_file_say_is_checked_when_it_is_read(wrong: Config, tmp_path: Path) -> None:
-    halfway().save(str(tmp_path / "search"))
-    snapshot = read_snapshot(tmp_path / "search")
-    notes = {**snapshot.notes, **wrong}
+WRONG_NOTES = [
+    *each("names", ["ray", None], ["ray", ""], [0.5, "task"]),
+    *each("metric", "", 3, ["loss"]),
+    *each("mode", "up", "", 1),
+    *each("seed", None, -1, math.nan, "1", True),
+    *each("on_failure", "worse", None),
+    *each("counted", [1.5, "1"], [None]),
+    *each("domains", {}, {"x": {"range": [0.0, 1.0, math.nan, None, False]}}, {"x": {"actions": 3}}),
+]
+WRONG_SEARCHES = [
+    *each("evidence", None, 3, "x", [3]),
+    *each("discovery", None, [1], ["1", "2"], [0.5, 1]),
+    *each("rewards", None, [None], ["1"]),
+    *each("best", None, [3], [[[7, 1.0], {}, {}]], [[[0, "x"], {}, {}]], [[[0, 1.0], {"x": 1.0}, {"y": 1.0}]]),
+    *each("best", *([[[0, 1.0], {"x": 0.5}, {"x": wrong}]] for wrong in (None, math.inf, 10**400))),
+    *each("plans", None, [["1", 0, {}, {}, {}]], [["1", "0", 0, {}, {}]]),
+    *each("surrogate", None, {}, {"trials": []}),
+]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    path = tmp_path_factory.mktemp("saved") / "search"
+    halfway().save(str(path))
+    return read_snapshot(path)
+
+
+@pytest.mark.parametrize("wrong", [*WRONG_NOTES, *each("search", *WRONG_SEARCHES)], ids=repr)
+def test_what_the_notes_of_a_file_say_is_checked_when_it_is_read(
+    saved: Snapshot, wrong: Config, tmp_path: Path
+) -> None:
+    notes = {**saved.notes, **wrong}
     if "search" in wrong:
-        notes["search"] = {**snapshot.notes["search"], **wrong["search"]}
-    write_snapshot(tmp_path / "search", dataclasses.replace(snapshot, notes=notes))
+        notes["search"] = {**saved.notes["search"], **wrong["search"]}
+    write_snapshot(tmp_path / "search", dataclasses.replace(saved, notes=notes))
     with pytest.raises(CheckpointError):
         TransferSearch().restore(str(tmp_path / "search"))
 
