@@ -137,15 +137,22 @@ def _parts(data: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     return left, left_of, right, right_of
 
 
+_WORST = 10.0
+"""The loss of a fit that diverges."""
+
+
 def _judged(model: Any, data: str, seed: int) -> float:  # noqa: ANN401  (scikit-learn has no type for its models)
     left, left_of, right, right_of = _parts(data, seed)
     fitted = make_pipeline(StandardScaler(), model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of fits that do not converge
-        fitted.fit(left, left_of)
+        try:
+            fitted.fit(left, left_of)
+        except ValueError:  # scikit-learn raises it where the parameters of a fit become infinite
+            return _WORST
     if data == "diabetes":
         error = float(np.mean((fitted.predict(right) - right_of) ** 2) / np.var(right_of))
-        return min(error, 10.0)
+        return min(error, _WORST)
     chance = np.clip(np.nan_to_num(fitted.predict_proba(right), nan=1e-6), 1e-6, 1.0)
     chance /= chance.sum(axis=1, keepdims=True)
     return float(log_loss(right_of, chance, labels=fitted.classes_))
@@ -227,7 +234,7 @@ def network(trial: optuna.Trial, seed: int, data: str) -> float:
     if solver == "sgd":
         options["momentum"] = trial.suggest_float("momentum", 0.0, 0.99)
     kind = neural_network.MLPRegressor if data == "diabetes" else neural_network.MLPClassifier
-    return _judged(kind(sizes, solver=solver, max_iter=15, random_state=0, **options), data, seed)
+    return _judged(kind(hidden_layer_sizes=sizes, solver=solver, max_iter=15, random_state=0, **options), data, seed)
 
 
 def pipeline(trial: optuna.Trial, seed: int, data: str) -> float:

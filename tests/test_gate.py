@@ -259,3 +259,15 @@ def test_the_more_promising_policy_is_kept() -> None:
         gate = after(gate, NEW, (9.0, -9.0), history, problem)
         gate = after(gate, TRANSFERRED, (3.5, -3.5), history, problem)
     assert gate.most_promising(CONFIG).tolist() == [NEW, TRANSFERRED]
+
+
+def test_trust_is_the_chance_that_knowledge_promises_more() -> None:
+    gate, config = Gate.of(1, 2), TrainingConfig.fast()
+    gate.count[0, 1], gate.total[0, 1] = (3.0, 2.0, 1.0, 0.5), (2.4, 0.5, 0.7, 0.5)
+    for row, (known, new) in enumerate((((0.0, 0.0), (0.0, 0.0)), ((4.0, 3.1), (2.0, 0.5)))):
+        means = (config.trust + known[1]) / (1 + known[0]), (0.5 + new[1]) / (1 + new[0])
+        draws = [
+            mean + 0.3 / np.sqrt(1 + count) * np.random.default_rng(which).standard_normal(200_000)
+            for which, (mean, count) in enumerate(zip(means, (known[0], new[0]), strict=True))
+        ]
+        assert gate.trust(config)[0, row] == pytest.approx(np.mean(draws[0] > draws[1]), abs=0.005)

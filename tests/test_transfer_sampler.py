@@ -1,5 +1,6 @@
 """The agent as a sampler of Optuna's."""
 
+import logging
 import math
 import multiprocessing
 import pickle
@@ -14,12 +15,13 @@ import jax
 import numpy as np
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySamplerTestCase
 from optuna.trial import TrialState
 
 from transfernas import Agent
-from transfernas.integrations.optuna import TransferSampler
+from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.learning.learner import Learner, learn
 from transfernas.plans import Observed
 
@@ -590,6 +592,65 @@ def test_processes_share_a_storage_and_learn_from_one_another(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("learn", [True, False])
+def proposers(study: optuna.Study) -> list[str | None]:
+    return [trial.user_attrs.get(ATTRIBUTE, {}).get("name") for trial in study.trials]
+
+
+def test_a_trial_says_who_proposed_it(tmp_path: Path) -> None:
+    def square(trial: optuna.Trial) -> float:
+        return (trial.suggest_float("x", -1.0, 1.0) - 0.3) ** 2 + abs(trial.suggest_int("n", 1, 20) - 7) / 20
+
+    sampler = TransferSampler(seed=0)
+    first = optuna.create_study(study_name="first", sampler=sampler)
+    first.optimize(square, n_trials=14)
+    assert proposers(first) == ["policy"] * 8 + ["surrogate", "policy"] * 3
+    assert all("trust" not in trial.user_attrs[ATTRIBUTE] for trial in first.trials)
+    storage = RDBStorage(f"sqlite:///{tmp_path / 'study.db'}")
+    study = optuna.create_study(study_name="second", storage=storage, sampler=sampler)
+    study.enqueue_trial(first.best_params)
+    study.optimize(square, n_trials=6)
+    enqueued, remembered, *others = proposers(study)
+    assert enqueued is None and remembered == "remembered from first"
+    assert {*others} <= {"remembered from first", "policy", "new policy", "curious policy"} and "new policy" in others
+    assert all(0.0 < trial.user_attrs[ATTRIBUTE]["trust"] < 1.0 for trial in study.trials[1:])
+    assert [trial.user_attrs for trial in study.trials] == [
+        trial.user_attrs for trial in optuna.load_study(study_name="second", storage=storage).trials
+    ]
+
+
+def test_who_proposed_a_trial_is_said_of_those_that_failed_and_were_pruned_and_keeps_your_attributes() -> None:
+    def failing(trial: optuna.Trial) -> float:
+        trial.set_user_attr("mine", trial.number)
+        objective(trial)
+        if trial.number == 1:
+            raise ZeroDivisionError
+        raise optuna.TrialPruned
+
+    study = optuna.create_study(sampler=TransferSampler(seed=0))
+    study.optimize(failing, n_trials=3, catch=ZeroDivisionError)
+    expected = [{"mine": number, ATTRIBUTE: {"name": "policy"}} for number in range(3)]
+    assert [trial.user_attrs for trial in study.trials] == expected
+
+
+def test_what_the_agent_knew_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    def other(trial: optuna.Trial) -> float:
+        return objective(trial) + sum(trial.suggest_float(f"new_{number}", 0.0, 1.0) for number in range(count))
+
+    sampler = TransferSampler(seed=0)
+    searched(sampler, 5, study_name="first")
+    for count, level in ((1, logging.INFO), (9, logging.WARNING)):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "optuna.transfernas"):
+            optuna.create_study(study_name="second", sampler=TransferSampler(sampler.agent, seed=1)).optimize(
+                other, n_trials=2
+            )
+        (said,) = [record for record in caplog.records if record.name == "optuna.transfernas"]
+        known = len(searched(sampler, 1).trials[0].params)
+        assert said.levelno == level
+        assert f"Study 'second' starts from an agent: {known} of {known + count} parameters known" in said.message
+        assert "task new" in said.message and "new: new_0" in said.message
+
+
 def test_a_slip_in_a_name_is_told_once(learn: bool, caplog: pytest.LogCaptureFixture) -> None:
     """Also where a parameter is not asked for by the first trials, which is no slip."""
 

@@ -22,7 +22,7 @@ from .learning.archive import WITH_NUMBERS, of_trials
 from .learning.catching_up import catch_up
 from .learning.config import TrainingConfig
 from .learning.extension import extend
-from .learning.gate import MEMORY
+from .learning.gate import CURIOUS, MEMORY, NEW, TRANSFERRED
 from .learning.learner import Learner, fail, learn, new_learner, noted
 from .learning.proposing import propose
 from .learning.randomness import Use, generator
@@ -39,6 +39,7 @@ from .plans import (
     Observed,
     Old,
     Plan,
+    Proposer,
     Told,
     as_score,
     batch_of_one,
@@ -61,11 +62,16 @@ from .spaces.schema import Json
 from .spaces.space import SearchSpace
 from .spaces.tables import in_order_asked
 from .spaces.trajectory import Trajectory
+from .spaces.vocabulary import TransferReport, transfer_report
 from .surrogate_proposer import SurrogateProposer
 from .unforeseen import Unforeseen
 
 _MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
 _RECENT = 1_000  # so many rewards say what is much
+_PROPOSERS = {
+    **{TRANSFERRED: "policy", NEW: "new policy", CURIOUS: "curious policy"},
+    **{MEMORY: "remembered", SURROGATE: "surrogate"},
+}
 
 
 class OpenSearch:
@@ -249,6 +255,32 @@ class OpenSearch:
             for name in trial.actions:
                 if isinstance(domain := domains[name], Numbers):
                     domain.position(trial.values[name])  # type: ignore[arg-type]
+
+    def proposer(self, trial: Hashable) -> Proposer | None:
+        """Returns who proposed a trial that is not told yet; None where nobody did here, or not all of it."""
+        plan, learner = self._plans.get(trial), self._learner
+        if plan is None or learner is None or plan.member == NOBODY:
+            return None
+        name = _PROPOSERS[plan.member]
+        if plan.member == MEMORY and self._source is not None and not self._resumed:
+            assert learner.memory is not None
+            name += f" from {self._source.task(learner.memory.origin(0, 0, plan.key))}"
+        if learner.gate is None or learner.known is None:
+            return Proposer(name, None)
+        return Proposer(name, round(float(learner.gate.trust(learner.config)[0, 0]), 3))
+
+    def transfer_report(self) -> TransferReport | None:
+        """Returns what the source had met of the problem, as far as the space is known; None where there is none."""
+        learner = self._learner
+        if learner is None or learner.known is None or self._resumed:
+            return None
+        return transfer_report(learner.known, learner.encoding.problems)
+
+    @property
+    def remembered(self) -> int:
+        """How many configurations of earlier problems are to be tried first."""
+        memory = None if self._learner is None else self._learner.memory
+        return 0 if memory is None else int(memory.count[0, 0])
 
     def asked_for(self, trial: Hashable) -> bool:
         """Returns whether a trial was asked for here, and not told yet."""

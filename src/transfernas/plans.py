@@ -155,6 +155,20 @@ class Plan:
         self.member = NOBODY
 
 
+class Proposer(NamedTuple):
+    """Who proposed a trial.
+
+    Attributes:
+        name: "policy", "new policy" (one that knows nothing), "curious policy" (which favours what is new), "remembered
+            from TASK", or "surrogate" (the Gaussian process).
+        trust: how likely it is, by the rewards, that what was transferred promises more than the new policy does; None
+            where nothing was transferred.
+    """
+
+    name: str
+    trust: float | None
+
+
 class ExpectedBest(NamedTuple):
     """The trial that is expected to be best, were it evaluated again, and what is expected of it.
 

@@ -62,6 +62,10 @@ class Source:
         memory = remember(entries, self._picks, learner.encoding, self._size, fill)
         return dataclasses.replace(learner, memory=memory)
 
+    def task(self, entry: int) -> str:
+        """Returns the task of an earlier problem, by its position in the archive."""
+        return self._learner.archive[entry].task
+
     def number(self, name: str, action: Action) -> float | None:
         """Returns the number that the best of the earlier trials tried for an action of a parameter, if it is known."""
         return self._numbers.get((name, *key(action)))

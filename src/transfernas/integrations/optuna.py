@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
 from ..learning.config import TrainingConfig
@@ -20,13 +20,16 @@ from ..plans import ExpectedBest
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import agent_of, check_known, check_name, check_on_failure
-from .optuna_study import Progress, StudySearch
+from .optuna_study import TO_USER, Progress, StudySearch
 from .optuna_trials import record_of, sign_of, stamp_of, task_of
 
 _LOGGER = logging.getLogger(__name__)
 
 SPACE = "optuna"
 """The name of the spaces of all studies, which are then taken for versions of one, unless said otherwise."""
+
+ATTRIBUTE = "transfernas"
+"""The user attribute of a trial that says who proposed it."""
 
 _MOST_SEARCHES = 8  # so many studies may take turns; of more, those that were not asked about for longest are let go
 
@@ -174,6 +177,25 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             search.warn_of_slips(trial.number)
             domain = search.domain(param_name, param_distribution)
             return search.search.suggest(trial.number, search.made(trial), param_name, domain)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Notes who proposed a trial, as its user attribute "transfernas", such as `{"name": "policy", "trust": 0.97}`.
+
+        Optuna calls this. `study.trials_dataframe()` and optuna-dashboard show the attribute, whose fields are those of
+        `Proposer`. A trial that others proposed, such as an enqueued one, has none. At the end of its first trial a
+        search that started from an agent logs what that knew of it.
+        """
+        with self._lock:
+            search = next((each for each in reversed(self._searches.values()) if each.is_at(study)), None)
+            proposer = None if search is None else search.search.proposer(trial.number)
+            said = None if search is None else search.start()
+        if proposer is not None:
+            noted = {name: value for name, value in proposer._asdict().items() if value is not None}
+            study._storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, noted)  # one write: a storage takes its time
+        if said is not None:
+            TO_USER.log(*said)
 
     def _copied(self) -> dict[str, Any]:
         """Leaves out the storages: a copy goes on with the study that it is given, where that is found."""

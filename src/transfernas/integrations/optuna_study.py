@@ -14,12 +14,14 @@ from ..ledger import Ledger
 from ..open_search import OpenSearch
 from ..plans import Made, Observed, Old
 from ..spaces.domain import Domain
+from ..spaces.vocabulary import listed
 from .arguments import named
 from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
 
 _LOGGER = logging.getLogger(__name__)
 
-_TO_USER = logging.getLogger("optuna.transfernas")  # shown where Optuna's own messages are
+TO_USER = logging.getLogger("optuna.transfernas")
+"""Its messages are shown where Optuna's own are."""
 
 _ONE_BY_ONE = 250  # of so many trials at most is learned one by one
 _STEPS = 100  # of learning, where there are more: of 2,000 old trials, 60, 125 and 250 steps are worth the same
@@ -61,6 +63,7 @@ class StudySearch:
         on_failure: see `TransferSampler`.
         used: counts the trials of all studies; this one's latest.
         given: the names of this study that `rename` and `fill` have, until they were looked for; with the argument.
+        said: whether it was said what the agent knew.
     """
 
     progress: Progress
@@ -71,6 +74,7 @@ class StudySearch:
     on_failure: str
     used: int = 0
     given: dict[str, str] = field(default_factory=dict)
+    said: bool = False
     _first: int | None = None
     _record: str = ""
     _domains: dict[str, tuple[BaseDistribution, Domain]] = field(default_factory=dict)
@@ -128,12 +132,27 @@ class StudySearch:
             if not known:
                 ledger.add(self._record, number, stamp)
         if old:
-            _TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
+            TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
             search.tell_many(old, min(_STEPS, len(old)))
         unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
         ends = first, (finished[-1], stamp)
         self.progress = Progress(search, ledger, latest[1] + 1, len(trials), unfinished, ends)
+
+    def start(self) -> tuple[int, str] | None:
+        """Returns, once, how loud to say what the agent knew of the study, and the words; None where there is none."""
+        report = None if self.said else self.search.transfer_report()
+        if report is None:
+            return None
+        self.said, known, new = True, report.known_states, report.new_states
+        words = (
+            f"Study {self.name!r} starts from an agent: {len(known)} of {len(known) + len(new)} parameters known, task "
+            f"{'known' if report.known_tasks else 'new'}, {self.search.remembered} configurations to try first"
+        )
+        words += f"; new: {listed(new)}" if new else ""
+        if len(new) > len(known):
+            return logging.WARNING, f"{words}. Where parameters have other names by now, say rename={{old: new}}"
+        return logging.INFO, words
 
     def warn_of_slips(self, number: int) -> None:
         """Warns once, when a trial asks after some others, of names given that none of them asked for."""

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.special import ndtr
 
 from .config import TrainingConfig
 from .history import History
@@ -150,6 +151,21 @@ class Gate:
             count[replica, row, proposer] += faced.sum()
             total[replica, row, proposer] += won.sum()
         return Gate(count, total)
+
+    def trust(self, config: TrainingConfig) -> Float[np.ndarray, "replicas problems"]:
+        """Returns how likely it is that knowledge promises more than the new policy does, where both are drawn.
+
+        Args:
+            config: `trust`.
+        """
+
+        def promise(who: list[int], prior: float) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+            count, total = self.count[..., who].sum(axis=-1), self.total[..., who].sum(axis=-1)
+            return _mean(count, total, prior), _SPREAD**2 / (1.0 + count)
+
+        (known, its), (new, other) = promise([TRANSFERRED, MEMORY], config.trust), promise([NEW], _NEUTRAL)
+        likely: Float[np.ndarray, "replicas problems"] = ndtr((known - new) / np.sqrt(its + other))
+        return likely
 
     def most_promising(self, config: TrainingConfig) -> Int[np.ndarray, "replicas"]:
         """Returns the policy of each replica whose proposals did best over all problems."""

@@ -125,6 +125,10 @@ class Memory:
         found: Float[np.ndarray, choices] = self.values[replica, row, int((self._keys[replica, row] == key).argmax())]
         return found
 
+    def origin(self, replica: int, row: int, key: np.uint64) -> int:
+        """Returns the earlier problem that the configuration of a problem that has a key is from."""
+        return int(self.source[replica, row, int((self._keys[replica, row] == key).argmax())])
+
     def without(
         self, replicas: Int[np.ndarray, "some"], problem: Int[np.ndarray, "replicas"], trial: Trajectory
     ) -> "Memory":

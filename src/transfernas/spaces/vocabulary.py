@@ -169,10 +169,10 @@ class TransferReport:
 
     def __str__(self) -> str:
         """Returns the report as a few lines of text."""
-        lines = [f"Transfer from spaces {_listed(self.source_spaces)}, tasks {_listed(self.source_tasks)}"]
+        lines = [f"Transfer from spaces {listed(self.source_spaces)}, tasks {listed(self.source_tasks)}"]
         for kind in ("states", "actions", "spaces", "tasks"):
             known, new = getattr(self, f"known_{kind}"), getattr(self, f"new_{kind}")
-            lines.append(f"  {kind}: {len(known)} known, {len(new)} new" + (f": {_listed(new)}" if new else ""))
+            lines.append(f"  {kind}: {len(known)} known, {len(new)} new" + (f": {listed(new)}" if new else ""))
         if self.nothing_in_common:
             lines.append("  nothing in common: the search starts as if from scratch")
         return "\n".join(lines)
@@ -199,6 +199,7 @@ def transfer_report(known: Vocabulary, problems: Iterable[Problem]) -> TransferR
     )
 
 
-def _listed(names: tuple[object, ...], most: int = 8) -> str:
+def listed(names: tuple[object, ...], most: int = 8) -> str:
+    """Returns names as words of a sentence, the first few of many; a pair is a state and an action."""
     shown = [f"{name[0]}={name[1]!r}" if isinstance(name, tuple) else str(name) for name in names[:most]]
     return ", ".join(shown) + (f", and {len(names) - most} more" if len(names) > most else "") if names else "none"
