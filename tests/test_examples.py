@@ -12,6 +12,8 @@ import pytest
 from transfernas import Agent
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+# Optuna leaves its databases open, and Python 3.13 tells of it.
+WARNINGS = ("-W", "error", "-W", "ignore:unclosed database in <sqlite3:ResourceWarning")
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("sklearn") is None,
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 def run(example: str, out: Path) -> str:
     """Runs an example in an interpreter of its own that turns warnings into errors; returns what it printed."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / example, "--trials", "3", "--seeds", "1", "--out", out],
+        [sys.executable, *WARNINGS, EXAMPLES / example, "--trials", "3", "--seeds", "1", "--out", out],
         env={name: value for name, value in os.environ.items() if not name.startswith("JAX_")},
         capture_output=True,
         text=True,

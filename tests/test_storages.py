@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -33,10 +34,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "list.log").write_text("[1, 2]\n")
     (folder / "odd.log").write_text('{"op_code": 99, "worker_id": "a"}\n')
     (folder / "empty").touch()
-    with sqlite3.connect(folder / "other.db") as other:
+    with closing(sqlite3.connect(folder / "other.db")) as other, other:
         other.execute("CREATE TABLE things (name TEXT)")
     shutil.copy(folder / "studies.db", folder / "old.db")
-    with sqlite3.connect(folder / "old.db") as old:
+    with closing(sqlite3.connect(folder / "old.db")) as old, old:
         old.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
         old.execute("UPDATE version_info SET schema_version = 3")
     yield folder
