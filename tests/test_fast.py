@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import threading
 from collections import Counter
 
 import jax
@@ -431,6 +432,18 @@ def test_a_transferred_agent_compiles_in_the_background(caplog: pytest.LogCaptur
     warm_up.wait_for_sample(candidates(agent._learner))
     warm_up.wait_for_update()
     assert not caplog.records
+
+
+def test_an_agent_searches_the_same_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, refused = play(Agent([ONE], FAST), 3), list[str]()
+
+    def refuse(thread: threading.Thread) -> None:
+        refused.append(thread.name)
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert play(Agent([ONE], FAST), 3) == expected
+    assert refused == ["transfernas-warm-up"]
 
 
 def test_a_search_goes_on_where_all_that_is_valid_was_evaluated_whatever_the_cap() -> None:

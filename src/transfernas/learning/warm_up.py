@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -39,7 +39,11 @@ class WarmUp:
         self._process = os.getpid()
         turns = [(future, partial(_run_sample, learner, count)) for count, future in self._samples.items()]
         turns.insert(1, (self._update, partial(_run_update, learner)))
-        threading.Thread(target=_take, args=(turns,), name="transfernas-warm-up").start()
+        thread = threading.Thread(target=_take, args=(turns,), name="transfernas-warm-up")
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads can be started, as in a program that is ending
+            _take(turns)
 
     def wait_for_sample(self, candidates: int) -> None:
         """Returns once drawing so many candidates compiles nothing more."""
@@ -54,7 +58,7 @@ class WarmUp:
             future.result()
 
 
-def _take(turns: list[tuple[Future[None], Callable[[], object]]]) -> None:
+def _take(turns: Sequence[tuple[Future[None], Callable[[], object]]]) -> None:
     for future, turn in turns:
         try:
             # A program that is ending has nobody who waits, but for other threads; they can compile for themselves.
