@@ -304,7 +304,7 @@ class _Grid:
 def _of_python(value: object) -> int | float | None:
     """Returns a number of another type as one of Python's own, or None for what is no number."""
     try:
-        if hasattr(value, "__index__"):
+        if hasattr(value, "__index__") and not isinstance(value, np.bool):  # NumPy 2.0's bool warns of its own
             return operator.index(value)
         return float(value) if hasattr(value, "__float__") else None
     except (TypeError, ValueError, OverflowError):  # an array of several numbers; a fraction beyond what a float can be
