@@ -7,8 +7,9 @@ is known: the optimum of a function, or the best that any rival found with that 
 problems, the geometric mean over problems of the median regret as a multiple of TPE's, how often a rival is ahead of
 TPE with the same seed (ties count half), and the CPU milliseconds of a trial beside the objective's own.
 
-`gp` takes `pip install torch`, `cmaes` takes `pip install cmaes`; `tpe group` is TPE that is multivariate with groups,
-on conditional problems. An interrupted run goes on: each search is a line of `searches.jsonl` in the folder.
+`policy alone` is the agent without its Gaussian process; `tpe group` is TPE that is multivariate with groups, on
+conditional problems. `gp` takes `pip install torch`, `cmaes` takes `pip install cmaes`. An interrupted run goes on:
+each search is a line of `searches.jsonl` in the folder.
 """
 
 import argparse
@@ -25,7 +26,9 @@ import optuna
 from number_problems import DEVELOPMENT, HELD_BACK, PROBLEMS, NumberProblem
 from optuna.samplers import BaseSampler
 
+from transfernas import TrainingConfig
 from transfernas.integrations.optuna import TransferSampler
+from transfernas.plans import inside
 
 MARKS = (10, 20, 50, 100)
 _TINY = 1e-9  # regrets that differ by less are equal
@@ -33,6 +36,7 @@ _LEAST = 1e-3  # of TPE's regret after the first trials: a ratio of smaller ones
 
 RIVALS: dict[str, Callable[[int], BaseSampler]] = {
     "agent": lambda seed: TransferSampler(seed=seed),
+    "policy alone": lambda seed: TransferSampler(seed=seed, config=inside(TrainingConfig.fast(surrogate=False))),
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
     "tpe group": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
