@@ -1,48 +1,33 @@
 """From old studies of Optuna's to an agent that has learned from all of them."""
 
 import dataclasses
-import heapq
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
-from ..evidence import EVIDENCE, told_of
-from ..learning.archive import WITH_NUMBERS, Archived, of_trials
+from ..evidence import told_of
 from ..learning.config import TrainingConfig
 from ..learning.extension import extend
 from ..learning.learner import Learner, new_learner, noted
 from ..learning.randomness import Use, generator
-from ..learning.scores import Score, Scores
+from ..learning.scores import Scores
 from ..learning.studying import study
 from ..ledger import Ledger
-from ..plans import inside, numbers_of, room_for
+from ..plans import inside, room_for
 from ..searcher import check_seed
-from ..spaces.choice import Choice
 from ..spaces.condition import Action
 from ..spaces.discovery import Parameters, discover
-from ..spaces.domain import Domain
 from ..spaces.problem import Problem
 from ..spaces.tables import Room
 from ..spaces.trajectory import Trajectory
 from .arguments import agent_of, check_on_failure, check_parameters
+from .old_study import OldStudy
 from .optuna import SPACE
-from .optuna_trials import (
-    domain_of,
-    record_of,
-    same_distribution,
-    score_of,
-    sign_of,
-    stamp_of,
-    task_of,
-    value_of,
-    violation_of,
-)
+from .optuna_trials import task_of
 
 NameFn = Callable[[optuna.Study], str]
 """From a study to the name of its space or task."""
@@ -161,7 +146,7 @@ def learn_from_studies(
     agent = agent_of(agent)
     ledger = Ledger() if agent is None else agent.ledger.copy()
     found = [
-        _Study(study, _named(space, study, SPACE), _named(task, study, task_of(study)), dict(rename or {}))
+        OldStudy(study, _named(space, study, SPACE), _named(task, study, task_of(study)), dict(rename or {}))
         for study in studies
     ]
     given = set[int]()
@@ -200,7 +185,7 @@ def learn_from_studies(
         name: {choice.name: len(choice.actions) for choice in spaces[name].choices}
         for name in dict.fromkeys(one.space for one in found)
     }
-    return result, Report(tuple(one.report() for one in found), sizes)
+    return result, Report(tuple(map(_learned, found)), sizes)
 
 
 def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | NameFn | None = None) -> Problem:
@@ -209,148 +194,11 @@ def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | 
     Raises:
         ValueError: it has several objectives, or no trial with a parameter.
     """
-    one = _Study(study, _named(space, study, SPACE), _named(task, study, task_of(study)), {})
+    one = OldStudy(study, _named(space, study, SPACE), _named(task, study, task_of(study)), {})
     one.read("worst", Ledger(), set())
     if not one.parameters.actions:
         raise ValueError(f"study {study.study_name!r} has no finished trial, so that its space is not known")
     return Problem(discover(one.space, one.parameters.actions, one.evidence), one.task)
-
-
-class _Trial(NamedTuple):
-    number: int
-    stamp: int
-    actions: dict[str, Action]
-    score: Score
-    whole: bool
-
-
-class _Study:
-    """A study, as it is learned from.
-
-    Attributes:
-        study: the study.
-        space: the name of its space.
-        task: the name of its task.
-        record: what it is known by.
-        trials: those to learn from.
-        domains: what each parameter could be in the last trial that had it.
-        parameters: all of its trials.
-        names: of all parameters of its trials, as the study has them.
-        learned: those of its trials that were learned from.
-    """
-
-    def __init__(self, study: optuna.Study, space: str, task: str, rename: Mapping[str, str]) -> None:
-        if len(study.directions) > 1:
-            raise ValueError(
-                f"study {study.study_name!r} has {len(study.directions)} objectives; an agent learns from one"
-            )
-        self.study, self.space, self.task, self._rename = study, space, task, rename
-        self.record = ""
-        self.trials: list[_Trial] = []
-        self.learned: list[_Trial] = []
-        self.domains: dict[str, Domain] = {}
-        self.parameters = Parameters()
-        self.names: dict[str, None] = {}
-        self._counts = {"before": 0, "failed": 0, "unfinished": 0, "unknown": 0}
-        self._values: list[float] = []
-        self._asked: dict[str, _Asked] = {}
-
-    @property
-    def evidence(self) -> list[dict[str, Action]]:
-        """What trials took that came to their end: it tells when a parameter is asked for."""
-        return [trial.actions for trial in self.trials if trial.whole][-EVIDENCE:]
-
-    def read(self, on_failure: str, ledger: Ledger, given: Set[int]) -> set[int]:
-        """Takes in the trials that were not learned from before, and returns the stamps of all that are finished.
-
-        Args:
-            on_failure: see `TransferSampler`.
-            ledger: says which were learned from before.
-            given: the stamps of the trials of other studies, of which this one may be a copy.
-        """
-        trials, stamps = self.study.get_trials(deepcopy=False), set[int]()
-        self.record = record_of(self.study.study_name, trials)
-        for trial in trials:
-            self.names |= dict.fromkeys(trial.params)
-            if not trial.state.is_finished():
-                self._counts["unfinished"] += 1
-                continue
-            stamp = stamp_of(trial)
-            stamps.add(stamp)
-            if trial.state == TrialState.COMPLETE and trial.value is not None and not violation_of(trial):
-                self._values.append(trial.value)
-            if stamp in given or ledger.has(self.record, trial.number, stamp):
-                self._counts["before"] += 1
-            elif (score := score_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
-                self._counts["failed"] += 1
-            elif (actions := self._actions(trial)) is None:
-                self._counts["unknown"] += 1
-            else:
-                whole = trial.state == TrialState.COMPLETE
-                self.trials.append(_Trial(trial.number, stamp, actions, score, whole))
-        return stamps
-
-    def archived(self) -> Archived:
-        """Returns the best trials that were learned from with the numbers that they tried, as an agent keeps them."""
-        best, told = heapq.nlargest(WITH_NUMBERS, self.learned, key=lambda trial: trial.score), []
-        trials = self.study.get_trials(deepcopy=False)
-        for one in best:
-            values = {self.renamed(name): value for name, value in trials[one.number].params.items()}
-            told.append((one.actions, numbers_of(one.actions, values), one.score))
-        return of_trials(self.space, self.task, told)
-
-    def renamed(self, name: str) -> str:
-        """Returns what a parameter of the study is called where it is learned from."""
-        return self._rename.get(name, name)
-
-    def report(self) -> Learned:
-        """Returns what was learned from it."""
-        best = max if sign_of(self.study) > 0 else min
-        value = best(self._values) if self._values else None
-        return Learned(self.study.study_name, self.space, self.task, len(self.learned), **self._counts, best=value)
-
-    def _actions(self, trial: FrozenTrial) -> dict[str, Action] | None:
-        """Returns the actions that a trial took; None where a parameter cannot be a choice."""
-        asked, values = dict[str, _Asked](), list[object]()
-        for old, value in trial.params.items():
-            name = self.renamed(old)
-            if name in asked:
-                raise ValueError(f"rename: study {self.study.study_name!r} has two parameters that become {name!r}")
-            distribution = trial.distributions[old]
-            try:
-                known = self._asked.get(name)
-                if known is None or not same_distribution(known.distribution, distribution):
-                    known = self._asked[name] = _Asked(name, distribution)
-                asked[name] = known
-                values.append(value_of(distribution, value))
-            except (ValueError, TypeError, ArithmeticError):
-                return None
-        if any(self.domains.get(name) is not each.domain for name, each in asked.items()):
-            self.domains |= {name: each.domain for name, each in asked.items()}
-            self.parameters.take({name: each.domain.actions for name, each in asked.items()})
-        return {name: each.action(value) for (name, each), value in zip(asked.items(), values, strict=True)}
-
-
-class _Asked:
-    """A parameter as trials asked for it: what its values are called is found once, but for floats."""
-
-    def __init__(self, name: str, distribution: BaseDistribution) -> None:
-        """Takes up a parameter.
-
-        Raises:
-            TypeError, ValueError: it cannot be a choice.
-        """
-        self.distribution, self.domain = distribution, domain_of(distribution)
-        Choice(name, self.domain.actions)
-        self._called: dict[tuple[type, object], Action] = {}
-
-    def action(self, value: object) -> Action:
-        """Returns what a value is called."""
-        if type(value) not in (int, str):
-            return self.domain.action(value)  # type: ignore[arg-type]
-        if (key := (type(value), value)) not in self._called:
-            self._called[key] = self.domain.action(value)  # type: ignore[arg-type]
-        return self._called[key]
 
 
 def _named(name: str | NameFn | None, study: optuna.Study, default: str) -> str:
@@ -360,7 +208,7 @@ def _named(name: str | NameFn | None, study: optuna.Study, default: str) -> str:
     return found
 
 
-def _fill(studies: Sequence[_Study], name: str, value: Action) -> None:
+def _fill(studies: Sequence[OldStudy], name: str, value: Action) -> None:
     """Gives a parameter the value that it had before it was one, in the studies that do not have it."""
     having = [one.domains[name] for one in studies if name in one.domains]
     if not having:
@@ -371,11 +219,15 @@ def _fill(studies: Sequence[_Study], name: str, value: Action) -> None:
         raise ValueError(f"back_fill gives {name!r} a value that it cannot have: {error}") from None
     for one in studies:
         if name not in one.domains:
-            one.parameters.take({known: () for known in one.parameters.actions} | {name: (action,)})
-            one.trials = [trial._replace(actions={**trial.actions, name: action}) for trial in one.trials]
+            one.fill(name, action)
 
 
-def _learner(agent: Agent | None, studies: Sequence[_Study], config: TrainingConfig | None, seed: int) -> Learner:
+def _learned(one: OldStudy) -> Learned:
+    """Returns what was learned from a study."""
+    return Learned(one.study.study_name, one.space, one.task, len(one.learned), **one.counts, best=one.best)
+
+
+def _learner(agent: Agent | None, studies: Sequence[OldStudy], config: TrainingConfig | None, seed: int) -> Learner:
     """Returns a learner of all problems, those of the agent first."""
     old = () if agent is None else agent.problems
     spaces = {problem.space.name: problem.space for problem in old}
