@@ -31,7 +31,12 @@ STANDS_ON = {
     "evidence": "spaces learning",
     "unforeseen": "spaces plans",
     "source": "spaces learning agent evidence",
-    "open_search": "spaces learning agent plans evidence unforeseen source surrogate_proposer",
+    "open_space": "spaces plans evidence unforeseen source",
+    "trials": "spaces learning plans",
+    "open_learner": "spaces learning agent plans source open_space trials",
+    "planning": "spaces learning plans surrogate_proposer open_space",
+    "open_search": "spaces learning agent plans evidence source surrogate_proposer open_space trials open_learner "
+    "planning",
     "integrations": "locks spaces learning searcher ledger checkpoint agent plans evidence open_search",
     "download": "files",
     "baselines": "spaces searcher",

@@ -284,7 +284,7 @@ def test_an_interrupt_at_any_line_leaves_history_and_ledger_together(count: int)
         assert learner is not None
         known = sum(ledger.count(record) for record in ledger)
         assert learner.learned == learner.history.count == learner.tally.trials[0, 0] == known
-        assert search.search._wholes == known
+        assert search.search.state()["discovery"][0] == known
         catch_up()
         assert search.search.learner is not None and search.search.learner.learned == len(study.trials)
         grown.append(len(study.trials))

@@ -22,7 +22,8 @@ from transfernas.learning.gate import NEW, TRANSFERRED, Gate
 from transfernas.learning.history import History
 from transfernas.learning.pairs import draw_pairs
 from transfernas.learning.scores import Grade, Score, Scores
-from transfernas.plans import Best, Told, winsorised
+from transfernas.open_learner import winsorised
+from transfernas.trials import Best, Told
 
 MOST = sys.float_info.max
 # Best first: neighbours are the nearest doubles, or of a size that single precision does not hold.

@@ -338,7 +338,7 @@ def test_an_interrupt_while_it_learns_loses_no_trial(monkeypatch: pytest.MonkeyP
             raise KeyboardInterrupt
         return learn(*arguments, **named)
 
-    monkeypatch.setattr("transfernas.open_search.learn", interrupted)
+    monkeypatch.setattr("transfernas.open_learner.learn", interrupted)
     with pytest.raises(KeyboardInterrupt):
         study.optimize(objective, n_trials=1)
     study.optimize(objective, n_trials=2)
@@ -351,7 +351,7 @@ def test_a_study_that_is_loaded_again_goes_on_near_its_best(tmp_path: Path) -> N
         study = optuna.create_study(study_name="one", storage=storage, sampler=sampler, load_if_exists=True)
         study.optimize(objective, n_trials=count)
     assert learner_of(sampler).learned == 27
-    best = list(sampler._searches.values())[-1].search._best.to_json()
+    best = list(sampler._searches.values())[-1].search.state()["best"]
     assert [score.reward for score, _, _ in best] == sorted(-value for value in values_of(study))[::-1][:20]
 
 
@@ -369,8 +369,8 @@ def test_values_are_of_the_bins_that_were_proposed() -> None:
     study = optuna.create_study(sampler=sampler)
     study.optimize(lambda trial: sum((trial.suggest_float(f"x{i}", 0, 1) - 0.5) ** 2 for i in range(5)), n_trials=60)
     (known,) = sampler._searches.values()
-    plan, made = known.search._plans[59], known.made(study.trials[59])
-    assert Observed.of(made).actions == plan.actions
+    planned = {trial: actions for trial, _, _, actions, _ in known.search.state()["plans"]}
+    assert Observed.of(known.made(study.trials[59])).actions == planned[59]
     values = [value for trial in study.trials for value in trial.params.values()]
     assert not any(value * 16 == round(value * 16) for value in values if 0 < value < 1)
 

@@ -8,12 +8,13 @@ import optuna
 import pytest
 
 from sampling import sampled
-from transfernas import Choice, Problem, SearchSpace, TrainingConfig
+from transfernas import Choice, Problem, SearchSpace, TrainingConfig, open_search
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.objective import log_prob
 from transfernas.learning.proposing import candidates, propose
 from transfernas.open_search import OpenSearch
+from transfernas.open_space import OpenSpace
 from transfernas.plans import room_for
 from transfernas.policy.decoder import Decoder
 from transfernas.spaces.condition import Action
@@ -40,20 +41,20 @@ def trial_of(
 
 @pytest.fixture
 def rebuilt(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Counts how often a space was found out anew, and how often a trial was planned."""
+    """Counts how often a space was discovered anew, and how often a trial was planned."""
     found: Counter[str] = Counter()
 
-    def count(name: str) -> None:
-        run = getattr(OpenSearch, name)
+    def count(owner: object, name: str) -> None:
+        run = getattr(owner, name)
 
-        def counting(search: OpenSearch, *given: object) -> object:
+        def counting(*given: object) -> object:
             found[name] += 1
-            return run(search, *given)
+            return run(*given)
 
-        monkeypatch.setattr(OpenSearch, name, counting)
+        monkeypatch.setattr(owner, name, counting)
 
-    count("_rebuild")
-    count("_plan")
+    count(OpenSpace, "discovered")
+    count(open_search, "planned_by_policy")
     return found
 
 
@@ -61,11 +62,11 @@ def rebuilt(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_a_first_trial_takes_up_many_parameters_together(count: int, rebuilt: Counter[str]) -> None:
     search = OpenSearch("wide", "one", seed=1)
     made = trial_of(search, 0, names(count))
-    assert rebuilt["_rebuild"] == rebuilt["_plan"] == min(count, WIDE)
+    assert rebuilt["discovered"] == rebuilt["planned_by_policy"] == min(count, WIDE)
     search.tell(0, made, 1.0)
-    assert rebuilt["_rebuild"] == min(count, WIDE) + (count > WIDE)
+    assert rebuilt["discovered"] == min(count, WIDE) + (count > WIDE)
     following = trial_of(search, 1, names(count))
-    assert rebuilt["_plan"] == min(count, WIDE) + 1
+    assert rebuilt["planned_by_policy"] == min(count, WIDE) + 1
     assert list(following) == names(count)
     assert search.learner is not None
     assert search.learner.history.count == 1
@@ -78,7 +79,7 @@ def test_new_parameters_among_many_known_ones_cost_one_rebuild(rebuilt: Counter[
     mixed = [name for pair in zip(names(70), [f"new{number}" for number in range(70)], strict=True) for name in pair]
     rebuilt.clear()
     search.tell(0, trial_of(search, 0, mixed), 1.0)
-    assert rebuilt == {"_plan": 1, "_rebuild": 1}
+    assert rebuilt == {"planned_by_policy": 1, "discovered": 1}
     assert search.learner is not None
     assert [choice.name for choice in search.learner.encoding.problems[0].space.choices] == mixed
 
@@ -99,9 +100,9 @@ def test_a_transferred_search_expects_what_its_source_knows(count: int, rebuilt:
     rebuilt.clear()
     search = OpenSearch("wide", "two", seed=5, source=source.agent())
     made = trial_of(search, 0, names(count))
-    assert rebuilt["_rebuild"] == WIDE + 1
+    assert rebuilt["discovered"] == WIDE + 1
     search.tell(0, made, 1.0)
-    assert rebuilt["_rebuild"] == WIDE + 1
+    assert rebuilt["discovered"] == WIDE + 1
 
 
 def test_what_was_expected_and_not_asked_for_is_forgotten() -> None:

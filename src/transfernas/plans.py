@@ -2,19 +2,17 @@
 
 import dataclasses
 import itertools
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt64
 
 from .learning.config import TrainingConfig
 from .learning.history import keys
-from .learning.scores import Grade, Score
+from .learning.scores import Score
 from .spaces.condition import Action, among, same
 from .spaces.domain import Categories, Domain, Numbers
-from .spaces.schema import Json
+from .spaces.encoding import Encoding
 from .spaces.tables import Room, power_of_two
 from .spaces.trajectory import Trajectory
 
@@ -28,13 +26,6 @@ ROW = np.zeros(1, np.int32)
 
 NOBODY, SURROGATE = -1, -2
 """Who proposed a trial that no policy and no memory did, see `Gate`."""
-
-BEST = 20
-"""Values of the so many best trials are varied."""
-
-_VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
-_FAR = 3.0  # interquartile ranges from the median; what lies farther away counts as this
-_NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
 
 Made = Mapping[str, tuple[Domain, object]]
 """The parameters of a trial in the order in which they were asked for: what each could be, and what it is."""
@@ -60,21 +51,6 @@ def numbers_of(actions: Mapping[str, Action], values: Mapping[str, object]) -> d
     return {name: float(value) for name, value in numbers.items() if value != actions[name]}  # type: ignore[arg-type]
 
 
-def winsorised(score: Score, rewards: Sequence[float]) -> float:
-    """Returns how good a trial is on the scale of rewards: REINFORCE follows its size, not only its order.
-
-    Args:
-        score: of the trial.
-        rewards: finite ones; among them that of the trial, if it has one.
-    """
-    if score.grade != Grade.FINITE:
-        return 0.5 + 0.25 * math.copysign(_FAR, score.grade)
-    # The largest numbers have no difference; a power of two rounds nothing.
-    size = 2.0 ** (math.frexp(max(map(abs, rewards)))[1] - 1)
-    low, middle, high = np.quantile(np.array(rewards) / size, (0.25, 0.5, 0.75))
-    return 0.5 + 0.25 * float(np.clip((score.reward / size - middle) / ((high - low) or 1.0 / size), -_FAR, _FAR))
-
-
 def room_for(actions: Mapping[str, tuple[Action, ...]]) -> Room:
     """Returns room for trials that may make all of these choices, whenever the space says that they are made."""
     steps, slots = 1 + len(actions), 1 + sum(map(len, actions.values()))
@@ -89,6 +65,15 @@ def batch_of_one(trajectory: Trajectory) -> Trajectory:
 def key_of(trajectory: Trajectory) -> np.uint64:
     """Returns what a trajectory is known by, see `history.keys`."""
     return np.uint64(keys(ROW, batch_of_one(trajectory))[0])
+
+
+def key_in(encoding: Encoding, config: Mapping[str, Action]) -> np.uint64:
+    """Returns what a configuration of the problem of a search is known by.
+
+    Raises:
+        KeyError, ValueError: its space has no such choice, or the choice no such action.
+    """
+    return key_of(encoding.sequence(0, config))
 
 
 def as_score(reward: Score | float | None) -> Score | None:
@@ -213,15 +198,6 @@ def value_of(trial: Observed, name: str, domain: Domain) -> object:
     return next((value for value, its in known if same(its, action)), action)
 
 
-class Told(NamedTuple):
-    """A trial that was told, and what its configuration is known by."""
-
-    score: Score
-    actions: dict[str, Action]
-    values: dict[str, object]
-    key: np.uint64 = np.uint64(0)
-
-
 class Old(NamedTuple):
     """A trial that was not asked for here: what it took, how good it was, and whether it came to its end."""
 
@@ -234,88 +210,3 @@ class Old(NamedTuple):
     def actions(self) -> dict[str, Action]:
         """What its values are called."""
         return dict(self.observed.actions)
-
-
-class Best:
-    """The best trials so far: a bin stands for many numbers, and those near the best ones' are better."""
-
-    def __init__(self) -> None:
-        """Begins without any."""
-        self._trials: list[Told] = []
-
-    @property
-    def trials(self) -> tuple[Told, ...]:
-        """The trials, best first."""
-        return tuple(self._trials)
-
-    def copy(self) -> "Best":
-        """Returns the same trials, to go on by themselves."""
-        best = Best()
-        best._trials = self._trials
-        return best
-
-    def add(self, trial: Told) -> bool:
-        """Takes up a trial, and returns whether it was good enough."""
-        self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
-        return any(one is trial for one in self._trials)
-
-    def varied(self, domains: Mapping[str, Domain]) -> UInt64[np.ndarray, "trials"]:
-        """Returns the keys of those trials of which an action stands for more than one value."""
-        numbers = {name for name, each in domains.items() if isinstance(each, Numbers) and each.continuous}
-        return np.array([trial.key for trial in self._trials if not numbers.isdisjoint(trial.actions)], np.uint64)
-
-    def rekey(self, key: Callable[[Mapping[str, Action]], np.uint64]) -> None:
-        """Finds the keys of the trials anew, where what they follow from has changed."""
-        self._trials = [trial._replace(key=key(trial.actions)) for trial in self._trials]
-
-    def value(
-        self, name: str, action: Action, domain: Domain, rng: np.random.Generator, before: float | None = None
-    ) -> object:
-        """Returns a value of an action of a parameter.
-
-        Args:
-            name: of the parameter.
-            action: one of the domain's.
-            domain: what the parameter can be.
-            rng: for numbers.
-            before: what an earlier search tried for the action, where that did well.
-        """
-        position = next(at for at, known in enumerate(domain.actions) if same(known, action))
-        if isinstance(domain, Categories):
-            return domain.values[position]
-        part = domain.bins[position]
-        chance, varied, nearness = rng.random(3).tolist()
-        away = float(rng.standard_normal())
-        if part.low == part.high or varied >= _VARIED:
-            return domain.value(position, chance)
-        known = (trial.values[name] for trial in self._trials if trial.actions.get(name) == action)
-        if (value := next(known, before)) is None:
-            return domain.value(position, chance)
-        spread = _NEAREST * (_FARTHEST / _NEAREST) ** nearness
-        near = domain.near(value, spread, away)  # type: ignore[arg-type]
-        return near if domain.position(near) == position else domain.value(position, chance)
-
-    def to_json(self) -> Json:
-        """Returns the trials as JSON, with those values that others are found near."""
-        return [
-            [one.score, one.actions, {n: v for n, v in one.values.items() if type(v) in (int, float)}]
-            for one in self._trials
-        ]
-
-    @classmethod
-    def from_json(cls, value: Json) -> "Best":
-        """Returns the trials that `to_json` described.
-
-        Raises:
-            TypeError, ValueError: it describes none.
-        """
-        best = cls()
-        best._trials = [
-            Told(Score(Grade(grade), float(reward)), dict(actions), dict(values))
-            for (grade, reward), actions, values in value
-        ]
-        for trial in best._trials:
-            for name, value in trial.values.items():
-                if name not in trial.actions or type(value) not in (int, float) or not math.isfinite(value):
-                    raise ValueError(f"a trial that asked for {list(trial.actions)} has {value!r} for {name!r}")
-        return best

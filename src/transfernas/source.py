@@ -24,10 +24,17 @@ class Source:
     Attributes:
         agent: the agent.
         rename: from states that the agent knows to parameters that mean the same.
+        resumed: whether the search is the agent's own that goes on, so that its numbers and its memory are there.
     """
 
     def __init__(
-        self, agent: Agent, names: tuple[str, str], size: int, rename: Mapping[str, str], fill: Mapping[str, Action]
+        self,
+        agent: Agent,
+        names: tuple[str, str],
+        size: int,
+        rename: Mapping[str, str],
+        fill: Mapping[str, Action],
+        resumes: bool,
     ) -> None:
         """Takes up the agent.
 
@@ -37,8 +44,10 @@ class Source:
             size: how many configurations are remembered.
             rename: from states that the agent knows to parameters that mean the same.
             fill: what parameters were before they were asked for.
+            resumes: whether the search goes on with the agent's own, if that is of this problem alone.
         """
         self.agent, self.rename = agent, dict(rename)
+        self.resumed = resumes and [problem.name for problem in agent.problems] == [names]
         self._names, self._size, self._fill = names, size, dict(fill)
 
     def transferred(
@@ -58,6 +67,8 @@ class Source:
 
     def remembered(self, learner: Learner, domains: Mapping[str, Domain]) -> Learner:
         """Returns a learner of this agent's with what fits its problem by now of what was best before."""
+        if self.resumed:
+            return learner
         entries, fill = [entry.renamed(self._renamed()) for entry in self._learner.archive], filled(self._fill, domains)
         memory = remember(entries, self._picks, learner.encoding, self._size, fill)
         return dataclasses.replace(learner, memory=memory)
@@ -68,7 +79,7 @@ class Source:
 
     def number(self, name: str, action: Action) -> float | None:
         """Returns the number that the best of the earlier trials tried for an action of a parameter, if it is known."""
-        return self._numbers.get((name, *key(action)))
+        return None if self.resumed else self._numbers.get((name, *key(action)))
 
     def _renamed(self) -> dict[str, str]:
         """Returns what of `rename` the agent knows."""
