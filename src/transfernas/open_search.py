@@ -141,7 +141,8 @@ class OpenSearch:
         Raises:
             ValueError: a name or a value cannot be part of a space.
         """
-        self._grow(domains)
+        if self._space.grow(domains):
+            self._rebuild()
 
     def state(self) -> Json:
         """Returns as JSON what the learner does not hold; trials must be strings or whole numbers."""
@@ -150,26 +151,25 @@ class OpenSearch:
             kept["surrogate"] = self._surrogate.to_json()
         return {field: kept[field] for field in _FIELDS if field in kept}
 
-    def restore(self, learner: Learner, state: Json) -> None:
-        """Goes on as the search would have whose learner and state these are; `declare` says what its domains are.
+    def restore(self, learner: Learner, state: Json, domains: Mapping[str, Domain]) -> None:
+        """Goes on as the search would have whose learner and state these are.
 
         Trials that were asked for may be told; they ask for nothing more.
 
+        Args:
+            learner: the search's.
+            state: what `state` returned.
+            domains: what its parameters can be.
+
         Raises:
-            LookupError, TypeError, ValueError: the state is none of such a learner.
+            LookupError, TypeError, ValueError: the state is none of such a learner, or of such parameters.
         """
         self._known.restore(learner, state)
         self._space = OpenSpace.from_json(state, learner.encoding)
         self._trials = Trials.from_json(state, learner.encoding, learner.seed)
         if self._surrogate is not None and "surrogate" in state:
             self._surrogate = SurrogateProposer.from_json(state["surrogate"])
-
-    def check(self, domains: Mapping[str, Domain]) -> None:
-        """Checks what was restored against the domains.
-
-        Raises:
-            LookupError, TypeError, ValueError: one of the best trials has not the values that others are found near.
-        """
+        self.declare(domains)
         self._trials.best.check(domains)
 
     def asked_for(self, trial: Hashable) -> bool:
@@ -233,8 +233,10 @@ class OpenSearch:
         if not made or not self._known.learns:
             return
         config = self._observe(Observed.of(made, score))
-        self._forget_expected(made)
-        self._grow({name: domain for name, (domain, _) in made.items()})
+        if missing := self._space.forget_expected(made):
+            self._trials.drop(missing)
+            self._rebuild()
+        self.declare({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._space.add_evidence([config])
             if not self._known.space.fits(config) and self._space.is_due:
@@ -270,7 +272,7 @@ class OpenSearch:
             return
         score = as_score(reward)
         config = self._observe(Observed.of(made, score))
-        self._grow({name: domain for name, (domain, _) in made.items()})
+        self.declare({name: domain for name, (domain, _) in made.items()})
         if whole:
             self._space.add_evidence([config], counted=False)
         if score is None:
@@ -290,7 +292,7 @@ class OpenSearch:
 
     def _plan(self, trial: Hashable, earlier: Plan | None, made: Made, name: str, domain: Domain) -> Plan:
         """Plans a trial, anew where the program does not ask for what was planned earlier."""
-        self._grow({**{known: its for known, (its, _) in made.items()}, name: domain})
+        self.declare({**{known: its for known, (its, _) in made.items()}, name: domain})
         learner, plan = self._known.learner, None
         assert learner is not None
         count = trial if isinstance(trial, int) else learner.sampled
@@ -313,17 +315,6 @@ class OpenSearch:
             plan.rng = earlier.rng
         self._trials.open(trial, plan)
         return plan
-
-    def _grow(self, domains: Mapping[str, Domain]) -> None:
-        """Takes up parameters and actions that were not there."""
-        if self._space.grow(domains):
-            self._rebuild()
-
-    def _forget_expected(self, made: Made) -> None:
-        """Forgets what was expected of the first trial that is told, but not asked for."""
-        if missing := self._space.forget_expected(made):
-            self._trials.drop(missing)
-            self._rebuild()
 
     def _rebuild(self) -> None:
         """Discovers the space anew; the learner and the trials follow."""

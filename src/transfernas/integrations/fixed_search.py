@@ -114,9 +114,7 @@ class FixedSearch:
             self._points = [values_from_json(point, self.domains) for point in notes["points"]]
             opened = {trial: values_from_json(values, self.domains) for trial, values in notes["open"].items()}
             self._open = {trial: self._made(values) for trial, values in opened.items()}
-            self._search.restore(snapshot.learner, notes["search"])
-            self._search.declare(self.domains)
-            self._search.check(self.domains)
+            self._search.restore(snapshot.learner, notes["search"], self.domains)
         except _UNREADABLE as error:
             raise CheckpointError(f"the notes of the saved search cannot be read: {error!r}") from None
 
