@@ -591,7 +591,6 @@ def test_processes_share_a_storage_and_learn_from_one_another(tmp_path: Path) ->
     assert max(Agent.load(out).ledger.count(record) for out in outs[2:]) == len(finished)
 
 
-@pytest.mark.parametrize("learn", [True, False])
 def proposers(study: optuna.Study) -> list[str | None]:
     return [trial.user_attrs.get(ATTRIBUTE, {}).get("name") for trial in study.trials]
 
@@ -651,6 +650,7 @@ def test_what_the_agent_knew_is_logged_once(caplog: pytest.LogCaptureFixture) ->
         assert "task new" in said.message and "new: new_0" in said.message
 
 
+@pytest.mark.parametrize("learn", [True, False])
 def test_a_slip_in_a_name_is_told_once(learn: bool, caplog: pytest.LogCaptureFixture) -> None:
     """Also where a parameter is not asked for by the first trials, which is no slip."""
 
