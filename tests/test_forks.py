@@ -1,10 +1,12 @@
 """Processes that are forked from one that uses JAX: they search, ask, tell, save and load as their parent does."""
 
 import signal
+import threading
 
 import pytest
 
 from test_neighbour import run
+from transfernas import locks
 
 SEARCH = """
     import concurrent.futures as futures, copy, multiprocessing, os, sys, tempfile, threading, time
@@ -251,3 +253,29 @@ DAEMON = """
 @pytest.mark.parametrize("moment", [1, 5])
 def test_a_program_ends_while_a_daemon_thread_searches(moment: int) -> None:
     assert run(SEARCH, DAEMON.replace("MOMENT", str(moment))) == "ended"
+
+
+def test_who_forks_waits_for_no_thread_that_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "_WAIT_SECONDS", 5.0)
+    pairs = [(locks.Lock(), locks.Lock()) for _ in range(8)]  # in whatever order they are taken
+    entered, forking = threading.Barrier(len(pairs) + 1), threading.Event()
+
+    def use(outer: locks.Lock, inner: locks.Lock) -> None:
+        with outer:
+            entered.wait()
+            forking.wait()
+            with inner:
+                locks.Lock()
+
+    threads = [threading.Thread(target=use, args=pair) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    entered.wait()
+    timer = threading.Timer(0.1, forking.set)
+    timer.start()
+    locks._take_all()
+    missed = list(locks._MISSED)
+    locks._give_back(child=False)
+    for thread in [*threads, timer]:
+        thread.join()
+    assert not missed

@@ -94,11 +94,24 @@ _MISSED: list[Lock] = []
 
 
 def _take_all() -> None:
-    """Takes every lock, as far as their threads give them back in time; no lock is made until they are given back."""
-    _REGISTERING.acquire()
-    end = time.monotonic() + _WAIT_SECONDS
-    for lock in list(_ALL):
-        (_TAKEN if lock.acquire(timeout=max(0.0, end - time.monotonic())) else _MISSED).append(lock)
+    """Takes every lock, as far as their threads give them back in time; no lock is made until they are given back.
+
+    It waits for a lock only while it holds no other one: a thread that has an agent's lock may be about to take that of
+    the runtime, or to make a lock, and would wait for this thread as this thread waits for it.
+    """
+    end, awaited = time.monotonic() + _WAIT_SECONDS, None
+    while True:
+        if awaited is not None and awaited.acquire(timeout=max(0.0, end - time.monotonic())):
+            _TAKEN.append(awaited)
+        _REGISTERING.acquire()
+        busy = list[Lock]()
+        for lock in list(_ALL):
+            (_TAKEN if lock.acquire(blocking=False) else busy).append(lock)
+        if not busy or time.monotonic() >= end:
+            _MISSED.extend(busy)
+            return
+        awaited = busy[0]
+        _release()
 
 
 def _give_back(child: bool) -> None:
@@ -106,6 +119,10 @@ def _give_back(child: bool) -> None:
         if (owner := lock.owner()) is not None:
             owner._lock = _Torn()
     _MISSED.clear()
+    _release()
+
+
+def _release() -> None:
     while _TAKEN:
         _TAKEN.pop().release()
     _REGISTERING.release()
