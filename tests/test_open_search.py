@@ -50,7 +50,7 @@ def test_what_a_fork_is_told_changes_nothing_in_the_search() -> None:
     fork.tell(12, before, 1.0)
     fork.tell(13, made, None)
     fork.recall(made, 0.5, True)
-    fork.tell_many([Old(made, Observed.of(made, Score.of(2.0)), Score.of(2.0), True)], 1)
+    fork.tell_many([Old(made, Observed.of(made, Score.of(2.0)), True)], 1)
     fork.suggest(14, {}, "kind", Categories(("a", "b", "c")))
     fork.reseed(5)
     assert said(search)[0] == at_first[0] and said(search)[1] is at_first[1]

@@ -22,7 +22,7 @@ def pinned(text: str) -> dict[str, str]:
 def needed(file: str) -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))
     extras = [each for extra in EXTRAS[file] for each in project["project"]["optional-dependencies"][extra]]
-    names = [each for each in (*project["project"]["dependencies"], *extras, *project["build-system"]["requires"])]
+    names = (*project["project"]["dependencies"], *extras, *project["build-system"]["requires"])
     return {normalised(re.split(r"[\[<>=!~; ]", each)[0]) for each in names}
 
 

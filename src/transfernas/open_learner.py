@@ -105,7 +105,7 @@ class OpenLearner:
         return Proposer(name, round(float(learner.gate.trust(learner.config)[0, 0]), 3))
 
     def transfer_report(self) -> TransferReport | None:
-        """Returns what the source had met of the problem, as far as the space is known; None where there is none."""
+        """Returns how much of the problem the source had met, as far as the space is known; None without a source."""
         learner = self.learner
         if learner is None or learner.known is None or (self.source is not None and self.source.resumed):
             return None
@@ -157,16 +157,16 @@ class OpenLearner:
         """Takes note that a trial of this number was asked for."""
         self.learner = dataclasses.replace(self._begun, sampled=max(self._begun.sampled, number) + 1)
 
-    def learn(self, config: Mapping[str, Action], score: Score, member: int, others: bool) -> None:
+    def learn(self, trajectory: Trajectory, score: Score, member: int, others: bool) -> None:
         """Learns from a trial.
 
         Args:
-            config: what it took.
+            trajectory: of the trial, in the encoding of this learner.
             score: how good it was.
             member: who proposed it, see `Plan`.
             others: whether somebody else searched.
         """
-        trajectory, followed = batch_of_one(self.encoding.sequence(0, config)), None
+        followed = None
         if self._config.learning == "reinforce":
             self._add_rewards([score])
             followed = np.array([winsorised(score, self._rewards)])
@@ -175,7 +175,7 @@ class OpenLearner:
         told = np.array([score.reward]), np.array([max(member, NOBODY)], np.int32), np.array([score.grade], np.int32)
         # The trial after one of the surrogate's is the policy's: it learns from both then.
         waits = member == SURROGATE
-        self.learner = learn(self._begun, ROW, trajectory, *told, followed, others=others, waits=waits)
+        self.learner = learn(self._begun, ROW, batch_of_one(trajectory), *told, followed, others=others, waits=waits)
 
     def learn_many(self, configs: Sequence[Mapping[str, Action]], scores: Sequence[Score], steps: int) -> None:
         """Learns from trials that others searched, in so many steps."""

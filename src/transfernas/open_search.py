@@ -10,6 +10,8 @@ import copy
 import heapq
 from collections.abc import Hashable, Mapping, Sequence
 
+import numpy as np
+
 from .agent import Agent
 from .evidence import told_of
 from .learning.config import TrainingConfig
@@ -30,6 +32,7 @@ from .plans import (
     as_score,
     inside,
     key_in,
+    key_of,
     value_of,
     values_of,
 )
@@ -112,7 +115,7 @@ class OpenSearch:
         return None if plan is None or plan.member == NOBODY else self._known.proposer(plan)
 
     def transfer_report(self) -> TransferReport | None:
-        """Returns what the source had met of the problem, as far as the space is known; None where there is none."""
+        """Returns how much of the problem the source had met, as far as the space is known; None without a source."""
         return self._known.transfer_report()
 
     @property
@@ -242,13 +245,14 @@ class OpenSearch:
             if not self._known.space.fits(config) and self._space.is_due:
                 self._rebuild()
                 self._space.discovered_for(self._known.space.fits(config))
+        trajectory = self._known.encoding.sequence(0, config)
         member = plan.member if plan is not None and plan.actions == config else NOBODY
         if score is None:
             self._trials.fail(config, self._known.encoding)
             self._known.fail(config, member)
         else:
-            self._remember(score, config, made)
-            self._known.learn(config, score, member, others=plan is None)
+            self._remember(score, config, made, key_of(trajectory))
+            self._known.learn(trajectory, score, member, others=plan is None)
 
     def tell_many(self, trials: Sequence[Old], steps: int) -> None:
         """Takes the scores of old trials, as `tell` does one by one, but learns in fewer steps.
@@ -263,7 +267,7 @@ class OpenSearch:
         for trial in trials:
             self._observe(trial.observed)
         for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
-            self._remember(trial.score, trial.actions, trial.made)
+            self._remember(trial.score, trial.actions, trial.made, key_in(self._known.encoding, trial.actions))
         self._known.learn_many([trial.actions for trial in trials], [trial.score for trial in trials], steps)
 
     def recall(self, made: Made, reward: Score | float | None, whole: bool) -> None:
@@ -278,7 +282,7 @@ class OpenSearch:
         if score is None:
             self._trials.fail(config, self._known.encoding)
         else:
-            self._remember(score, config, made)
+            self._remember(score, config, made, key_in(self._known.encoding, config))
 
     def _observe(self, trial: Observed) -> dict[str, Action]:
         """Takes a trial up among those that the surrogate knows, and returns its actions."""
@@ -286,9 +290,9 @@ class OpenSearch:
             self._surrogate.add(trial)
         return dict(trial.actions)
 
-    def _remember(self, score: Score, config: dict[str, Action], made: Made) -> None:
+    def _remember(self, score: Score, config: dict[str, Action], made: Made, key: np.uint64) -> None:
         """Keeps a trial that is one of the best."""
-        self._trials.best.add(Told(score, config, values_of(made), key_in(self._known.encoding, config)))
+        self._trials.best.add(Told(score, config, values_of(made), key))
 
     def _plan(self, trial: Hashable, earlier: Plan | None, made: Made, name: str, domain: Domain) -> Plan:
         """Plans a trial, anew where the program does not ask for what was planned earlier."""

@@ -26,7 +26,7 @@ def planned_by_surrogate(
     domains: Mapping[str, Domain],
     pending: Sequence[Observed],
 ) -> Plan | None:
-    """Returns what the surrogate proposes for a trial that took nothing yet; None where it has nothing to propose.
+    """Returns the surrogate's plan of a whole trial; None where the surrogate has nothing to propose.
 
     Args:
         surrogate: knows the trials of the search.
@@ -53,7 +53,7 @@ def planned_by_policy(
     pending: UInt64[np.ndarray, "pending"],
     again: UInt64[np.ndarray, "again"],
 ) -> Plan:
-    """Returns what the policy or the memory proposes for a trial, given all that it took.
+    """Returns the plan of the policy or the memory for a trial, given the parameters that the trial has already.
 
     Args:
         learner: what the search knows.
@@ -88,7 +88,7 @@ def _drawn(
     pending: UInt64[np.ndarray, "pending"],
     again: UInt64[np.ndarray, "again"],
 ) -> Plan:
-    """Returns what a learner proposes for its next trial, see `propose`."""
+    """Returns a learner's plan of its next trial, see `propose`."""
     _, proposal = propose(learner, pending=pending, allowed=allowed, again=again)
     trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
     actions, key = learner.encoding.config(0, trajectory), key_of(trajectory)

@@ -68,7 +68,7 @@ def key_of(trajectory: Trajectory) -> np.uint64:
 
 
 def key_in(encoding: Encoding, config: Mapping[str, Action]) -> np.uint64:
-    """Returns what a configuration of the problem of a search is known by.
+    """Returns the key of a configuration of a search's problem, see `history.keys`.
 
     Raises:
         KeyError, ValueError: its space has no such choice, or the choice no such action.
@@ -203,8 +203,13 @@ class Old(NamedTuple):
 
     made: Made
     observed: Observed
-    score: Score
     whole: bool
+
+    @property
+    def score(self) -> Score:
+        """How good it was."""
+        assert self.observed.score is not None  # it is finished
+        return self.observed.score
 
     @property
     def actions(self) -> dict[str, Action]:

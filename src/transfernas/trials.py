@@ -70,7 +70,7 @@ class Trials:
         self._elsewhere = dict(trials)
 
     def others(self, trial: Hashable) -> tuple[list[Plan], list[Observed]]:
-        """Returns what is evaluated beside a trial: the plans of what is open here, and what others evaluate."""
+        """Returns the other trials that are being evaluated: plans of those asked for here, and those of others."""
         here = [plan for known, plan in self._plans.items() if known != trial]
         return here, [one for known, one in self._elsewhere.items() if known not in self._plans]
 
@@ -177,8 +177,8 @@ class Best:
     def varied(self, domains: Mapping[str, Domain]) -> UInt64[np.ndarray, "trials"]:
         """Returns the keys of those trials of which an action stands for more than one value.
 
-        They may come again: their bins have other values to try. What was worse is not to come again: else what a
-        policy is wrong about does, for nothing says so loud enough.
+        These may come again, because their bins have other values to try. Worse configurations may not: a policy that
+        is wrong about one would propose it again and again.
 
         Args:
             domains: what parameters can be; looked at once for the same trials.

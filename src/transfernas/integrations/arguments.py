@@ -32,6 +32,16 @@ def check_on_failure(on_failure: object) -> None:
         raise ValueError(f'on_failure must be "ignore" or "worst", not {on_failure!r}')
 
 
+def check_mode(mode: object) -> None:
+    """Checks whether a result is to be small or large.
+
+    Raises:
+        ValueError: it is neither "min" nor "max", nor None for what is not known yet.
+    """
+    if mode not in (None, "min", "max"):
+        raise ValueError(f'mode must be "min" or "max", not {mode!r}')
+
+
 def check_known(rename: Iterable[str], agent: Agent | None) -> None:
     """Checks that an agent, if there is one, knows the parameters that others are to mean.
 

@@ -132,7 +132,7 @@ class OldStudy:
         return of_trials(self.space, self.task, told)
 
     def renamed(self, name: str) -> str:
-        """Returns what a parameter of the study is called where it is learned from."""
+        """Returns the name by which a parameter of the study is learned."""
         return self._rename.get(name, name)
 
     def fill(self, name: str, action: Action) -> None:
@@ -176,7 +176,7 @@ class _Asked:
         self._called: dict[tuple[type, object], Action] = {}
 
     def action(self, value: object) -> Action:
-        """Returns what a value is called."""
+        """Returns the action of a value."""
         if type(value) not in (int, str):
             return self.domain.action(value)  # type: ignore[arg-type]
         if (key := (type(value), value)) not in self._called:

@@ -131,7 +131,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """
         with self._lock:
             self._catch_up()
-            search = next((each for each in reversed(self._searches.values()) if each.is_at(study)), None)
+            search = self._search_of(study)
             found = None if search is None else search.search.expected_best()
             if search is None or found is None:
                 raise ValueError(
@@ -188,7 +188,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         search that started from an agent logs what that knew of it.
         """
         with self._lock:
-            search = next((each for each in reversed(self._searches.values()) if each.is_at(study)), None)
+            search = self._search_of(study)
             proposer = None if search is None else search.search.proposer(trial.number)
             said = None if search is None else search.start()
         if proposer is not None:
@@ -202,6 +202,10 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         self._catch_up()
         searches = {number: dataclasses.replace(each, storage=None) for number, each in self._searches.items()}
         return super()._copied() | {"_searches": searches}
+
+    def _search_of(self, study: optuna.Study) -> StudySearch | None:
+        """Returns the search of a study; None where there is none yet."""
+        return next((each for each in reversed(self._searches.values()) if each.is_at(study)), None)
 
     def _search(self, study: optuna.Study, trial: FrozenTrial) -> StudySearch:
         """Returns the search of a study, which has learned from all that was finished when the trial first asked."""

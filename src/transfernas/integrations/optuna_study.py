@@ -221,7 +221,7 @@ class StudySearch:
                 search.tell(trial.number, made, score, whole)
             else:
                 search.declare({name: domain for name, (domain, _) in made.items()})
-                old.append(Old(made, Observed.of(made, score), score, whole))
+                old.append(Old(made, Observed.of(made, score), whole))
         except (ValueError, TypeError, ArithmeticError) as error:
             _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
 

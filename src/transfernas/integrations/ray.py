@@ -27,7 +27,7 @@ from ..open_search import OpenSearch
 from ..plans import ExpectedBest
 from ..searcher import check_seed
 from ..spaces.condition import Action
-from .arguments import agent_of, check_known, check_name, check_on_failure
+from .arguments import agent_of, check_known, check_mode, check_name, check_on_failure
 from .fixed_search import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
 from .ray_notes import SearchNotes
 from .ray_spaces import as_number, check_names, domains_of, look_up, nested, values_in
@@ -355,8 +355,7 @@ class TransferSearch(Locked, Searcher):
         for what, given in (("metric", metric), ("mode", mode)):
             if not isinstance(given, (str, type(None))):
                 raise ValueError(f"TransferSearch searches for one result, so {what} is a string, not {given!r}")
-        if mode not in (None, "min", "max"):
-            raise ValueError(f'mode must be "min" or "max", not {mode!r}')
+        check_mode(mode)
         self._metric, self._mode = metric or self._metric, mode or self._mode
         if self._mode and not self._metric:
             self._metric = DEFAULT_METRIC  # Ray's name for what a trainable reports without one

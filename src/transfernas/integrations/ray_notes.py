@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from ..checkpoint import CheckpointError
 from ..searcher import check_seed
 from ..spaces.schema import Json
-from .arguments import check_name, check_on_failure
+from .arguments import check_mode, check_name, check_on_failure
 
 
 class SearchNotes(NamedTuple):
@@ -34,7 +34,7 @@ class SearchNotes(NamedTuple):
 
     @classmethod
     def of(cls, notes: Mapping[str, Any]) -> "SearchNotes":
-        """Returns what the notes of a file say.
+        """Returns the notes of a file.
 
         Raises:
             CheckpointError: they lack something, or one of them is not what it should be.
@@ -44,8 +44,7 @@ class SearchNotes(NamedTuple):
             for name in (space, task, *counted):
                 check_name("a space, a task and a trial is", name)
             check_name("the metric is", notes["metric"], optional=True)
-            if notes["mode"] not in (None, "min", "max"):
-                raise ValueError(f'mode must be "min" or "max", not {notes["mode"]!r}')
+            check_mode(notes["mode"])
             check_on_failure(notes["on_failure"])
             seed = check_seed(notes["seed"])
             return cls((space, task), notes["metric"], notes["mode"], seed, notes["on_failure"], counted)

@@ -223,7 +223,7 @@ def _fill(studies: Sequence[OldStudy], name: str, value: Action) -> None:
 
 
 def _learned(one: OldStudy) -> Learned:
-    """Returns what was learned from a study."""
+    """Returns the report of what was learned from a study."""
     return Learned(one.study.study_name, one.space, one.task, len(one.learned), **one.counts, best=one.best)
 
 

@@ -122,12 +122,15 @@ class Memory:
 
     def numbers(self, replica: int, row: int, key: np.uint64) -> Float[np.ndarray, "choices"]:
         """Returns the `values` of the configuration of a problem that has a key."""
-        found: Float[np.ndarray, choices] = self.values[replica, row, int((self._keys[replica, row] == key).argmax())]
+        found: Float[np.ndarray, choices] = self.values[replica, row, self._slot(replica, row, key)]
         return found
 
     def origin(self, replica: int, row: int, key: np.uint64) -> int:
         """Returns the earlier problem that the configuration of a problem that has a key is from."""
-        return int(self.source[replica, row, int((self._keys[replica, row] == key).argmax())])
+        return int(self.source[replica, row, self._slot(replica, row, key)])
+
+    def _slot(self, replica: int, row: int, key: np.uint64) -> int:
+        return int((self._keys[replica, row] == key).argmax())
 
     def without(
         self, replicas: Int[np.ndarray, "some"], problem: Int[np.ndarray, "replicas"], trial: Trajectory
