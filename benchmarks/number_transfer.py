@@ -24,13 +24,11 @@ import numpy as np
 import optuna
 from number_problems import DEVELOPMENT, HELD_BACK
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from replay import replayed
 
-from transfernas import Agent
 from transfernas.experiments.statistics import mean_interval
-from transfernas.integrations.optuna import SPACE, TransferSampler
+from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies
-from transfernas.learning.portfolio import portfolios
-from transfernas.spaces.condition import Action
 
 MODELS = {
     DEVELOPMENT: ("machine", "boosting", "logistic"),
@@ -39,7 +37,6 @@ MODELS = {
 DATA = ("breast_cancer", "digits", "wine")
 MARKS = (1, 3, 5, 10, 20, 50)
 OLD_TRIALS = 100
-STARTS = 10
 RIVALS = ("transferred", "scratch", "tpe", "tpe from the portfolio", "policy alone", "gp")
 
 
@@ -52,17 +49,6 @@ def old_studies(model: str, target: str, seed: int) -> list[optuna.Study]:
             study.optimize(_objective(model, data, seed), n_trials=OLD_TRIALS)
             studies.append(study)
     return studies
-
-
-def replayed(agent: Agent, task: str) -> list[dict[str, Action]]:
-    """Returns the parameters that the agent would try first, exact numbers among them."""
-    archive = agent.learner.archive
-    [[picks]] = [each[:1] for each in portfolios(archive, 1, [(SPACE, task)], STARTS)]
-    found = list[dict[str, Action]]()
-    for pick in picks:
-        entry = archive[pick.entry]
-        found.append({**entry.config(0, pick.slot), **entry.numbers(0, pick.slot)})
-    return found
 
 
 def searched(model: str, data: str, rivals: Iterable[str], seed: int, trials: int) -> dict[str, list[float]]:

@@ -1,30 +1,40 @@
-"""An agent that learned from a database of old studies, against Optuna's TPE from scratch: leave one out on HPOBench.
+"""An agent that learned from a database of old studies, against its rivals: leave one out on HPOBench.
 
-For each replica, SQLite holds a study of each of the eight tasks, made by TPE and random search in turn. For each task
-an agent learns from the other seven (`learn_from_studies`) and searches it as `TransferSampler`. Hyperparameters are
-suggested as ranges of numbers; the table's nearest configuration is looked up, and one of its five runs drawn.
+For each replica, SQLite holds a study of each of the eight tasks, made by TPE and random search in turn or by one of
+them. For each task an agent learns from the other seven (`learn_from_studies`) and searches it as `TransferSampler`.
+Hyperparameters are suggested as ranges of numbers; the table's nearest configuration is looked up, and one of its five
+runs drawn. TPE and regularized evolution also start from the agent's own portfolio of old configurations (replaying);
+evolution chooses among the table's values.
 
-    python benchmarks/old_studies.py --replicas 10 --out runs/old_studies
+    python benchmarks/old_studies.py --makers tpe --tasks kc1 segment blood_transfusion credit_g --replicas 20
 """
 
 import argparse
 import itertools
 import json
 import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import optuna
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from replay import replayed
 
+from transfernas.baselines.evolution import RegularizedEvolution, mutate
 from transfernas.benchmarks.hpobench import ACTIONS, TASKS, tabular_problem
 from transfernas.benchmarks.tabular import TabularProblem
 from transfernas.experiments.statistics import mean_interval
 from transfernas.files import write_atomically
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies
+from transfernas.spaces.condition import Action, Config
 
 MARKS = (5, 10, 20, 50, 100)
 OLD_TRIALS = 100
+MAKERS = {"tpe": TPESampler, "random": RandomSampler}
+POPULATION, SAMPLE = 10, 5  # of evolution, as in `transfernas compare`
 LOGARITHMS = {name: np.log10(np.array(actions, float)) for name, actions in ACTIONS.items()}
 
 
@@ -47,45 +57,72 @@ class Objective:
             "learning_rate_init": trial.suggest_float("learning_rate_init", 1e-5, 1.0, log=True),
             "width": trial.suggest_int("width", 16, 1024, log=True),
         }
-        nearest = {name: int(np.abs(LOGARITHMS[name] - np.log10(value)).argmin()) for name, value in asked.items()}
-        row = self._problem.index.row({name: ACTIONS[name][at] for name, at in nearest.items()})
+        return self.value(nearest(asked))
+
+    def value(self, config: Config) -> float:
+        """Returns one run's accuracy of a configuration of the table."""
+        row = self._problem.index.row(config)
         table = self._problem.table
         self.regrets.append(float((self._best - table.means[row]) / (self._best - self._median)))
         return float(table.runs[row, self._rng.integers(table.counts[row])])
 
 
-def regrets_of(study: optuna.Study, objective: Objective) -> list[float]:
+def nearest(asked: Mapping[str, Action]) -> dict[str, Action]:
+    """Returns the table's configuration that is nearest to these numbers."""
+    places = {
+        name: int(np.abs(LOGARITHMS[name] - np.log10(float(str(value)))).argmin()) for name, value in asked.items()
+    }
+    return {name: ACTIONS[name][place] for name, place in places.items()}
+
+
+def regrets_of(values: Sequence[float | None], objective: Objective) -> list[float]:
     """The normalised regret, noise-free, of the trial that looked best so far, after so many trials."""
-    values = np.array([trial.value for trial in study.trials], float)
-    return [objective.regrets[int(values[:count].argmax())] for count in MARKS]
+    found = np.array(values, float)
+    return [objective.regrets[int(found[:count].argmax())] for count in MARKS]
 
 
-def replica(seed: int, tasks: tuple[str, ...], folder: Path) -> dict[str, list[list[float]]]:
+def sampled(sampler: BaseSampler, task: str, seed: int, start: Iterable[Mapping[str, Action]] = ()) -> list[float]:
+    """Returns the regrets of a sampler's study."""
+    objective = Objective(tabular_problem(task), 1_000 + seed)
+    study = optuna.create_study(study_name=f"new {task}", direction="maximize", sampler=sampler)
+    for parameters in start:
+        study.enqueue_trial(dict(parameters))
+    study.optimize(objective, n_trials=max(MARKS))
+    return regrets_of([trial.value for trial in study.trials], objective)
+
+
+def evolved(task: str, seed: int, start: Iterable[Mapping[str, Action]]) -> list[float]:
+    """Returns the regrets of regularized evolution on the table."""
+    objective = Objective(tabular_problem(task), 1_000 + seed)
+    problems = (tabular_problem(task).problem,)
+    search = RegularizedEvolution(problems, POPULATION, SAMPLE, seed, mutate, [nearest(each) for each in start])
+    values = list[float | None]()
+    for _ in range(max(MARKS)):
+        trial = search.ask()
+        values.append(objective.value(trial.config))
+        search.tell(trial, values[-1])
+    return regrets_of(values, objective)
+
+
+def replica(seed: int, tasks: Sequence[str], makers: Sequence[str], folder: Path) -> dict[str, list[list[float]]]:
+    """Returns the regrets of each rival, task by task."""
     storage = f"sqlite:///{folder / f'studies-{seed}.sqlite3'}"
     studies = []
     for number, task in enumerate(TASKS):
-        kinds: tuple[type[optuna.samplers.BaseSampler], ...] = (
-            optuna.samplers.TPESampler,
-            optuna.samplers.RandomSampler,
-        )
-        sampler = kinds[(number + seed) % 2](seed=100 * seed + number)  # type: ignore[call-arg]
+        sampler = MAKERS[makers[(number + seed) % len(makers)]](seed=100 * seed + number)
         study = optuna.create_study(storage=storage, study_name=task, direction="maximize", sampler=sampler)
         study.optimize(Objective(tabular_problem(task), seed), n_trials=OLD_TRIALS)
         studies.append(study)
-    found: dict[str, list[list[float]]] = {"transfer": [], "scratch": [], "tpe": []}
+    found: dict[str, list[list[float]]] = defaultdict(list)
     for task in tasks:
         agent, _ = learn_from_studies(None, [study for study in studies if study.study_name != task], seed=seed)
-        samplers: dict[str, optuna.samplers.BaseSampler] = {
-            "transfer": TransferSampler(agent, seed=seed),
-            "scratch": TransferSampler(seed=seed),
-            "tpe": optuna.samplers.TPESampler(seed=5_000 + seed),
-        }
-        for name, searcher in samplers.items():
-            objective = Objective(tabular_problem(task), 1_000 + seed)
-            study = optuna.create_study(study_name=f"new {task}", direction="maximize", sampler=searcher)
-            study.optimize(objective, n_trials=max(MARKS))
-            found[name].append(regrets_of(study, objective))
-    return found
+        start = replayed(agent, f"new {task}")
+        found["transfer"].append(sampled(TransferSampler(agent, seed=seed), task, seed))
+        found["scratch"].append(sampled(TransferSampler(seed=seed), task, seed))
+        found["tpe"].append(sampled(TPESampler(seed=5_000 + seed), task, seed))
+        found["tpe replaying"].append(sampled(TPESampler(seed=5_000 + seed), task, seed, start))
+        found["evolution replaying"].append(evolved(task, 5_000 + seed, start))
+    return dict(found)
 
 
 def shown(values: np.ndarray) -> str:
@@ -102,20 +139,21 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    parser.add_argument("--makers", nargs="+", default=list(MAKERS), choices=MAKERS, help="of the old studies, in turn")
     parser.add_argument("--out", type=Path, default=Path("runs/old_studies"))
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(arguments.replicas):
-            rows.append(replica(arguments.seed + number, tuple(arguments.tasks), Path(folder)))
+            rows.append(replica(arguments.seed + number, arguments.tasks, arguments.makers, Path(folder)))
             print(f"replica {number + 1} of {arguments.replicas}", flush=True)
     curves = {name: np.array([row[name] for row in rows]).swapaxes(0, 1) for name in rows[0]}
     print(f"Normalised regret (%) after {MARKS} trials, {len(arguments.tasks)} tasks, {len(rows)} replicas:")
     for name, values in curves.items():
-        print(f"{name:20s}{shown(values)}")
+        print(f"{name:32s}{shown(values)}")
     for of, to in itertools.combinations(curves, 2):
-        print(f"{of + ' - ' + to:20s}{shown(curves[of] - curves[to])}")
+        print(f"{of + ' - ' + to:32s}{shown(curves[of] - curves[to])}")
     for at, task in enumerate(arguments.tasks):
         means = {name: " ".join(f"{100 * v:.1f}" for v in values[at].mean(axis=0)) for name, values in curves.items()}
         print(f"{task:20s}" + "; ".join(f"{name} {text}" for name, text in means.items()))
