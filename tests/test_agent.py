@@ -172,6 +172,7 @@ def test_a_history_is_learned_whole_or_not_at_all(entry: Any, message: str) -> N
     assert not agent.provenance
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("config", [CONFIG, LSTM], ids=["transformer", "lstm"])
 def test_a_history_is_imitated(config: TrainingConfig) -> None:
     fresh, taught = Agent(PROBLEMS, config, seed=1), Agent(PROBLEMS, config, seed=1)
@@ -438,6 +439,7 @@ def test_gamma_falls_to_nothing(sampled: int, share: float) -> None:
     assert TrainingConfig().uniform_share(sampled) == CONFIG.uniform_share(sampled)
 
 
+@pytest.mark.thorough
 def test_only_a_transferred_agent_explores_and_only_at_first(certain: Agent) -> None:
     assert targets(Agent.of(certain._learner).ask(100)) > 97
     assert targets(certain.transfer_to(PROBLEMS, seed=1).ask(200)[100:]) > 97
@@ -452,6 +454,7 @@ def test_only_a_transferred_agent_explores_and_only_at_first(certain: Agent) -> 
     assert 50 < expected < 60 and abs(away - expected) < 3 * expected**0.5  # so not nothing, half or twice of it
 
 
+@pytest.mark.thorough
 def test_gamma_of_one_is_uniform(certain: Agent) -> None:
     draws = certain.transfer_to(NEW_TASK, config=UNIFORM, seed=1).ask(1000)
     for problem in NEW_TASK:

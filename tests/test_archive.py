@@ -51,6 +51,7 @@ def searched(agent: Agent, trials: int = 12) -> Agent:
     return agent
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("config", [CONFIG, FAST], ids=["paper", "fast"])
 def test_nothing_is_lost_by_transfers_and_files(tmp_path: Path, config: TrainingConfig) -> None:
     agent = searched(Agent([Problem(SPACE, "0")], config, seed=0))
@@ -170,6 +171,7 @@ def test_the_middle_of_what_is_kept_is_worth_nothing_and_the_best_is_worth_all()
     assert quality(failed, 0).tolist() == [1.0, 0.5]
 
 
+@pytest.mark.thorough
 def test_what_was_learned_first_is_rehearsed_before_a_transfer() -> None:
     """Three searches in a row of which the first says something that the others do not."""
 
@@ -204,6 +206,7 @@ def wider(trial: optuna.Trial) -> float:
     return objective(trial) + trial.suggest_float("drop", 0.0, 0.9)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("way", ["sampler", "file", "studies"])
 def test_the_first_trial_of_the_next_study_is_the_best_one_of_the_last(tmp_path: Path, way: str) -> None:

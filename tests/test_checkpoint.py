@@ -533,6 +533,7 @@ def test_a_gate_of_one_policy_is_refused(tmp_path: Path, fast_file: Path) -> Non
     refused(path, "is damaged", "the tensor policy.state is float32[1, ", " and should be float32[2, ")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("config", [CONFIG, LSTM, FAST], ids=["transformer", "lstm", "fast"])
 def test_replicas_go_on_to_the_bit_and_are_no_agent(tmp_path: Path, config: TrainingConfig) -> None:
     def after(learner: Learner, trials: int) -> Learner:
@@ -652,6 +653,7 @@ def agent_text(text: str) -> ChangeFn:
     return lambda metadata, _, __: metadata.update(agent=text)
 
 
+@pytest.mark.thorough
 def test_a_damaged_header_never_ends_in_another_error(tmp_path: Path) -> None:
     agent, rng, refusals = with_open_trials(), np.random.default_rng(0), 0
     agent._name = "0" * 32  # the test is to be the same each time
@@ -742,6 +744,7 @@ def test_problems_given_must_be_the_agents(saved: Path) -> None:
         Agent.load(saved, NEXT_PROBLEMS)
 
 
+@pytest.mark.thorough
 @quick
 @given(data=st.data(), before=problems(), after=problems(), seed=st.integers(0, 2**70), asked=st.integers(1, 2**40))
 def test_any_snapshot_is_read_as_it_was_written(

@@ -113,6 +113,7 @@ def test_differences_are_paired() -> None:
     assert np.isnan(differences([nothing], ("a", "b"), ("a", "b"), (1,), seed=0)[0].share)
 
 
+@pytest.mark.thorough
 def test_intervals_that_hold_together_fail_together_once_in_twenty() -> None:
     """Of 40 means that are all 0, in 300 experiments; single intervals fail in almost all of them."""
     rng, failed, single = np.random.default_rng(0), 0, 0
@@ -326,6 +327,7 @@ def compare(*options: str) -> str:
     return " ".join(done.output.split())
 
 
+@pytest.mark.thorough
 def test_the_command_leaves_tables_pictures_and_a_result(tmp_path: Path) -> None:
     size = ("--split", SPLIT, "--rival", "tpe", "--rival", "random", "--replicas", "3", "--seed", "4")
     said = compare(*size, "--trials", "12", "--out", str(tmp_path / "first"))
@@ -436,6 +438,7 @@ def texts(cells: Iterable[object]) -> list[str]:
     return list(map(str, cells))
 
 
+@pytest.mark.thorough
 def test_tables_and_pictures_of_a_made_up_outcome(tmp_path: Path) -> None:
     outcome = made_up()
     for draw in (draw_regrets, draw_ranks):

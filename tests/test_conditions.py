@@ -162,6 +162,7 @@ def test_rename() -> None:
     assert rename(None, {"a": "b"}) is None
 
 
+@pytest.mark.thorough
 @settings(max_examples=200, deadline=None)
 @given(st.none() | conditions(CHOICES, depth=3))
 def test_normal_form_agrees_on_every_assignment(condition: Condition | None) -> None:

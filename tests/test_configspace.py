@@ -445,6 +445,7 @@ def test_what_is_never_active_is_no_choice() -> None:
     assert legal(space, dict(adapter.configuration({"n": 3, "apart": 0})))
 
 
+@pytest.mark.thorough
 def test_the_agent_learns_from_old_configurations_and_ends_with_a_legal_best() -> None:
     space = cs.ConfigurationSpace({"layers": (1, 4), "units": (8, 64), "act": ["relu", "tanh"]}, seed=0)
     space.add(cs.UniformFloatHyperparameter("lr", 1e-4, 1e-1, log=True))
@@ -579,10 +580,12 @@ def test_without_configspace_the_error_says_what_to_install(monkeypatch: pytest.
         importlib.import_module("transfernas.integrations.configspace")
 
 
+@pytest.mark.thorough
 def test_transfernas_alone_does_not_load_configspace() -> None:
     assert run("import sys, transfernas; print('ConfigSpace' in sys.modules)") == "False"
 
 
+@pytest.mark.thorough
 def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}

@@ -27,6 +27,7 @@ from transfernas.experiments.record import Record
 COUNTS = {"fast": 120, "paper": 50, "lstm": 30, "search": 50, "record": 200, "table": 200}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_changed_file_is_refused_or_works(tmp_path: Path, kind: str) -> None:
     found = list(outcomes(kind, COUNTS[kind], 0, tmp_path))
@@ -166,6 +167,7 @@ LARGEST: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fields", LARGEST, ids=str)
 def test_the_largest_hyperparameters_work(fields: dict[str, Any]) -> None:
     agent = Agent([Problem(LEFT, "one")], TrainingConfig.fast(**{"embedding_size": 4, "feed_forward": 8, **fields}))

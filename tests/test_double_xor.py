@@ -99,6 +99,7 @@ def test_the_attention_map_is_that_of_the_optimal_sequences() -> None:
     assert {name: value.item() for name, value in ratios.items()} == pytest.approx({"S5 on S1": 3, "S7 on S3": 2})
 
 
+@pytest.mark.thorough
 def test_an_experiment_reports_when_the_averages_pass(tmp_path: Path) -> None:
     told: list[tuple[str, int]] = []
 

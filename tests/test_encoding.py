@@ -166,6 +166,7 @@ def test_rules_agree_with_next_choice(given_problems: tuple[Problem, ...]) -> No
         assert active(rules, row, 0, taken).all()  # S always is
 
 
+@pytest.mark.thorough
 @quick
 @given(problems())
 def test_padding_is_never_met(given_problems: tuple[Problem, ...]) -> None:

@@ -34,6 +34,7 @@ def run(example: str, out: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_a_second_search(tmp_path: Path) -> None:
     printed = run("optuna_second_search.py", tmp_path)
     assert (tmp_path / "second_search.png").read_bytes().startswith(b"\x89PNG")
@@ -41,6 +42,7 @@ def test_a_second_search(tmp_path: Path) -> None:
     assert printed.count("best ") == 4 and "after  3 trials" in printed and str(tmp_path) in printed
 
 
+@pytest.mark.thorough
 def test_an_agent_from_old_studies(tmp_path: Path) -> None:
     printed = run("from_old_studies.py", tmp_path)
     storage = f"sqlite:///{tmp_path / 'studies.sqlite3'}"

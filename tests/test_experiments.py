@@ -154,6 +154,7 @@ def demo(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "120"})
 
 
+@pytest.mark.thorough
 def test_the_demo_leaves_a_table_a_picture_a_result_and_an_agent(tmp_path: Path) -> None:
     done = [demo(tmp_path / name, "--seed", "3", *SMALL) for name in ("first", "again")]
     assert [each.returncode for each in done] == [0, 0], done[0].stderr
@@ -180,6 +181,7 @@ def test_the_demo_leaves_a_table_a_picture_a_result_and_an_agent(tmp_path: Path)
     assert not list((tmp_path / "first").glob(".*"))
 
 
+@pytest.mark.thorough
 def test_an_interrupted_demo_writes_what_it_has(tmp_path: Path) -> None:
     stages: list[str] = []
 
@@ -200,6 +202,7 @@ def test_an_interrupted_demo_writes_what_it_has(tmp_path: Path) -> None:
     assert Agent.load(tmp_path / "agent.safetensors").provenance
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("option", [("--replicas", "1"), ("--seed", "-1"), ("--trials", "0"), ("--out", "/dev/null/x")])
 def test_options_out_of_range_are_refused(option: tuple[str, str], tmp_path: Path) -> None:
     done = demo(tmp_path, *option)

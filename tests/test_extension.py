@@ -54,6 +54,7 @@ def embeddings(learner: Learner) -> dict[tuple[object, ...], Float[np.ndarray, "
     return {name: action[:, row] for row, name in enumerate(learner.vocabulary.actions)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("gate", [False, True])
 def test_nothing_learned_is_lost(gate: bool) -> None:
     before = learned(gate)

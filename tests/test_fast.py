@@ -54,6 +54,7 @@ def rows_of(learner: Learner, replica: int) -> slice:
     return slice(replica * learner.members, (replica + 1) * learner.members)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("transferred", [False, True], ids=["new", "transferred"])
 def test_nothing_is_evaluated_twice_before_all_is(transferred: bool) -> None:
     agent = Agent(PROBLEMS, FAST, seed=1)
@@ -68,6 +69,7 @@ def test_nothing_is_evaluated_twice_before_all_is(transferred: bool) -> None:
         assert len(set(found[:size])) == size < len(found)  # and the search goes on
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("transferred", [False, True], ids=["new", "transferred"])
 def test_nor_is_what_is_valid(transferred: bool) -> None:
     problem = Problem(LEFT, "one", valid=lambda config: config["kind"] != "conv" or config["width"] == 8)
@@ -125,6 +127,7 @@ def test_a_seed_decides_the_trials_also_after_a_transfer() -> None:
     assert first == second and first[0] != other[0] and first[1] != other[1]
 
 
+@pytest.mark.thorough
 def test_a_proposal_is_the_most_probable_of_more_and_more_draws() -> None:
     learner = new_learner((SUM,), FAST, 5, replicas=3)
     config = dataclasses.replace(FAST, repeats=True, best_of_trials=10)
@@ -165,6 +168,7 @@ def test_after_a_transfer_each_policy_proposes_its_own() -> None:
     np.testing.assert_array_equal(rollout.log_prob, np.where(member == TRANSFERRED, drawn.max(axis=1), drawn[:, 0]))
 
 
+@pytest.mark.thorough
 def test_what_was_not_met_before_a_transfer_is_explored_as_by_a_new_policy() -> None:
     """Half of the actions of one choice of two were met, none of the other's: a quarter of the way is gone."""
     before = Problem(SearchSpace("before", [Choice("a", (0, 1))]), "one")
@@ -290,6 +294,7 @@ OLD = SearchSpace("old", [Choice("lr", (0.001, 0.01, 0.1)), Choice("units", (16,
 NEWER = SearchSpace("newer", [Choice("learning rate", (0.001, 0.01, 0.1, 1.0)), Choice("units", (16, 32))])
 
 
+@pytest.mark.thorough
 def test_a_renamed_state_keeps_what_it_learned() -> None:
     old = Agent([Problem(OLD, "one")], FAST)
     play(old, 6)
@@ -398,6 +403,7 @@ def test_at_first_a_proposal_is_the_first_valid_draw() -> None:
     np.testing.assert_array_equal(rollout.log_prob, drawn.log_prob[np.arange(8), first])
 
 
+@pytest.mark.thorough
 def test_where_a_policy_is_sure_of_what_is_known_it_looks_about_itself() -> None:
     """In the same draw: the most probable of the draws in which some is uniform, in growing shares."""
     learner = run(new_learner((SUM,), FAST, 5, replicas=4), 3)
@@ -451,6 +457,7 @@ def test_a_search_goes_on_where_all_that_is_valid_was_evaluated_whatever_the_cap
     play(Agent([problem], dataclasses.replace(FAST, max_candidates=100)), 4)
 
 
+@pytest.mark.thorough
 def test_the_papers_learning_can_do_without_repeats() -> None:
     agent = Agent([ONE], dataclasses.replace(CONFIG, repeats=False, max_candidates=1000), seed=1)
     assert len({tuple(config.items()) for _, _, config in play(agent, LEFT.size)}) == LEFT.size

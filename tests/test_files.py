@@ -46,6 +46,7 @@ def parts(folder: Path) -> list[Path]:
     return sorted(folder.glob(".*.part"))
 
 
+@pytest.mark.thorough
 @posix
 @pytest.mark.parametrize("step", ["os.fsync", "os.replace", "files._remove_leftovers", "files._lock"])
 @pytest.mark.parametrize("there", [False, True])

@@ -71,6 +71,7 @@ SAMPLERS = """
 """
 
 
+@pytest.mark.thorough
 def test_samplers_in_forked_processes() -> None:
     whole = "['COMPLETE', 'COMPLETE']"
     assert run(SEARCH, SAMPLERS).splitlines() == [
@@ -119,6 +120,7 @@ AGENTS = """
 """
 
 
+@pytest.mark.thorough
 def test_agents_in_forked_processes_go_on_to_the_bit() -> None:
     same, parts, transferred = run(SEARCH, AGENTS).splitlines()
     assert same == "True" and parts == "[True, True, True, True, True]"
@@ -157,6 +159,7 @@ THREADS = """
 """
 
 
+@pytest.mark.thorough
 def test_a_fork_while_other_threads_use_the_agent() -> None:
     assert run(SEARCH, THREADS) == "True"
 
@@ -190,6 +193,7 @@ STUCK = """
 """
 
 
+@pytest.mark.thorough
 def test_an_agent_that_a_thread_never_gave_back_is_an_error_in_the_child() -> None:
     told, whole = run(SEARCH, STUCK).splitlines()
     assert "forked while another thread was using the same agent" in told and "spawn" in told
@@ -219,6 +223,7 @@ KILLED = """
 """
 
 
+@pytest.mark.thorough
 def test_a_helper_that_was_killed_is_an_error_once() -> None:
     found = run(SEARCH, KILLED)
     assert f"ended with exit code {-signal.SIGKILL}" in found and found.endswith(", 3)")
@@ -237,6 +242,7 @@ UNUSED = """
 """
 
 
+@pytest.mark.thorough
 def test_a_process_that_is_forked_before_anything_was_computed_needs_no_helper() -> None:
     assert run(SEARCH, UNUSED) == "(['COMPLETE', 'COMPLETE'], None)"
 
@@ -250,6 +256,7 @@ DAEMON = """
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("moment", [1, 5])
 def test_a_program_ends_while_a_daemon_thread_searches(moment: int) -> None:
     assert run(SEARCH, DAEMON.replace("MOMENT", str(moment))) == "ended"

@@ -70,6 +70,7 @@ def transferred(gate: Gate, **fields: Any) -> tuple[float, float]:
     return found[0], found[1]
 
 
+@pytest.mark.thorough
 def test_at_first_trust_decides() -> None:
     # 0.593 is how often a normal variable is above -0.1 / (0.3 * sqrt(2)).
     np.testing.assert_allclose(shares(Gate.of(2, 4)), [[0.593, 0.407, 0, 0]] * 2, atol=0.05)
@@ -79,6 +80,7 @@ def test_at_first_trust_decides() -> None:
         assert found == pytest.approx((share, share), abs=0.05)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("member", EACH)
 def test_proposals_that_do_well_gain_trust_and_others_lose_it(member: int) -> None:
     """The better, the more; a draw is half a win."""
@@ -120,6 +122,7 @@ def test_trials_are_compared_with_those_that_others_proposed(trials: list[tuple[
     np.testing.assert_allclose(gate.total, won, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_whose_proposals_are_beaten_loses_trust() -> None:
     """One good trial of the new policy is enough to doubt all before it."""
     history = history_of(*EARLIER, members=[TRANSFERRED])
@@ -130,6 +133,7 @@ def test_whose_proposals_are_beaten_loses_trust() -> None:
     assert transferred(own) == transferred(Gate.of(2, 1))  # to lose against itself says nothing
 
 
+@pytest.mark.thorough
 def test_one_of_the_first_trials_is_the_new_policys() -> None:
     def new(*members: int, control: int = 3) -> float:
         config = dataclasses.replace(CONFIG, trust=1.0, control=control)
@@ -144,6 +148,7 @@ def test_one_of_the_first_trials_is_the_new_policys() -> None:
     assert new(control=1) == 1
 
 
+@pytest.mark.thorough
 def test_before_that_trial_only_knowledge_proposes() -> None:
     """As nothing speaks against it; not where nothing of the problem was met."""
     config = dataclasses.replace(CONFIG, control=4)
@@ -156,6 +161,7 @@ def test_before_that_trial_only_knowledge_proposes() -> None:
     assert shares(Gate.of(2, 1), curious=True, config=config, history=beyond)[:, [NEW, CURIOUS]].min() > 0.1
 
 
+@pytest.mark.thorough
 def test_the_first_trial_is_what_was_best_before() -> None:
     for history in (NOTHING, history_of(1.0, 2.0, members=[-1])):
         found = shares(Gate.of(2, 1), remembered=True, curious=True, history=history)
@@ -178,6 +184,7 @@ def test_who_knows_nothing_of_a_problem_does_not_propose() -> None:
     assert found[:, NEW].tolist() == [1, 1]
 
 
+@pytest.mark.thorough
 def test_none_is_given_up_for_good() -> None:
     """After ever so many proposals of one, few more turn it round; and what was found out is forgotten in time."""
     start, history = Gate.of(2, 1), history_of(*EARLIER, members=[NEW])
@@ -228,6 +235,7 @@ def test_only_what_was_proposed_and_can_be_compared_counts() -> None:
         np.testing.assert_array_equal(shares(after(gate, member, (9.0, 9.0), history)), shares(gate))
 
 
+@pytest.mark.thorough
 def test_each_problem_and_each_replica_has_its_own() -> None:
     start = Gate.of(2, 3)
     found = after(start, TRANSFERRED, (9.0, -9.0), history_of(*EARLIER, members=[NEW], problem=1), problem=1)

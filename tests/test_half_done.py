@@ -97,6 +97,7 @@ def all_or_nothing(searcher: Searcher, call: CallFn, every: int = 1) -> int:
     return undone
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("call", [ask, tell, fail], ids=["ask", "tell", "fail"])
 def test_an_interrupt_at_any_line_finds_all_or_nothing(new: NewFn, call: CallFn) -> None:  # noqa: F811
     searcher = new(PROBLEMS, seed=1)
@@ -125,6 +126,7 @@ def test_an_interrupt_between_optunas_study_and_ours_tells_no_trial_twice() -> N
         assert len(told) == 4
 
 
+@pytest.mark.thorough
 def test_an_interrupt_of_what_else_an_agent_does() -> None:
     searcher = Agent(PROBLEMS, FAST, seed=1)
     play(searcher, 6)
@@ -134,6 +136,7 @@ def test_an_interrupt_of_what_else_an_agent_does() -> None:
     assert all_or_nothing(searcher, lambda agent: agent.top(PROBLEMS[0]), 5) == 0
 
 
+@pytest.mark.thorough
 def test_an_interrupt_while_a_file_is_written_leaves_the_old_one(tmp_path: Path) -> None:
     searcher = Agent(PROBLEMS, FAST, seed=1)
     play(searcher, 4)
@@ -164,6 +167,7 @@ def working(searcher: Searcher, trials: int) -> list[threading.Thread]:
     return threads
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))], ids=["copy", "pickle"])
 @pytest.mark.parametrize("kind", [RandomSearch, lambda problems: Agent(problems, FAST)], ids=["random", "agent"])
 def test_copies_made_while_threads_work_are_whole(kind: Any, duplicate: Callable[[Any], Any]) -> None:

@@ -44,6 +44,7 @@ def expected(numbers: list[int]) -> list[Any]:
     return content(history)
 
 
+@pytest.mark.thorough
 @quick
 @given(st.lists(st.integers(0, 30), max_size=25))
 def test_histories_that_grow_from_one_another_do_not_disturb_each_other(parents: list[int]) -> None:
@@ -81,6 +82,7 @@ def test_a_history_holds_what_was_told_to_each_replica() -> None:
     assert alone.holds(np.array([0]), known[1:]).all() and not alone.holds(np.array([0]), known[:1]).any()
 
 
+@pytest.mark.thorough
 @quick
 @given(problems())
 def test_keys_tell_configurations_and_problems_apart(given_problems: tuple[Problem, ...]) -> None:

@@ -28,6 +28,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return agent.save(tmp_path_factory.mktemp("agent") / "agent.safetensors")
 
 
+@pytest.mark.thorough
 def test_it_says_what_the_agent_learned_from_and_knows(path: Path) -> None:
     found = shown(path)
     agent = Agent.load(path)
@@ -58,6 +59,7 @@ def test_it_says_what_is_known_of_anothers_problems(path: Path, tmp_path: Path) 
     assert f"Of {other}:\n{expected}\n" in shown(path, "--against", other)
 
 
+@pytest.mark.thorough
 def test_it_knows_the_papers_agent_and_replicas_of_experiments(tmp_path: Path) -> None:
     learner = new_learner(PROBLEMS, CONFIG, 3, replicas=4)
     file = write_snapshot(tmp_path / "replicas.safetensors", Snapshot(learner, "replicas", 0, (), ()))

@@ -49,6 +49,7 @@ def interrupted(moment: str, module: str, *arguments: str) -> subprocess.Complet
     return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupt_of_the_imports_ends_in_a_line(moment: str) -> None:
     done = interrupted(moment, "numpy.random", "demo")
@@ -74,6 +75,7 @@ def test_an_interrupt_of_a_command_ends_in_a_line(moment: str, module: str, argu
     assert (done.returncode, done.stdout, done.stderr) == (130, "", NOTHING)
 
 
+@pytest.mark.thorough
 def test_what_is_in_the_background_of_a_shell_is_not_interrupted() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child has it too
     try:

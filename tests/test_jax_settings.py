@@ -87,6 +87,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     return trials(tmp_path_factory.mktemp("settings"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "value"), SETTINGS)
 def test_a_search_is_the_same_to_the_bit(name: str, value: object, expected: list[object], tmp_path: Path) -> None:
     with setting(name, value):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 SEARCH = """
     from transfernas import Agent, Choice, Problem, SearchSpace
     space = SearchSpace("s", [Choice("a", (1, 2, 3)), Choice("b", (0.1, 0.2)), Choice("c", ("x", "y"))])
@@ -43,6 +45,7 @@ FORKS = """
 """
 
 
+@pytest.mark.thorough
 def test_fifty_trials_that_fork_neither_hang_nor_warn() -> None:
     # From the first trial on, so that forks also meet the thread that compiles in the background.
     assert run(SEARCH, FORKS) == "(('s', 't', 50),)"
@@ -71,10 +74,12 @@ PLACES = """
 """
 
 
+@pytest.mark.thorough
 def test_a_gpu_is_not_even_looked_at() -> None:
     assert run(FAKE_GPU, "import transfernas; add_fake_gpu(True)", SEARCH, PLACES) == "True and JAX's default is this"
 
 
+@pytest.mark.thorough
 def test_beside_a_gpu_that_is_in_use_the_agents_arrays_are_on_the_cpu() -> None:
     assert (
         run(FAKE_GPU, "import jax; add_fake_gpu(False); jax.devices()", SEARCH, PLACES)
@@ -97,6 +102,7 @@ def test_importing_starts_no_backend_and_loads_no_heavy_package() -> None:
     assert run(script) == "{} []"
 
 
+@pytest.mark.thorough
 def test_the_cache_of_compiled_code_is_where_the_user_wants_it(tmp_path: os.PathLike[str]) -> None:
     show = "import transfernas, jax; print(jax.config.jax_compilation_cache_dir)"
     assert run(show, XDG_CACHE_HOME=str(tmp_path), TRANSFERNAS_CACHE="").startswith(

@@ -85,6 +85,7 @@ def test_each_gradient_agrees_with_differences_of_the_oracle(
         assert slope == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=2e-3, abs=2e-4), (term, name)
 
 
+@pytest.mark.thorough
 def test_certainty_and_single_actions_stay_finite() -> None:
     """Logits so large that probabilities are 0 and 1, and a space with nothing to choose, under `jax.debug_nans`."""
     learner = new_learner(PROBLEMS, TrainingConfig.paper(logit_scale=1e4), 0)
@@ -172,6 +173,7 @@ def test_an_advantage_is_finite_whatever_the_rewards() -> None:
             tally = tally.after(row, np.array([reward]), own, decay)
 
 
+@pytest.mark.thorough
 def test_a_problems_first_advantage_is_zero_and_foreign_trials_leave_the_average() -> None:
     config = TrainingConfig.paper(pqt_weight=0.0, entropy_weight=0.0)
     learner = new_learner(PROBLEMS, config, 0)
@@ -193,6 +195,7 @@ def test_a_problems_first_advantage_is_zero_and_foreign_trials_leave_the_average
     assert float(better.tally.baseline[0, 0]) == pytest.approx(0.95 * 0.7 + 0.05 * 1.7)
 
 
+@pytest.mark.thorough
 def test_the_first_step_of_adam() -> None:
     """The first step of Adam moves every parameter by the learning rate along the sign of its gradient."""
     learner = strong_learner(PROBLEMS, "causal")
@@ -248,6 +251,7 @@ def test_preferences_agree_with_the_oracle(network: dict[str, Any]) -> None:
     assert float(found) == pytest.approx(preferences_of_the_oracle(learner, one(learner)), abs=1e-4)
 
 
+@pytest.mark.thorough
 def test_each_gradient_of_preferences_agrees_with_differences_of_the_oracle() -> None:
     learner = strong_learner(PROBLEMS, **DECODERS[DECODER])
     gradient = gradient_of_preferences(one(learner), *pairs_of(learner, PAIRS, joint=ENTROPY, imitation=IMITATION))
@@ -263,6 +267,7 @@ def test_each_gradient_of_preferences_agrees_with_differences_of_the_oracle() ->
         assert slope == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=2e-3, abs=2e-4), at
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("problems", [PROBLEMS, PROBLEMS[:1]], ids=["several", "one"])
 def test_a_search_of_several_problems_has_an_entropy_of_its_own(problems: tuple[Problem, ...]) -> None:
     learner = new_learner(problems, TrainingConfig.paper(network="decoder", layers=1), 0)
@@ -287,6 +292,7 @@ def test_a_new_task_starts_as_the_policy_of_the_mean_task() -> None:
     assert_same(np.asarray(found.task)[others], np.asarray(policy.task)[others])
 
 
+@pytest.mark.thorough
 def test_what_pairs_pull() -> None:
     """Pairs of weight 0 nothing; those that are told apart less than those told wrong, by what the odds say."""
     learner = strong_learner(PROBLEMS, **DECODERS[DECODER])
@@ -303,6 +309,7 @@ def test_what_pairs_pull() -> None:
     np.testing.assert_allclose(told_wrong, -odds * told_right, atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_a_policy_that_knows_nothing_prefers_neither_short_nor_long_trials() -> None:
     """The log-probability of a long trial is lower, whatever it is worth; so much is not to be learned."""
     learner = new_learner(PROBLEMS, TrainingConfig.paper(network="decoder", layers=1, logit_scale=0.0), 0)
@@ -315,12 +322,14 @@ def test_a_policy_that_knows_nothing_prefers_neither_short_nor_long_trials() -> 
         assert value == pytest.approx(np.log(0.5), abs=1e-5)
 
 
+@pytest.mark.thorough
 def test_preferences_stay_finite_where_the_policy_is_certain() -> None:
     learner = new_learner(PROBLEMS, TrainingConfig.paper(network="decoder", layers=1, logit_scale=1e4), 0)
     with jax.debug_nans(True):
         assert np.isfinite(pull(learner, *PAIRS)).all()
 
 
+@pytest.mark.thorough
 def test_learning_by_preferences_needs_two_trials_that_differ() -> None:
     """One trial teaches nothing, nor do equals; then the better one gains on the worse, whoever proposed them."""
     config = TrainingConfig.fast(layers=1, entropy_weight=0.0, pairs=2, updates=3)

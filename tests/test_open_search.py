@@ -4,6 +4,8 @@ import copy
 import json
 import pickle
 
+import pytest
+
 from transfernas.learning.scores import Score
 from transfernas.open_search import OpenSearch
 from transfernas.plans import Made, Observed, Old
@@ -40,6 +42,7 @@ def said(search: OpenSearch) -> tuple[str, object]:
     return json.dumps(search.state()), search.learner
 
 
+@pytest.mark.thorough
 def test_what_a_fork_is_told_changes_nothing_in_the_search() -> None:
     search = OpenSearch("space", "task", seed=0)
     searched(search, range(12))

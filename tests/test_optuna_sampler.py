@@ -138,6 +138,7 @@ def test_tpe_is_optunas_with_its_defaults() -> None:
         study.tell(theirs, -distance(config))
 
 
+@pytest.mark.thorough
 def test_tpe_beats_random_search() -> None:
     seeds = range(5)
     informed = [best(OptunaSearcher([GRID], seed=seed)) for seed in seeds]

@@ -32,6 +32,7 @@ def test_a_short_study() -> None:
     assert sum(count for _, _, count in sampler.agent.provenance) == 10
 
 
+@pytest.mark.thorough
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(optunahub, "load_module", load)  # from here, not from the network

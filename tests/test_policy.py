@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -46,6 +47,11 @@ SOME = ("causal, 1 heads, after", "bidirectional, 1 heads, before", "lstm", DECO
 NETWORKS = TRANSFORMERS | LSTMS | DECODERS
 
 
+def quick_first(names: Iterable[str]) -> list[Any]:
+    """The default's network, for every run; the others where all tests run."""
+    return [name if name == DECODER else pytest.param(name, marks=pytest.mark.thorough) for name in names]
+
+
 def strong_learner(
     problems: tuple[Problem, ...], mode: Attention = "causal", heads: int = 1, seed: int = 3, **changes: Any
 ) -> Learner:
@@ -88,7 +94,7 @@ def drawn(learner: Learner, row: int, noise: np.ndarray, share: float = 0.0) -> 
     return jax.tree.map(lambda leaf: leaf[0], sampled(learner, problem, noise[None], share))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", quick_first(NETWORKS))
 def test_every_probability_agrees_with_the_oracle(name: str) -> None:
     learner = strong_learner(PROBLEMS, **NETWORKS[name])
     policy, tables = one(learner), learner.encoding.tables
@@ -105,7 +111,7 @@ def test_every_probability_agrees_with_the_oracle(name: str) -> None:
     assert np.mean(most) > 0.1  # or the agreement would say little
 
 
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", quick_first(TRANSFORMERS))
 def test_attention_weights_agree_with_the_oracle(name: str) -> None:
     learner, mode = strong_learner(PROBLEMS, **TRANSFORMERS[name]), TRANSFORMERS[name]["attention"]
     policy, tables = one(learner), learner.encoding.tables
@@ -123,7 +129,7 @@ def test_attention_weights_agree_with_the_oracle(name: str) -> None:
     np.testing.assert_allclose(found[:, :, :length].sum(-1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", quick_first(SOME))
 def test_probabilities_of_all_configurations_sum_to_one(name: str) -> None:
     learner = strong_learner(PROBLEMS, **NETWORKS[name])
     for row in range(len(PROBLEMS)):
@@ -131,7 +137,7 @@ def test_probabilities_of_all_configurations_sum_to_one(name: str) -> None:
         assert total == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", [SOME[0], *SOME[-2:]])
+@pytest.mark.parametrize("name", quick_first([SOME[0], *SOME[-2:]]))
 @settings(max_examples=5, deadline=None)
 @given(problems=random_problems())
 def test_random_spaces_sum_to_one_and_sampling_agrees_with_scoring(name: str, problems: tuple[Problem, ...]) -> None:
@@ -157,7 +163,7 @@ def test_random_spaces_sum_to_one_and_sampling_agrees_with_scoring(name: str, pr
             assert rollout.log_prob[index] == pytest.approx(scored, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", quick_first(SOME))
 def test_sampled_and_scored_log_probabilities_agree(name: str) -> None:
     learner = strong_learner(PROBLEMS, **NETWORKS[name])
     noise = np.random.default_rng(1).random((64, learner.encoding.steps))
@@ -168,7 +174,7 @@ def test_sampled_and_scored_log_probabilities_agree(name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", quick_first(SOME))
 def test_sampling_follows_the_policy(name: str) -> None:
     learner = strong_learner(PROBLEMS, **NETWORKS[name])
     everything = every_trajectory(learner, 0)
@@ -223,7 +229,7 @@ def test_both_modes_are_one_at_the_first_step_behind_s() -> None:
         assert np.allclose(found[0], found[1], atol=1e-5) is equal
 
 
-@pytest.mark.parametrize("name", [SOME[0], *SOME[2:]])
+@pytest.mark.parametrize("name", quick_first([SOME[0], *SOME[2:]]))
 def test_padding_changes_nothing(name: str) -> None:
     """The same space beside a longer one has longer arrays and the same probabilities."""
     alone = strong_learner(PROBLEMS[1:2], **NETWORKS[name])

@@ -77,6 +77,7 @@ def learned(search: TransferSearch) -> int:
     return search.agent.learner.learned
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "asked, domain",
     [
@@ -209,6 +210,7 @@ def test_a_configuration_is_nested_and_whole_and_stays_while_it_is_open() -> Non
     assert search.suggest("1") != again
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_it_learns_in_either_direction(mode: str) -> None:
     sign = 1 if mode == "min" else -1
@@ -516,6 +518,7 @@ def agent() -> Agent:
     return search.agent
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("start", ["scratch", "transfer", pytest.param("reinforce", marks=pytest.mark.slow)])
 def test_a_restored_search_goes_on_as_it_would_have(start: str, agent: Agent, tmp_path: Path) -> None:
     options: dict[str, Any] = {"scratch": {}, "transfer": {"agent": agent, "fill": {"momentum": 0.0}}}.get(
@@ -707,6 +710,7 @@ def test_save_and_restore_as_ray_tests_it(tmp_path: Path) -> None:
     assert learned(restored) == 4
 
 
+@pytest.mark.thorough
 def test_the_next_search_is_ahead_from_its_first_trials(tmp_path: Path) -> None:
     wider = {**SPACE, "depth": tune.randint(1, 17), "dropout": tune.uniform(0.0, 0.5)}
     ahead = []

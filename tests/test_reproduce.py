@@ -160,6 +160,7 @@ def made_up(values: Callable[[str], np.ndarray]) -> Result:
     )
 
 
+@pytest.mark.thorough
 def test_tables_and_figures_of_a_made_up_result(tmp_path: Path) -> None:
     """Also where a curve never reaches a target, or was stopped early."""
     lengths = {"transfer": 9, "scratch": 3}

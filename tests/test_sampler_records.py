@@ -66,6 +66,7 @@ def assert_learned(agent: Agent, trials: int) -> None:
     assert told(agent) == counted(agent) == trials
 
 
+@pytest.mark.thorough
 def test_a_study_whose_first_trial_waits_is_one_study(storage: BaseStorage, tmp_path: Path) -> None:
     study = optuna.create_study(storage=storage, study_name="one")
     study.enqueue_trial({"x": 0.5})
@@ -84,6 +85,7 @@ def test_a_study_whose_first_trial_waits_is_one_study(storage: BaseStorage, tmp_
         learn_from_studies(path, [study])
 
 
+@pytest.mark.thorough
 def test_a_study_that_is_made_again_under_its_name_is_another(storage: BaseStorage) -> None:
     sampler = TransferSampler(seed=0)
     for count in (5, 3, 7):
@@ -98,6 +100,7 @@ def test_a_study_that_is_made_again_under_its_name_is_another(storage: BaseStora
     assert sampler.agent.learner.learned == 6
 
 
+@pytest.mark.thorough
 def test_a_copy_is_no_news_and_goes_its_own_way(storage: BaseStorage, tmp_path: Path) -> None:
     sampler = TransferSampler(seed=0, task="one")
     study = optuna.create_study(storage=storage, study_name="one", sampler=sampler)
@@ -192,6 +195,7 @@ def test_a_ledger_of_an_earlier_version_still_counts() -> None:
     assert [ledger.count(known) for known in ledger] == [4, 3] and sampler.agent.learner.learned == 5 + 3
 
 
+@pytest.mark.thorough
 def test_searches_are_let_go_and_come_again_from_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(integration, "_MOST_SEARCHES", 3)
     sampler = TransferSampler(seed=0)
@@ -337,6 +341,7 @@ def test_a_pickled_sampler_has_learned_from_all_that_was_finished() -> None:
     assert copy.agent.learner.learned == 8
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("conditional", [False, True])
 def test_many_old_trials_are_taken_in_together_and_none_is_lost(
     conditional: bool, monkeypatch: pytest.MonkeyPatch

@@ -130,6 +130,7 @@ def boolean(trial: optuna.Trial) -> float:
     return -x - y
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("constrained", [half, two, listed, boolean])
 def test_what_breaks_constraints_is_proposed_no_more_often_than_by_tpe(

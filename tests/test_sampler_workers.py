@@ -39,6 +39,7 @@ def storages(folder: Path) -> Iterator[BaseStorage]:
     yield JournalStorage(JournalFileBackend(str(folder / "journal.log")))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("same_seed", [True, False])
 @pytest.mark.parametrize("ask", [categories, numbers, conditional])
 def test_workers_do_not_propose_what_runs_elsewhere(
@@ -60,6 +61,7 @@ def test_workers_do_not_propose_what_runs_elsewhere(
     assert len(set(proposed)) == len(proposed)
 
 
+@pytest.mark.thorough
 def test_what_runs_is_seen_in_every_storage(tmp_path: Path) -> None:
     for storage in storages(tmp_path):
         optuna.create_study(storage=storage, study_name="one")
@@ -84,6 +86,7 @@ def test_workers_with_one_seed_draw_numbers_of_their_own() -> None:
     assert len(set(drawn)) == 4
 
 
+@pytest.mark.thorough
 def test_what_a_dead_worker_left_is_no_harm() -> None:
     study = optuna.create_study(sampler=TransferSampler(seed=0))
     for _ in range(3):
@@ -128,6 +131,7 @@ COPIES: tuple[Callable[[object], object], ...] = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("racing")
 @pytest.mark.parametrize("copied", COPIES)
 def test_a_sampler_is_copied_while_threads_use_it(copied: Callable[[object], object]) -> None:
@@ -154,6 +158,7 @@ def test_a_sampler_is_copied_while_threads_use_it(copied: Callable[[object], obj
     assert sampler.agent.learner.learned == 24
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("racing")
 @pytest.mark.parametrize("new", [Agent, RandomSearch, RegularizedEvolution])
 def test_searchers_are_copied_while_threads_use_them(new: Callable[[list[Problem]], Searcher]) -> None:

@@ -16,6 +16,7 @@ def with_condition(when: Json) -> Json:
     return {"name": "s", "choices": [{"name": "a", "actions": [1, 2]}, {"name": "b", "actions": [1], "when": when}]}
 
 
+@pytest.mark.thorough
 @quick
 @given(spaces())
 def test_a_space_survives(space: SearchSpace) -> None:
