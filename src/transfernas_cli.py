@@ -9,7 +9,7 @@ def main() -> None:
     """Runs the command line."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _end)
-    from transfernas.cli import run
+    from transfernas.cli.app import run
 
     run()
 

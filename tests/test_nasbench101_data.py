@@ -15,11 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from nasbench101_files import CONV1X1, CONV3X3, Run, runs_file
-from transfernas.benchmarks import nasbench101_data as data
-from transfernas.benchmarks.cell_table import load_cells
-from transfernas.benchmarks.nasbench101_data import compact, nasbench101_data
-from transfernas.cli import data as cli_data
-from transfernas.download import DownloadError
+from transfernas_bench.benchmarks import nasbench101_data as data
+from transfernas_bench.benchmarks.cell_table import load_cells
+from transfernas_bench.benchmarks.nasbench101_data import compact, nasbench101_data
+from transfernas_bench.cli import data as cli_data
+from transfernas_bench.download import DownloadError
 
 CONTENT = runs_file([replace(Run(), hash=digit * 32) for digit in "abc" for _ in range(3)])
 NAME = "nasbench_only108.tfrecord"

@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
-from transfernas.benchmarks import nasbench201
 from transfernas.cli.app import app
 from transfernas.cli.storages import open_studies
+from transfernas_bench.benchmarks import nasbench201
 
 
 @pytest.fixture(scope="module")

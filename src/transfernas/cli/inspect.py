@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..terminal import PlainTable, plain, say
 from .common import errors_as_lines, refused
 from .storages import open_studies, reading
+from .terminal import PlainTable, plain, say
 
 if TYPE_CHECKING:
     from ..checkpoint import Snapshot

@@ -1,0 +1,130 @@
+"""An agent that learned from a database of old studies, against Optuna's TPE from scratch: leave one out on HPOBench.
+
+For each replica, SQLite holds a study of each of the eight tasks, made by TPE and random search in turn. For each task
+an agent learns from the other seven (`learn_from_studies`) and searches it as `TransferSampler`. Hyperparameters are
+suggested as ranges of numbers; the table's nearest configuration is looked up, and one of its five runs drawn.
+
+    python profiling/old_studies.py --replicas 10 --out runs/old_studies
+"""
+
+import argparse
+import itertools
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import optuna
+
+from transfernas.files import write_atomically
+from transfernas.integrations.optuna import TransferSampler
+from transfernas.integrations.studies import learn_from_studies
+from transfernas_bench.benchmarks.hpobench import ACTIONS, TASKS, tabular_problem
+from transfernas_bench.benchmarks.tabular import TabularProblem
+from transfernas_bench.experiments.statistics import mean_interval
+
+MARKS = (5, 10, 20, 50, 100)
+OLD_TRIALS = 100
+LOGARITHMS = {name: np.log10(np.array(actions, float)) for name, actions in ACTIONS.items()}
+
+
+class Objective:
+    """A task of HPOBench as a user of Optuna would write it."""
+
+    def __init__(self, problem: TabularProblem, seed: int) -> None:
+        """Takes the table, and a seed for which run is drawn."""
+        self._problem, self._rng = problem, np.random.default_rng(seed)
+        self.regrets: list[float] = []
+        means = problem.table.means
+        self._best, self._median = means.max(), np.median(means)
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """Returns one run's accuracy of what is suggested."""
+        asked = {
+            "alpha": trial.suggest_float("alpha", 1e-8, 1.0, log=True),
+            "batch_size": trial.suggest_int("batch_size", 4, 256, log=True),
+            "depth": trial.suggest_int("depth", 1, 3),
+            "learning_rate_init": trial.suggest_float("learning_rate_init", 1e-5, 1.0, log=True),
+            "width": trial.suggest_int("width", 16, 1024, log=True),
+        }
+        nearest = {name: int(np.abs(LOGARITHMS[name] - np.log10(value)).argmin()) for name, value in asked.items()}
+        row = self._problem.index.row({name: ACTIONS[name][at] for name, at in nearest.items()})
+        table = self._problem.table
+        self.regrets.append(float((self._best - table.means[row]) / (self._best - self._median)))
+        return float(table.runs[row, self._rng.integers(table.counts[row])])
+
+
+def regrets_of(study: optuna.Study, objective: Objective) -> list[float]:
+    """The normalised regret, noise-free, of the trial that looked best so far, after so many trials."""
+    values = np.array([trial.value for trial in study.trials], float)
+    return [objective.regrets[int(values[:count].argmax())] for count in MARKS]
+
+
+def replica(seed: int, tasks: tuple[str, ...], folder: Path) -> dict[str, list[list[float]]]:
+    storage = f"sqlite:///{folder / f'studies-{seed}.sqlite3'}"
+    studies = []
+    for number, task in enumerate(TASKS):
+        kinds: tuple[type[optuna.samplers.BaseSampler], ...] = (
+            optuna.samplers.TPESampler,
+            optuna.samplers.RandomSampler,
+        )
+        sampler = kinds[(number + seed) % 2](seed=100 * seed + number)  # type: ignore[call-arg]
+        study = optuna.create_study(storage=storage, study_name=task, direction="maximize", sampler=sampler)
+        study.optimize(Objective(tabular_problem(task), seed), n_trials=OLD_TRIALS)
+        studies.append(study)
+    found: dict[str, list[list[float]]] = {"transfer": [], "scratch": [], "tpe": []}
+    for task in tasks:
+        agent, _ = learn_from_studies(None, [study for study in studies if study.study_name != task], seed=seed)
+        samplers: dict[str, optuna.samplers.BaseSampler] = {
+            "transfer": TransferSampler(agent, seed=seed),
+            "scratch": TransferSampler(seed=seed),
+            "tpe": optuna.samplers.TPESampler(seed=5_000 + seed),
+        }
+        for name, searcher in samplers.items():
+            objective = Objective(tabular_problem(task), 1_000 + seed)
+            study = optuna.create_study(study_name=f"new {task}", direction="maximize", sampler=searcher)
+            study.optimize(objective, n_trials=max(MARKS))
+            found[name].append(regrets_of(study, objective))
+    return found
+
+
+def shown(values: np.ndarray) -> str:
+    """Mean and 95 % interval at each mark, in percent, of an array of shape [tasks, replicas, marks].
+
+    The interval is over replicas, each of them the mean over the tasks.
+    """
+    intervals = [mean_interval(100 * column) for column in values.mean(axis=0).T]
+    return "  ".join(f"{i.mean:6.1f} ({i.low:.1f} to {i.high:.1f})" for i in intervals)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--replicas", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    parser.add_argument("--out", type=Path, default=Path("runs/old_studies"))
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(arguments.replicas):
+            rows.append(replica(arguments.seed + number, tuple(arguments.tasks), Path(folder)))
+            print(f"replica {number + 1} of {arguments.replicas}", flush=True)
+    curves = {name: np.array([row[name] for row in rows]).swapaxes(0, 1) for name in rows[0]}
+    print(f"Normalised regret (%) after {MARKS} trials, {len(arguments.tasks)} tasks, {len(rows)} replicas:")
+    for name, values in curves.items():
+        print(f"{name:20s}{shown(values)}")
+    for of, to in itertools.combinations(curves, 2):
+        print(f"{of + ' - ' + to:20s}{shown(curves[of] - curves[to])}")
+    for at, task in enumerate(arguments.tasks):
+        means = {name: " ".join(f"{100 * v:.1f}" for v in values[at].mean(axis=0)) for name, values in curves.items()}
+        print(f"{task:20s}" + "; ".join(f"{name} {text}" for name, text in means.items()))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    found = {"trials": MARKS, "tasks": arguments.tasks, "regrets": {n: v.tolist() for n, v in curves.items()}}
+    path = arguments.out / "result.json"
+    write_atomically(path, json.dumps(found).encode())
+    print(f"Results in {path}")
+
+
+if __name__ == "__main__":
+    main()
