@@ -22,8 +22,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from transfernas import Agent
+from transfernas.checkpoint.tensors import bytes_of
 from transfernas.integrations.studies import learn_from_studies
-from transfernas.tensors import bytes_of
 
 FIRST = """
 import json, sys, time

@@ -27,8 +27,8 @@ from number_problems import DEVELOPMENT, HELD_BACK, PROBLEMS, NumberProblem
 from optuna.samplers import BaseSampler
 
 from transfernas import TrainingConfig
+from transfernas.define_by_run.plans import inside
 from transfernas.integrations.optuna import TransferSampler
-from transfernas.plans import inside
 
 MARKS = (10, 20, 50, 100)
 _TINY = 1e-9  # regrets that differ by less are equal

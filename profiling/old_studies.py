@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from transfernas.files import write_atomically
+from transfernas.checkpoint.files import write_atomically
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies
 from transfernas_bench.benchmarks.hpobench import ACTIONS, TASKS, tabular_problem

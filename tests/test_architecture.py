@@ -1,6 +1,7 @@
 """Imports go one way: a floor stands only on those named here (docs/project/architecture.md)."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,48 +13,27 @@ LIBRARY, LABORATORY = Path(transfernas.__file__).parent, Path(transfernas_bench.
 FLOORS = {
     LIBRARY: {
         "arrays": "",
-        "files": "",
-        "interrupts": "",
-        "locks": "",
-        "remote": "locks",
-        "runtime": "remote",
-        "helper": "remote runtime",
+        "processes": "",
         "spaces": "arrays",
         "policy": "arrays spaces",
-        "learning": "arrays locks remote runtime spaces policy",
-        "searcher": "locks spaces",
-        "ledger": "",
-        "tensor_checks": "learning",
-        "archive_tensors": "spaces learning tensor_checks",
-        "tensors": "spaces policy learning archive_tensors tensor_checks",
-        "checkpoint": "files spaces policy learning ledger archive_tensors tensor_checks tensors",
-        "agent": "spaces learning searcher ledger checkpoint",
+        "learning": "arrays processes spaces policy",
+        "searcher": "processes spaces",
+        "checkpoint": "spaces policy learning",
+        "agent": "spaces learning searcher checkpoint",
         "baselines": "spaces searcher",
-        "threads": "locks",
-        "plans": "spaces learning",
-        "surrogate_proposer": "spaces learning plans threads",
-        "evidence": "spaces learning",
-        "unforeseen": "spaces plans",
-        "source": "spaces learning agent evidence",
-        "open_space": "spaces plans evidence unforeseen source",
-        "trials": "spaces learning plans",
-        "open_learner": "spaces learning agent plans source open_space trials",
-        "planning": "spaces learning plans surrogate_proposer open_space",
-        "open_search": "spaces learning agent plans evidence source surrogate_proposer open_space trials open_learner "
-        "planning",
-        "integrations": "locks spaces learning searcher ledger checkpoint agent plans evidence open_search",
-        "cli": "interrupts spaces learning tensors checkpoint agent integrations",
+        "define_by_run": "processes spaces learning checkpoint agent",
+        "integrations": "processes spaces learning searcher checkpoint agent define_by_run",
+        "cli": "processes spaces learning checkpoint agent integrations",
     },
     LABORATORY: {
-        "download": "transfernas.files",
+        "download": "transfernas.checkpoint",
         "optuna_searcher": "transfernas.spaces transfernas.searcher transfernas.baselines",
-        "benchmarks": "download transfernas.files transfernas.runtime transfernas.spaces transfernas.searcher",
-        "experiments": "optuna_searcher benchmarks transfernas.files transfernas.interrupts transfernas.spaces "
-        "transfernas.policy transfernas.learning transfernas.searcher transfernas.checkpoint transfernas.agent "
-        "transfernas.baselines",
-        "figures": "experiments transfernas.files",
-        "report": "experiments transfernas.files transfernas.cli",
-        "cli": "benchmarks experiments figures report transfernas.interrupts transfernas.learning transfernas.cli",
+        "benchmarks": "download transfernas.processes transfernas.spaces transfernas.searcher transfernas.checkpoint",
+        "experiments": "optuna_searcher benchmarks transfernas.processes transfernas.spaces transfernas.policy "
+        "transfernas.learning transfernas.searcher transfernas.checkpoint transfernas.agent transfernas.baselines",
+        "figures": "experiments transfernas.checkpoint",
+        "report": "experiments transfernas.checkpoint transfernas.cli",
+        "cli": "benchmarks experiments figures report transfernas.processes transfernas.learning transfernas.cli",
     },
 }
 
@@ -85,6 +65,16 @@ def imported_rooms(package: Path, path: Path) -> set[str]:
     return found
 
 
+def imported_modules(package: Path, path: Path) -> set[Path]:
+    """The modules of the package that a module imports from."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            place = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            found |= {place.with_suffix(".py"), *(place / f"{alias.name}.py" for alias in node.names)}
+    return {module for module in found if module.exists() and module != package / "__init__.py"}
+
+
 @pytest.mark.parametrize("package", FLOORS, ids=lambda package: package.name)
 def test_no_import_goes_up(package: Path) -> None:
     for path in modules(package):
@@ -98,6 +88,12 @@ def test_the_floors_have_no_cycle(package: Path) -> None:
     for room, below in FLOORS[package].items():
         assert set(below.split()) <= built, room
         built.add(room)
+
+
+@pytest.mark.parametrize("package", FLOORS, ids=lambda package: package.name)
+def test_no_modules_import_each_other(package: Path) -> None:
+    graph = {path: imported_modules(package, path) for path in modules(package)}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names them
 
 
 @pytest.mark.parametrize("package", FLOORS, ids=lambda package: package.name)

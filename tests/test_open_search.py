@@ -4,9 +4,9 @@ import copy
 import json
 import pickle
 
+from transfernas.define_by_run.plans import Made, Observed, Old
+from transfernas.define_by_run.search import OpenSearch
 from transfernas.learning.scores import Score
-from transfernas.open_search import OpenSearch
-from transfernas.plans import Made, Observed, Old
 from transfernas.spaces.domain import Categories, Domain, Numbers
 
 KIND, RATE, DEPTH = Categories(("a", "b")), Numbers(1e-4, 1.0, log=True), Numbers(1, 9, integer=True)

@@ -37,8 +37,8 @@ from ray.tune.utils import flatten_dict
 
 from test_documentation import python_blocks
 from transfernas import Agent, CheckpointError, TrainingConfig
-from transfernas.checkpoint import Snapshot, read_snapshot, write_snapshot
-from transfernas.integrations.fixed_search import domains_from_json, domains_to_json
+from transfernas.checkpoint.snapshot import Snapshot, read_snapshot, write_snapshot
+from transfernas.define_by_run.declared import domains_from_json, domains_to_json
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.ray import TransferSearch
 from transfernas.integrations.ray_spaces import as_number, domains_of

@@ -13,7 +13,7 @@ from http.client import HTTPMessage
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from transfernas.files import write_atomically
+from transfernas.checkpoint.files import write_atomically
 
 ProgressFn = Callable[[int, int | None], None]
 """Told the bytes done and the bytes in all, None if that is not known."""

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transfernas.files import write_atomically
+from transfernas.checkpoint.files import write_atomically
 
 from .experiments.ranking import Standing
 from .experiments.result import Curve, Result

@@ -17,8 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from transfernas.checkpoint.files import write_atomically
 from transfernas.cli.terminal import PlainTable, plain, shown
-from transfernas.files import write_atomically
 
 from .experiments.compare import MILESTONES, REFERENCE, REFERENCE_TRIALS, Outcome
 from .experiments.ranking import Standing

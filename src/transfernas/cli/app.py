@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..interrupts import end_at_interrupt
+from ..processes.interrupts import end_at_interrupt
 from . import inspect, pretrain
 
 COMMANDS = "transfernas.commands"

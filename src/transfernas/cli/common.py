@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 
 import typer
 
-from ..interrupts import INTERRUPTED
+from ..processes.interrupts import INTERRUPTED
 from .terminal import plain, say
 
 

@@ -18,17 +18,17 @@ except ImportError as error:
     ) from error
 
 from ..agent import Agent
-from ..checkpoint import CheckpointError
+from ..checkpoint.ledger import Ledger
+from ..checkpoint.snapshot import CheckpointError
+from ..define_by_run.declared import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
+from ..define_by_run.plans import ExpectedBest
+from ..define_by_run.search import OpenSearch
 from ..learning.config import TrainingConfig
 from ..learning.scores import Grade, Score
-from ..ledger import Ledger
-from ..locks import Locked
-from ..open_search import OpenSearch
-from ..plans import ExpectedBest
+from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import agent_of, check_known, check_mode, check_name, check_on_failure
-from .fixed_search import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
 from .ray_notes import SearchNotes
 from .ray_spaces import as_number, check_names, domains_of, look_up, nested, values_in
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from transfernas.files import write_atomically
-from transfernas.runtime import cache_dir
+from transfernas.checkpoint.files import write_atomically
+from transfernas.processes.runtime import cache_dir
 
 from ..download import DownloadError, download, file_sha256
 from .cell_table import load_cells

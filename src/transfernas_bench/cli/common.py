@@ -9,7 +9,7 @@ import typer
 
 from transfernas.cli.common import check_writable, refused
 from transfernas.cli.terminal import say
-from transfernas.interrupts import advise
+from transfernas.processes.interrupts import advise
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from transfernas.cli.common import end, errors_as_lines
 from transfernas.cli.terminal import say
-from transfernas.interrupts import advise
+from transfernas.processes.interrupts import advise
 
 from .common import make_folder, say_where
 

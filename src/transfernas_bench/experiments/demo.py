@@ -7,11 +7,11 @@ from pathlib import Path
 from threading import Event
 
 from transfernas.agent import Agent
-from transfernas.interrupts import calling_at_interrupt
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.learner import Learner, new_learner, select
 from transfernas.learning.randomness import Use, derived_seed
 from transfernas.learning.transfer import transfer
+from transfernas.processes.interrupts import calling_at_interrupt
 
 from ..benchmarks.nasbench201 import sub_spaces, tabular_problem
 from ..benchmarks.tabular import TabularProblem

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from transfernas.files import write_atomically
+from transfernas.checkpoint.files import write_atomically
 
 from .statistics import Ratio, Reached, mean_interval
 

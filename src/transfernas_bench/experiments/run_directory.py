@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from transfernas.checkpoint import CheckpointError
-from transfernas.files import write_atomically
-from transfernas.interrupts import calling_at_interrupt
+from transfernas.checkpoint.files import write_atomically
+from transfernas.checkpoint.snapshot import CheckpointError
+from transfernas.processes.interrupts import calling_at_interrupt
 
 from .runner import Benchmark, ProgressFn, Replicas, search
 from .trace import Record, Recorder

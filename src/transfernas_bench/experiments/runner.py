@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from transfernas.checkpoint import Snapshot, read_snapshot, write_snapshot
+from transfernas.checkpoint.snapshot import Snapshot, read_snapshot, write_snapshot
 from transfernas.learning.learner import Learner, learn, with_functions
 from transfernas.learning.proposing import Rows, Taken, propose
 from transfernas.learning.randomness import Use, generator

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from transfernas.checkpoint import CheckpointError
-from transfernas.files import write_atomically
+from transfernas.checkpoint.files import write_atomically
+from transfernas.checkpoint.snapshot import CheckpointError
 
 _CHECKSUM = 64  # hexadecimal digits
 

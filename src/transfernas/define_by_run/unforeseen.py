@@ -6,11 +6,11 @@ parameters would do that 300 times.
 
 from collections.abc import Collection, Mapping, Sequence
 
+from ..spaces.choice import Choice
+from ..spaces.condition import Action
+from ..spaces.domain import Domain
+from ..spaces.problem import Problem
 from .plans import Plan
-from .spaces.choice import Choice
-from .spaces.condition import Action
-from .spaces.domain import Domain
-from .spaces.problem import Problem
 
 
 class Unforeseen:

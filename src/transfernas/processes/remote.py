@@ -20,7 +20,7 @@ from .locks import Lock
 
 _LOGGER = logging.getLogger(__name__)
 
-_SCRIPT = "import sys; sys.path[:] = {path!r}; from transfernas.helper import serve; serve()"
+_SCRIPT = "import sys; sys.path[:] = {path!r}; from transfernas.processes.helper import serve; serve()"
 
 
 class RemoteError(RuntimeError):

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool
 
+from ..spaces.choice import Choice
+from ..spaces.condition import Action
+from ..spaces.domain import Domain
+from ..spaces.encoding import WIDE, Encoding
+from ..spaces.schema import Json
+from ..spaces.space import SearchSpace
+from ..spaces.tables import Tables
+from .discovery import Parameters, discover
 from .evidence import EVIDENCE
 from .plans import Made
 from .source import Source
-from .spaces.choice import Choice
-from .spaces.condition import Action
-from .spaces.discovery import Parameters, discover
-from .spaces.domain import Domain
-from .spaces.encoding import WIDE, Encoding
-from .spaces.schema import Json
-from .spaces.space import SearchSpace
-from .spaces.tables import Tables
 from .unforeseen import Unforeseen
 
 

@@ -3,21 +3,21 @@
 import jax
 import numpy as np
 
+from ..learning.archive import MOST_PROBLEMS
+from ..learning.config import TrainingConfig
+from ..learning.gate import POLICIES, PROPOSERS, Gate
+from ..learning.history import History
+from ..learning.learner import Learner
+from ..learning.memory import Memory
+from ..learning.queue import Queue
+from ..learning.scores import Scores
+from ..learning.steps import LearnerState, init_state
+from ..learning.tally import Tally
+from ..policy.architecture import Capacity
+from ..policy.networks import NETWORKS
+from ..spaces.encoding import Encoding
+from ..spaces.trajectory import Trajectory
 from .archive_tensors import ARCHIVE, archive_tensors
-from .learning.archive import MOST_PROBLEMS
-from .learning.config import TrainingConfig
-from .learning.gate import POLICIES, PROPOSERS, Gate
-from .learning.history import History
-from .learning.learner import Learner
-from .learning.memory import Memory
-from .learning.queue import Queue
-from .learning.scores import Scores
-from .learning.steps import LearnerState, init_state
-from .learning.tally import Tally
-from .policy.architecture import Capacity
-from .policy.networks import NETWORKS
-from .spaces.encoding import Encoding
-from .spaces.trajectory import Trajectory
 from .tensor_checks import (
     CheckpointError,
     check_finite,

@@ -15,16 +15,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .learning.scores import Grade, Score
-from .learning.surrogate import STEPS, Hyperparameters, Scale, Surrogate
+from ..learning.scores import Grade, Score
+from ..learning.surrogate import STEPS, Hyperparameters, Scale, Surrogate
+from ..processes.threads import one_thread
+from ..spaces.asked import asked, looked_at
+from ..spaces.condition import Action
+from ..spaces.domain import Categories, Domain, Numbers
+from ..spaces.places import nearest_places, place_of, value_at
+from ..spaces.schema import Json
+from ..spaces.space import SearchSpace
 from .plans import Observed
-from .spaces.asked import asked, looked_at
-from .spaces.condition import Action
-from .spaces.domain import Categories, Domain, Numbers
-from .spaces.places import nearest_places, place_of, value_at
-from .spaces.schema import Json
-from .spaces.space import SearchSpace
-from .threads import one_thread
 
 FIRST = 8
 """So many trials are told before the process proposes."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .learning.scores import Grade
+from ..learning.scores import Grade
 
 
 class CheckpointError(ValueError):

@@ -12,14 +12,17 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from .agent import Agent
+from ..agent import Agent
+from ..learning.config import TrainingConfig
+from ..learning.gate import MEMORY
+from ..learning.learner import Learner
+from ..learning.scores import Score
+from ..spaces.condition import Action, same
+from ..spaces.domain import Domain, Numbers
+from ..spaces.schema import Json
+from ..spaces.vocabulary import TransferReport
 from .evidence import told_of
-from .learning.config import TrainingConfig
-from .learning.gate import MEMORY
-from .learning.learner import Learner
-from .learning.scores import Score
-from .open_learner import OpenLearner
-from .open_space import OpenSpace
+from .learner import OpenLearner
 from .planning import planned_by_policy, planned_by_surrogate
 from .plans import (
     NOBODY,
@@ -37,10 +40,7 @@ from .plans import (
     values_of,
 )
 from .source import Source
-from .spaces.condition import Action, same
-from .spaces.domain import Domain, Numbers
-from .spaces.schema import Json
-from .spaces.vocabulary import TransferReport
+from .space import OpenSpace
 from .surrogate_proposer import SurrogateProposer
 from .trials import BEST, Told, Trials
 

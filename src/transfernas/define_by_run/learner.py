@@ -7,25 +7,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .agent import Agent
-from .learning.archive import WITH_NUMBERS, of_trials
-from .learning.catching_up import catch_up
-from .learning.config import TrainingConfig
-from .learning.extension import extend
-from .learning.gate import CURIOUS, MEMORY, NEW, TRANSFERRED
-from .learning.learner import Learner, fail, learn, new_learner, noted
-from .learning.scores import Grade, Score, Scores
-from .learning.warm_up import WarmUp
-from .open_space import OpenSpace
+from ..agent import Agent
+from ..learning.archive import WITH_NUMBERS, of_trials
+from ..learning.catching_up import catch_up
+from ..learning.config import TrainingConfig
+from ..learning.extension import extend
+from ..learning.gate import CURIOUS, MEMORY, NEW, TRANSFERRED
+from ..learning.learner import Learner, fail, learn, new_learner, noted
+from ..learning.scores import Grade, Score, Scores
+from ..learning.warm_up import WarmUp
+from ..spaces.condition import Action
+from ..spaces.encoding import Encoding
+from ..spaces.problem import Problem
+from ..spaces.schema import Json
+from ..spaces.space import SearchSpace
+from ..spaces.trajectory import Trajectory
+from ..spaces.vocabulary import TransferReport, transfer_report
 from .plans import NOBODY, ROW, SURROGATE, Plan, Proposer, batch_of_one, numbers_of, room_for
 from .source import Source
-from .spaces.condition import Action
-from .spaces.encoding import Encoding
-from .spaces.problem import Problem
-from .spaces.schema import Json
-from .spaces.space import SearchSpace
-from .spaces.trajectory import Trajectory
-from .spaces.vocabulary import TransferReport, transfer_report
+from .space import OpenSpace
 from .trials import Told
 
 _RECENT = 1_000  # so many rewards say what is much

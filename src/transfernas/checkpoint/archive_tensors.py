@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .learning.archive import NOT_MADE, Archived
-from .learning.scores import Scores
-from .spaces.choice import Choice
+from ..learning.archive import NOT_MADE, Archived
+from ..learning.scores import Scores
+from ..spaces.choice import Choice
 from .tensor_checks import CheckpointError, check_limits, check_scores, check_shape, dense, sparse
 
 ARCHIVE = "archive."

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .learning.config import TrainingConfig
-from .learning.history import keys
-from .learning.scores import Score
-from .spaces.condition import Action, among, same
-from .spaces.domain import Categories, Domain, Numbers
-from .spaces.encoding import Encoding
-from .spaces.tables import Room, power_of_two
-from .spaces.trajectory import Trajectory
+from ..learning.config import TrainingConfig
+from ..learning.history import keys
+from ..learning.scores import Score
+from ..spaces.condition import Action, among, same
+from ..spaces.domain import Categories, Domain, Numbers
+from ..spaces.encoding import Encoding
+from ..spaces.tables import Room, power_of_two
+from ..spaces.trajectory import Trajectory
 
 ROOM = Room(
     states=16, names=256, tasks=4, choices=16, steps=16, decisions=16, actions=16, terms=4, literals=2, slots=256

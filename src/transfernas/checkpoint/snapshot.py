@@ -19,21 +19,21 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from ..learning.archive import SIZE, Archived
+from ..learning.config import TrainingConfig
+from ..learning.gate import PROPOSERS
+from ..learning.learner import Learner, Past, restore
+from ..policy.architecture import Capacity
+from ..spaces.choice import Choice
+from ..spaces.condition import Config, plain
+from ..spaces.encoding import Encoding, encode
+from ..spaces.problem import Problem, check_problems
+from ..spaces.schema import Json, choice_from_json, choice_to_json, space_from_json, space_to_json
+from ..spaces.tables import Room
+from ..spaces.vocabulary import Vocabulary
 from .archive_tensors import archive_of
 from .files import write_atomically
-from .learning.archive import SIZE, Archived
-from .learning.config import TrainingConfig
-from .learning.gate import PROPOSERS
-from .learning.learner import Learner, Past, restore
 from .ledger import Ledger
-from .policy.architecture import Capacity
-from .spaces.choice import Choice
-from .spaces.condition import Config, plain
-from .spaces.encoding import Encoding, encode
-from .spaces.problem import Problem, check_problems
-from .spaces.schema import Json, choice_from_json, choice_to_json, space_from_json, space_to_json
-from .spaces.tables import Room
-from .spaces.vocabulary import Vocabulary
 from .tensor_checks import CheckpointError as CheckpointError
 from .tensor_checks import check_finite
 from .tensors import parts_of, replicas_of, tensors_of, widened

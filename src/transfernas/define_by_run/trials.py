@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt64
 
-from .learning.randomness import Use, generator
-from .learning.scores import Grade, Score
+from ..learning.randomness import Use, generator
+from ..learning.scores import Grade, Score
+from ..spaces.condition import Action, same
+from ..spaces.domain import Categories, Domain, Numbers
+from ..spaces.encoding import Encoding
+from ..spaces.schema import Json
+from .discovery import Parameters
 from .plans import Observed, Plan, key_in
-from .spaces.condition import Action, same
-from .spaces.discovery import Parameters
-from .spaces.domain import Categories, Domain, Numbers
-from .spaces.encoding import Encoding
-from .spaces.schema import Json
 
 BEST = 20
 """Values of the so many best trials are varied."""

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..agent import Agent
-from ..checkpoint import CheckpointError, Snapshot, read_snapshot, write_snapshot
+from ..checkpoint.ledger import Ledger
+from ..checkpoint.snapshot import CheckpointError, Snapshot, read_snapshot, write_snapshot
 from ..learning.scores import Score
-from ..ledger import Ledger
-from ..open_search import OpenSearch
-from ..plans import ExpectedBest, Made
 from ..spaces.domain import Categories, Domain, Numbers
 from ..spaces.schema import Json
+from .plans import ExpectedBest, Made
+from .search import OpenSearch
 
 Domains = Mapping[str, Domain]
 """The parameters of a space by their names, in the order in which they are decided."""

@@ -4,18 +4,18 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 
-from .agent import Agent
+from ..agent import Agent
+from ..learning.config import TrainingConfig
+from ..learning.learner import Learner
+from ..learning.memory import remember
+from ..learning.portfolio import Portfolios, portfolios
+from ..learning.rehearsal import settled
+from ..learning.transfer import transfer
+from ..spaces.condition import Action, key
+from ..spaces.domain import Domain
+from ..spaces.problem import Problem
+from ..spaces.tables import Room
 from .evidence import filled
-from .learning.config import TrainingConfig
-from .learning.learner import Learner
-from .learning.memory import remember
-from .learning.portfolio import Portfolios, portfolios
-from .learning.rehearsal import settled
-from .learning.transfer import transfer
-from .spaces.condition import Action, key
-from .spaces.domain import Domain
-from .spaces.problem import Problem
-from .spaces.tables import Room
 
 
 class Source:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from .learning.learner import Learner
-from .spaces.condition import Action
-from .spaces.domain import Domain, Numbers
-from .spaces.trajectory import Trajectory
+from ..learning.learner import Learner
+from ..spaces.condition import Action
+from ..spaces.domain import Domain, Numbers
+from ..spaces.trajectory import Trajectory
 
 EVIDENCE = 300
 """So many trials at most tell when a parameter is asked for."""

@@ -9,9 +9,9 @@ planning ahead; what was asked in truth is learned from, whatever was guessed.
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from .choice import Choice
-from .condition import Action, And, Condition, Config, In, Not, Or, among, are_numbers, same
-from .space import SearchSpace
+from ..spaces.choice import Choice
+from ..spaces.condition import Action, And, Condition, Config, In, Not, Or, among, are_numbers, same
+from ..spaces.space import SearchSpace
 
 _DEPTH = 3  # a parameter's being there is explained by so many earlier ones at most
 

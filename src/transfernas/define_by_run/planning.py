@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, UInt64
 
-from .learning.gate import MEMORY
-from .learning.learner import Learner
-from .learning.proposing import propose
-from .learning.randomness import Use, generator
-from .open_space import OpenSpace
+from ..learning.gate import MEMORY
+from ..learning.learner import Learner
+from ..learning.proposing import propose
+from ..learning.randomness import Use, generator
+from ..spaces.domain import Domain
+from ..spaces.tables import in_order_asked
+from ..spaces.trajectory import Trajectory
 from .plans import SURROGATE, Made, Observed, Plan, key_in, key_of
-from .spaces.domain import Domain
-from .spaces.tables import in_order_asked
-from .spaces.trajectory import Trajectory
+from .space import OpenSpace
 from .surrogate_proposer import SurrogateProposer
 
 
