@@ -1,6 +1,8 @@
 """Imports go one way: a floor stands only on those named here (docs/project/architecture.md)."""
 
 import ast
+import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -13,6 +15,7 @@ LIBRARY, LABORATORY = Path(transfernas.__file__).parent, Path(transfernas_bench.
 FLOORS = {
     LIBRARY: {
         "arrays": "",
+        "extras": "",
         "processes": "",
         "spaces": "arrays",
         "policy": "arrays spaces",
@@ -22,16 +25,17 @@ FLOORS = {
         "agent": "spaces learning searcher checkpoint",
         "baselines": "spaces searcher",
         "define_by_run": "processes spaces learning checkpoint agent",
-        "integrations": "processes spaces learning searcher checkpoint agent define_by_run",
-        "cli": "processes spaces learning checkpoint agent integrations",
+        "integrations": "extras processes spaces learning searcher checkpoint agent define_by_run",
+        "cli": "extras processes spaces learning checkpoint agent integrations",
     },
     LABORATORY: {
         "download": "transfernas.checkpoint",
-        "optuna_searcher": "transfernas.spaces transfernas.searcher transfernas.baselines",
-        "benchmarks": "download transfernas.processes transfernas.spaces transfernas.searcher transfernas.checkpoint",
+        "optuna_searcher": "transfernas.extras transfernas.spaces transfernas.searcher transfernas.baselines",
+        "benchmarks": "download transfernas.extras transfernas.processes transfernas.spaces transfernas.searcher "
+        "transfernas.checkpoint",
         "experiments": "optuna_searcher benchmarks transfernas.processes transfernas.spaces transfernas.policy "
         "transfernas.learning transfernas.searcher transfernas.checkpoint transfernas.agent transfernas.baselines",
-        "figures": "experiments transfernas.checkpoint",
+        "figures": "experiments transfernas.extras transfernas.checkpoint",
         "report": "experiments transfernas.checkpoint transfernas.cli",
         "cli": "benchmarks experiments figures report transfernas.processes transfernas.learning transfernas.cli",
     },
@@ -62,6 +66,17 @@ def imported_rooms(package: Path, path: Path) -> set[str]:
             assert node.level < depth, path
         elif isinstance(node, ast.Import):
             assert not any(alias.name.startswith("transfernas") for alias in node.names), path
+    return found
+
+
+def imported_packages(path: Path) -> set[str]:
+    """The top-level names of what a module imports by absolute names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.split(".")[0])
     return found
 
 
@@ -100,6 +115,15 @@ def test_no_modules_import_each_other(package: Path) -> None:
 def test_a_module_is_short_enough_to_be_read(package: Path) -> None:
     for path in modules(package):
         assert len(path.read_text(encoding="utf8").splitlines()) <= 400, path
+
+
+def test_a_search_needs_eight_packages_and_no_more() -> None:
+    project = tomllib.loads((LIBRARY.parents[1] / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    needed = {each.split(">=")[0] for each in project["dependencies"]}
+    with_extras = {"integrations", "cli"}
+    core = [path for path in modules(LIBRARY) if room_of(LIBRARY, path) not in with_extras]
+    imported = set().union(*(imported_packages(path) for path in core)) - sys.stdlib_module_names
+    assert imported == needed and len(needed) <= 8
 
 
 def test_the_library_knows_nothing_of_the_laboratory() -> None:

@@ -209,5 +209,5 @@ def test_unknown_names_are_refused(call: Callable[[], object], text: str) -> Non
 )
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, package: str, load: Callable[[], object]) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'transfernas\[benchmarks\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'transfernas\[bench\]'"):
         load()

@@ -4,17 +4,20 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from transfernas.checkpoint.files import write_atomically
+from transfernas.extras import needed
 
 from .experiments.ranking import Standing
 from .experiments.result import Curve, Result
 from .experiments.statistics import Reached, mean_interval, moving_average
+
+with needed("plots", __name__):
+    import matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Colour and line style both tell the curves apart (Okabe and Ito's colours, safe for colour-blind readers).
 STYLES = {

@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import optuna
 
 from transfernas.baselines.evolution import start_configs
 from transfernas.baselines.once import Network, Told, first_new, with_told
 from transfernas.baselines.random import RandomState, at_state, first_valid, state_of
+from transfernas.extras import needed
 from transfernas.searcher import OpenTrial, Searcher, Standing, check_seed
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import Action, Config, are_numbers
 from transfernas.spaces.problem import Problem
+
+with needed("bench", __name__):
+    import optuna
 
 _MOST_DRAWS = 100  # a draw of a sampler takes longer than one of random search
 

@@ -64,13 +64,14 @@ def _problems(against: str, storage: str | None, space: str | None, task: str | 
         CheckpointError, OSError, ValueError, typer.BadParameter: there is none.
     """
     from ..checkpoint.snapshot import read_snapshot
-    from ..integrations.optuna import SPACE
-    from ..integrations.studies import problem_of
 
     if storage is None:
         if not Path(against).exists():
             raise refused(f"there is no file {against}; if it is a study, say where: --storage URL", "--against")
         return read_snapshot(Path(against)).learner.encoding.problems
+    from ..integrations.optuna import SPACE
+    from ..integrations.studies import problem_of
+
     with reading(storage):
         (study,) = open_studies(storage, (against,)).studies
         return (problem_of(study, space=SPACE if space is None else space, task=task),)

@@ -7,9 +7,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState
+from ..extras import needed
+
+with needed("optuna", __name__):
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
 from ..checkpoint.ledger import Ledger

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-try:
+from ..extras import needed
+
+with needed("ray", __name__):
     from ray.tune.result import DEFAULT_METRIC
     from ray.tune.search import UNDEFINED_METRIC_MODE, UNDEFINED_SEARCH_SPACE, Searcher
-except ImportError as error:
-    raise ModuleNotFoundError(
-        f"transfernas.integrations.ray needs Ray Tune, as in pip install transfernas[ray] ({error})", name="ray"
-    ) from error
 
 from ..agent import Agent
 from ..checkpoint.ledger import Ledger

@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-import optuna
+
+from ..extras import needed
+
+with needed("optuna", __name__):
+    import optuna
 
 from ..agent import Agent
 from ..checkpoint.ledger import Ledger

