@@ -33,8 +33,9 @@ FLOORS = {
         "optuna_searcher": "transfernas.extras transfernas.spaces transfernas.searcher transfernas.baselines",
         "benchmarks": "download transfernas.extras transfernas.processes transfernas.spaces transfernas.searcher "
         "transfernas.checkpoint",
-        "experiments": "optuna_searcher benchmarks transfernas.processes transfernas.spaces transfernas.policy "
-        "transfernas.learning transfernas.searcher transfernas.checkpoint transfernas.agent transfernas.baselines",
+        "experiments": "optuna_searcher benchmarks transfernas.extras transfernas.processes transfernas.spaces "
+        "transfernas.policy transfernas.learning transfernas.searcher transfernas.checkpoint transfernas.agent "
+        "transfernas.baselines",
         "figures": "experiments transfernas.extras transfernas.checkpoint",
         "report": "experiments transfernas.checkpoint transfernas.cli",
         "cli": "benchmarks experiments figures report transfernas.processes transfernas.learning transfernas.cli",

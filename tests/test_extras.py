@@ -69,7 +69,7 @@ def test_a_command_says_in_one_line_what_to_install(
 
 def test_all_modules_are_imported_on_windows_too(tmp_path: Path) -> None:
     code = """
-import ray.tune.search, sys  # what Ray imports is not for this test
+import filelock, ray.tune.search, sys  # what these import is not for this test
 sys.modules.update(resource=None, fcntl=None)
 import importlib, pkgutil, transfernas, transfernas_bench, transfernas_cli
 for package in (transfernas, transfernas_bench):

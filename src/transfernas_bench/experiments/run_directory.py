@@ -18,15 +18,14 @@ from typing import TypeVar
 
 from transfernas.checkpoint.files import write_atomically
 from transfernas.checkpoint.snapshot import CheckpointError
+from transfernas.extras import needed
 from transfernas.processes.interrupts import calling_at_interrupt
 
 from .runner import Benchmark, ProgressFn, Replicas, search
 from .trace import Record, Recorder
 
-try:
-    import fcntl
-except ImportError:  # not on Windows: there, nothing keeps two processes out of one folder
-    fcntl = None  # type: ignore[assignment]
+with needed("bench", __name__):
+    from filelock import FileLock, Timeout
 
 T = TypeVar("T")
 
@@ -249,11 +248,10 @@ def _flat(settings: object, prefix: str = "") -> dict[str, object]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    with open(folder / ".lock", "w", encoding="utf8") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = f"another process is at work in {folder}; wait for it, or choose another --out"
-                raise BlockingIOError(text) from None
+    try:
+        held = FileLock(folder / ".lock").acquire(blocking=False)
+    except Timeout:
+        text = f"another process is at work in {folder}; wait for it, or choose another --out"
+        raise BlockingIOError(text) from None
+    with held:
         yield
