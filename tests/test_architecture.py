@@ -29,7 +29,7 @@ FLOORS = {
         "cli": "extras processes spaces learning checkpoint agent integrations",
     },
     LABORATORY: {
-        "download": "transfernas.checkpoint",
+        "download": "transfernas.extras",
         "optuna_searcher": "transfernas.extras transfernas.spaces transfernas.searcher transfernas.baselines",
         "benchmarks": "download transfernas.extras transfernas.processes transfernas.spaces transfernas.searcher "
         "transfernas.checkpoint",

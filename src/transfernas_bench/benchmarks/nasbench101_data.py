@@ -55,7 +55,7 @@ def nasbench101_data(
         trusted: whether a file that is not one of the two official ones will do.
 
     Raises:
-        DownloadError: the download failed; what came is kept.
+        DownloadError: the download failed.
         ValueError: the file is not official, is damaged, or holds something else.
         OSError: a file cannot be read or written.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 _OFFICIAL_URL = "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord"
-_ADVICE = "the same command goes on where the download stopped."
+_ADVICE = "the same command begins the download anew."
 _STAGES = {"download": "Downloading", "check": "Checking", "convert": "Converting"}
 
 
