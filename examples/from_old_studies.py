@@ -3,7 +3,7 @@
 Old studies, by TPE and by random search, tune a support vector machine for three data sets. An agent learns from all
 their trials, and then tunes the machine for data that none of them saw. About half a minute on one core:
 
-    pip install transfernas scikit-learn
+    pip install 'transfernas[optuna]' scikit-learn
     python examples/from_old_studies.py
 """
 

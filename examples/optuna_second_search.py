@@ -4,7 +4,7 @@ First a support vector machine for the breast cancer data is searched, then one 
 space: a wider range, one kernel more, one parameter more. `TransferSampler` makes both searches, the second from the
 agent that the first one saved; Optuna's TPE makes both for comparison. About a minute on one core:
 
-    pip install transfernas scikit-learn
+    pip install 'transfernas[optuna]' scikit-learn
     python examples/optuna_second_search.py
 """
 

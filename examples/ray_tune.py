@@ -1,7 +1,7 @@
 """Two searches by Ray Tune; the second starts from what the first one taught, though its space is another.
 
-Run it with `pip install transfernas[ray]` and `python examples/ray_tune.py`; it takes less than a minute and leaves its
-results and the agent in `runs/ray`.
+Run it with `pip install 'transfernas[ray]'` and `python examples/ray_tune.py`; it takes less than a minute and leaves
+its results and the agent in `runs/ray`.
 """
 
 import math

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from types import FrameType
 
 
@@ -9,8 +10,10 @@ def main() -> None:
     """Runs the command line."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _end)
-    from transfernas.cli import run
-
+    try:
+        from transfernas.cli.app import run
+    except ModuleNotFoundError as error:
+        sys.exit(f"Error: {error}")
     run()
 
 

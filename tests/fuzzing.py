@@ -26,13 +26,13 @@ from test_checkpoint import fast_transferred_and_played, lstm_transferred, with_
 from test_nasbench101 import few_arrays
 from test_searchers import FAST as SMALL
 from transfernas import Agent, CheckpointError
-from transfernas.benchmarks.cell_table import load_cells
-from transfernas.experiments.record import Record, Recorder
-from transfernas.integrations.fixed_search import Domains, FixedSearch, domains_to_json, read_search
+from transfernas.checkpoint.ledger import Ledger
+from transfernas.define_by_run.declared import Domains, FixedSearch, domains_to_json, read_search
+from transfernas.define_by_run.search import OpenSearch
 from transfernas.learning.scores import Score
-from transfernas.ledger import Ledger
-from transfernas.open_search import OpenSearch
 from transfernas.spaces.domain import Categories, Numbers
+from transfernas_bench.benchmarks.cell_table import load_cells
+from transfernas_bench.experiments.trace import Record, Recorder
 
 ODD: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 7, 1 << 20, (1 << 31) - 1, 1 << 31, 1 << 53, 1 << 62, 1 << 63, 10**30, 10**400),

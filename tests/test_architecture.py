@@ -1,76 +1,132 @@
 """Imports go one way: a floor stands only on those named here (docs/project/architecture.md)."""
 
 import ast
+import sys
+import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
-import transfernas
+import pytest
 
-PACKAGE = Path(transfernas.__file__).parent
-STANDS_ON = {
-    "arrays": "",
-    "files": "",
-    "interrupts": "",
-    "locks": "",
-    "remote": "locks",
-    "runtime": "remote",
-    "helper": "remote runtime",
-    "terminal": "",
-    "spaces": "arrays",
-    "policy": "arrays spaces",
-    "learning": "arrays locks remote runtime spaces policy",
-    "searcher": "locks spaces",
-    "ledger": "",
-    "tensor_checks": "learning",
-    "archive_tensors": "spaces learning tensor_checks",
-    "tensors": "spaces policy learning archive_tensors tensor_checks",
-    "checkpoint": "files spaces policy learning ledger archive_tensors tensor_checks tensors",
-    "agent": "spaces learning searcher ledger checkpoint",
-    "threads": "locks",
-    "plans": "spaces learning",
-    "surrogate_proposer": "spaces learning plans threads",
-    "evidence": "spaces learning",
-    "unforeseen": "spaces plans",
-    "source": "spaces learning agent evidence",
-    "open_space": "spaces plans evidence unforeseen source",
-    "trials": "spaces learning plans",
-    "open_learner": "spaces learning agent plans source open_space trials",
-    "planning": "spaces learning plans surrogate_proposer open_space",
-    "open_search": "spaces learning agent plans evidence source surrogate_proposer open_space trials open_learner "
-    "planning",
-    "integrations": "locks spaces learning searcher ledger checkpoint agent plans evidence open_search",
-    "download": "files",
-    "baselines": "spaces searcher",
-    "benchmarks": "arrays files runtime download spaces searcher",
-    "experiments": "arrays files interrupts spaces policy learning searcher checkpoint agent baselines benchmarks",
-    "figures": "files experiments",
-    "report": "files experiments terminal",
-    "cli": "interrupts spaces learning tensors checkpoint agent integrations benchmarks experiments figures report "
-    "terminal",
+import transfernas
+import transfernas_bench
+
+LIBRARY, LABORATORY = Path(transfernas.__file__).parent, Path(transfernas_bench.__file__).parent
+FLOORS = {
+    LIBRARY: {
+        "arrays": "",
+        "extras": "",
+        "processes": "",
+        "spaces": "arrays",
+        "policy": "arrays spaces",
+        "learning": "arrays processes spaces policy",
+        "searcher": "processes spaces",
+        "checkpoint": "spaces policy learning",
+        "agent": "spaces learning searcher checkpoint",
+        "baselines": "spaces searcher",
+        "define_by_run": "processes spaces learning checkpoint agent",
+        "integrations": "extras processes spaces learning searcher checkpoint agent define_by_run",
+        "cli": "extras processes spaces learning checkpoint agent integrations",
+    },
+    LABORATORY: {
+        "download": "transfernas.extras",
+        "optuna_searcher": "transfernas.extras transfernas.spaces transfernas.searcher transfernas.baselines",
+        "benchmarks": "download transfernas.extras transfernas.processes transfernas.spaces transfernas.searcher "
+        "transfernas.checkpoint",
+        "experiments": "optuna_searcher benchmarks transfernas.extras transfernas.processes transfernas.spaces "
+        "transfernas.policy transfernas.learning transfernas.searcher transfernas.checkpoint transfernas.agent "
+        "transfernas.baselines",
+        "figures": "experiments transfernas.extras transfernas.checkpoint",
+        "report": "experiments transfernas.checkpoint transfernas.cli",
+        "cli": "benchmarks experiments figures report transfernas.processes transfernas.learning transfernas.cli",
+    },
 }
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """The rooms of the package that a module imports from."""
-    depth = len(path.relative_to(PACKAGE).parts)
+def modules(package: Path) -> list[Path]:
+    return [path for path in package.rglob("*.py") if path != package / "__init__.py"]
+
+
+def room_of(package: Path, path: Path) -> str:
+    return path.relative_to(package).parts[0].removesuffix(".py")
+
+
+def imported_rooms(package: Path, path: Path) -> set[str]:
+    """The rooms of the package that a module imports from, and those of the other package as `package.room`."""
+    depth = len(path.relative_to(package).parts)
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
         if isinstance(node, ast.ImportFrom) and node.level == depth:
             found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            first, _, rest = node.module.partition(".")
+            if first.startswith("transfernas"):  # a package's own modules are imported by relative names
+                assert first != package.name and rest, path
+                found.add(f"{first}.{rest.split('.')[0]}")
         elif isinstance(node, ast.ImportFrom):
-            assert node.level < depth and not (node.level == 0 and node.module and "transfernas" in node.module), path
+            assert node.level < depth, path
+        elif isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("transfernas") for alias in node.names), path
     return found
 
 
-def test_no_import_goes_up() -> None:
-    for path in PACKAGE.rglob("*.py"):
-        if path == PACKAGE / "__init__.py":
-            continue
-        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        assert imported_rooms(path) - {room} <= set(STANDS_ON[room].split()), path
+def imported_packages(path: Path) -> set[str]:
+    """The top-level names of what a module imports by absolute names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.split(".")[0])
+    return found
 
 
-def test_the_floors_have_no_cycle() -> None:
-    built: set[str] = set()
-    for room, below in STANDS_ON.items():
+def imported_modules(package: Path, path: Path) -> set[Path]:
+    """The modules of the package that a module imports from."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            place = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            found |= {place.with_suffix(".py"), *(place / f"{alias.name}.py" for alias in node.names)}
+    return {module for module in found if module.exists() and module != package / "__init__.py"}
+
+
+@pytest.mark.parametrize("package", FLOORS, ids=lambda package: package.name)
+def test_no_import_goes_up(package: Path) -> None:
+    for path in modules(package):
+        room = room_of(package, path)
+        assert imported_rooms(package, path) - {room} <= set(FLOORS[package][room].split()), path
+
+
+@pytest.mark.parametrize("package", FLOORS, ids=lambda package: package.name)
+def test_the_floors_have_no_cycle(package: Path) -> None:
+    built = {f"{LIBRARY.name}.{room}" for room in FLOORS[LIBRARY]} if package == LABORATORY else set()
+    for room, below in FLOORS[package].items():
         assert set(below.split()) <= built, room
         built.add(room)
+
+
+@pytest.mark.parametrize("package", FLOORS, ids=lambda package: package.name)
+def test_no_modules_import_each_other(package: Path) -> None:
+    graph = {path: imported_modules(package, path) for path in modules(package)}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names them
+
+
+@pytest.mark.parametrize("package", FLOORS, ids=lambda package: package.name)
+def test_a_module_is_short_enough_to_be_read(package: Path) -> None:
+    for path in modules(package):
+        assert len(path.read_text(encoding="utf8").splitlines()) <= 400, path
+
+
+def test_a_search_needs_eight_packages_and_no_more() -> None:
+    project = tomllib.loads((LIBRARY.parents[1] / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    needed = {each.split(">=")[0] for each in project["dependencies"]}
+    with_extras = {"integrations", "cli"}
+    core = [path for path in modules(LIBRARY) if room_of(LIBRARY, path) not in with_extras]
+    imported = set().union(*(imported_packages(path) for path in core)) - sys.stdlib_module_names
+    assert imported == needed and len(needed) <= 8
+
+
+def test_the_library_knows_nothing_of_the_laboratory() -> None:
+    for path in [*modules(LIBRARY), LIBRARY / "__init__.py"]:
+        assert LABORATORY.name not in path.read_text(encoding="utf8"), path

@@ -20,13 +20,13 @@ from strategies import configs, problems, quick, unchecked
 from test_agent import DECODER, LSTM, NEXT_PROBLEMS, leaves
 from test_searchers import CONFIG, FAST, ONE, PROBLEMS, RIGHT, play
 from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace, TrainingConfig
-from transfernas.checkpoint import SavedTrial, Snapshot, _checksum, read_snapshot, write_snapshot
+from transfernas.checkpoint.snapshot import SavedTrial, Snapshot, _checksum, read_snapshot, write_snapshot
+from transfernas.checkpoint.tensors import bytes_of, tensors_of
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.proposing import propose
 from transfernas.learning.scores import Grade
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
-from transfernas.tensors import bytes_of, tensors_of
 
 
 def shallow(config: Config) -> bool:

@@ -14,22 +14,27 @@ import scipy.stats
 from typer.testing import CliRunner
 
 from transfernas import Choice, Problem, RandomSearch, SearchSpace, TrainingConfig
-from transfernas.benchmarks.tabular import ProductIndex, Table, TabularProblem
-from transfernas.cli import app
-from transfernas.experiments.compare import Outcome, run_comparison, up_to
-from transfernas.experiments.contest import Comparison, count_stages, shared_stages
-from transfernas.experiments.record import Record
-from transfernas.experiments.result import Curve, Result, Row, table_of, write_result
-from transfernas.experiments.rivals import RIVALS, best_starts, searcher_replicas
-from transfernas.experiments.runner import ProgressFn, SearcherReplicas, StageFn
-from transfernas.experiments.stages import Stages
-from transfernas.experiments.standing import ALL, Measured, by_split, differences, standings
-from transfernas.experiments.statistics import Interval, bootstrap_means, critical_difference, ranks, simultaneous_means
-from transfernas.experiments.suite import Place, Split, all_splits
-from transfernas.experiments.timed import Timed
-from transfernas.figures import draw_ranks, draw_regrets
-from transfernas.report import comparison_tables, cost_line, write_tables
+from transfernas.cli.app import app
 from transfernas.spaces.condition import Action, Config
+from transfernas_bench.benchmarks.tabular import ProductIndex, Table, TabularProblem
+from transfernas_bench.experiments.compare import Outcome, run_comparison, up_to
+from transfernas_bench.experiments.methods import RIVALS, best_starts, searcher_replicas
+from transfernas_bench.experiments.ranking import ALL, Measured, by_split, differences, standings
+from transfernas_bench.experiments.result import Curve, Result, Row, table_of, write_result
+from transfernas_bench.experiments.run_directory import Stages
+from transfernas_bench.experiments.runner import ProgressFn, SearcherReplicas, StageFn, Timed
+from transfernas_bench.experiments.searches import Comparison, count_stages, shared_stages
+from transfernas_bench.experiments.statistics import (
+    Interval,
+    bootstrap_means,
+    critical_difference,
+    ranks,
+    simultaneous_means,
+)
+from transfernas_bench.experiments.suite import Place, Split, all_splits
+from transfernas_bench.experiments.trace import Record
+from transfernas_bench.figures import draw_ranks, draw_regrets
+from transfernas_bench.report import comparison_tables, cost_line, write_tables
 
 SPLIT = "nasbench201-cifar10-sub-spaces"
 
@@ -316,7 +321,7 @@ def test_an_error_in_one_lane_is_told_and_does_not_hang(tmp_path: Path, monkeypa
     def fail(*given: object, **more: object) -> None:
         raise MemoryError("no room")
 
-    monkeypatch.setattr("transfernas.experiments.contest.new_learner", fail)
+    monkeypatch.setattr("transfernas_bench.experiments.searches.new_learner", fail)
     with pytest.raises(MemoryError, match="no room"):
         run_comparison(comparison("transfer", "tpe seeded"), None, Stages(tmp_path, {}, resume=False), quiet)
 
@@ -382,7 +387,7 @@ def test_the_command_goes_on_after_ctrl_c_with_the_same_result(tmp_path: Path, m
 
     out = ("--out", str(tmp_path / "cut"))
     with monkeypatch.context() as patch:
-        patch.setattr("transfernas.report.progress_bars", ctrl_c)
+        patch.setattr("transfernas_bench.report.progress_bars", ctrl_c)
         cut = CliRunner().invoke(app, ["compare", *size, *out])
     assert cut.exit_code == 130 and "the same command with --resume goes on" in " ".join(cut.output.split())
     refused = CliRunner().invoke(app, ["compare", *size, *out], env={"COLUMNS": "300"})

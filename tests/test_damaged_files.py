@@ -21,8 +21,8 @@ from test_checkpoint import fast_transferred_and_played
 from test_nasbench101 import few_arrays
 from test_searchers import CONFIG, FAST, LEFT
 from transfernas import Agent, CheckpointError, Choice, Equal, In, Problem, SearchSpace, TrainingConfig
-from transfernas.benchmarks.cell_table import load_cells
-from transfernas.experiments.record import Record
+from transfernas_bench.benchmarks.cell_table import load_cells
+from transfernas_bench.experiments.trace import Record
 
 COUNTS = {"fast": 120, "paper": 50, "lstm": 30, "search": 50, "record": 200, "table": 200}
 

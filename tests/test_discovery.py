@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from transfernas import Choice, SearchSpace
+from transfernas.define_by_run.discovery import Parameters, discover
 from transfernas.spaces.condition import Action
-from transfernas.spaces.discovery import Parameters, discover
 
 ACTIONS: dict[str, tuple[Action, ...]] = {
     "optimizer": ("adam", "sgd"),

@@ -41,7 +41,7 @@ def test_the_commands_of_the_readme_exist() -> None:
 
 def test_the_design_names_every_module() -> None:
     design = (ROOT / "docs" / "project" / "architecture.md").read_text(encoding="utf8")
-    modules = [path.name for path in (ROOT / "src" / "transfernas").rglob("*.py")]
+    modules = [path.name for path in (ROOT / "src").rglob("*.py")]
     assert [name for name in modules if name not in design] == []
 
 

@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 
 from transfernas import TrainingConfig
-from transfernas.benchmarks.double_xor import XorChain, double_xor, xor_chain
-from transfernas.experiments import double_xor_parts as parts
-from transfernas.experiments.double_xor import (
+from transfernas.learning.learner import new_learner
+from transfernas.policy.policy import Policy, parameters
+from transfernas_bench.benchmarks.double_xor import XorChain, double_xor, xor_chain
+from transfernas_bench.experiments import double_xor_variants as parts
+from transfernas_bench.experiments.double_xor import (
     LEVELS,
     DoubleXorStudy,
     attention_map,
     partner_ratios,
     run_double_xor,
 )
-from transfernas.experiments.double_xor_parts import BEST, ORDERS, PARTS
-from transfernas.experiments.runner import AgentReplicas, ProgressFn, search
-from transfernas.experiments.stages import Stages
-from transfernas.learning.learner import new_learner
-from transfernas.policy.policy import Policy, parameters
+from transfernas_bench.experiments.double_xor_variants import BEST, ORDERS, PARTS
+from transfernas_bench.experiments.run_directory import Stages
+from transfernas_bench.experiments.runner import AgentReplicas, ProgressFn, search
 
 
 def test_a_quarter_of_the_sequences_is_rewarded() -> None:

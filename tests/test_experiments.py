@@ -12,14 +12,14 @@ import pytest
 import scipy.stats
 
 from transfernas import Agent, Choice, Problem, SearchSpace
-from transfernas.benchmarks.nasbench201 import EDGES, OPERATIONS, TASKS, cell_space, tabular_problem
-from transfernas.benchmarks.tabular import ProductIndex, Table, TabularProblem
-from transfernas.experiments.demo import STAGES, Demo, run_demo
-from transfernas.experiments.record import Record
-from transfernas.experiments.result import Curve, NamedRatio, Result, table_of, write_result
-from transfernas.experiments.runner import Batch, ProgressFn, Replicas, search
-from transfernas.experiments.statistics import mean_interval, trial_ratio, trials_to
-from transfernas.report import ratio_lines
+from transfernas_bench.benchmarks.nasbench201 import EDGES, OPERATIONS, TASKS, cell_space, tabular_problem
+from transfernas_bench.benchmarks.tabular import ProductIndex, Table, TabularProblem
+from transfernas_bench.experiments.demo import STAGES, Demo, run_demo
+from transfernas_bench.experiments.result import Curve, NamedRatio, Result, table_of, write_result
+from transfernas_bench.experiments.runner import Batch, ProgressFn, Replicas, search
+from transfernas_bench.experiments.statistics import mean_interval, trial_ratio, trials_to
+from transfernas_bench.experiments.trace import Record
+from transfernas_bench.report import ratio_lines
 
 
 def small_problem(name: str, means: list[float]) -> TabularProblem:

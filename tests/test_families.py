@@ -9,13 +9,13 @@ import pytest
 from jaxtyping import Float
 
 from transfernas import Choice, Problem, SearchSpace
+from transfernas.define_by_run.plans import ROOM
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.extension import extend
 from transfernas.learning.inheritance import APART
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.transfer import transfer
-from transfernas.plans import ROOM
 from transfernas.policy.policy import Policy, inherited
 from transfernas.spaces.encoding import encode
 from transfernas.spaces.families import families, family_of

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from test_neighbour import run
-from transfernas import locks
+from transfernas.processes import locks
 
 SEARCH = """
     import concurrent.futures as futures, copy, multiprocessing, os, sys, tempfile, threading, time
@@ -201,8 +201,8 @@ def test_an_agent_that_a_thread_never_gave_back_is_an_error_in_the_child() -> No
 
 
 KILLED = """
-    from transfernas import runtime
-    from transfernas.remote import RemoteError
+    from transfernas.processes import runtime
+    from transfernas.processes.remote import RemoteError
 
     agent = Agent([problem], seed=0)
     agent.tell(agent.ask(), 1.0)
@@ -233,7 +233,7 @@ UNUSED = """
     sampler = TransferSampler(seed=0)
 
     def use():
-        from transfernas import runtime
+        from transfernas.processes import runtime
         study = optuna.create_study(study_name="one", sampler=sampler)
         study.optimize(objective, n_trials=2)
         return states(study), runtime._remote._process

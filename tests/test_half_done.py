@@ -18,8 +18,8 @@ import transfernas
 from test_agent import HISTORY, NEXT_PROBLEMS, leaves
 from test_searchers import FAST, PROBLEMS, NewFn, new, play, reward  # noqa: F401  (a fixture among them)
 from transfernas import Agent, RandomSearch, Searcher, agent
-from transfernas.baselines.optuna_sampler import OptunaSearcher
 from transfernas.learning import history
+from transfernas_bench.optuna_searcher import OptunaSearcher
 
 PACKAGE = str(Path(transfernas.__file__).parent)
 Line = tuple[str, int]

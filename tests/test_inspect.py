@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from test_agent import NEXT_PROBLEMS
 from test_searchers import CONFIG, FAST, PROBLEMS, play
 from transfernas import Agent
-from transfernas.checkpoint import Snapshot, write_snapshot
+from transfernas.checkpoint.snapshot import Snapshot, write_snapshot
 from transfernas.cli.app import app
 from transfernas.learning.learner import new_learner
 

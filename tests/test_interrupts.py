@@ -60,10 +60,10 @@ def test_an_interrupt_of_the_imports_ends_in_a_line(moment: str) -> None:
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
-        ("transfernas.experiments.demo", ["demo"]),
-        ("transfernas.experiments.contest", ["compare"]),
-        ("transfernas.experiments.double_xor", ["reproduce", "double-xor"]),
-        ("transfernas.benchmarks.nasbench101_data", ["data", "nasbench101"]),
+        ("transfernas_bench.experiments.demo", ["demo"]),
+        ("transfernas_bench.experiments.searches", ["compare"]),
+        ("transfernas_bench.experiments.double_xor", ["reproduce", "double-xor"]),
+        ("transfernas_bench.benchmarks.nasbench101_data", ["data", "nasbench101"]),
         ("optuna", ["pretrain", "--storage", "a", "--out", "b"]),
         ("safetensors", ["inspect", "a", "--against", "b", "--storage", "c"]),
         ("jax", ["inspect", "a"]),

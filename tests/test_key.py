@@ -13,9 +13,9 @@ from test_checkpoint import rewrite
 from test_memory import remembered, small, taught
 from test_searchers import CONFIG, FAST, new_agent, new_evolution, new_fast, new_optuna, new_random, play, reward
 from transfernas import Agent, CheckpointError, Choice, Problem, RegularizedEvolution, Searcher, SearchSpace
-from transfernas.baselines.optuna_sampler import OptunaSearcher
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
+from transfernas_bench.optuna_searcher import OptunaSearcher
 
 NewFn = Callable[..., Searcher]
 

@@ -10,7 +10,6 @@ from problems import PROBLEMS, cnn, ffn
 from sampling import sampled
 from test_policy import every_trajectory, one, scores, stacked
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
-from transfernas.experiments.runner import AgentReplicas
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.proposing import ONE, SEVERAL, Rows, Taken, candidates, propose
 from transfernas.learning.randomness import Use, generator
@@ -18,6 +17,7 @@ from transfernas.learning.rollout import Rollout
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
 from transfernas.spaces.trajectory import Trajectory
+from transfernas_bench.experiments.runner import AgentReplicas
 
 CONFIG = TrainingConfig.paper()
 LSTM = TrainingConfig.paper(network="lstm", lstm_units=8, lstm_layers=2, lstm_anchors=True)

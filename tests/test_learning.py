@@ -7,14 +7,14 @@ import pytest
 
 from transfernas import Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.baselines.random import RandomSearch
-from transfernas.benchmarks.double_xor import double_xor
-from transfernas.benchmarks.nasbench201 import cell_space, tabular_problem
-from transfernas.experiments.runner import AgentReplicas, SearcherReplicas, search
 from transfernas.learning.gate import NEW
 from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.proposing import propose
 from transfernas.learning.transfer import transfer
 from transfernas.policy.architecture import Attention
+from transfernas_bench.benchmarks.double_xor import double_xor
+from transfernas_bench.benchmarks.nasbench201 import cell_space, tabular_problem
+from transfernas_bench.experiments.runner import AgentReplicas, SearcherReplicas, search
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfernas.ledger import Ledger
+from transfernas.checkpoint.ledger import Ledger
 
 
 @given(st.permutations(range(12)), st.integers(0, 12))

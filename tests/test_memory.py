@@ -8,12 +8,12 @@ import pytest
 
 from test_searchers import CONFIG, FAST
 from transfernas import Agent, Choice, Problem, Repeat, SearchSpace, TrainingConfig
+from transfernas.define_by_run.plans import batch_of_one
 from transfernas.learning.gate import MEMORY
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.memory import Memory
 from transfernas.learning.scores import Scores
 from transfernas.learning.transfer import transfer
-from transfernas.plans import batch_of_one
 from transfernas.spaces.condition import Action
 from transfernas.spaces.trajectory import Trajectory
 

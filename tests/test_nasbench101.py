@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from nasbench101_table import MISSING, TABLE
 from transfernas import Choice, Problem, RegularizedEvolution, SearchSpace
-from transfernas.benchmarks.cell_hash import enumerate_cells, fast_hash, graph_hash, labelled_codes
-from transfernas.benchmarks.cells import OPERATIONS, prune, unpack
-from transfernas.benchmarks.nasbench101 import (
+from transfernas.spaces.condition import Action, Config
+from transfernas_bench.benchmarks.cell_hash import enumerate_cells, fast_hash, graph_hash, labelled_codes
+from transfernas_bench.benchmarks.cells import OPERATIONS, prune, unpack
+from transfernas_bench.benchmarks.nasbench101 import (
     CellProblem,
     Cells,
     cell_problem,
@@ -24,7 +25,6 @@ from transfernas.benchmarks.nasbench101 import (
     mutate_cell,
     sub_spaces,
 )
-from transfernas.spaces.condition import Action, Config
 
 Cell = tuple[np.ndarray, np.ndarray]
 Arrays = dict[str, np.ndarray]

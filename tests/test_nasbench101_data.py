@@ -15,11 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from nasbench101_files import CONV1X1, CONV3X3, Run, runs_file
-from transfernas.benchmarks import nasbench101_data as data
-from transfernas.benchmarks.cell_table import load_cells
-from transfernas.benchmarks.nasbench101_data import compact, nasbench101_data
-from transfernas.cli import data as cli_data
-from transfernas.download import DownloadError
+from transfernas_bench.benchmarks import nasbench101_data as data
+from transfernas_bench.benchmarks.cell_table import load_cells
+from transfernas_bench.benchmarks.nasbench101_data import compact, nasbench101_data
+from transfernas_bench.cli import data as cli_data
+from transfernas_bench.download import DownloadError
 
 CONTENT = runs_file([replace(Run(), hash=digit * 32) for digit in "abc" for _ in range(3)])
 NAME = "nasbench_only108.tfrecord"
@@ -117,7 +117,7 @@ def test_it_is_downloaded_converted_and_removed(server: str, tmp_path: Path, off
 
 def test_another_file_of_the_official_name_is_not_kept(server: str, tmp_path: Path) -> None:
     folder = tmp_path / "cache"
-    with pytest.raises(DownloadError, match=f"the SHA-256 .*, not {data.OFFICIAL_SHA256[NAME]}.* by --from FILE"):
+    with pytest.raises(DownloadError, match=f"expected {data.OFFICIAL_SHA256[NAME]} but got .* by --from FILE"):
         nasbench101_data(url=f"{server}/{NAME}", folder=folder)
     assert not list(folder.iterdir())
     check_arrays(nasbench101_data(url=f"{server}/{NAME}", folder=folder, trusted=True))
@@ -196,7 +196,7 @@ class TestCommand:
         monkeypatch.setattr(data, "read_records", interrupt)
         code, output = self.run("--from", str(source))
         assert code == 130
-        assert "Interrupted: the same command goes on where the download stopped." in output
+        assert "Interrupted: the same command begins the download anew." in output
 
     def test_the_url_is_the_official_one(self) -> None:
         assert cli_data._OFFICIAL_URL == data.URL

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nasbench101_files import CONV1X1, CONV3X3, POOL, Run, evaluation, framed, runs_file, varint
-from transfernas.benchmarks.nasbench101_records import RecordError, read_records
-from transfernas.benchmarks.tfrecord import TFRecordError
+from transfernas_bench.benchmarks.nasbench101_records import RecordError, read_records, records
 
 LARGE_EDGES = ((0, 1), (0, 4), (0, 5), (1, 2), (2, 3), (2, 6), (3, 5), (4, 5), (5, 6))
 LARGE = Run(
@@ -89,7 +90,7 @@ def test_a_file_cut_between_records_lacks_runs(tmp_path: Path) -> None:
     for end in (*range(1, len(content), 9), length, 2 * length):
         path.write_bytes(content[:end])
         if end % length:
-            with pytest.raises(TFRecordError, match=f"record {end // length} at byte {end // length * length}: "):
+            with pytest.raises(RecordError, match=f"record {end // length} at byte {end // length * length}: "):
                 read_records(path)
         else:
             with pytest.raises(RecordError, match=f"record 0: its cell has {end // length} runs of 108 epochs, not 3"):
@@ -180,3 +181,62 @@ def test_foreign_records(record: bytes, message: str, tmp_path: Path) -> None:
     path.write_bytes(framed([*(run.record() for run in runs_of(SMALL)), record]))
     with pytest.raises(RecordError, match=re.escape(f"{path}, record 3: ") + ".*" + re.escape(message)):
         read_records(path)
+
+
+THREE = [b"first", b"", b"the third"]
+BEGINNINGS = [0, 21, 37, 62]  # of the records, and the end
+
+
+def tfrecord(folder: Path, content: bytes) -> Path:
+    path = folder / "some.tfrecord"
+    path.write_bytes(content)
+    return path
+
+
+@given(data=st.lists(st.binary(max_size=300), max_size=5))
+def test_any_records_read_back(data: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert list(records(tfrecord(tmp_path_factory.mktemp("any"), framed(data)))) == data
+
+
+def test_a_file_cut_anywhere_says_where(tmp_path: Path) -> None:
+    content = framed(THREE)
+    assert len(content) == BEGINNINGS[-1]
+    for end in range(1, len(content)):
+        path = tfrecord(tmp_path, content[:end])
+        whole = sum(end >= later for later in BEGINNINGS[1:])
+        if end in BEGINNINGS:
+            assert list(records(path)) == THREE[:whole]
+            continue
+        read: list[bytes] = []
+        with pytest.raises(RecordError, match=f"record {whole} at byte {BEGINNINGS[whole]}: the file ends") as raised:
+            for data in records(path):
+                read.append(data)
+        assert str(path) in str(raised.value)
+        assert read == THREE[:whole]
+
+
+def test_an_absurd_length_is_not_allocated(tmp_path: Path) -> None:
+    absurd = framed([b"first"]) + struct.pack("<Q", 1 << 60) + bytes(54)
+    with pytest.raises(RecordError, match="record 1 at byte 21: the file ends within it, after 83 bytes"):
+        list(records(tfrecord(tmp_path, absurd)))
+
+
+def test_another_kind_of_file(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="record 0 at byte 0: .*or it is no TFRecord file"):
+        list(records(tfrecord(tmp_path, b"\x1f\x8b\x08 something compressed, perhaps")))
+    with pytest.raises(FileNotFoundError):
+        list(records(tmp_path / "none"))
+
+
+def test_a_damaged_byte_is_an_error_of_one_kind_or_another_value(tmp_path: Path) -> None:
+    content = runs_file(runs_of(SMALL))
+    seen = 0
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        try:
+            read_records(tfrecord(tmp_path, bytes(damaged)))
+        except RecordError as error:
+            assert "some.tfrecord" in str(error) and "\n" not in str(error)
+            seen += 1
+    assert seen > len(content) / 2

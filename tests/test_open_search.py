@@ -6,9 +6,9 @@ import pickle
 
 import pytest
 
+from transfernas.define_by_run.plans import Made, Observed, Old
+from transfernas.define_by_run.search import OpenSearch
 from transfernas.learning.scores import Score
-from transfernas.open_search import OpenSearch
-from transfernas.plans import Made, Observed, Old
 from transfernas.spaces.domain import Categories, Domain, Numbers
 
 KIND, RATE, DEPTH = Categories(("a", "b")), Numbers(1e-4, 1.0, log=True), Numbers(1, 9, integer=True)

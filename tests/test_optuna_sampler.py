@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from strategies import quick, spaces
 from transfernas import Choice, Equal, Problem, RandomSearch, Searcher, SearchSpace
-from transfernas.baselines.optuna_sampler import OptunaSearcher, SamplerFn, gaussian_process, tpe
 from transfernas.spaces.condition import Config
+from transfernas_bench.optuna_searcher import OptunaSearcher, SamplerFn, gaussian_process, tpe
 
 BRANCHES = SearchSpace(
     "branches",

@@ -37,8 +37,8 @@ from ray.tune.utils import flatten_dict
 
 from test_documentation import python_blocks
 from transfernas import Agent, CheckpointError, TrainingConfig
-from transfernas.checkpoint import Snapshot, read_snapshot, write_snapshot
-from transfernas.integrations.fixed_search import domains_from_json, domains_to_json
+from transfernas.checkpoint.snapshot import Snapshot, read_snapshot, write_snapshot
+from transfernas.define_by_run.declared import domains_from_json, domains_to_json
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.ray import TransferSearch
 from transfernas.integrations.ray_spaces import as_number, domains_of
@@ -820,7 +820,7 @@ def test_only_this_module_needs_ray() -> None:
         "try:\n    import transfernas.integrations.ray\nexcept ModuleNotFoundError as error:\n    print(error)"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "pip install transfernas[ray]" in shown
+    assert "pip install 'transfernas[ray]'" in shown
 
 
 @pytest.fixture(autouse=True)

@@ -12,17 +12,17 @@ from typer.testing import CliRunner
 
 from nasbench101_table import MISSING, TABLE
 from transfernas import TrainingConfig
-from transfernas.benchmarks.cell_hash import enumerate_cells
-from transfernas.benchmarks.cell_table import OFFICIAL, Cells
-from transfernas.benchmarks.tabular import Table
-from transfernas.cli import app
-from transfernas.experiments.nasbench101 import CURVES, SAMPLE_SIZES, CellStudy, run_nasbench101
-from transfernas.experiments.result import Curve, NamedRatio, NamedReached, Result, write_result
-from transfernas.experiments.runner import ProgressFn
-from transfernas.experiments.stages import Stages
-from transfernas.experiments.statistics import moving_average, reached, trial_ratio
-from transfernas.figures import draw_reproduction
-from transfernas.report import accuracy_table, incumbent_table, ratio_lines, ratio_table, reached_table
+from transfernas.cli.app import app
+from transfernas_bench.benchmarks.cell_hash import enumerate_cells
+from transfernas_bench.benchmarks.cell_table import OFFICIAL, Cells
+from transfernas_bench.benchmarks.tabular import Table
+from transfernas_bench.experiments.nasbench101 import CURVES, SAMPLE_SIZES, CellStudy, run_nasbench101
+from transfernas_bench.experiments.result import Curve, NamedRatio, NamedReached, Result, write_result
+from transfernas_bench.experiments.run_directory import Stages
+from transfernas_bench.experiments.runner import ProgressFn
+from transfernas_bench.experiments.statistics import moving_average, reached, trial_ratio
+from transfernas_bench.figures import draw_reproduction
+from transfernas_bench.report import accuracy_table, incumbent_table, ratio_lines, ratio_table, reached_table
 
 
 def quiet(name: str, trials: int) -> ProgressFn:

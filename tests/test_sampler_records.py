@@ -17,11 +17,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from transfernas import Agent
+from transfernas.checkpoint.ledger import Ledger
 from transfernas.integrations import optuna as integration
 from transfernas.integrations import optuna_study
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies
-from transfernas.ledger import Ledger
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

@@ -16,14 +16,14 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from strategies import quick
 from test_history import REPLICAS, STEPS, told
 from transfernas import TrainingConfig
+from transfernas.define_by_run.learner import winsorised
+from transfernas.define_by_run.trials import Best, Told
 from transfernas.integrations.optuna_trials import score_of
 from transfernas.integrations.studies import learn_from_studies
 from transfernas.learning.gate import NEW, TRANSFERRED, Gate
 from transfernas.learning.history import History
 from transfernas.learning.pairs import draw_pairs
 from transfernas.learning.scores import Grade, Score, Scores
-from transfernas.open_learner import winsorised
-from transfernas.trials import Best, Told
 
 MOST = sys.float_info.max
 # Best first: neighbours are the nearest doubles, or of a size that single precision does not hold.

@@ -15,9 +15,9 @@ from strategies import unchecked
 from transfernas import Agent, Choice, Equal, Problem, RandomSearch, RegularizedEvolution, Searcher, SearchSpace, Trial
 from transfernas.baselines import evolution, random
 from transfernas.baselines.evolution import mutate
-from transfernas.baselines.optuna_sampler import OptunaSearcher
 from transfernas.learning.config import TrainingConfig
 from transfernas.spaces.condition import Action, Config
+from transfernas_bench.optuna_searcher import OptunaSearcher
 
 # Shared with the tests of the agent and of its file, so that they share the compiled functions.
 CONFIG = TrainingConfig.paper(

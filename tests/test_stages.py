@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 
 from transfernas import CheckpointError, Choice, Problem, RegularizedEvolution, SearchSpace, TrainingConfig
-from transfernas.benchmarks.tabular import ProductIndex, Table, TabularProblem
-from transfernas.experiments import stages as stages_module
-from transfernas.experiments.record import Record, Recorder
-from transfernas.experiments.runner import AgentReplicas, Replicas, SearcherReplicas, search
-from transfernas.experiments.stages import Stages
-from transfernas.experiments.timed import Timed
 from transfernas.learning.learner import new_learner
 from transfernas.learning.randomness import Use, generator
+from transfernas_bench.benchmarks.tabular import ProductIndex, Table, TabularProblem
+from transfernas_bench.experiments import run_directory as stages_module
+from transfernas_bench.experiments.run_directory import Stages
+from transfernas_bench.experiments.runner import AgentReplicas, Replicas, SearcherReplicas, Timed, search
+from transfernas_bench.experiments.trace import Record, Recorder
 
 SPACE = SearchSpace("s", [Choice("a", (0, 1, 2)), Choice("b", (0, 1))])
 TASK = TabularProblem(
@@ -215,10 +214,10 @@ def killed_at(step: str, folder: Path) -> None:
     code = f"""if True:
         import os, shutil, signal
         from pathlib import Path
-        from transfernas.experiments import stages
+        from transfernas_bench.experiments import run_directory
         def killed(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
         {step} = killed
-        with stages.Stages(Path({str(folder)!r}), {{"seed": 7}}, resume=True).at_work():
+        with run_directory.Stages(Path({str(folder)!r}), {{"seed": 7}}, resume=True).at_work():
             pass
     """
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL

@@ -18,7 +18,7 @@ from transfernas.cli.app import app
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies, problem_of
 from transfernas.learning.steps import LearnerState
-from transfernas.runtime import run
+from transfernas.processes.runtime import run
 from transfernas.spaces.vocabulary import transfer_report
 
 pytestmark = pytest.mark.usefixtures("quiet")

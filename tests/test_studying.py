@@ -16,7 +16,7 @@ from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.pairs import Ranking
 from transfernas.learning.scores import Scores
 from transfernas.learning.studying import _parts, study
-from transfernas.runtime import run
+from transfernas.processes.runtime import run
 from transfernas.spaces.trajectory import Trajectory
 
 Told = tuple[np.ndarray, Trajectory, Scores]

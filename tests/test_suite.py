@@ -6,13 +6,13 @@ from typer.testing import CliRunner
 
 from nasbench101_table import MISSING, TABLE
 from transfernas import Choice, Problem, SearchSpace
-from transfernas.benchmarks import hpobench, hpolib, nasbench101, nasbench201, nasbench_graph
-from transfernas.benchmarks.cells import OPERATIONS
-from transfernas.benchmarks.nasbench101 import CellProblem, load_cells
-from transfernas.benchmarks.tabular import ProductIndex, Table, TabularProblem, every_config
-from transfernas.cli import app
-from transfernas.experiments.runner import Restricted
-from transfernas.experiments.suite import (
+from transfernas.cli.app import app
+from transfernas_bench.benchmarks import hpobench, hpolib, nasbench101, nasbench201, nasbench_graph
+from transfernas_bench.benchmarks.cells import OPERATIONS
+from transfernas_bench.benchmarks.nasbench101 import CellProblem, load_cells
+from transfernas_bench.benchmarks.tabular import ProductIndex, Table, TabularProblem, every_config
+from transfernas_bench.experiments.runner import Restricted
+from transfernas_bench.experiments.suite import (
     ACROSS,
     ADVERSARIAL,
     DEVELOPMENT,

@@ -11,17 +11,17 @@ import optuna
 import pytest
 from threadpoolctl import ThreadpoolController
 
+from transfernas.define_by_run.plans import Observed, value_of
+from transfernas.define_by_run.surrogate_proposer import BEST, FIRST, LATEST, SPREAD, Proposal, SurrogateProposer
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.randomness import Use, generator
 from transfernas.learning.scores import Grade, Score
-from transfernas.plans import Observed, value_of
+from transfernas.processes.threads import one_thread
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import In
 from transfernas.spaces.domain import Categories, Domain, Numbers
 from transfernas.spaces.space import SearchSpace
-from transfernas.surrogate_proposer import BEST, FIRST, LATEST, SPREAD, Proposal, SurrogateProposer
-from transfernas.threads import one_thread
 
 DOMAINS: dict[str, Domain] = {
     "rate": Numbers(1e-4, 1.0, log=True),

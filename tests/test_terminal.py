@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from test_searchers import FAST
 from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.cli.app import app
-from transfernas.download import DownloadError
-from transfernas.report import progress_bars
-from transfernas.terminal import PlainTable, plain, say
+from transfernas.cli.terminal import PlainTable, plain, say
+from transfernas_bench.download import DownloadError
+from transfernas_bench.report import progress_bars
 
 NAMES = (
     "task [small]",
@@ -74,7 +74,7 @@ def test_an_error_shows_a_servers_answer_as_it_is(monkeypatch: pytest.MonkeyPatc
     def answered(*_: object, **__: object) -> None:
         raise DownloadError("the server answered 404 \x1b[31m[red]Gone[/blue]\nnow")
 
-    monkeypatch.setattr("transfernas.benchmarks.nasbench101_data.nasbench101_data", answered)
+    monkeypatch.setattr("transfernas_bench.benchmarks.nasbench101_data.nasbench101_data", answered)
     result = CliRunner().invoke(app, ["data", "nasbench101"])
     assert result.exit_code == 1
     assert result.output == "Error: the server answered 404 \\x1b[31m[red]Gone[/blue] now\n"

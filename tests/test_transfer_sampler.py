@@ -21,9 +21,9 @@ from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySampl
 from optuna.trial import TrialState
 
 from transfernas import Agent
+from transfernas.define_by_run.plans import Observed
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.learning.learner import Learner, learn
-from transfernas.plans import Observed
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -338,7 +338,7 @@ def test_an_interrupt_while_it_learns_loses_no_trial(monkeypatch: pytest.MonkeyP
             raise KeyboardInterrupt
         return learn(*arguments, **named)
 
-    monkeypatch.setattr("transfernas.open_learner.learn", interrupted)
+    monkeypatch.setattr("transfernas.define_by_run.learner.learn", interrupted)
     with pytest.raises(KeyboardInterrupt):
         study.optimize(objective, n_trials=1)
     study.optimize(objective, n_trials=2)

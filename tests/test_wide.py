@@ -8,14 +8,15 @@ import optuna
 import pytest
 
 from sampling import sampled
-from transfernas import Choice, Problem, SearchSpace, TrainingConfig, open_search
+from transfernas import Choice, Problem, SearchSpace, TrainingConfig
+from transfernas.define_by_run import search as define_by_run_search
+from transfernas.define_by_run.plans import room_for
+from transfernas.define_by_run.search import OpenSearch
+from transfernas.define_by_run.space import OpenSpace
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.objective import log_prob
 from transfernas.learning.proposing import candidates, propose
-from transfernas.open_search import OpenSearch
-from transfernas.open_space import OpenSpace
-from transfernas.plans import room_for
 from transfernas.policy.decoder import Decoder
 from transfernas.spaces.condition import Action
 from transfernas.spaces.domain import Categories, Domain, Numbers
@@ -54,7 +55,7 @@ def rebuilt(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(owner, name, counting)
 
     count(OpenSpace, "discovered")
-    count(open_search, "planned_by_policy")
+    count(define_by_run_search, "planned_by_policy")
     return found
 
 

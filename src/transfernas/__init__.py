@@ -4,11 +4,11 @@ The agent is the one of "Transfer NAS: Knowledge Transfer between Search Spaces 
 Khorlin, Gesmundo 2019).
 """
 
-from . import runtime as runtime  # isort: skip  (sets up JAX before anything imports it)
+from .processes import runtime as runtime  # isort: skip  (sets up JAX before anything imports it)
 from .agent import Agent as Agent
 from .baselines.evolution import RegularizedEvolution as RegularizedEvolution
 from .baselines.random import RandomSearch as RandomSearch
-from .checkpoint import CheckpointError as CheckpointError
+from .checkpoint.snapshot import CheckpointError as CheckpointError
 from .learning.config import TrainingConfig as TrainingConfig
 from .searcher import Searcher as Searcher
 from .spaces.choice import Choice as Choice

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from .checkpoint import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
+from .checkpoint.ledger import Ledger
+from .checkpoint.snapshot import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .learning.config import TrainingConfig
 from .learning.history import keys
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
@@ -20,7 +21,6 @@ from .learning.scores import Scores
 from .learning.studying import study
 from .learning.transfer import transfer
 from .learning.warm_up import WarmUp
-from .ledger import Ledger
 from .searcher import OpenTrial, Searcher, Standing, check_seed
 from .spaces.condition import Action, Config, in_order
 from .spaces.problem import Observation, Problem, check_problems, check_reward

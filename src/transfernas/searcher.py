@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from .locks import Locked
+from .processes.locks import Locked
 from .spaces.condition import Config
 from .spaces.problem import Problem, Trial, check_problems, check_reward
 

@@ -1,4 +1,7 @@
 """The command line, `transfernas`; a module for each command."""
 
-from .app import app as app
-from .app import run as run
+from ..extras import needed
+
+with needed("cli", "the command line"):
+    import rich as rich
+    import typer as typer

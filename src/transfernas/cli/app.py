@@ -2,12 +2,16 @@
 
 import io
 import sys
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
 
-from ..interrupts import end_at_interrupt
-from . import compare, data, demo, inspect, pretrain, reproduce
+from ..processes.interrupts import end_at_interrupt
+from . import inspect, pretrain
+
+COMMANDS = "transfernas.commands"
+"""The group of the entry points by which other packages, such as the laboratory, add commands: functions of the app."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -27,12 +31,10 @@ def main(
     """Search architectures and hyperparameters with an agent that keeps what it learned."""
 
 
-app.command("demo")(demo.demo)
-app.command("compare")(compare.compare)
+for found in entry_points(group=COMMANDS):
+    found.load()(app)
 app.command("inspect")(inspect.inspect)
 app.command("pretrain")(pretrain.pretrain)
-app.add_typer(reproduce.app, name="reproduce")
-app.add_typer(data.app, name="data")
 
 
 def run() -> None:

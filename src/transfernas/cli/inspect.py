@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..terminal import PlainTable, plain, say
 from .common import errors_as_lines, refused
 from .storages import open_studies, reading
+from .terminal import PlainTable, plain, say
 
 if TYPE_CHECKING:
-    from ..checkpoint import Snapshot
+    from ..checkpoint.snapshot import Snapshot
     from ..learning.config import TrainingConfig
     from ..spaces.problem import Problem
     from ..spaces.space import SearchSpace
@@ -41,7 +41,7 @@ def inspect(
     # Imported here, so that `transfernas --help` answers at once.
     from rich.console import Console
 
-    from ..checkpoint import read_snapshot
+    from ..checkpoint.snapshot import read_snapshot
     from ..spaces.vocabulary import transfer_report
 
     for option, value in (("--storage", storage), ("--space", space), ("--task", task)):
@@ -63,14 +63,15 @@ def _problems(against: str, storage: str | None, space: str | None, task: str | 
     Raises:
         CheckpointError, OSError, ValueError, typer.BadParameter: there is none.
     """
-    from ..checkpoint import read_snapshot
-    from ..integrations.optuna import SPACE
-    from ..integrations.studies import problem_of
+    from ..checkpoint.snapshot import read_snapshot
 
     if storage is None:
         if not Path(against).exists():
             raise refused(f"there is no file {against}; if it is a study, say where: --storage URL", "--against")
         return read_snapshot(Path(against)).learner.encoding.problems
+    from ..integrations.optuna import SPACE
+    from ..integrations.studies import problem_of
+
     with reading(storage):
         (study,) = open_studies(storage, (against,)).studies
         return (problem_of(study, space=SPACE if space is None else space, task=task),)
@@ -79,7 +80,7 @@ def _problems(against: str, storage: str | None, space: str | None, task: str | 
 def _lines(path: Path, snapshot: "Snapshot") -> list[str]:
     import jax
 
-    from ..tensors import bytes_of
+    from ..checkpoint.tensors import bytes_of
 
     learner = snapshot.learner
     leaves = jax.tree.leaves(learner.state.policy)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..interrupts import calling_at_interrupt
-from ..terminal import say
+from ..processes.interrupts import calling_at_interrupt
 from .common import check_writable, end, errors_as_lines, refused
 from .storages import open_studies, reading
+from .terminal import say
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,13 +15,10 @@ from typing import Any
 
 import numpy as np
 
-try:
+from ..extras import needed
+
+with needed("configspace", __name__):
     import ConfigSpace as cs
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "transfernas.integrations.configspace needs the package ConfigSpace: pip install transfernas[configspace]",
-        name=error.name,
-    ) from error
 
 from ..learning.randomness import Use, generator
 from ..searcher import check_seed

@@ -8,14 +8,14 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ..evidence import EVIDENCE
+from ..checkpoint.ledger import Ledger
+from ..define_by_run.discovery import Parameters
+from ..define_by_run.evidence import EVIDENCE
+from ..define_by_run.plans import numbers_of
 from ..learning.archive import WITH_NUMBERS, Archived, of_trials
 from ..learning.scores import Score
-from ..ledger import Ledger
-from ..plans import numbers_of
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
-from ..spaces.discovery import Parameters
 from ..spaces.domain import Domain
 from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of, violation_of
 

@@ -7,16 +7,19 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState
+from ..extras import needed
+
+with needed("optuna", __name__):
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
+from ..checkpoint.ledger import Ledger
+from ..define_by_run.plans import ExpectedBest
+from ..define_by_run.search import OpenSearch
 from ..learning.config import TrainingConfig
-from ..ledger import Ledger
-from ..locks import Locked
-from ..open_search import OpenSearch
-from ..plans import ExpectedBest
+from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import agent_of, check_known, check_name, check_on_failure

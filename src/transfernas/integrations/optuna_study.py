@@ -10,9 +10,9 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ..ledger import Ledger
-from ..open_search import OpenSearch
-from ..plans import Made, Observed, Old
+from ..checkpoint.ledger import Ledger
+from ..define_by_run.plans import Made, Observed, Old
+from ..define_by_run.search import OpenSearch
 from ..spaces.domain import Domain
 from ..spaces.vocabulary import listed
 from .arguments import named

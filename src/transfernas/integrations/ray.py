@@ -9,26 +9,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-try:
+from ..extras import needed
+
+with needed("ray", __name__):
     from ray.tune.result import DEFAULT_METRIC
     from ray.tune.search import UNDEFINED_METRIC_MODE, UNDEFINED_SEARCH_SPACE, Searcher
-except ImportError as error:
-    raise ModuleNotFoundError(
-        f"transfernas.integrations.ray needs Ray Tune, as in pip install transfernas[ray] ({error})", name="ray"
-    ) from error
 
 from ..agent import Agent
-from ..checkpoint import CheckpointError
+from ..checkpoint.ledger import Ledger
+from ..checkpoint.snapshot import CheckpointError
+from ..define_by_run.declared import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
+from ..define_by_run.plans import ExpectedBest
+from ..define_by_run.search import OpenSearch
 from ..learning.config import TrainingConfig
 from ..learning.scores import Grade, Score
-from ..ledger import Ledger
-from ..locks import Locked
-from ..open_search import OpenSearch
-from ..plans import ExpectedBest
+from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import agent_of, check_known, check_mode, check_name, check_on_failure
-from .fixed_search import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
 from .ray_notes import SearchNotes
 from .ray_spaces import as_number, check_names, domains_of, look_up, nested, values_in
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from ..checkpoint import CheckpointError
+from ..checkpoint.snapshot import CheckpointError
 from ..searcher import check_seed
 from ..spaces.schema import Json
 from .arguments import check_mode, check_name, check_on_failure

@@ -9,8 +9,8 @@ from ray.tune.search.sample import Categorical, Float, Integer, LogUniform, Norm
 from ray.tune.search.sample import Domain as RayDomain
 from ray.tune.search.variant_generator import parse_spec_vars
 
+from ..define_by_run.declared import Domains, Values, checked
 from ..spaces.domain import Categories, Domain, Numbers
-from .fixed_search import Domains, Values, checked
 
 _MISSING = object()
 _DEVIATIONS = 3  # of a normal distribution, in the range that is proposed instead of it

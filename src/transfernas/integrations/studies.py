@@ -6,21 +6,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-import optuna
+
+from ..extras import needed
+
+with needed("optuna", __name__):
+    import optuna
 
 from ..agent import Agent
-from ..evidence import told_of
+from ..checkpoint.ledger import Ledger
+from ..define_by_run.discovery import Parameters, discover
+from ..define_by_run.evidence import told_of
+from ..define_by_run.plans import inside, room_for
 from ..learning.config import TrainingConfig
 from ..learning.extension import extend
 from ..learning.learner import Learner, new_learner, noted
 from ..learning.randomness import Use, generator
 from ..learning.scores import Scores
 from ..learning.studying import study
-from ..ledger import Ledger
-from ..plans import inside, room_for
 from ..searcher import check_seed
 from ..spaces.condition import Action
-from ..spaces.discovery import Parameters, discover
 from ..spaces.problem import Problem
 from ..spaces.tables import Room
 from ..spaces.trajectory import Trajectory

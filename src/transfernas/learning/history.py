@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from ..locks import Lock
+from ..processes.locks import Lock
 from ..spaces.tables import power_of_two
 from ..spaces.trajectory import Trajectory, blank_trajectories
 from .scores import Scores

@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
-from ..remote import on_host
-from ..runtime import placed, run
+from ..processes.remote import on_host
+from ..processes.runtime import placed, run
 from ..spaces.encoding import Encoding, encode
 from ..spaces.problem import Problem
 from ..spaces.tables import NO_ROOM, Room, Tables, power_of_two

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from ..runtime import run
+from ..processes.runtime import run
 from ..spaces.encoding import Encoding
 from ..spaces.problem import no_valid
 from ..spaces.space import SearchSpace

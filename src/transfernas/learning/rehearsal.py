@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from ..policy.policy import Policy
-from ..runtime import placed, run
+from ..processes.runtime import placed, run
 from ..spaces.encoding import Encoding, encode
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace

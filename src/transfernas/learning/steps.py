@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ..policy.architecture import Capacity
 from ..policy.networks import draw_policy
 from ..policy.policy import Policy
-from ..runtime import run
+from ..processes.runtime import run
 from ..spaces.tables import Tables
 from ..spaces.trajectory import Trajectory
 from .config import TrainingConfig

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from ..runtime import run
+from ..processes.runtime import run
 from ..spaces.trajectory import Trajectory
 from .catching_up import taken_in
 from .learner import Learner, learn

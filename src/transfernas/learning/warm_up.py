@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from ..runtime import run
+from ..processes.runtime import run
 from ..spaces.trajectory import blank_trajectories
 from .learner import Learner, learn
 from .proposing import ONE, SEVERAL, candidates

@@ -1,0 +1,154 @@
+"""Searches of models on new data, with old studies of the same model on other data: `TransferSampler` against replay.
+
+For each replica Optuna's TPE makes a study of each data set that scikit-learn ships for classification. For each of
+them an agent learns from the studies of the others (`learn_from_studies`), and searches it as `TransferSampler`. Its
+rivals are the agent that learned from none, itself without a Gaussian process, Optuna's TPE and Gaussian process, and
+TPE that is given the agent's own portfolio of old configurations to begin with (`study.enqueue_trial`).
+
+    python profiling/number_transfer.py --half development --replicas 10 --out runs/number_transfer
+
+Regret is what the best value so far lacks to the best that any rival found with that seed, as a share of what TPE lacks
+after its first trial. An interrupted run goes on: each search is a line of `searches.jsonl` in the folder.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import number_problems
+import numpy as np
+import optuna
+from number_problems import DEVELOPMENT, HELD_BACK
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from replay import replayed
+
+from transfernas.integrations.optuna import TransferSampler
+from transfernas.integrations.studies import learn_from_studies
+from transfernas_bench.experiments.statistics import mean_interval
+
+MODELS = {
+    DEVELOPMENT: ("machine", "boosting", "logistic"),
+    HELD_BACK: ("forest", "network", "pipeline"),
+}
+DATA = ("breast_cancer", "digits", "wine")
+MARKS = (1, 3, 5, 10, 20, 50)
+OLD_TRIALS = 100
+RIVALS = ("transferred", "scratch", "tpe", "tpe from the portfolio", "policy alone", "gp")
+
+
+def old_studies(model: str, target: str, seed: int) -> list[optuna.Study]:
+    """Returns TPE's studies of the other data sets."""
+    studies = []
+    for data in DATA:
+        if data != target:
+            study = optuna.create_study(study_name=data, sampler=TPESampler(seed=1_000 * seed + DATA.index(data)))
+            study.optimize(_objective(model, data, seed), n_trials=OLD_TRIALS)
+            studies.append(study)
+    return studies
+
+
+def searched(model: str, data: str, rivals: Iterable[str], seed: int, trials: int) -> dict[str, list[float]]:
+    """Returns the best value so far after each trial, by rival."""
+    agent, _ = learn_from_studies(None, old_studies(model, data, seed), seed=seed)
+    made: dict[str, Callable[[], BaseSampler]] = {
+        "transferred": lambda: TransferSampler(agent, seed=seed),
+        "scratch": lambda: TransferSampler(seed=seed),
+        "tpe": lambda: TPESampler(seed=seed),
+        "tpe from the portfolio": lambda: TPESampler(seed=seed),
+        "policy alone": lambda: TransferSampler(
+            agent, seed=seed, config=dataclasses.replace(agent.config, surrogate=False)
+        ),
+        "gp": lambda: GPSampler(seed=seed),
+    }
+    found = {}
+    for rival in rivals:
+        study = optuna.create_study(study_name=data, sampler=made[rival]())
+        if "portfolio" in rival:
+            for parameters in replayed(agent, data):
+                study.enqueue_trial(parameters)
+        study.optimize(_objective(model, data, seed), n_trials=trials)
+        values = [float("inf") if trial.value is None else trial.value for trial in study.trials]
+        found[rival] = np.minimum.accumulate(values).tolist()
+    return found
+
+
+def _objective(model: str, data: str, seed: int) -> Callable[[optuna.Trial], float]:
+    function = getattr(number_problems, model)
+    return lambda trial: function(trial, seed, data)
+
+
+def table(found: dict[tuple[str, str, int], dict[str, list[float]]], rivals: Sequence[str]) -> list[str]:
+    """Returns the lines of the comparison: means over problems, intervals over seeds."""
+    problems = sorted({(model, data) for model, data, _ in found})
+    seeds = sorted({seed for *_, seed in found})
+    regrets: dict[str, list[np.ndarray]] = {rival: [] for rival in rivals}
+    lines = []
+    for model, data in problems:
+        own = {rival: [] for rival in rivals}  # type: dict[str, list[np.ndarray]]
+        for seed in seeds:
+            runs = {rival: np.array(values) for rival, values in found[model, data, seed].items()}
+            least = min(run[-1] for run in runs.values())
+            scale = max(runs["tpe"][0] - least, 1e-9)
+            for rival in rivals:
+                own[rival].append((runs[rival][[mark - 1 for mark in MARKS]] - least) / scale)
+        for rival in rivals:
+            regrets[rival].append(np.array(own[rival]))
+        medians = [f"{rival} {'/'.join(f'{100 * v:.2g}' for v in np.median(own[rival], axis=0))}" for rival in rivals]
+        lines.append(f"{model} on {data}: {'; '.join(medians)}")
+    shown = [f"{'regret in % after':26s}" + "".join(f"{mark:>22d}" for mark in MARKS)]
+    for rival in rivals:
+        mean = 100 * np.array(regrets[rival]).mean(axis=0)  # [seeds, marks]
+        shown.append(f"{rival:26s}" + "".join(f"{_interval(column):>22s}" for column in mean.T))
+    for rival in rivals[1:]:
+        apart = 100 * (np.array(regrets[rivals[0]]) - np.array(regrets[rival])).mean(axis=0)
+        shown.append(f"{'less ' + rival:26s}" + "".join(f"{_interval(column):>22s}" for column in apart.T))
+    return [*shown, *lines]
+
+
+def _interval(values: np.ndarray) -> str:
+    interval = mean_interval(values)
+    return f"{interval.mean:.1f} ({interval.low:.1f} to {interval.high:.1f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--half", choices=(DEVELOPMENT, HELD_BACK), default=DEVELOPMENT)
+    parser.add_argument("--model", action="append", help="of the half; may be repeated")
+    parser.add_argument("--rival", action="append", choices=RIVALS, help="may be repeated; the first four by default")
+    parser.add_argument("--replicas", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="of the first replica")
+    parser.add_argument("--trials", type=int, default=max(MARKS))
+    parser.add_argument("--out", type=Path, default=Path("runs/number_transfer"))
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    rivals = list(dict.fromkeys(["transferred", *(arguments.rival or RIVALS[:4]), "tpe"]))
+    path, found = arguments.out / "searches.jsonl", {}
+    for line in path.read_text(encoding="utf8").splitlines() if path.exists() else []:
+        one = json.loads(line)
+        found[one["model"], one["data"], one["seed"]] = one["best"]
+    wanted = [
+        (model, data, seed)
+        for model in arguments.model or MODELS[arguments.half]
+        for data in DATA
+        for seed in range(arguments.seed, arguments.seed + arguments.replicas)
+    ]
+    with open(path, "a", encoding="utf8") as file:
+        for model, data, seed in wanted:
+            if set(rivals) <= found.get((model, data, seed), {}).keys():
+                continue
+            found[model, data, seed] = best = searched(model, data, rivals, seed, arguments.trials)
+            file.write(json.dumps({"model": model, "data": data, "seed": seed, "best": best}) + "\n")
+            file.flush()
+            print(f"{model} on {data}, seed {seed}", file=sys.stderr, flush=True)
+    print("\n".join(table({key: found[key] for key in wanted}, rivals)))
+    print(f"Each search is in {path}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""An archive as named tensors, and back."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..learning.archive import NOT_MADE, Archived
+from ..learning.scores import Scores
+from ..spaces.choice import Choice
+from .tensor_checks import CheckpointError, check_limits, check_scores, check_shape, dense, sparse
+
+ARCHIVE = "archive."
+
+
+def archive_tensors(archive: tuple[Archived, ...]) -> dict[str, np.ndarray]:
+    """Returns the trials of an archive as tensors, by name: those of all problems side by side."""
+    if not archive:
+        return {}
+    joined = {
+        "count": np.stack([entry.count for entry in archive], axis=1),
+        "taken": np.concatenate([entry.taken.reshape(len(entry.count), -1) for entry in archive], axis=1),
+        **{name: np.concatenate([getattr(entry.scores, name) for entry in archive], axis=1) for name in Scores._fields},
+    }
+    values = np.concatenate([entry.values.reshape(len(entry.count), -1) for entry in archive], axis=1)
+    return {ARCHIVE + name: array for name, array in joined.items()} | sparse(ARCHIVE, values)
+
+
+def archive_of(
+    tensors: dict[str, np.ndarray], problems: Sequence[tuple[str, str, tuple[Choice, ...], int]], replicas: int
+) -> tuple[Archived, ...]:
+    """Takes an archive out of tensors.
+
+    Args:
+        tensors: by name; those of the archive are taken out.
+        problems: of each the names of the space and the task, the choices, and how many trials there is room for.
+        replicas: how many.
+
+    Raises:
+        CheckpointError: they are not those of such problems; the message names the tensor.
+    """
+    if not problems:
+        return ()
+    sizes = [size for *_, size in problems]
+    whole = [size * len(choices) for _, _, choices, size in problems]
+    int32, total = np.dtype(np.int32), sum(sizes)
+    check_shape(ARCHIVE + "count", tensors, (replicas, len(problems)), int32)
+    check_shape(ARCHIVE + "taken", tensors, (replicas, sum(whole)), int32)
+    check_scores(ARCHIVE, tensors, (replicas, total))
+    values = dense(ARCHIVE, tensors, (replicas, sum(whole)))
+    count, taken, grade, reward = (tensors.pop(ARCHIVE + name) for name in ("count", "taken", *Scores._fields))
+    found, at, first = [], 0, 0
+    for number, (space, task, choices, size) in enumerate(problems):
+        cells, rows = slice(first, first + whole[number]), slice(at, at + size)
+        shape = (replicas, size, len(choices))
+        its, most = taken[:, cells].reshape(shape), np.array([len(choice.actions) - 1 for choice in choices])
+        if (its < NOT_MADE).any() or (its > most).any():
+            raise CheckpointError(f"the tensor {ARCHIVE}taken holds a trial that is none of its problem")
+        check_limits(ARCHIVE + "count", count[:, number], size)
+        scores = Scores(grade[:, rows], reward[:, rows])
+        found.append(Archived(space, task, choices, count[:, number], its, values[:, cells].reshape(shape), scores))
+        at, first = at + size, first + whole[number]
+    return tuple(found)

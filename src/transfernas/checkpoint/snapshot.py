@@ -1,0 +1,390 @@
+"""The agent's file: one safetensors file with a JSON header, never a pickle.
+
+The tensors are the learner's state, named by their place in it. The header says everything else: vocabulary, problems,
+hyperparameters, where the knowledge comes from, counts. Together they are all that
+the agent needs to go on bit for bit.
+"""
+
+import dataclasses
+import errno
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from ..learning.archive import SIZE, Archived
+from ..learning.config import TrainingConfig
+from ..learning.gate import PROPOSERS
+from ..learning.learner import Learner, Past, restore
+from ..policy.architecture import Capacity
+from ..spaces.choice import Choice
+from ..spaces.condition import Config, plain
+from ..spaces.encoding import Encoding, encode
+from ..spaces.problem import Problem, check_problems
+from ..spaces.schema import Json, choice_from_json, choice_to_json, space_from_json, space_to_json
+from ..spaces.tables import Room
+from ..spaces.vocabulary import Vocabulary
+from .archive_tensors import archive_of
+from .files import write_atomically
+from .ledger import Ledger
+from .tensor_checks import CheckpointError as CheckpointError
+from .tensor_checks import check_finite
+from .tensors import parts_of, replicas_of, tensors_of, widened
+
+FORMAT = "transfernas-agent"
+VERSION = 2
+_OLDEST = 1  # it has whole numbers of 32 bits throughout
+# What NumPy has of the types that the format has.
+_DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
+_MOST_AXES = 8
+_MOST_COUNT = 1 << 62
+_MOST_ENTRIES = 1 << 48
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTrial:
+    """A trial that was asked and not told when the agent was saved."""
+
+    number: int
+    row: int
+    config: Config
+    member: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What an agent's file holds.
+
+    Attributes:
+        learner: the learner; an agent is one replica, an experiment keeps many.
+        name: the agent's name, by which its trials know it.
+        asked: how many trials it has asked for.
+        open_trials: those that were not told yet.
+        restricted: rows of the problems that have a function `valid`, which the file does not hold.
+        ledger: the trials of others' records that it learned from.
+        notes: what else its owner keeps there, as JSON.
+        keyed: rows of the problems that have a function `key`, which the file does not hold either.
+    """
+
+    learner: Learner
+    name: str
+    asked: int
+    open_trials: tuple[SavedTrial, ...]
+    restricted: tuple[int, ...]
+    ledger: Ledger = dataclasses.field(default_factory=Ledger)
+    notes: Json = None
+    keyed: tuple[int, ...] = ()
+
+
+def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
+    """Writes an agent's file under a temporary name and renames it, so that the path never holds half a file.
+
+    Two files of one snapshot are the same to the byte.
+
+    Raises:
+        ValueError: a tensor holds values that are not finite; what the path held stays.
+    """
+    tensors = {name: np.ascontiguousarray(leaf) for name, leaf in tensors_of(snapshot.learner).items()}
+    for name, tensor in tensors.items():
+        check_finite(name, tensor)
+    text = json.dumps(_to_json(snapshot))
+    header = {"format": FORMAT, "version": str(VERSION), "agent": text}
+    header["sha256"] = _checksum(header, tensors)
+    write_atomically(path, _sorted(safetensors.numpy.save(tensors, header)))
+    return path
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Reads an agent's file.
+
+    Raises:
+        CheckpointError: the file is damaged, foreign or of a newer version; the message names what is wrong.
+        FileNotFoundError: there is no such file.
+        IsADirectoryError: the path is a folder.
+    """
+    if path.exists() and not path.is_file():
+        kind = "folder" if path.is_dir() else "device"
+        raise IsADirectoryError(errno.EISDIR, f"A {kind} is no agent's file", str(path))
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            _check_header(path, header)
+            tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+    except (safetensors.SafetensorError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file, or not one at all: {error}") from None
+    try:
+        snapshot = _from_json(_field(header, "agent", json.loads), dict(tensors))
+        # Last, so that what can be named is named; this finds a flipped bit that leaves everything plausible.
+        if header.get("sha256") != _checksum(header, tensors):
+            raise CheckpointError("its checksum is not that of its content")
+        return snapshot
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: its header cannot be read: {error!r}") from None
+
+
+def _check_header(path: Path, header: dict[str, str]) -> None:
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is a safetensors file, but no agent: its format is {header.get('format')!r}")
+    version = header.get("version", "")
+    if version not in map(str, range(_OLDEST, VERSION + 1)):
+        raise CheckpointError(
+            f"{path} has format version {version:.20}; this version of transfernas reads versions up to {VERSION}: "
+            f"upgrade it"
+        )
+
+
+def _tensor(path: Path, file: safetensors.safe_open, name: str) -> np.ndarray:
+    """Reads a tensor, if it is one that NumPy can hold."""
+    about = file.get_slice(name)  # type: ignore[no-untyped-call]
+    dtype, shape = about.get_dtype(), about.get_shape()
+    # Of a tensor without values any size is right: it is read as if the others did not count.
+    if dtype not in _DTYPES or len(shape) > _MOST_AXES or math.prod(max(size, 1) for size in shape) > _MOST_ENTRIES:
+        shown = f"{dtype}{shape}"
+        raise CheckpointError(f"{path} is damaged: the tensor {name} is {shown:.100}, which no agent has")
+    tensor: np.ndarray = file.get_tensor(name)  # type: ignore[no-untyped-call]
+    return tensor
+
+
+def _sorted(content: bytes) -> bytes:
+    """Returns a safetensors file with its header in order: the library writes the metadata in any."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # so that the tensors lie where a processor likes them
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
+
+
+def _checksum(header: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(f"{header['version']}\n{header['agent']}".encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode() + np.ascontiguousarray(tensor).tobytes())
+    return digest.hexdigest()
+
+
+def _to_json(snapshot: Snapshot) -> Json:
+    learner = snapshot.learner
+    spaces = {problem.space.name: space_to_json(problem.space) for problem in learner.encoding.problems}
+    more = {} if snapshot.notes is None else {"notes": snapshot.notes}
+    more |= {"keyed": list(snapshot.keyed)} if snapshot.keyed else {}
+    return {
+        "name": snapshot.name,
+        "asked": snapshot.asked,
+        "open_trials": [dataclasses.asdict(trial) for trial in snapshot.open_trials],
+        "restricted": list(snapshot.restricted),
+        "config": dataclasses.asdict(learner.config),
+        "seed": learner.seed,
+        "sampled": learner.sampled,
+        "learned": learner.learned,
+        "acceptance": learner.acceptance,
+        "states": learner.vocabulary.states,
+        "actions": learner.vocabulary.actions,
+        "tasks": learner.vocabulary.tasks,
+        "known": None if learner.known is None else _sizes(learner.known),
+        "capacity": list(learner.capacity),
+        "spaces": list(spaces.values()),
+        "problems": [problem.name for problem in learner.encoding.problems],
+        "past": [[past.space, past.task, list(past.trials)] for past in learner.past],
+        "room": list(learner.encoding.room),
+        "ledger": snapshot.ledger.entries(),
+        "archive": {"trials": learner.archived_at} | _archive_to_json(learner.archive),
+    } | more
+
+
+def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
+    config = _field(header, "config", lambda value: TrainingConfig(**value))
+    spaces = _field(header, "spaces", lambda value: {space.name: space for space in map(space_from_json, value)})
+    problems = _field(header, "problems", lambda value: tuple(Problem(spaces[s], t) for s, t in value))
+    vocabulary = Vocabulary(
+        states=_field(header, "states", _names),
+        actions=_field(header, "actions", lambda value: _distinct((state, kind, plain(a)) for state, kind, a in value)),
+        tasks=_field(header, "tasks", _names),
+    )
+    room = _field(header, "room", lambda value: Room(*map(_power_of_two, value)))
+    try:
+        encoding = encode(check_problems(problems), vocabulary, room)
+    except KeyError as error:
+        raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
+    capacity = _field(header, "capacity", lambda value: _capacity(value, vocabulary, room))
+    learned = _field(header, "learned", _count)
+    earlier = {"archive": {"choices": [], "problems": []}} | header  # files of version 1 may have none
+    archived = _field(earlier, "archive", _archived_problems)
+    archived_at = _field(earlier, "archive", lambda value: _one_of("trial", learned + 1, value.get("trials", 0)))
+    tensors = widened(tensors)
+    archive = archive_of(tensors, archived, replicas_of(tensors))
+    state, history, queue, tally, gate, memory = parts_of(tensors, config, capacity, encoding)
+    asked = _field(header, "asked", _count)
+    learner = restore(
+        config=config,
+        seed=_field(header, "seed", _whole),
+        vocabulary=vocabulary,
+        encoding=encoding,
+        state=state,
+        history=history,
+        queue=queue,
+        tally=tally,
+        known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, value)),
+        past=_field(header, "past", lambda value: tuple(_past(entry, len(tally.trials)) for entry in value)),
+        sampled=_field(header, "sampled", _count),
+        learned=learned,
+        acceptance=_field(header, "acceptance", _share),
+        gate=gate,
+        memory=memory,
+        archive=archive,
+        archived_at=archived_at,
+    )
+    return Snapshot(
+        learner=learner,
+        name=_field(header, "name", _name),
+        asked=asked,
+        open_trials=_field(header, "open_trials", lambda value: _saved_trials(encoding, asked, value)),
+        restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
+        ledger=_field(header, "ledger", Ledger),
+        notes=header.get("notes"),
+        keyed=_field({"keyed": [], **header}, "keyed", lambda value: tuple(_row(encoding, row) for row in value)),
+    )
+
+
+def _field(header: Json, name: str, read: Callable[[Json], T]) -> T:
+    """Returns what a field of the header says.
+
+    Raises:
+        CheckpointError: the header lacks the field, or it cannot be read; the message names it.
+    """
+    if not isinstance(header, dict):
+        raise CheckpointError(f"its header cannot be read: it is {header!r}")
+    if name not in header:
+        raise CheckpointError(f"its header lacks the field {name!r}")
+    try:
+        return read(header[name])
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise CheckpointError(f"its header cannot be read: field {name}: {error}") from None
+
+
+def _whole(value: Json) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no whole number of at least 0")
+    return value
+
+
+def _count(value: Json) -> int:
+    """Returns how often something was done, which a computer can have done."""
+    if _whole(value) > _MOST_COUNT:
+        raise ValueError(f"{value:,} is more than can be")
+    return value
+
+
+def _power_of_two(value: Json) -> int:
+    if _whole(value) < 1 or value & (value - 1) or value > 1 << 20:
+        raise ValueError(f"{value!r} is no power of two from 1 to {1 << 20:,}")
+    return value
+
+
+def _share(value: Json) -> float:
+    if type(value) is not float or not 0 <= value <= 1:
+        raise ValueError(f"{value!r} is no number from 0 to 1")
+    return value
+
+
+def _name(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no name")
+    return value
+
+
+def _names(value: Json) -> tuple[str, ...]:
+    return _distinct(map(_name, value))
+
+
+def _distinct(names: Iterable[T]) -> tuple[T, ...]:
+    found = tuple(names)
+    if len(set(found)) < len(found):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _one_of(what: str, count: int, value: Json) -> int:
+    if _whole(value) >= count:
+        raise ValueError(f"there is no {what} {value}")
+    return _whole(value)
+
+
+def _row(encoding: Encoding, value: Json) -> int:
+    return _one_of("problem", len(encoding.problems), value)
+
+
+def _past(value: Json, replicas: int) -> Past:
+    space, task, trials = value
+    if len(trials) != replicas:
+        raise ValueError(f"{trials} are not the counts of {replicas} replicas")
+    return Past(_name(space), _name(task), tuple(map(_whole, trials)))
+
+
+def _saved_trials(encoding: Encoding, asked: int, value: Json) -> tuple[SavedTrial, ...]:
+    trials = tuple(_saved_trial(encoding, asked, each) for each in value)
+    if len({trial.number for trial in trials}) < len(trials):
+        raise ValueError("a trial is there twice")
+    return trials
+
+
+def _saved_trial(encoding: Encoding, asked: int, value: Json) -> SavedTrial:
+    trial = SavedTrial(
+        _one_of("trial", asked, value["number"]),
+        _row(encoding, value["row"]),
+        value["config"],
+        _one_of("proposer", PROPOSERS, value.get("member", 0)),
+    )
+    encoding.problems[trial.row].space.validate(trial.config)
+    return trial
+
+
+def _archive_to_json(archive: tuple[Archived, ...]) -> Json:
+    """Returns the problems of an archive as JSON; those that have the same choices share them."""
+    spaces: dict[tuple[Choice, ...], int] = {}
+    problems = [
+        [entry.space, entry.task, spaces.setdefault(entry.choices, len(spaces)), entry.taken.shape[1]]
+        for entry in archive
+    ]
+    return {"choices": [list(map(choice_to_json, choices)) for choices in spaces], "problems": problems}
+
+
+def _archived_problems(value: Json) -> tuple[tuple[str, str, tuple[Choice, ...], int], ...]:
+    spaces = [tuple(map(choice_from_json, choices)) for choices in value["choices"]]
+    found = tuple(
+        (_name(space), _name(task), spaces[_one_of("list of choices", len(spaces), which)], _whole(size))
+        for space, task, which, size in value["problems"]
+    )
+    for _, _, choices, size in found:
+        _distinct(choice.name for choice in choices)
+        if not 1 <= size <= SIZE:
+            raise ValueError(f"{size} trials of a problem are not from 1 to {SIZE}")
+    _distinct((space, task) for space, task, *_ in found)
+    return found
+
+
+def _sizes(vocabulary: Vocabulary) -> list[int]:
+    return [len(vocabulary.states), len(vocabulary.actions), len(vocabulary.tasks)]
+
+
+def _first_names(vocabulary: Vocabulary, value: Json) -> Vocabulary:
+    sizes = zip(_sizes(vocabulary), value, strict=True)
+    states, actions, tasks = (_one_of("name", size + 1, count) for size, count in sizes)
+    return Vocabulary(vocabulary.states[:states], vocabulary.actions[:actions], vocabulary.tasks[:tasks])
+
+
+def _capacity(value: Json, vocabulary: Vocabulary, room: Room) -> Capacity:
+    """Returns the room in the network's tables, which all names must fit."""
+    capacity = Capacity(*map(_power_of_two, value))
+    least = [max(pair) for pair in zip(_sizes(vocabulary), (room.states, room.names, room.tasks), strict=True)]
+    if any(found < needed for found, needed in zip(capacity, least, strict=False)):
+        raise ValueError(f"{list(capacity)} is less than the {least} that its names take")
+    return capacity

@@ -1,0 +1,313 @@
+"""A search whose parameters are all known beforehand, trial by trial; saved at any time, it goes on as it would have.
+
+Its file is an agent's, with notes in the header: the parameters, the trials that are open, what the search remembers.
+"""
+
+import contextlib
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Integral, Real
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..agent import Agent
+from ..checkpoint.ledger import Ledger
+from ..checkpoint.snapshot import CheckpointError, Snapshot, read_snapshot, write_snapshot
+from ..learning.scores import Score
+from ..spaces.domain import Categories, Domain, Numbers
+from ..spaces.schema import Json
+from .plans import ExpectedBest, Made
+from .search import OpenSearch
+
+Domains = Mapping[str, Domain]
+"""The parameters of a space by their names, in the order in which they are decided."""
+
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
+Values = dict[str, object]
+"""What parameters are, by their names."""
+
+
+class FixedSearch:
+    """Asks and tells of one problem. No threads may share it; the caller holds a lock."""
+
+    def __init__(self, search: OpenSearch, domains: Domains, points: Sequence[Values] = ()) -> None:
+        """Begins a search.
+
+        Args:
+            search: of the problem, fresh.
+            domains: its parameters.
+            points: what to try first; what they leave out is chosen by the search.
+
+        Raises:
+            ValueError: a name or a value cannot be part of a space.
+        """
+        self._search, self.domains, self._points = search, domains, list(points)
+        self._open: dict[str, Made] = {}
+        search.declare(domains)
+
+    @property
+    def agent(self) -> Agent:
+        """The agent that knows what this search does."""
+        agent = self._search.agent()
+        assert agent is not None  # since the parameters were declared
+        return agent
+
+    def expected_best(self) -> ExpectedBest | None:
+        """See `OpenSearch.expected_best`."""
+        return self._search.expected_best()
+
+    def suggest(self, trial: str) -> Values:
+        """Returns the parameters of a trial, the same for as long as it is open."""
+        if trial not in self._open:
+            point = self._points[0] if self._points else {}
+            made: dict[str, tuple[Domain, object]] = {}
+            for name, domain in self.domains.items():
+                value = point[name] if name in point else self._search.suggest(trial, made, name, domain)
+                made[name] = domain, value
+            self._open[trial], self._points = made, self._points[1:]
+        return _values(self._open[trial])
+
+    def tell(self, trial: str, reward: Score | None) -> bool:
+        """Takes the reward of a trial, see `OpenSearch.tell`; returns whether the trial was open."""
+        made = self._open.pop(trial, None)
+        if made is not None:
+            self._search.tell(trial, made, reward)
+        return made is not None
+
+    def learn_from(self, values: Values, reward: Score | None) -> None:
+        """Takes the reward of values that were evaluated elsewhere.
+
+        Raises:
+            ValueError: a parameter is missing.
+        """
+        if missing := [name for name in self.domains if name not in values]:
+            raise ValueError(f"the evaluated point {values} lacks {', '.join(map(repr, missing))}")
+        self._search.tell(None, self._made(values), reward)
+
+    def save(self, path: Path, ledger: Ledger, notes: Mapping[str, Json]) -> None:
+        """Writes all that is needed to go on to one file, whole or not at all.
+
+        Args:
+            path: of the file.
+            ledger: of its agent.
+            notes: what the caller wants to know again.
+        """
+        opened = {trial: values_to_json(_values(made), self.domains) for trial, made in self._open.items()}
+        points = [values_to_json(point, self.domains) for point in self._points]
+        kept = {"open": opened, "points": points, "search": self._search.state()}
+        kept |= {"domains": domains_to_json(self.domains), **notes}
+        write_snapshot(path, Snapshot(self.agent.learner, uuid.uuid4().hex, 0, (), (), ledger, kept))
+
+    def restore(self, saved: "SavedSearch") -> None:
+        """Goes on as the search would have that was saved; this one has its parameters.
+
+        Raises:
+            CheckpointError: what was saved cannot be read.
+        """
+        snapshot, notes = saved
+        try:
+            self._points = [values_from_json(point, self.domains) for point in notes["points"]]
+            opened = {trial: values_from_json(values, self.domains) for trial, values in notes["open"].items()}
+            self._open = {trial: self._made(values) for trial, values in opened.items()}
+            self._search.restore(snapshot.learner, notes["search"], self.domains)
+        except _UNREADABLE as error:
+            raise CheckpointError(f"the notes of the saved search cannot be read: {error!r}") from None
+
+    def _made(self, values: Values) -> Made:
+        return {name: (domain, values[name]) for name, domain in self.domains.items()}
+
+
+class SavedSearch(NamedTuple):
+    """What the file of a search holds: the agent's part, and the notes."""
+
+    snapshot: Snapshot
+    notes: dict[str, Json]
+
+
+def read_search(path: Path) -> SavedSearch:
+    """Reads the file of a search.
+
+    Raises:
+        CheckpointError: the file is damaged, or holds an agent alone.
+        FileNotFoundError: there is no such file.
+    """
+    snapshot = read_snapshot(path)
+    if not isinstance(snapshot.notes, dict) or "search" not in snapshot.notes:
+        raise CheckpointError(f"{path} holds an agent, but no search; start from it, as in agent={str(path)!r}")
+    try:
+        for each in snapshot.notes["domains"].values():
+            _domain_from_json(each)
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{path} is damaged: its notes cannot be read: field domains: {error!r}") from None
+    return SavedSearch(snapshot, snapshot.notes)
+
+
+def checked(name: str, domain: Domain, value: object) -> object:
+    """Returns a value as one of those that a parameter may have, whatever its type, as in `numpy.int64(3)` for 3.
+
+    Raises:
+        ValueError: it is none of them; the message names the parameter.
+    """
+    one = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    plainly: object = value.item() if one else value  # type: ignore[attr-defined]
+    if isinstance(domain, Numbers):
+        number = _number_in(domain, value if isinstance(value, np.generic) else plainly)
+        if number is None:
+            kind = "whole number" if domain.integer else "number"
+            raise ValueError(f"parameter {name!r} is a {kind} from {domain.low} to {domain.high}, not {value!r}")
+        return number
+    with contextlib.suppress(ValueError):
+        return domain.values[domain.position(plainly)]
+    try:
+        return domain.values[domain.position(value)]  # numpy.float32(0.1) is 0.1, though not as a double
+    except ValueError as error:
+        raise ValueError(f"parameter {name!r}: {error}") from None
+
+
+def _number_in(domain: Numbers, value: object) -> float | None:
+    """Returns the number of a range that a value equals, in its own precision; None where there is none.
+
+    A number between the steps of a range counts as itself.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        return None
+    try:
+        number = int(value) if isinstance(value, Integral) else float(value)
+    except (OverflowError, ValueError):  # too large, or Decimal("sNaN")
+        return None
+    if number != number:
+        return None
+    inside = min(max(number, domain.low), domain.high)
+    near = inside if domain.step is None else domain.near(inside, 0.0, 0.0)
+    with np.errstate(over="ignore"):
+        rounded = type(value)(near) if isinstance(value, np.floating) else near
+    whole = number == round(inside)
+    if rounded == value and math.isfinite(number):
+        number = near
+    elif not domain.low <= number <= domain.high or (domain.integer and not whole):
+        return None
+    return int(number) if domain.integer else float(number)
+
+
+def domains_to_json(domains: Domains) -> Json:
+    """Returns parameters as JSON; of values that JSON cannot hold only their names."""
+    found: dict[str, Json] = {}
+    for name, domain in domains.items():
+        if isinstance(domain, Numbers):
+            found[name] = {"range": [domain.low, domain.high, domain.log, domain.step, domain.integer]}
+            continue
+        pairs = zip(domain.values, domain.actions, strict=True)
+        whole = all(type(value) is type(action) and value == action for value, action in pairs)
+        found[name] = {"actions": list(domain.actions), "whole": whole}
+        if not whole:
+            with contextlib.suppress(TypeError):
+                found[name]["values"] = [_value_to_json(value) for value in domain.values]
+    return found
+
+
+def domains_from_json(value: Json) -> Domains:
+    """Returns the parameters that `domains_to_json` described.
+
+    Raises:
+        ValueError: it does not hold all values.
+        CheckpointError: it describes none.
+    """
+    try:
+        read = {name: _domain_from_json(each) for name, each in value.items()}
+        if not read:
+            raise ValueError("there are none")
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"the parameters of the saved search cannot be read: {error!r}") from None
+    found = {name: domain for name, domain in read.items() if domain is not None}
+    for name in read:
+        if name not in found:
+            raise ValueError(
+                f"a file cannot hold the values of parameter {name!r}, {value[name]['actions']}; give the space again "
+                f"before restoring, as in Tuner.restore(..., param_space=space)"
+            )
+    return found
+
+
+def _domain_from_json(value: Json) -> Domain | None:
+    """Returns what a parameter may be; None where the file could not hold it."""
+    if "range" in value:
+        low, high, log, step, integer = value["range"]
+        if not (type(log) is type(integer) is bool):
+            raise TypeError(f"{value} is no range")
+        return Numbers(low, high, log, step, integer)
+    if "values" in value:
+        return Categories([_value_from_json(each) for each in value["values"]])
+    return Categories(value["actions"]) if value["whole"] else None
+
+
+def _value_to_json(value: object) -> Json:
+    """Returns a value of a parameter as JSON that tells the types apart.
+
+    Raises:
+        TypeError: JSON cannot hold it.
+    """
+    if value is None or type(value) in (bool, int, str):
+        return value
+    if type(value) is float:
+        return value if math.isfinite(value) else {"float": repr(value)}
+    if type(value) in (list, tuple):
+        return {type(value).__name__: [_value_to_json(inner) for inner in value]}  # type: ignore[attr-defined]
+    if type(value) is dict and all(type(key) is str for key in value):
+        return {"dict": {key: _value_to_json(inner) for key, inner in value.items()}}
+    if isinstance(value, np.generic) and type(value.item()) in (bool, int, float, str):
+        return {"numpy": [value.dtype.str, _value_to_json(value.item())]}
+    raise TypeError(f"JSON cannot hold {value!r}")
+
+
+def _value_from_json(value: Json) -> object:
+    """Returns the value that `_value_to_json` described.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError: it describes none.
+    """
+    if not isinstance(value, dict):
+        return value
+    ((kind, held),) = value.items()
+    match kind:
+        case "float":
+            return float(held)
+        case "list":
+            return [_value_from_json(inner) for inner in held]
+        case "tuple":
+            return tuple(_value_from_json(inner) for inner in held)
+        case "dict":
+            return {key: _value_from_json(inner) for key, inner in held.items()}
+        case "numpy":
+            return np.dtype(held[0]).type(_value_from_json(held[1]))
+    raise ValueError(f"{kind!r} is no kind of value")
+
+
+def values_to_json(values: Values, domains: Domains) -> Json:
+    """Returns values of parameters as JSON, those without order by their positions."""
+    pairs = ((name, domains[name], value) for name, value in values.items())
+    return {name: d.position(value) if isinstance(d, Categories) else value for name, d, value in pairs}
+
+
+def values_from_json(values: Json, domains: Domains) -> Values:
+    """Returns the values that `values_to_json` described.
+
+    Raises:
+        LookupError, TypeError, ValueError: it describes none.
+    """
+    pairs = ((name, domains[name], value) for name, value in values.items())
+    return {name: _at(d, value) if isinstance(d, Categories) else checked(name, d, value) for name, d, value in pairs}
+
+
+def _at(domain: Categories, position: Json) -> object:
+    if type(position) is not int or position < 0:
+        raise ValueError(f"{position!r} is no position of a value")
+    return domain.values[position]
+
+
+def _values(made: Made) -> Values:
+    return {name: value for name, (_, value) in made.items()}

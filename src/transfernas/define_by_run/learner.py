@@ -1,0 +1,241 @@
+"""What a search of an open space has learned: its learner begins with the first parameter, and the space grows."""
+
+import copy
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..agent import Agent
+from ..learning.archive import WITH_NUMBERS, of_trials
+from ..learning.catching_up import catch_up
+from ..learning.config import TrainingConfig
+from ..learning.extension import extend
+from ..learning.gate import CURIOUS, MEMORY, NEW, TRANSFERRED
+from ..learning.learner import Learner, fail, learn, new_learner, noted
+from ..learning.scores import Grade, Score, Scores
+from ..learning.warm_up import WarmUp
+from ..spaces.condition import Action
+from ..spaces.encoding import Encoding
+from ..spaces.problem import Problem
+from ..spaces.schema import Json
+from ..spaces.space import SearchSpace
+from ..spaces.trajectory import Trajectory
+from ..spaces.vocabulary import TransferReport, transfer_report
+from .plans import NOBODY, ROW, SURROGATE, Plan, Proposer, batch_of_one, numbers_of, room_for
+from .source import Source
+from .space import OpenSpace
+from .trials import Told
+
+_RECENT = 1_000  # so many rewards say what is much
+_PROPOSERS = {
+    **{TRANSFERRED: "policy", NEW: "new policy", CURIOUS: "curious policy"},
+    **{MEMORY: "remembered", SURROGATE: "surrogate"},
+}
+_FAR = 3.0  # interquartile ranges from the median; what lies farther away counts as this
+
+
+class OpenLearner:
+    """The learner of a search.
+
+    Attributes:
+        names: of the space and the task that are searched.
+        learns: whether it learns from trials.
+        source: the agent that it starts from; None where it starts from nothing.
+        learner: what it knows; None before the first parameter.
+    """
+
+    def __init__(
+        self, names: tuple[str, str], config: TrainingConfig, seed: int, source: Source | None, learns: bool
+    ) -> None:
+        """Begins without parameters; with those of its source where that is `resumed`.
+
+        Args:
+            names: of the space and the task that are searched.
+            config: hyperparameters.
+            seed: of everything random.
+            source: the agent that it starts from; None for one that knows nothing.
+            learns: whether it learns from trials.
+        """
+        self.names, self.learns, self.source = names, learns, source
+        self.learner: Learner | None = source.agent.learner if source is not None and source.resumed else None
+        self._config, self._seed = config, seed
+        self._rewards: list[float] = []  # that REINFORCE compares a reward with
+        self._warm_up: WarmUp | None = None
+
+    def copy(self) -> "OpenLearner":
+        """Returns the same, to go on by itself."""
+        same = copy.copy(self)  # what it holds is replaced, never changed
+        same._warm_up = self._warm_up
+        return same
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leaves out the thread that compiles."""
+        return self.__dict__ | {"_warm_up": None}
+
+    @property
+    def encoding(self) -> Encoding:
+        """The encoding of the problem that is searched; there is one since the first parameter."""
+        return self._begun.encoding
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space as it was discovered last; there is one since the first parameter."""
+        return self.encoding.problems[0].space
+
+    @property
+    def _begun(self) -> Learner:
+        assert self.learner is not None  # since the first parameter
+        return self.learner
+
+    @property
+    def remembered(self) -> int:
+        """How many configurations of earlier problems are to be tried first."""
+        memory = None if self.learner is None else self.learner.memory
+        return 0 if memory is None else int(memory.count[0, 0])
+
+    def proposer(self, plan: Plan) -> Proposer:
+        """Returns who proposed a plan, and how far what was transferred is trusted by now."""
+        learner, name = self._begun, _PROPOSERS[plan.member]
+        if plan.member == MEMORY and learner.memory is not None and self.source is not None and not self.source.resumed:
+            name += f" from {self.source.task(learner.memory.origin(0, 0, plan.key))}"
+        if learner.gate is None or learner.known is None:
+            return Proposer(name, None)
+        return Proposer(name, round(float(learner.gate.trust(learner.config)[0, 0]), 3))
+
+    def transfer_report(self) -> TransferReport | None:
+        """Returns how much of the problem the source had met, as far as the space is known; None without a source."""
+        learner = self.learner
+        if learner is None or learner.known is None or (self.source is not None and self.source.resumed):
+            return None
+        return transfer_report(learner.known, learner.encoding.problems)
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether it was told of a trial."""
+        return self.learner is not None and self.learner.learned > 0
+
+    def agent(self, best: Sequence[Told]) -> Agent | None:
+        """Returns the agent that knows what this one does: its source before the first parameter.
+
+        Args:
+            best: the best trials of the search, whose numbers the agent keeps.
+        """
+        if self.learner is None:
+            return None if self.source is None else self.source.agent
+        told = [(trial.actions, numbers_of(trial.actions, trial.values), trial.score) for trial in best[:WITH_NUMBERS]]
+        return Agent.of(noted(self.learner, [of_trials(*self.names, told)] if told else []))
+
+    def reseed(self, seed: int) -> None:
+        """Draws other random numbers from now on."""
+        self._seed = seed
+        if self.learner is not None:
+            self.learner = dataclasses.replace(self.learner, seed=seed)
+
+    def follow(self, space: OpenSpace) -> None:
+        """Discovers a space that grew; before anything was told of it, so is what is known of it.
+
+        Raises:
+            ValueError: the source was given what a parameter cannot be.
+        """
+        problem, room = Problem(space.discovered(), self.names[1]), room_for(space.parameters.actions)
+        learner, source = self.learner, self.source
+        sampled = 0 if learner is None else learner.sampled
+        if learner is not None and learner.learned:
+            learner = extend(learner, (problem,), room)
+            if learner.memory is not None and source is not None:
+                learner = source.remembered(learner, space.domains)
+        elif source is None:
+            learner = new_learner((problem,), self._config, self._seed, room=room)
+        else:
+            learner = source.transferred(problem, self._config, self._seed, space.domains, room)
+        self.learner = dataclasses.replace(learner, sampled=sampled, seed=self._seed)
+        self._begin_warm_up()
+
+    def count(self, number: int) -> None:
+        """Takes note that a trial of this number was asked for."""
+        self.learner = dataclasses.replace(self._begun, sampled=max(self._begun.sampled, number) + 1)
+
+    def learn(self, trajectory: Trajectory, score: Score, member: int, others: bool) -> None:
+        """Learns from a trial.
+
+        Args:
+            trajectory: of the trial, in the encoding of this learner.
+            score: how good it was.
+            member: who proposed it, see `Plan`.
+            others: whether somebody else searched.
+        """
+        followed = None
+        if self._config.learning == "reinforce":
+            self._add_rewards([score])
+            followed = np.array([winsorised(score, self._rewards)])
+        if self._warm_up is not None:
+            self._warm_up.wait_for_update()
+        told = np.array([score.reward]), np.array([max(member, NOBODY)], np.int32), np.array([score.grade], np.int32)
+        # The trial after one of the surrogate's is the policy's: it learns from both then.
+        waits = member == SURROGATE
+        self.learner = learn(self._begun, ROW, batch_of_one(trajectory), *told, followed, others=others, waits=waits)
+
+    def learn_many(self, configs: Sequence[Mapping[str, Action]], scores: Sequence[Score], steps: int) -> None:
+        """Learns from trials that others searched, in so many steps."""
+        trajectories = self.encoding.sequences([0] * len(configs), configs)
+        self._add_rewards(scores)
+        if self._warm_up is not None:
+            self._warm_up.wait_for_update()
+        stacked = Trajectory(*(leaf[None] for leaf in trajectories))
+        rewards = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
+        self.learner = catch_up(self._begun, ROW, stacked, rewards, steps)
+
+    def fail(self, config: Mapping[str, Action], member: int) -> None:
+        """Takes note of a trial that failed: no policy learns, the memory does not try it again.
+
+        Args:
+            config: what it took.
+            member: who proposed it, see `Plan`.
+        """
+        trajectory = batch_of_one(self.encoding.sequence(0, config))
+        self.learner = fail(self._begun, ROW, trajectory, np.array([member], np.int32))
+
+    def to_json(self) -> Json:
+        """Returns as JSON what the learner does not hold."""
+        return {"rewards": self._rewards}
+
+    def restore(self, learner: Learner, value: Json) -> None:
+        """Goes on as the one would have whose learner and JSON these are.
+
+        Raises:
+            LookupError, TypeError, ValueError: the learner is none of such a search, or the JSON none of it.
+        """
+        [problem] = learner.encoding.problems  # else it is no search
+        if problem.name != self.names:
+            raise ValueError(f"it searches {problem.name}, not {self.names}")
+        rewards = [*value["rewards"]]
+        if not all(isinstance(reward, float) for reward in rewards):
+            raise TypeError("a reward is no number")
+        self.learner, self._seed, self._rewards = learner, learner.seed, rewards
+        self._begin_warm_up()
+
+    def _begin_warm_up(self) -> None:
+        if self._warm_up is None and self.learns:
+            self._warm_up = WarmUp(self._begun, proposes=False)
+
+    def _add_rewards(self, scores: Sequence[Score]) -> None:
+        """Keeps the latest rewards that are finite."""
+        finite = [score.reward for score in scores if score.grade == Grade.FINITE]
+        self._rewards = [*self._rewards, *finite][-_RECENT:]
+
+
+def winsorised(score: Score, rewards: Sequence[float]) -> float:
+    """Returns how good a trial is on the scale of rewards: REINFORCE follows its size, not only its order.
+
+    Args:
+        score: of the trial.
+        rewards: finite ones; among them that of the trial, if it has one.
+    """
+    if score.grade != Grade.FINITE:
+        return 0.5 + 0.25 * math.copysign(_FAR, score.grade)
+    # The largest numbers have no difference; a power of two rounds nothing.
+    size = 2.0 ** (math.frexp(max(map(abs, rewards)))[1] - 1)
+    low, middle, high = np.quantile(np.array(rewards) / size, (0.25, 0.5, 0.75))
+    return 0.5 + 0.25 * float(np.clip((score.reward / size - middle) / ((high - low) or 1.0 / size), -_FAR, _FAR))

@@ -1,0 +1,366 @@
+"""Configurations that a Gaussian process over the trials of a search expects to be best.
+
+The policy learns which actions are good. To it a number is one of a few bins; what is left inside of the bins is
+refined here, all numbers together: of candidates near the best trials and some anywhere, the one with the largest
+expected improvement is proposed. Each other trial stays the policy's, which does not get stuck where the process is
+wrong.
+"""
+
+import bisect
+import copy
+import random
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ..learning.scores import Grade, Score
+from ..learning.surrogate import STEPS, Hyperparameters, Scale, Surrogate
+from ..processes.threads import one_thread
+from ..spaces.asked import asked, looked_at
+from ..spaces.condition import Action
+from ..spaces.domain import Categories, Domain, Numbers
+from ..spaces.places import nearest_places, place_of, value_at
+from ..spaces.schema import Json
+from ..spaces.space import SearchSpace
+from .plans import Observed
+
+FIRST = 8
+"""So many trials are told before the process proposes."""
+
+EVERY = 2
+"""One of so many trials is the process's."""
+
+BEST, LATEST, SPREAD = 100, 30, 70
+"""Trials that enter the process at most: the best, those that fell behind them last, and some of all others."""
+
+LEAST = 1e-4
+"""Of standardised values: where less is to be gained, the policy proposes."""
+
+_PENDING = 64  # trials without a value that are kept in mind
+_REFITTED = 10  # the kernel is found anew when the trials have grown by this part of them
+_MANY = 20  # trials say what a usual value is
+_NEAR = 5  # of the best trials
+_EACH = 40  # candidates near each
+_ANYWHERE = 64
+_CLIMBS, _STEPS = 2, 30  # from the best candidate, so many times to the best of so many near it
+_SPREADS = np.array([0.2, 0.05, 0.01])  # of the places of numbers that are moved
+_SHARES = np.array([1.0, 0.5, 0.2])  # of the numbers, that are moved
+_SWITCHED = 0.15  # of the categories
+_EQUAL = 1e-9  # places that differ by less are one
+
+
+class Proposal(NamedTuple):
+    """A configuration: its actions, and its numbers where an action stands for several."""
+
+    actions: dict[str, Action]
+    numbers: dict[str, float]
+
+
+class Expected(NamedTuple):
+    """A trial, the reward that another evaluation of it is expected to have, and how sure that is."""
+
+    trial: Observed
+    reward: float
+    deviation: float
+
+
+class SurrogateProposer:
+    """Knows the trials of one search, and proposes others.
+
+    Example:
+        ```python
+        proposer = SurrogateProposer()
+        proposer.add(Observed({"lr": 0.1}, {"lr": 0.08}, Score.of(-0.4)))
+        found = proposer.propose(space, {"lr": Numbers(1e-4, 1.0, log=True)}, (), generator(0, Use.SURROGATE, 8))
+        ```
+    """
+
+    def __init__(self) -> None:
+        """Knows of no trial yet."""
+        self._best: tuple[Observed, ...] = ()
+        self._latest: tuple[Observed, ...] = ()
+        self._spread: tuple[Observed, ...] = ()  # without them the process would forget what is bad, and try it again
+        self._failed: tuple[Observed, ...] = ()
+        self._told, self._fitted_at = 0, 0
+        self._found: Hyperparameters | None = None
+        self._names: tuple[str, ...] = ()  # of the parameters that the lengths were found of
+        self._points: _Points | None = None
+
+    def copy(self) -> "SurrogateProposer":
+        """Returns the same, to go on by itself."""
+        return copy.copy(self)  # what it holds is replaced, never changed
+
+    def add(self, trial: Observed) -> None:
+        """Takes up a trial that was told, or failed."""
+        if trial.score is None:
+            self._failed = (*self._failed[1 - _PENDING :], trial)
+            return
+        self._told += 1
+        at = bisect.bisect_right(self._best, _worse(trial), key=_worse)
+        self._best = (*self._best[:at], trial, *self._best[at:])
+        if len(self._best) <= BEST:
+            return
+        *best, behind = self._best
+        self._best, self._latest = tuple(best), (*self._latest, behind)
+        if len(self._latest) > LATEST:
+            oldest, *latest = self._latest
+            self._latest, self._spread = tuple(latest), self._sampled(oldest)
+
+    def _sampled(self, trial: Observed) -> tuple[Observed, ...]:
+        """Returns a sample of the trials that are neither among the best nor the latest, each as likely as any."""
+        if len(self._spread) < SPREAD:
+            return (*self._spread, trial)
+        at = random.Random(self._told).randrange(self._told - BEST - LATEST)  # a generator of NumPy's takes longer
+        return self._spread if at >= SPREAD else (*self._spread[:at], trial, *self._spread[at + 1 :])
+
+    @property
+    def _kept(self) -> list[Observed]:
+        return [*self._best, *self._latest, *self._spread]
+
+    def proposes(self, number: int) -> bool:
+        """Returns whether a trial of this number is the process's."""
+        return self._told >= FIRST and number % EVERY == 0
+
+    @one_thread()
+    @np.errstate(all="ignore")
+    def propose(
+        self,
+        space: SearchSpace,
+        domains: Mapping[str, Domain],
+        pending: Sequence[Observed],
+        rng: np.random.Generator,
+    ) -> Proposal | None:
+        """Returns the configuration that promises most; None where nothing is left to be gained.
+
+        Args:
+            space: the space; what its conditions say of a parameter is taken for true.
+            domains: what parameters can be; those that are missing here can be all that the space says.
+            pending: trials that are being evaluated.
+            rng: draws the candidates.
+        """
+        if self._points is None or not self._points.are_of(space, domains):
+            self._points = _Points(space, domains)
+        points, told = self._points, self._kept
+        rows, values = points.of_told(told), _losses([one.score or _WORST for one in told])
+        if self._names != points.names:
+            self._found, self._names = None, points.names
+        again = self._found is None or self._told - self._fitted_at >= len(told) // _REFITTED
+        steps = STEPS if again else 0
+        surrogate = Surrogate.fitted(rows, values, points.numeric, self._found, steps, self._scale(values))
+        if again:
+            self._found, self._fitted_at = surrogate.hyperparameters, self._told
+        without = points.of([*self._failed, *pending])
+        surrogate = surrogate.expecting(without)
+        near = rows[np.argsort(values, kind="stable")[:_NEAR]]
+        candidates = np.concatenate([points.near(np.repeat(near, _EACH, 0), rng), points.anywhere(_ANYWHERE, rng)])
+        promises = surrogate.improvement(candidates)
+        for _ in range(_CLIMBS):
+            more = points.near(np.repeat(candidates[promises.argmax()][None], _STEPS, 0), rng)
+            candidates = np.concatenate([candidates, more])
+            promises = np.concatenate([promises, surrogate.improvement(more)])
+        tried = np.concatenate([rows, without])
+        for at in np.argsort(-promises, kind="stable").tolist():
+            if promises[at] < LEAST:
+                return None
+            if not _is_among(candidates[at], tried):
+                return points.proposal(candidates[at])
+        return None
+
+    @one_thread()
+    @np.errstate(all="ignore")
+    def expected_best(self, space: SearchSpace, domains: Mapping[str, Domain]) -> "Expected | None":
+        """Returns the trial that the process expects to be best, were it evaluated again; None before any was told.
+
+        Where evaluations are noisy the best single one is a lucky one; this is the one whose neighbours are good too.
+
+        Args:
+            space: the space.
+            domains: what parameters can be.
+        """
+        told = self._kept
+        if not told:
+            return None
+        points = _Points(space, domains)
+        rows, values = points.of(told), _losses([one.score or _WORST for one in told])
+        found = self._found if self._names == points.names else None
+        scale = self._scale(values)
+        mean, deviation = Surrogate.fitted(rows, values, points.numeric, found, scale=scale).predicted(rows)
+        at = int(mean.argmin())
+        return Expected(told[at], -scale.value(float(mean[at])), scale.difference(float(deviation[at])))
+
+    def _scale(self, values: Float[np.ndarray, "trials"]) -> Scale:
+        """Returns the scale of the values of the trials that are kept.
+
+        It is that of those behind the best, once they are many: on the scale of the best alone, which come to differ
+        by nothing, whatever is not known promises much.
+        """
+        behind = values[len(self._best) :]
+        return Scale.of(values if len(behind) < _MANY else np.append(behind, values.min()))
+
+    def to_json(self) -> Json:
+        """Returns as JSON what is needed to go on."""
+        found = None if self._found is None else [self._found.lengths.tolist(), *map(float, self._found[1:])]
+        trials = [[*map(list, each)] for each in (self._best, self._latest, self._spread, self._failed)]
+        return {"trials": trials, "counts": [self._told, self._fitted_at], "found": found, "names": [*self._names]}
+
+    @classmethod
+    def from_json(cls, value: Json) -> "SurrogateProposer":
+        """Returns the proposer that `to_json` described.
+
+        Raises:
+            LookupError, TypeError, ValueError: it describes none.
+        """
+        proposer = cls()
+        trials = (tuple(map(_observed, each)) for each in value["trials"])
+        proposer._best, proposer._latest, proposer._spread, proposer._failed = trials
+        proposer._told, proposer._fitted_at = map(int, value["counts"])
+        proposer._names = tuple(map(str, value["names"]))
+        if value["found"] is not None:
+            lengths, variance, noise = value["found"]
+            if len(lengths) != len(proposer._names):
+                raise ValueError("there is not one length for each parameter")
+            proposer._found = Hyperparameters(np.array(lengths, float), float(variance), float(noise))
+            if not np.isfinite([*lengths, variance, noise]).all():
+                raise ValueError("what was found of the kernel is not finite")
+        return proposer
+
+
+class _Points:
+    """Configurations of a space as points, see `learning.surrogate`.
+
+    Attributes:
+        names: of the parameters, one for each column.
+        numeric: which of them are numbers.
+    """
+
+    def __init__(self, space: SearchSpace, domains: Mapping[str, Domain]) -> None:
+        self._space, self._looked_at = space, looked_at(space)
+        self._domains = [domains.get(choice.name) for choice in space.choices]
+        self.names = tuple(choice.name for choice in space.choices)
+        self.numeric = np.array([isinstance(its, Numbers) for its in self._domains])
+        self._known: dict[int, tuple[Observed, np.ndarray]] = {}
+        # The categories that there are now, by their positions among all that there ever were.
+        self._categories = [
+            np.array(
+                [choice.index(action) for action in (its.actions if isinstance(its, Categories) else choice.actions)]
+            )
+            for choice, its in zip(space.choices, self._domains, strict=True)
+        ]
+
+    def are_of(self, space: SearchSpace, domains: Mapping[str, Domain]) -> bool:
+        """Returns whether they are of this space, and its parameters can be the same."""
+        return space is self._space and all(
+            domains.get(name) is its for name, its in zip(self.names, self._domains, strict=True)
+        )
+
+    def of_told(self, trials: Sequence[Observed]) -> Float[np.ndarray, "trials parameters"]:
+        """Returns trials as points, each of which is looked at once."""
+        known, none = self._known, (None, None)
+        # In a copy the trials are others, and may have the numbers of those that were copied.
+        new = [trial for trial in trials if known.get(id(trial), none)[0] is not trial]
+        rows = zip(new, self.of(new), strict=True)
+        known = {**known, **{id(trial): (trial, row) for trial, row in rows}}
+        self._known = {id(trial): known[id(trial)] for trial in trials}
+        return np.array([row for _, row in self._known.values()])
+
+    def of(self, trials: Sequence[Observed]) -> Float[np.ndarray, "trials parameters"]:
+        """Returns trials as points; what a parameter cannot be any more was not asked for."""
+        found = np.full((len(trials), len(self.names)), np.nan)
+        for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
+            name = choice.name
+            for row, trial in enumerate(trials):
+                if name not in trial.actions:
+                    continue
+                action = trial.actions[name]
+                if isinstance(domain, Numbers):
+                    value = trial.numbers.get(name, action)
+                    if type(value) in (int, float):
+                        found[row, at] = place_of(domain, value)  # type: ignore[arg-type]
+                elif choice.has(action):
+                    found[row, at] = choice.index(action)
+        return found
+
+    def anywhere(self, count: int, rng: np.random.Generator) -> Float[np.ndarray, "count parameters"]:
+        """Returns random points."""
+        return self.settled(np.full((count, len(self.names)), np.nan), rng)
+
+    def near(
+        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "points parameters"]:
+        """Returns for each point one near it."""
+        spread, share = rng.choice(_SPREADS, len(points)), rng.choice(_SHARES, len(points))
+        away = spread[:, None] * rng.standard_normal(points.shape)
+        moved = np.clip(points + np.where(rng.random(points.shape) < share[:, None], away, 0.0), 0.0, 1.0)
+        switched = np.where(rng.random(points.shape) < _SWITCHED, np.nan, points)
+        return self.settled(np.where(self.numeric, moved, switched), rng)
+
+    def settled(
+        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "points parameters"]:
+        """Returns points whose values there are: random ones for NaN, and NaN where none is asked for."""
+        drawn, found = rng.random(points.shape), points.copy()
+        actions = np.zeros(points.shape, np.intp)
+        for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
+            column = found[:, at]
+            none = np.isnan(column)
+            if isinstance(domain, Numbers):
+                column[none] = drawn[none, at]
+                column[:] = nearest_places(domain, column)
+                if choice.name in self._looked_at:
+                    places, back = np.unique(column, return_inverse=True)
+                    known = [choice.index(domain.action(value_at(domain, place))) for place in places.tolist()]
+                    actions[:, at] = np.array(known)[back]
+            else:
+                its = self._categories[at]
+                none |= ~np.isin(column, its)
+                column[none] = its[(drawn[none, at] * len(its)).astype(np.intp)]
+                actions[:, at] = column
+        return np.where(asked(self._space, actions), found, np.nan)
+
+    def proposal(self, point: Float[np.ndarray, "parameters"]) -> Proposal:
+        """Returns the configuration of a point."""
+        proposal = Proposal({}, {})
+        for choice, domain, at in zip(self._space.choices, self._domains, point.tolist(), strict=True):
+            if at != at:
+                continue
+            if isinstance(domain, Numbers):
+                value = value_at(domain, at)
+                proposal.actions[choice.name] = domain.action(value)
+                proposal.numbers[choice.name] = float(value)
+            else:
+                proposal.actions[choice.name] = choice.actions[int(at)]
+        return proposal
+
+
+_WORST = Score(Grade.FAILED, 0.0)
+
+
+def _worse(trial: Observed) -> tuple[float, float]:
+    """Returns a key that is the larger, the worse a trial is."""
+    grade, reward = trial.score or _WORST
+    return -grade, -reward
+
+
+def _losses(scores: Sequence[Score]) -> Float[np.ndarray, "trials"]:
+    """Returns losses, the lower the better; an infinite one becomes the worst or the best of the finite ones."""
+    finite = np.array([-one.reward for one in scores if one.grade == Grade.FINITE] or [0.0])
+    low, high = float(finite.min()), float(finite.max())
+    return np.array(
+        [-one.reward if one.grade == Grade.FINITE else high if one.grade < Grade.FINITE else low for one in scores]
+    )
+
+
+def _is_among(point: Float[np.ndarray, "parameters"], tried: Float[np.ndarray, "trials parameters"]) -> bool:
+    """Returns whether a point is one of several."""
+    equal = (np.abs(tried - point) < _EQUAL) | (np.isnan(tried) & np.isnan(point))
+    return bool(equal.all(1).any())
+
+
+def _observed(value: Json) -> Observed:
+    actions, numbers, score = value
+    known = None if score is None else Score(int(score[0]), float(score[1]))
+    if not np.isfinite([*numbers.values(), 0.0 if known is None else known.reward]).all():
+        raise ValueError("a number of a trial is not finite")
+    return Observed(dict(actions), {str(name): float(number) for name, number in numbers.items()}, known)

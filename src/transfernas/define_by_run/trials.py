@@ -1,0 +1,258 @@
+"""The trials of a search: those that are open, those that others evaluate, those that failed, and the best."""
+
+import copy
+import dataclasses
+import math
+import operator
+from collections.abc import Collection, Hashable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt64
+
+from ..learning.randomness import Use, generator
+from ..learning.scores import Grade, Score
+from ..spaces.condition import Action, same
+from ..spaces.domain import Categories, Domain, Numbers
+from ..spaces.encoding import Encoding
+from ..spaces.schema import Json
+from .discovery import Parameters
+from .plans import Observed, Plan, key_in
+
+BEST = 20
+"""Values of the so many best trials are varied."""
+
+_MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
+_VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
+_NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
+
+
+class Trials:
+    """The trials of one search; keys are of the encoding of its problem at this time.
+
+    Attributes:
+        best: the best of those that were told.
+    """
+
+    def __init__(self) -> None:
+        """Begins without any."""
+        self.best = Best()
+        self._plans: dict[Hashable, Plan] = {}
+        self._elsewhere: dict[Hashable, Observed] = {}
+        self._failed: dict[np.uint64, dict[str, Action]] = {}  # by their keys
+
+    def copy(self) -> "Trials":
+        """Returns the same trials, to go on by themselves."""
+        trials = copy.copy(self)
+        trials.best, trials._plans, trials._failed = self.best.copy(), dict(self._plans), dict(self._failed)
+        return trials
+
+    def plan(self, trial: Hashable) -> Plan | None:
+        """Returns the plan of a trial; None where it is not open."""
+        return self._plans.get(trial)
+
+    def open(self, trial: Hashable, plan: Plan) -> None:
+        """Gives a trial a plan, instead of the one that it had if it is open already."""
+        while trial not in self._plans and len(self._plans) >= _MOST_PLANS:
+            self._plans.pop(next(iter(self._plans)))
+        self._plans[trial] = plan
+
+    def close(self, trial: Hashable) -> Plan | None:
+        """Takes note that a trial is open no more, and returns the plan that it had."""
+        return self._plans.pop(trial, None)
+
+    def drop(self, names: Collection[str]) -> None:
+        """Drops the plans that have one of these parameters, which are no more."""
+        self._plans = {trial: plan for trial, plan in self._plans.items() if plan.actions.keys().isdisjoint(names)}
+
+    def evaluated_elsewhere(self, trials: Mapping[Hashable, Observed]) -> None:
+        """Takes note of the trials that others evaluate at this time, see `OpenSearch.evaluated_elsewhere`."""
+        self._elsewhere = dict(trials)
+
+    def others(self, trial: Hashable) -> tuple[list[Plan], list[Observed]]:
+        """Returns the other trials that are being evaluated: plans of those asked for here, and those of others."""
+        here = [plan for known, plan in self._plans.items() if known != trial]
+        return here, [one for known, one in self._elsewhere.items() if known not in self._plans]
+
+    def pending(self, trial: Hashable, encoding: Encoding, parameters: Parameters) -> UInt64[np.ndarray, "pending"]:
+        """Returns the keys of what is not to be proposed for a trial: what is being evaluated, and what failed.
+
+        Args:
+            trial: which one.
+            encoding: of the search's problem.
+            parameters: its parameters; what others evaluate that has other actions is no proposal of it.
+        """
+        (here, others), known = self.others(trial), parameters.position
+        elsewhere = [
+            key_in(encoding, one.actions)
+            for one in others
+            if all(known(*taken) is not None for taken in one.actions.items())
+        ]
+        return np.array([*(plan.key for plan in here), *elsewhere, *self._failed], np.uint64)
+
+    def fail(self, config: dict[str, Action], encoding: Encoding) -> None:
+        """Takes note of a configuration that failed, so that it is not proposed again."""
+        self._failed.setdefault(key_in(encoding, config), config)
+
+    def rekey(self, encoding: Encoding) -> None:
+        """Finds all keys anew, where the encoding that they follow from has changed."""
+        self._failed = {key_in(encoding, config): config for config in self._failed.values()}
+        self.best.rekey(encoding)
+        self._plans = {
+            trial: dataclasses.replace(plan, key=key_in(encoding, plan.actions)) for trial, plan in self._plans.items()
+        }
+
+    def to_json(self) -> Json:
+        """Returns the trials as JSON; those that are open must be called by strings or whole numbers."""
+        plans = [
+            [trial, plan.number, plan.member, plan.actions, dict(plan.observed.numbers)]
+            for trial, plan in self._plans.items()
+        ]
+        return {"failed": [*self._failed.values()], "best": self.best.to_json(), "plans": plans}
+
+    @classmethod
+    def from_json(cls, value: Json, encoding: Encoding, seed: int) -> "Trials":
+        """Returns the trials that `to_json` described, but for what their parameters were given.
+
+        Args:
+            value: the JSON.
+            encoding: of the search's problem.
+            seed: of the search.
+
+        Raises:
+            LookupError, TypeError, ValueError: it describes none of such a problem.
+        """
+        trials = cls()
+        trials.best = Best.from_json(value["best"])
+        trials._plans = {
+            trial: Plan(
+                operator.index(number),
+                operator.index(member),
+                actions,
+                key_in(encoding, actions),
+                {},
+                generator(seed, Use.VALUE, number),
+                numbers=numbers,
+            )
+            for trial, number, member, actions, numbers in value["plans"]
+        }
+        trials.best.rekey(encoding)
+        for config in value["failed"]:
+            trials.fail(config, encoding)
+        return trials
+
+
+class Told(NamedTuple):
+    """A trial that was told, and what its configuration is known by."""
+
+    score: Score
+    actions: dict[str, Action]
+    values: dict[str, object]
+    key: np.uint64 = np.uint64(0)
+
+
+class Best:
+    """The best trials so far: a bin stands for many numbers, and those near the best ones' are better."""
+
+    def __init__(self) -> None:
+        """Begins without any."""
+        self._trials: list[Told] = []
+        self._varied: np.ndarray | None = None  # until the trials or their keys change
+
+    @property
+    def trials(self) -> tuple[Told, ...]:
+        """The trials, best first."""
+        return tuple(self._trials)
+
+    def copy(self) -> "Best":
+        """Returns the same trials, to go on by themselves."""
+        return copy.copy(self)  # what it holds is replaced, never changed
+
+    def add(self, trial: Told) -> None:
+        """Takes up a trial, if it is good enough."""
+        self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
+        if any(one is trial for one in self._trials):
+            self._varied = None
+
+    def varied(self, domains: Mapping[str, Domain]) -> UInt64[np.ndarray, "trials"]:
+        """Returns the keys of those trials of which an action stands for more than one value.
+
+        These may come again, because their bins have other values to try. Worse configurations may not: a policy that
+        is wrong about one would propose it again and again.
+
+        Args:
+            domains: what parameters can be; looked at once for the same trials.
+        """
+        if self._varied is None:
+            numbers = {name for name, each in domains.items() if isinstance(each, Numbers) and each.continuous}
+            varied = [trial.key for trial in self._trials if not numbers.isdisjoint(trial.actions)]
+            self._varied = np.array(varied, np.uint64)
+        return self._varied
+
+    def rekey(self, encoding: Encoding) -> None:
+        """Finds the keys of the trials anew, where the encoding that they follow from has changed."""
+        self._trials = [trial._replace(key=key_in(encoding, trial.actions)) for trial in self._trials]
+        self._varied = None
+
+    def value(
+        self, name: str, action: Action, domain: Domain, rng: np.random.Generator, before: float | None = None
+    ) -> object:
+        """Returns a value of an action of a parameter.
+
+        Args:
+            name: of the parameter.
+            action: one of the domain's.
+            domain: what the parameter can be.
+            rng: for numbers.
+            before: what an earlier search tried for the action, where that did well.
+        """
+        position = next(at for at, known in enumerate(domain.actions) if same(known, action))
+        if isinstance(domain, Categories):
+            return domain.values[position]
+        part = domain.bins[position]
+        chance, varied, nearness = rng.random(3).tolist()
+        away = float(rng.standard_normal())
+        if part.low == part.high or varied >= _VARIED:
+            return domain.value(position, chance)
+        known = (trial.values[name] for trial in self._trials if trial.actions.get(name) == action)
+        if (value := next(known, before)) is None:
+            return domain.value(position, chance)
+        spread = _NEAREST * (_FARTHEST / _NEAREST) ** nearness
+        near = domain.near(value, spread, away)  # type: ignore[arg-type]
+        return near if domain.position(near) == position else domain.value(position, chance)
+
+    def check(self, domains: Mapping[str, Domain]) -> None:
+        """Checks trials that were restored against the domains.
+
+        Raises:
+            LookupError, TypeError, ValueError: one of them has not the values that others are found near.
+        """
+        for trial in self._trials:
+            for name in trial.actions:
+                if isinstance(domain := domains[name], Numbers):
+                    domain.position(trial.values[name])  # type: ignore[arg-type]
+
+    def to_json(self) -> Json:
+        """Returns the trials as JSON, with those values that others are found near."""
+        return [
+            [one.score, one.actions, {n: v for n, v in one.values.items() if type(v) in (int, float)}]
+            for one in self._trials
+        ]
+
+    @classmethod
+    def from_json(cls, value: Json) -> "Best":
+        """Returns the trials that `to_json` described.
+
+        Raises:
+            TypeError, ValueError: it describes none.
+        """
+        best = cls()
+        best._trials = [
+            Told(Score(Grade(grade), float(reward)), dict(actions), dict(values))
+            for (grade, reward), actions, values in value
+        ]
+        for trial in best._trials:
+            for name, value in trial.values.items():
+                if name not in trial.actions or type(value) not in (int, float) or not math.isfinite(value):
+                    raise ValueError(f"a trial that asked for {list(trial.actions)} has {value!r} for {name!r}")
+        return best

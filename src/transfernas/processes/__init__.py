@@ -1,0 +1,1 @@
+"""What concerns processes and threads: how JAX is set up and called, forks, locks, Ctrl-C."""

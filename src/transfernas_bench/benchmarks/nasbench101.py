@@ -1,0 +1,216 @@
+"""NAS-Bench-101 (Ying et al. 2019): cells of at most 7 vertices and 9 edges, as a chain of 26 choices.
+
+The chain is that of the paper, section 4.2: 21 edges, each there or not, then the operations of 5 vertices. The
+vertices are 1, the input, to 7, the output. The paper does not say in which order the edges come; here it is column by
+column of the adjacency, 1-2, 1-3, 2-3, 1-4, ..., as the public `nasbench` package numbers them, so that the first ten
+have the same places in a chain without vertex 6. A sub-space's choices keep their names, by which knowledge is shared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from transfernas.spaces.choice import Choice
+from transfernas.spaces.condition import Action, Config
+from transfernas.spaces.problem import Problem
+from transfernas.spaces.space import SearchSpace
+
+from .cell_hash import hash_codes
+from .cell_table import Cells as Cells
+from .cell_table import load_cells as load_cells
+from .cells import EDGES, MAX_EDGES, OP_BITS, OP_CODES, OPERATIONS, VERTICES
+from .tabular import ProductIndex, TabularProblem, noisy_objective
+
+TASK = "cifar10"
+_EDGE, _OPERATION = "edge ", "operation "
+
+
+def cell_space(
+    vertices: int = VERTICES, operations: Sequence[str] = OPERATIONS, name: str = "nasbench101"
+) -> SearchSpace:
+    """Returns the space of cells of some vertices whose operations are among some.
+
+    Args:
+        vertices: how many, input and output included; 6 means all but vertex 6, 5 all but the vertices 5 and 6.
+        operations: those allowed, in any order; all by default.
+        name: of the space.
+
+    Raises:
+        ValueError: the number of vertices is not 2 to 7, or an operation is unknown.
+    """
+    if type(vertices) is not int or not 2 <= vertices <= VERTICES:
+        raise ValueError(f"a cell of NAS-Bench-101 has 2 to {VERTICES} vertices, not {vertices!r}")
+    for operation in operations:
+        if operation not in OPERATIONS:
+            raise ValueError(f"NAS-Bench-101 has no operation {operation!r}; it has {OPERATIONS}")
+    there = (*range(1, vertices), VERTICES)
+    edges = [Choice(f"{_EDGE}{x + 1}-{y + 1}", (0, 1)) for x, y in EDGES if x + 1 in there and y + 1 in there]
+    return SearchSpace(name, edges + [Choice(f"{_OPERATION}{vertex}", operations) for vertex in there[1:-1]])
+
+
+def sub_spaces(vertices: int = VERTICES - 1) -> tuple[SearchSpace, SearchSpace]:
+    """Returns the paper's sub-spaces: without vertex 6, with the operations {1, 2} and {1, 3} alone.
+
+    Args:
+        vertices: how many their cells have; another number than the paper's is in their names.
+
+    Raises:
+        ValueError: the number of vertices is not 2 to 7.
+    """
+    first, second, third = OPERATIONS
+    prefix = "nasbench101" if vertices == VERTICES - 1 else f"nasbench101 {vertices} vertices"
+    return (
+        cell_space(vertices, (first, second), f"{prefix} conv3x3 conv1x1"),
+        cell_space(vertices, (first, third), f"{prefix} conv3x3 maxpool3x3"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CellIndex:
+    """From configurations of a space of cells to rows of the table.
+
+    Attributes:
+        codes: from configurations to codes of cells.
+        cells: the table.
+    """
+
+    codes: ProductIndex
+    cells: Cells
+
+    def rows(self, taken: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
+        """Returns the row of each configuration, given as positions of actions.
+
+        Raises:
+            ValueError: a configuration is no cell of the table.
+        """
+        rows = self.cells.code_rows(self.codes.rows(taken))
+        if (rows < 0).any():
+            raise ValueError(
+                f"configuration {(rows < 0).argmax()} of {len(rows)} is no cell of the table: no path leads from input "
+                f"to output, or more than {MAX_EDGES} edges are on one; evaluate only what valid accepts"
+            )
+        return rows
+
+    def row(self, config: Config) -> int:
+        """Returns the row of a configuration.
+
+        Raises:
+            ValueError: it is no cell of the table.
+        """
+        space = self.codes.space
+        return int(self.rows(np.array([[choice.index(config[choice.name]) for choice in space.choices]]))[0])
+
+    def valid(self, taken: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
+        """Returns whether each configuration, given as positions of actions, is a cell of the table."""
+        return self.cells.code_valid(self.codes.rows(taken))
+
+    def valid_config(self, config: Config) -> bool:
+        """Returns whether a configuration is a cell of the table."""
+        return bool(self.cells.code_valid(np.array([self.codes.row(config)]))[0])
+
+    def network(self, config: Config) -> int:
+        """Returns the hash of a configuration's graph, equal for all configurations that write one cell.
+
+        That is `cell_hash.fast_hash`: what is on no path from input to output does not count, nor does the order of the
+        vertices.
+        """
+        return int(hash_codes(np.array([self.codes.row(config)]))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class CellProblem(TabularProblem):
+    """A space of cells with the accuracies of all of them.
+
+    Attributes:
+        problem: the problem.
+        index: from configurations to rows of the table.
+        table: the validation accuracies.
+    """
+
+    index: CellIndex
+
+    def valid(self, taken: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
+        """Returns whether each configuration, given as positions of actions, is a cell of the table."""
+        return self.index.valid(taken)
+
+    def test(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
+        """Returns the mean test accuracy of each configuration, of which a searcher sees nothing."""
+        return self.index.cells.test[self.index.rows(taken)]
+
+    @property
+    def best_test(self) -> float:
+        """The best mean test accuracy of the cells of the space; what falls short of it is the regret."""
+        return self.index.cells.best_test(*self._cells_of_the_space)
+
+    def every_value(self) -> Float[np.ndarray, "cells"]:
+        """Returns the value of every cell of the space, once, however many configurations write it."""
+        return self.table.means[self.index.cells.inside(*self._cells_of_the_space)]
+
+    @property
+    def _cells_of_the_space(self) -> tuple[int, tuple[str, ...]]:
+        """How many vertices they have at most, and their operations."""
+        choices = [choice for choice in self.problem.space.choices if choice.name.startswith(_OPERATION)]
+        operations = {str(action): None for choice in choices for action in choice.actions}
+        return len(choices) + 2, tuple(operations)
+
+
+def cell_problem(
+    cells: Cells, space: SearchSpace | None = None, seed: int = 0, each_network_once: bool = False
+) -> CellProblem:
+    """Returns NAS-Bench-101 over the whole space or a sub-space of it.
+
+    The problem's objective draws one of the three runs of a cell, so that it is as noisy as training was.
+
+    Args:
+        cells: the table.
+        space: as `cell_space` makes it; the whole space by default.
+        seed: of the objective's draws.
+        each_network_once: whether the problem has a key, the hash of the graph, so that no searcher evaluates a cell
+            twice. The paper's searches do.
+
+    Raises:
+        ValueError: the space is another.
+    """
+    space = cell_space() if space is None else space
+    index = CellIndex(_code_index(space), cells)
+    key = index.network if each_network_once else None
+    problem = Problem(space, TASK, noisy_objective(index, cells.validation, seed), index.valid_config, key)
+    return CellProblem(problem, index, cells.validation)
+
+
+def mutate_cell(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[str, Action]:
+    """Returns the parent with an edge flipped or, with equal chance, another operation at a vertex.
+
+    That is the mutation of the paper's appendix B and of Ying et al. (2019); the edge or vertex is uniform. The child
+    may be invalid.
+
+    Raises:
+        ValueError: the problem's space is none that `cell_space` makes.
+    """
+    mutable = [choice for choice in problem.space.choices if len(choice.actions) > 1]
+    edges, operations = ([c for c in mutable if c.name.startswith(kind)] for kind in (_EDGE, _OPERATION))
+    if not edges:
+        raise ValueError(f'search space "{problem.space.name}" has no edges; mutate_cell needs one of cell_space()')
+    choices = operations if operations and rng.integers(2) else edges
+    choice = choices[rng.integers(len(choices))]
+    others = [action for action in choice.actions if action != parent[choice.name]]
+    return {**parent, choice.name: others[rng.integers(len(others))]}
+
+
+def _code_index(space: SearchSpace) -> ProductIndex:
+    """Returns the index from configurations to codes of cells.
+
+    Raises:
+        ValueError: the space is none that `cell_space` makes.
+    """
+    chosen = [choice for choice in space.choices if choice.name.startswith(_OPERATION)]
+    operations = tuple(map(str, chosen[0].actions)) if chosen else OPERATIONS
+    known = len(chosen) <= VERTICES - 2 and set(operations) <= set(OPERATIONS)
+    if not known or cell_space(len(chosen) + 2, operations, space.name) != space:
+        raise ValueError(f'search space "{space.name}" is no space of cells; make it by nasbench101.cell_space()')
+    adds = {f"{_EDGE}{x + 1}-{y + 1}": (0, 1 << bit) for bit, (x, y) in enumerate(EDGES)}
+    for vertex, bit in enumerate(OP_BITS.tolist(), start=2):
+        adds[f"{_OPERATION}{vertex}"] = tuple(OP_CODES[operation] << bit for operation in operations)
+    return ProductIndex(space, tuple(adds[choice.name] for choice in space.choices))

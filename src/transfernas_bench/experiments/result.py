@@ -1,0 +1,174 @@
+"""What every experiment leaves behind: `result.json`, in the form of `docs/project/architecture.md`."""
+
+import importlib.metadata
+import json
+import math
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from transfernas.checkpoint.files import write_atomically
+
+from .statistics import Ratio, Reached, mean_interval
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How a search went.
+
+    Attributes:
+        values: Shape `[replicas, trials]`, the noise-free value of the incumbent, which is the best single observation
+            so far; with several problems, of the problem that the trial was of. For double XOR the rewards.
+        test: Shape `[replicas, trials]`, the incumbent's test accuracy, where there is one.
+    """
+
+    values: Float[np.ndarray, "replicas trials"]
+    test: Float[np.ndarray, "replicas trials"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry of the table: the mean of a curve after so many trials, with its 95 % interval."""
+
+    name: str
+    trials: int
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRatio:
+    """A ratio of trials, with the names of the two curves."""
+
+    of: str
+    to: str
+    ratio: Ratio
+
+
+@dataclass(frozen=True, slots=True)
+class NamedReached:
+    """When a curve reaches a target, with its name."""
+
+    name: str
+    reached: Reached
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An experiment's outcome.
+
+    Attributes:
+        command: what ran.
+        seed: of everything random.
+        seconds: how long it took.
+        curves: by name.
+        table: rows for some numbers of trials.
+        ratios: of the trials needed to reach a target.
+        interrupted: whether it was stopped before its end.
+        settings: what else the results depend on.
+        reached: when the curves reach some targets.
+        choice: rows of a choice that was made by an experiment of its own, such as a rival's best setting.
+        summary: what was found over several curves together, for JSON.
+        kept_trials: those of the curves' trials that are written; None for all.
+    """
+
+    command: str
+    seed: int
+    seconds: float
+    curves: Mapping[str, Curve]
+    table: tuple[Row, ...]
+    ratios: tuple[NamedRatio, ...]
+    interrupted: bool = False
+    settings: Mapping[str, object] = field(default_factory=dict)
+    reached: tuple[NamedReached, ...] = ()
+    choice: tuple[Row, ...] = ()
+    summary: Mapping[str, object] = field(default_factory=dict)
+    kept_trials: tuple[int, ...] | None = None
+
+
+def table_of(curves: Mapping[str, Curve], trials: Sequence[int], test: bool = False) -> tuple[Row, ...]:
+    """Returns the mean of each curve after each number of trials that it got to; of its test accuracy if so said."""
+    return tuple(
+        Row(name, count, *mean_interval(values[:, count - 1]))
+        for name, curve in curves.items()
+        if (values := curve.test if test else curve.values) is not None
+        for count in trials
+        if count <= values.shape[1]
+    )
+
+
+def peak_memory_mib() -> float | None:
+    """Returns the largest amount of memory that this process has held, in MiB; None on Windows, which does not say."""
+    if resource is None:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def write_result(path: Path, result: Result) -> Path:
+    """Writes `result.json`; a number that is not finite becomes null."""
+    document = {
+        "command": result.command,
+        "seed": result.seed,
+        "versions": {name: importlib.metadata.version(name) for name in ("transfernas", "jax", "numpy")}
+        | {"python": platform.python_version()},
+        "seconds": round(result.seconds, 1),
+        "peak_memory_mib": None if (peak := peak_memory_mib()) is None else round(peak),
+        "interrupted": result.interrupted,
+        "curves": {name: _curve_document(curve, result.kept_trials) for name, curve in result.curves.items()},
+        "settings": dict(result.settings),
+        "table": [_row_document(row) for row in result.table],
+        "choice": [_row_document(row) for row in result.choice],
+        "reached": [{"name": named.name, **named.reached._asdict()} for named in result.reached],
+        "ratios": [_ratio_document(named) for named in result.ratios],
+        "summary": dict(result.summary),
+    }
+    write_atomically(path, (json.dumps(document, allow_nan=False) + "\n").encode())
+    return path
+
+
+def _curve_document(curve: Curve, kept: tuple[int, ...] | None) -> dict[str, object]:
+    every = range(1, curve.values.shape[1] + 1)
+    trials = list(every) if kept is None else [count for count in kept if count in every]
+    columns = [count - 1 for count in trials]
+    document = {"trials": trials, "values": np.round(curve.values[:, columns], 6).tolist()}
+    return document if curve.test is None else {**document, "test": np.round(curve.test[:, columns], 6).tolist()}
+
+
+def _row_document(row: Row) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "trials": row.trials,
+        "mean": _finite(row.mean),
+        "low": _finite(row.low),
+        "high": _finite(row.high),
+    }
+
+
+def _ratio_document(named: NamedRatio) -> dict[str, object]:
+    ratio = named.ratio
+    return {
+        "target": ratio.target,
+        "of": named.of,
+        "to": named.to,
+        "trials_of": ratio.trials_of,
+        "trials_to": ratio.trials_to,
+        "ratio": ratio.ratio,
+        "low": ratio.low,
+        "high": ratio.high,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

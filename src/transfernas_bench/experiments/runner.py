@@ -1,0 +1,286 @@
+"""Replicas in lockstep: one trial of each at a time, so that an agent's replicas share their compiled steps.
+
+Shapes: `replicas` run side by side, `trials` one after the other, `choices` of a space.
+"""
+
+import abc
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from transfernas.checkpoint.snapshot import Snapshot, read_snapshot, write_snapshot
+from transfernas.learning.learner import Learner, learn, with_functions
+from transfernas.learning.proposing import Rows, Taken, propose
+from transfernas.learning.randomness import Use, generator
+from transfernas.searcher import Searcher
+from transfernas.spaces.problem import Problem
+
+from .trace import Record, Recorder
+
+ProgressFn = Callable[[int, float], None]
+"""Told, after every trial, how many are done and the mean over the replicas of the best value so far."""
+
+StageFn = Callable[[str, int], ProgressFn]
+"""From a stage's name and its number of trials to who is told of its progress."""
+
+AfterTrialFn = Callable[[Recorder], bool]
+"""Told what was recorded, after every trial; says whether to stop."""
+
+_LEARNER, _SECONDS = "learner.safetensors", "seconds.npy"
+
+
+@runtime_checkable
+class Benchmark(Protocol):
+    """A problem that is evaluated in batches."""
+
+    @property
+    def problem(self) -> Problem:
+        """The problem."""
+
+    def reward(
+        self, taken: Int[np.ndarray, "configs choices"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "configs"]:
+        """Returns what one evaluation of each configuration gives: what a searcher sees."""
+
+    def value(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
+        """Returns each configuration's value without noise: what is reported."""
+
+
+@runtime_checkable
+class Restricted(Protocol):
+    """A benchmark that knows in batches which configurations may be proposed."""
+
+    def valid(self, taken: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
+        """Returns whether each configuration may be proposed."""
+
+
+class Batch(NamedTuple):
+    """One trial of each replica.
+
+    Attributes:
+        problem: Shape `[replicas]`, row of the problem.
+        taken: Shape `[replicas, choices]`, the position of the action that each choice took.
+    """
+
+    problem: Int[np.ndarray, "replicas"]
+    taken: Int[np.ndarray, "replicas choices"]
+
+
+class Replicas(abc.ABC):
+    """Independent searchers of the same problems, in lockstep."""
+
+    @abc.abstractmethod
+    def ask(self) -> Batch:
+        """Returns the next trial of each."""
+
+    @abc.abstractmethod
+    def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
+        """Takes the rewards of the trials asked last."""
+
+    @abc.abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes what it takes to go on to a folder."""
+
+    @abc.abstractmethod
+    def resume(self, folder: Path, record: Record) -> None:
+        """Goes on after a record, from what `save` wrote; the searchers must be as new.
+
+        Raises:
+            ValueError: they do not propose what was recorded.
+        """
+
+    def finish(self, folder: Path, record: Record) -> None:  # noqa: B027  (most leave nothing to take)
+        """Takes what is of use after the last trial from what `save` wrote; the searchers must be as new."""
+
+
+class AgentReplicas(Replicas):
+    """Replicas of the agent; `learner` is what they know so far."""
+
+    def __init__(self, learner: Learner, benchmarks: Sequence[Benchmark] = ()) -> None:
+        """Starts from a learner.
+
+        Args:
+            learner: the learner.
+            benchmarks: its problems, in the order of their rows. If all that refuse configurations can be asked in
+                batches, they are; otherwise the problems' own `valid` is.
+        """
+        self.learner = learner
+        in_batches = all(isinstance(b, Restricted) or b.problem.valid is None for b in benchmarks)
+        self._benchmarks = tuple(benchmarks) if in_batches else ()
+
+    def ask(self) -> Batch:
+        """Returns the next trial of each replica."""
+        self.learner, self._proposal = propose(self.learner, self._first_valid if self._benchmarks else None)
+        widest = max(len(problem.space.choices) for problem in self.learner.encoding.problems)
+        return Batch(self._proposal.problem, self._proposal.rollout.taken[:, 1 : 1 + widest])
+
+    def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
+        """Lets each replica learn from the trial asked last."""
+        problem, rollout, member = self._proposal
+        self.learner = learn(self.learner, problem, rollout.trajectory, reward, member)
+
+    def save(self, folder: Path) -> None:
+        """Writes the learner."""
+        problems = self.learner.encoding.problems
+        restricted = tuple(row for row, problem in enumerate(problems) if problem.valid is not None)
+        keyed = tuple(row for row, problem in enumerate(problems) if problem.key is not None)
+        write_snapshot(folder / _LEARNER, Snapshot(self.learner, "replicas", 0, (), restricted, keyed=keyed))
+
+    def resume(self, folder: Path, record: Record) -> None:
+        """Takes the learner from its file.
+
+        Raises:
+            ValueError: the file holds another search.
+        """
+        found, problems = read_snapshot(folder / _LEARNER).learner, self.learner.encoding.problems
+        for name in ("config", "seed", "replicas"):
+            if getattr(found, name) != getattr(self.learner, name):
+                raise ValueError(f"{folder} holds agents with another {name}; start the search afresh")
+        self.learner = with_functions(found, problems)
+
+    def finish(self, folder: Path, record: Record) -> None:
+        """Takes the learner from its file, as `resume` does."""
+        self.resume(folder, record)
+
+    def _first_valid(self, rows: Rows, taken: Taken) -> Rows:
+        count = taken.shape[1]
+        valid = np.ones(taken.shape[:2], bool)
+        for row, benchmark in enumerate(self._benchmarks):
+            here = rows == row
+            if isinstance(benchmark, Restricted) and here.any():
+                choices = len(benchmark.problem.space.choices)
+                valid[here] = benchmark.valid(taken[here, :, 1 : 1 + choices].reshape(-1, choices)).reshape(-1, count)
+        return np.where(valid.any(axis=1), valid.argmax(axis=1), count)
+
+
+class SearcherReplicas(Replicas):
+    """Replicas of any searcher, one object each."""
+
+    def __init__(self, searchers: Sequence[Searcher]) -> None:
+        """Takes the searchers, which must have the same problems."""
+        self._searchers = tuple(searchers)
+
+    def ask(self) -> Batch:
+        """Returns the next trial of each searcher."""
+        self._trials = [searcher.ask() for searcher in self._searchers]
+        names = [problem.name for problem in self._searchers[0].problems]
+        problem = np.array([names.index(trial.problem.name) for trial in self._trials], np.int32)
+        taken = [
+            [c.index(t.config[c.name]) if c.name in t.config else len(c.actions) for c in t.problem.space.choices]
+            for t in self._trials
+        ]
+        return Batch(problem, np.array(taken, np.int32))
+
+    def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
+        """Tells each searcher the reward of its trial."""
+        for searcher, trial, value in zip(self._searchers, self._trials, reward.tolist(), strict=True):
+            searcher.tell(trial, value)
+
+    def save(self, folder: Path) -> None:
+        """Writes nothing: asking and telling again takes a minute or two for 100,000 trials."""
+
+    def resume(self, folder: Path, record: Record) -> None:
+        """Asks and tells again.
+
+        Raises:
+            ValueError: asked again, a searcher does not propose what was recorded.
+        """
+        for trial in range(record.trials):
+            if not np.array_equal(self.ask().taken, record.taken[:, trial]):
+                raise ValueError(f"trial {trial + 1} in {folder} is not what this search proposes; start it afresh")
+            self.tell(record.reward[:, trial])
+
+
+class Timed(Replicas):
+    """Replicas with the time that they take to ask and tell."""
+
+    def __init__(self, replicas: Replicas) -> None:
+        """Times replicas that are as new."""
+        self._replicas, self._seconds, self._asking = replicas, list[float](), 0.0
+
+    @property
+    def seconds(self) -> Float[np.ndarray, "trials"]:
+        """How long each trial took, all replicas together, evaluation left out."""
+        return np.array(self._seconds)
+
+    def ask(self) -> Batch:
+        """Returns the next trial of each."""
+        started = time.perf_counter()
+        batch = self._replicas.ask()
+        self._asking = time.perf_counter() - started
+        return batch
+
+    def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
+        """Takes the rewards of the trials asked last."""
+        started = time.perf_counter()
+        self._replicas.tell(reward)
+        self._seconds.append(self._asking + time.perf_counter() - started)
+
+    def save(self, folder: Path) -> None:
+        """Writes what the replicas do, and the times."""
+        np.save(folder / _SECONDS, self.seconds)
+        self._replicas.save(folder)
+
+    def resume(self, folder: Path, record: Record) -> None:
+        """Goes on after a record."""
+        self._replicas.resume(folder, record)
+        self._seconds = np.load(folder / _SECONDS).tolist()
+
+    def finish(self, folder: Path, record: Record) -> None:
+        """Takes the times, and what the replicas do."""
+        self._replicas.finish(folder, record)
+        self._seconds = np.load(folder / _SECONDS).tolist()
+
+
+def search(
+    replicas: Replicas,
+    benchmarks: Sequence[Benchmark],
+    trials: int,
+    seed: int,
+    progress: ProgressFn = lambda done, best: None,
+    start: Record | None = None,
+    after_trial: AfterTrialFn = lambda recorder: False,
+) -> Record:
+    """Runs a search; Ctrl-C ends it after the trials that are done.
+
+    Args:
+        replicas: the searchers.
+        benchmarks: what they search, in the order of their rows.
+        trials: how many trials each replica may spend.
+        seed: of the rewards' noise.
+        progress: told after every trial.
+        start: what was recorded before, if the replicas go on.
+        after_trial: told after every trial; may end the search.
+
+    Raises:
+        ValueError: a searcher finds no valid configuration.
+    """
+    rng = generator(seed, Use.REWARD)
+    recorder = Recorder(len(benchmarks), rng, start)
+    try:
+        while recorder.trials < trials:
+            batch = replicas.ask()
+            reward, value = _evaluate(batch, benchmarks, rng)
+            replicas.tell(reward)
+            recorder.add(batch.problem, batch.taken, reward, value)
+            progress(recorder.trials, recorder.best)
+            if after_trial(recorder):
+                return recorder.record(interrupted=recorder.trials < trials)
+    except KeyboardInterrupt:
+        return recorder.record(interrupted=True)
+    return recorder.record()
+
+
+def _evaluate(
+    batch: Batch, benchmarks: Sequence[Benchmark], rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "replicas"], Float[np.ndarray, "replicas"]]:
+    reward, value = np.zeros(len(batch.problem)), np.zeros(len(batch.problem))
+    for row, benchmark in enumerate(benchmarks):
+        here = batch.problem == row
+        taken = batch.taken[here, : len(benchmark.problem.space.choices)]
+        reward[here], value[here] = benchmark.reward(taken, rng), benchmark.value(taken)
+    return reward, value

@@ -1,0 +1,271 @@
+"""The transfer suite: what is searched, what was learned from before, and which half of it is for tuning.
+
+The development half is for choosing methods and their settings; the held-back half is run once, for the report. Every
+target belongs to one half, whatever the kind of split.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from transfernas.spaces.condition import Action
+from transfernas.spaces.space import SearchSpace
+
+from ..benchmarks import hpobench, hpolib, nasbench101, nasbench201, nasbench_graph
+from ..benchmarks.nasbench101 import Cells
+from ..benchmarks.tabular import TabularProblem
+
+DEVELOPMENT, HELD_BACK = HALVES = ("development", "held-back")
+LEAVE_ONE_OUT, SAME_TASK, OTHER_TASKS, ACROSS, ADVERSARIAL, UNRELATED = KINDS = (
+    *("leave one out", "sub-space, same task", "sub-space, other tasks", "across spaces", "adversarial", "unrelated"),
+)
+
+CELLS = "nasbench101"
+"""The benchmark whose data are a file of the user's."""
+
+_SIX = "nasbench101-6-vertices"
+_TO_HPOBENCH = MappingProxyType({"init_lr": "learning_rate_init", "n_units_1": "width"})
+_TO_HPOLIB = MappingProxyType({new: old for old, new in _TO_HPOBENCH.items()})
+
+
+class Scale(NamedTuple):
+    """What regrets are measured by.
+
+    Attributes:
+        best: the best value of all configurations.
+        median: the median value of all configurations.
+    """
+
+    best: float
+    median: float
+
+    @classmethod
+    def of(cls, benchmark: TabularProblem) -> "Scale":
+        """Returns the best and the median noise-free value of a benchmark."""
+        values = benchmark.every_value()
+        return cls(float(values.max()), float(np.median(values)))
+
+    def regret(self, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Returns normalised regrets: 0 at the best configuration, 1 at the median one."""
+        return (self.best - values) / (self.best - self.median)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A benchmark of the suite that is not loaded yet.
+
+    Attributes:
+        benchmark: which; a key of the benchmarks below.
+        task: its task.
+        part: a sub-space; None for the whole.
+        negated: whether its rewards are.
+    """
+
+    benchmark: str
+    task: str
+    part: SearchSpace | None = None
+    negated: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"{self.space_name} {self.task}"
+
+    @property
+    def space_name(self) -> str:
+        """What its space is called, and whether its rewards are negated."""
+        sign = "minus " if self.negated else ""
+        return f"{sign}{self.benchmark if self.part is None else self.part.name}"
+
+    @property
+    def of_cells(self) -> bool:
+        """Whether it needs the table of NAS-Bench-101."""
+        return self.benchmark in (CELLS, _SIX)
+
+    def load(self, cells: Cells | None = None) -> TabularProblem:
+        """Returns the benchmark; the first of a table takes a few seconds.
+
+        Args:
+            cells: the table of NAS-Bench-101, where that is the benchmark.
+
+        Raises:
+            ValueError: the table of NAS-Bench-101 is needed and not given.
+            ModuleNotFoundError: the extra `bench` is not installed.
+        """
+        found = _BENCHMARKS[self.benchmark].load(self.task, self.part, cells)
+        return found.negated() if self.negated else found
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What is learned from, and what is searched then.
+
+    Attributes:
+        name: unique; fit for a folder.
+        kind: one of `KINDS`.
+        half: one of `HALVES`.
+        sources: what is learned from.
+        target: what is searched.
+        rename: from states of the sources to those of the target that mean the same.
+        fill: actions of the target's choices by which a configuration of a source, which has no such choices, means
+            the same there; the others are free.
+    """
+
+    name: str
+    kind: str
+    half: str
+    sources: tuple[Place, ...]
+    target: Place
+    rename: Mapping[str, str] = field(default_factory=dict, hash=False)
+    fill: Mapping[str, Action] = field(default_factory=dict, hash=False)
+
+
+def all_splits() -> tuple[Split, ...]:
+    """Returns every split of the suite; no table is loaded for that."""
+    return tuple(
+        Split(f"{row.benchmark}-{task}-{row.rule.name}", row.kind, half, places, target, row.rename, row.fill)
+        for row in _suite()
+        for half, tasks in zip(HALVES, (row.development, row.held_back), strict=True)
+        for task in tasks.split()
+        for target in [Place(row.benchmark, task)]
+        for places in [row.rule.sources(target)]
+    )
+
+
+def load_one_each(splits: Iterable[Split], cells: Cells | None = None) -> None:
+    """Loads one place of each benchmark that splits need; tables are loaded once.
+
+    Raises:
+        ModuleNotFoundError: the extra `bench` is not installed.
+    """
+    places = [place for split in splits for place in (split.target, *split.sources)]
+    for place in {place.benchmark: place for place in places}.values():
+        place.load(cells)
+
+
+class _Rule(NamedTuple):
+    """What a target is to be searched after: the end of the split's name, and from the target to the sources."""
+
+    name: str
+    sources: Callable[[Place], tuple[Place, ...]]
+
+
+class _Row(NamedTuple):
+    """Splits of one kind on one benchmark; the tasks of each half."""
+
+    kind: str
+    benchmark: str
+    rule: _Rule
+    development: str
+    held_back: str
+    rename: Mapping[str, str] = MappingProxyType({})
+    fill: Mapping[str, Action] = MappingProxyType({})
+
+
+def _suite() -> tuple[_Row, ...]:
+    """Returns the suite, a row a kind and benchmark: the tasks of the development half, then those held back."""
+    others, negated = _Rule("other-tasks", _other_tasks), _Rule("adversarial", _negated)
+    parts, parts_of_others = _Rule("sub-spaces", _sub_spaces), _Rule("sub-spaces-other-tasks", _sub_spaces_elsewhere)
+    return (
+        _Row(LEAVE_ONE_OUT, "nasbench201", others, "cifar10", "cifar100 imagenet16-120"),
+        _Row(LEAVE_ONE_OUT, "nasbench_graph", others, "cora arxiv photo physics", "citeseer pubmed cs computers"),
+        _Row(
+            *(LEAVE_ONE_OUT, "hpolib", others),
+            *("naval_propulsion slice_localization", "parkinsons_telemonitoring protein_structure"),
+        ),
+        _Row(
+            *(LEAVE_ONE_OUT, "hpobench", others),
+            *("car phoneme vehicle australian", "kc1 segment blood_transfusion credit_g"),
+        ),
+        _Row(SAME_TASK, "nasbench201", parts, "cifar10", "cifar100 imagenet16-120"),
+        _Row(SAME_TASK, "nasbench_graph", parts, "cora", "citeseer"),
+        _Row(SAME_TASK, _SIX, parts, "cifar10", "", fill=_no_edges(_SIX_VERTICES)),
+        _Row(SAME_TASK, CELLS, parts, "", "cifar10", fill=_no_edges(nasbench101.cell_space())),
+        _Row(OTHER_TASKS, "nasbench201", parts_of_others, "cifar10", "cifar100 imagenet16-120"),
+        _Row(OTHER_TASKS, "nasbench_graph", parts_of_others, "photo", "cs"),
+        _Row(ACROSS, "nasbench_graph", _every("nasbench_graph"), "", "proteins"),
+        _Row(ACROSS, "hpobench", _every("hpolib"), "phoneme vehicle car australian", "segment kc1", _TO_HPOBENCH),
+        _Row(
+            *(ACROSS, "hpolib", _every("hpobench")),
+            *("naval_propulsion slice_localization", "protein_structure", _TO_HPOLIB),
+        ),
+        _Row(ADVERSARIAL, "nasbench201", negated, "cifar10", "imagenet16-120"),
+        _Row(ADVERSARIAL, "nasbench_graph", negated, "cora", "citeseer"),
+        _Row(ADVERSARIAL, "hpobench", negated, "phoneme", "segment"),
+        _Row(UNRELATED, "hpobench", _every("nasbench201"), "vehicle", "credit_g"),
+    )
+
+
+def _other_tasks(target: Place) -> tuple[Place, ...]:
+    """Returns the benchmark's other tasks."""
+    return tuple(Place(target.benchmark, task) for task in _BENCHMARKS[target.benchmark].tasks if task != target.task)
+
+
+def _negated(target: Place) -> tuple[Place, ...]:
+    """Returns the benchmark's other tasks with their rewards negated."""
+    return tuple(Place(place.benchmark, place.task, negated=True) for place in _other_tasks(target))
+
+
+def _sub_spaces(target: Place) -> tuple[Place, ...]:
+    """Returns the target's own task on two sub-spaces."""
+    spaces = _BENCHMARKS[target.benchmark].sub_spaces
+    return tuple(Place(target.benchmark, target.task, space) for space in spaces)
+
+
+def _sub_spaces_elsewhere(target: Place) -> tuple[Place, ...]:
+    """Returns two other tasks, each on two sub-spaces."""
+    places = _other_tasks(target)[:2]
+    return tuple(Place(place.benchmark, place.task, part.part) for place in places for part in _sub_spaces(target))
+
+
+def _every(benchmark: str) -> _Rule:
+    return _Rule(f"from-{benchmark}", lambda target: tuple(Place(benchmark, t) for t in _BENCHMARKS[benchmark].tasks))
+
+
+class _Benchmark(NamedTuple):
+    """How a benchmark is loaded, the tasks to learn from, and two sub-spaces."""
+
+    load: Callable[[str, SearchSpace | None, Cells | None], TabularProblem]
+    tasks: tuple[str, ...]
+    sub_spaces: tuple[SearchSpace, ...] = ()
+
+
+def _cell_problem(space: SearchSpace | None, cells: Cells | None) -> TabularProblem:
+    if cells is None:
+        raise ValueError("NAS-Bench-101 needs its table: get it by transfernas data nasbench101")
+    return nasbench101.cell_problem(cells, space)
+
+
+def _no_edges(space: SearchSpace) -> Mapping[str, Action]:
+    """A cell of fewer vertices is one whose other vertices have no edges, whatever their operations."""
+    return MappingProxyType({choice.name: 0 for choice in space.choices if choice.actions == (0, 1)})
+
+
+_SIX_VERTICES = nasbench101.cell_space(6, name="nasbench101 6 vertices")
+_GRAPHS = tuple(task for task in nasbench_graph.TASKS if task != "proteins")  # which has a space of its own
+_BENCHMARKS: Mapping[str, _Benchmark] = MappingProxyType(
+    {
+        "nasbench201": _Benchmark(
+            lambda task, part, cells: nasbench201.tabular_problem(task, part),
+            nasbench201.TASKS,
+            nasbench201.sub_spaces(),
+        ),
+        "nasbench_graph": _Benchmark(
+            lambda task, part, cells: nasbench_graph.tabular_problem(task, part), _GRAPHS, nasbench_graph.sub_spaces()
+        ),
+        "hpolib": _Benchmark(lambda task, part, cells: hpolib.tabular_problem(task, part), hpolib.TASKS),
+        "hpobench": _Benchmark(lambda task, part, cells: hpobench.tabular_problem(task, part), hpobench.TASKS),
+        CELLS: _Benchmark(
+            lambda task, part, cells: _cell_problem(part, cells), (nasbench101.TASK,), nasbench101.sub_spaces()
+        ),
+        _SIX: _Benchmark(
+            lambda task, part, cells: _cell_problem(part or _SIX_VERTICES, cells),
+            (nasbench101.TASK,),
+            nasbench101.sub_spaces(5),
+        ),
+    }
+)

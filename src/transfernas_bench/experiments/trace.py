@@ -1,0 +1,169 @@
+"""What a search evaluated, trial by trial, and the incumbents that follow from it.
+
+Shapes: `replicas` run side by side, `trials` one after the other, `choices` of a space, `problems` searched.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from transfernas.checkpoint.files import write_atomically
+from transfernas.checkpoint.snapshot import CheckpointError
+
+_CHECKSUM = 64  # hexadecimal digits
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was evaluated.
+
+    Attributes:
+        problem: Shape `[replicas, trials]`, row of the problem.
+        taken: Shape `[replicas, trials, choices]`, the position of the action that each choice took.
+        reward: Shape `[replicas, trials]`, what the searcher was told.
+        value: Shape `[replicas, trials]`, the same without noise.
+        incumbent: Shape `[replicas, trials]`, the trial with the best reward so far of the problem that this trial
+            was of.
+        noise: the state of the rewards' noise after the last trial, as JSON.
+        interrupted: whether it was stopped before its last trial.
+    """
+
+    problem: Int[np.ndarray, "replicas trials"]
+    taken: Int[np.ndarray, "replicas trials choices"]
+    reward: Float[np.ndarray, "replicas trials"]
+    value: Float[np.ndarray, "replicas trials"]
+    incumbent: Int[np.ndarray, "replicas trials"]
+    noise: str
+    interrupted: bool = False
+
+    @property
+    def trials(self) -> int:
+        """How many there are."""
+        return self.reward.shape[1]
+
+    @property
+    def values(self) -> Float[np.ndarray, "replicas trials"]:
+        """The noise-free value of the incumbent after each trial."""
+        return np.take_along_axis(self.value, self.incumbent, axis=1)
+
+    @property
+    def incumbents(self) -> Int[np.ndarray, "replicas trials choices"]:
+        """The incumbent after each trial."""
+        return np.take_along_axis(self.taken, self.incumbent[..., None], axis=1)
+
+    def write(self, path: Path) -> None:
+        """Writes the record, whole or not at all: an `.npz`, whose comment is the checksum of all before it."""
+        content = io.BytesIO()
+        np.savez_compressed(content, **dataclasses.asdict(self))
+        with zipfile.ZipFile(content, "a") as archive:
+            archive.comment = bytes(_CHECKSUM)
+        whole = content.getvalue()[:-_CHECKSUM]
+        write_atomically(path, whole + _checksum(whole))
+
+    @classmethod
+    def read(cls, path: Path) -> "Record":
+        """Reads a record.
+
+        Raises:
+            CheckpointError: the file is damaged, or has no checksum, as those of earlier versions.
+            FileNotFoundError: there is no such file.
+        """
+        content = path.read_bytes()
+        if content[-_CHECKSUM:] != _checksum(content[:-_CHECKSUM]):
+            raise CheckpointError(
+                f"{path} is damaged, or of an earlier version: its checksum is not that of its content; remove "
+                f"{path.parent} to run that search afresh"
+            )
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {field.name: file[field.name] for field in dataclasses.fields(cls)}
+        scalars = {"noise": str(arrays["noise"]), "interrupted": bool(arrays["interrupted"])}
+        return cls(**{**arrays, **scalars})
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+class Recorder:
+    """Collects a record."""
+
+    def __init__(self, problems: int, rng: np.random.Generator, start: Record | None = None) -> None:
+        """Begins, or goes on after a record.
+
+        Args:
+            problems: how many there are.
+            rng: of the rewards' noise; put into the state in which the record left it.
+            start: the record to go on after.
+        """
+        self._rng, self._problems = rng, problems
+        self._rows: list[tuple[np.ndarray, ...]] = []
+        self._best: tuple[np.ndarray, np.ndarray] | None = None
+        if start is not None and start.trials:
+            rng.bit_generator.state = _arrays(json.loads(start.noise))
+            for trial in range(start.trials):
+                columns = (start.problem, start.taken, start.reward, start.value)
+                self.add(*(column[:, trial] for column in columns))
+
+    @property
+    def trials(self) -> int:
+        """How many were added."""
+        return len(self._rows)
+
+    @property
+    def best(self) -> float:
+        """The mean over the replicas of the value of the incumbents after the last trial."""
+        *_, incumbent = self._rows[-1]
+        return float(np.mean([self._rows[trial][3][replica] for replica, trial in enumerate(incumbent)]))
+
+    def add(
+        self,
+        problem: Int[np.ndarray, "replicas"],
+        taken: Int[np.ndarray, "replicas choices"],
+        reward: Float[np.ndarray, "replicas"],
+        value: Float[np.ndarray, "replicas"],
+    ) -> None:
+        """Adds one trial of each replica."""
+        rows = np.arange(len(problem))
+        if self._best is None:
+            shape = (len(problem), self._problems)
+            self._best = np.full(shape, -np.inf), np.zeros(shape, np.int32)
+        best_reward, best_trial = self._best
+        better = rows[reward > best_reward[rows, problem]]
+        best_reward[better, problem[better]] = reward[better]
+        best_trial[better, problem[better]] = self.trials
+        self._rows.append((problem, taken.astype(np.int16), reward, value, best_trial[rows, problem]))
+
+    def record(self, interrupted: bool = False) -> Record:
+        """Returns what was added."""
+        noise = json.dumps(_lists(self._rng.bit_generator.state))
+        if not self._rows:
+            whole, real = np.zeros((0, 0), np.int32), np.zeros((0, 0))
+            return Record(whole, np.zeros((0, 0, 0), np.int16), real, real, whole, noise, interrupted)
+        problem, taken, reward, value, incumbent = (
+            np.stack(column, axis=1) for column in zip(*self._rows, strict=True)
+        )
+        return Record(problem, taken, reward, value, incumbent, noise, interrupted)
+
+
+def _lists(state: object) -> object:
+    """Returns the state of a generator with lists in the place of arrays."""
+    if isinstance(state, dict):
+        return {name: _lists(value) for name, value in state.items()}
+    return state.tolist() if isinstance(state, np.ndarray) else state
+
+
+def _arrays(state: dict[str, object]) -> dict[str, object]:
+    """Returns the state of a generator with arrays in the place of lists."""
+    found = {}
+    for name, value in state.items():
+        found[name] = _arrays(value) if isinstance(value, dict) else value
+        if isinstance(value, list):
+            found[name] = np.array(value, np.uint64)
+    return found

