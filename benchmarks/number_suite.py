@@ -26,9 +26,8 @@ import optuna
 from number_problems import DEVELOPMENT, HELD_BACK, PROBLEMS, NumberProblem
 from optuna.samplers import BaseSampler
 
-from transfernas import TrainingConfig
+from transfernas import ProposalConfig, TrainingConfig
 from transfernas.integrations.optuna import TransferSampler
-from transfernas.plans import inside
 
 MARKS = (10, 20, 50, 100)
 _TINY = 1e-9  # regrets that differ by less are equal
@@ -36,7 +35,9 @@ _LEAST = 1e-3  # of TPE's regret after the first trials: a ratio of smaller ones
 
 RIVALS: dict[str, Callable[[int], BaseSampler]] = {
     "agent": lambda seed: TransferSampler(seed=seed),
-    "policy alone": lambda seed: TransferSampler(seed=seed, config=inside(TrainingConfig.fast(surrogate=False))),
+    "policy alone": lambda seed: TransferSampler(
+        seed=seed, config=TrainingConfig(proposal=ProposalConfig(surrogate=None))
+    ),
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
     "tpe group": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),

@@ -8,6 +8,7 @@ import transfernas
 PACKAGE = Path(transfernas.__file__).parent
 STANDS_ON = {
     "arrays": "",
+    "fields": "",
     "files": "",
     "interrupts": "",
     "locks": "",
@@ -16,14 +17,14 @@ STANDS_ON = {
     "helper": "remote runtime",
     "terminal": "",
     "spaces": "arrays",
-    "policy": "arrays spaces",
-    "learning": "arrays locks remote runtime spaces policy",
+    "policy": "arrays fields spaces",
+    "learning": "arrays fields locks remote runtime spaces policy",
     "searcher": "locks spaces",
     "ledger": "",
     "tensor_checks": "learning",
     "archive_tensors": "spaces learning tensor_checks",
     "tensors": "spaces policy learning archive_tensors tensor_checks",
-    "checkpoint": "files spaces policy learning ledger archive_tensors tensor_checks tensors",
+    "checkpoint": "fields files spaces policy learning ledger archive_tensors tensor_checks tensors",
     "agent": "spaces learning searcher ledger checkpoint",
     "threads": "locks",
     "plans": "spaces learning",
@@ -41,11 +42,12 @@ STANDS_ON = {
     "download": "files",
     "baselines": "spaces searcher",
     "benchmarks": "arrays files runtime download spaces searcher",
-    "experiments": "arrays files interrupts spaces policy learning searcher checkpoint agent baselines benchmarks",
+    "experiments": "arrays fields files interrupts spaces policy learning searcher checkpoint agent baselines "
+    "benchmarks",
     "figures": "files experiments",
     "report": "files experiments terminal",
-    "cli": "interrupts spaces learning tensors checkpoint agent integrations benchmarks experiments figures report "
-    "terminal",
+    "cli": "fields interrupts spaces learning tensors checkpoint agent integrations benchmarks experiments figures "
+    "report terminal",
 }
 
 

@@ -21,10 +21,12 @@ from test_agent import DECODER, LSTM, NEXT_PROBLEMS, leaves
 from test_searchers import CONFIG, FAST, ONE, PROBLEMS, RIGHT, play
 from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.checkpoint import SavedTrial, Snapshot, _checksum, read_snapshot, write_snapshot
+from transfernas.fields import to_json
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.proposing import propose
 from transfernas.learning.scores import Grade
 from transfernas.learning.transfer import transfer
+from transfernas.policy.architecture import LstmConfig, NetworkConfig, TransformerConfig
 from transfernas.spaces.condition import Config
 from transfernas.tensors import bytes_of, tensors_of
 
@@ -112,7 +114,7 @@ def fast() -> Agent:
 
 def fast_transferred() -> Agent:
     """Right after a transfer, with open trials of all that can propose."""
-    agent = fast().transfer_to(NEXT_PROBLEMS, dataclasses.replace(FAST, control=0), seed=1)
+    agent = fast().transfer_to(NEXT_PROBLEMS, FAST.with_changes({"transfer.gate.control": 0}), seed=1)
     play(agent, 5)  # what was best before comes first
     agent.ask(24)
     assert {opened.kept.member for opened in agent._open.values()} == {0, 1, 2, 3}
@@ -403,17 +405,17 @@ def test_a_wrong_tensor_of_an_lstm_is_named(tmp_path: Path, lstm_file: Path, nam
 
 
 # What a header says of its network that its tensors are not; sizes that no memory could hold among them.
-OTHER_NETWORKS: dict[str, tuple[dict[str, object], str]] = {
-    "lstm": ({"network": "transformer"}, "the tensor policy.position is missing"),
-    "transformer": ({"network": "lstm"}, "the tensor policy.recurrent is missing"),
+OTHER_NETWORKS: dict[str, tuple[dict[str, object] | NetworkConfig, str]] = {
+    "lstm": (TransformerConfig(), "the tensor policy.position is missing"),
+    "transformer": (LstmConfig(), "the tensor policy.recurrent is missing"),
     "units": (
-        {"lstm_units": 9},
+        {"units": 9},
         "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be float32[1, 2, 9, 36]",
     ),
-    "huge": ({"lstm_units": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
-    "layers": ({"lstm_layers": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
+    "huge": ({"units": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
+    "layers": ({"layers": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
     "anchors": (
-        {"lstm_anchors": False},
+        {"anchors": False},
         "the tensor policy.anchors.now is none that the header's hyperparameters have",
     ),
     "before": ({"normalise": "before"}, "its checksum is not that of its content"),  # no tensor says so
@@ -422,10 +424,16 @@ OTHER_NETWORKS: dict[str, tuple[dict[str, object], str]] = {
 
 @pytest.mark.parametrize(("change", "message"), OTHER_NETWORKS.values(), ids=OTHER_NETWORKS.keys())
 def test_a_header_of_another_network_is_refused(
-    tmp_path: Path, saved: Path, lstm_file: Path, change: dict[str, object], message: str
+    tmp_path: Path, saved: Path, lstm_file: Path, change: dict[str, object] | NetworkConfig, message: str
 ) -> None:
-    source = saved if change.get("network") == "lstm" or "normalise" in change else lstm_file
-    path = rewrite(source, tmp_path / "agent", lambda _, header, __: header["config"].update(change))
+    source = saved if change in (LstmConfig(), {"normalise": "before"}) else lstm_file
+    fields = change if isinstance(change, dict) else to_json(change)
+
+    def put(_: object, header: Any, __: object) -> None:
+        its = header["config"]["network"]
+        header["config"]["network"] = its | fields if isinstance(change, dict) else fields
+
+    path = rewrite(source, tmp_path / "agent", put)
     refused(path, "is damaged", message)
 
 
@@ -439,8 +447,8 @@ def test_what_the_header_does_not_explain_is_refused(tmp_path: Path, saved: Path
 
 
 def test_a_header_with_anchors_needs_them(tmp_path: Path) -> None:
-    source = Agent(PROBLEMS, dataclasses.replace(LSTM, lstm_anchors=False)).save(tmp_path / "plain")
-    path = rewrite(source, tmp_path / "agent", lambda _, header, __: header["config"].update(lstm_anchors=True))
+    source = Agent(PROBLEMS, LSTM.with_changes({"network.anchors": False})).save(tmp_path / "plain")
+    path = rewrite(source, tmp_path / "agent", lambda _, header, __: header["config"]["network"].update(anchors=True))
     refused(path, "is damaged", "the tensor policy.anchors.past is missing")
 
 
@@ -614,7 +622,13 @@ WRONG: dict[str, tuple[object, ...]] = {
         [{"number": 0, "row": 0, "config": {"kind": "skip", "act": "relu"}}],
     ),
     "restricted": (["left"], [9]),
-    "config": (["layers"], {"layers": "two"}, {"lairs": 2}, {"network": "rnn"}, {"lstm_units": 0}),
+    "config": (
+        ["queue"],
+        {"queue": {}},
+        {"lairs": 2},
+        {"network": "rnn"},
+        to_json(CONFIG) | {"queue": {"size": "two"}},
+    ),
     "seed": ("three", -1),
     "sampled": ("three", -1),
     "learned": ("three", -1),

@@ -20,6 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from .archive_tensors import archive_of
+from .fields import from_json, to_json
 from .files import write_atomically
 from .learning.archive import SIZE, Archived
 from .learning.config import TrainingConfig
@@ -181,7 +182,7 @@ def _to_json(snapshot: Snapshot) -> Json:
         "asked": snapshot.asked,
         "open_trials": [dataclasses.asdict(trial) for trial in snapshot.open_trials],
         "restricted": list(snapshot.restricted),
-        "config": dataclasses.asdict(learner.config),
+        "config": to_json(learner.config),
         "seed": learner.seed,
         "sampled": learner.sampled,
         "learned": learner.learned,
@@ -201,7 +202,7 @@ def _to_json(snapshot: Snapshot) -> Json:
 
 
 def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
-    config = _field(header, "config", lambda value: TrainingConfig(**value))
+    config = _field(header, "config", lambda value: from_json(TrainingConfig, value))
     spaces = _field(header, "spaces", lambda value: {space.name: space for space in map(space_from_json, value)})
     problems = _field(header, "problems", lambda value: tuple(Problem(spaces[s], t) for s, t in value))
     vocabulary = Vocabulary(

@@ -3,7 +3,6 @@
 Regrets are normalised: 0 at the best configuration of the target, 1 at the median one.
 """
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..benchmarks.nasbench101 import Cells
+from ..fields import to_json
 from .contest import Comparison, Run, Runs, run_key, run_searches
 from .result import Curve, NamedRatio, Result, Row
 from .rivals import SCRATCH, SEEDED, TRANSFER
@@ -170,7 +170,7 @@ def _settings(
         "replicas": comparison.replicas,
         "trials": comparison.trials,
         "joint_trials": comparison.joint_trials,
-        "config": dataclasses.asdict(comparison.config),
+        "config": to_json(comparison.config),
         "rivals": comparison.rivals,
         "splits": {
             split.name: {

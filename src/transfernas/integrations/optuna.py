@@ -136,7 +136,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             if search is None or found is None:
                 raise ValueError(
                     f"the sampler expects nothing of study {study.study_name!r}: its Gaussian process learned from no "
-                    f"trial of it; optimize the study with it first, under a TrainingConfig with surrogate=True"
+                    f"trial of it; optimize the study with it first, under a TrainingConfig with a proposal.surrogate"
                 )
             return found._replace(value=search.sign * found.value)
 

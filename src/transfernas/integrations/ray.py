@@ -146,7 +146,7 @@ class TransferSearch(Locked, Searcher):
             if (found := self._ready().expected_best()) is None:
                 raise ValueError(
                     "the search expects nothing: its Gaussian process learned from no trial; it takes results, and a "
-                    "TrainingConfig with surrogate=True"
+                    "TrainingConfig with a proposal.surrogate"
                 )
             value = found.value if self._mode == "max" else -found.value
             return found._replace(params=nested(copy.deepcopy(found.params)), value=value)
