@@ -1,4 +1,4 @@
-"""The agent as `TrainingConfig.fast` has it: no repeats, preferences, two policies after a transfer."""
+"""The agent as `TrainingConfig()` has it: no repeats, preferences, two policies after a transfer."""
 
 import dataclasses
 import logging

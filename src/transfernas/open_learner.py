@@ -169,7 +169,7 @@ class OpenLearner:
             others: whether somebody else searched.
         """
         followed = None
-        if isinstance(self._config.rule, Reinforce):
+        if isinstance(self._begun.config.rule, Reinforce):
             self._add_rewards([score])
             followed = np.array([winsorised(score, self._rewards)])
         if self._warm_up is not None:

@@ -170,7 +170,7 @@ class OpenSearch:
         self._known.restore(learner, state)
         self._space = OpenSpace.from_json(state, learner.encoding)
         self._trials = Trials.from_json(state, learner.encoding, learner.seed)
-        if self._surrogate is not None and "surrogate" in state:
+        if self._surrogate is not None:
             self._surrogate = SurrogateProposer.from_json(state["surrogate"], self._surrogate.config)
         self.declare(domains)
         self._trials.best.check(domains)

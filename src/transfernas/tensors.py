@@ -141,10 +141,7 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) 
     Raises:
         CheckpointError: it is not one of trials of the problems.
     """
-    history = History.empty(replicas, encoding.steps)
-    if _HISTORY + "reward" not in tensors:
-        return history
-    reward = tensors[_HISTORY + "reward"]
+    reward = tensors.get(_HISTORY + "reward", np.zeros(0))
     count = reward.shape[-1] if reward.ndim else 0
     most = {"problem": len(encoding.problems) - 1, **_largest(encoding)}
     check_scores(_HISTORY, tensors, (replicas, count))
@@ -159,7 +156,7 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) 
     scores = Scores(*(told.pop(name) for name in Scores._fields))
     trials = Trajectory(**told)
     _check_trials(_HISTORY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
-    return history.extended(problem, trials, scores, member)
+    return History.empty(replicas, encoding.steps).extended(problem, trials, scores, member)
 
 
 def _tally(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> Tally:
@@ -210,7 +207,6 @@ def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: 
     for name, limit in most.items():
         check_shape(_MEMORY + name, tensors, shapes[name], np.dtype(np.int32))
         check_limits(_MEMORY + name, tensors[_MEMORY + name], limit)
-    tensors.setdefault(_MEMORY + "source", np.zeros(shape, np.int32))  # files of earlier versions have none
     check_shape(_MEMORY + "source", tensors, shape, np.dtype(np.int32))
     check_limits(_MEMORY + "source", tensors[_MEMORY + "source"], MOST_PROBLEMS - 1)
     values = dense(_MEMORY, tensors, shapes["taken"])

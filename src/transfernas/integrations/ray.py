@@ -82,7 +82,7 @@ class TransferSearch(Locked, Searcher):
             rename: from names of parameters that the agent knows to names in this space that mean the same; the name of
                 a nested parameter is its path, as in "optimizer/lr".
             fill: what parameters of this space were before they were parameters, such as `{"dropout": 0.0}`.
-            config: hyperparameters; the agent's by default.
+            config: settings; by default the agent's, or `TrainingConfig()` where there is none.
 
         Raises:
             CheckpointError, OSError: the file cannot be read.
