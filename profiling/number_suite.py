@@ -26,8 +26,7 @@ import optuna
 from number_problems import DEVELOPMENT, HELD_BACK, PROBLEMS, NumberProblem
 from optuna.samplers import BaseSampler
 
-from transfernas import TrainingConfig
-from transfernas.define_by_run.plans import inside
+from transfernas import ProposalConfig, TrainingConfig
 from transfernas.integrations.optuna import TransferSampler
 
 MARKS = (10, 20, 50, 100)
@@ -36,7 +35,9 @@ _LEAST = 1e-3  # of TPE's regret after the first trials: a ratio of smaller ones
 
 RIVALS: dict[str, Callable[[int], BaseSampler]] = {
     "agent": lambda seed: TransferSampler(seed=seed),
-    "policy alone": lambda seed: TransferSampler(seed=seed, config=inside(TrainingConfig.fast(surrogate=False))),
+    "policy alone": lambda seed: TransferSampler(
+        seed=seed, config=TrainingConfig(proposal=ProposalConfig(surrogate=None))
+    ),
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
     "tpe group": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),

@@ -12,7 +12,6 @@ after its first trial. An interrupted run goes on: each search is a line of `sea
 """
 
 import argparse
-import dataclasses
 import json
 import sys
 import warnings
@@ -60,7 +59,7 @@ def searched(model: str, data: str, rivals: Iterable[str], seed: int, trials: in
         "tpe": lambda: TPESampler(seed=seed),
         "tpe from the portfolio": lambda: TPESampler(seed=seed),
         "policy alone": lambda: TransferSampler(
-            agent, seed=seed, config=dataclasses.replace(agent.config, surrogate=False)
+            agent, seed=seed, config=agent.config.with_changes({"proposal.surrogate": None})
         ),
         "gp": lambda: GPSampler(seed=seed),
     }

@@ -71,7 +71,7 @@ def trial_step_by_step(learner: Learner, rng: np.random.Generator) -> Learner:
 
 def milliseconds(trial: Callable[[Learner, np.random.Generator], Learner], attention: str, trials: int) -> float:
     """Returns the median time of a trial after compilation."""
-    config = TrainingConfig.paper(attention=attention)
+    config = TrainingConfig.paper().with_changes({"network.attention": attention})
     learner, rng = new_learner((Problem(cell_space(), "speed"),), config, seed=0), np.random.default_rng(0)
     for _ in range(3):
         learner = trial(learner, rng)

@@ -92,12 +92,10 @@ def put_together(parts: Parts) -> bytes:
 
 
 def checksum(metadata: dict[str, Any], tensors: dict[str, Entry]) -> str:
-    old = metadata.get("version") in ("1", "2", "3", "4")
-    text = metadata["agent"] if old else f"{metadata.get('version')}\n{metadata['agent']}"
-    digest = hashlib.sha256(text.encode("utf8", "surrogatepass"))
+    digest = hashlib.sha256(f"{metadata.get('version')}\n{metadata['agent']}".encode("utf8", "surrogatepass"))
     for name in sorted(tensors):
         dtype, shape, data = tensors[name]
-        about = name if old else f"{name} {NAMES.get(dtype, dtype)} {tuple(shape)}"
+        about = f"{name} {NAMES.get(dtype, dtype)} {tuple(shape)}"
         digest.update(about.encode("utf8", "surrogatepass") + data)
     return digest.hexdigest()
 
@@ -207,7 +205,7 @@ def agent_mutations(content: bytes, seed: int) -> Iterator[tuple[str, bytes]]:
         kinds: dict[str, Callable[[], object]] = {
             "header": lambda parts=parts, rng=rng: change_json(parts.header, rng),  # type: ignore[misc]
             "config": lambda parts=parts, rng=rng: change_json(parts.header["config"], rng),  # type: ignore[misc]
-            "notes": lambda parts=parts, rng=rng: change_json(parts.header.get("notes", parts.header), rng),  # type: ignore[misc]
+            "notes": lambda parts=parts, rng=rng: change_json(parts.header.get("notes") or parts.header, rng),  # type: ignore[misc]
             "tensor": lambda parts=parts, rng=rng: change_tensor(parts.tensors, rng),  # type: ignore[misc]
             "version": lambda parts=parts, rng=rng: change_version(parts.metadata, rng),  # type: ignore[misc]
         }
@@ -337,7 +335,7 @@ def saved_search(path: Path) -> None:
         values = search.suggest(str(number))
         if number < 5:
             search.tell(str(number), float(values["units"]) if number != 2 else None)  # type: ignore[arg-type]
-    search.save(path, Ledger({"study": (2, [5])}), {"seed": 0})
+    search.save(path, Ledger({"study": (2, [5], "")}), {"seed": 0})
 
 
 def try_search(path: Path) -> str:

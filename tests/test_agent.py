@@ -14,7 +14,18 @@ import pytest
 from kept import counted, queued
 from strategies import unchecked
 from test_searchers import CONFIG, FAST, KINDS, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
-from transfernas import Agent, Choice, Equal, Observation, Problem, SearchSpace, TrainingConfig, Trial
+from transfernas import (
+    Agent,
+    Choice,
+    DecoderConfig,
+    Equal,
+    LstmConfig,
+    Observation,
+    Problem,
+    SearchSpace,
+    TrainingConfig,
+    Trial,
+)
 from transfernas.learning.learner import new_learner, select
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Action, Config
@@ -22,10 +33,12 @@ from transfernas.spaces.trajectory import Trajectory
 from transfernas.spaces.vocabulary import Vocabulary
 
 # Gamma is 1 and stays so; one configuration for two tests, since each has to be compiled.
-UNIFORM = dataclasses.replace(CONFIG, transfer_uniform=1.0, transfer_steps=10**9, new_task="mean")
+UNIFORM = CONFIG.with_changes(
+    {"transfer.uniform.share": 1.0, "transfer.uniform.trials": 10**9, "transfer.new_task": "mean"}
+)
 # The rival's network, with all that it can have.
-LSTM = dataclasses.replace(CONFIG, network="lstm", lstm_units=8, lstm_layers=2, lstm_anchors=True)
-DECODER = dataclasses.replace(CONFIG, network="decoder", feed_forward=8)
+LSTM = CONFIG.with_changes({"network": LstmConfig(embedding_size=4, units=8, layers=2, anchors=True)})
+DECODER = CONFIG.with_changes({"network": DecoderConfig(embedding_size=4, feed_forward=8, number_length=0.0)})
 NEXT = SearchSpace(
     "next",
     [Choice("kind", KINDS), Choice("drop", (0.0, 0.5), when={"kind": "conv"}), Choice("act", ("relu", "gelu"))],
@@ -317,7 +330,7 @@ def test_a_new_task_starts_where_the_configuration_says(certain: Agent) -> None:
 
 def test_a_new_action_starts_where_the_configuration_says(decoder: Agent) -> None:
     """Near the known actions of its state; not so the actions of a new state, nor spaces."""
-    welcome = dataclasses.replace(DECODER, new_action="mean")
+    welcome = DECODER.with_changes({"transfer.new_action": "mean"})
     drawn, new = (transfer(decoder._learner, NEXT_PROBLEMS, config, seed=1) for config in (DECODER, welcome))
     names = new.vocabulary
     known = [names.action("act", action) for action in ("relu", "tanh")]
@@ -393,24 +406,24 @@ def test_provenance_counts_what_was_learned_from() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("network", "lstm"), ("attention", "bidirectional"), ("embedding_size", 8), ("layers", 2), ("heads", 3)),
+        *(("attention", "bidirectional"), ("embedding_size", 8), ("layers", 2), ("heads", 3)),
         *(("feed_forward", 32), ("normalise", "before")),
-        *(("lstm_units", 8), ("lstm_layers", 2), ("lstm_anchors", True)),
     ],
 )
 def test_a_transfer_can_not_change_the_network(certain: Agent, name: str, value: object) -> None:
-    changed = TrainingConfig.paper(**{**dataclasses.asdict(CONFIG), name: value})
-    was = getattr(CONFIG, name)
+    changed, was = CONFIG.with_changes({f"network.{name}": value}), getattr(CONFIG.network, name)
     with pytest.raises(ValueError, match=f"keeps the network: {name} is {was!r} and cannot become {value!r}"):
         certain.transfer_to(NEXT_PROBLEMS, config=changed)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("network", "transformer"), ("lstm_units", 16), ("lstm_layers", 1), ("lstm_anchors", False)]
-)
+def test_a_transfer_can_not_change_the_kind_of_the_network(certain: Agent) -> None:
+    with pytest.raises(ValueError, match="keeps the network: kind is 'transformer' and cannot become 'lstm'"):
+        certain.transfer_to(NEXT_PROBLEMS, config=LSTM)
+
+
+@pytest.mark.parametrize(("name", "value"), [("units", 16), ("layers", 1), ("anchors", False)])
 def test_a_transfer_can_not_change_the_lstm(lstm: Agent, name: str, value: object) -> None:
-    changed = TrainingConfig.paper(**{**dataclasses.asdict(LSTM), name: value})
-    was = getattr(LSTM, name)
+    changed, was = LSTM.with_changes({f"network.{name}": value}), getattr(LSTM.network, name)
     with pytest.raises(ValueError, match=f"keeps the network: {name} is {was!r} and cannot become {value!r}"):
         lstm.transfer_to(NEXT_PROBLEMS, config=changed)
 
@@ -435,8 +448,8 @@ def test_an_agent_is_one_replica() -> None:
 
 @pytest.mark.parametrize(("sampled", "share"), [(0, 0.1), (50, 0.05), (99, 0.001), (100, 0.0), (200, 0.0)])
 def test_gamma_falls_to_nothing(sampled: int, share: float) -> None:
-    assert CONFIG.uniform_share(sampled) == pytest.approx(share, abs=1e-12)
-    assert TrainingConfig().uniform_share(sampled) == CONFIG.uniform_share(sampled)
+    assert CONFIG.transfer.uniform_share(sampled) == pytest.approx(share, abs=1e-12)
+    assert TrainingConfig.paper().transfer == CONFIG.transfer and TrainingConfig().transfer.uniform_share(sampled) == 0
 
 
 @pytest.mark.thorough
@@ -450,7 +463,7 @@ def test_only_a_transferred_agent_explores_and_only_at_first(certain: Agent) -> 
     for trial in draws:
         first = trial.problem.space.choices[0]
         away += trial.config[first.name] != TARGET[trial.problem.task][first.name]
-        expected += CONFIG.uniform_share(trial.number) * (1 - 1 / len(first.actions))
+        expected += CONFIG.transfer.uniform_share(trial.number) * (1 - 1 / len(first.actions))
     assert 50 < expected < 60 and abs(away - expected) < 3 * expected**0.5  # so not nothing, half or twice of it
 
 

@@ -16,12 +16,13 @@ FLOORS = {
     LIBRARY: {
         "arrays": "",
         "extras": "",
+        "fields": "",
         "processes": "",
         "spaces": "arrays",
-        "policy": "arrays spaces",
-        "learning": "arrays processes spaces policy",
+        "policy": "arrays fields spaces",
+        "learning": "arrays fields processes spaces policy",
         "searcher": "processes spaces",
-        "checkpoint": "spaces policy learning",
+        "checkpoint": "fields spaces policy learning",
         "agent": "spaces learning searcher checkpoint",
         "baselines": "spaces searcher",
         "define_by_run": "processes spaces learning checkpoint agent",
@@ -33,12 +34,13 @@ FLOORS = {
         "optuna_searcher": "transfernas.extras transfernas.spaces transfernas.searcher transfernas.baselines",
         "benchmarks": "download transfernas.extras transfernas.processes transfernas.spaces transfernas.searcher "
         "transfernas.checkpoint",
-        "experiments": "optuna_searcher benchmarks transfernas.extras transfernas.processes transfernas.spaces "
-        "transfernas.policy transfernas.learning transfernas.searcher transfernas.checkpoint transfernas.agent "
-        "transfernas.baselines",
+        "experiments": "optuna_searcher benchmarks transfernas.extras transfernas.fields transfernas.processes "
+        "transfernas.spaces transfernas.policy transfernas.learning transfernas.searcher transfernas.checkpoint "
+        "transfernas.agent transfernas.baselines",
         "figures": "experiments transfernas.extras transfernas.checkpoint",
         "report": "experiments transfernas.checkpoint transfernas.cli",
-        "cli": "benchmarks experiments figures report transfernas.processes transfernas.learning transfernas.cli",
+        "cli": "benchmarks experiments figures report transfernas.fields transfernas.processes "
+        "transfernas.learning transfernas.cli",
     },
 }
 

@@ -182,7 +182,7 @@ def test_what_was_learned_first_is_rehearsed_before_a_transfer() -> None:
         agent.learn_from([(problem, c, float(c["b"] == "x") if first else float(c["a"])) for c in configs])  # type: ignore[arg-type]
         return agent
 
-    config = dataclasses.replace(TrainingConfig.fast(), updates=2)
+    config = TrainingConfig().with_changes({"rule.updates": 2})
     agent = told(Agent([Problem(SPACE, "0")], config, seed=0), first=True)
     for number in (1, 2):
         agent = told(agent.transfer_to([Problem(SPACE, str(number))]), first=False)

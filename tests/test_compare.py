@@ -264,7 +264,9 @@ def test_stages_of_an_earlier_run_are_taken_over(tmp_path: Path) -> None:
 
 def comparison(*rivals: str, splits: Sequence[str] = (SPLIT,), trials: int = 12) -> Comparison:
     # A policy as small as can be: most of the time goes into compiling it.
-    config = TrainingConfig.paper(embedding_size=4, feed_forward=8, layers=1)
+    config = TrainingConfig.paper().with_changes(
+        {"network.embedding_size": 4, "network.feed_forward": 8, "network.layers": 1}
+    )
     chosen: tuple[Split, ...] = tuple(split for split in all_splits() if split.name in splits)
     return Comparison(config, chosen, rivals, seed=3, replicas=2, trials=trials, joint_trials=4)
 
@@ -362,7 +364,7 @@ def test_the_command_leaves_tables_pictures_and_a_result(tmp_path: Path) -> None
 
     # What depends on no agent is taken over by another run.
     taken = ("--rivals-from", str(tmp_path / "first"), "--out", str(tmp_path / "second"))
-    compare(*size, "--trials", "12", *taken, "--change", "feed_forward=16")
+    compare(*size, "--trials", "12", *taken, "--change", "network.feed_forward=16")
     again = json.loads((tmp_path / "second" / "result.json").read_text())
     assert again["curves"] == result["curves"]
     assert again["summary"]["seconds_a_trial"] == result["summary"]["seconds_a_trial"]
@@ -370,7 +372,18 @@ def test_the_command_leaves_tables_pictures_and_a_result(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_the_command_goes_on_after_ctrl_c_with_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = ("--split", SPLIT, "--replicas", "2", "--trials", "12", "--joint-trials", "4", "--change", "feed_forward=8")
+    size = (
+        "--split",
+        SPLIT,
+        "--replicas",
+        "2",
+        "--trials",
+        "12",
+        "--joint-trials",
+        "4",
+        "--change",
+        "network.feed_forward=8",
+    )
     compare(*size, "--out", str(tmp_path / "whole"))
 
     @contextmanager
@@ -408,7 +421,7 @@ def test_the_command_goes_on_after_ctrl_c_with_the_same_result(tmp_path: Path, m
         (["--rival", "sgd"], "sgd is none of transfer, scratch, tpe"),
         (["--split", SPLIT, "--half", "held-back"], "no split is of that half, kind and name"),
         (["--split", "nasbench101-cifar10-sub-spaces"], "nasbench101.npz is missing: transfernas data nasbench101"),
-        (["--split", SPLIT, "--change", "width=3"], "is not FIELD=VALUE with a field of network"),
+        (["--split", SPLIT, "--change", "width=3"], "TrainingConfig has no field 'width'"),
         (["--split", SPLIT, "--rivals-from", "."], "settings.json"),
     ],
 )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from transfernas import TrainingConfig
+from transfernas.fields import flat
 from transfernas.learning.learner import new_learner
 from transfernas.policy.policy import Policy, parameters
 from transfernas_bench.benchmarks.double_xor import XorChain, double_xor, xor_chain
@@ -64,10 +65,10 @@ def test_every_part_has_comparable_agents() -> None:
         assert rewarded <= {2, 3, 4}
     sweep = PARTS["sweep"]()
     settings = [
-        {name: getattr(v.config, name) for name in parts.SWEPT}
+        {path: flat(v.config)[path] for path in parts.SWEPT}
         for network in BEST
         for v in sweep.values()
-        if v.config.network == network
+        if v.config.network.kind == network
     ]
     half = len(settings) // 2
     assert settings[:half] == settings[half:]  # the same sweep for both
@@ -79,9 +80,9 @@ def test_the_best_settings_are_of_the_sweep_and_of_comparable_size() -> None:
         policy: Policy = new_learner((double_xor(),), config, 0).state.policy
         sizes[name] = parameters(policy)
         assert any(
-            all(getattr(variant.config, field) == getattr(config, field) for field in parts.SWEPT)
+            all(flat(variant.config)[path] == flat(config)[path] for path in parts.SWEPT)
             for variant in PARTS["sweep"]().values()
-            if variant.config.network == name
+            if variant.config.network.kind == name
         ), name
     assert abs(sizes["lstm"] / sizes["transformer"] - 1) < 0.1
 

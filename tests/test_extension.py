@@ -1,7 +1,5 @@
 """Learners whose problems grow while they are searched."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -32,7 +30,7 @@ def learned(gate: bool = False, trials: int = 40) -> Learner:
     agent = Agent(PROBLEMS, FAST, seed=1)
     play(agent, trials)
     if gate:
-        agent = agent.transfer_to(PROBLEMS, config=dataclasses.replace(FAST, gate=True, memory=4))
+        agent = agent.transfer_to(PROBLEMS, config=FAST.with_changes({"transfer.gate.memory": 4}))
         play(agent, trials)
     return agent.learner
 

@@ -1,7 +1,5 @@
 """Names of one form, as of the layers of a network, share what is learned of them."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import optuna
@@ -24,7 +22,7 @@ from transfernas.spaces.vocabulary import Vocabulary
 pytestmark = pytest.mark.usefixtures("quiet")
 
 WIDTHS, KINDS = (16, 32, 64, 128), ("relu", "tanh")
-CONFIG = TrainingConfig.fast()
+CONFIG = TrainingConfig()
 
 
 def layered(layers: int, conditional: bool = True) -> Problem:
@@ -116,7 +114,7 @@ def test_a_member_that_was_never_met_starts_near_its_family() -> None:
 
 
 def test_families_go_along_and_names_that_leave_them_keep_what_they_mean() -> None:
-    source = new_learner((layered(3),), dataclasses.replace(CONFIG, gate=False), 0, room=ROOM)
+    source = new_learner((layered(3),), CONFIG.with_changes({"transfer.gate": None}), 0, room=ROOM)
     there = transfer(source, (layered(5),), room=ROOM)
     assert_same_rows(there, "units_2", source, "units_2")
     assert_same_rows(there, "units_#", source, "units_#")

@@ -1,4 +1,4 @@
-"""The agent as `TrainingConfig.fast` has it: no repeats, preferences, two policies after a transfer."""
+"""The agent as `TrainingConfig()` has it: no repeats, preferences, two policies after a transfer."""
 
 import dataclasses
 import logging
@@ -15,7 +15,7 @@ from sampling import sampled
 from test_agent import NEXT_PROBLEMS, leaves
 from test_policy import every_trajectory
 from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play, play_in_threads
-from transfernas import Agent, Choice, Problem, SearchSpace
+from transfernas import Agent, Choice, Preferences, Problem, SearchSpace
 from transfernas.learning.gate import MEMORY, NEW, PROPOSERS, TRANSFERRED
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.pairs import draw_pairs
@@ -41,6 +41,10 @@ def run(learner: Learner, trials: int) -> Learner:
         reward = (rollout.taken[:, 1] + problem + trial % 3) / 3.0
         learner = learn(learner, problem, rollout.trajectory, reward, member)
     return learner
+
+
+assert isinstance(FAST.rule, Preferences)
+RULE = FAST.rule
 
 
 def forgetful(learner: Learner) -> Learner:
@@ -130,7 +134,7 @@ def test_a_seed_decides_the_trials_also_after_a_transfer() -> None:
 @pytest.mark.thorough
 def test_a_proposal_is_the_most_probable_of_more_and_more_draws() -> None:
     learner = new_learner((SUM,), FAST, 5, replicas=3)
-    config = dataclasses.replace(FAST, repeats=True, best_of_trials=10)
+    config = FAST.with_changes({"proposal.repeats": True, "proposal.best_of.trials": 10})
     for trials, count in ((0, 1), (1, 3), (5, 9), (10, 16), (13, 16)):
         learner = run(learner, trials - learner.learned)
         _, (problem, rollout, _) = propose(dataclasses.replace(learner, config=config))
@@ -144,7 +148,7 @@ def test_a_proposal_is_not_the_shortest_of_the_draws() -> None:
     """A new policy takes a chain for as good as its beginning; the log-probability of a long trial is lower."""
     chain = [Choice("go 0", (True, False))]
     chain += [Choice(f"go {at}", (True, False), when={f"go {at - 1}": True}) for at in range(1, 6)]
-    config = dataclasses.replace(FAST, repeats=True, best_of_trials=1)
+    config = FAST.with_changes({"proposal.repeats": True, "proposal.best_of.trials": 1})
     learner = new_learner((Problem(SearchSpace("chain", chain), "one"),), config, 5, replicas=64)
     _, (problem, first, member) = propose(learner)
     told = learner.history.appended(problem, first.trajectory, Scores.of(np.zeros(64)), member)
@@ -157,7 +161,7 @@ def test_a_proposal_is_not_the_shortest_of_the_draws() -> None:
 
 def test_after_a_transfer_each_policy_proposes_its_own() -> None:
     """What was transferred proposes the most probable of all draws at once, the new policy begins with one."""
-    config = dataclasses.replace(FAST, control=0)  # so that the new policy may propose the first trial
+    config = FAST.with_changes({"transfer.gate.control": 0})  # so that the new policy may propose the first trial
     learner = transfer(run(new_learner((SUM,), config, 5, replicas=8), 3), (SUM,), seed=6)
     _, (_, rollout, member) = propose(learner)
     assert set(member.tolist()) == {MEMORY} and np.isnan(rollout.log_prob).all()  # what was best before comes first
@@ -173,7 +177,14 @@ def test_what_was_not_met_before_a_transfer_is_explored_as_by_a_new_policy() -> 
     """Half of the actions of one choice of two were met, none of the other's: a quarter of the way is gone."""
     before = Problem(SearchSpace("before", [Choice("a", (0, 1))]), "one")
     after = Problem(SearchSpace("after", [Choice("a", (0, 1, 2, 3)), Choice("b", range(5))]), "one")
-    config = dataclasses.replace(FAST, repeats=True, best_of_trials=16, curiosity=0.0, control=0)
+    config = FAST.with_changes(
+        {
+            "proposal.repeats": True,
+            "proposal.best_of.trials": 16,
+            "transfer.gate.curiosity": None,
+            "transfer.gate.control": 0,
+        }
+    )
     learner = forgetful(transfer(run(new_learner((before,), config, 5, replicas=8), 3), (after,), seed=6))
     for trials, transferred, new in ((0, 5, 1), (4, 9, 5), (14, 16, 15)):
         learner = run(learner, trials - learner.learned)
@@ -195,7 +206,7 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
     reward = np.array([0.1, 0.5, 0.9])
     after = learn(proposed, problem, rollout.trajectory, reward, member)
     rng = generator(proposed.seed, Use.PAIRS, proposed.learned)
-    pairs = draw_pairs(after.history, problem, rng, FAST, learner.members)
+    pairs = draw_pairs(after.history, problem, rng, RULE, learner.members, new_task="mean")
     for replica in range(3):
         rows, at = rows_of(learner, replica), slice(replica, replica + 1)
         single = dataclasses.replace(select(proposed, replica), seed=proposed.seed)
@@ -213,7 +224,7 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
             np.testing.assert_array_equal(selected.gate.total, alone.gate.total)
 
         mine = jax.tree.map(lambda leaf, rows=rows: leaf[rows], pairs)
-        state = prefer(single.state, single.tables, mine, FAST)
+        state = prefer(single.state, single.tables, mine, RULE)
         for left, right in zip(*(jax.tree.leaves(each.policy) for each in (after.state, state)), strict=True):
             np.testing.assert_allclose(np.asarray(left)[rows], right, atol=2e-5)
     if not transferred:  # the first replica's draws are those of a single one, but for who proposes
@@ -251,7 +262,7 @@ def test_the_gate_hears_who_proposed() -> None:
     play(agent, 3)
     agent = agent.transfer_to([SUM])
     members = [_member(agent) for _ in range(20)]
-    assert {TRANSFERRED, NEW} <= set(members) and members.index(NEW) < FAST.control
+    assert {TRANSFERRED, NEW} <= set(members) and members.index(NEW) < 3
     history, gate = agent._learner.history, agent._learner.gate
     assert history.member[0, : history.count].tolist() == members and gate is not None
     np.testing.assert_array_equal(gate.count[0, 0] > 0, [member in members for member in range(PROPOSERS)])
@@ -361,7 +372,7 @@ def test_a_second_transfer_takes_the_policy_that_did_better(member: int) -> None
 def test_a_transfer_can_do_without_the_new_policy_and_go_back_to_two() -> None:
     agent = Agent([ONE], FAST)
     play(agent, 4)
-    single = agent.transfer_to([ONE], config=dataclasses.replace(FAST, gate=False))
+    single = agent.transfer_to([ONE], config=FAST.with_changes({"transfer.gate": None}))
     play(single, 4)
     double = single.transfer_to([ONE], config=FAST)
     assert [each._learner.members for each in (agent, single, double)] == [1, 1, 2]
@@ -388,7 +399,7 @@ def test_an_interrupt_while_learning_from_a_history_leaves_the_agent_whole() -> 
 
 
 def test_one_draw_for_a_proposal_is_enough() -> None:
-    agent = Agent([ONE], dataclasses.replace(FAST, best_of=1))
+    agent = Agent([ONE], FAST.with_changes({"proposal.best_of": None}))
     assert len({tuple(config.items()) for _, _, config in play(agent, LEFT.size)}) == LEFT.size
 
 
@@ -454,10 +465,10 @@ def test_an_agent_searches_the_same_where_no_thread_can_be_started(monkeypatch: 
 
 def test_a_search_goes_on_where_all_that_is_valid_was_evaluated_whatever_the_cap() -> None:
     problem = Problem(LEFT, "one", valid=lambda config: config["kind"] == "pool")
-    play(Agent([problem], dataclasses.replace(FAST, max_candidates=100)), 4)
+    play(Agent([problem], FAST.with_changes({"proposal.max_candidates": 100})), 4)
 
 
 @pytest.mark.thorough
 def test_the_papers_learning_can_do_without_repeats() -> None:
-    agent = Agent([ONE], dataclasses.replace(CONFIG, repeats=False, max_candidates=1000), seed=1)
+    agent = Agent([ONE], CONFIG.with_changes({"proposal.repeats": False, "proposal.max_candidates": 1000}), seed=1)
     assert len({tuple(config.items()) for _, _, config in play(agent, LEFT.size)}) == LEFT.size

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from strategies import quick
 from test_history import told
-from transfernas import TrainingConfig
+from transfernas import GateConfig
 from transfernas.learning.gate import CURIOUS, MEMORY, NEW, PROPOSERS, TRANSFERRED, Gate, Record
 from transfernas.learning.history import History
 from transfernas.learning.scores import Scores
 
 pytestmark = pytest.mark.usefixtures("unchecked")  # so many draws
-CONFIG = TrainingConfig.fast(trust=0.6, trust_memory=0.6, control=0)
+CONFIG = GateConfig(trust=0.6, trust_memory=0.6, control=0)
 EARLIER = (1.0, 2.0, 3.0, 4.0)
 NOTHING = History.empty(2, 3)
 EACH = range(PROPOSERS)
@@ -45,7 +45,7 @@ def shares(
     gate: Gate,
     remembered: bool = False,
     problem: int = 0,
-    config: TrainingConfig = CONFIG,
+    config: GateConfig = CONFIG,
     curious: bool = False,
     met: bool = True,
     history: History | None = None,
@@ -110,8 +110,8 @@ def test_trials_are_compared_with_those_that_others_proposed(trials: list[tuple[
         if member < 0 or not recent:
             continue
         for replica, sign in enumerate((1, -1)):
-            count[replica, problem] *= CONFIG.trust_decay
-            won[replica, problem] *= CONFIG.trust_decay
+            count[replica, problem] *= CONFIG.decay
+            won[replica, problem] *= CONFIG.decay
             for other, earlier in recent:
                 if other not in (-1, member):
                     win = 0.5 + 0.5 * np.sign(sign * (reward - earlier))
@@ -270,7 +270,7 @@ def test_the_more_promising_policy_is_kept() -> None:
 
 
 def test_trust_is_the_chance_that_knowledge_promises_more() -> None:
-    gate, config = Gate.of(1, 2), TrainingConfig.fast()
+    gate, config = Gate.of(1, 2), GateConfig()
     gate.count[0, 1], gate.total[0, 1] = (3.0, 2.0, 1.0, 0.5), (2.4, 0.5, 0.7, 0.5)
     for row, (known, new) in enumerate((((0.0, 0.0), (0.0, 0.0)), ((4.0, 3.1), (2.0, 0.5)))):
         means = (config.trust + known[1]) / (1 + known[0]), (0.5 + new[1]) / (1 + new[0])

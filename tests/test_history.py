@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from strategies import problems, quick
 from test_policy import every_trajectory, stacked
-from transfernas import Problem, TrainingConfig
+from transfernas import Preferences, Problem, TrainingConfig
 from transfernas.learning import history as module
+from transfernas.learning.config import New
 from transfernas.learning.history import History, keys
 from transfernas.learning.learner import new_learner
 from transfernas.learning.pairs import Pairs, draw_pairs
@@ -88,7 +89,11 @@ def test_a_history_holds_what_was_told_to_each_replica() -> None:
 def test_keys_tell_configurations_and_problems_apart(given_problems: tuple[Problem, ...]) -> None:
     """Also of two tasks in one space, whose trajectories differ in nothing else."""
     twins = tuple(Problem(problem.space, f"{problem.task} again") for problem in given_problems)
-    learner = new_learner((*given_problems, *twins), TrainingConfig.paper(layers=1, embedding_size=1), 0)
+    learner = new_learner(
+        (*given_problems, *twins),
+        TrainingConfig.paper().with_changes({"network.layers": 1, "network.embedding_size": 1}),
+        0,
+    )
     found: list[int] = []
     for row in range(len(learner.encoding.problems)):
         everything = stacked(every_trajectory(learner, row)[:200])
@@ -98,14 +103,14 @@ def test_keys_tell_configurations_and_problems_apart(given_problems: tuple[Probl
     assert len(set(found)) == len(found)
 
 
-def ranked(rewards: list[float], **fields: Any) -> tuple[Pairs, TrainingConfig]:
+def ranked(rewards: list[float], **fields: Any) -> tuple[Pairs, Preferences]:
     """Pairs of the second problem of two replicas; the second one's rewards are the negative ones."""
     history = History.empty(REPLICAS, STEPS)
     for number, reward in enumerate(rewards):
         history = told(history, 1000 + number, problem=0, reward=99.0)
         history = told(history, number, problem=1, reward=reward)
-    config = TrainingConfig.fast(**{"updates": 5, "pairs": 40, **fields})
-    return draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), config, members=2), config
+    rule = Preferences(**{"updates": 5, "pairs": 40, **fields})
+    return draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), rule, members=2), rule
 
 
 @pytest.mark.parametrize(
@@ -125,8 +130,8 @@ def test_the_better_of_a_pair_is_among_the_best_and_the_other_behind_it(
     trials: int, fields: dict[str, Any], good: int
 ) -> None:
     rewards = np.random.default_rng(1).permutation(trials).astype(float)
-    pairs, config = ranked(rewards.tolist(), **fields)
-    assert pairs.weight.shape == (REPLICAS * 2, config.updates, config.pairs) and (pairs.weight == 1).all()
+    pairs, rule = ranked(rewards.tolist(), **fields)
+    assert pairs.weight.shape == (REPLICAS * 2, rule.updates, rule.pairs) and (pairs.weight == 1).all()
     for policy in range(REPLICAS * 2):
         sign = 1 if policy < 2 else -1  # the policies of a replica lie side by side
         ranks = np.argsort(np.argsort(-sign * rewards))
@@ -145,8 +150,8 @@ def test_the_better_of_a_pair_is_among_the_best_and_the_other_behind_it(
 
 @pytest.mark.parametrize(("room", "pairs"), [(256, 40), (60, 10), (6, 1), (1, 1)])
 def test_the_pairs_are_bounded_by_the_steps_of_their_trajectories(room: int, pairs: int) -> None:
-    found, config = ranked([1.0, 2.0, 3.0], pair_steps=room)  # two policies, three steps
-    assert found.weight.shape == (REPLICAS * 2, config.updates, pairs)
+    found, rule = ranked([1.0, 2.0, 3.0], pair_steps=room)  # two policies, three steps
+    assert found.weight.shape == (REPLICAS * 2, rule.updates, pairs)
 
 
 def test_equals_weigh_nothing() -> None:
@@ -163,10 +168,11 @@ def test_what_others_found_good_is_imitated_the_more_the_better_it_was() -> None
     history = History.empty(REPLICAS, STEPS)
     for number in range(40):
         history = told(history, number, problem=1, reward=float(number), member=-1 if number % 2 else 0)
-    config = TrainingConfig.fast(updates=4, pairs=40, imitation=3.0)
+    rule = Preferences(updates=4, pairs=40, imitation=3.0)
 
-    def drawn(others: np.ndarray | None, config: TrainingConfig = config) -> Pairs:
-        return draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), config, members=2, others=others)
+    def drawn(others: np.ndarray | None, rule: Preferences = rule, new_task: New = "mean") -> Pairs:
+        rng = np.random.default_rng(0)
+        return draw_pairs(history, np.array([1, 1]), rng, rule, members=2, new_task=new_task, others=others)
 
     found = drawn(np.array([True, False]))
     best, whose = found.better.task[:2].astype(int), found.better.task[:2] % 2
@@ -174,9 +180,13 @@ def test_what_others_found_good_is_imitated_the_more_the_better_it_was() -> None
     np.testing.assert_allclose(found.imitation[:2], np.where(whose == 1, 3.0 * (1 - rank) ** 3, 0.0), rtol=1e-5)
     assert found.imitation[:2].max() > 2 and not found.imitation[2:].any()
     assert found.unknown[:2].tolist() == [[False, True] * 2] * 2 and not found.unknown[2:].any()
-    for nothing in (drawn(None), drawn(np.zeros(2, bool)), drawn(np.ones(2, bool), TrainingConfig.fast(imitation=0.0))):
+    for nothing in (
+        drawn(None),
+        drawn(np.zeros(2, bool)),
+        drawn(np.ones(2, bool), Preferences(imitation=0.0)),
+    ):
         assert not nothing.imitation.any() and not nothing.unknown.any()
-    apart = drawn(np.ones(2, bool), TrainingConfig.fast(new_task="random"))
+    apart = drawn(np.ones(2, bool), new_task="random")
     assert apart.imitation.any() and not apart.unknown.any()  # a new task does not start at the mean then
 
 
@@ -185,7 +195,12 @@ def test_one_trial_is_no_pair(rewards: list[float]) -> None:
     history = told(History.empty(REPLICAS, STEPS), 7, problem=0)
     for reward in rewards:
         history = told(history, 8, problem=1, reward=reward)
-    pairs = draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), TrainingConfig.fast(updates=2, pairs=3))
+    pairs = draw_pairs(
+        history,
+        np.array([1, 1]),
+        np.random.default_rng(0),
+        Preferences(updates=2, pairs=3),
+    )
     assert pairs.weight.shape == (2, 2, 3) and not pairs.weight.any()
     for better, worse in zip(pairs.better, pairs.worse, strict=True):
         np.testing.assert_array_equal(better, worse)
@@ -197,13 +212,13 @@ def test_of_a_configuration_that_came_again_only_the_best_trial_counts() -> None
     for number, reward in enumerate(rewards):
         for times in range(3):
             history = told(history, number, problem=1, reward=reward - 0.05 * times)
-    config = TrainingConfig.fast(updates=5, pairs=40, good_share=1.0)
+    rule = Preferences(updates=5, pairs=40, pair_steps=256, good_share=1.0)
     pairs = draw_pairs(
-        history, np.array([1, 1]), np.random.default_rng(0), config, members=2, steps=STEPS - 1, distinct=True
+        history, np.array([1, 1]), np.random.default_rng(0), rule, members=2, steps=STEPS - 1, grows=True
     )
     assert pairs.better.actions.shape == (REPLICAS * 2, 5, 40, STEPS - 1)
     assert (pairs.better.task != pairs.worse.task).all() and (pairs.weight == 1).all()
     first = np.abs(np.array(rewards)[pairs.better.task[:2]])
     assert (first > np.array(rewards)[pairs.worse.task[:2]]).all()
-    once = draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), config, members=2)
+    once = draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), rule, members=2)
     assert (once.better.task == once.worse.task).any()

@@ -1,6 +1,5 @@
 """What `transfernas inspect` says of an agent's file."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ def shown(*arguments: object, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    agent = Agent(PROBLEMS, dataclasses.replace(FAST, entropy_weight=0.25), seed=7)
+    agent = Agent(PROBLEMS, FAST.with_changes({"rule.entropy_weight": 0.25}), seed=7)
     play(agent, 12)
     agent.ask()
     return agent.save(tmp_path_factory.mktemp("agent") / "agent.safetensors")
@@ -35,7 +34,10 @@ def test_it_says_what_the_agent_learned_from_and_knows(path: Path) -> None:
     vocabulary = agent._learner.vocabulary
     assert f"{path}: an agent, seed 7; 12 trials told, 1 open" in found
     assert f"Knows {len(vocabulary.states) - 1} states, {len(vocabulary.actions)} actions" in found
-    assert "Hyperparameters: TrainingConfig.fast(" in found and "entropy_weight=0.25" in found
+    assert (
+        "Hyperparameters: TrainingConfig() with network.embedding_size=4" in found
+        and "rule.entropy_weight=0.25" in found
+    )
     rows = [" ".join(line.replace("│", " ").split()) for line in found.splitlines()]
     for space, task, trials in agent.provenance:
         assert any(row.startswith(f"{space} {task} {trials} ") and 0 < int(row.split()[-1]) <= trials for row in rows)
@@ -45,7 +47,7 @@ def test_it_says_what_the_agent_learned_from_and_knows(path: Path) -> None:
 
 def test_a_transferred_agent_has_two_policies_and_a_past(path: Path, tmp_path: Path) -> None:
     agent = Agent.load(path)
-    moved = agent.transfer_to(NEXT_PROBLEMS, config=dataclasses.replace(agent.config, gate=True))
+    moved = agent.transfer_to(NEXT_PROBLEMS, config=agent.config)
     found = shown(moved.save(tmp_path / "moved.safetensors"))
     assert "2 policies each: transferred and new" in found and "0 trials told, 0 open" in found
     rows = [" ".join(line.replace("│", " ").split()) for line in found.splitlines()]
@@ -64,7 +66,7 @@ def test_it_knows_the_papers_agent_and_replicas_of_experiments(tmp_path: Path) -
     learner = new_learner(PROBLEMS, CONFIG, 3, replicas=4)
     file = write_snapshot(tmp_path / "replicas.safetensors", Snapshot(learner, "replicas", 0, (), ()))
     found = shown(file)
-    assert "4 replicas of an experiment" in found and "TrainingConfig.paper(" in found
+    assert "4 replicas of an experiment" in found and "TrainingConfig.paper() with " in found
 
 
 def test_a_file_that_is_none_or_not_there_is_an_error(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Configurations that build one network, as a problem's key says, are one to every searcher."""
 
-import dataclasses
 import pickle
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -242,5 +241,5 @@ def test_a_key_may_change_what_it_gets(new: NewFn) -> None:
 
 
 def test_the_papers_agent_keeps_to_a_key_if_it_does_not_repeat() -> None:
-    agent = Agent([FOUR], dataclasses.replace(CONFIG, repeats=False, max_candidates=640))
+    agent = Agent([FOUR], CONFIG.with_changes({"proposal.repeats": False, "proposal.max_candidates": 640}))
     assert len({network(config) for *_, config in play(agent, 20)}) == 20

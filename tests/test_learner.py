@@ -9,7 +9,7 @@ from compilations import counted
 from problems import PROBLEMS, cnn, ffn
 from sampling import sampled
 from test_policy import every_trajectory, one, scores, stacked
-from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
+from transfernas import Agent, Choice, LstmConfig, Problem, SearchSpace, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.proposing import ONE, SEVERAL, Rows, Taken, candidates, propose
 from transfernas.learning.randomness import Use, generator
@@ -20,7 +20,7 @@ from transfernas.spaces.trajectory import Trajectory
 from transfernas_bench.experiments.runner import AgentReplicas
 
 CONFIG = TrainingConfig.paper()
-LSTM = TrainingConfig.paper(network="lstm", lstm_units=8, lstm_layers=2, lstm_anchors=True)
+LSTM = TrainingConfig.paper(network=LstmConfig(units=8, layers=2, anchors=True))
 
 
 def run(learner: Learner, trials: int) -> Learner:
@@ -119,7 +119,9 @@ def test_retries_are_what_drawing_for_all_would_give(replicas: int) -> None:
     """Only the replicas that miss a valid candidate are drawn for again; each gets what it would have got among all."""
     locked = SearchSpace("locked", [Choice("key", range(12)), Choice("a", range(8)), Choice("b", range(8))])
     problems = (Problem(locked, "digits", valid=rare), Problem(ffn, "digits"))
-    config = TrainingConfig.paper(layers=1, embedding_size=4, feed_forward=16, logit_scale=2.0)
+    config = TrainingConfig.paper().with_changes(
+        {"network.layers": 1, "network.embedding_size": 4, "network.feed_forward": 16, "network.logit_scale": 2.0}
+    )
     learner = transfer(new_learner(problems, config, 5, replicas), problems)  # so that gamma is not 0
     sought: list[list[int]] = []
 
@@ -158,7 +160,7 @@ def accepts(learner: Learner, row: int, actions: np.ndarray) -> bool:
 def drawn_for_all(learner: Learner, problem: np.ndarray) -> Rollout:
     """The first valid candidate of each replica, where every attempt draws for all of them."""
     chosen: dict[int, Rollout] = {}
-    share = learner.config.uniform_share(learner.sampled)
+    share = learner.config.transfer.uniform_share(learner.sampled)
     for attempt in range(1000):
         count = SEVERAL if attempt else candidates(learner)
         rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
@@ -207,57 +209,6 @@ def test_a_new_name_rarely_compiles_anew() -> None:
     assert compilations == []
 
 
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"learning_rate": -1.0}, "TrainingConfig.learning_rate must be a number of at least 0, not -1.0"),
-        ({"queue_size": 0}, "TrainingConfig.queue_size must be a whole number of at least 1, not 0"),
-        ({"baseline_decay": 1.5}, "TrainingConfig.baseline_decay must be a number from 0 to 1, not 1.5"),
-        ({"attention": "both"}, "TrainingConfig.attention must be one of ('causal', 'bidirectional'), not 'both'"),
-        ({"network": "rnn"}, "TrainingConfig.network must be one of ('transformer', 'decoder', 'lstm'), not 'rnn'"),
-        ({"normalise": "never"}, "TrainingConfig.normalise must be one of ('after', 'before'), not 'never'"),
-        ({"lstm_units": 0}, "TrainingConfig.lstm_units must be a whole number of at least 1, not 0"),
-        ({"lstm_layers": 1.5}, "TrainingConfig.lstm_layers must be a whole number of at least 1, not 1.5"),
-        ({"lstm_anchors": 1}, "TrainingConfig.lstm_anchors must be True or False, not 1"),
-        ({"learning": "q"}, "TrainingConfig.learning must be one of ('reinforce', 'preferences'), not 'q'"),
-        ({"new_action": "zero"}, "TrainingConfig.new_action must be one of ('random', 'mean'), not 'zero'"),
-        *(
-            ({name: value}, f"TrainingConfig.{name} must be a whole number of at least 1, not {value!r}")
-            for name in ("updates", "pairs", "pair_steps", "good_most", "best_of", "best_of_trials", "memory")
-            for value in (0, 1.5, True)
-        ),
-        *(
-            ({name: value}, f"TrainingConfig.{name} must be a number from 0 to 1, not {value!r}")
-            for name in ("good_share", "trust", "trust_decay")
-            for value in (-0.1, 1.1, "1")
-        ),
-        *(
-            ({name: value}, f"TrainingConfig.{name} must be a number of at least 0, not {value!r}")
-            for name in ("preference_scale", "joint_entropy_weight", "number_length")
-            for value in (-1.0, float("inf"), float("nan"))
-        ),
-        *(({name: 1}, f"TrainingConfig.{name} must be True or False, not 1") for name in ("repeats", "gate")),
-        (
-            {"gate": True},
-            'gate=True takes learning="preferences": REINFORCE learns from its own trials alone, and both policies '
-            "learn from the trials of both",
-        ),
-        ({"heads": 5}, "heads=5 does not divide the token's width, 3 x 8"),
-    ],
-)
-def test_a_hyperparameter_out_of_range_is_named(change: dict[str, object], text: str) -> None:
-    with pytest.raises(ValueError) as error:
-        TrainingConfig.paper(**change)
-    assert str(error.value) == text
-
-
-def test_the_papers_values() -> None:
-    config = TrainingConfig.paper()
-    assert (config.embedding_size, config.layers, config.heads) == (8, 2, 1)
-    assert (config.learning_rate, config.pqt_weight, config.entropy_weight, config.queue_size) == (5e-4, 5, 0.15, 25)
-    assert [config.uniform_share(count) for count in (0, 50, 100, 1000)] == pytest.approx([0.1, 0.05, 0, 0])
-
-
 def test_an_agents_replicas_heed_the_rule_of_a_problem() -> None:
     refuse = Problem(cnn, "digits", valid=lambda config: config["filters"] == 64)
     replicas = AgentReplicas(new_learner((refuse,), CONFIG, 0, replicas=16))
@@ -269,7 +220,9 @@ def test_an_agents_replicas_heed_the_rule_of_a_problem() -> None:
 
 def test_an_impossible_problem_does_not_block_the_others() -> None:
     never = Problem(cnn, "never", valid=lambda config: False)
-    agent = Agent([never, Problem(ffn, "digits")], TrainingConfig.paper(max_candidates=8), seed=0)
+    agent = Agent(
+        [never, Problem(ffn, "digits")], TrainingConfig.paper().with_changes({"proposal.max_candidates": 8}), seed=0
+    )
     outcomes = []
     for _ in range(20):
         try:

@@ -1,7 +1,5 @@
 """The agent learns: slow tests with fixed seeds."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -23,7 +21,9 @@ pytestmark = pytest.mark.slow
 def test_double_xor_is_solved(mode: Attention) -> None:
     """Mean reward over trials 500 to 600 of 5 independent agents (paper, section 4.1)."""
     problem = double_xor()
-    learner = new_learner((problem,), TrainingConfig.paper(attention=mode), seed=0, replicas=5)
+    learner = new_learner(
+        (problem,), TrainingConfig.paper().with_changes({"network.attention": mode}), seed=0, replicas=5
+    )
     rewards = []
     for _ in range(600):
         learner, (row, rollout, _) = propose(learner)
@@ -46,7 +46,7 @@ def test_transfer_helps_and_learning_beats_random_search() -> None:
         for task in ("cifar10", "cifar100")
     ]
     target = tabular_problem("imagenet16-120")
-    config = TrainingConfig.paper(new_task="mean")
+    config = TrainingConfig.paper().with_changes({"transfer.new_task": "mean"})
     joint = AgentReplicas(new_learner(tuple(source.problem for source in sources), config, 0, replicas=20))
     search(joint, sources, 3000, seed=0)
     problems = (target.problem,)
@@ -65,7 +65,15 @@ def test_a_gate_finds_out_whether_knowledge_helps() -> None:
     Knowledge that helps is trusted and the search starts ahead; knowledge that misleads makes way, and the search is
     ahead of one that has nothing else.
     """
-    config = TrainingConfig.fast(embedding_size=4, feed_forward=8, updates=2, pairs=4, learning_rate=0.003)
+    config = TrainingConfig().with_changes(
+        {
+            "network.embedding_size": 4,
+            "network.feed_forward": 8,
+            "rule.updates": 2,
+            "rule.pairs": 4,
+            "rule.learning_rate": 0.003,
+        }
+    )
     space = SearchSpace("sums", [Choice(f"c{number}", ("a", "b", "c", "d")) for number in range(5)])
 
     def run(learner: Learner, trials: int, sign: int) -> tuple[Learner, np.ndarray, np.ndarray]:
@@ -80,9 +88,9 @@ def test_a_gate_finds_out_whether_knowledge_helps() -> None:
 
     scratch = new_learner((Problem(space, "target"),), config, 0, replicas=16)
     source, *_ = run(new_learner((Problem(space, "source"),), config, 1, replicas=16), 80, 1)
-    blind = dataclasses.replace(config, gate=False)
+    blind = config.with_changes({"transfer.gate": None})
     found = {
-        (sign, each.gate): run(transfer(source, scratch.encoding.problems, each), 30, sign)
+        (sign, each is config): run(transfer(source, scratch.encoding.problems, each), 30, sign)
         for sign in (1, -1)
         for each in (config, blind)
     }

@@ -1,5 +1,7 @@
 """What was learned from, of others' records."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +13,11 @@ from transfernas.checkpoint.ledger import Ledger
 def test_each_trial_is_noted_once_in_any_order(order: list[int], count: int) -> None:
     ledger = Ledger()
     for number in order[:count]:
-        assert not ledger.has("study", number)
-        ledger.add("study", number)
+        assert not ledger.has(100 + number)
+        ledger.add("study", number, 100 + number)
         with pytest.raises(ValueError, match=f"trial {number} of 'study' was learned from before"):
-            ledger.add("study", number)
-    assert [number for number in range(14) if ledger.has("study", number)] == sorted(order[:count])
+            ledger.add("study", number, 100 + number)
+    assert [number for number in range(14) if ledger.has(100 + number)] == sorted(order[:count])
     assert ledger.count("study") == count and ledger.count("other") == 0
     assert Ledger(ledger.entries()) == ledger
 
@@ -23,17 +25,42 @@ def test_each_trial_is_noted_once_in_any_order(order: list[int], count: int) -> 
 def test_what_is_kept_does_not_grow_with_the_record() -> None:
     ledger = Ledger()
     for number in range(1_000):
-        ledger.add("study", number)
-    assert ledger.entries() == {"study": (1_000, [])} and list(ledger) == ["study"]
+        ledger.add("study", number, 100 + number)
+    below, beyond, _ = ledger.entries()["study"]
+    assert (below, beyond) == (1_000, []) and list(ledger) == ["study"]
 
 
 def test_a_copy_goes_on_by_itself() -> None:
-    ledger = Ledger({"study": (2, [5])})
+    ledger = of_study(0, 1, 5)
     copy = ledger.copy()
-    copy.add("study", 2)
-    assert not ledger.has("study", 2) and copy.count("study") == 4
+    copy.add("study", 2, 102)
+    assert not ledger.has(102) and copy.count("study") == 4
+    ledger.add("study", 2, 202)
+    assert not copy.has(202) and copy.has(105) and ledger.has(105)
 
 
-def test_wrong_entries_are_told() -> None:
-    with pytest.raises(ValueError, match=r"the trials of 'study' are counted from 0, not \[-1\]"):
-        Ledger({"study": (-1, [])})
+def test_a_record_that_went_its_own_way_is_kept_apart() -> None:
+    ledger = of_study(0, 1)
+    ledger.add("study", 1, 201)
+    assert {record: ledger.count(record) for record in ledger} == {"study": 2, "study*": 1}
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ((-1, [], ""), r"the trials of 'study' are counted from 0, not \[-1\]"),
+        ((1, [], 7), "7 holds no stamps"),
+        ((1, [], "?"), "padding|base64|alphabet"),
+        ((1, []), "unpack"),
+    ],
+)
+def test_wrong_entries_are_told(entry: tuple[Any, ...], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        Ledger({"study": entry})
+
+
+def of_study(*numbers: int) -> Ledger:
+    ledger = Ledger()
+    for number in numbers:
+        ledger.add("study", number, 100 + number)
+    return ledger

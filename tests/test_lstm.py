@@ -11,7 +11,7 @@ import oracle
 from problems import PROBLEMS
 from test_objective import loss
 from test_policy import LSTM, LSTMS, every_trajectory, one, per_step, strong_learner
-from transfernas import TrainingConfig
+from transfernas import LstmConfig, TrainingConfig, TransformerConfig
 from transfernas.learning.learner import new_learner
 from transfernas.learning.objective import log_prob
 from transfernas.policy.policy import parameters
@@ -103,7 +103,7 @@ def test_an_output_row_belongs_to_the_action_of_its_name() -> None:
 
 def test_a_new_policy_is_nearly_uniform_and_its_forget_gates_are_open() -> None:
     units = 8
-    config = TrainingConfig.paper(network="lstm", lstm_units=units, lstm_layers=2, lstm_anchors=True)
+    config = TrainingConfig.paper(network=LstmConfig(units=units, layers=2, anchors=True))
     learner = new_learner(PROBLEMS, config, 0)
     for problem in range(len(PROBLEMS)):
         log_pi, real = per_step(one(learner), learner.tables, every_trajectory(learner, problem)[0])
@@ -114,7 +114,7 @@ def test_a_new_policy_is_nearly_uniform_and_its_forget_gates_are_open() -> None:
 
 
 def test_certainty_stays_finite() -> None:
-    config = TrainingConfig.paper(network="lstm", lstm_units=8, lstm_anchors=True, logit_scale=1e4)
+    config = TrainingConfig.paper(network=LstmConfig(units=8, anchors=True, logit_scale=1e4))
     learner = new_learner(PROBLEMS, config, 0)
     everything = every_trajectory(learner, 0)
     terms = {"pqt_weight": 5.0, "entropy_weight": 0.15}
@@ -126,7 +126,7 @@ def test_certainty_stays_finite() -> None:
 def test_the_networks_of_the_comparison_are_of_one_size() -> None:
     """On double XOR, the default LSTM learns within 10 % as many numbers as the default Transformer."""
     sizes = {
-        network: parameters(one(new_learner((double_xor(),), TrainingConfig.paper(network=network), 0)))
-        for network in ("transformer", "lstm")
+        network.kind: parameters(one(new_learner((double_xor(),), TrainingConfig.paper(network=network), 0)))
+        for network in (TransformerConfig(), LstmConfig())
     }
     assert sizes["lstm"] == pytest.approx(sizes["transformer"], rel=0.1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from test_searchers import CONFIG, FAST
-from transfernas import Agent, Choice, Problem, Repeat, SearchSpace, TrainingConfig
+from transfernas import Agent, Choice, DecoderConfig, Problem, Repeat, SearchSpace, TrainingConfig
 from transfernas.define_by_run.plans import batch_of_one
 from transfernas.learning.gate import MEMORY
 from transfernas.learning.learner import Learner, new_learner
@@ -36,7 +36,7 @@ def taught(told: Sequence[Told], config: TrainingConfig = FAST) -> Learner:
         row = learner.encoding.row(problem)
         names = [choice.name for choice in problem.space.choices][: len(actions)]
         trial = batch_of_one(learner.encoding.trajectory(row, dict(zip(names, actions, strict=True))))
-        queue = learner.queue.inserted(np.array([row]), trial, Scores.of(np.array([reward])), config)
+        queue = learner.queue.inserted(np.array([row]), trial, Scores.of(np.array([reward])), config.queue)
         learner = dataclasses.replace(learner, queue=queue, learned=learner.learned + 1)
     return learner
 
@@ -59,16 +59,18 @@ def small(*pairs: tuple[float, int]) -> Configs:
     return [{"lr": rate, "units": units} for rate, units in pairs]
 
 
-@pytest.mark.parametrize("config", [FAST, dataclasses.replace(CONFIG, network="decoder")], ids=["fast", "paper"])
+@pytest.mark.parametrize(
+    "config", [FAST, CONFIG.with_changes({"network": DecoderConfig(embedding_size=4)})], ids=["fast", "paper"]
+)
 def test_the_best_are_remembered_best_first(config: TrainingConfig) -> None:
     """Whatever the learning: the queue is what counts."""
-    learner = taught(TOLD, dataclasses.replace(config, feed_forward=8))
+    learner = taught(TOLD, config.with_changes({"network.feed_forward": 8}))
     assert learner.memory is None
     assert remembered(transfer(learner, (ONE,), FAST)) == small(*RANKED)
-    assert remembered(transfer(learner, (ONE,), dataclasses.replace(FAST, memory=2))) == small(*RANKED[:2])
+    assert remembered(transfer(learner, (ONE,), FAST.with_changes({"transfer.gate.memory": 2}))) == small(*RANKED[:2])
     valid = Problem(SMALL, "one", valid=lambda config: config["units"] == 8)
     assert remembered(transfer(learner, (valid,), FAST)) == small((0.3, 8), (0.1, 8))
-    assert transfer(learner, (ONE,), dataclasses.replace(FAST, gate=False)).memory is None
+    assert transfer(learner, (ONE,), FAST.with_changes({"transfer.gate": None})).memory is None
 
 
 def test_sources_give_in_turn_and_each_configuration_once() -> None:
@@ -167,4 +169,4 @@ def test_actions_that_are_equal_but_of_other_types_are_remembered_each(actions: 
     pairs = [(action, units) for action in actions for units in (8, 16)]
     known = taught([(problem, pair, -float(at)) for at, pair in enumerate(pairs)])
     found = [(config["lr"], config["units"]) for config in remembered(transfer(known, (problem,)))]
-    assert list(map(repr, found)) == list(map(repr, pairs[: FAST.queue_size]))
+    assert list(map(repr, found)) == list(map(repr, pairs[: FAST.queue.size]))

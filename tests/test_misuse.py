@@ -33,8 +33,12 @@ def test_threads_may_share_an_agent() -> None:
         (lambda: Agent(PROBLEMS, 3), TypeError, "config must be a TrainingConfig"),  # type: ignore[arg-type]
         (lambda: Problem(cnn, "t", valid=True), TypeError, "valid must be a function"),  # type: ignore[arg-type]
         (lambda: Problem(cnn, "t", key="hash"), TypeError, r"key must be a function .*as in key=.*, not 'hash'"),  # type: ignore[arg-type]
-        (lambda: TrainingConfig.paper(adam_b1=1.0), ValueError, "TrainingConfig.adam_b1"),
-        (lambda: TrainingConfig.paper(adam_epsilon=0.0), ValueError, "TrainingConfig.adam_epsilon"),
+        (lambda: TrainingConfig.paper().with_changes({"rule.adam_b1": 1.0}), ValueError, "TrainingConfig.rule.adam_b1"),
+        (
+            lambda: TrainingConfig.paper().with_changes({"rule.adam_epsilon": 0.0}),
+            ValueError,
+            "TrainingConfig.rule.adam_epsilon",
+        ),
     ],
 )
 def test_a_mistake_is_explained(make: Callable[[], object], error: type[Exception], text: str) -> None:

@@ -66,7 +66,9 @@ def test_curiosity_adds_to_the_logits_of_new_actions(moved: Learner) -> None:
 
 
 def test_the_curious_propose_what_is_new(moved: Learner) -> None:
-    eager = dataclasses.replace(moved, config=dataclasses.replace(FAST, curiosity=20.0, control=0))
+    eager = dataclasses.replace(
+        moved, config=FAST.with_changes({"transfer.gate.curiosity.logits": 20.0, "transfer.gate.control": 0})
+    )
     _, (problem, rollout, member) = propose(eager)
     curious = member == CURIOUS
     assert curious.sum() > 3 and not (curious & (problem == 1)).any()  # where nothing is new, nobody is curious
@@ -76,7 +78,7 @@ def test_the_curious_propose_what_is_new(moved: Learner) -> None:
 
 
 def test_curiosity_can_be_turned_off(moved: Learner) -> None:
-    calm = dataclasses.replace(moved, config=dataclasses.replace(FAST, curiosity=0.0))
+    calm = dataclasses.replace(moved, config=FAST.with_changes({"transfer.gate.curiosity": None}))
     for _ in range(5):
         calm, (_, _, member) = propose(calm)
         assert set(member.tolist()) <= {0, NEW, MEMORY}

@@ -1,11 +1,9 @@
 """Embeddings of actions that are numbers: near their neighbours', and as large as any."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
-from transfernas import Choice, Problem, SearchSpace, TrainingConfig
+from transfernas import Choice, DecoderConfig, Problem, SearchSpace
 from transfernas.learning.numbers import smoothed, with_numbers
 from transfernas.learning.steps import init_policies
 from transfernas.policy.architecture import Capacity
@@ -112,10 +110,10 @@ def test_far_from_what_is_known_a_number_is_drawn_as_any() -> None:
 
 
 def test_new_networks_have_them_where_the_configuration_says() -> None:
-    names, config = vocabulary(tuple(range(9))), TrainingConfig.fast(layers=1, feed_forward=8)
+    names, config = vocabulary(tuple(range(9))), DecoderConfig(feed_forward=8)
     policy = init_policies(np.random.default_rng(0), 100, Capacity(len(names.states), len(names.actions), 1, 2), config)
-    assert with_numbers(policy, names, 0, dataclasses.replace(config, number_length=0.0)) is policy
-    found = with_numbers(policy, names, 0, config)
+    assert with_numbers(policy, names, 0, 0.0) is policy
+    found = with_numbers(policy, names, 0, config.number_length)
     assert (
         np.std(found.action[:, 4] - found.action[:, 5]) < 0.7 < 1.2 < np.std(policy.action[:, 4] - policy.action[:, 5])
     )

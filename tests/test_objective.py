@@ -1,7 +1,7 @@
 """Equations (2) and (3), the moving average and the queue against plain NumPy; edges under `jax.debug_nans`."""
 
 import copy
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import oracle
 from problems import PROBLEMS
 from test_policy import DECODER, DECODERS, every_trajectory, one, stacked, strong_learner
-from transfernas import Problem, TrainingConfig
+from transfernas import DecoderConfig, Preferences, Problem, QueueConfig, Reinforce, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.objective import entropy, log_prob, objective, preferences, step_log_probs
 from transfernas.learning.queue import Queue
@@ -31,8 +31,8 @@ WEIGHTS = {"pqt_weight": 5.0, "entropy_weight": 0.15}
 def loss(
     learner: Learner, policy: Any, sampled: Trajectory, advantage: float, queued: Trajectory, **weights: Any
 ) -> Any:
-    config = TrainingConfig.paper(**weights)
-    return objective(policy, learner.tables, sampled, jnp.float32(advantage), queued, config)
+    rule = Reinforce(**weights)
+    return objective(policy, learner.tables, sampled, jnp.float32(advantage), queued, rule)
 
 
 @pytest.mark.parametrize("mode", ["causal", "bidirectional"])
@@ -88,7 +88,7 @@ def test_each_gradient_agrees_with_differences_of_the_oracle(
 @pytest.mark.thorough
 def test_certainty_and_single_actions_stay_finite() -> None:
     """Logits so large that probabilities are 0 and 1, and a space with nothing to choose, under `jax.debug_nans`."""
-    learner = new_learner(PROBLEMS, TrainingConfig.paper(logit_scale=1e4), 0)
+    learner = new_learner(PROBLEMS, TrainingConfig.paper().with_changes({"network.logit_scale": 1e4}), 0)
     everything = every_trajectory(learner, 0)
     with jax.debug_nans(True):
         gradient = jax.jit(jax.grad(lambda p: loss(learner, p, everything[3], 1.0, everything[8], **WEIGHTS)))(
@@ -106,9 +106,11 @@ def test_certainty_and_single_actions_stay_finite() -> None:
     st.sampled_from(["best", "latest"]),
     st.sampled_from([0.0, -1e9, 1e15]),
 )
-def test_the_queue_agrees_with_a_list(told: list[tuple[int, float]], ties: str, repeats: str, offset: float) -> None:
+def test_the_queue_agrees_with_a_list(
+    told: list[tuple[int, float]], ties: Literal["keep", "replace"], repeats: Literal["best", "latest"], offset: float
+) -> None:
     """Also where rewards are so large that single precision takes all for one."""
-    config = TrainingConfig.paper(queue_size=4, queue_ties=ties, queue_repeats=repeats)
+    config = QueueConfig(size=4, ties=ties, repeats=repeats)
     queue, expected = Queue.empty(2, 2, 4, 8), [oracle.TopQueue(4, ties, repeats) for _ in range(2)]
     for code, reward in told:
         bits = [tuple(int(bit) for bit in f"{each:07b}") for each in (code, code % 3)]
@@ -175,7 +177,7 @@ def test_an_advantage_is_finite_whatever_the_rewards() -> None:
 
 @pytest.mark.thorough
 def test_a_problems_first_advantage_is_zero_and_foreign_trials_leave_the_average() -> None:
-    config = TrainingConfig.paper(pqt_weight=0.0, entropy_weight=0.0)
+    config = TrainingConfig.paper().with_changes({"rule.pqt_weight": 0.0, "rule.entropy_weight": 0.0})
     learner = new_learner(PROBLEMS, config, 0)
     trajectory: Trajectory = jax.tree.map(lambda leaf: leaf[None], every_trajectory(learner, 0)[3])
     row, reward = np.zeros(1, np.int32), np.array([0.7])
@@ -212,8 +214,8 @@ def test_the_first_step_of_adam() -> None:
 PAIRS = [(0, 9, 1.0), (17, 2, 1.0), (4, 11, 0.0), (2, 14, 1.0)]
 SCALE, ENTROPY, IMITATION = 0.7, 0.4, [0.0, 0.6, 1.5, 0.2]
 
-value_of_preferences = jax.jit(preferences, static_argnames="config")
-gradient_of_preferences = jax.jit(jax.grad(preferences), static_argnames="config")
+value_of_preferences = jax.jit(preferences, static_argnames="rule")
+gradient_of_preferences = jax.jit(jax.grad(preferences), static_argnames="rule")
 
 
 def pairs_of(
@@ -227,9 +229,9 @@ def pairs_of(
     better, worse, weight = zip(*pairs, strict=True)
     everything = every_trajectory(learner, 0)
     first, second = (stacked([everything[at] for at in part]) for part in (better, worse))
-    config = TrainingConfig.paper(preference_scale=SCALE, entropy_weight=alone, joint_entropy_weight=joint)
+    rule = Preferences(scale=SCALE, entropy_weight=alone, joint_entropy_weight=joint)
     weights = (jnp.array(each, jnp.float32) for each in (weight, imitation or [0.0] * len(pairs)))
-    return learner.tables, first, second, *weights, config
+    return learner.tables, first, second, *weights, rule
 
 
 def pull(learner: Learner, *pairs: tuple[int, int, float]) -> np.ndarray:
@@ -270,7 +272,9 @@ def test_each_gradient_of_preferences_agrees_with_differences_of_the_oracle() ->
 @pytest.mark.thorough
 @pytest.mark.parametrize("problems", [PROBLEMS, PROBLEMS[:1]], ids=["several", "one"])
 def test_a_search_of_several_problems_has_an_entropy_of_its_own(problems: tuple[Problem, ...]) -> None:
-    learner = new_learner(problems, TrainingConfig.paper(network="decoder", layers=1), 0)
+    learner = new_learner(
+        problems, TrainingConfig.paper().with_changes({"network": DecoderConfig(), "network.layers": 1}), 0
+    )
     none, alone, joint = (
         float(value_of_preferences(one(learner), *pairs_of(learner, PAIRS, *weights)))
         for weights in ((0.0, 0.0), (ENTROPY, 0.0), (0.0, ENTROPY))
@@ -312,7 +316,13 @@ def test_what_pairs_pull() -> None:
 @pytest.mark.thorough
 def test_a_policy_that_knows_nothing_prefers_neither_short_nor_long_trials() -> None:
     """The log-probability of a long trial is lower, whatever it is worth; so much is not to be learned."""
-    learner = new_learner(PROBLEMS, TrainingConfig.paper(network="decoder", layers=1, logit_scale=0.0), 0)
+    learner = new_learner(
+        PROBLEMS,
+        TrainingConfig.paper().with_changes(
+            {"network": DecoderConfig(), "network.layers": 1, "network.logit_scale": 0.0}
+        ),
+        0,
+    )
     everything = every_trajectory(learner, 0)
     lengths = [int(trial.length) for trial in everything]
     short, long = int(np.argmin(lengths)), int(np.argmax(lengths))
@@ -324,7 +334,13 @@ def test_a_policy_that_knows_nothing_prefers_neither_short_nor_long_trials() -> 
 
 @pytest.mark.thorough
 def test_preferences_stay_finite_where_the_policy_is_certain() -> None:
-    learner = new_learner(PROBLEMS, TrainingConfig.paper(network="decoder", layers=1, logit_scale=1e4), 0)
+    learner = new_learner(
+        PROBLEMS,
+        TrainingConfig.paper().with_changes(
+            {"network": DecoderConfig(), "network.layers": 1, "network.logit_scale": 1e4}
+        ),
+        0,
+    )
     with jax.debug_nans(True):
         assert np.isfinite(pull(learner, *PAIRS)).all()
 
@@ -332,7 +348,9 @@ def test_preferences_stay_finite_where_the_policy_is_certain() -> None:
 @pytest.mark.thorough
 def test_learning_by_preferences_needs_two_trials_that_differ() -> None:
     """One trial teaches nothing, nor do equals; then the better one gains on the worse, whoever proposed them."""
-    config = TrainingConfig.fast(layers=1, entropy_weight=0.0, pairs=2, updates=3)
+    config = TrainingConfig().with_changes(
+        {"network.layers": 1, "rule.entropy_weight": 0.0, "rule.pairs": 2, "rule.updates": 3}
+    )
     learner, row = new_learner(PROBLEMS[:1], config, 0), np.zeros(1, np.int32)
     trials: list[Trajectory] = [
         jax.tree.map(lambda leaf, at=at: leaf[None], every_trajectory(learner, 0)[at]) for at in (3, 8, 14)

@@ -1,5 +1,5 @@
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -11,11 +11,11 @@ import oracle
 from problems import PROBLEMS
 from sampling import sampled
 from strategies import problems as random_problems
-from transfernas import Problem, TrainingConfig
+from transfernas import DecoderConfig, LstmConfig, Problem, TrainingConfig, TransformerConfig
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.objective import log_prob, step_log_probs
 from transfernas.learning.rollout import Rollout
-from transfernas.policy.architecture import Attention
+from transfernas.policy.architecture import Attention, NetworkConfig
 from transfernas.policy.policy import Policy
 from transfernas.policy.transformer import attention_weights
 from transfernas.spaces.trajectory import Trajectory
@@ -23,12 +23,12 @@ from transfernas.spaces.trajectory import Trajectory
 MODES: tuple[Attention, ...] = ("causal", "bidirectional")
 
 # Other networks than the Transformer as it is by default; the LSTM's rows are scaled up for what its outputs lack.
-LSTM: dict[str, Any] = {"network": "lstm", "lstm_units": 12, "weight_scale": 1.5, "logit_scale": 6.0}
+LSTM: dict[str, Any] = {"network": LstmConfig, "units": 12, "weight_scale": 1.5, "logit_scale": 6.0}
 LSTMS: dict[str, dict[str, Any]] = {
     "lstm": LSTM,
-    "two layers": {**LSTM, "lstm_layers": 2},
-    "anchors": {**LSTM, "lstm_anchors": True},
-    "two layers, anchors": {**LSTM, "lstm_layers": 2, "lstm_anchors": True},
+    "two layers": {**LSTM, "layers": 2},
+    "anchors": {**LSTM, "anchors": True},
+    "two layers, anchors": {**LSTM, "layers": 2, "anchors": True},
 }
 TRANSFORMERS: dict[str, dict[str, Any]] = {
     f"{mode}, {heads} heads, {normalise}": {"attention": mode, "heads": heads, "normalise": normalise}
@@ -37,7 +37,12 @@ TRANSFORMERS: dict[str, dict[str, Any]] = {
     for normalise in ("after", "before")
 }
 DECODERS: dict[str, dict[str, Any]] = {
-    f"decoder, {heads} heads, {normalise}": {"network": "decoder", "heads": heads, "normalise": normalise}
+    f"decoder, {heads} heads, {normalise}": {
+        "network": DecoderConfig,
+        "layers": 2,
+        "heads": heads,
+        "normalise": normalise,
+    }
     for heads in (1, 3)
     for normalise in ("after", "before")
 }
@@ -53,11 +58,20 @@ def quick_first(names: Iterable[str]) -> list[Any]:
 
 
 def strong_learner(
-    problems: tuple[Problem, ...], mode: Attention = "causal", heads: int = 1, seed: int = 3, **changes: Any
+    problems: tuple[Problem, ...],
+    mode: Attention = "causal",
+    heads: int = 1,
+    seed: int = 3,
+    network: Callable[..., NetworkConfig] = TransformerConfig,
+    **changes: Any,
 ) -> Learner:
     """A network whose choices are far from uniform and whose every weight matters, so that errors show."""
-    fields: dict[str, Any] = {"attention": mode, "heads": heads, "logit_scale": 4.0, "position_scale": 1.0}
-    learner = new_learner(problems, TrainingConfig.paper(**{**fields, **changes}), seed)
+    fields: dict[str, Any] = {"logit_scale": 4.0}
+    if network is not LstmConfig:
+        fields |= {"heads": heads, "position_scale": 1.0}
+    if network is TransformerConfig:
+        fields["attention"] = mode
+    learner = new_learner(problems, TrainingConfig.paper(network=network(**{**fields, **changes})), seed)
     rng = np.random.default_rng(seed)
 
     def shaken(leaf: jax.Array) -> jax.Array:  # biases do not start at 0, nor all norms and gates alike
@@ -197,7 +211,7 @@ def test_a_uniform_share_of_one_makes_every_action_equally_likely() -> None:
 
 def test_golden_rollouts() -> None:
     """A policy with equal logits takes the action at which the noise passes k equal steps."""
-    learner = new_learner(PROBLEMS, TrainingConfig.paper(logit_scale=0.0), 0)
+    learner = new_learner(PROBLEMS, TrainingConfig.paper().with_changes({"network.logit_scale": 0.0}), 0)
     steps = learner.encoding.steps
     cases = {
         (0.0, 0.0, 0.0): {"filters": 16, "kernel size": 3, "dense layers": 0},
@@ -222,7 +236,9 @@ def test_both_modes_are_one_at_the_first_step_behind_s() -> None:
     for layers, equal in ((1, True), (2, False)):
         found: list[np.ndarray] = []
         for mode in MODES:
-            config = TrainingConfig.paper(attention=mode, layers=layers, logit_scale=2.0)
+            config = TrainingConfig.paper().with_changes(
+                {"network.attention": mode, "network.layers": layers, "network.logit_scale": 2.0}
+            )
             learner = new_learner(PROBLEMS, config, 0)
             log_pi, _ = per_step(one(learner), learner.tables, every_trajectory(learner, 0)[0])
             found.append(np.asarray(log_pi[1]))

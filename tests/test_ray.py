@@ -95,7 +95,7 @@ def learned(search: TransferSearch) -> int:
 )
 def test_every_range_of_rays_is_taken(asked: Any, domain: Domain) -> None:
     assert domains_of({"outer": {"inner": asked}, "constant": 3}) == {"outer/inner": domain}
-    search = searching(space={"outer": {"inner": asked}}, config=TrainingConfig.fast(pair_steps=1))
+    search = searching(space={"outer": {"inner": asked}}, config=TrainingConfig().with_changes({"rule.pair_steps": 1}))
     for number in range(30):
         config = search.suggest(str(number))
         assert config is not None

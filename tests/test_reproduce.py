@@ -68,7 +68,11 @@ def test_the_experiment_goes_on_after_an_interrupt_with_the_same_result(cells: C
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [TrainingConfig.paper(repeats=False), TrainingConfig.fast()], ids=["paper", "fast"])
+@pytest.mark.parametrize(
+    "config",
+    [TrainingConfig.paper().with_changes({"proposal.repeats": False}), TrainingConfig()],
+    ids=["paper", "fast"],
+)
 def test_no_search_evaluates_a_cell_twice(config: TrainingConfig, cells: Cells, tmp_path: Path) -> None:
     """The agents go on after an interrupt with the same result, although their file does not hold the key."""
     curves = ("transfer", "scratch", "random", "tpe")
@@ -92,7 +96,9 @@ def test_no_search_evaluates_a_cell_twice(config: TrainingConfig, cells: Cells, 
 
 
 def test_agents_that_repeat_do_not_evaluate_each_network_once() -> None:
-    with pytest.raises(ValueError, match=r"agents that do not repeat, as in TrainingConfig.paper\(repeats=False\)"):
+    with pytest.raises(
+        ValueError, match=r"agents that do not repeat, as with proposal=ProposalConfig\(repeats=False\)"
+    ):
         CellStudy(TrainingConfig.paper(), each_network_once=True)
 
 
@@ -101,16 +107,19 @@ def test_agents_that_repeat_do_not_evaluate_each_network_once() -> None:
 def test_the_command_leaves_pictures_tables_and_a_result(tmp_path: Path) -> None:
     options = ["--replicas", "2", "--trials", "12", "--joint-trials", "6", "--only", "transfer", "--only", "random"]
     command = ["reproduce", "nasbench101", "--data", str(TABLE), "--out", str(tmp_path), *options]
-    done = CliRunner().invoke(app, [*command, "--change", "feed_forward=16"], env={"COLUMNS": "150"})
+    done = CliRunner().invoke(app, [*command, "--change", "network.feed_forward=16"], env={"COLUMNS": "150"})
     assert done.exit_code == 0, done.output
     for text in ("validation accuracy of the best cell so far", "trials to reach", "MiB", "curves.svg"):
         assert text in " ".join(done.output.split())
     result = json.loads((tmp_path / "result.json").read_text())
-    assert list(result["curves"]) == ["transfer", "random"] and result["settings"]["config"]["feed_forward"] == 16
+    assert (
+        list(result["curves"]) == ["transfer", "random"]
+        and result["settings"]["config"]["network"]["feed_forward"] == 16
+    )
     assert np.shape(result["curves"]["transfer"]["test"]) == (2, 12)
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG") and (tmp_path / "curves.svg").exists()
     refused = CliRunner().invoke(app, [*command, "--resume"], env={"COLUMNS": "150"})
-    assert refused.exit_code == 2 and "holds a run with config.feed_forward 16" in " ".join(
+    assert refused.exit_code == 2 and "holds a run with config.network.feed_forward 16" in " ".join(
         refused.output.replace("│", " ").split()
     )
 
@@ -120,10 +129,15 @@ def test_the_command_leaves_pictures_tables_and_a_result(tmp_path: Path) -> None
     [
         (["--only", "gp"], "gp is none of transfer"),
         (["--agent", "fast", "--attention", "bidirectional"], "the fast agent attends causally"),
-        (["--each-network-once", "--change", "repeats=True"], "repeats=True contradicts --each-network-once"),
-        (["--change", "width=3"], "is not FIELD=VALUE with a field of network"),
-        (["--change", "heads=5"], "heads=5 does not divide"),
-        (["--change", "lstm_anchors=yes"], "needs a value like False"),
+        (
+            ["--each-network-once", "--change", "proposal.repeats=True"],
+            "proposal.repeats=True contradicts --each-network-once",
+        ),
+        (["--change", "width=3"], "TrainingConfig has no field 'width'"),
+        (["--change", "network.heads=5"], "heads=5 does not divide"),
+        (["--change", "proposal.repeats=yes"], "must be True or False, not 'yes'"),
+        (["--change", "network.units=3"], "units is a field of LstmConfig"),
+        (["--change", "rule"], "is not FIELD=VALUE with a field of network"),
         ([], "foreign.npz is no table of NAS-Bench-101: array hash is float64 [3]"),
     ],
 )

@@ -17,7 +17,6 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from transfernas import Agent
-from transfernas.checkpoint.ledger import Ledger
 from transfernas.integrations import optuna as integration
 from transfernas.integrations import optuna_study
 from transfernas.integrations.optuna import TransferSampler
@@ -178,21 +177,6 @@ def test_a_study_without_a_name_is_searched() -> None:
     assert_learned(sampler.agent, 3)
     _, report = learn_from_studies(None, [study])
     assert report.studies[0].task == "unnamed study" == sampler.agent.problems[0].task
-
-
-def test_a_ledger_of_an_earlier_version_still_counts() -> None:
-    study = optuna.create_study(study_name="one", sampler=optuna.samplers.RandomSampler(seed=0))
-    study.optimize(objective, n_trials=5)
-    agent, _ = learn_from_studies(None, [study])
-    began = study.trials[0].datetime_start
-    assert began is not None
-    record = f"one {began.isoformat()}"
-    agent.ledger = Ledger({record: (3, [4])})
-    sampler = TransferSampler(agent, seed=0)
-    study.sampler = sampler
-    study.optimize(objective, n_trials=2)
-    ledger = sampler.agent.ledger
-    assert [ledger.count(known) for known in ledger] == [4, 3] and sampler.agent.learner.learned == 5 + 3
 
 
 @pytest.mark.thorough

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from strategies import quick
 from test_history import REPLICAS, STEPS, told
-from transfernas import TrainingConfig
+from transfernas import GateConfig, Preferences, TrainingConfig
 from transfernas.define_by_run.learner import winsorised
 from transfernas.define_by_run.trials import Best, Told
 from transfernas.integrations.optuna_trials import score_of
@@ -70,8 +70,8 @@ def test_the_order_of_all_doubles_is_learned() -> None:
     history = History.empty(REPLICAS, STEPS)
     for number in np.random.default_rng(0).permutation(len(finite)).tolist():
         history = told(history, number, reward=finite[number])
-    config = TrainingConfig.fast(updates=50, pairs=16, good_share=1.0)
-    pairs = draw_pairs(history, np.zeros(2, int), np.random.default_rng(0), config)
+    rule = Preferences(updates=50, pairs=16, good_share=1.0)
+    pairs = draw_pairs(history, np.zeros(2, int), np.random.default_rng(0), rule)
     assert (pairs.weight == 1).all() and set(pairs.better.task[0].ravel().tolist()) == set(range(len(finite) - 1))
     assert (pairs.better.task[0] < pairs.worse.task[0]).all()
     assert (pairs.better.task[1] < pairs.worse.task[1]).all()  # there all are negative, numbers and rewards
@@ -81,7 +81,7 @@ def test_the_order_of_all_doubles_is_learned() -> None:
 def test_the_gate_compares_doubles(earlier: float, later: float) -> None:
     history = told(History.empty(REPLICAS, STEPS), 1, reward=earlier, member=TRANSFERRED)
     scores = Scores.of(np.array([later, -later]))
-    gate = Gate.of(2, 1).told(np.zeros(2, int), np.full(2, NEW), scores, history, TrainingConfig.fast())
+    gate = Gate.of(2, 1).told(np.zeros(2, int), np.full(2, NEW), scores, history, GateConfig())
     assert gate.total[:, 0, NEW].tolist() == [0, 1] and gate.total[:, 0, TRANSFERRED].tolist() == [1, 0]
 
 
@@ -114,7 +114,9 @@ def test_an_agent_that_learned_from_a_study_knows_the_order(sign: int, quiet: No
     study = optuna.create_study(direction="maximize" if sign > 0 else "minimize")
     expected = trials_best_first(sign)
     study.add_trials([expected[at] for at in np.random.default_rng(1).permutation(len(expected))])
-    agent, _ = learn_from_studies(None, [study], on_failure="worst", config=TrainingConfig.fast(queue_size=40))
+    agent, _ = learn_from_studies(
+        None, [study], on_failure="worst", config=TrainingConfig().with_changes({"queue.size": 40})
+    )
     top = agent.top()
     assert [each.config["c"] for each in top] == [each.params["c"] for each in expected]
     assert [each.reward for each in top] == [*map(float, ORDERED[:-1]), *[-math.inf] * 5]

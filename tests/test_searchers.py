@@ -12,7 +12,23 @@ import numpy as np
 import pytest
 
 from strategies import unchecked
-from transfernas import Agent, Choice, Equal, Problem, RandomSearch, RegularizedEvolution, Searcher, SearchSpace, Trial
+from transfernas import (
+    Agent,
+    Choice,
+    DecoderConfig,
+    Equal,
+    Preferences,
+    Problem,
+    ProposalConfig,
+    QueueConfig,
+    RandomSearch,
+    RegularizedEvolution,
+    Reinforce,
+    Searcher,
+    SearchSpace,
+    TransformerConfig,
+    Trial,
+)
 from transfernas.baselines import evolution, random
 from transfernas.baselines.evolution import mutate
 from transfernas.learning.config import TrainingConfig
@@ -21,16 +37,16 @@ from transfernas_bench.optuna_searcher import OptunaSearcher
 
 # Shared with the tests of the agent and of its file, so that they share the compiled functions.
 CONFIG = TrainingConfig.paper(
-    layers=1, embedding_size=4, feed_forward=16, queue_size=5, learning_rate=0.01, max_candidates=64
+    network=TransformerConfig(layers=1, embedding_size=4, feed_forward=16),
+    rule=Reinforce(learning_rate=0.01),
+    proposal=ProposalConfig(best_of=None, repeats=True, surrogate=None, max_candidates=64),
+    queue=QueueConfig(size=5),
 )
-FAST = TrainingConfig.fast(
-    embedding_size=4,
-    feed_forward=8,
-    queue_size=5,
-    learning_rate=0.01,
-    updates=1,
-    pairs=2,
-    max_candidates=640,
+FAST = TrainingConfig(
+    network=DecoderConfig(embedding_size=4, feed_forward=8),
+    rule=Preferences(learning_rate=0.01, updates=1, pairs=2),
+    proposal=ProposalConfig(max_candidates=640),
+    queue=QueueConfig(size=5),
 )
 KINDS = ("conv", "pool", "skip")
 LEFT = SearchSpace(
@@ -83,7 +99,7 @@ def new_optuna(problems: Problems, seed: int = 0) -> Searcher:
 )
 def new(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NewFn:
     if request.param is new_optuna:  # it looks through all that it drew for the next draw: 10,000 take a minute
-        monkeypatch.setattr(random, "MAX_CANDIDATES", CONFIG.max_candidates)
+        monkeypatch.setattr(random, "MAX_CANDIDATES", CONFIG.proposal.max_candidates)
     return request.param
 
 
@@ -311,7 +327,7 @@ def test_valid_is_respected(new: NewFn) -> None:
     restricted = (ONE, Problem(RIGHT, "two", valid=valid))
     searcher = new(restricted, seed=2)
     # To look for what is left of a space that is used up takes time.
-    count = 24 if isinstance(searcher, Agent) and not searcher.config.repeats else 80
+    count = 24 if isinstance(searcher, Agent) and not searcher.config.proposal.repeats else 80
     early = searcher.ask(count)
     for trial in early:
         searcher.tell(trial, reward(trial))

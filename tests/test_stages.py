@@ -163,7 +163,11 @@ def test_settings_are_compared_one_by_one(tmp_path: Path) -> None:
 def test_agents_of_other_hyperparameters_are_not_resumed(tmp_path: Path) -> None:
     stages = Stages(tmp_path, {}, resume=False)
     stages.search("x", agents(), [TASK], 3, 7, lambda done, best: None)
-    other = AgentReplicas(new_learner((TASK.problem,), TrainingConfig.paper(learning_rate=0.1), seed=1, replicas=3))
+    other = AgentReplicas(
+        new_learner(
+            (TASK.problem,), TrainingConfig.paper().with_changes({"rule.learning_rate": 0.1}), seed=1, replicas=3
+        )
+    )
     with pytest.raises(ValueError, match="holds agents with another config"):
         stages.search("x", other, [TASK], 5, 7, lambda done, best: None)
 

@@ -94,7 +94,7 @@ def test_a_password_is_hidden(tmp_path: Path) -> None:
 
 
 def test_a_study_of_no_storage_is_told(tmp_path: Path, folder: Path) -> None:
-    agent = Agent([Problem(SearchSpace("s", [Choice("a", (0, 1))]), "t")], TrainingConfig.fast())
+    agent = Agent([Problem(SearchSpace("s", [Choice("a", (0, 1))]), "t")], TrainingConfig())
     path = agent.save(tmp_path / "agent.safetensors")
     result = CliRunner().invoke(app, ["inspect", str(path), "--against", "one"])
     assert result.exit_code == 2

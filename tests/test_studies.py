@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from typer.testing import CliRunner
 
 from test_transfer_sampler import objective
-from transfernas import Agent, Problem, TrainingConfig
+from transfernas import Agent, Problem, Reinforce, TrainingConfig
 from transfernas.cli.app import app
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies, problem_of
@@ -154,8 +154,8 @@ def test_conditional_spaces_are_learned_from() -> None:
 
 
 def test_the_papers_agent_learns_from_studies_too(url: str) -> None:
-    agent, _ = learn_from_studies(None, studies_of(url), config=TrainingConfig.paper(queue_size=5))
-    assert agent.learner.learned == 120 and agent.config.learning == "reinforce"
+    agent, _ = learn_from_studies(None, studies_of(url), config=TrainingConfig.paper().with_changes({"queue.size": 5}))
+    assert agent.learner.learned == 120 and isinstance(agent.config.rule, Reinforce)
     best = agent.top(agent.problems[1])[0]
     assert best.reward == pytest.approx(-studies_of(url, "second")[0].best_value)
 

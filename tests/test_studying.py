@@ -1,6 +1,5 @@
 """Learning from many trials of several problems at once."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from test_searchers import CONFIG, FAST, ONE, TWO
-from transfernas import Agent
+from transfernas import Agent, Preferences
 from transfernas.baselines.random import random_config
 from transfernas.learning.history import History
 from transfernas.learning.learner import Learner, learn, new_learner
@@ -115,15 +114,17 @@ def test_reinforce_takes_a_step_for_each_trial(runs: list[int]) -> None:
 
 
 def test_pairs_are_of_one_problem_each_and_the_better_is_better() -> None:
-    learner = new_learner((ONE, TWO), dataclasses.replace(FAST, pairs=64, pair_steps=10_000), seed=0)
+    learner = new_learner((ONE, TWO), FAST.with_changes({"rule.pairs": 64, "rule.pair_steps": 10_000}), seed=0)
     rows, trials, scores = told(learner, 100)
     history = History.empty(1, learner.encoding.steps).extended(rows, trials, scores, np.full_like(rows, -1))
-    pairs = Ranking(history, learner.config, distinct=False).draw(np.random.default_rng(0), 1, learner.encoding.steps)
+    rule = learner.config.rule
+    assert isinstance(rule, Preferences)
+    pairs = Ranking(history, rule, False, "random").draw(np.random.default_rng(0), 1, learner.encoding.steps)
     first = pairs.better.decisions[..., 0], pairs.worse.decisions[..., 0]
     np.testing.assert_array_equal(*first)
     np.testing.assert_array_equal(pairs.better.task, pairs.worse.task)
     assert len(np.unique(pairs.better.task)) == 2 and 0 < pairs.weight.mean() <= 1
-    assert pairs.better.actions.shape[:3] == (1, learner.config.updates, 64)
+    assert pairs.better.actions.shape[:3] == (1, rule.updates, 64)
 
 
 def test_an_agent_learns_from_a_long_history(runs: list[int]) -> None:

@@ -11,8 +11,9 @@ import optuna
 import pytest
 from threadpoolctl import ThreadpoolController
 
+from transfernas import ProposalConfig, SurrogateConfig
 from transfernas.define_by_run.plans import Observed, value_of
-from transfernas.define_by_run.surrogate_proposer import BEST, FIRST, LATEST, SPREAD, Proposal, SurrogateProposer
+from transfernas.define_by_run.surrogate_proposer import BEST, LATEST, SPREAD, Proposal, SurrogateProposer
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.randomness import Use, generator
@@ -59,7 +60,7 @@ def drawn(rng: np.random.Generator) -> dict[str, object]:
 
 
 def told(count: int, seed: int = 0) -> SurrogateProposer:
-    proposer, rng = SurrogateProposer(), np.random.default_rng(seed)
+    proposer, rng = SurrogateProposer(SurrogateConfig()), np.random.default_rng(seed)
     for _ in range(count):
         values = drawn(rng)
         proposer.add(observed(values, Score.of(-loss(values))))
@@ -102,7 +103,7 @@ def test_nothing_is_proposed_twice_and_what_is_being_evaluated_is_not_proposed()
 def test_where_all_was_tried_it_proposes_nothing() -> None:
     kinds: dict[str, Domain] = {"kind": Categories(("a", "b")), "size": Numbers(1, 2, integer=True)}
     space = SearchSpace("small", [Choice(name, domain.actions) for name, domain in kinds.items()])
-    proposer = SurrogateProposer()
+    proposer = SurrogateProposer(SurrogateConfig())
     for number, (kind, size) in enumerate([("a", 1), ("a", 2), ("b", 1)]):
         proposer.add(Observed({"kind": kind, "size": size}, {}, Score.of(float(number))))
     found = proposer.propose(space, kinds, (), generator(0, Use.SURROGATE, 0))
@@ -124,7 +125,7 @@ def test_where_all_was_tried_it_proposes_nothing() -> None:
     ids=["equal", "huge", "tiny", "failed", "diverged", "of all grades"],
 )
 def test_whatever_the_scores_are_something_is_proposed(scores: list[Score]) -> None:
-    proposer, rng = SurrogateProposer(), np.random.default_rng(0)
+    proposer, rng = SurrogateProposer(SurrogateConfig()), np.random.default_rng(0)
     for score in scores:
         proposer.add(observed(drawn(rng), score))
     SPACE.validate(proposed(proposer, 0).actions)
@@ -147,7 +148,7 @@ def test_hundreds_of_categories_and_of_parameters_are_no_trouble() -> None:
     domains: dict[str, Domain] = {"kind": Categories(tuple(range(500)))}
     domains |= {f"x{at}": Numbers(0.0, 1.0) for at in range(100)}
     space = SearchSpace("wide", [Choice(name, domain.actions) for name, domain in domains.items()])
-    proposer = SurrogateProposer()
+    proposer = SurrogateProposer(SurrogateConfig())
     for _ in range(30):
         numbers = {name: float(rng.random()) for name in domains if name != "kind"}
         actions = {name: domains[name].action(value) for name, value in numbers.items()}
@@ -176,7 +177,7 @@ def test_it_goes_on_from_json_as_it_would_have() -> None:
     proposed(proposer, 0)
     values = drawn(np.random.default_rng(8))
     proposer.add(observed(values, Score.of(-loss(values))))
-    again = SurrogateProposer.from_json(json.loads(json.dumps(proposer.to_json())))
+    again = SurrogateProposer.from_json(json.loads(json.dumps(proposer.to_json())), SurrogateConfig())
     copied, pickled = copy.deepcopy(proposer), pickle.loads(pickle.dumps(proposer))
     for number in range(1, 4):
         expected = proposed(proposer, number)
@@ -188,7 +189,7 @@ def test_what_is_no_proposer_is_refused(field: str) -> None:
     proposer = told(9)
     proposed(proposer, 0)
     with pytest.raises((LookupError, TypeError, ValueError)):
-        SurrogateProposer.from_json({**proposer.to_json(), field: ["no"]})
+        SurrogateProposer.from_json({**proposer.to_json(), field: ["no"]}, SurrogateConfig())
 
 
 @pytest.mark.parametrize("damage", ["length", "noise", "number", "reward"])
@@ -206,7 +207,7 @@ def test_what_is_not_finite_in_a_file_is_refused(damage: str) -> None:
     else:
         first[2][1] = math.nan
     with pytest.raises(ValueError, match="not finite"):
-        SurrogateProposer.from_json(state)
+        SurrogateProposer.from_json(state, SurrogateConfig())
 
 
 def test_what_numpy_is_told_to_raise_does_not_reach_it() -> None:
@@ -223,7 +224,9 @@ def bowl(trial: optuna.trial.BaseTrial) -> float:
 def test_a_search_of_numbers_ends_far_nearer_to_the_best_than_with_bins_alone() -> None:
     values = {}
     for surrogate in (True, False):
-        sampler = TransferSampler(seed=3, config=TrainingConfig.fast(surrogate=surrogate))
+        sampler = TransferSampler(
+            seed=3, config=TrainingConfig(proposal=ProposalConfig(surrogate=SurrogateConfig() if surrogate else None))
+        )
         study = optuna.create_study(sampler=sampler)
         study.optimize(bowl, n_trials=50)
         values[surrogate] = study.best_value
@@ -231,13 +234,14 @@ def test_a_search_of_numbers_ends_far_nearer_to_the_best_than_with_bins_alone() 
 
 
 def test_the_first_trials_are_the_policys() -> None:
-    found = {}
-    for surrogate in (True, False):
-        study = optuna.create_study(sampler=TransferSampler(seed=3, config=TrainingConfig.fast(surrogate=surrogate)))
-        study.optimize(bowl, n_trials=FIRST + 1)
-        found[surrogate] = [trial.params for trial in study.trials]
-    assert found[True][:FIRST] == found[False][:FIRST]
-    assert found[True][FIRST] != found[False][FIRST]
+    found = []
+    for surrogate in (None, SurrogateConfig(), SurrogateConfig(first=5, every=3)):
+        config = TrainingConfig(proposal=ProposalConfig(surrogate=surrogate))
+        study = optuna.create_study(sampler=TransferSampler(seed=3, config=config))
+        study.optimize(bowl, n_trials=9)
+        found.append([trial.params for trial in study.trials])
+    for first, params in ((8, found[1]), (6, found[2])):
+        assert params[:first] == found[0][:first] and params[first] != found[0][first]
 
 
 def test_workers_of_one_study_are_not_given_the_same_point() -> None:
@@ -252,8 +256,8 @@ def test_workers_of_one_study_are_not_given_the_same_point() -> None:
 
 
 def test_it_is_off_in_the_papers_settings() -> None:
-    assert not TrainingConfig.paper().surrogate
-    assert TrainingConfig.fast().surrogate
+    assert TrainingConfig.paper().proposal.surrogate is None
+    assert TrainingConfig().proposal.surrogate is not None
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
@@ -315,7 +319,7 @@ def test_where_nothing_was_told_nothing_is_expected() -> None:
     paper = TransferSampler(seed=3, config=TrainingConfig.paper())
     study = optuna.create_study(sampler=paper)
     study.optimize(bowl, n_trials=2)
-    with pytest.raises(ValueError, match="surrogate=True"):
+    with pytest.raises(ValueError, match="proposal.surrogate"):
         paper.expected_best(study)
 
 

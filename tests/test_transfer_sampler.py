@@ -23,6 +23,7 @@ from optuna.trial import TrialState
 from transfernas import Agent
 from transfernas.define_by_run.plans import Observed
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
+from transfernas.integrations.optuna_trials import stamp_of
 from transfernas.learning.learner import Learner, learn
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -585,7 +586,7 @@ def test_processes_share_a_storage_and_learn_from_one_another(tmp_path: Path) ->
         count = agent.ledger.count(record)
         assert agent.learner.learned == agent.learner.history.count == count
         assert 100 <= count <= len(finished)
-        known = [trial for trial in finished if agent.ledger.has(record, trial.number)]
+        known = [trial for trial in finished if agent.ledger.has(stamp_of(trial))]
         rewards = agent.learner.history.reward[0, :count]
         assert sorted(rewards) == sorted(-trial.value for trial in known if trial.value is not None)
     assert max(Agent.load(out).ledger.count(record) for out in outs[2:]) == len(finished)

@@ -149,7 +149,7 @@ def wide_learner(conditional: bool = False) -> Learner:
     choices = [Choice(name, ("a", "b", "c"), when if 20 <= at < 60 else None) for at, name in enumerate(names(100))]
     room = room_for({choice.name: choice.actions for choice in choices})
     problem = Problem(SearchSpace("wide", choices), "one")
-    learner = new_learner((problem,), TrainingConfig.fast(), 10, room=room)
+    learner = new_learner((problem,), TrainingConfig(), 10, room=room)
     assert learner.encoding.wide
     return learner
 
@@ -186,7 +186,7 @@ def test_choices_that_are_passed_over_are_not_made() -> None:
 
 def test_long_trajectories_are_drawn_at_their_length_without_explorers() -> None:
     learner = wide_learner()
-    assert candidates(learner) == learner.config.best_of
+    assert candidates(learner) == 16
     assert 101 <= learner.encoding.steps_drawn < learner.encoding.steps == 128
     _, proposal = propose(learner)
     assert proposal.rollout.trajectory.actions.shape == (1, 128)

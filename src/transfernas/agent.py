@@ -49,7 +49,7 @@ class Agent(Searcher):
 
         Args:
             problems: the (space, task) pairs to search.
-            config: hyperparameters; `TrainingConfig.fast()` by default, `TrainingConfig.paper()` are the paper's.
+            config: settings; `TrainingConfig()` by default, `TrainingConfig.paper()` are the paper's.
             seed: of everything random, a whole number of at least 0.
 
         Raises:
@@ -57,7 +57,7 @@ class Agent(Searcher):
                 not a whole number of at least 0.
         """
         super().__init__(problems)
-        self._start(new_learner(self._problems, _checked(config or TrainingConfig.fast()), check_seed(seed)))
+        self._start(new_learner(self._problems, _checked(config or TrainingConfig()), check_seed(seed)))
         self._compiling()
 
     @classmethod
@@ -144,10 +144,10 @@ class Agent(Searcher):
         return top[0] if top else None
 
     def top(self, problem: Problem | None = None) -> list[Observation]:
-        """Returns a problem's best distinct observations, best first, at most `config.queue_size`.
+        """Returns a problem's best distinct observations, best first, at most `config.queue.size`.
 
         They are those of the priority queue. Rewards are as they were told; a configuration that was evaluated more
-        than once has the reward that `config.queue_repeats` says. In other tools a value may be infinite; a trial that
+        than once has the reward that `config.queue.repeats` says. In other tools a value may be infinite; a trial that
         was pruned, or that failed and counts as the worst, has the reward minus infinity here.
 
         Args:
@@ -353,5 +353,5 @@ def _one(
 
 def _checked(config: object) -> TrainingConfig:
     if not isinstance(config, TrainingConfig):
-        raise TypeError(f"config must be a TrainingConfig, as TrainingConfig.paper(...), not {config!r}")
+        raise TypeError(f"config must be a TrainingConfig, as TrainingConfig.paper(), not {config!r}")
     return config

@@ -13,8 +13,8 @@ class Ledger:
     A record is known by a name of its own. Its trials count from 0; those up to a mark are all learned from, so that
     the numbers that are kept do not grow with the record, unless a trial before is never finished, or was passed over.
 
-    A trial may have a stamp, a number that no other trial has. It is then known by its stamp under whatever name its
-    record comes: a study may be renamed, copied, and go on in both places.
+    A trial has a stamp, a number that no other trial has. It is known by its stamp under whatever name its record
+    comes: a study may be renamed, copied, and go on in both places.
     """
 
     def __init__(self, entries: Mapping[str, tuple[Any, ...]] | None = None) -> None:
@@ -27,14 +27,12 @@ class Ledger:
         self._beyond: dict[str, set[int]] = {}
         self._stamps: dict[str, set[int]] = {}
         self._own = set[str]()  # the records whose sets no copy shares
-        for record, (below, beyond, *stamps) in (entries or {}).items():
+        for record, (below, beyond, stamps) in (entries or {}).items():
             numbers = [below, *beyond]
             if any(type(number) is not int or number < 0 for number in numbers):
                 raise ValueError(f"the trials of {record!r} are counted from 0, not {numbers!r}")
             self._below[record], self._beyond[record] = below, set(numbers[1:])
-            if stamps:
-                (packed,) = stamps
-                self._stamps[record] = _unpacked(packed)
+            self._stamps[record] = _unpacked(stamps)
 
     def __iter__(self) -> Iterator[str]:
         """Iterates over the records."""
@@ -46,39 +44,33 @@ class Ledger:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def has(self, record: str, number: int, stamp: int | None = None) -> bool:
-        """Returns whether a trial was learned from.
+    def has(self, stamp: int) -> bool:
+        """Returns whether the trial that has this stamp was learned from, in whatever record."""
+        return any(stamp in known for known in self._stamps.values())
+
+    def add(self, record: str, number: int, stamp: int) -> None:
+        """Notes that a trial was learned from.
+
+        Where a record of this name has another trial of the number, the record is a copy that went its own way. Its
+        trials are then kept under a name with a mark.
 
         Args:
             record: the record.
-            number: the trial's number there; decides where there is no stamp, or the record has none.
-            stamp: the trial's stamp, which any record may have.
-        """
-        if stamp is not None and any(stamp in known for known in self._stamps.values()):
-            return True
-        return (stamp is None or record not in self._stamps) and self._counts(record, number)
-
-    def add(self, record: str, number: int, stamp: int | None = None) -> None:
-        """Notes that a trial was learned from.
-
-        Where a record of this name has another trial of the number, the record is a copy that went its own way; its
-        trials are then kept under a name with a mark.
+            number: the trial's number there.
+            stamp: the trial's stamp.
 
         Raises:
             ValueError: it was before.
         """
-        if self.has(record, number, stamp):
+        if self.has(stamp):
             raise ValueError(f"trial {number} of {record!r} was learned from before")
-        if stamp is not None:
-            while self._counts(record, number) or (record in self._below and record not in self._stamps):
-                record += "*"
+        while self._counts(record, number):
+            record += "*"
         if record not in self._own:
             self._own.add(record)
             self._beyond[record] = set(self._beyond.get(record, ()))
-            if stamp is not None:
-                self._stamps[record] = set(self._stamps.get(record, ()))
-        if stamp is not None:
-            self._stamps[record].add(stamp)
+            self._stamps[record] = set(self._stamps.get(record, ()))
+        self._stamps[record].add(stamp)
         beyond = self._beyond[record]
         beyond.add(number)
         below = self._below.get(record, 0)
@@ -92,10 +84,9 @@ class Ledger:
         return self._below.get(record, 0) + len(self._beyond.get(record, ()))
 
     def entries(self) -> dict[str, tuple[Any, ...]]:
-        """Returns for each record a mark, below which all were learned from, the others, and the stamps if any."""
+        """Returns for each record a mark, below which all were learned from, the others, and the stamps."""
         return {
-            record: (below, sorted(self._beyond[record]))
-            + ((_packed(self._stamps[record]),) if record in self._stamps else ())
+            record: (below, sorted(self._beyond[record]), _packed(self._stamps[record]))
             for record, below in self._below.items()
         }
 

@@ -2,7 +2,7 @@
 
 The tensors are the learner's state, named by their place in it. The header says everything else: vocabulary, problems,
 hyperparameters, where the knowledge comes from, counts. Together they are all that
-the agent needs to go on bit for bit.
+the agent needs to go on bit for bit. `docs/agent-file.md` describes the format field by field.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from ..fields import from_json, to_json
 from ..learning.archive import SIZE, Archived
 from ..learning.config import TrainingConfig
 from ..learning.gate import PROPOSERS
@@ -39,8 +40,7 @@ from .tensor_checks import check_finite
 from .tensors import parts_of, replicas_of, tensors_of, widened
 
 FORMAT = "transfernas-agent"
-VERSION = 2
-_OLDEST = 1  # it has whole numbers of 32 bits throughout
+VERSION = 1
 # What NumPy has of the types that the format has.
 _DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
 _MOST_AXES = 8
@@ -56,7 +56,7 @@ class SavedTrial:
     number: int
     row: int
     config: Config
-    member: int = 0
+    member: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def read_snapshot(path: Path) -> Snapshot:
     """Reads an agent's file.
 
     Raises:
-        CheckpointError: the file is damaged, foreign or of a newer version; the message names what is wrong.
+        CheckpointError: the file is damaged, foreign or of another version; the message names what is wrong.
         FileNotFoundError: there is no such file.
         IsADirectoryError: the path is a folder.
     """
@@ -136,10 +136,9 @@ def _check_header(path: Path, header: dict[str, str]) -> None:
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is a safetensors file, but no agent: its format is {header.get('format')!r}")
     version = header.get("version", "")
-    if version not in map(str, range(_OLDEST, VERSION + 1)):
+    if version != str(VERSION):
         raise CheckpointError(
-            f"{path} has format version {version:.20}; this version of transfernas reads versions up to {VERSION}: "
-            f"upgrade it"
+            f"{path} has format version {version:.20}; this version of transfernas reads version {VERSION}: upgrade it"
         )
 
 
@@ -174,14 +173,13 @@ def _checksum(header: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
 def _to_json(snapshot: Snapshot) -> Json:
     learner = snapshot.learner
     spaces = {problem.space.name: space_to_json(problem.space) for problem in learner.encoding.problems}
-    more = {} if snapshot.notes is None else {"notes": snapshot.notes}
-    more |= {"keyed": list(snapshot.keyed)} if snapshot.keyed else {}
     return {
         "name": snapshot.name,
         "asked": snapshot.asked,
         "open_trials": [dataclasses.asdict(trial) for trial in snapshot.open_trials],
         "restricted": list(snapshot.restricted),
-        "config": dataclasses.asdict(learner.config),
+        "keyed": list(snapshot.keyed),
+        "config": to_json(learner.config),
         "seed": learner.seed,
         "sampled": learner.sampled,
         "learned": learner.learned,
@@ -197,11 +195,12 @@ def _to_json(snapshot: Snapshot) -> Json:
         "room": list(learner.encoding.room),
         "ledger": snapshot.ledger.entries(),
         "archive": {"trials": learner.archived_at} | _archive_to_json(learner.archive),
-    } | more
+        "notes": snapshot.notes,
+    }
 
 
 def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
-    config = _field(header, "config", lambda value: TrainingConfig(**value))
+    config = _field(header, "config", lambda value: from_json(TrainingConfig, value))
     spaces = _field(header, "spaces", lambda value: {space.name: space for space in map(space_from_json, value)})
     problems = _field(header, "problems", lambda value: tuple(Problem(spaces[s], t) for s, t in value))
     vocabulary = Vocabulary(
@@ -216,9 +215,8 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: _capacity(value, vocabulary, room))
     learned = _field(header, "learned", _count)
-    earlier = {"archive": {"choices": [], "problems": []}} | header  # files of version 1 may have none
-    archived = _field(earlier, "archive", _archived_problems)
-    archived_at = _field(earlier, "archive", lambda value: _one_of("trial", learned + 1, value.get("trials", 0)))
+    archived = _field(header, "archive", _archived_problems)
+    archived_at = _field(header, "archive", lambda value: _one_of("trial", learned + 1, value["trials"]))
     tensors = widened(tensors)
     archive = archive_of(tensors, archived, replicas_of(tensors))
     state, history, queue, tally, gate, memory = parts_of(tensors, config, capacity, encoding)
@@ -249,8 +247,8 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         open_trials=_field(header, "open_trials", lambda value: _saved_trials(encoding, asked, value)),
         restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
         ledger=_field(header, "ledger", Ledger),
-        notes=header.get("notes"),
-        keyed=_field({"keyed": [], **header}, "keyed", lambda value: tuple(_row(encoding, row) for row in value)),
+        notes=_field(header, "notes", lambda value: value),
+        keyed=_field(header, "keyed", lambda value: tuple(_row(encoding, row) for row in value)),
     )
 
 
@@ -341,7 +339,7 @@ def _saved_trial(encoding: Encoding, asked: int, value: Json) -> SavedTrial:
         _one_of("trial", asked, value["number"]),
         _row(encoding, value["row"]),
         value["config"],
-        _one_of("proposer", PROPOSERS, value.get("member", 0)),
+        _one_of("proposer", PROPOSERS, value["member"]),
     )
     encoding.problems[trial.row].space.validate(trial.config)
     return trial

@@ -59,14 +59,15 @@ def sparse(part: str, values: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def dense(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Takes what `sparse` made out of the tensors; files of earlier versions have none.
+    """Takes what `sparse` made out of the tensors.
 
     Raises:
         CheckpointError: it is none of such an array.
     """
     values, size = np.full(shape, np.nan), math.prod(shape)
-    at = tensors.pop(part + "known", np.zeros(0, np.int32))
-    tensors.setdefault(part + "numbers", np.zeros(0))
+    if part + "known" not in tensors:
+        raise CheckpointError(f"the tensor {part}known is missing")
+    at = tensors.pop(part + "known")
     check_shape(part + "numbers", tensors, at.shape, np.dtype(np.float64))
     check_finite(part + "numbers", tensors[part + "numbers"])
     if at.ndim != 1 or at.dtype != np.int32 or not (np.diff(at, prepend=-1, append=size) > 0).all():

@@ -87,10 +87,12 @@ def parts_of(
     replicas = _check_sizes(config, capacity, encoding, tensors)
     rows = replicas * (POLICIES if _has_gate(tensors) else 1)
     expected = init_state(np.random.default_rng(0), rows, capacity, config)
-    gate = _gate(tensors, replicas, encoding)
+    gate, rule = _gate(tensors, replicas, encoding), config.transfer.gate
+    if gate is not None and rule is None:
+        raise CheckpointError("there are the tensors of a gate, which the header's hyperparameters do not have")
     history = _history(tensors, replicas, encoding)
-    memory = None if gate is None else _memory(tensors, replicas, config.memory, encoding)
-    tally, queue = _tally(tensors, replicas, encoding), _queue(tensors, replicas, config.queue_size, encoding)
+    memory = None if gate is None or rule is None else _memory(tensors, replicas, rule.memory, encoding)
+    tally, queue = _tally(tensors, replicas, encoding), _queue(tensors, replicas, config.queue.size, encoding)
     state = _filled(expected, tensors)
     for name, leaf in _named_leaves(state):
         if name.endswith((".count", ".nu")):  # of Adam, which takes a root of nu
@@ -139,10 +141,7 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) 
     Raises:
         CheckpointError: it is not one of trials of the problems.
     """
-    history = History.empty(replicas, encoding.steps)
-    if _HISTORY + "reward" not in tensors:
-        return history
-    reward = tensors[_HISTORY + "reward"]
+    reward = tensors.get(_HISTORY + "reward", np.zeros(0))
     count = reward.shape[-1] if reward.ndim else 0
     most = {"problem": len(encoding.problems) - 1, **_largest(encoding)}
     check_scores(_HISTORY, tensors, (replicas, count))
@@ -157,7 +156,7 @@ def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) 
     scores = Scores(*(told.pop(name) for name in Scores._fields))
     trials = Trajectory(**told)
     _check_trials(_HISTORY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
-    return history.extended(problem, trials, scores, member)
+    return History.empty(replicas, encoding.steps).extended(problem, trials, scores, member)
 
 
 def _tally(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> Tally:
@@ -208,7 +207,6 @@ def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: 
     for name, limit in most.items():
         check_shape(_MEMORY + name, tensors, shapes[name], np.dtype(np.int32))
         check_limits(_MEMORY + name, tensors[_MEMORY + name], limit)
-    tensors.setdefault(_MEMORY + "source", np.zeros(shape, np.int32))  # files of earlier versions have none
     check_shape(_MEMORY + "source", tensors, shape, np.dtype(np.int32))
     check_limits(_MEMORY + "source", tensors[_MEMORY + "source"], MOST_PROBLEMS - 1)
     values = dense(_MEMORY, tensors, shapes["taken"])
@@ -263,14 +261,14 @@ def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding,
     replicas = replicas_of(tensors)
     if replicas == 0:
         raise CheckpointError("the tensor baseline holds no replica")
-    rows, network = replicas * (POLICIES if _has_gate(tensors) else 1), NETWORKS[config.network]
-    for name, shape in network.shapes(capacity, config).items():
+    rows, network = replicas * (POLICIES if _has_gate(tensors) else 1), NETWORKS[config.network.kind]
+    for name, shape in network.shapes(capacity, config.network).items():
         check_shape(f"policy.{name}", tensors, (rows, *shape), float32)
     if "steps" in network.rows.values() and capacity.steps < encoding.steps:
         raise CheckpointError(
             f"a trial has up to {encoding.steps} steps, and the network positions for {capacity.steps}"
         )
-    kept = (replicas, len(encoding.tables.task), config.queue_size)
+    kept = (replicas, len(encoding.tables.task), config.queue.size)
     check_shape("queue.reward", tensors, kept, np.dtype(np.float64))
     check_shape("queue.trials.actions", tensors, (*kept, encoding.steps), int32)
     return replicas

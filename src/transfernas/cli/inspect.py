@@ -1,6 +1,5 @@
 """`transfernas inspect`."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,7 +91,7 @@ def _lines(path: Path, snapshot: "Snapshot") -> list[str]:
     parts = ", ".join(f"{part} {_kib(size)}" for part, size in sizes.items())
     return [
         f"{path}: {what}, seed {learner.seed}; {learner.learned:,} trials told, {len(snapshot.open_trials)} open",
-        f"Network: {learner.config.network}, {parameters:,} parameters{policies}",
+        f"Network: {learner.config.network.kind}, {parameters:,} parameters{policies}",
         f"Knows {len(names.states) - 1} states, {len(names.actions)} actions with spaces, {len(names.tasks)} tasks",
         f"Hyperparameters: {_differences(learner.config)}",
         f"Takes {_kib(path.stat().st_size)}: {parts}",
@@ -104,17 +103,16 @@ def _kib(size: int) -> str:
 
 
 def _differences(config: "TrainingConfig") -> str:
-    """Returns the nearer of the two sets of hyperparameters, and how the configuration differs from it."""
+    """Returns the default or the paper's settings, whichever are nearer, and how the configuration differs from it."""
+    from ..fields import flat
     from ..learning.config import TrainingConfig
 
-    found = dataclasses.asdict(config)
-    differing = {
-        name: {field: found[field] for field, value in dataclasses.asdict(base).items() if found[field] != value}
-        for name, base in (("fast", TrainingConfig.fast()), ("paper", TrainingConfig.paper()))
-    }
+    found, differing = flat(config), dict[str, list[str]]()
+    for name, base in (("TrainingConfig()", TrainingConfig()), ("TrainingConfig.paper()", TrainingConfig.paper())):
+        its = flat(base)
+        differing[name] = [f"{path}={value}" for path, value in found.items() if path not in its or its[path] != value]
     nearer = min(differing, key=lambda name: len(differing[name]))
-    changes = ", ".join(f"{field}={value!r}" for field, value in differing[nearer].items())
-    return f"TrainingConfig.{nearer}({changes})"
+    return f"{nearer} with {', '.join(differing[nearer])}" if differing[nearer] else nearer
 
 
 def _learned_from(snapshot: "Snapshot") -> PlainTable:

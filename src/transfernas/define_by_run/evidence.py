@@ -7,6 +7,7 @@ from ..spaces.condition import Action
 from ..spaces.domain import Domain, Numbers
 from ..spaces.trajectory import Trajectory
 
+# Not for tuning. It bounds what the discovery of conditions costs.
 EVIDENCE = 300
 """So many trials at most tell when a parameter is asked for."""
 

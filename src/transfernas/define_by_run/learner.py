@@ -14,6 +14,7 @@ from ..learning.config import TrainingConfig
 from ..learning.extension import extend
 from ..learning.gate import CURIOUS, MEMORY, NEW, TRANSFERRED
 from ..learning.learner import Learner, fail, learn, new_learner, noted
+from ..learning.rules import Reinforce
 from ..learning.scores import Grade, Score, Scores
 from ..learning.warm_up import WarmUp
 from ..spaces.condition import Action
@@ -28,6 +29,7 @@ from .source import Source
 from .space import OpenSpace
 from .trials import Told
 
+# Not for tuning. These numbers protect REINFORCE from values far from all others, and change no others.
 _RECENT = 1_000  # so many rewards say what is much
 _PROPOSERS = {
     **{TRANSFERRED: "policy", NEW: "new policy", CURIOUS: "curious policy"},
@@ -102,7 +104,7 @@ class OpenLearner:
             name += f" from {self.source.task(learner.memory.origin(0, 0, plan.key))}"
         if learner.gate is None or learner.known is None:
             return Proposer(name, None)
-        return Proposer(name, round(float(learner.gate.trust(learner.config)[0, 0]), 3))
+        return Proposer(name, round(float(learner.gate.trust(learner.gate_config)[0, 0]), 3))
 
     def transfer_report(self) -> TransferReport | None:
         """Returns how much of the problem the source had met, as far as the space is known; None without a source."""
@@ -167,7 +169,7 @@ class OpenLearner:
             others: whether somebody else searched.
         """
         followed = None
-        if self._config.learning == "reinforce":
+        if isinstance(self._begun.config.rule, Reinforce):
             self._add_rewards([score])
             followed = np.array([winsorised(score, self._rewards)])
         if self._warm_up is not None:

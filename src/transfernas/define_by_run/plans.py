@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..learning.config import TrainingConfig
 from ..learning.history import keys
 from ..learning.scores import Score
 from ..spaces.condition import Action, among, same
@@ -29,15 +28,6 @@ NOBODY, SURROGATE = -1, -2
 
 Made = Mapping[str, tuple[Domain, object]]
 """The parameters of a trial in the order in which they were asked for: what each could be, and what it is."""
-
-
-def inside(config: TrainingConfig) -> TrainingConfig:
-    """Returns hyperparameters as they are inside of other tools.
-
-    Where there are two policies they learn less from a trial, for it must cost no more than with TPE; and new bins of a
-    range are nothing to be curious of.
-    """
-    return dataclasses.replace(config, pair_steps=min(config.pair_steps, 128), curious_of_numbers=False)
 
 
 def values_of(made: Made) -> dict[str, object]:

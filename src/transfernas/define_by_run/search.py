@@ -13,7 +13,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from ..agent import Agent
-from ..learning.config import TrainingConfig
+from ..learning.config import GateConfig, TrainingConfig
 from ..learning.gate import MEMORY
 from ..learning.learner import Learner
 from ..learning.scores import Score
@@ -33,7 +33,6 @@ from .plans import (
     Plan,
     Proposer,
     as_score,
-    inside,
     key_in,
     key_of,
     value_of,
@@ -67,7 +66,7 @@ class OpenSearch:
         Args:
             space: its name.
             task: its name.
-            config: hyperparameters; by default the source's, else `TrainingConfig.fast()`, as they are `inside`.
+            config: hyperparameters; by default the source's, else `TrainingConfig()`.
             seed: of everything random.
             source: the agent that it starts from; None for one that knows nothing.
             rename: from states that the source knows to parameters that mean the same.
@@ -75,12 +74,13 @@ class OpenSearch:
             learns: whether it learns from what it is told.
             resumes: whether it goes on with the source's own search, if that is of this problem alone.
         """
-        config = config or inside(TrainingConfig.fast() if source is None else source.config)
+        config = config or (TrainingConfig() if source is None else source.config)
         names, given = (space, task), (rename or {}, fill or {}, resumes)
-        starts = None if source is None else Source(source, names, config.memory, *given)
+        size = (config.transfer.gate or GateConfig()).memory  # without a gate, they still say which numbers to try
+        starts = None if source is None else Source(source, names, size, *given)
         self._known = OpenLearner(names, config, seed, starts, learns)
         self._space, self._trials = OpenSpace(space), Trials()
-        self._surrogate = SurrogateProposer() if config.surrogate else None
+        self._surrogate = None if config.proposal.surrogate is None else SurrogateProposer(config.proposal.surrogate)
         if (learner := self._known.learner) is not None:  # which goes on
             self._space.take(self._known.space)
             self._space.add_evidence(told_of(learner, 0), counted=False)
@@ -170,8 +170,8 @@ class OpenSearch:
         self._known.restore(learner, state)
         self._space = OpenSpace.from_json(state, learner.encoding)
         self._trials = Trials.from_json(state, learner.encoding, learner.seed)
-        if self._surrogate is not None and "surrogate" in state:
-            self._surrogate = SurrogateProposer.from_json(state["surrogate"])
+        if self._surrogate is not None:
+            self._surrogate = SurrogateProposer.from_json(state["surrogate"], self._surrogate.config)
         self.declare(domains)
         self._trials.best.check(domains)
 

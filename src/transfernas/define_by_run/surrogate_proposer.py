@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ..learning.config import SurrogateConfig
 from ..learning.scores import Grade, Score
 from ..learning.surrogate import STEPS, Hyperparameters, Scale, Surrogate
 from ..processes.threads import one_thread
@@ -26,12 +27,8 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from .plans import Observed
 
-FIRST = 8
-"""So many trials are told before the process proposes."""
-
-EVERY = 2
-"""One of so many trials is the process's."""
-
+# Not for tuning. These numbers bound what a trial costs, however long a search is, and say how the largest improvement
+# is looked for. What may be tuned is in `SurrogateConfig`.
 BEST, LATEST, SPREAD = 100, 30, 70
 """Trials that enter the process at most: the best, those that fell behind them last, and some of all others."""
 
@@ -71,14 +68,19 @@ class SurrogateProposer:
 
     Example:
         ```python
-        proposer = SurrogateProposer()
+        proposer = SurrogateProposer(SurrogateConfig())
         proposer.add(Observed({"lr": 0.1}, {"lr": 0.08}, Score.of(-0.4)))
         found = proposer.propose(space, {"lr": Numbers(1e-4, 1.0, log=True)}, (), generator(0, Use.SURROGATE, 8))
         ```
     """
 
-    def __init__(self) -> None:
-        """Knows of no trial yet."""
+    def __init__(self, config: SurrogateConfig) -> None:
+        """Knows of no trial yet.
+
+        Args:
+            config: when it proposes.
+        """
+        self.config = config
         self._best: tuple[Observed, ...] = ()
         self._latest: tuple[Observed, ...] = ()
         self._spread: tuple[Observed, ...] = ()  # without them the process would forget what is bad, and try it again
@@ -121,7 +123,7 @@ class SurrogateProposer:
 
     def proposes(self, number: int) -> bool:
         """Returns whether a trial of this number is the process's."""
-        return self._told >= FIRST and number % EVERY == 0
+        return self._told >= self.config.first and number % self.config.every == 0
 
     @one_thread()
     @np.errstate(all="ignore")
@@ -206,13 +208,13 @@ class SurrogateProposer:
         return {"trials": trials, "counts": [self._told, self._fitted_at], "found": found, "names": [*self._names]}
 
     @classmethod
-    def from_json(cls, value: Json) -> "SurrogateProposer":
-        """Returns the proposer that `to_json` described.
+    def from_json(cls, value: Json, config: SurrogateConfig) -> "SurrogateProposer":
+        """Returns the proposer that `to_json` described, of this configuration.
 
         Raises:
             LookupError, TypeError, ValueError: it describes none.
         """
-        proposer = cls()
+        proposer = cls(config)
         trials = (tuple(map(_observed, each)) for each in value["trials"])
         proposer._best, proposer._latest, proposer._spread, proposer._failed = trials
         proposer._told, proposer._fitted_at = map(int, value["counts"])

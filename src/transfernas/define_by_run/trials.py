@@ -19,6 +19,8 @@ from ..spaces.schema import Json
 from .discovery import Parameters
 from .plans import Observed, Plan, key_in
 
+# Not for tuning. These numbers say how a number is drawn inside of its bin; which bin it is, the policy says. A bin is
+# what they are measured in, so that they fit any range.
 BEST = 20
 """Values of the so many best trials are varied."""
 

@@ -111,7 +111,7 @@ class OldStudy:
             stamps.add(stamp)
             if trial.state == TrialState.COMPLETE and trial.value is not None and not violation_of(trial):
                 self._values.append(trial.value)
-            if stamp in given or ledger.has(self.record, trial.number, stamp):
+            if stamp in given or ledger.has(stamp):
                 self.counts["before"] += 1
             elif (score := score_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
                 self.counts["failed"] += 1

@@ -24,7 +24,7 @@ from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import agent_of, check_known, check_name, check_on_failure
 from .optuna_study import TO_USER, Progress, StudySearch
-from .optuna_trials import record_of, sign_of, stamp_of, task_of
+from .optuna_trials import sign_of, stamp_of, task_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                 others.
             rename: from names of parameters that the agent knows to names in this study that mean the same.
             fill: what parameters of this study were before they were parameters, such as `{"dropout": 0.0}`.
-            config: hyperparameters; the agent's by default.
+            config: settings; by default the agent's, or `TrainingConfig()` where there is none.
 
         Raises:
             CheckpointError, OSError: the file cannot be read.
@@ -139,7 +139,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             if search is None or found is None:
                 raise ValueError(
                     f"the sampler expects nothing of study {study.study_name!r}: its Gaussian process learned from no "
-                    f"trial of it; optimize the study with it first, under a TrainingConfig with surrogate=True"
+                    f"trial of it; optimize the study with it first, under a TrainingConfig with a proposal.surrogate"
                 )
             return found._replace(value=search.sign * found.value)
 
@@ -231,11 +231,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         for number, known in reversed(self._searches.items()):
             if (known.storage is None or known.progress.ends) and known.is_of(name, trials):
                 return number
-        source, record = self._latest(), record_of(name, trials)
+        source = self._latest()
         finished = [trial for trial in trials if trial.state.is_finished()] if source is self._source else []
-        resumes = source is not None and any(
-            self._ledger[0].has(record, trial.number, stamp_of(trial)) for trial in finished
-        )
+        resumes = source is not None and any(self._ledger[0].has(stamp_of(trial)) for trial in finished)
         search = OpenSearch(
             self._space,
             self._task or task_of(study),

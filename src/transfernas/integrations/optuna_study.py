@@ -127,7 +127,7 @@ class StudySearch:
         ledger, old, stamp = latest[0].copy(), list[Old](), 0
         for number in finished:
             stamp = stamp_of(trials[number])
-            known = ledger.has(self._record, number, stamp)
+            known = ledger.has(stamp)
             self._learn_from(search, trials[number], known, old if len(finished) > _ONE_BY_ONE else None)
             if not known:
                 ledger.add(self._record, number, stamp)

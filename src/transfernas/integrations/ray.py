@@ -80,7 +80,7 @@ class TransferSearch(Locked, Searcher):
             rename: from names of parameters that the agent knows to names in this space that mean the same; the name of
                 a nested parameter is its path, as in "optimizer/lr".
             fill: what parameters of this space were before they were parameters, such as `{"dropout": 0.0}`.
-            config: hyperparameters; the agent's by default.
+            config: settings; by default the agent's, or `TrainingConfig()` where there is none.
 
         Raises:
             CheckpointError, OSError: the file cannot be read.
@@ -144,7 +144,7 @@ class TransferSearch(Locked, Searcher):
             if (found := self._ready().expected_best()) is None:
                 raise ValueError(
                     "the search expects nothing: its Gaussian process learned from no trial; it takes results, and a "
-                    "TrainingConfig with surrogate=True"
+                    "TrainingConfig with a proposal.surrogate"
                 )
             value = found.value if self._mode == "max" else -found.value
             return found._replace(params=nested(copy.deepcopy(found.params)), value=value)

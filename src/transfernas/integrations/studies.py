@@ -16,7 +16,7 @@ from ..agent import Agent
 from ..checkpoint.ledger import Ledger
 from ..define_by_run.discovery import Parameters, discover
 from ..define_by_run.evidence import told_of
-from ..define_by_run.plans import inside, room_for
+from ..define_by_run.plans import room_for
 from ..learning.config import TrainingConfig
 from ..learning.extension import extend
 from ..learning.learner import Learner, new_learner, noted
@@ -137,7 +137,7 @@ def learn_from_studies(
         back_fill: what parameters were in the studies that did not have them, such as `{"dropout": 0.0}`.
         on_failure: see `TransferSampler`.
         seed: of a new agent.
-        config: hyperparameters of a new agent.
+        config: settings of a new agent; an agent that is given keeps its own.
         progress: told when all trials are read, and after each step of learning: one for each of up to 50 trials, one
             for ten where there are more than 500. Where it says so, the agent is returned as far as it has learned,
             and the trials that are left can be learned from later.
@@ -148,6 +148,8 @@ def learn_from_studies(
     """
     check_on_failure(on_failure)
     agent = agent_of(agent)
+    if agent is not None and config is not None:
+        raise ValueError("config is for a new agent; the agent that is given keeps its own: leave config out")
     ledger = Ledger() if agent is None else agent.ledger.copy()
     found = [
         OldStudy(study, _named(space, study, SPACE), _named(task, study, task_of(study)), dict(rename or {}))
@@ -254,5 +256,5 @@ def _learner(agent: Agent | None, studies: Sequence[OldStudy], config: TrainingC
     for one in studies:
         problems.setdefault((one.space, one.task), Problem(grown[one.space], one.task))
     if agent is None:
-        return new_learner(tuple(problems.values()), config or inside(TrainingConfig.fast()), seed, room=room)
+        return new_learner(tuple(problems.values()), config or TrainingConfig(), seed, room=room)
     return extend(agent.learner, tuple(problems.values()), room)

@@ -22,6 +22,7 @@ from .history import History
 from .queue import Queue
 from .scores import Score, Scores
 
+# Not for tuning. These numbers bound the file, whatever was searched. What one agent archived another one goes on with.
 SIZE = 48
 """So many distinct trials of a problem are kept, or all if they are fewer."""
 

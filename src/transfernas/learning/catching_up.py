@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Int
 
 from ..spaces.trajectory import Trajectory
-from .config import TrainingConfig
+from .config import QueueConfig
 from .learner import Learner, learn
 from .queue import Queue
+from .rules import Reinforce
 from .scores import Scores
 
 
@@ -48,19 +49,19 @@ def taken_in(
     count = scores.grade.shape[1]
     queue, tally, history, config = learner.queue, learner.tally.mapped(np.copy), learner.history, learner.config
     np.add.at(tally.trials, (np.arange(len(problem))[:, None], problem), 1)
-    for at in _promising(queue, problem, scores, config).tolist():
-        queue = queue.inserted(problem[:, at], _at(trials, at), scores.at((slice(None), at)), config)
-    if not config.repeats or config.learning != "reinforce":
+    for at in _promising(queue, problem, scores, config.queue).tolist():
+        queue = queue.inserted(problem[:, at], _at(trials, at), scores.at((slice(None), at)), config.queue)
+    if not config.proposal.repeats or not isinstance(config.rule, Reinforce):
         members = np.full(scores.grade.shape, -1, np.int32)
         history = history.extended(problem, trials, scores, members)
     return dataclasses.replace(learner, queue=queue, tally=tally, history=history, learned=learner.learned + count)
 
 
 def _promising(
-    queue: Queue, problem: Int[np.ndarray, "replicas trials"], scores: Scores, config: TrainingConfig
+    queue: Queue, problem: Int[np.ndarray, "replicas trials"], scores: Scores, config: QueueConfig
 ) -> Int[np.ndarray, "some"]:
     """Returns which trials the queues may take: most are behind all that full ones hold, and would change nothing."""
-    if config.queue_repeats != "best" or config.queue_ties != "keep":
+    if config.repeats != "best" or config.ties != "keep":
         return np.arange(scores.grade.shape[1])
     held = queue.scores
     order = np.lexsort((held.reward, held.grade), axis=-1)[..., :1]

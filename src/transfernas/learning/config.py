@@ -1,219 +1,283 @@
-"""Every hyperparameter of the agent."""
+"""Every setting of the agent, grouped by what it is about."""
 
-import dataclasses
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from ..policy.architecture import Architecture
+from ..fields import Part, Range, changed
+from ..policy.architecture import DecoderConfig, NetworkConfig, TransformerConfig
+from .rules import Count, LearningRule, Preferences, Reinforce, Share
 
-NETWORK = (
-    *("network", "attention", "embedding_size", "layers", "heads", "feed_forward", "normalise"),
-    *("lstm_units", "lstm_layers", "lstm_anchors"),
-)
-"""The fields that say what the network is; the others of `Architecture` say how it starts."""
-
-# The least and the largest value of each number. Larger ones would end in an error or in numbers that are not finite.
-_WHOLE: dict[str, tuple[int, int]] = {
-    **dict.fromkeys(("embedding_size", "layers", "heads", "feed_forward", "lstm_units", "lstm_layers"), (1, 10**12)),
-    **dict.fromkeys(("queue_size", "memory"), (1, 10**6)),
-    **dict.fromkeys(("transfer_steps", "pairs", "pair_steps", "good_most", "best_of_trials"), (1, 10**9)),
-    **{"updates": (1, 1_000), "best_of": (1, 10_000), "control": (0, 10**9), "max_candidates": (1, 10**9)},
-}
-_NUMBERS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("embedding_scale", "context_scale", "position_scale", "weight_scale", "logit_scale"), (0, 10**6)),
-    **dict.fromkeys(
-        ("pqt_weight", "entropy_weight", "joint_entropy_weight", "preference_scale", "imitation"), (0, 10**6)
-    ),
-    **{"learning_rate": (0, 10), "number_length": (0, 10**6), "curiosity": (0, 10**6), "adam_epsilon": (1e-30, 1)},
-    **dict.fromkeys(("adam_b1", "adam_b2"), (0, 0.999999)),  # at 1 the moments never move, and divide by 0
-    **dict.fromkeys(("baseline_decay", "transfer_uniform", "good_share", "trust", "trust_memory"), (0, 1)),
-    "trust_decay": (0, 1),
-}
-_WORDS = {
-    "learning": ("reinforce", "preferences"),
-    "network": ("transformer", "decoder", "lstm"),
-    "normalise": ("after", "before"),
-    "attention": ("causal", "bidirectional"),
-    "new_task": ("random", "mean"),
-    "new_action": ("random", "mean"),
-    "queue_ties": ("keep", "replace"),
-    "queue_repeats": ("best", "latest"),
-}
-_MOST_STEPS = 1 << 20  # of trajectories that one trial may be learned from
+New = Literal["random", "mean"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingConfig(Architecture):
-    """The hyperparameters of the agent: its network (see `Architecture`) and its learning.
-
-    The defaults are the paper's (section 3, appendix A); what it leaves open is marked "open" and listed with the
-    reasons in `docs/paper_map.md`.
+class BestOf(Part):
+    """How a proposal is chosen from several draws: the most probable one is proposed.
 
     Attributes:
-        learning_rate: of Adam. Paper: 5e-4.
-        adam_b1: decay of Adam's first moment. Open.
-        adam_b2: decay of Adam's second moment. Open.
-        adam_epsilon: Adam's epsilon. Open.
-        pqt_weight: the paper's lambda_PQT, equation (3). Paper: 5.
-        entropy_weight: the paper's lambda_ENT, equation (3). Paper: 0.15.
-        joint_entropy_weight: the same where several problems are searched at once, for learning by preferences: what is
-            learned there is to be transferred, and a policy that is sure of itself transfers badly.
-        queue_size: the best distinct trials that a problem's queue keeps. Paper: 25.
-        queue_ties: what happens to a new trial as good as the worst of a full queue: "keep" what is there, or "replace"
-            it. Open.
-        queue_repeats: the reward of a sequence that was evaluated more than once: the "best" or the "latest". Open.
-        baseline_decay: of the moving average of a problem's rewards; it starts at the first. Open.
-        transfer_uniform: the paper's gamma, equation (1): the share of the uniform distribution right after a transfer.
-            Paper: 0.1.
-        transfer_steps: over how many trials gamma falls linearly to 0. Paper: 100.
-        new_task: how the embedding of a task that was never met starts after a transfer: drawn like the others
-            ("random", as in the paper) or at the mean of the known tasks' embeddings ("mean").
-        learning: what the policy learns from: "reinforce" is the paper's equation (3); "preferences" is the order of
-            its trials, whoever proposed them (see `learning.objective.preferences`), and then the fields from here to
-            `best_of_trials` count, `learning_rate`, Adam's and `entropy_weight` as well.
-        updates: steps of Adam after each trial.
-        pairs: pairs of trials in each of them,
-        pair_steps: but their better trials have at most so many steps, padded, over all policies of a replica: long
-            trajectories, and two policies, cost no more.
-        good_share: the better trial of a pair is one of the best of its problem, this share of all,
-        good_most: but at most so many.
-        preference_scale: what a difference of log-probabilities is multiplied by, to be the log-odds of being better.
-        imitation: what the likelihood of the best trials weighs while others' trials are learned from, as those of old
-            studies.
-        best_of: a proposal is the most probable of so many draws.
-        best_of_trials: over how many trials of a problem that number grows from 1; a transferred policy is
+        draws: the number of draws.
+        trials: the number of trials of a problem over which the number of draws grows from 1. A transferred policy is
             ahead by the share of the problem's actions that it met before.
-        repeats: whether a configuration that was evaluated may be proposed again; if not, nor may one that builds the
-            same network, where the problem has a key.
-        number_length: over how many gaps the initial embeddings of actions that are numbers are alike; 0 for not at
-            all, as in the paper (see `learning.numbers`).
-        gate: whether a new policy learns beside a transferred one, and the rewards say which of them proposes (see
-            `learning.gate`). It takes `learning` by preferences.
-        memory: how many configurations that were best before a transfer are remembered, to be tried again as they are
-            where there is a gate.
-        trust: what a transferred policy, and curiosity, are expected to do at first: the share of others' trials that
-            their proposals beat. Of the new policy it is 0.5.
-        trust_memory: what the memory is expected to do at first.
-        control: which trial of a problem is the new policy's, if it proposed none before: what it finds is what the
-            others are compared with. Before it only knowledge proposes. 0 for neither.
-        trust_decay: what earlier proposals weigh after each trial.
-        new_action: how the embedding of an action that was never met starts after a transfer, in a state that was:
-            drawn like the others ("random", as in the paper) or near the mean of the state's known actions ("mean");
-            numbers start near their neighbours, where `number_length` says so.
-        curiosity: what is added to the logits of such actions in a share of the proposals, which the rewards decide;
-            it takes a gate. 0 for never.
-        curious_of_numbers: whether numbers are among such actions, though what is known of their neighbours says
-            something of them. Where a range was widened, most of what is new lies at its ends.
-        surrogate: whether a Gaussian process proposes every second trial, from the ninth on, inside of Optuna and Ray
-            Tune (see `surrogate_proposer`).
-        max_candidates: how many configurations may be drawn for one trial before an invalid space is given up. Open.
     """
 
-    learning_rate: float = 5e-4
-    adam_b1: float = 0.9
-    adam_b2: float = 0.999
-    adam_epsilon: float = 1e-8
-    pqt_weight: float = 5.0
-    entropy_weight: float = 0.15
-    joint_entropy_weight: float = 0.15
-    queue_size: int = 25
-    queue_ties: Literal["keep", "replace"] = "keep"
-    queue_repeats: Literal["best", "latest"] = "best"
-    baseline_decay: float = 0.95
-    transfer_uniform: float = 0.1
-    transfer_steps: int = 100
-    new_task: Literal["random", "mean"] = "random"
-    learning: Literal["reinforce", "preferences"] = "reinforce"
-    updates: int = 4
-    pairs: int = 8
-    pair_steps: int = 256
-    good_share: float = 0.3
-    good_most: int = 50
-    preference_scale: float = 0.5
-    imitation: float = 0.0
-    best_of: int = 1
-    best_of_trials: int = 80
-    repeats: bool = True
-    number_length: float = 0.0
-    gate: bool = False
-    memory: int = 10
-    trust: float = 1.0
-    trust_memory: float = 1.0
-    control: int = 3
-    trust_decay: float = 0.9
-    new_action: Literal["random", "mean"] = "random"
-    curiosity: float = 3.0
-    curious_of_numbers: bool = True
-    surrogate: bool = False
-    max_candidates: int = 10_000
+    path: ClassVar[str] = "TrainingConfig.proposal.best_of"
 
-    def __post_init__(self) -> None:
-        """Checks every field.
+    draws: Annotated[int, Range(2, 10_000)] = 16
+    trials: Count = 80
 
-        Raises:
-            ValueError: a field is out of its range; the message names it.
-        """
-        for name, (least, most) in _WHOLE.items():
-            _check(self, name, least, most, whole=True)
-        for name, (low, high) in _NUMBERS.items():
-            _check(self, name, low, high)
-            object.__setattr__(self, name, float(getattr(self, name)))  # an int may be too large for the network
-        for name in ("lstm_anchors", "repeats", "gate", "curious_of_numbers", "surrogate"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"TrainingConfig.{name} must be True or False, not {getattr(self, name)!r}")
-        for name, allowed in _WORDS.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"TrainingConfig.{name} must be one of {allowed}, not {getattr(self, name)!r}")
-        if self.updates * self.pair_steps > _MOST_STEPS:
-            raise ValueError(
-                f"updates={self.updates} times pair_steps={self.pair_steps} is more than {_MOST_STEPS:,} steps a trial"
-            )
-        if self.gate and self.learning == "reinforce":
-            raise ValueError(
-                'gate=True takes learning="preferences": REINFORCE learns from its own trials alone, and both policies '
-                "learn from the trials of both"
-            )
-        if self.width % self.heads:
-            raise ValueError(f"heads={self.heads} does not divide the token's width, 3 x {self.embedding_size}")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurrogateConfig(Part):
+    """When a Gaussian process proposes (see `surrogate_proposer`).
+
+    Attributes:
+        first: the number of trials that are told before the process proposes.
+        every: one of so many trials is the process's. The others are the policy's, which learns from both.
+    """
+
+    path: ClassVar[str] = "TrainingConfig.proposal.surrogate"
+
+    first: Annotated[int, Range(1, 10**9)] = 8
+    every: Annotated[int, Range(2, 10**9)] = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalConfig(Part):
+    """How a policy's draws become proposals.
+
+    Attributes:
+        best_of: how a proposal is chosen from several draws. None is one draw. Paper: None.
+        repeats: whether a configuration that was evaluated may be proposed again. If not, one that builds the same
+            network may not be either, where the problem has a key. Paper: True.
+        max_candidates: the number of configurations that may be drawn for one trial before the agent gives up an
+            invalid space. Paper: open.
+        surrogate: when a Gaussian process proposes in a search of a space that nobody declared, as inside of Optuna and
+            Ray Tune. An `Agent` of declared problems has no process. None is never. Paper: None.
+    """
+
+    path: ClassVar[str] = "TrainingConfig.proposal"
+
+    best_of: BestOf | None = BestOf()
+    repeats: bool = False
+    max_candidates: Count = 10_000
+    surrogate: SurrogateConfig | None = SurrogateConfig()
 
     @classmethod
-    def paper(cls, **changes: object) -> "TrainingConfig":
-        """Returns the paper's hyperparameters, with changes."""
-        return dataclasses.replace(cls(), **changes)  # type: ignore[arg-type]
+    def paper(cls) -> "ProposalConfig":
+        """Returns the paper's."""
+        return cls(best_of=None, repeats=True, surrogate=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueConfig(Part):
+    """The queue of the best trials of each problem: `Agent.best` returns them, and REINFORCE imitates them.
+
+    Attributes:
+        size: the number of distinct trials in a queue. Paper: 25.
+        ties: what happens to a new trial as good as the worst of a full queue. "keep" keeps the old trial, "replace"
+            replaces it. Paper: open.
+        repeats: the reward of a sequence that was evaluated more than once: the "best" or the "latest". Paper: open.
+    """
+
+    path: ClassVar[str] = "TrainingConfig.queue"
+
+    size: Annotated[int, Range(1, 10**6)] = 25
+    ties: Literal["keep", "replace"] = "keep"
+    repeats: Literal["best", "latest"] = "best"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniformConfig(Part):
+    """The uniform distribution that is mixed into a policy after a transfer, equation (1).
+
+    Attributes:
+        share: the share of the uniform distribution right after the transfer, the paper's gamma. Paper: 0.1.
+        trials: the number of trials over which the share falls linearly to 0. Paper: 100.
+    """
+
+    path: ClassVar[str] = "TrainingConfig.transfer.uniform"
+
+    share: Annotated[float, Range(0, 1, above=True)] = 0.1
+    trials: Count = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CuriosityConfig(Part):
+    """How curious proposals favour actions that were never met, in a state that was (see `learning.novelty`).
+
+    Attributes:
+        logits: the number that is added to the logits of such actions.
+        of_numbers: whether numbers are among such actions. Something is known of a new number from its neighbours, but
+            most of what a wider range has is at its ends. None is True, and False in a search of a space that nobody
+            declared, as inside of Optuna and Ray Tune, where numbers are bins of a range.
+    """
+
+    path: ClassVar[str] = "TrainingConfig.transfer.gate.curiosity"
+
+    logits: Annotated[float, Range(0, 10**6, above=True)] = 3.0
+    of_numbers: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateConfig(Part):
+    """How rewards decide who proposes: the transferred policy, a new one, the memory, or curiosity (`learning.gate`).
+
+    Attributes:
+        trust: what a transferred policy, and curiosity, are expected to do at first, as the share of others' trials
+            that their proposals beat. Of the new policy it is 0.5.
+        memory: the number of configurations that were best before the transfer and are remembered, to be tried again
+            as they are.
+        trust_memory: what the memory is expected to do at first, as a share like `trust`.
+        control: the number of the trial that is the new policy's, if it proposed none before. What it finds is what
+            the others are compared with. Only knowledge proposes before that trial. 0 is for neither.
+        decay: the factor by which the weight of earlier proposals falls with each trial.
+        curiosity: how curious proposals favour what is new. None is without such proposals.
+    """
+
+    path: ClassVar[str] = "TrainingConfig.transfer.gate"
+
+    trust: Share = 1.0
+    memory: Annotated[int, Range(1, 10**6)] = 10
+    trust_memory: Share = 1.0
+    control: Annotated[int, Range(0, 10**9)] = 3
+    decay: Share = 0.9
+    curiosity: CuriosityConfig | None = CuriosityConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferConfig(Part):
+    """What a transfer does with what is new, and how far it trusts what is known.
+
+    Attributes:
+        new_task: how the embedding of a task that was never met starts. "random" draws it like the others. "mean" is
+            the mean of the known tasks' embeddings. Paper: "random".
+        new_action: how the embedding of an action that was never met starts, in a state that was. "random" draws it
+            like the others. "mean" is near the mean of the state's known actions; numbers start near their neighbours
+            where the network's `number_length` says so. Paper: "random".
+        uniform: the uniform distribution that is mixed in at first. None mixes in nothing. Paper: `UniformConfig()`.
+        gate: how rewards decide who proposes. It takes `Preferences`. None is without a gate: the transferred policy
+            proposes every trial. Paper: None.
+    """
+
+    path: ClassVar[str] = "TrainingConfig.transfer"
+
+    new_task: New = "mean"
+    new_action: New = "mean"
+    uniform: UniformConfig | None = None
+    gate: GateConfig | None = GateConfig()
 
     @classmethod
-    def fast(cls, **changes: object) -> "TrainingConfig":
-        """Returns the hyperparameters that learn fastest, with changes; docs/results.md says what each is worth."""
-        fast = cls(
-            network="decoder",
-            layers=1,
-            feed_forward=48,
-            learning="preferences",
-            learning_rate=2e-3,
-            imitation=4.0,
-            best_of=16,
-            repeats=False,
-            number_length=2.0,
-            new_task="mean",
-            new_action="mean",
-            transfer_uniform=0.0,
-            gate=True,
-            surrogate=True,
-            joint_entropy_weight=0.3,
-        )
-        return dataclasses.replace(fast, **changes)  # type: ignore[arg-type]
+    def paper(cls) -> "TransferConfig":
+        """Returns the paper's."""
+        return cls(new_task="random", new_action="random", uniform=UniformConfig(), gate=None)
 
     def uniform_share(self, sampled: int) -> float:
         """Returns gamma of equation (1) after so many trials were sampled since a transfer."""
-        return self.transfer_uniform * max(0.0, 1.0 - sampled / self.transfer_steps)
+        return 0.0 if self.uniform is None else self.uniform.share * max(0.0, 1.0 - sampled / self.uniform.trials)
+
+    def curious_of_numbers(self, grows: bool) -> bool:
+        """Returns what `of_numbers` is, in a space that grows as nobody declared it, or in one that does not."""
+        curiosity = None if self.gate is None else self.gate.curiosity
+        return not grows if curiosity is None or curiosity.of_numbers is None else curiosity.of_numbers
 
 
-def _check(config: TrainingConfig, name: str, low: float, high: float, whole: bool = False) -> None:
-    value = getattr(config, name)
-    kind = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        what = "a whole number" if whole else "a number"
-        too_large = isinstance(value, (int, float)) and high < value < math.inf
-        bound = f"from {low} to {high}" if high <= 1 else f"of at most {high:,}" if too_large else f"of at least {low}"
-        raise ValueError(f"TrainingConfig.{name} must be {what} {bound}, not {value!r}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig(Part):
+    """The settings of an agent, the same in `Agent`, `TransferSampler` and `TransferSearch`.
+
+    `TrainingConfig()` are the defaults, which learn fastest; docs/results.md says what each is worth.
+    `TrainingConfig.paper()` are the paper's (section 3, appendix A). The paper's value is said of each field; what the
+    paper leaves open is marked "open" and listed with the reasons in `docs/paper_map.md`. Where the paper has no such
+    thing nothing is said.
+
+    A setting has effect wherever it can be given. What counts for one network or one rule alone is a field of that one,
+    and what can be left out is None.
+
+    Some numbers that shape proposals are no settings. A comment where each is defined says why. They are here:
+
+    - `surrogate_proposer`, `learning.surrogate`: how the Gaussian process looks for candidates.
+    - `learning.proposing`: how many candidates are drawn, and how draws go on where all is known.
+    - `learning.gate`: how proposals are compared.
+    - `learning.inheritance`, `learning.numbers`: how near new embeddings start to those that they are like.
+    - `learning.archive`, `learning.portfolio`, `learning.rehearsal`: what is kept of earlier problems.
+    - `learning.pairs`, `learning.studying`, `open_learner`: how old trials are learned from.
+    - `spaces.domain`, `trials`, `evidence`: how ranges become bins, and bins become numbers.
+
+    Example:
+        ```python
+        TrainingConfig(rule=Preferences(updates=8))
+        TrainingConfig.paper(rule=Reinforce(learning_rate=1e-3))
+        TrainingConfig.paper().with_changes({"transfer.new_task": "mean", "queue.size": 50})
+        ```
+
+    Attributes:
+        network: the policy's network. Paper: `TransformerConfig()`.
+        rule: what the policy learns from its trials. Paper: `Reinforce()`.
+        proposal: how a policy's draws become proposals. Paper: `ProposalConfig.paper()`.
+        queue: the queue of the best trials of each problem. Paper: `QueueConfig()`.
+        transfer: what a transfer does with what is new and what is known. Paper: `TransferConfig.paper()`.
+    """
+
+    path: ClassVar[str] = "TrainingConfig"
+
+    network: NetworkConfig = DecoderConfig()
+    rule: LearningRule = Preferences()
+    proposal: ProposalConfig = ProposalConfig()
+    queue: QueueConfig = QueueConfig()
+    transfer: TransferConfig = TransferConfig()
+
+    def __post_init__(self) -> None:
+        """Checks that the parts go together.
+
+        Raises:
+            ValueError: a part is none of those that can be in its place, or there is a gate without preferences.
+        """
+        Part.__post_init__(self)
+        if self.transfer.gate is not None and not isinstance(self.rule, Preferences):
+            raise ValueError(
+                f"{self.path}.transfer.gate takes rule=Preferences(): REINFORCE learns from its own trials alone, and "
+                "both policies learn from the trials of both; give transfer.gate=None, or another rule"
+            )
+
+    @classmethod
+    def paper(
+        cls,
+        *,
+        network: NetworkConfig | None = None,
+        rule: LearningRule | None = None,
+        proposal: ProposalConfig | None = None,
+        queue: QueueConfig | None = None,
+        transfer: TransferConfig | None = None,
+    ) -> "TrainingConfig":
+        """Returns the paper's settings, but for the parts that are given.
+
+        Args:
+            network: instead of `TransformerConfig()`.
+            rule: instead of `Reinforce()`.
+            proposal: instead of `ProposalConfig.paper()`.
+            queue: instead of `QueueConfig()`.
+            transfer: instead of `TransferConfig.paper()`.
+
+        Raises:
+            ValueError: the parts do not go together.
+        """
+        return cls(
+            network=network or TransformerConfig(),
+            rule=rule or Reinforce(),
+            proposal=proposal or ProposalConfig.paper(),
+            queue=queue or QueueConfig(),
+            transfer=transfer or TransferConfig.paper(),
+        )
+
+    def with_changes(self, changes: Mapping[str, object]) -> "TrainingConfig":
+        """Returns the settings with other values in single fields.
+
+        Args:
+            changes: values by the paths of their fields, such as `{"rule.learning_rate": 1e-3, "transfer.gate": None}`.
+
+        Raises:
+            ValueError: there is no such field here, it may have no such value, or the values do not go together; the
+                message names the field.
+        """
+        return changed(self, changes)

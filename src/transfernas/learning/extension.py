@@ -51,9 +51,9 @@ def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM
     policy: Policy = state.policy
     if vocabulary != learner.vocabulary or needed != learner.capacity:
         rng = generator(learner.seed, Use.EXTENSION, len(vocabulary.actions))
-        drawn = init_policies(rng, len(policy.state), needed, learner.config)
+        drawn = init_policies(rng, len(policy.state), needed, learner.config.network)
         policy = transplanted(policy, drawn, learner.vocabulary, vocabulary, learner.config)
-    grown = fresh_state(policy, learner.config)
+    grown = fresh_state(policy, learner.config.rule)
     if needed == learner.capacity:
         grown = dataclasses.replace(grown, optimizer=state.optimizer)
     told, gate, memory = learner.history, learner.gate, learner.memory

@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr
 
-from .config import TrainingConfig
+from .config import GateConfig
 from .history import History
 from .scores import Scores
 
@@ -37,6 +37,8 @@ POLICIES = 2
 POLICY = np.array([TRANSFERRED, NEW, TRANSFERRED, TRANSFERRED], np.int32)
 """The policy that each proposer draws from; the memory draws from none."""
 
+# Not for tuning. The first number follows from what a share of comparisons is, the second is about that of any share
+# from 0 to 1, and the third says what a comparison is. What may be tuned is in `GateConfig`.
 _NEUTRAL = 0.5  # the share of others' trials that a proposal no better than they are is expected to beat
 _SPREAD = 0.3  # standard deviation of such a share, about that of the uniform distribution
 RECENT = 20
@@ -83,7 +85,7 @@ class Gate:
         curious: Bool[np.ndarray, "replicas"],
         history: History,
         rng: np.random.Generator,
-        config: TrainingConfig,
+        config: GateConfig,
     ) -> Int[np.ndarray, "replicas"]:
         """Draws who proposes for each replica.
 
@@ -123,7 +125,7 @@ class Gate:
         member: Int[np.ndarray, "replicas"],
         scores: Scores,
         history: History,
-        config: TrainingConfig,
+        config: GateConfig,
     ) -> "Gate":
         """Returns the gate after a trial of each replica.
 
@@ -132,7 +134,7 @@ class Gate:
             member: Shape `[replicas]`, who proposed it; -1 for none of them, and then nothing changes.
             scores: Shape `[replicas]`.
             history: the trials before it.
-            config: `trust_decay`.
+            config: `decay`.
         """
         count, total = self.count.copy(), self.total.copy()
         for replica, (row, proposer) in enumerate(zip(problem.tolist(), member.tolist(), strict=True)):
@@ -144,15 +146,15 @@ class Gate:
             beaten = 0.5 + 0.5 * (above.astype(np.float64) - below)
             faced, won = (_by_proposer(whose, weights) / len(recent) for weights in (np.ones(len(recent)), beaten))
             faced[proposer] = won[proposer] = 0.0
-            count[replica, row] *= config.trust_decay
-            total[replica, row] *= config.trust_decay
+            count[replica, row] *= config.decay
+            total[replica, row] *= config.decay
             count[replica, row] += faced
             total[replica, row] += faced - won
             count[replica, row, proposer] += faced.sum()
             total[replica, row, proposer] += won.sum()
         return Gate(count, total)
 
-    def trust(self, config: TrainingConfig) -> Float[np.ndarray, "replicas problems"]:
+    def trust(self, config: GateConfig) -> Float[np.ndarray, "replicas problems"]:
         """Returns how likely it is that knowledge promises more than the new policy does, where both are drawn.
 
         Args:
@@ -167,7 +169,7 @@ class Gate:
         likely: Float[np.ndarray, "replicas problems"] = ndtr((known - new) / np.sqrt(its + other))
         return likely
 
-    def most_promising(self, config: TrainingConfig) -> Int[np.ndarray, "replicas"]:
+    def most_promising(self, config: GateConfig) -> Int[np.ndarray, "replicas"]:
         """Returns the policy of each replica whose proposals did best over all problems."""
         count, total = (array[:, :, :POLICIES].sum(axis=1) for array in (self.count, self.total))
         prior = np.full(POLICIES, _NEUTRAL)
@@ -180,7 +182,7 @@ class Gate:
 
 
 def _control(
-    problem: Int[np.ndarray, "replicas"], history: History, config: TrainingConfig
+    problem: Int[np.ndarray, "replicas"], history: History, config: GateConfig
 ) -> tuple[Int[np.ndarray, "replicas"], Bool[np.ndarray, "replicas"]]:
     """Returns how many proposals were told, and which replicas are to try the new policy.
 

@@ -11,25 +11,26 @@ from jaxtyping import Int
 
 from ..policy.policy import Policy
 from ..spaces.vocabulary import Vocabulary
-from .config import TrainingConfig
 from .numbers import with_numbers
 
+# Not for tuning. What is new must differ from what it is like, so that it can be told from it, but by less than names
+# that have nothing to do with one another.
 APART = 0.3
 """How far what is new starts from what it is like, in initial standard deviations."""
 
 Parents = Int[np.ndarray, "rows"]
 
 
-def begun(policy: Policy, vocabulary: Vocabulary, known: Vocabulary, config: TrainingConfig) -> Policy:
+def begun(policy: Policy, vocabulary: Vocabulary, known: Vocabulary, length: float) -> Policy:
     """Returns networks, as NumPy arrays, in which what is new starts near what it is like: families, and numbers.
 
     Args:
         policy: the networks, one a replica.
         vocabulary: all names.
         known: those whose rows stay.
-        config: see `learning.numbers`.
+        length: the network's `number_length`, see `learning.numbers`.
     """
-    return with_numbers(near_families(policy, vocabulary, known), vocabulary, len(known.actions), config)
+    return with_numbers(near_families(policy, vocabulary, known), vocabulary, len(known.actions), length)
 
 
 def near_families(policy: Policy, vocabulary: Vocabulary, known: Vocabulary) -> Policy:

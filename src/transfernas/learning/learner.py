@@ -24,7 +24,7 @@ from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import Vocabulary
 from .archive import Archived, added, archived
 from .builds import Builds
-from .config import TrainingConfig
+from .config import GateConfig, TrainingConfig
 from .gate import MEMORY, POLICIES, Gate
 from .history import History
 from .inheritance import begun
@@ -33,6 +33,7 @@ from .novelty import Novelty, novelty
 from .pairs import draw_pairs
 from .queue import Queue
 from .randomness import Use, derived_seed, generator
+from .rules import Reinforce
 from .scores import Scores
 from .steps import LearnerState, init_state, prefer, update
 from .tally import Tally
@@ -112,6 +113,12 @@ class Learner:
         return 1 if self.gate is None else POLICIES
 
     @property
+    def gate_config(self) -> GateConfig:
+        """What the gate goes by, where there is one."""
+        assert self.config.transfer.gate is not None  # else there is no gate
+        return self.config.transfer.gate
+
+    @property
     def capacity(self) -> Capacity:
         """The room in the networks' tables."""
         return self.state.policy.capacity
@@ -131,7 +138,7 @@ class Learner:
     @property
     def keyed(self) -> bool:
         """Whether it proposes each network once: any of the problems has a key, and the replicas do not repeat."""
-        return not self.config.repeats and any(problem.key is not None for problem in self.encoding.problems)
+        return not self.config.proposal.repeats and any(problem.key is not None for problem in self.encoding.problems)
 
 
 class Past(NamedTuple):
@@ -156,14 +163,15 @@ def new_learner(
     encoding = encode(problems, vocabulary, room)
     rng = generator(seed, Use.WEIGHTS)
     state = init_state(rng, replicas, capacity_for(vocabulary, encoding), config)
-    state = dataclasses.replace(state, policy=begun(state.policy, vocabulary, Vocabulary(), config))
+    policy = begun(state.policy, vocabulary, Vocabulary(), config.network.number_length)
+    state = dataclasses.replace(state, policy=policy)
     return restore(config, seed, vocabulary, encoding, state, *nothing_told(replicas, encoding, config))
 
 
 def nothing_told(replicas: int, encoding: Encoding, config: TrainingConfig) -> tuple[History, Queue, Tally]:
     """Returns what replicas that were told nothing keep of trials."""
     rows, steps = len(encoding.tables.task), encoding.steps
-    queue = Queue.empty(replicas, rows, config.queue_size, steps)
+    queue = Queue.empty(replicas, rows, config.queue.size, steps)
     return History.empty(replicas, steps), queue, Tally.empty(replicas, rows)
 
 
@@ -188,7 +196,8 @@ def restore(
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
     tables, state = placed((encoding.tables, state))
-    novel = novelty(encoding, known, vocabulary, state.policy.capacity.actions, config.curious_of_numbers)
+    numbers = config.transfer.curious_of_numbers(encoding.grows)
+    novel = novelty(encoding, known, vocabulary, state.policy.capacity.actions, numbers)
     parts = (config, seed, vocabulary, encoding, tables, state, history, queue, tally, novel, known, past)
     return Learner(*parts, sampled, learned, acceptance, gate, memory, archive, archived_at)
 
@@ -222,26 +231,25 @@ def learn(
     member = np.zeros(learner.replicas, np.int32) if member is None else member
     scores = Scores.of(reward) if grade is None else Scores(grade, reward)
     followed = scores.reward if followed is None else followed
-    queue = learner.queue.inserted(problem, trajectory, scores, config)
-    if config.learning == "reinforce":
+    queue = learner.queue.inserted(problem, trajectory, scores, config.queue)
+    if isinstance(rule := config.rule, Reinforce):
         pick = generator(learner.seed, Use.QUEUE, number).random(learner.replicas, np.float32)
         advantage = learner.tally.advantage(problem, followed, member >= 0)
         queued = queue.drawn(problem, pick)
-        state = run(update, learner.state, learner.tables, trajectory, advantage, queued, config)
-        history = history if config.repeats else history.appended(problem, trajectory, scores, member)
-        tally = learner.tally.after(problem, followed, member >= 0, config.baseline_decay)
+        state = run(update, learner.state, learner.tables, trajectory, advantage, queued, rule)
+        history = history if config.proposal.repeats else history.appended(problem, trajectory, scores, member)
+        tally = learner.tally.after(problem, followed, member >= 0, rule.baseline_decay)
     else:
         if gate is not None:
-            gate = gate.told(problem, member, scores, history, config)
+            gate = gate.told(problem, member, scores, history, learner.gate_config)
         history = history.appended(problem, trajectory, scores, member)
         state = learner.state
         if not waits:
             rng, encoding = generator(learner.seed, Use.PAIRS, number), learner.encoding
-            # In declared spaces pairs are drawn as they were when the settings were chosen.
-            steps, distinct = encoding.steps_made, encoding.grows
-            imitated = np.full(learner.replicas, others)
-            pairs = draw_pairs(history, problem, rng, config, learner.members, steps, distinct, imitated)
-            state = run(prefer, state, learner.tables, pairs, config)
+            new_task, imitated = config.transfer.new_task, np.full(learner.replicas, others)
+            of = encoding.steps_made, encoding.grows, new_task, imitated
+            pairs = draw_pairs(history, problem, rng, rule, learner.members, *of)
+            state = run(prefer, state, learner.tables, pairs, rule)
         tally = learner.tally.counted(problem)
     return dataclasses.replace(
         learner, state=state, history=history, queue=queue, tally=tally, gate=gate, learned=number + 1
@@ -283,7 +291,7 @@ def best_policy(learner: Learner) -> Policy:
     """Returns the network of each replica whose proposals did best, as NumPy arrays."""
     kept = np.arange(learner.replicas) * learner.members
     if learner.gate is not None:
-        kept += learner.gate.most_promising(learner.config)
+        kept += learner.gate.most_promising(learner.gate_config)
     policy: Policy = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.policy)
     return policy
 

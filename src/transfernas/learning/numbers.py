@@ -12,26 +12,26 @@ from jaxtyping import Float, Int
 
 from ..policy.policy import Policy
 from ..spaces.vocabulary import Vocabulary
-from .config import TrainingConfig
 
+# Not for tuning. `number_length` is what may be tuned; these numbers keep what is drawn smooth and finite.
 _JITTER = 1e-5
 _LEARNED = 0.1  # variance: learned embeddings are not as smooth as drawn ones, and a mean through all would overshoot
 _DECADE = 10.0
 _LARGEST = 1e300  # beyond it, and not a number, are names
 
 
-def with_numbers(policy: Policy, vocabulary: Vocabulary, known: int, config: TrainingConfig) -> Policy:
+def with_numbers(policy: Policy, vocabulary: Vocabulary, known: int, length: float) -> Policy:
     """Returns networks, as NumPy arrays, in which new actions that are numbers are near their neighbours.
 
     Args:
         policy: the networks, one a replica.
         vocabulary: the names of the actions.
         known: how many actions are known; their embeddings stay.
-        config: `number_length`; where it is 0, the networks are returned as they are.
+        length: the network's `number_length`; where it is 0, the networks are returned as they are.
     """
-    if not config.number_length:
+    if not length:
         return policy
-    return dataclasses.replace(policy, action=smoothed(policy.action, vocabulary, known, config.number_length))
+    return dataclasses.replace(policy, action=smoothed(policy.action, vocabulary, known, length))
 
 
 def smoothed(

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 from ..policy.policy import Policy, inherited
 from ..spaces.tables import Tables
 from ..spaces.trajectory import Trajectory
-from .config import TrainingConfig
+from .rules import Preferences, Reinforce
 
 
 def step_log_probs(
@@ -43,7 +43,7 @@ def objective(
     sampled: Trajectory,
     advantage: Float[Array, ""],
     queued: Trajectory,
-    config: TrainingConfig,
+    rule: Reinforce,
 ) -> Float[Array, ""]:
     """Returns what equation (3) is the gradient of; it is to be climbed.
 
@@ -53,14 +53,14 @@ def objective(
         sampled: the trial that was told.
         advantage: its reward less the baseline; 0 takes the REINFORCE term out.
         queued: a trial of the problem's queue.
-        config: the weights of the terms.
+        rule: the weights of the terms.
     """
     both = jax.tree.map(lambda *leaves: jnp.stack(leaves), sampled, queued)
     log_pi, real = jax.vmap(step_log_probs, in_axes=(None, None, 0))(policy, tables, both)
     reinforce = advantage * _chosen(log_pi[0], real[0], sampled)  # Eq. (2), first line
     priority_queue = _chosen(log_pi[1], real[1], queued)  # Eq. (2), second line
     regulariser = entropy(log_pi[0], real[0])
-    return reinforce + config.pqt_weight * priority_queue + config.entropy_weight * regulariser  # Eq. (3)
+    return reinforce + rule.pqt_weight * priority_queue + rule.entropy_weight * regulariser  # Eq. (3)
 
 
 def preferences(
@@ -70,7 +70,7 @@ def preferences(
     worse: Trajectory,
     weight: Float[Array, "pairs"],
     imitation: Float[Array, "pairs"],
-    config: TrainingConfig,
+    rule: Preferences,
 ) -> Float[Array, ""]:
     """Returns how well a policy tells better from worse trials; it is to be climbed.
 
@@ -89,15 +89,15 @@ def preferences(
         worse: Shape `[pairs, ...]`.
         weight: Shape `[pairs]`, of each pair.
         imitation: Shape `[pairs]`, what the log-probability of the better trial weighs.
-        config: `preference_scale` and the weights of the entropy.
+        rule: `scale` and the weights of the entropy.
     """
     both = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), better, worse)
     log_pi, real = jax.vmap(step_log_probs, in_axes=(None, None, 0))(policy, tables, both)
     first, second = jnp.split(jax.vmap(_chosen)(log_pi, real, both), 2)
     expected = jnp.split(jax.vmap(by_chance)(real), 2)
     ahead = (first - second) - (expected[0] - expected[1])
-    likelihood = weight * jax.nn.log_sigmoid(config.preference_scale * ahead) + imitation * first
-    weight_of_entropy = jnp.where(tables.problems > 1, config.joint_entropy_weight, config.entropy_weight)
+    likelihood = weight * jax.nn.log_sigmoid(rule.scale * ahead) + imitation * first
+    weight_of_entropy = jnp.where(tables.problems > 1, rule.joint_entropy_weight, rule.entropy_weight)
     return jnp.mean(likelihood) + weight_of_entropy * jnp.mean(jax.vmap(entropy)(log_pi, real))
 
 

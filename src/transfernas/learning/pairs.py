@@ -8,9 +8,11 @@ from jaxtyping import Bool, Float, Int
 
 from ..arrays import AnyArray
 from ..spaces.trajectory import Trajectory
-from .config import TrainingConfig
+from .config import New
 from .history import History
+from .rules import Preferences
 
+# Not for tuning beside `Preferences.imitation`, the weight of the whole.
 _SHARPNESS = 3  # the best of the good trials is imitated most, one half as far back an eighth as much
 
 
@@ -36,48 +38,51 @@ def draw_pairs(
     history: History,
     problem: Int[np.ndarray, "replicas"],
     rng: np.random.Generator,
-    config: TrainingConfig,
+    rule: Preferences,
     members: int = 1,
     steps: int | None = None,
-    distinct: bool = False,
+    grows: bool = False,
+    new_task: New = "random",
     others: Bool[np.ndarray, "replicas"] | None = None,
 ) -> Pairs:
     """Draws pairs for each policy of each replica from the replica's trials of a problem.
 
     Leaves have the policies first, those of a replica side by side.
 
-    The better trial is uniform among the best (`config.good_share` of all, at most `config.good_most`), the worse one
+    The better trial is uniform among the best (`rule.good_share` of all, at most `rule.good_most`), the worse one
     uniform among those that rank behind it.
 
     Args:
         history: the trials.
         problem: Shape `[replicas]`, row of the problem.
         rng: for the draws.
-        config: how many.
+        rule: how many.
         members: policies of a replica.
         steps: a length that no trajectory passes; None for the padded one.
-        distinct: whether only the best trial of each configuration counts. A pair of others says nothing, and late in a
-            search in which configurations come again most would be such pairs.
+        grows: whether the space is one that nobody declared. Then only the best trial of each configuration counts. A
+            pair of others says nothing, and late in a search in which configurations come again most would be such
+            pairs. In declared spaces pairs are drawn as they were when the settings were chosen.
+        new_task: see `TransferConfig`.
         others: Shape `[replicas]`, whether the latest trial is one that somebody else proposed, so that what others
             found good is imitated; None for no replica.
     """
     steps = history.trials.actions.shape[-1] if steps is None else steps
-    shape = (len(problem), members, config.updates, _pairs_of(config, members * steps))
+    shape = (len(problem), members, rule.updates, _pairs_of(rule, members * steps, grows))
     chance = rng.random((2, *shape))
     better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     imitation, unknown = np.zeros(shape, np.float32), np.zeros(shape[:-1], bool)
     for replica, row in enumerate(problem.tolist()):
-        ranked = history.ranked(replica, history.of(replica, row), distinct)
+        ranked = history.ranked(replica, history.of(replica, row), grows)
         if len(ranked) < 2:
             continue  # a trial paired with itself weighs nothing
-        good, last = _good(len(ranked), config), len(ranked) - 1
+        good, last = _good(len(ranked), rule), len(ranked) - 1
         first = (chance[0, replica] * good).astype(np.int64)
         second = first + 1 + (chance[1, replica] * (last - first)).astype(np.int64)
         better[replica], worse[replica] = ranked[first], ranked[second]
-        if config.imitation and others is not None and others[replica]:
+        if rule.imitation and others is not None and others[replica]:
             whose = history.member[replica, better[replica]]
-            imitation[replica] = config.imitation * (whose < 0) * (1 - first / good) ** _SHARPNESS
-            unknown[replica, :, 1::2] = config.new_task == "mean"
+            imitation[replica] = rule.imitation * (whose < 0) * (1 - first / good) ** _SHARPNESS
+            unknown[replica, :, 1::2] = new_task == "mean"
     return _paired(history, steps, better, worse, imitation, unknown)
 
 
@@ -87,23 +92,24 @@ class Ranking:
     It costs as much as one look at every trial, and a draw from it nothing that grows with them.
     """
 
-    def __init__(self, history: History, config: TrainingConfig, distinct: bool) -> None:
+    def __init__(self, history: History, rule: Preferences, grows: bool, new_task: New) -> None:
         """Ranks the trials.
 
         Args:
             history: the trials; those that are added to it later are not drawn.
-            config: how many of a problem's trials are good ones.
-            distinct: see `draw_pairs`.
+            rule: how many of a problem's trials are good ones.
+            grows: see `draw_pairs`.
+            new_task: see there.
         """
-        self._history, self._config = history, config
+        self._history, self._rule, self._grows, self._new_task = history, rule, grows, new_task
         self._ranked, self._from, self._count, self._good = [], [], [], []
         for replica in range(len(history.problem)):
             order = np.argsort(history.problem[replica, : history.count], kind="stable")
             rows, starts = np.unique(history.problem[replica, order], return_index=True)
-            parts = [history.ranked(replica, trials, distinct) for trials in np.split(order, starts[1:])]
+            parts = [history.ranked(replica, trials, grows) for trials in np.split(order, starts[1:])]
             counts = np.zeros((2, rows.max() + 1), np.int64)
             counts[0, rows] = [len(part) for part in parts]
-            counts[1, rows] = [max(1, _good(len(part), config)) for part in parts]
+            counts[1, rows] = [max(1, _good(len(part), rule)) for part in parts]
             self._ranked.append(np.concatenate(parts))
             self._from.append(np.cumsum(counts[0]) - counts[0])
             self._count.append(counts[0])
@@ -120,8 +126,8 @@ class Ranking:
             members: policies of a replica.
             steps: a length that no trajectory passes.
         """
-        history, config = self._history, self._config
-        shape = (len(history.problem), members, config.updates, _pairs_of(config, members * steps))
+        history, rule = self._history, self._rule
+        shape = (len(history.problem), members, rule.updates, _pairs_of(rule, members * steps, self._grows))
         chance = rng.random((3, *shape))
         better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         imitation, unknown = np.zeros(shape, np.float32), np.zeros(shape[:-1], bool)
@@ -132,19 +138,19 @@ class Ranking:
             second = np.minimum(first + 1 + (chance[2, replica] * (last - first)).astype(np.int64), last)
             better[replica], worse[replica] = ranked[start + first], ranked[start + second]
             imitated = (history.member[replica, better[replica]] < 0) & (last > 0)
-            imitation[replica] = config.imitation * imitated * (1 - first / good) ** _SHARPNESS
-            unknown[replica, :, 1::2] = bool(config.imitation) and config.new_task == "mean"
+            imitation[replica] = rule.imitation * imitated * (1 - first / good) ** _SHARPNESS
+            unknown[replica, :, 1::2] = bool(rule.imitation) and self._new_task == "mean"
         return _paired(history, steps, better, worse, imitation, unknown)
 
 
-def _pairs_of(config: TrainingConfig, steps: int) -> int:
+def _pairs_of(rule: Preferences, steps: int, grows: bool) -> int:
     """Returns how many pairs a batch has, of trajectories that have so many steps over all policies."""
-    return min(config.pairs, max(1, config.pair_steps // steps))
+    return min(rule.pairs, max(1, rule.most_steps(grows) // steps))
 
 
-def _good(count: int, config: TrainingConfig) -> int:
+def _good(count: int, rule: Preferences) -> int:
     """Returns how many of a problem's trials are good; at least one is behind them."""
-    return min(max(2, int(np.ceil(config.good_share * count))), config.good_most, count - 1)
+    return min(max(2, int(np.ceil(rule.good_share * count))), rule.good_most, count - 1)
 
 
 def _paired(

@@ -17,6 +17,8 @@ from ..spaces.condition import Action, are_numbers, key
 from .archive import NOT_MADE, Archived
 from .scores import Grade
 
+# Not for tuning. Two numbers bound what a portfolio costs. The others say how alike trials are, in shares of their
+# choices, so that they fit any space. How many trials are picked is `GateConfig.memory`.
 _CANDIDATES = 8  # the best of each problem
 _MOST = 32  # problems; of more, those that were learned from last
 _LIKE = 0.12  # trials that differ in this share of their choices say much of one another

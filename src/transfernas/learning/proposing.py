@@ -34,14 +34,18 @@ BeforeDrawFn = Callable[[int], None]
 
 # Candidates drawn at once: one, or several where many are invalid. At NAS-Bench-101's size four cost twice as much as
 # one, and sixteen as much as four times four, so that there are only two sizes to compile.
+# Several are drawn where fewer than a share of the latest were valid; a candidate counts a tenth. Not for tuning: these
+# numbers say what a proposal costs, not which one is made of the candidates.
 ONE, SEVERAL = 1, 4
+_OFTEN_VALID = 0.6
+_BEFORE, _NOW = 0.9, 0.1
 
 NONE_PENDING = np.zeros(0, np.uint64)
 
 # A policy that is sure of what was evaluated already is made to look elsewhere: beside its own draws there are so many
 # in which a share is uniform, from little to all, for where its own are known; and with each attempt a larger share of
 # its own is. Where all is evaluated, what was may be proposed again after so many attempts. Long trajectories, of which
-# hardly any comes twice, go without these draws.
+# hardly any comes twice, go without these draws. Not for tuning: they count where a policy's own are used up.
 EXPLORERS = 8
 UNIFORM_PER_ATTEMPT, ATTEMPTS = 0.03, 30
 
@@ -76,9 +80,10 @@ class Proposal(NamedTuple):
 
 def candidates(learner: Learner) -> int:
     """How many candidates to draw at once: as many as configured; or one, several where many are invalid."""
-    if learner.config.best_of > 1:
-        return learner.config.best_of + (0 if learner.config.repeats or learner.encoding.wide else EXPLORERS)
-    return ONE if not learner.restricted or learner.acceptance > 0.6 else SEVERAL
+    config = learner.config.proposal
+    if config.best_of is not None:
+        return config.best_of.draws + (0 if config.repeats or learner.encoding.wide else EXPLORERS)
+    return ONE if not learner.restricted or learner.acceptance > _OFTEN_VALID else SEVERAL
 
 
 def propose(
@@ -95,17 +100,17 @@ def propose(
         learner: the replicas.
         first_valid: finds the first valid candidate; by default it asks the problems' own `valid`.
         before_draw: called before each draw.
-        pending: the `history.keys` of trials that are being evaluated; where `config.repeats` is off, they are not
+        pending: the `history.keys` of trials that are being evaluated; where the agent does not repeat, they are not
             proposed again either. Those of problems with a key must be known to `learner.builds`.
         allowed: see `rollouts`; where it is given, the memory proposes only what it allows.
-        again: the keys of what may be proposed again though `config.repeats` is off: its actions stand for more than
-            one value.
+        again: the keys of what may be proposed again though the agent does not repeat: its actions stand for more
+            than one value.
 
     Raises:
-        ValueError: `config.max_candidates` configurations were drawn for one replica and none was valid.
+        ValueError: `ProposalConfig.max_candidates` configurations were drawn for one replica and none was valid.
         TypeError: what a problem's key returned is no network, see `problem.network_of`.
     """
-    trial, config = learner.sampled, learner.config
+    trial, config = learner.sampled, learner.config.proposal
     problem = _draw_problem(learner)
     networks: tuple[Networks | None, ...] = (None,) * learner.replicas
     if learner.keyed:
@@ -118,7 +123,7 @@ def propose(
     while missing.any():
         if tried >= config.max_candidates:
             raise no_valid(learner.encoding.problems[int(problem[missing][0])], tried)
-        count = candidates(learner) if attempt == 0 or config.best_of > 1 else SEVERAL
+        count = candidates(learner) if attempt == 0 or config.best_of is not None else SEVERAL
         if before_draw is not None:
             before_draw(count)
         sought = np.flatnonzero(missing)
@@ -131,8 +136,8 @@ def propose(
             first = _first_new(learner, find, problem[sought], drawn, first, eligible, sought, excluded)
         missing[sought] = first >= eligible
         for refused in first.tolist():
-            acceptance *= 0.9**refused
-            acceptance += 0.1 * (1 - acceptance) if refused < count else 0.0
+            acceptance *= _BEFORE**refused
+            acceptance += _NOW * (1 - acceptance) if refused < count else 0.0
         fresh = jax.tree.map(lambda leaf: leaf[np.arange(len(leaf)), first % count], drawn)  # noqa: B023  (used at once)
         rollout = fresh if rollout is None else _replaced(rollout, sought, fresh)
         attempt, tried = attempt + 1, tried + count
@@ -162,13 +167,11 @@ def _draw_member(
     """Draws who proposes for each replica; the rollouts are those of the memory, where any is to propose."""
     if learner.gate is None or learner.memory is None:
         return np.zeros(learner.replicas, np.int32), None
-    history, config = learner.history, learner.config
+    history, config = learner.history, learner.gate_config
     built = _built(learner, learner.memory, problem, evaluated.networks)
-    following, record = learner.memory.following(
-        problem, history, evaluated.pending, config.trust_decay, allowed, built
-    )
+    following, record = learner.memory.following(problem, history, evaluated.pending, config.decay, allowed, built)
     rng = generator(learner.seed, Use.MEMBER, learner.sampled)
-    curious = learner.novel.problems[problem] & (config.curiosity > 0)
+    curious = learner.novel.problems[problem] & (config.curiosity is not None)
     met = learner.novel.met[problem] > 0
     member = learner.gate.draw(problem, met, record, curious, history, rng, config)
     return member, learner.memory.rollouts(problem, following) if (member == MEMORY).any() else None
@@ -208,7 +211,9 @@ def _draw(
     size = min(1 << (exponent + exponent % 2), learner.replicas)
     which = np.arange(learner.replicas) if size == learner.replicas else np.resize(sought, size)
     policies = which * learner.members + POLICY[member[which]]
-    curiosity = np.where(member[which] == CURIOUS, np.float32(learner.config.curiosity), np.float32(0))
+    gate = learner.config.transfer.gate
+    logits = 0.0 if gate is None or gate.curiosity is None else gate.curiosity.logits
+    curiosity = np.where(member[which] == CURIOUS, np.float32(logits), np.float32(0))
     favour = curiosity[:, None] * learner.novel.actions
     shares = _uniform_shares(learner, count, attempt)
     state, tables = learner.state, learner.tables
@@ -220,13 +225,13 @@ def _draw(
 
 def _uniform_shares(learner: Learner, count: int, attempt: int) -> Float[np.ndarray, "candidates"]:
     """Returns the share of the uniform distribution in each of so many draws."""
-    config = learner.config
-    share = config.uniform_share(learner.sampled) if learner.known is not None else 0.0
+    config = learner.config.proposal
+    share = learner.config.transfer.uniform_share(learner.sampled) if learner.known is not None else 0.0
     shares = np.full(count, share, np.float32)
     if not config.repeats:
         shares = np.maximum(shares, np.float32(min(1.0, UNIFORM_PER_ATTEMPT * attempt)))
-        if count > config.best_of > 1:
-            shares[config.best_of :] = (np.arange(1, EXPLORERS + 1) / EXPLORERS) ** 2
+        if config.best_of is not None and count > config.best_of.draws:
+            shares[config.best_of.draws :] = (np.arange(1, EXPLORERS + 1) / EXPLORERS) ** 2
     return shares
 
 
@@ -253,7 +258,7 @@ def _ranked(
     Returns:
         The candidates, and how many of them, from the first, may be proposed.
     """
-    config, history = learner.config, learner.history
+    best, history = learner.config.proposal.best_of, learner.history
     n_sought, count = candidates.log_prob.shape
     refused = np.zeros((n_sought, count), bool)
     trials = [history.of(replica, row) for replica, row in zip(sought.tolist(), problem.tolist(), strict=True)]
@@ -263,15 +268,15 @@ def _ranked(
         refused &= ~among_keys(key, evaluated.again)
         for at in np.flatnonzero(refused.any(axis=1)).tolist():
             refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at], evaluated.pending)
-    if config.best_of == 1:
+    if best is None:
         order = np.argsort(refused, axis=1, kind="stable")
     else:
-        grown = np.array([len(told) for told in trials]) / config.best_of_trials
+        grown = np.array([len(told) for told in trials]) / best.trials
         grown += np.where(member != NEW, learner.novel.met[problem], 0.0)  # what was met need not be explored
-        best_of = 1 + (config.best_of - 1) * np.minimum(grown, 1.0)
+        best_of = 1 + (best.draws - 1) * np.minimum(grown, 1.0)
         number = np.arange(count)
         # The most probable of the first draws; then the others one by one; then the most probable of the explorers.
-        group = (number >= best_of[:, None]).astype(np.int64) + (number >= config.best_of)
+        group = (number >= best_of[:, None]).astype(np.int64) + (number >= best.draws)
         score = np.where(group == 1, number, -_excess(learner, problem, candidates, allowed))
         order = np.lexsort((score, group, refused), axis=1)
     which = np.arange(n_sought)[:, None]

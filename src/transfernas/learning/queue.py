@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..spaces.trajectory import Trajectory, blank_trajectories
-from .config import TrainingConfig
+from .config import QueueConfig
 from .scores import Scores
 
 
@@ -40,12 +40,12 @@ class Queue:
         return cls(blank_trajectories(shape, steps), Scores.of(np.zeros(shape)), filled)
 
     def inserted(
-        self, problem: Int[np.ndarray, "replicas"], trial: Trajectory, scores: Scores, config: TrainingConfig
+        self, problem: Int[np.ndarray, "replicas"], trial: Trajectory, scores: Scores, config: QueueConfig
     ) -> "Queue":
         """Returns the queues after a trial of each replica.
 
-        A sequence that is there already only updates its score (`config.queue_repeats`). A full queue gives up its
-        worst trial, the first of equals, for a better one, or for one as good if `config.queue_ties` says so.
+        A sequence that is there already only updates its score (`config.repeats`). A full queue gives up its
+        worst trial, the first of equals, for a better one, or for one as good if `config.ties` says so.
 
         Args:
             problem: Shape `[replicas]`, row of the problem.
@@ -65,8 +65,8 @@ class Queue:
         slot = np.where(is_repeat, repeated.argmax(axis=1), np.where(full, lowest, filled))
         there = held.at((replicas, np.where(is_repeat | full, slot, 0)))
         better = scores.above(there)
-        displaces = better if config.queue_ties == "keep" else ~there.above(scores)
-        accepted = np.where(is_repeat, better | (config.queue_repeats == "latest"), ~full | displaces)
+        displaces = better if config.ties == "keep" else ~there.above(scores)
+        accepted = np.where(is_repeat, better | (config.repeats == "latest"), ~full | displaces)
 
         queue = self._mapped(np.copy)
         at = replicas[accepted], problem[accepted], slot[accepted]

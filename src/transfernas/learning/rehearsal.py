@@ -21,8 +21,10 @@ from .history import History
 from .learner import Learner, best_policy, nothing_told, with_archive
 from .pairs import Ranking
 from .randomness import Use, generator
+from .rules import Preferences
 from .steps import fresh_state, prefer
 
+# Not for tuning. These numbers bound what the time before a search is, however many problems are known.
 STEPS = 120
 """So many times pairs are drawn, of all problems."""
 
@@ -44,29 +46,32 @@ def settled(learner: Learner, steps: int = STEPS) -> Learner:
     entries = learner.archive
     policy = best_policy(learner)
     present = {problem.name for problem in learner.encoding.problems}
-    if any(entry.name not in present for entry in entries) and learner.config.learning == "preferences":
-        policy = _rehearsed(policy, entries[-MOST:], learner, steps)
+    rule = learner.config.rule
+    if any(entry.name not in present for entry in entries) and isinstance(rule, Preferences):
+        policy = _rehearsed(policy, entries[-MOST:], learner, rule, steps)
     history, queue, tally = nothing_told(learner.replicas, learner.encoding, learner.config)
     return dataclasses.replace(
         learner,
         history=history,
         queue=queue,
         tally=tally,
-        state=placed(fresh_state(policy, learner.config)),
+        state=placed(fresh_state(policy, rule)),
         gate=None,
         memory=None,
         past=learner.provenance,
     )
 
 
-def _rehearsed(policy: Policy, entries: tuple[Archived, ...], learner: Learner, steps: int) -> Policy:
+def _rehearsed(
+    policy: Policy, entries: tuple[Archived, ...], learner: Learner, rule: Preferences, steps: int
+) -> Policy:
     encoding = _encoded(entries, learner)
     history = _told(entries, encoding, learner.replicas)
-    state, tables = placed((fresh_state(policy, learner.config), _with_room(encoding.tables)))
-    ranking = Ranking(history, learner.config, encoding.grows)
+    state, tables = placed((fresh_state(policy, rule), _with_room(encoding.tables)))
+    ranking = Ranking(history, rule, encoding.grows, learner.config.transfer.new_task)
     for number in range(steps):
         pairs = ranking.draw(generator(learner.seed, Use.REHEARSAL, learner.learned, number), 1, encoding.steps_made)
-        state = run(prefer, state, tables, pairs, learner.config)
+        state = run(prefer, state, tables, pairs, rule)
     known: Policy = jax.tree.map(np.asarray, state.policy)
     return known
 

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from ..policy.architecture import Capacity
+from ..policy.architecture import Capacity, NetworkConfig
 from ..policy.networks import draw_policy
 from ..policy.policy import Policy
 from ..processes.runtime import run
@@ -25,6 +25,7 @@ from .config import TrainingConfig
 from .objective import objective, preferences
 from .pairs import Pairs
 from .rollout import Rollout, rollouts
+from .rules import LearningRule, Preferences, Reinforce
 
 # The network is small and compiled for each new shape: LLVM's second level of optimisation costs a fifth more
 # compilation and gains nothing that could be measured.
@@ -52,34 +53,34 @@ def init_state(rng: np.random.Generator, replicas: int, capacity: Capacity, conf
         capacity: room in the network's tables.
         config: hyperparameters.
     """
-    return fresh_state(init_policies(rng, replicas, capacity, config), config)
+    return fresh_state(init_policies(rng, replicas, capacity, config.network), config.rule)
 
 
-def init_policies(rng: np.random.Generator, replicas: int, capacity: Capacity, config: TrainingConfig) -> Policy:
+def init_policies(rng: np.random.Generator, replicas: int, capacity: Capacity, network: NetworkConfig) -> Policy:
     """Draws the networks of the replicas, as NumPy arrays."""
-    policies = [draw_policy(rng, capacity, config) for _ in range(replicas)]
+    policies = [draw_policy(rng, capacity, network) for _ in range(replicas)]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *policies)
 
 
-def fresh_state(policy: Policy, config: TrainingConfig) -> LearnerState:
+def fresh_state(policy: Policy, rule: LearningRule) -> LearnerState:
     """Returns learners that have these networks, and were not trained yet."""
-    return LearnerState(policy, run(no_moments, policy, config))
+    return LearnerState(policy, run(no_moments, policy, rule))
 
 
-def no_moments(policy: Policy, config: TrainingConfig) -> optax.OptState:
+def no_moments(policy: Policy, rule: LearningRule) -> optax.OptState:
     """Returns the moments of Adam before its first step, as NumPy arrays."""
     leaves, structure = jax.tree.flatten(policy)
-    shapes = _shapes_of_moments(structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), config)
+    shapes = _shapes_of_moments(structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), rule)
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 @functools.lru_cache(maxsize=100)
 def _shapes_of_moments(
-    structure: jax.tree_util.PyTreeDef, leaves: tuple[tuple[tuple[int, ...], np.dtype], ...], config: TrainingConfig
+    structure: jax.tree_util.PyTreeDef, leaves: tuple[tuple[tuple[int, ...], np.dtype], ...], rule: LearningRule
 ) -> optax.OptState:
     """Returns the moments' shapes: a search that asks for a parameter after the other looks at them again and again."""
     policy = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
-    return jax.eval_shape(jax.vmap(_adam(config).init), policy)
+    return jax.eval_shape(jax.vmap(_adam(rule).init), policy)
 
 
 @partial(jax.jit, compiler_options=_QUICK_TO_COMPILE)
@@ -98,14 +99,14 @@ def sample(
     return rollouts(policies, tables, problem, noise, uniform_share, favour, allowed)
 
 
-@partial(jax.jit, static_argnames=("config",), compiler_options=_QUICK_TO_COMPILE)
+@partial(jax.jit, static_argnames=("rule",), compiler_options=_QUICK_TO_COMPILE)
 def update(
     state: LearnerState,
     tables: Tables,
     trajectory: Trajectory,
     advantage: Float[Array, "replicas"],
     queued: Trajectory,
-    config: TrainingConfig,
+    rule: Reinforce,
 ) -> LearnerState:
     """Learns from one evaluated trial: one step of Adam along equation (3).
 
@@ -115,23 +116,23 @@ def update(
         trajectory: the trial of each replica.
         advantage: Shape `[replicas]`, its reward less the baseline; 0 where REINFORCE does not take it.
         queued: the trial of each replica's queue that is imitated.
-        config: hyperparameters.
+        rule: its settings.
     """
-    one = jax.vmap(partial(_update_one, config=config), in_axes=(0, None, 0, 0, 0))
+    one = jax.vmap(partial(_update_one, rule=rule), in_axes=(0, None, 0, 0, 0))
     return one(state, tables, trajectory, advantage, queued)
 
 
-@partial(jax.jit, static_argnames=("config",), compiler_options=_QUICK_TO_COMPILE)
-def prefer(state: LearnerState, tables: Tables, pairs: Pairs, config: TrainingConfig) -> LearnerState:
+@partial(jax.jit, static_argnames=("rule",), compiler_options=_QUICK_TO_COMPILE)
+def prefer(state: LearnerState, tables: Tables, pairs: Pairs, rule: Preferences) -> LearnerState:
     """Learns from pairs of trials by one step of Adam a batch.
 
     Args:
         state: what the learners know. It is not donated: an interrupt must find the old state whole.
         tables: the problems.
         pairs: drawn from all its trials, Shape `[replicas, updates, pairs, ...]`.
-        config: hyperparameters.
+        rule: its settings.
     """
-    return jax.vmap(partial(_prefer_one, config=config), in_axes=(0, None, 0))(state, tables, pairs)
+    return jax.vmap(partial(_prefer_one, rule=rule), in_axes=(0, None, 0))(state, tables, pairs)
 
 
 def _update_one(
@@ -140,24 +141,24 @@ def _update_one(
     trajectory: Trajectory,
     advantage: Float[Array, ""],
     queued: Trajectory,
-    config: TrainingConfig,
+    rule: Reinforce,
 ) -> LearnerState:
     def loss(policy: Policy) -> Float[Array, ""]:
-        return -objective(policy, tables, trajectory, advantage, queued, config)
+        return -objective(policy, tables, trajectory, advantage, queued, rule)
 
-    changes, optimizer = _adam(config).update(jax.grad(loss)(state.policy), state.optimizer)
+    changes, optimizer = _adam(rule).update(jax.grad(loss)(state.policy), state.optimizer)
     return LearnerState(optax.apply_updates(state.policy, changes), optimizer)
 
 
-def _prefer_one(state: LearnerState, tables: Tables, pairs: Pairs, config: TrainingConfig) -> LearnerState:
-    adam = _adam(config)
+def _prefer_one(state: LearnerState, tables: Tables, pairs: Pairs, rule: Preferences) -> LearnerState:
+    adam = _adam(rule)
 
     def step(carry: tuple[Policy, optax.OptState], batch: Pairs) -> tuple[tuple[Policy, optax.OptState], None]:
         policy, optimizer = carry
 
         def loss(policy: Policy) -> Float[Array, ""]:
             policy = of_unknown_task(policy, tables, batch.unknown)
-            return -preferences(policy, tables, batch.better, batch.worse, batch.weight, batch.imitation, config)
+            return -preferences(policy, tables, batch.better, batch.worse, batch.weight, batch.imitation, rule)
 
         changes, optimizer = adam.update(jax.grad(loss)(policy), optimizer)
         return (optax.apply_updates(policy, changes), optimizer), None
@@ -167,13 +168,13 @@ def _prefer_one(state: LearnerState, tables: Tables, pairs: Pairs, config: Train
 
 
 def of_unknown_task(policy: Policy, tables: Tables, unknown: Bool[Array, ""]) -> Policy:
-    """Returns a policy that takes all tasks for the mean of them, which a new task starts as; see `config.new_task`."""
+    """Returns a policy that takes all tasks for the mean of them, which a new task may start as."""
     real = jnp.arange(tables.task.shape[0]) < tables.problems
     known = policy.task[tables.task]
     mean = jnp.sum(jnp.where(real[:, None], known, 0.0), 0) / tables.problems
     return dataclasses.replace(policy, task=policy.task.at[tables.task].set(jnp.where(unknown, mean, known)))
 
 
-def _adam(config: TrainingConfig) -> optax.GradientTransformation:
+def _adam(rule: LearningRule) -> optax.GradientTransformation:
     # All parameters as one vector: one kernel to compile instead of one for each tensor.
-    return optax.flatten(optax.adam(config.learning_rate, config.adam_b1, config.adam_b2, config.adam_epsilon))
+    return optax.flatten(optax.adam(rule.learning_rate, rule.adam_b1, rule.adam_b2, rule.adam_epsilon))

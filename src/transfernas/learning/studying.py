@@ -17,12 +17,14 @@ from .catching_up import taken_in
 from .learner import Learner, learn
 from .pairs import Ranking
 from .randomness import Use, generator
+from .rules import Reinforce
 from .scores import Scores
 from .steps import prefer
 
 GoesOnFn = Callable[[int], bool]
 """Told from how many trials was learned, and returns whether to go on."""
 
+# Not for tuning. These numbers bound what many old trials cost. What a step learns is `Preferences`.
 FEW = 50
 """So many trials at most are learned from one by one, as others are that make no fewer steps."""
 
@@ -49,17 +51,17 @@ def study(
         scores: Shape `[replicas, trials]`.
         goes_on: asked after each step; where it says no, the trials that are left are not learned from.
     """
-    count = scores.grade.shape[1]
-    if count <= FEW or learner.config.learning == "reinforce":
+    count, rule = scores.grade.shape[1], learner.config.rule
+    if count <= FEW or isinstance(rule, Reinforce):
         return _one_by_one(learner, problem, trials, scores, goes_on)
     for start, end, steps in _parts(count):
         before = learner
         learner = _taken(before, problem, trials, scores, slice(start, end))
-        ranking = Ranking(learner.history, learner.config, learner.encoding.grows)
+        ranking = Ranking(learner.history, rule, learner.encoding.grows, learner.config.transfer.new_task)
         for step in range(steps):
             rng = generator(learner.seed, Use.STUDIED_PAIRS, learner.learned, step)
             pairs = ranking.draw(rng, learner.members, learner.encoding.steps_made)
-            state = run(prefer, learner.state, learner.tables, pairs, learner.config)
+            state = run(prefer, learner.state, learner.tables, pairs, rule)
             learner = dataclasses.replace(learner, state=state)
             done = start + (end - start) * (step + 1) // steps
             if goes_on is not None and not goes_on(done):

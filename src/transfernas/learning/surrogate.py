@@ -28,6 +28,8 @@ from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs
 from scipy.optimize import minimize
 from scipy.special import ndtr
 
+# Not for tuning. The prior is one of standardised values over places from 0 to 1, so that it fits any search. The other
+# numbers keep the arithmetic finite.
 ABSENT = 0.5
 """The squared distance between a parameter that was asked for and one that was not, beside that of their places."""
 

@@ -13,7 +13,7 @@ from ..spaces.encoding import encode
 from ..spaces.problem import Problem
 from ..spaces.tables import NO_ROOM, Room
 from ..spaces.vocabulary import Vocabulary
-from .config import NETWORK, TrainingConfig
+from .config import TrainingConfig
 from .gate import Gate
 from .inheritance import APART, adopted, begun
 from .learner import Learner, best_policy, capacity_for, nothing_told, restore, with_archive
@@ -38,7 +38,7 @@ def transfer(
     """Returns the replicas ready for new problems.
 
     Weights and the embeddings of every known name stay; new embeddings are drawn; baselines, queues and the optimiser
-    start afresh. With `config.gate`, each replica gets a new policy beside the one that it had, and
+    start afresh. With a gate, each replica gets a new policy beside the one that it had, and
     remembers what was best.
 
     Args:
@@ -66,18 +66,19 @@ def transfer(
     needed = capacity_for(vocabulary, encoding)
     needed = needed._replace(steps=max(needed.steps, old.steps))
     rows = len(encoding.tables.task)
-    drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config)
+    drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config.network)
     policy, gate, memory = transplanted(old, drawn, known, vocabulary, config, learner.vocabulary), None, None
     archive = tuple(entry.renamed(rename or {}) for entry in with_archive(learner).archive)
-    if config.gate:
-        fresh = init_policies(generator(seed, Use.MEMBER), learner.replicas, needed, config)
-        fresh = begun(fresh, vocabulary, Vocabulary(), config)
+    rule = config.transfer.gate
+    if rule is not None:
+        fresh = init_policies(generator(seed, Use.MEMBER), learner.replicas, needed, config.network)
+        fresh = begun(fresh, vocabulary, Vocabulary(), config.network.number_length)
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
         gate = Gate.of(learner.replicas, rows)
         if picks is None:
-            picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], config.memory)
-        memory = remember(archive, picks, encoding, config.memory, fill or {})
-    state, told = fresh_state(policy, config), nothing_told(learner.replicas, encoding, config)
+            picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], rule.memory)
+        memory = remember(archive, picks, encoding, rule.memory, fill or {})
+    state, told = fresh_state(policy, config.rule), nothing_told(learner.replicas, encoding, config)
     return restore(
         *(config, seed, vocabulary, encoding, state, *told, known, learner.provenance),
         gate=gate,
@@ -110,17 +111,17 @@ def transplanted(
         count = getattr(counts, kind)
         tables[name] = getattr(drawn, name).copy()
         tables[name][:, :count] = getattr(old, name)[:, :count]
-    if config.new_task == "mean":
+    if config.transfer.new_task == "mean":
         mean = tables["task"][:, : len(known.tasks)].mean(axis=1, keepdims=True)
         tables["task"][:, len(known.tasks) : len(vocabulary.tasks)] = mean
-    if config.new_action == "mean":
-        numbers = number_rows(vocabulary) if config.number_length else {}
+    if config.transfer.new_action == "mean":
+        numbers = number_rows(vocabulary) if config.network.number_length else {}
         action = tables["action"]
         for state, (old_rows, new_rows) in new_actions(known, vocabulary).items():
             if state not in numbers:
                 mean = action[:, old_rows].mean(axis=1, keepdims=True)
                 action[:, new_rows] = mean + APART * action[:, new_rows]
-    grown = begun(dataclasses.replace(old, **tables), vocabulary, known, config)
+    grown = begun(dataclasses.replace(old, **tables), vocabulary, known, config.network.number_length)
     return adopted(grown, known if before is None else before, vocabulary, known)
 
 
@@ -134,9 +135,7 @@ def _check_fill(fill: Mapping[str, Action], problems: tuple[Problem, ...]) -> No
 
 
 def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:
-    for name in NETWORK:
-        if getattr(old, name) != getattr(new, name):
-            raise ValueError(
-                f"a transfer keeps the network: {name} is {getattr(old, name)!r} and cannot become "
-                f"{getattr(new, name)!r}"
-            )
+    for name in ("kind", *old.network.shape):
+        was, becomes = getattr(old.network, name), getattr(new.network, name)
+        if was != becomes:
+            raise ValueError(f"a transfer keeps the network: {name} is {was!r} and cannot become {becomes!r}")

@@ -33,7 +33,8 @@ class WarmUp:
             proposes: whether to compile what proposes, and not only what learns.
         """
         self._samples: dict[int, Future[None]] = {candidates(learner): Future()} if proposes else {}
-        if proposes and learner.config.best_of == 1 and (learner.restricted or not learner.config.repeats):
+        config = learner.config.proposal
+        if proposes and config.best_of is None and (learner.restricted or not config.repeats):
             self._samples |= {count: Future() for count in (ONE, SEVERAL) if count not in self._samples}
         self._update: Future[None] = Future()
         self._process = os.getpid()

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 from ..arrays import AnyArray
 from ..spaces.tables import Decisions
 from ..spaces.trajectory import Trajectory
-from .architecture import Architecture, Capacity
+from .architecture import Capacity, DecoderConfig
 from .encoder import Encoder, Past, by_head, cached_past, draw_encoder, encode, encode_causal, encoder_shapes
 from .policy import Policy, Slots, draw_embeddings, embedding_shapes, normal, visited
 
@@ -79,7 +79,7 @@ class Decoder(Policy):
     }
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: Architecture) -> "Decoder":
+    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: DecoderConfig) -> "Decoder":
         """Draws a network."""
         a, width, size = architecture, architecture.width, architecture.embedding_size
         return cls(
@@ -91,7 +91,7 @@ class Decoder(Policy):
         )
 
     @classmethod
-    def shapes(cls, capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    def shapes(cls, capacity: Capacity, architecture: DecoderConfig) -> dict[str, tuple[int, ...]]:
         """Returns the shapes of all tensors of a network, by their path."""
         a, width, size = architecture, architecture.width, architecture.embedding_size
         return {

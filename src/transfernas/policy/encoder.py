@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
-from .architecture import Architecture, Normalise
+from .architecture import Attentive, Normalise
 from .policy import weights
 
 Past = tuple[Float[Array, "steps heads size"], Float[Array, "steps heads size"]]
@@ -40,7 +40,7 @@ class Encoder(eqx.Module):
         return self.hidden.shape[0]
 
 
-def encoder_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+def encoder_shapes(architecture: Attentive) -> dict[str, tuple[int, ...]]:
     """Returns the shapes of an encoder's tensors."""
     n, width, hidden = architecture.layers, architecture.width, architecture.feed_forward
     return {
@@ -55,7 +55,7 @@ def encoder_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     }
 
 
-def draw_encoder(rng: np.random.Generator, architecture: Architecture) -> Encoder:
+def draw_encoder(rng: np.random.Generator, architecture: Attentive) -> Encoder:
     """Draws an encoder, as NumPy arrays."""
     a, n, width = architecture, architecture.layers, architecture.width
     norm = np.stack([np.ones((n, width), np.float32), np.zeros((n, width), np.float32)], axis=1)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from ..arrays import AnyArray
 from ..spaces.tables import Decisions
 from ..spaces.trajectory import Trajectory
-from .architecture import Architecture, Capacity
+from .architecture import Capacity, LstmConfig
 from .policy import Policy, Rows, Slots, chosen, draw_embeddings, embedding_shapes, normal, tokens, visited, weights
 
 Steps = Float[Array, "steps units"]
@@ -71,10 +71,10 @@ class Lstm(Policy):
     }
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: Architecture) -> "Lstm":
+    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: LstmConfig) -> "Lstm":
         """Draws a network."""
         a, scale = architecture, architecture.weight_scale
-        units, layers = a.lstm_units, a.lstm_layers
+        units, layers = a.units, a.layers
         bias = np.zeros((layers, 4 * units), np.float32)
         bias[:, units : 2 * units] = 1.0  # the gate that forgets starts open: it remembers until it learns not to
         return cls(
@@ -83,22 +83,22 @@ class Lstm(Policy):
             between=weights(rng, scale, layers - 1, units, 4 * units),
             recurrent=weights(rng, scale, layers, units, 4 * units),
             gate_bias=bias,
-            anchors=_draw_anchors(rng, scale, units) if a.lstm_anchors else None,
+            anchors=_draw_anchors(rng, scale, units) if a.anchors else None,
             logit_weight=normal(rng, a.logit_scale * units**-0.5, capacity.actions, units),
             logit_bias=np.zeros(capacity.actions, np.float32),
         )
 
     @classmethod
-    def shapes(cls, capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    def shapes(cls, capacity: Capacity, architecture: LstmConfig) -> dict[str, tuple[int, ...]]:
         """Returns the shapes of all tensors of a network, by their path."""
-        a, units, gates = architecture, architecture.lstm_units, 4 * architecture.lstm_units
-        anchors = {"past": (units, units), "now": (units, units), "score": (units,)} if a.lstm_anchors else {}
+        a, units, gates = architecture, architecture.units, 4 * architecture.units
+        anchors = {"past": (units, units), "now": (units, units), "score": (units,)} if a.anchors else {}
         return {
             **embedding_shapes(capacity, a),
-            "recurrent": (a.lstm_layers, units, gates),
+            "recurrent": (a.layers, units, gates),
             "input_weight": (a.width, gates),
-            "between": (a.lstm_layers - 1, units, gates),
-            "gate_bias": (a.lstm_layers, gates),
+            "between": (a.layers - 1, units, gates),
+            "gate_bias": (a.layers, gates),
             **{f"anchors.{name}": shape for name, shape in anchors.items()},
             "logit_weight": (capacity.actions, units),
             "logit_bias": (capacity.actions,),

@@ -48,12 +48,12 @@ class Policy(eqx.Module):
 
     @classmethod
     @abc.abstractmethod
-    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: Architecture) -> "Policy":
+    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: Any) -> "Policy":
         """Draws a network, as NumPy arrays: nothing is compiled for it."""
 
     @classmethod
     @abc.abstractmethod
-    def shapes(cls, capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    def shapes(cls, capacity: Capacity, architecture: Any) -> dict[str, tuple[int, ...]]:
         """Returns the shapes of all tensors of a network, by their path."""
 
     @property

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ..arrays import AnyArray
 from ..spaces.tables import Decisions
 from ..spaces.trajectory import Trajectory
-from .architecture import Architecture, Attention, Capacity
+from .architecture import Attention, Capacity, TransformerConfig
 from .encoder import (
     Encoder,
     Past,
@@ -71,7 +71,7 @@ class Transformer(Policy):
     }
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: Architecture) -> "Transformer":
+    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: TransformerConfig) -> "Transformer":
         """Draws a network."""
         a, width = architecture, architecture.width
         return cls(
@@ -84,7 +84,7 @@ class Transformer(Policy):
         )
 
     @classmethod
-    def shapes(cls, capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    def shapes(cls, capacity: Capacity, architecture: TransformerConfig) -> dict[str, tuple[int, ...]]:
         """Returns the shapes of all tensors of a network, by their path."""
         a, width = architecture, architecture.width
         return {

@@ -17,6 +17,7 @@ import numpy as np
 
 from .condition import Action, in_order, plain
 
+# Not for tuning. Bins are what an agent's actions are called: agents with other bins would share no names.
 MOST_BINS = 16
 """A linear range has at most so many bins, and half as many at least; a range of fewer values has a bin for each."""
 

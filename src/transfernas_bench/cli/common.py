@@ -23,32 +23,29 @@ if TYPE_CHECKING:
 WITH_RESUME = "the same command with --resume goes on from here."
 
 
-def changed_config(changes: Sequence[str], fast: bool = False, **more: object) -> "TrainingConfig":
-    """Returns the paper's hyperparameters, or the fast ones, with those given as FIELD=VALUE, and more.
+def changed_config(
+    changes: Sequence[str], fast: bool = False, more: Mapping[str, object] | None = None
+) -> "TrainingConfig":
+    """Returns the paper's settings, or the default ones, with those of `more`, and then those given as FIELD=VALUE.
+
+    A field is given by its path, as in rule.learning_rate=0.001; a part by its kind, as in network=lstm, or by None.
 
     Raises:
         typer.BadParameter: one is not of that form, there is no such field, or together they are no configuration.
     """
-    import dataclasses
-
+    from transfernas.fields import flat, parsed
     from transfernas.learning.config import TrainingConfig
 
-    base = TrainingConfig.fast if fast else TrainingConfig.paper
-    defaults, found = dataclasses.asdict(base()), dict[str, object]()
+    config = (TrainingConfig() if fast else TrainingConfig.paper()).with_changes(more or {})
     for change in changes:
-        name, _, text = change.partition("=")
-        if name not in defaults or not text:
-            known = ", ".join(defaults)
-            raise refused(f"{change!r} is not FIELD=VALUE with a field of {known}", "--change")
+        path, _, text = change.partition("=")
+        if not text:
+            raise refused(f"{change!r} is not FIELD=VALUE with a field of {', '.join(flat(config))}", "--change")
         try:
-            kind = type(defaults[name])
-            found[name] = {"True": True, "False": False}[text] if kind is bool else kind(text)
-        except (KeyError, ValueError):
-            raise refused(f"{change!r} needs a value like {defaults[name]!r}", "--change") from None
-    try:
-        return base(**{**more, **found})
-    except ValueError as error:
-        raise refused(error, "--change") from None
+            config = config.with_changes({path: parsed(config, path, text)})
+        except ValueError as error:
+            raise refused(error, "--change") from None
+    return config
 
 
 def make_folder(path: Path) -> Path:

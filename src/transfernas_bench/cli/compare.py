@@ -1,6 +1,5 @@
 """`transfernas compare`: the transferred agent and its rivals on the transfer suite."""
 
-import dataclasses
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,11 +60,14 @@ def compare(
         ),
     ] = None,
     paper: Annotated[
-        bool, typer.Option("--paper", help="Agents with the paper's hyperparameters, not the fast.")
+        bool, typer.Option("--paper", help="Agents with the paper's settings, not the default ones.")
     ] = False,
     change: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD=VALUE", help="A hyperparameter of the agents (TrainingConfig); may be repeated."),
+        typer.Option(
+            metavar="FIELD=VALUE",
+            help="A setting of the agents (TrainingConfig), as in rule.learning_rate=0.001; may be repeated.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/compare"),
@@ -88,6 +90,8 @@ def compare(
     """Compare the transferred agent with its rivals, on problems from tables of real trainings."""
     # Imported here, so that `transfernas --help` answers at once.
     from rich.console import Console
+
+    from transfernas.fields import to_json
 
     from ..experiments.compare import run_comparison
     from ..experiments.methods import OPTIONAL, RIVALS
@@ -114,7 +118,7 @@ def compare(
     out = make_folder(out)
     comparison = Comparison(config, splits, rivals, seed, replicas, trials, joint_trials)
     # Searches do not depend on one another, so that splits and rivals may be added to what is there.
-    fixed = {"config": dataclasses.asdict(config), "seed": seed, "replicas": replicas, "trials": trials}
+    fixed = {"config": to_json(config), "seed": seed, "replicas": replicas, "trials": trials}
     data_used = {} if cells is None else {"data": cells.name, "checksum": cells.checksum}
     settings = {"command": "compare", "joint_trials": joint_trials, **fixed, **data_used}
     say(

@@ -18,7 +18,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Change = Annotated[
     list[str] | None,
-    typer.Option(metavar="FIELD=VALUE", help="A hyperparameter of the agents (TrainingConfig); may be repeated."),
+    typer.Option(
+        metavar="FIELD=VALUE",
+        help="A setting of the agents (TrainingConfig), as in rule.learning_rate=0.001; may be repeated.",
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds of an interrupted run.")]
 
@@ -142,7 +145,7 @@ def nasbench101(
     resume: Resume = False,
 ) -> None:
     """NAS-Bench-101, section 4.2: transfer from two sub-spaces of cells to the whole space, and its rivals."""
-    from ..experiments.nasbench101 import CURVES, OPTIONAL, CellStudy, run_nasbench101
+    from ..experiments.nasbench101 import CURVES, OPTIONAL, CellStudy, describe, run_nasbench101
     from ..experiments.result import write_result
     from ..figures import draw_reproduction
     from ..report import accuracy_table, choice_table, incumbent_table, progress_bars, ratio_table
@@ -154,10 +157,11 @@ def nasbench101(
     fast = agent is AgentKind.fast
     if fast and attention is not Attention.causal:
         raise refused("the fast agent attends causally; leave it out, or take --agent paper", "--attention")
-    more = {} if fast else {"attention": attention.value}
-    config = changed_config(change or (), fast, **more, **({"repeats": False} if each_network_once else {}))
-    if each_network_once and config.repeats:
-        raise refused("repeats=True contradicts --each-network-once", "--change")
+    more: dict[str, object] = {} if fast else {"network.attention": attention.value}
+    more |= {"proposal.repeats": False} if each_network_once else {}
+    config = changed_config(change or (), fast, more)
+    if each_network_once and config.proposal.repeats:
+        raise refused("proposal.repeats=True contradicts --each-network-once", "--change")
     console, cells = Console(), load_table(data)
     out = make_folder(out)
     study = CellStudy(
@@ -169,7 +173,7 @@ def nasbench101(
         tuple(name for name in curves if name in (only or CURVES)),
         each_network_once,
     )
-    settings = {"command": "nasbench101", "data": cells.name, "checksum": cells.checksum, **dataclasses.asdict(study)}
+    settings = {"command": "nasbench101", "data": cells.name, "checksum": cells.checksum, **describe(study)}
     say(console, f"{cells.name}, {replicas} replicas, seed {seed}; two searches run at a time.")
     with open_stages(out, settings, resume) as stages, progress_bars(console) as stage:
         result = run_nasbench101(study, cells, stages, stage)

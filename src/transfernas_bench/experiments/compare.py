@@ -3,12 +3,13 @@
 Regrets are normalised: 0 at the best configuration of the target, 1 at the median one.
 """
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from transfernas.fields import to_json
 
 from ..benchmarks.nasbench101 import Cells
 from .methods import SCRATCH, SEEDED, TRANSFER
@@ -170,7 +171,7 @@ def _settings(
         "replicas": comparison.replicas,
         "trials": comparison.trials,
         "joint_trials": comparison.joint_trials,
-        "config": dataclasses.asdict(comparison.config),
+        "config": to_json(comparison.config),
         "rivals": comparison.rivals,
         "splits": {
             split.name: {

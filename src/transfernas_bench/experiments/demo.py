@@ -61,7 +61,7 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
         agent_path: where the first replica's agent goes once it is trained.
     """
     started, stop = time.monotonic(), Event()
-    config, sources, target = TrainingConfig.fast(), source_problems(), target_problem()
+    config, sources, target = TrainingConfig(), source_problems(), target_problem()
     joint = AgentReplicas(new_learner(tuple(p.problem for p in sources), config, demo.seed, demo.replicas))
     curves: dict[str, Curve] = {}
 

@@ -9,12 +9,14 @@ Choose by `sweep` and `network` with another seed than the one that `figures` re
 - `modes`: causal against bidirectional attention.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
+from transfernas.fields import to_json
 from transfernas.learning.config import TrainingConfig
+from transfernas.learning.rules import Reinforce
+from transfernas.policy.architecture import LstmConfig, TransformerConfig
 
 from ..benchmarks.double_xor import XorChain, xor_chain
 
@@ -28,37 +30,28 @@ ORDERS = (
 """In which the merged spaces visit the seven states; the first is kept for the transfer."""
 
 SWEPT = {
-    "learning_rate": (5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3),
-    "pqt_weight": (1.0, 5.0),
-    "entropy_weight": (0.15, 0.5),
-    "adam_b1": (0.9, 0.5),
-    "adam_b2": (0.999, 0.9),
+    "rule.learning_rate": (5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3),
+    "rule.pqt_weight": (1.0, 5.0),
+    "rule.entropy_weight": (0.15, 0.5),
+    "rule.adam_b1": (0.9, 0.5),
+    "rule.adam_b2": (0.999, 0.9),
 }
 """What is swept for both agents: all combinations, but for the decays of Adam, which change together."""
 
-PAPER = {"transformer": TrainingConfig.paper(), "lstm": TrainingConfig.paper(network="lstm")}
+_DECAYS = ("rule.adam_b1", "rule.adam_b2")
+
+PAPER = {"transformer": TrainingConfig.paper(), "lstm": TrainingConfig.paper(network=LstmConfig())}
 
 BEST = {
     "transformer": TrainingConfig.paper(
-        heads=4,
-        learning_rate=1.5e-3,
-        pqt_weight=1.0,
-        entropy_weight=0.15,
-        adam_b1=0.5,
-        adam_b2=0.9,
-        context_scale=0.3,
-        embedding_scale=1.5,
-        position_scale=0.3,
-        logit_scale=0.03,
+        network=TransformerConfig(
+            heads=4, context_scale=0.3, embedding_scale=1.5, position_scale=0.3, logit_scale=0.03
+        ),
+        rule=Reinforce(learning_rate=1.5e-3, pqt_weight=1.0, entropy_weight=0.15, adam_b1=0.5, adam_b2=0.9),
     ),
     "lstm": TrainingConfig.paper(
-        network="lstm",
-        learning_rate=2e-3,
-        pqt_weight=1.0,
-        entropy_weight=0.5,
-        adam_b1=0.5,
-        adam_b2=0.9,
-        context_scale=0.3,
+        network=LstmConfig(context_scale=0.3),
+        rule=Reinforce(learning_rate=2e-3, pqt_weight=1.0, entropy_weight=0.5, adam_b1=0.5, adam_b2=0.9),
     ),
 }
 """The best of the sweep, by the trials until the mean of the last 100 rewards passes 0.9 (seed 100, 20 replicas).
@@ -89,7 +82,7 @@ class Variant(NamedTuple):
 
 def figures() -> dict[str, Variant]:
     """Returns both agents at their best settings, and the Transformer with one head and at the paper's settings."""
-    one_head = dataclasses.replace(BEST["transformer"], heads=1)
+    one_head = BEST["transformer"].with_changes({"network.heads": 1})
     agents = {**BEST, ONE_HEAD: one_head, AS_PAPER: PAPER["transformer"]}
     return {name: Variant(config, (xor_chain(),)) for name, config in agents.items()}
 
@@ -99,11 +92,11 @@ def sweep() -> dict[str, Variant]:
     found = {}
     for name, values in itertools.product(BEST, itertools.product(*SWEPT.values())):
         setting = dict(zip(SWEPT, values, strict=True))
-        if (setting["adam_b1"], setting["adam_b2"]) not in zip(SWEPT["adam_b1"], SWEPT["adam_b2"], strict=True):
+        decays = tuple(setting[field] for field in _DECAYS)
+        if decays not in zip(*(SWEPT[field] for field in _DECAYS), strict=True):
             continue
-        words = " ".join(f"{field} {value:g}" for field, value in setting.items())
-        changed = dataclasses.replace(BEST[name], **setting)  # type: ignore[arg-type]
-        found[f"{name} {words}"] = Variant(changed, (xor_chain(),))
+        words = " ".join(f"{_last(field)} {value:g}" for field, value in setting.items())
+        found[f"{name} {words}"] = Variant(BEST[name].with_changes(setting), (xor_chain(),))
     return found
 
 
@@ -126,8 +119,8 @@ def network() -> dict[str, Variant]:
             {"logit_scale": 0.3},
         ],
         "lstm": [
-            {"lstm_layers": 2, "lstm_units": 32},
-            {"lstm_anchors": True, "lstm_units": 40},
+            {"layers": 2, "units": 32},
+            {"anchors": True, "units": 40},
             {"context_scale": 1.0},
             {"embedding_scale": 1.5},
             {"weight_scale": 0.5},
@@ -140,18 +133,18 @@ def network() -> dict[str, Variant]:
     for name, config in BEST.items():
         for change in changes[name]:
             words = " ".join(f"{field} {value}" for field, value in change.items())
-            changed = dataclasses.replace(config, **change)  # type: ignore[arg-type]
+            changed = config.with_changes({f"network.{field}": value for field, value in change.items()})
             found[f"{name} {words}"] = Variant(changed, (xor_chain(),))
     return found
 
 
 def harder() -> dict[str, Variant]:
     """Returns tasks on which the paper's reasons for attention should show."""
-    agents = {**BEST, "lstm anchors": dataclasses.replace(BEST["lstm"], lstm_anchors=True, lstm_units=40)}
+    agents = {**BEST, "lstm anchors": BEST["lstm"].with_changes({"network.anchors": True, "network.units": 40})}
     merged = tuple(xor_chain(order=order, name=f"order {number}") for number, order in enumerate(ORDERS))
     tasks: dict[str, Callable[[TrainingConfig], Variant]] = {
         "7 states": lambda config: Variant(config, (xor_chain(),)),
-        "no queue": lambda config: Variant(dataclasses.replace(config, pqt_weight=0.0), (xor_chain(),)),
+        "no queue": lambda config: Variant(config.with_changes({"rule.pqt_weight": 0.0}), (xor_chain(),)),
         "15 states": lambda config: Variant(config, (xor_chain(15, ((1, 9), (5, 13))),)),
         "31 states": lambda config: Variant(config, (xor_chain(31, ((1, 17), (9, 25))),)),
         "3 pairs": lambda config: Variant(config, (xor_chain(11, ((1, 7), (3, 9), (5, 11))),)),
@@ -166,7 +159,7 @@ def modes() -> dict[str, Variant]:
     """Returns the Transformer with either attention."""
     found = {}
     for attention in ("causal", "bidirectional"):
-        found[attention] = Variant(dataclasses.replace(BEST["transformer"], attention=attention), (xor_chain(),))
+        found[attention] = Variant(BEST["transformer"].with_changes({"network.attention": attention}), (xor_chain(),))
     return found
 
 
@@ -179,11 +172,16 @@ PARTS: dict[str, Callable[[], dict[str, Variant]]] = {
 }
 
 
+def _last(path: str) -> str:
+    """Returns the name of a field, given its path."""
+    return path.rpartition(".")[2]
+
+
 def describe(part: str) -> dict[str, object]:
     """Returns the hyperparameters and tasks of a part's variants, for JSON."""
     return {
         name: {
-            "config": dataclasses.asdict(variant.config),
+            "config": to_json(variant.config),
             "tasks": [[b.problem.space.name, *(c.name for c in b.problem.space.choices)] for b in variant.benchmarks],
             "joint_trials": variant.joint_trials,
         }

@@ -10,6 +10,7 @@ import numpy as np
 
 from transfernas.baselines.evolution import RegularizedEvolution
 from transfernas.baselines.random import RandomSearch
+from transfernas.fields import to_json
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.learner import new_learner
 from transfernas.learning.randomness import Use, derived_seed
@@ -64,10 +65,15 @@ class CellStudy:
         Raises:
             ValueError: they may repeat, but each network is to be evaluated once.
         """
-        if self.each_network_once and self.config.repeats:
+        if self.each_network_once and self.config.proposal.repeats:
             raise ValueError(
-                "each_network_once takes agents that do not repeat, as in TrainingConfig.paper(repeats=False)"
+                "each_network_once takes agents that do not repeat, as with proposal=ProposalConfig(repeats=False)"
             )
+
+
+def describe(study: CellStudy) -> dict[str, object]:
+    """Returns how large the experiment is, for JSON."""
+    return dataclasses.asdict(study) | {"config": to_json(study.config)}
 
 
 class _Lab(NamedTuple):
@@ -121,7 +127,7 @@ def run_nasbench101(study: CellStudy, cells: Cells, stages: Stages, stage: Stage
             "data": cells.name,
             "replicas": study.replicas,
             "joint_trials": study.joint_trials,
-            "config": dataclasses.asdict(study.config),
+            "config": to_json(study.config),
             "best_test": lab.target.best_test,
             "each_network_once": once,
             "networks": {name: _networks(record, lab.target) for name, record in records.items()},

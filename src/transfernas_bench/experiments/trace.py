@@ -72,14 +72,14 @@ class Record:
         """Reads a record.
 
         Raises:
-            CheckpointError: the file is damaged, or has no checksum, as those of earlier versions.
+            CheckpointError: the file is damaged.
             FileNotFoundError: there is no such file.
         """
         content = path.read_bytes()
         if content[-_CHECKSUM:] != _checksum(content[:-_CHECKSUM]):
             raise CheckpointError(
-                f"{path} is damaged, or of an earlier version: its checksum is not that of its content; remove "
-                f"{path.parent} to run that search afresh"
+                f"{path} is damaged: its checksum is not that of its content; remove {path.parent} to run that search "
+                "afresh"
             )
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {field.name: file[field.name] for field in dataclasses.fields(cls)}

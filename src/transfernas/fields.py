@@ -1,0 +1,244 @@
+"""Settings as frozen dataclasses: the type of a field says what it may be, and every field is checked.
+
+The type of a field is `bool`, a `Literal` of words, `Annotated[int, Range(...)]`, `Annotated[float, Range(...)]`, a
+`Part`, or a union of parts that have kinds. With `| None` the field may be None as well.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+
+P = TypeVar("P", bound="Part")
+
+
+class Range(NamedTuple):
+    """The least and the largest value of a number; with `above` the least itself is excluded."""
+
+    least: float
+    most: float
+    above: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of the settings, which is checked when it is made.
+
+    Attributes:
+        path: where it is among all settings, as errors name it.
+        kind: which of several parts it is that can be in its place; files and the command line have it.
+    """
+
+    path: ClassVar[str]
+    kind: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ValueError: a field is not of its type or out of its range; the message names it.
+        """
+        for field in _fields(type(self)):
+            value = getattr(self, field.name)
+            if not _allowed(field, value):
+                raise ValueError(f"{self.path}.{field.name} must be {_wanted(field, value)}, not {value!r}")
+            if field.number is float and value is not None:
+                object.__setattr__(self, field.name, float(value))  # an int may be too large for the network
+
+
+def changed(part: P, changes: Mapping[str, object]) -> P:
+    """Returns a part with other values in fields that are given by their paths, such as `rule.learning_rate`.
+
+    Raises:
+        ValueError: there is no such field, or the values are none that it may have; the message names it.
+    """
+    return _changed(part, changes, ())
+
+
+def to_json(part: Part) -> dict[str, Any]:
+    """Returns a part as JSON."""
+    found: dict[str, Any] = {"kind": part.kind} if part.kind else {}
+    for field in _fields(type(part)):
+        value = getattr(part, field.name)
+        found[field.name] = to_json(value) if isinstance(value, Part) else value
+    return found
+
+
+def from_json(part: type[P], value: Any) -> P:
+    """Returns the part that `to_json` described; every field must be there, and no other.
+
+    Raises:
+        ValueError: it describes none; the message names the field.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"{part.path} must be an object, not {value!r}")
+    fields = {field.name: field for field in _fields(part)}
+    expected = [*(["kind"] if part.kind else []), *fields]
+    for name in expected:
+        if name not in value:
+            raise ValueError(f"{part.path} lacks the field {name!r}")
+    for name in value:
+        if name not in expected:
+            raise ValueError(f"{part.path} has no field {name!r}")
+    return part(**{name: _read(part, field, value[name]) for name, field in fields.items()})
+
+
+def flat(part: Part, before: str = "") -> dict[str, object]:
+    """Returns the values of all fields by their paths; that of a part with a kind is its kind."""
+    found: dict[str, object] = {}
+    for field in _fields(type(part)):
+        value, path = getattr(part, field.name), before + field.name
+        if isinstance(value, Part):
+            found |= ({path: value.kind} if value.kind else {}) | flat(value, f"{path}.")
+        else:
+            found[path] = value
+    return found
+
+
+def parsed(part: Part, path: str, text: str) -> object:
+    """Returns the value of a field that is given as text.
+
+    A part is given by its kind, or as "default" where there is one kind of it; either has its defaults.
+
+    Raises:
+        ValueError: there is no such field, or the text says none of its values; the message says what would be right.
+    """
+    alternatives: tuple[type[Part], ...] = ()
+    *parents, last = path.split(".")
+    for name in parents:
+        field, inner = _field(part, name, alternatives), getattr(part, name)
+        if not isinstance(inner, Part):
+            raise ValueError(_no_part(part, field, inner, last))
+        part, alternatives = inner, field.parts
+    field = _field(part, last, alternatives)
+    if field.optional and text == "None":
+        return None
+    words = {each.kind or "default": each for each in field.parts}
+    try:
+        if field.parts:
+            return words[text]()
+        if field.number is not None:
+            return field.number(text)
+        return text if field.words else {"True": True, "False": False}[text]
+    except (KeyError, ValueError):
+        like = f"one of {tuple(words)}" if words else _wanted(field, text)
+        none = "None or " if words and field.optional else ""
+        raise ValueError(f"{part.path}.{last} must be {none}{like}, not {text!r}") from None
+
+
+class _Field(NamedTuple):
+    """What a field may be: a number in a range, one of some words, one of some parts; None of these is a bool."""
+
+    name: str
+    number: type[int] | type[float] | None
+    range: Range | None
+    words: tuple[str, ...]
+    parts: tuple[type[Part], ...]
+    optional: bool
+
+
+_KNOWN: dict[type[Part], tuple[_Field, ...]] = {}
+
+
+def _fields(part: type[Part]) -> tuple[_Field, ...]:
+    if part not in _KNOWN:
+        hints = get_type_hints(part, include_extras=True)
+        _KNOWN[part] = tuple(_described(field.name, hints[field.name]) for field in dataclasses.fields(part))
+    return _KNOWN[part]
+
+
+def _described(name: str, hint: Any) -> _Field:
+    every = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    kinds = [kind for kind in every if kind is not NoneType]
+    optional = len(kinds) < len(every)
+    if get_origin(kinds[0]) is Annotated:
+        number, limits = get_args(kinds[0])
+        return _Field(name, number, limits, (), (), optional)
+    if get_origin(kinds[0]) is Literal:
+        return _Field(name, None, None, get_args(kinds[0]), (), optional)
+    return _Field(name, None, None, (), () if kinds[0] is bool else tuple(kinds), optional)
+
+
+def _allowed(field: _Field, value: object) -> bool:
+    if value is None:
+        return field.optional
+    if field.parts:
+        return type(value) in field.parts
+    if field.words:
+        return isinstance(value, str) and value in field.words
+    if field.range is None:
+        return isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int if field.number is int else (int, float)):
+        return False
+    least, most, above = field.range
+    return least <= value <= most and not (above and value == least)
+
+
+def _wanted(field: _Field, value: object) -> str:
+    """Returns what a field should be in the place of this value."""
+    none = "None or " if field.optional else ""
+    if field.parts:
+        return none + " or ".join(part.__name__ for part in field.parts)
+    if field.words:
+        return f"{none}one of {field.words}"
+    if field.range is None:
+        return f"{none}True or False"
+    least, most, above = field.range
+    too_large = isinstance(value, (int, float)) and most < value < math.inf
+    if most <= 1:
+        bound = f"of more than {least} and at most {most}" if above else f"from {least} to {most}"
+    else:
+        bound = f"of at most {most:,}" if too_large else f"of {'more than' if above else 'at least'} {least}"
+    return f"{none}{'a whole number' if field.number is int else 'a number'} {bound}"
+
+
+def _field(part: Part, name: str, alternatives: Sequence[type[Part]]) -> _Field:
+    """Returns a field of a part, in whose place there may be others."""
+    fields = {field.name: field for field in _fields(type(part))}
+    if name in fields:
+        return fields[name]
+    others = [each.__name__ for each in alternatives if name in (field.name for field in _fields(each))]
+    of_others = f"; {name} is a field of {' and '.join(others)}" if others else ""
+    raise ValueError(
+        f"{part.path} has no field {name!r}{of_others}: it is {type(part).__name__}, with the fields "
+        f"{', '.join(fields)}"
+    )
+
+
+def _no_part(part: Part, field: _Field, value: object, name: str) -> str:
+    if not field.parts:
+        return f"{part.path}.{field.name} is {value!r}, which has no field {name!r}"
+    wanted = " or ".join(each.__name__ for each in field.parts)
+    return f"{part.path}.{field.name} is None and has no field {name!r}: give it {wanted}"
+
+
+def _changed(part: P, changes: Mapping[str, object], alternatives: Sequence[type[Part]]) -> P:
+    found: dict[str, Any] = {}
+    inner: dict[str, dict[str, object]] = {}
+    for path, value in changes.items():
+        name, _, rest = path.partition(".")
+        _field(part, name, alternatives)
+        if rest:
+            inner.setdefault(name, {})[rest] = value
+        else:
+            found[name] = value
+    for name, its in inner.items():
+        field, old = _field(part, name, alternatives), found.get(name, getattr(part, name))
+        if not isinstance(old, Part):
+            raise ValueError(_no_part(part, field, old, next(iter(its))))
+        found[name] = _changed(old, its, field.parts)
+    return dataclasses.replace(part, **found)
+
+
+def _read(part: type[Part], field: _Field, value: Any) -> object:
+    if not field.parts or (value is None and field.optional):
+        return value
+    if len(field.parts) == 1:
+        return from_json(field.parts[0], value)
+    kinds = {each.kind: each for each in field.parts}
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"{part.path}.{field.name} must have a kind of {tuple(kinds)}, not {kind!r}")
+    return from_json(kinds[kind], value)
