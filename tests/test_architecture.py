@@ -27,7 +27,7 @@ FLOORS = {
         "baselines": "spaces searcher",
         "define_by_run": "processes spaces learning checkpoint agent",
         "integrations": "extras processes spaces learning searcher checkpoint agent define_by_run",
-        "cli": "extras processes spaces learning checkpoint agent integrations",
+        "cli": "extras fields processes spaces learning checkpoint agent integrations",
     },
     LABORATORY: {
         "download": "transfernas.extras",
