@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import pickle
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import optuna
 import pytest
@@ -358,6 +360,13 @@ def parts_of(value: dict[str, object], path: str) -> Iterator[tuple[str, str, di
         yield path, name, value
         if isinstance(inner, dict):
             yield from parts_of(inner, f"{path}.{name}")
+
+
+def test_the_map_of_the_paper_names_fields_that_there_are() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "paper_map.md").read_text(encoding="utf8")
+    table = [line.split(" | ") for line in page.split("## What the paper leaves open")[1].splitlines() if " | " in line]
+    named = {path for _, _, fields, *_ in table for path in re.findall(r"`([a-z_.0-9]+)`", fields)}
+    assert len(named) > 15 and named <= (flat(PAPER) | flat(LSTM)).keys()
 
 
 def test_every_part_says_where_it_is() -> None:

@@ -191,8 +191,9 @@ class TrainingConfig(Part):
     paper leaves open is marked "open" and listed with the reasons in `docs/paper_map.md`. Where the paper has no such
     thing nothing is said.
 
-    A setting has effect wherever it can be given. What counts for one network or one rule alone is a field of that one,
-    and what can be left out is None.
+    No setting is without effect beside others that are given. What counts for one network or one rule alone is a field
+    of that one. What can be left out is None, and has no fields then. `transfer` counts after a transfer, and the
+    surrogate in a search of a space that nobody declared.
 
     Some numbers that shape proposals are no settings. A comment where each is defined says why. They are here:
 

@@ -54,7 +54,7 @@ class Preferences(Rule):
     """The default rule: the policy learns the order of all trials, whoever proposed them.
 
     After each trial, pairs of a better and a worse trial are drawn anew (see `learning.objective.preferences`). The
-    paper has no such rule. A change of `entropy_weight` counts where one problem is searched.
+    paper has no such rule. `entropy_weight` is for a search of one problem.
 
     Attributes:
         joint_entropy_weight: the weight of the entropy where several problems are searched at once. What is learned
