@@ -17,7 +17,8 @@ def pages() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in found]
 
 
-RUN_ELSEWHERE = ("docs/how-to/configspace.md", "docs/how-to/ray.md")  # by the tests of these tools, which may be missing
+# Their tests run these pages, where ConfigSpace and Ray are installed.
+RUN_ELSEWHERE = ("docs/how-to/configspace.md", "docs/how-to/ray.md")
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if python_blocks(page) and page not in RUN_ELSEWHERE])
