@@ -48,7 +48,7 @@ class TrainingConfig(Architecture):
     """The hyperparameters of the agent: its network (see `Architecture`) and its learning.
 
     The defaults are the paper's (section 3, appendix A); what it leaves open is marked "open" and listed with the
-    reasons in `docs/paper_map.md`.
+    reasons in `docs/explanation/paper-to-code.md`.
 
     Attributes:
         learning_rate: of Adam. Paper: 5e-4.
