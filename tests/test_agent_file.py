@@ -20,7 +20,7 @@ from transfernas.fields import Part, Range, _fields
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.spaces.choice import Repeat
 
-PAGE = (Path(__file__).parents[1] / "docs" / "agent-file.md").read_text(encoding="utf8")
+PAGE = (Path(__file__).parents[1] / "docs" / "reference" / "agent-file.md").read_text(encoding="utf8")
 TYPES: dict[str, tuple[type, ...]] = {
     **{"string": (str,), "whole number": (int,), "list": (list,), "object": (dict,), "number": (float,)},
     **{"list or null": (list, type(None)), "any": (object,)},

@@ -589,6 +589,6 @@ def test_transfernas_alone_does_not_load_configspace() -> None:
 def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile("\n".join(python_blocks("docs/configspace.md")), "configspace.md", "exec"), names)
+    exec(compile("\n".join(python_blocks("docs/how-to/configspace.md")), "configspace.md", "exec"), names)
     assert legal(names["space"], dict(names["best"]))
     assert isinstance(names["problem"], Problem)

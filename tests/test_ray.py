@@ -1113,7 +1113,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 def test_the_code_of_its_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile("\n".join(python_blocks("docs/ray.md")), "ray.md", "exec"), names)
+    exec(compile("\n".join(python_blocks("docs/how-to/ray.md")), "ray.md", "exec"), names)
     assert (tmp_path / "agent.safetensors").exists() and names["search"].suggest("1")
     search = TransferSearch(names["changed"], agent=tmp_path / "agent.safetensors", rename={"depth": "layers"})
     assert search.agent.transfer_report is not None

@@ -2,7 +2,7 @@
 
 The tensors are the learner's state, named by their place in it. The header says everything else: vocabulary, problems,
 hyperparameters, where the knowledge comes from, counts. Together they are all that
-the agent needs to go on bit for bit. `docs/agent-file.md` describes the format field by field.
+the agent needs to go on bit for bit. `docs/reference/agent-file.md` describes the format field by field.
 """
 
 import dataclasses

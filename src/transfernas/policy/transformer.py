@@ -1,7 +1,7 @@
 """The Transformer policy: embeddings, encoder, and one logit layer per state (paper, section 3, figure 2).
 
 Shapes: `steps` is the padded length of a trajectory, `actions` the padded number of candidates of a decision, `width`
-three embeddings side by side. See `docs/paper_map.md` for the paper's letters.
+three embeddings side by side. See `docs/explanation/paper-to-code.md` for the paper's letters.
 """
 
 from typing import ClassVar, NamedTuple
