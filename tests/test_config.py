@@ -364,7 +364,7 @@ def parts_of(value: dict[str, object], path: str) -> Iterator[tuple[str, str, di
 
 def test_the_map_of_the_paper_names_fields_that_there_are() -> None:
     page = (Path(__file__).parents[1] / "docs" / "explanation" / "paper-to-code.md").read_text(encoding="utf8")
-    table = [line.split(" | ") for line in page.split("## What the paper leaves open")[1].splitlines() if " | " in line]
+    table = [line.split(" | ") for line in page.split("## The paper's open choices")[1].splitlines() if " | " in line]
     named = {path for _, _, fields, *_ in table for path in re.findall(r"`([a-z_.0-9]+)`", fields)}
     assert len(named) > 15 and named <= (flat(PAPER) | flat(LSTM)).keys()
 

@@ -188,8 +188,8 @@ class TrainingConfig(Part):
 
     `TrainingConfig()` are the defaults, which learn fastest; docs/results.md says what each is worth.
     `TrainingConfig.paper()` are the paper's (section 3, appendix A). The paper's value is said of each field; what the
-    paper leaves open is marked "open" and listed with the reasons in `docs/explanation/paper-to-code.md`. Where the paper has no such
-    thing nothing is said.
+    paper leaves open is marked "open" and listed with the reasons in `docs/explanation/paper-to-code.md`. Where the
+    paper has no such thing nothing is said.
 
     No setting is without effect beside others that are given. What counts for one network or one rule alone is a field
     of that one. What can be left out is None, and has no fields then. `transfer` counts after a transfer, and the
