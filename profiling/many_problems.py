@@ -75,7 +75,7 @@ def _trial(rng: np.random.Generator, asked: dict[str, BaseDistribution], best: n
     return optuna.trial.create_trial(params=params, distributions=asked, value=value)
 
 
-def agent_of(spaces: int, tasks: int, trials: int) -> Agent:
+def as_agent(spaces: int, tasks: int, trials: int) -> Agent:
     """Returns an agent that knows every pair of some spaces and tasks."""
     studies = [study_of(space, task, trials) for space in range(spaces) for task in range(tasks)]
     agent, _ = learn_from_studies(
@@ -98,20 +98,20 @@ def learning(trials: int, folder: Path) -> dict[str, float]:
     """Returns what it costs to learn from so many trials of five studies, and how large the agent's file is."""
     studies = [study_of(0, task, trials // 5) for task in range(5)]
     before, start = _peak(), time.process_time()
-    begun: list[float] = []
+    initialise_new_rows: list[float] = []
 
     def progress(done: int, total: int) -> bool:
-        begun.append(time.process_time() - start)
+        initialise_new_rows.append(time.process_time() - start)
         return True
 
     agent, report = learn_from_studies(None, studies, progress=progress)
     seconds = time.process_time() - start
     return {
         "trials": report.trials,
-        "read_after_s": begun[0],
-        "first_step_after_s": begun[1],
+        "read_after_s": initialise_new_rows[0],
+        "first_step_after_s": initialise_new_rows[1],
         "s": seconds,
-        "ms_a_trial": 1e3 * (seconds - begun[1]) / report.trials,
+        "ms_a_trial": 1e3 * (seconds - initialise_new_rows[1]) / report.trials,
         "more_memory_mib": _peak() - before,
         "file_kib": agent.save(folder / "many trials").stat().st_size / 1024,
     }
@@ -132,7 +132,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for count, sides in ((4, 2), (100, 10)):
-            agent = agent_of(sides, sides, arguments.each)
+            agent = as_agent(sides, sides, arguments.each)
             size = agent.save(folder / f"{count} problems").stat().st_size
             result[f"file_of_{count}"] = {"bytes": size, **bytes_of(agent.learner)}
         for how in ("agent", "sampler"):

@@ -1,6 +1,6 @@
 """Problems of numbers for `number_suite.py`: functions, and models of scikit-learn that really train.
 
-Each problem belongs to a half: `development` for choosing methods and settings, `held-back` for the report. Values are
+Each problem belongs to a half: `development` for choosing methods and settings, `held-out` for the report. Values are
 to be minimised. A function has its optimum elsewhere for each seed; a model is fitted to a part of a data set that
 scikit-learn ships, and judged by the log loss, or the squared error over the variance, on another part.
 """
@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 ValueFn = Callable[[optuna.Trial, int], float]
 """From a trial and a seed to a value to minimise."""
 
-DEVELOPMENT, HELD_BACK = "development", "held-back"
+DEVELOPMENT, HELD_OUT = "development", "held-out"
 
 
 @dataclass(frozen=True)
@@ -283,18 +283,18 @@ PROBLEMS: dict[str, NumberProblem] = {
     "nearest on wine": _model(nearest, "wine", DEVELOPMENT),
     "network on breast_cancer": _model(network, "breast_cancer", DEVELOPMENT, conditional=True),
     "pipeline on digits": _model(pipeline, "digits", DEVELOPMENT, conditional=True),
-    "rotated ellipsoid of 6": _function(rotated, HELD_BACK, count=6),
-    "rosenbrock of 5": _function(rosenbrock, HELD_BACK, count=5),
-    "levy of 6": _function(levy, HELD_BACK, count=6),
-    "ackley of 5": _function(ackley, HELD_BACK, count=5),
-    "3 of 30 matter": _function(few_matter, HELD_BACK, count=30, matter=3),
-    "noisy sphere of 4": _function(noisy, HELD_BACK, count=4),
-    "layers": _function(layers, HELD_BACK, conditional=True, most=5),
-    "machine on diabetes": _model(machine, "diabetes", HELD_BACK, conditional=True),
-    "boosting on digits": _model(boosting, "digits", HELD_BACK),
-    "forest on diabetes": _model(forest, "diabetes", HELD_BACK),
-    "nearest on breast_cancer": _model(nearest, "breast_cancer", HELD_BACK),
-    "logistic on digits": _model(logistic, "digits", HELD_BACK),
-    "network on diabetes": _model(network, "diabetes", HELD_BACK, conditional=True),
-    "pipeline on breast_cancer": _model(pipeline, "breast_cancer", HELD_BACK, conditional=True),
+    "rotated ellipsoid of 6": _function(rotated, HELD_OUT, count=6),
+    "rosenbrock of 5": _function(rosenbrock, HELD_OUT, count=5),
+    "levy of 6": _function(levy, HELD_OUT, count=6),
+    "ackley of 5": _function(ackley, HELD_OUT, count=5),
+    "3 of 30 matter": _function(few_matter, HELD_OUT, count=30, matter=3),
+    "noisy sphere of 4": _function(noisy, HELD_OUT, count=4),
+    "layers": _function(layers, HELD_OUT, conditional=True, most=5),
+    "machine on diabetes": _model(machine, "diabetes", HELD_OUT, conditional=True),
+    "boosting on digits": _model(boosting, "digits", HELD_OUT),
+    "forest on diabetes": _model(forest, "diabetes", HELD_OUT),
+    "nearest on breast_cancer": _model(nearest, "breast_cancer", HELD_OUT),
+    "logistic on digits": _model(logistic, "digits", HELD_OUT),
+    "network on diabetes": _model(network, "diabetes", HELD_OUT, conditional=True),
+    "pipeline on breast_cancer": _model(pipeline, "breast_cancer", HELD_OUT, conditional=True),
 }

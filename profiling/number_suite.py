@@ -2,9 +2,9 @@
 
     python profiling/number_suite.py --half development --replicas 10 --trials 100 --out runs/numbers
 
-Each rival has the same seeds, and no trial of another's. Regret is what the best value so far lacks to the least that
-is known: the optimum of a function, or the best that any rival found with that seed. The table has, for each group of
-problems, the geometric mean over problems of the median regret as a multiple of TPE's, how often a rival is ahead of
+Each method has the same seeds, and no trial of another's. Regret is what the best value so far lacks to the least that
+is known: the optimum of a function, or the best that any method found with that seed. The table has, for each group of
+problems, the geometric mean over problems of the median regret as a multiple of TPE's, how often a method is ahead of
 TPE with the same seed (ties count half), and the CPU milliseconds of a trial beside the objective's own.
 
 `policy alone` is the agent without its Gaussian process; `tpe group` is TPE that is multivariate with groups, on
@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-from number_problems import DEVELOPMENT, HELD_BACK, PROBLEMS, NumberProblem
+from number_problems import DEVELOPMENT, HELD_OUT, PROBLEMS, NumberProblem
 from optuna.samplers import BaseSampler
 
 from transfernas import ProposalConfig, TrainingConfig
@@ -33,7 +33,7 @@ MARKS = (10, 20, 50, 100)
 _TINY = 1e-9  # regrets that differ by less are equal
 _LEAST = 1e-3  # of TPE's regret after the first trials: a ratio of smaller ones says nothing
 
-RIVALS: dict[str, Callable[[int], BaseSampler]] = {
+METHODS: dict[str, Callable[[int], BaseSampler]] = {
     "agent": lambda seed: TransferSampler(seed=seed),
     "policy alone": lambda seed: TransferSampler(
         seed=seed, config=TrainingConfig(proposal=ProposalConfig(surrogate=None))
@@ -84,23 +84,23 @@ class _Timed:
         return timed
 
 
-def run(names: Iterable[str], rivals: Iterable[str], seeds: range, trials: int, path: Path) -> list[dict[str, object]]:
+def run(names: Iterable[str], methods: Iterable[str], seeds: range, trials: int, path: Path) -> list[dict[str, object]]:
     """Returns all searches, those that the file has among them."""
     found = [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()] if path.exists() else []
-    done = {(one["problem"], one["rival"], one["seed"]) for one in found if len(one["best"]) == trials}
-    rivals = list(rivals)
+    done = {(one["problem"], one["method"], one["seed"]) for one in found if len(one["best"]) == trials}
+    methods = list(methods)
     with open(path, "a", encoding="utf8") as file:
         for name in names:
             for seed in seeds:
-                for rival in rivals:
-                    if (name, rival, seed) in done or (rival == "tpe group" and not PROBLEMS[name].conditional):
+                for method in methods:
+                    if (name, method, seed) in done or (method == "tpe group" and not PROBLEMS[name].conditional):
                         continue
-                    best, seconds = searched(PROBLEMS[name], RIVALS[rival](seed), seed, trials)
-                    one = {"problem": name, "rival": rival, "seed": seed, "best": best, "seconds": seconds}
+                    best, seconds = searched(PROBLEMS[name], METHODS[method](seed), seed, trials)
+                    one = {"problem": name, "method": method, "seed": seed, "best": best, "seconds": seconds}
                     file.write(json.dumps(one) + "\n")
                     file.flush()
                     found.append(one)
-            print(f"{name}: {len(seeds)} seeds of {len(rivals)} rivals", file=sys.stderr, flush=True)
+            print(f"{name}: {len(seeds)} seeds of {len(methods)} methods", file=sys.stderr, flush=True)
     return [one for one in found if len(one["best"]) == trials]
 
 
@@ -109,8 +109,8 @@ def table(searches: Iterable[Mapping[str, object]], trials: int) -> list[str]:
     best: dict[tuple[str, str], dict[int, np.ndarray]] = defaultdict(dict)
     cost: dict[str, list[float]] = defaultdict(list)
     for one in searches:
-        best[str(one["problem"]), str(one["rival"])][int(str(one["seed"]))] = np.array(one["best"])
-        cost[str(one["rival"])].append(1e3 * float(str(one["seconds"])) / trials)
+        best[str(one["problem"]), str(one["method"])][int(str(one["seed"]))] = np.array(one["best"])
+        cost[str(one["method"])].append(1e3 * float(str(one["seconds"])) / trials)
     names = [name for name in PROBLEMS if (name, "tpe") in best]
     groups = {
         "all": names,
@@ -122,15 +122,15 @@ def table(searches: Iterable[Mapping[str, object]], trials: int) -> list[str]:
     lines = [f"{'':28s}" + "".join(f"{mark:>20d}" for mark in marks) + "    CPU ms a trial"]
     for group, its in groups.items():
         lines.append(f"{group} ({len(its)}): regret as a multiple of TPE's, share of seeds ahead of TPE")
-        for rival in RIVALS:
-            shared = [name for name in its if (name, rival) in best]
-            if not shared or (rival == "tpe group" and len(shared) < len(its)):
+        for method in METHODS:
+            shared = [name for name in its if (name, method) in best]
+            if not shared or (method == "tpe group" and len(shared) < len(its)):
                 continue
-            cells = [_against_tpe(best, shared, rival, mark) for mark in marks]
+            cells = [_against_tpe(best, shared, method, mark) for mark in marks]
             shown = "".join(f"{f'x{ratio:.2f}, {ahead:.2f}':>20s}" for ratio, ahead in cells)
-            lines.append(f"  {rival:26s}{shown}{np.median(cost[rival]):18.1f}")
+            lines.append(f"  {method:26s}{shown}{np.median(cost[method]):18.1f}")
     for name in names:
-        medians = [f"{rival} {_medians(best[name, rival], marks)}" for rival in RIVALS if (name, rival) in best]
+        medians = [f"{method} {_medians(best[name, method], marks)}" for method in METHODS if (name, method) in best]
         lines.append(f"{name}: {'; '.join(medians)}")
     return lines
 
@@ -140,11 +140,11 @@ def _medians(runs: Mapping[int, np.ndarray], marks: Iterable[int]) -> str:
 
 
 def _against_tpe(
-    best: Mapping[tuple[str, str], Mapping[int, np.ndarray]], names: Iterable[str], rival: str, mark: int
+    best: Mapping[tuple[str, str], Mapping[int, np.ndarray]], names: Iterable[str], method: str, mark: int
 ) -> tuple[float, float]:
     ratios, ahead = [], []
     for name in names:
-        ours, theirs = best[name, rival], best[name, "tpe"]
+        ours, theirs = best[name, method], best[name, "tpe"]
         seeds = sorted(ours.keys() & theirs.keys())
         known = PROBLEMS[name].least
         least = {
@@ -163,10 +163,10 @@ def _against_tpe(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--half", choices=(DEVELOPMENT, HELD_BACK), default=DEVELOPMENT)
+    parser.add_argument("--half", choices=(DEVELOPMENT, HELD_OUT), default=DEVELOPMENT)
     parser.add_argument("--problem", action="append", choices=PROBLEMS, help="only this one; may be repeated")
     parser.add_argument(
-        "--rival", action="append", choices=RIVALS, help="may be repeated; agent, tpe, random by default"
+        "--method", action="append", choices=METHODS, help="may be repeated; agent, tpe, random by default"
     )
     parser.add_argument("--replicas", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of the first replica")
@@ -178,10 +178,10 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     names = arguments.problem or [name for name, problem in PROBLEMS.items() if problem.half == arguments.half]
     seeds = range(arguments.seed, arguments.seed + arguments.replicas)
-    rivals = list(dict.fromkeys([*(arguments.rival or ("agent", "random")), "tpe"]))
+    methods = list(dict.fromkeys([*(arguments.method or ("agent", "random")), "tpe"]))
     path = arguments.out / "searches.jsonl"
-    searches = run(names, rivals, seeds, arguments.trials, path)
-    chosen = [one for one in searches if one["problem"] in names and one["rival"] in rivals and one["seed"] in seeds]
+    searches = run(names, methods, seeds, arguments.trials, path)
+    chosen = [one for one in searches if one["problem"] in names and one["method"] in methods and one["seed"] in seeds]
     print("\n".join(table(chosen, arguments.trials)))
     print(f"Each search is in {path}.")
 

@@ -1,4 +1,4 @@
-"""An agent that learned from a database of old studies, against its rivals: leave one out on HPOBench.
+"""An agent that learned from a database of old studies, against the other methods: leave one out on HPOBench.
 
 For each replica, SQLite holds a study of each of the eight tasks, made by TPE and random search in turn or by one of
 them. For each task an agent learns from the other seven (`learn_from_studies`) and searches it as `TransferSampler`.
@@ -105,7 +105,7 @@ def evolved(task: str, seed: int, start: Iterable[Mapping[str, Action]]) -> list
 
 
 def replica(seed: int, tasks: Sequence[str], makers: Sequence[str], folder: Path) -> dict[str, list[list[float]]]:
-    """Returns the regrets of each rival, task by task."""
+    """Returns the regrets of each method, task by task."""
     storage = f"sqlite:///{folder / f'studies-{seed}.sqlite3'}"
     studies = []
     for number, task in enumerate(TASKS):

@@ -48,12 +48,12 @@ def milliseconds(
 ) -> list[float]:
     """The medians around the marks."""
     study = optuna.create_study(sampler=sampler)
-    taken = []
+    action_indices = []
     for _ in range((max(marks) + AROUND) // 2):
         begin = time.perf_counter()
         study.optimize(objective, n_trials=2)
-        taken.append(0.5e3 * (time.perf_counter() - begin))
-    return [statistics.median(taken[(mark - AROUND) // 2 : (mark + AROUND) // 2]) for mark in marks]
+        action_indices.append(0.5e3 * (time.perf_counter() - begin))
+    return [statistics.median(action_indices[(mark - AROUND) // 2 : (mark + AROUND) // 2]) for mark in marks]
 
 
 def transferred() -> optuna.samplers.BaseSampler:

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int
 from transfernas import Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.objective import masked_log_softmax
-from transfernas.learning.proposing import propose
+from transfernas.learning.proposal import propose
 from transfernas.policy.policy import Cache, Policy
 from transfernas.spaces.tables import Tables
 from transfernas.spaces.trajectory import Trajectory
@@ -41,8 +41,8 @@ def decide(
 ) -> tuple[Int[Array, ""], Cache]:
     """Makes one decision of a chain: its row is its position."""
     decision: Int[Array, ""] = tables.rules.decision[0, step]
-    met = jax.tree.map(lambda table: table[decision][None], policy.candidates(tables.decisions, tables.task[0]))
-    logits, entries = policy.decode_step(met, cache, step)
+    candidate = jax.tree.map(lambda table: table[decision][None], policy.candidates(tables.decisions, tables.task[0]))
+    logits, entries = policy.decode_step(candidate, cache, step)
     available = tables.decisions.available[decision]
     probabilities = jnp.where(available, jnp.exp(masked_log_softmax(logits, available)), 0.0)
     action = jnp.sum(jnp.cumsum(probabilities) <= noise * jnp.sum(probabilities)).astype(jnp.int32)

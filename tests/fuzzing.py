@@ -26,13 +26,13 @@ from test_checkpoint import fast_transferred_and_played, lstm_transferred, with_
 from test_nasbench101 import few_arrays
 from test_searchers import FAST as SMALL
 from transfernas import Agent, CheckpointError
-from transfernas.checkpoint.ledger import Ledger
-from transfernas.define_by_run.declared import Domains, FixedSearch, domains_to_json, read_search
-from transfernas.define_by_run.search import OpenSearch
+from transfernas.checkpoint.processed_trials import ProcessedTrials
+from transfernas.define_by_run.declared import DeclaredSearch, Domains, domains_to_json, read_search
+from transfernas.define_by_run.search import DefineByRunSearch
 from transfernas.learning.scores import Score
-from transfernas.spaces.domain import Categories, Numbers
+from transfernas.spaces.domain import CategoricalDomain, NumericDomain
 from transfernas_bench.benchmarks.cell_table import load_cells
-from transfernas_bench.experiments.trace import Record, Recorder
+from transfernas_bench.experiments.trace import Trace, TraceRecorder
 
 ODD: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 7, 1 << 20, (1 << 31) - 1, 1 << 31, 1 << 53, 1 << 62, 1 << 63, 10**30, 10**400),
@@ -134,7 +134,7 @@ def change_tensor(tensors: dict[str, Entry], rng: np.random.Generator) -> None:
         case 0:
             del tensors[name]
         case 1:
-            tensors[["x", "", "history.reward", "gate.count", "\ud800"][rng.integers(5)]] = entry
+            tensors[["x", "", "replay.reward", "bandit.count", "\ud800"][rng.integers(5)]] = entry
         case 2:
             tensors[name] = entry._replace(dtype=list(DTYPES)[rng.integers(len(DTYPES))])
         case 3:
@@ -274,7 +274,9 @@ def npz_mutations(content: bytes, seed: int) -> Iterator[tuple[str, bytes]]:
         number += 1
         if rng.random() < 0.7:
             yield (
-                ("bytes", change_bytes(content, rng)) if rng.random() < 0.5 else ("member", change_member(content, rng))
+                ("bytes", change_bytes(content, rng))
+                if rng.random() < 0.5
+                else ("proposer", change_member(content, rng))
             )
             continue
         arrays, name = dict(whole), list(whole)[rng.integers(len(whole))]
@@ -318,14 +320,14 @@ def try_agent(path: Path) -> str:
     return "works"
 
 
-def new_search() -> FixedSearch:
+def new_search() -> DeclaredSearch:
     """A search of numbers and categories, as Ray's has it."""
     domains: Domains = {
-        "rate": Numbers(1e-4, 1.0, log=True),
-        "units": Numbers(8, 64, integer=True),
-        "kind": Categories(tuple("abc")),
+        "rate": NumericDomain(1e-4, 1.0, log=True),
+        "units": NumericDomain(8, 64, integer=True),
+        "kind": CategoricalDomain(tuple("abc")),
     }
-    return FixedSearch(OpenSearch("space", "task", SMALL), domains)
+    return DeclaredSearch(DefineByRunSearch("space", "task", SMALL), domains)
 
 
 def saved_search(path: Path) -> None:
@@ -335,7 +337,7 @@ def saved_search(path: Path) -> None:
         values = search.suggest(str(number))
         if number < 5:
             search.tell(str(number), float(values["units"]) if number != 2 else None)  # type: ignore[arg-type]
-    search.save(path, Ledger({"study": (2, [5], "")}), {"seed": 0})
+    search.save(path, ProcessedTrials({"study": (2, [5], "")}), {"seed": 0})
 
 
 def try_search(path: Path) -> str:
@@ -357,7 +359,7 @@ def try_search(path: Path) -> str:
 def try_record(path: Path) -> str:
     """The same for a search's record; one that is read must be the one that was written."""
     try:
-        found = Record.read(path)
+        found = Trace.read(path)
     except CheckpointError:
         return "refused"
     for name, value in dataclasses.asdict(some_record()).items():
@@ -366,13 +368,13 @@ def try_record(path: Path) -> str:
 
 
 @functools.cache
-def some_record() -> Record:
+def some_record() -> Trace:
     rng = np.random.default_rng(0)
-    recorder = Recorder(2, rng)
+    recorder = TraceRecorder(2, rng)
     for _ in range(20):
         rows = rng.integers(2, size=3).astype(np.int32), rng.integers(4, size=(3, 5)).astype(np.int32)
         recorder.add(*rows, rng.random(3), rng.random(3))
-    return recorder.record()
+    return recorder.trace()
 
 
 def try_table(path: Path) -> str:

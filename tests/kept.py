@@ -6,8 +6,8 @@ from transfernas.learning.learner import Learner
 
 
 def counted(learner: Learner) -> list[np.ndarray]:
-    tally = learner.tally
-    return [tally.baseline, tally.started, tally.trials]
+    trial_stats = learner.trial_stats
+    return [trial_stats.baseline, trial_stats.started, trial_stats.trials]
 
 
 def queued(learner: Learner) -> list[np.ndarray]:

@@ -36,7 +36,7 @@ from transfernas.spaces.vocabulary import Vocabulary
 UNIFORM = CONFIG.with_changes(
     {"transfer.uniform.share": 1.0, "transfer.uniform.trials": 10**9, "transfer.new_task": "mean"}
 )
-# The rival's network, with all that it can have.
+# The method's network, with all that it can have.
 LSTM = CONFIG.with_changes({"network": LstmConfig(embedding_size=4, units=8, layers=2, anchors=True)})
 DECODER = CONFIG.with_changes({"network": DecoderConfig(embedding_size=4, feed_forward=8, number_length=0.0)})
 NEXT = SearchSpace(
@@ -77,7 +77,7 @@ def decoder() -> Agent:
 
 
 @pytest.fixture
-def agent_of(certain: Agent, lstm: Agent, decoder: Agent) -> dict[str, Agent]:
+def as_agent(certain: Agent, lstm: Agent, decoder: Agent) -> dict[str, Agent]:
     return {"transformer": certain, "lstm": lstm, "decoder": decoder}
 
 
@@ -124,9 +124,9 @@ def test_the_best_are_found_where_rewards_are_large_and_differ_little(
     for each in (agent, Agent.load(agent.save(tmp_path / "agent"))):
         assert each.top(TWO) == [Observation(TWO, taken, reward) for reward, taken in ranked[:5]]
         if config == FAST:
-            memory = each.transfer_to([TWO], seed=0).learner.memory
-            assert memory is not None and memory.count.tolist() == [[6]]
-            trials = [Trajectory(*(leaf[0, 0, slot] for leaf in memory.trials)) for slot in range(6)]
+            warm_start = each.transfer_to([TWO], seed=0).learner.warm_start
+            assert warm_start is not None and warm_start.count.tolist() == [[6]]
+            trials = [Trajectory(*(leaf[0, 0, slot] for leaf in warm_start.trials)) for slot in range(6)]
             encoding = each.transfer_to([TWO], seed=0).learner.encoding
             assert [encoding.config(0, trial) for trial in trials] == [taken for _, taken in ranked]
 
@@ -190,8 +190,8 @@ def test_a_history_is_learned_whole_or_not_at_all(entry: Any, message: str) -> N
 def test_a_history_is_imitated(config: TrainingConfig) -> None:
     fresh, taught = Agent(PROBLEMS, config, seed=1), Agent(PROBLEMS, config, seed=1)
     taught.learn_from(HISTORY * 20)
-    tally = taught._learner.tally
-    assert not np.any(tally.started) and not np.any(tally.baseline)  # REINFORCE took nothing of it
+    trial_stats = taught._learner.trial_stats
+    assert not np.any(trial_stats.started) and not np.any(trial_stats.baseline)  # REINFORCE took nothing of it
     before, after = targets(fresh.ask(200)), targets(taught.ask(200))
     assert before < 50 and after > before + 80
 
@@ -273,9 +273,9 @@ NEW_NAMES = {"states": 1, "actions": 4, "tasks": 0}  # of NEXT_PROBLEMS
 
 @pytest.mark.parametrize(("network", "table"), [(network, table) for network in ROWS for table in ROWS[network]])
 def test_known_names_keep_their_rows_and_new_ones_are_drawn(
-    agent_of: dict[str, Agent], network: str, table: str
+    as_agent: dict[str, Agent], network: str, table: str
 ) -> None:
-    old, kind = agent_of[network], ROWS[network][table]
+    old, kind = as_agent[network], ROWS[network][table]
     news = [old.transfer_to(NEXT_PROBLEMS, seed=seed) for seed in (1, 2)]
     before = np.asarray(getattr(old._learner.state.policy, table))[0]
     after = [np.asarray(getattr(new._learner.state.policy, table))[0] for new in news]
@@ -292,9 +292,9 @@ def test_known_names_keep_their_rows_and_new_ones_are_drawn(
 
 
 @pytest.mark.parametrize("network", ROWS)
-def test_the_rest_of_the_network_is_kept(agent_of: dict[str, Agent], network: str) -> None:
-    new = agent_of[network].transfer_to(NEXT_PROBLEMS, seed=3)
-    parts = [vars(agent._learner.state.policy) for agent in (agent_of[network], new)]
+def test_the_rest_of_the_network_is_kept(as_agent: dict[str, Agent], network: str) -> None:
+    new = as_agent[network].transfer_to(NEXT_PROBLEMS, seed=3)
+    parts = [vars(agent._learner.state.policy) for agent in (as_agent[network], new)]
     rest = [{name: part for name, part in each.items() if name not in ROWS[network]} for each in parts]
     known = {
         "transformer": "position encoder attention",

@@ -16,7 +16,7 @@ from test_checkpoint import fast_transferred_and_played, played
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.checkpoint.snapshot import FORMAT, VERSION, read_snapshot
 from transfernas.checkpoint.tensors import _NARROW
-from transfernas.fields import Part, Range, _fields
+from transfernas.fields import ConfigPart, Range, _fields
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.spaces.choice import Repeat
 
@@ -36,7 +36,7 @@ def rows(title: str) -> list[list[str]]:
 
 
 def searched() -> Agent:
-    """The agent of a sampler, which has a ledger, room for more, and numbers in its archive."""
+    """The agent of a sampler, which has a record of processed trials, room for more, and numbers in its archive."""
     agent: Agent | None = None
     for seed in range(2):
         sampler = TransferSampler(agent, seed=seed)
@@ -61,7 +61,7 @@ AGENTS = {
     "transformer": played,
     "lstm": lambda: Agent([Problem(SearchSpace("s", [Choice("a", (0, 1))]), "t")], LSTM),
     "decoder": conditional,
-    "gate": fast_transferred_and_played,
+    "bandit": fast_transferred_and_played,
     "sampler": searched,
 }
 
@@ -94,7 +94,7 @@ def test_the_header_is_that_of_the_page(file: Path) -> None:
         assert isinstance(header[field], TYPES[kind]) and not isinstance(header[field], bool), field
 
 
-def every_field(part: type[Part], before: str = "") -> Iterator[tuple[str, str, str]]:
+def every_field(part: type[ConfigPart], before: str = "") -> Iterator[tuple[str, str, str]]:
     """All fields that settings can have: the path, the name of the part, and what the page is to say of it."""
     if part.kind:
         yield f"{before}kind", part.__name__, f"`{part.kind}`"
@@ -142,15 +142,19 @@ def test_whole_numbers_have_the_types_of_the_page() -> None:
 def test_the_tensors_are_those_of_the_page(file: Path) -> None:
     """Their names, their types, and their shapes, in which each word is one number throughout."""
     learner, header = read_snapshot(file).learner, header_of(file)
-    network, gated = header["config"]["network"]["kind"], learner.gate is not None
-    titles = ["All agents", f"A network of kind `{network}`", *(["After a transfer with a gate"] if gated else [])]
+    network, gated = header["config"]["network"]["kind"], learner.bandit is not None
+    titles = [
+        "All agents",
+        f"A network of kind `{network}`",
+        *(["After a transfer with a proposer bandit"] if gated else []),
+    ]
     titles += ["A network of kind `transformer` or `decoder`"] if network != "lstm" else []
     titles += ["With an archive"] if header["archive"]["problems"] else []
     said = {name: (kind, shape.split(", ")) for title in titles for name, kind, shape, _ in rows(title)}
-    known: dict[str, int] = {"2": 2, "replicas": learner.replicas, "policies": learner.replicas * learner.members}
+    known: dict[str, int] = {"2": 2, "replicas": learner.replicas, "policies": learner.replicas * learner.policies}
     known |= dict(zip(("states", "names", "tasks", "positions"), header["capacity"], strict=True))
     known |= {"proposers": 4, "width": learner.config.network.width, "size": learner.config.queue.size}
-    known |= {"embedding_size": learner.config.network.embedding_size, "told": learner.history.count}
+    known |= {"embedding_size": learner.config.network.embedding_size, "told": learner.replay.count}
     with safetensors.safe_open(file, framework="numpy") as opened:
         slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118  (no mapping)
         found = {name: (its.get_dtype(), its.get_shape()) for name, its in slices.items()}

@@ -54,7 +54,7 @@ def room_of(package: Path, path: Path) -> str:
 
 
 def imported_rooms(package: Path, path: Path) -> set[str]:
-    """The rooms of the package that a module imports from, and those of the other package as `package.room`."""
+    """The rooms of the package that a module imports from, and those of the other package as `package.min_shapes`."""
     depth = len(path.relative_to(package).parts)
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):

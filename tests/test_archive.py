@@ -16,28 +16,28 @@ from transfernas.learning.archive import (
     MOST_PROBLEMS,
     SIZE,
     WITH_NUMBERS,
-    Archived,
-    added,
-    archived,
-    merged,
-    of_trials,
+    ArchivedProblem,
+    archive_of_trials,
+    archive_trials,
+    merge_archives,
+    merge_entries,
 )
-from transfernas.learning.learner import Learner, select, with_archive
-from transfernas.learning.portfolio import Pick, portfolio, quality
-from transfernas.learning.rehearsal import settled
-from transfernas.learning.scores import Grade, Score
+from transfernas.learning.learner import Learner, select, update_archive
+from transfernas.learning.portfolio import Pick, portfolio, rate_trials
+from transfernas.learning.rehearsal import rehearse
+from transfernas.learning.scores import Score, TrialOutcome
 from transfernas.spaces.condition import Config
 
 SPACE = SearchSpace("s", [Choice("a", tuple(range(8))), Choice("b", ("x", "y", "z")), Choice("c", (0.1, 0.2, 0.3))])
 
 
-def entry(task: str, *rows: tuple[Config, float], space: str = "s") -> Archived:
-    return of_trials(space, task, ((config, {}, Score.of(reward)) for config, reward in rows))
+def entry(task: str, *rows: tuple[Config, float], space: str = "s") -> ArchivedProblem:
+    return archive_of_trials(space, task, ((config, {}, Score.of(reward)) for config, reward in rows))
 
 
 def kept_of(agent: Agent) -> dict[tuple[str, str], list[tuple[Config, float]]]:
     learner = agent.learner
-    found = archived(learner.archive, learner.encoding, learner.history, learner.queue)
+    found = archive_trials(learner.archive, learner.encoding, learner.replay, learner.queue)
     return {
         each.name: [(each.config(0, slot), float(each.scores.reward[0, slot])) for slot in range(int(each.count[0]))]
         for each in found
@@ -73,11 +73,11 @@ def test_what_is_archived_already_is_not_gathered_again(tmp_path: Path) -> None:
         studies.append(study)
     learned, _ = learn_from_studies(None, studies, seed=0)
     agent = Agent.load(learned.save(tmp_path / "agent"))
-    assert with_archive(agent.learner) is agent.learner
+    assert update_archive(agent.learner) is agent.learner
     assert len({entry.choices for entry in agent.learner.archive}) == 1  # the order of actions is the space's
     told = searched(Agent([Problem(SPACE, "0")], FAST, seed=0), 6)
-    assert told.learner.archive == () and with_archive(told.learner).archived_at == 6
-    assert with_archive(searched(told, 2).learner).archived_at == 8
+    assert told.learner.archive == () and update_archive(told.learner).archived_at == 6
+    assert update_archive(searched(told, 2).learner).archived_at == 8
 
 
 @pytest.mark.usefixtures("quiet")
@@ -85,7 +85,7 @@ def test_learning_that_was_stopped_archives_what_was_learned_only() -> None:
     study = optuna.create_study(study_name="old", sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(objective, n_trials=60)
     agent, report = learn_from_studies(None, [study], progress=lambda done, total: done < 20, seed=0)
-    [kept], told = agent.learner.archive, agent.learner.history
+    [kept], told = agent.learner.archive, agent.learner.replay
     assert 20 <= agent.learner.learned == report.trials < 60
     assert set(kept.scores.reward[0, : kept.count[0]]) <= set(told.reward[0, : told.count])
 
@@ -105,15 +105,21 @@ def test_it_is_bounded_and_keeps_the_best_and_a_spread_of_the_others() -> None:
     assert len(rewards) == SIZE == found.count[0] and rewards[:32] == ranked[:32]
     others = [ranked.index(reward) for reward in rewards[32:]]
     assert others[0] == 32 and others[-1] == len(ranked) - 1 and max(np.diff(others)) - min(np.diff(others)) <= 1
-    many = added([], (entry(str(number), ({"a": 1}, 0.0)) for number in range(MOST_PROBLEMS + 3)))
+    many = merge_archives([], (entry(str(number), ({"a": 1}, 0.0)) for number in range(MOST_PROBLEMS + 3)))
     assert [each.task for each in many] == [str(number) for number in range(3, MOST_PROBLEMS + 3)]
 
 
 def test_entries_of_one_problem_are_merged_by_configuration() -> None:
-    first = of_trials("s", "t", [({"a": 1, "b": "x"}, {"a": 1.25}, Score.of(2.0)), ({"a": 2}, {}, Score.of(1.0))])
-    second = of_trials("s", "t", [({"b": "x", "a": 1}, {}, Score.of(3.0)), ({"c": True, "a": 9}, {}, Score.of(2.5))])
-    third = of_trials("s", "t", [({"a": 2}, {"a": 2.5}, Score.of(1.0)), ({"c": 1}, {}, Score(Grade.PRUNED, 9.0))])
-    both = merged([first, second, third])
+    first = archive_of_trials(
+        "s", "t", [({"a": 1, "b": "x"}, {"a": 1.25}, Score.of(2.0)), ({"a": 2}, {}, Score.of(1.0))]
+    )
+    second = archive_of_trials(
+        "s", "t", [({"b": "x", "a": 1}, {}, Score.of(3.0)), ({"c": True, "a": 9}, {}, Score.of(2.5))]
+    )
+    third = archive_of_trials(
+        "s", "t", [({"a": 2}, {"a": 2.5}, Score.of(1.0)), ({"c": 1}, {}, Score(TrialOutcome.PRUNED, 9.0))]
+    )
+    both = merge_entries([first, second, third])
     assert [both.config(0, slot) for slot in range(int(both.count[0]))] == [
         {"a": 1, "b": "x"},
         {"a": 9, "c": True},
@@ -129,7 +135,7 @@ def test_entries_of_one_problem_are_merged_by_configuration() -> None:
 
 def test_replicas_are_kept_apart() -> None:
     agent = searched(Agent([Problem(SPACE, "0")], FAST, seed=0), 5)
-    learner = settled(agent.learner)
+    learner = rehearse(agent.learner)
     assert kept_of(Agent.of(select(learner, 0))) == kept_of(agent)
 
 
@@ -146,12 +152,12 @@ def test_each_next_trial_adds_most_to_the_mean_over_the_problems() -> None:
         entry(str(task), *(({"a": name, "b": name, "c": name}, row[task]) for name, row in worth.items()))
         for task in range(3)
     ]
-    values = np.stack([quality(each, 0) for each in tasks])
+    values = np.stack([rate_trials(each, 0) for each in tasks])
     assert values.max() == 1 and values.min() == 0
     found = portfolio(tasks, 0, [0, 1, 2], 3)
     names = [tasks[pick.entry].config(0, pick.slot)["a"] for pick in found]
     true = {
-        name: np.array([quality(each, 0)[[each.config(0, s)["a"] for s in range(4)].index(name)] for each in tasks])
+        name: np.array([rate_trials(each, 0)[[each.config(0, s)["a"] for s in range(4)].index(name)] for each in tasks])
         for name in worth
     }
     expected, best = list[str](), np.zeros(3)
@@ -164,11 +170,13 @@ def test_each_next_trial_adds_most_to_the_mean_over_the_problems() -> None:
 
 
 def test_the_middle_of_what_is_kept_is_worth_nothing_and_the_best_is_worth_all() -> None:
-    np.testing.assert_allclose(quality(entry("t", *(({"a": n}, float(n)) for n in range(5))), 0), [1, 0.5, 0, 0, 0])
-    same = quality(entry("t", *(({"a": n}, 1.0) for n in range(4))), 0)
+    np.testing.assert_allclose(rate_trials(entry("t", *(({"a": n}, float(n)) for n in range(5))), 0), [1, 0.5, 0, 0, 0])
+    same = rate_trials(entry("t", *(({"a": n}, 1.0) for n in range(4))), 0)
     assert same.tolist() == [1.0, 0.75, 0.5, 0.25]  # where all are as good the order is all there is
-    failed = of_trials("s", "t", [({"a": 1}, {}, Score(Grade.FAILED, 0.0)), ({"a": 2}, {}, Score(Grade.PRUNED, 3.0))])
-    assert quality(failed, 0).tolist() == [1.0, 0.5]
+    failed = archive_of_trials(
+        "s", "t", [({"a": 1}, {}, Score(TrialOutcome.FAILED, 0.0)), ({"a": 2}, {}, Score(TrialOutcome.PRUNED, 3.0))]
+    )
+    assert rate_trials(failed, 0).tolist() == [1.0, 0.5]
 
 
 @pytest.mark.thorough
@@ -186,14 +194,14 @@ def test_what_was_learned_first_is_rehearsed_before_a_transfer() -> None:
     agent = told(Agent([Problem(SPACE, "0")], config, seed=0), first=True)
     for number in (1, 2):
         agent = told(agent.transfer_to([Problem(SPACE, str(number))]), first=False)
-    assert settled(agent.learner).state is not agent.learner.state
+    assert rehearse(agent.learner).state is not agent.learner.state
 
     def share(learner: Learner) -> float:
         following = Agent.of(dataclasses.replace(learner, archive=())).transfer_to([Problem(SPACE, "new")], seed=3)
         asked = [following.ask().config for _ in range(16)]
         return float(np.mean([one["b"] == "x" for one in asked]))
 
-    assert share(settled(agent.learner)) > share(agent.learner)
+    assert share(rehearse(agent.learner)) > share(agent.learner)
 
 
 def objective(trial: optuna.Trial) -> float:

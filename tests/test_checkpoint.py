@@ -24,8 +24,8 @@ from transfernas.checkpoint.snapshot import SavedTrial, Snapshot, _checksum, rea
 from transfernas.checkpoint.tensors import bytes_of, tensors_of
 from transfernas.fields import to_json
 from transfernas.learning.learner import Learner, learn, new_learner, select
-from transfernas.learning.proposing import propose
-from transfernas.learning.scores import Grade
+from transfernas.learning.proposal import propose
+from transfernas.learning.scores import TrialOutcome
 from transfernas.learning.transfer import transfer
 from transfernas.policy.architecture import LstmConfig, NetworkConfig, TransformerConfig
 from transfernas.spaces.condition import Config
@@ -42,7 +42,7 @@ Tensors = dict[str, np.ndarray]
 ChangeFn = Callable[[dict[str, str], Header, Tensors], object]  # of metadata, header and tensors, in place
 
 
-MEMORY = ("count", "trials", "taken", "values", "source")
+WARM_START = ("count", "trials", "action_indices", "values", "source")
 
 
 def same_bits(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
@@ -56,13 +56,19 @@ def network(learner: Learner) -> list[np.ndarray]:
 
 def host(learner: Learner) -> list[np.ndarray]:
     """What a learner keeps beside its state."""
-    history, count = learner.history, learner.history.count
-    told = (history.problem, *history.trials, *history.scores, history.key, history.member)
+    replay, count = learner.replay, learner.replay.count
+    told = (replay.problem, *replay.trials, *replay.scores, replay.fingerprint, replay.proposer)
     best = [*queued(learner), *counted(learner)]
-    gate = [] if learner.gate is None else [learner.gate.count, learner.gate.total]
-    memory = [] if learner.memory is None else jax.tree.leaves(tuple(vars(learner.memory)[name] for name in MEMORY))
-    archive = [array for each in learner.archive for array in (each.count, each.taken, each.values, *each.scores)]
-    return [array[:, :count] for array in told] + best + gate + memory + archive
+    bandit = [] if learner.bandit is None else [learner.bandit.comparisons, learner.bandit.wins]
+    warm_start = (
+        []
+        if learner.warm_start is None
+        else jax.tree.leaves(tuple(vars(learner.warm_start)[name] for name in WARM_START))
+    )
+    archive = [
+        array for each in learner.archive for array in (each.count, each.action_indices, each.values, *each.scores)
+    ]
+    return [array[:, :count] for array in told] + best + bandit + warm_start + archive
 
 
 def played(problems: tuple[Problem, ...] = PROBLEMS, config: TrainingConfig = CONFIG) -> Agent:
@@ -114,10 +120,10 @@ def fast() -> Agent:
 
 def fast_transferred() -> Agent:
     """Right after a transfer, with open trials of all that can propose."""
-    agent = fast().transfer_to(NEXT_PROBLEMS, FAST.with_changes({"transfer.gate.control": 0}), seed=1)
+    agent = fast().transfer_to(NEXT_PROBLEMS, FAST.with_changes({"transfer.bandit.control": 0}), seed=1)
     play(agent, 5)  # what was best before comes first
     agent.ask(24)
-    assert {opened.kept.member for opened in agent._open.values()} == {0, 1, 2, 3}
+    assert {opened.kept.proposer for opened in agent._open.values()} == {0, 1, 2, 3}
     return agent
 
 
@@ -146,7 +152,7 @@ def lstm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fast_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an agent with a history, a gate and a memory; to be read only."""
+    """The file of an agent with a replay buffer, a proposer bandit and a warm start; to be read only."""
     return fast_transferred_and_played().save(tmp_path_factory.mktemp("saved") / "fast.safetensors")
 
 
@@ -268,18 +274,18 @@ def test_what_is_counted_takes_few_bytes() -> None:
         for name, tensor in tensors.items()
         if tensor.dtype.kind in "iu" and tensor.size and "opt" not in name
     }
-    assert "history.actions" in counted and {tensor.dtype.itemsize for tensor in counted.values()} == {1}
+    assert "replay.actions" in counted and {tensor.dtype.itemsize for tensor in counted.values()} == {1}
     assert sum(bytes_of(learner).values()) == sum(tensor.nbytes for tensor in tensors.values())
 
 
 def test_large_counts_are_kept_as_they_are(tmp_path: Path) -> None:
     agent = played()
-    trials = agent.learner.tally.trials
+    trials = agent.learner.trial_stats.trials
     for count, size in ((255, 1), (256, 2), (65_535, 2), (65_536, 4)):
-        tally = dataclasses.replace(agent.learner.tally, trials=np.full_like(trials, count))
-        path = Agent.of(dataclasses.replace(agent.learner, tally=tally)).save(tmp_path / "agent")
+        trial_stats = dataclasses.replace(agent.learner.trial_stats, trials=np.full_like(trials, count))
+        path = Agent.of(dataclasses.replace(agent.learner, trial_stats=trial_stats)).save(tmp_path / "agent")
         assert safetensors.numpy.load_file(path)["trials"].dtype.itemsize == size
-        np.testing.assert_array_equal(Agent.load(path).learner.tally.trials, tally.trials)
+        np.testing.assert_array_equal(Agent.load(path).learner.trial_stats.trials, trial_stats.trials)
 
 
 def test_a_folder_is_no_file_of_an_agent(tmp_path: Path) -> None:
@@ -453,10 +459,12 @@ def test_a_header_with_anchors_needs_them(tmp_path: Path) -> None:
 
 
 TRIALS = [
-    f"history.{name}" for name in ("problem", "reward", "grade", "member", "task", "decisions", "actions", "length")
+    f"replay.{name}" for name in ("problem", "reward", "outcome", "proposer", "task", "decisions", "actions", "length")
 ]
-REMEMBERED = [f"memory.{name}" for name in ("count", "taken", "task", "decisions", "actions", "length")]
-KEPT = [*TRIALS, "gate.count", "gate.total", *REMEMBERED]
+WARM_START_TENSORS = [
+    f"warm_start.{name}" for name in ("count", "action_indices", "task", "decisions", "actions", "length")
+]
+KEPT = [*TRIALS, "bandit.comparisons", "bandit.wins", *WARM_START_TENSORS]
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -478,26 +486,26 @@ def test_what_is_kept_on_the_host_is_checked(tmp_path: Path, fast_file: Path, na
     of_another_shape = changed(lambda tensor: tensor[..., :-1])
     # One trial fewer makes the rewards differ from all that are not.
     refused(
-        of_another_shape, "is damaged", "the tensor history." if name == "history.reward" else f"the tensor {name} is "
+        of_another_shape, "is damaged", "the tensor history." if name == "replay.reward" else f"the tensor {name} is "
     )
     refused(changed(lambda tensor: tensor.astype(np.int64)), "is damaged", f"the tensor {name} is int64[")
     refused(changed(lambda tensor: np.concatenate([tensor, tensor])), "is damaged", "the tensor ", " and should be ")
-    if name in ("history.reward", "gate.count", "gate.total"):
+    if name in ("replay.reward", "bandit.comparisons", "bandit.wins"):
         for value in (np.nan, np.inf):
             refused(changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not finite")
     else:
-        least = {"history.member": -1, "history.grade": min(Grade)}.get(name, 0)
+        least = {"replay.proposer": -1, "replay.outcome": min(TrialOutcome)}.get(name, 0)
         for value in (least - 1, 99):
             refused(
                 changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not from {least} to "
             )
-    if name.startswith("gate"):
+    if name.startswith("bandit"):
         refused(changed(with_last(-0.5)), "is damaged", f"the tensor {name} holds values below 0")
     without_it = rewrite(fast_file, tmp_path / "agent", lambda _, __, tensors: tensors.pop(name))
     refused(without_it, "is damaged", f"the tensor {name} is missing")
 
 
-@pytest.mark.parametrize("part", ["history.", "gate.", "memory."])
+@pytest.mark.parametrize("part", ["replay.", "bandit.", "warm_start."])
 def test_what_is_kept_on_the_host_can_not_be_left_out(tmp_path: Path, fast_file: Path, part: str) -> None:
     def drop(_: object, __: object, tensors: Tensors) -> None:
         for name in [name for name in tensors if name.startswith(part)]:
@@ -506,7 +514,7 @@ def test_what_is_kept_on_the_host_can_not_be_left_out(tmp_path: Path, fast_file:
     refused(rewrite(fast_file, tmp_path / "agent", drop), "is damaged")
 
 
-@pytest.mark.parametrize("name", ["count", "taken", "grade", "reward", "known", "numbers"])
+@pytest.mark.parametrize("name", ["count", "action_indices", "outcome", "reward", "known", "numbers"])
 def test_what_is_archived_is_checked(tmp_path: Path, fast_file: Path, name: str) -> None:
     """A part of an archive that is missing, longer, of another type, or has values that cannot be."""
     full = f"archive.{name}"
@@ -519,7 +527,7 @@ def test_what_is_archived_is_checked(tmp_path: Path, fast_file: Path, name: str)
         refused(spoiled(lambda t: t.update({full: np.concatenate([t[full]] * 2)})), "is damaged", full)
     refused(spoiled(lambda tensors: tensors.update({full: np.ones(3, np.float16)})), "is damaged", "archive.")
     for value in (-9, 10**6):
-        if name in ("count", "taken", "grade"):
+        if name in ("count", "action_indices", "outcome"):
             refused(spoiled(lambda t: t.update({full: np.full_like(t[full], value)})), "is damaged", full)  # noqa: B023
     refused(
         spoiled(
@@ -530,7 +538,7 @@ def test_what_is_archived_is_checked(tmp_path: Path, fast_file: Path, name: str)
     )
 
 
-def test_a_gate_of_one_policy_is_refused(tmp_path: Path, fast_file: Path) -> None:
+def test_a_bandit_of_one_policy_is_refused(tmp_path: Path, fast_file: Path) -> None:
     def halve(_: object, __: object, tensors: Tensors) -> None:
         for name in [name for name in tensors if name.startswith(("policy.", "optimizer"))]:
             tensors[name] = tensors[name][:1].copy()
@@ -544,9 +552,9 @@ def test_a_gate_of_one_policy_is_refused(tmp_path: Path, fast_file: Path) -> Non
 def test_replicas_go_on_to_the_bit_and_are_no_agent(tmp_path: Path, config: TrainingConfig) -> None:
     def after(learner: Learner, trials: int) -> Learner:
         for trial in range(trials):
-            learner, (problem, rollout, member) = propose(learner)
-            reward = np.array([0.5, -1.0, 2.0]) + trial + rollout.taken[:, 1]
-            learner = learn(learner, problem, rollout.trajectory, reward, member)
+            learner, (problem, rollout, proposer) = propose(learner)
+            reward = np.array([0.5, -1.0, 2.0]) + trial + rollout.action_indices[:, 1]
+            learner = learn(learner, problem, rollout.trajectory, reward, proposer)
         return learner
 
     learner = after(transfer(after(new_learner(PROBLEMS, config, 7, replicas=3), 4), NEXT_PROBLEMS), 3)
@@ -561,7 +569,7 @@ def test_replicas_go_on_to_the_bit_and_are_no_agent(tmp_path: Path, config: Trai
         Agent.load(path)
     alone = write_snapshot(tmp_path / "alone", Snapshot(select(learner, 2), "agent", 0, (), ()))
     agent = Agent.load(alone)
-    last = slice(2 * learner.members, None)
+    last = slice(2 * learner.policies, None)
     assert same_bits(network(agent.learner), [leaf[last] for leaf in network(learner)])
     assert same_bits(host(agent._learner), [array[2:] for array in host(learner)])
     assert agent.provenance == tuple((past.space, past.task, past.trials[2]) for past in learner.provenance)
@@ -602,9 +610,9 @@ def test_a_queue_that_holds_no_trials_is_named(tmp_path: Path, saved: Path, name
 def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
     agent = Agent(PROBLEMS, CONFIG)
     path = agent.save(tmp_path / "agent")
-    before, tally = path.read_bytes(), agent._learner.tally
-    broken = dataclasses.replace(tally, baseline=np.full_like(tally.baseline, np.nan))
-    agent._now = agent._now._replace(knows=dataclasses.replace(agent._learner, tally=broken))
+    before, trial_stats = path.read_bytes(), agent._learner.trial_stats
+    broken = dataclasses.replace(trial_stats, baseline=np.full_like(trial_stats.baseline, np.nan))
+    agent._now = agent._now._replace(knowledge=dataclasses.replace(agent._learner, trial_stats=broken))
     with pytest.raises(ValueError, match="the tensor baseline holds values that are not finite"):
         agent.save(path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
@@ -641,8 +649,8 @@ WRONG: dict[str, tuple[object, ...]] = {
     "spaces": (7, [{"name": "left"}]),
     "problems": (7, [["left"]], [["elsewhere", "one"]]),
     "past": (7, [["left"]]),
-    "room": (7, [1, 1, 3], [1] * 11, [0] * 10),
-    "ledger": (7, {"study": 3}, {"study": [1, []]}, {"study": [-1, [], ""]}, {"study": [1, ["two"], ""]}),
+    "min_shapes": (7, [1, 1, 3], [1] * 11, [0] * 10),
+    "processed": (7, {"study": 3}, {"study": [1, []]}, {"study": [-1, [], ""]}, {"study": [1, ["two"], ""]}),
     "archive": (
         7,
         {"choices": [[{"name": "kind", "actions": ["skip"]}]], "problems": [["left", "one", 1, 1]]},
@@ -768,8 +776,8 @@ def test_any_snapshot_is_read_as_it_was_written(
     with unchecked():
         learner = transfer(new_learner(before, data.draw(st.sampled_from((CONFIG, FAST))), seed), after)
         row = data.draw(st.integers(0, len(after) - 1))
-        number, member = data.draw(st.integers(0, asked - 1)), data.draw(st.integers(0, 2))
-        trial = SavedTrial(number, row, data.draw(configs(after[row].space)), member)
+        number, proposer = data.draw(st.integers(0, asked - 1)), data.draw(st.integers(0, 2))
+        trial = SavedTrial(number, row, data.draw(configs(after[row].space)), proposer)
         snapshot = Snapshot(learner, "name", asked, (trial,), (row,), keyed=(row,))
         found = read_snapshot(write_snapshot(tmp_path_factory.getbasetemp() / "snapshot", snapshot))
     for name in ("name", "asked", "restricted", "open_trials", "keyed"):

@@ -1,4 +1,4 @@
-"""The comparison on the transfer suite: statistics, what seeded rivals start from, the searches, the command."""
+"""The comparison on the transfer suite: statistics, what seeded methods start from, the searches, the command."""
 
 import json
 import os
@@ -17,11 +17,11 @@ from transfernas import Choice, Problem, RandomSearch, SearchSpace, TrainingConf
 from transfernas.cli.app import app
 from transfernas.spaces.condition import Action, Config
 from transfernas_bench.benchmarks.tabular import ProductIndex, Table, TabularProblem
-from transfernas_bench.experiments.compare import Outcome, run_comparison, up_to
-from transfernas_bench.experiments.methods import RIVALS, best_starts, searcher_replicas
-from transfernas_bench.experiments.ranking import ALL, Measured, by_split, differences, standings
-from transfernas_bench.experiments.result import Curve, Result, Row, table_of, write_result
-from transfernas_bench.experiments.run_directory import Stages
+from transfernas_bench.experiments.compare import ComparisonResult, limit_trials, run_comparison
+from transfernas_bench.experiments.methods import METHODS, best_starts, searcher_replicas
+from transfernas_bench.experiments.ranking import ALL, MeasuredScenario, compare_by_scenario, differences, rank_methods
+from transfernas_bench.experiments.result import Curve, Result, TableRow, table_of, write_result
+from transfernas_bench.experiments.run_directory import RunDirectory
 from transfernas_bench.experiments.runner import ProgressFn, SearcherReplicas, StageFn, Timed
 from transfernas_bench.experiments.searches import Comparison, count_stages, shared_stages
 from transfernas_bench.experiments.statistics import (
@@ -31,8 +31,8 @@ from transfernas_bench.experiments.statistics import (
     ranks,
     simultaneous_means,
 )
-from transfernas_bench.experiments.suite import Place, Split, all_splits
-from transfernas_bench.experiments.trace import Record
+from transfernas_bench.experiments.suite import TaskRef, TransferScenario, all_scenarios
+from transfernas_bench.experiments.trace import Trace
 from transfernas_bench.figures import draw_ranks, draw_regrets
 from transfernas_bench.report import comparison_tables, cost_line, write_tables
 
@@ -88,17 +88,17 @@ def test_with_one_group_the_interval_is_that_of_its_replicas() -> None:
 
 
 MEASURED = (
-    # Two rivals, two replicas, two numbers of trials.
-    Measured("related", np.array([[[0.5, 0.2], [0.3, 0.0]], [[0.4, 0.4], [0.6, 0.0]]])),
-    Measured("related", np.array([[[0.1, 0.1], [0.1, 0.1]], [[0.2, 0.1], [0.2, 0.1]]])),
-    Measured("unrelated", np.array([[[0.9, 0.6], [0.9, 0.6]], [[0.8, 0.3], [0.8, 0.3]]])),
+    # Two methods, two replicas, two numbers of trials.
+    MeasuredScenario("related", np.array([[[0.5, 0.2], [0.3, 0.0]], [[0.4, 0.4], [0.6, 0.0]]])),
+    MeasuredScenario("related", np.array([[[0.1, 0.1], [0.1, 0.1]], [[0.2, 0.1], [0.2, 0.1]]])),
+    MeasuredScenario("unrelated", np.array([[[0.9, 0.6], [0.9, 0.6]], [[0.8, 0.3], [0.8, 0.3]]])),
 )
 
 
-def test_rivals_stand_by_mean_regret_and_mean_rank() -> None:
-    found = {(row.kind, row.rival, row.trials): row for row in standings(MEASURED, ("a", "b"), (1, 5), seed=0)}
+def test_methods_stand_by_mean_regret_and_mean_rank() -> None:
+    found = {(row.kind, row.method, row.trials): row for row in rank_methods(MEASURED, ("a", "b"), (1, 5), seed=0)}
     assert list(dict.fromkeys(kind for kind, _, _ in found)) == [ALL, "related", "unrelated"]
-    assert found[ALL, "a", 1].splits == 3 and found["unrelated", "a", 1].splits == 1
+    assert found[ALL, "a", 1].scenarios == 3 and found["unrelated", "a", 1].scenarios == 1
     assert found[ALL, "a", 1].regret.mean == pytest.approx((0.4 + 0.1 + 0.9) / 3)
     assert found["related", "b", 5].regret.mean == pytest.approx((0.2 + 0.1) / 2)
     assert found["related", "a", 1].rank.mean == pytest.approx((2 + 1 + 1 + 1) / 4)
@@ -114,7 +114,7 @@ def test_differences_are_paired() -> None:
     assert found["unrelated", 5].regret == pytest.approx((0.3, 0.3, 0.3)) and found["unrelated", 5].share == 1.0
     (alone,) = {row.kind for row in differences(MEASURED[:2], ("a", "b"), ("b", "a"), (1, 5), seed=0)}
     assert alone == ALL  # of one kind there is no more to say
-    nothing = Measured("x", np.zeros((2, 2, 1)))
+    nothing = MeasuredScenario("x", np.zeros((2, 2, 1)))
     assert np.isnan(differences([nothing], ("a", "b"), ("a", "b"), (1,), seed=0)[0].share)
 
 
@@ -138,38 +138,40 @@ def test_an_interval_that_holds_alone_is_the_usual_one() -> None:
     assert simultaneous_means(constant, 0)[0][1] == (2.0, 2.0, 2.0)
 
 
-def test_differences_on_splits_are_paired() -> None:
+def test_differences_on_scenarios_are_paired() -> None:
     named = dict(zip("xyz", MEASURED, strict=True))
-    found = {(row.split, row.trials): row for row in by_split(named, ("a", "b"), ("a", "b"), (1, 5), seed=0)}
+    found = {
+        (row.scenario, row.trials): row for row in compare_by_scenario(named, ("a", "b"), ("a", "b"), (1, 5), seed=0)
+    }
     assert found["x", 1].regret.mean == found["x", 1].together.mean == pytest.approx((0.1 - 0.3) / 2)
     assert found["z", 5].regret == pytest.approx((0.3, 0.3, 0.3)) and (found["z", 5].of, found["z", 5].to) == ("a", "b")
-    assert by_split({}, ("a", "b"), ("a", "b"), (1,), seed=0) == ()
+    assert compare_by_scenario({}, ("a", "b"), ("a", "b"), (1,), seed=0) == ()
 
 
 def test_trials_that_are_looked_at_end_with_the_last() -> None:
-    assert up_to(30, (5, 10, 50)) == (5, 10, 30) and up_to(10, (5, 10)) == (5, 10)
+    assert limit_trials(30, (5, 10, 50)) == (5, 10, 30) and limit_trials(10, (5, 10)) == (5, 10)
 
 
-# What seeded rivals start from.
+# What seeded methods start from.
 
 
 def problem(name: str, choices: dict[str, Sequence[int | str]]) -> TabularProblem:
     space = SearchSpace(name, [Choice(choice, actions) for choice, actions in choices.items()])
     sizes = [len(actions) for actions in choices.values()]
-    strides = [int(np.prod(sizes[place + 1 :])) for place in range(len(sizes))]
+    strides = [int(np.prod(sizes[task_ref + 1 :])) for task_ref in range(len(sizes))]
     adds = tuple(tuple(stride * i for i in range(size)) for stride, size in zip(strides, sizes, strict=True))
     table = Table.of([[float(row)] for row in range(int(np.prod(sizes)))])
     return TabularProblem(Problem(space, "t"), ProductIndex(space, adds), table)
 
 
-def meaning(rename: Mapping[str, str] | None = None, fill: Mapping[str, Action] | None = None) -> Split:
-    return Split("u-w", "across spaces", "development", (), Place("w", "t"), rename or {}, fill or {})
+def meaning(rename: Mapping[str, str] | None = None, fill: Mapping[str, Action] | None = None) -> TransferScenario:
+    return TransferScenario("u-w", "across spaces", "development", (), TaskRef("w", "t"), rename or {}, fill or {})
 
 
-def record(rows: Sequence[tuple[int, tuple[int, ...], float]]) -> Record:
+def trace(rows: Sequence[tuple[int, tuple[int, ...], float]]) -> Trace:
     """Of one replica: problem, positions, reward."""
     which, taken, reward = (np.array([column]) for column in zip(*rows, strict=True))
-    return Record(which.astype(np.int32), taken.astype(np.int16), reward, reward, which, "{}")
+    return Trace(which.astype(np.int32), taken.astype(np.int16), reward, reward, which, "{}")
 
 
 def test_starts_are_a_portfolio_of_the_sources_as_the_target_has_them() -> None:
@@ -186,9 +188,9 @@ def test_starts_are_a_portfolio_of_the_sources_as_the_target_has_them() -> None:
     ]
     starts: list[Config] = [{"act": "relu"}, {"units": 16, "act": "relu"}, {"units": 32, "act": "tanh"}, {"depth": 1}]
     renamed = meaning(rename={"width": "units"})
-    assert best_starts(record(rows), renamed, sources, target) == [starts]
-    assert best_starts(record(rows), renamed, sources, target, count=2) == [starts[:2]]
-    assert best_starts(record(rows), meaning(), sources, target) == [[{"act": "relu"}, {"act": "tanh"}, {"depth": 1}]]
+    assert best_starts(trace(rows), renamed, sources, target) == [starts]
+    assert best_starts(trace(rows), renamed, sources, target, count=2) == [starts[:2]]
+    assert best_starts(trace(rows), meaning(), sources, target) == [[{"act": "relu"}, {"act": "tanh"}, {"depth": 1}]]
 
 
 def test_what_a_source_has_not_is_filled_where_that_keeps_its_meaning() -> None:
@@ -196,24 +198,24 @@ def test_what_a_source_has_not_is_filled_where_that_keeps_its_meaning() -> None:
     target = problem("w", {"a": (0, 1), "b": (0, 1)}).problem
     rows = [(0, (1, 0), 0.9), (1, (0, 1), 0.5), (1, (0, 2), 0.6)]
     expected: list[Config] = [{"a": 0}, {"a": 1, "b": 0}, {"a": 0, "b": 1}]
-    assert best_starts(record(rows), meaning(fill={"b": 0, "c": 1}), sources, target) == [expected]
+    assert best_starts(trace(rows), meaning(fill={"b": 0, "c": 1}), sources, target) == [expected]
 
 
 def test_whole_configurations_that_the_target_refuses_are_dropped() -> None:
     source = problem("u", {"a": (0, 1), "b": (0, 1)})
     refusing = Problem(source.problem.space, "t", valid=lambda config: config["a"] != config["b"])
     rows = [(0, (0, 0), 0.9), (0, (0, 1), 0.5), (0, (1, 1), 0.4), (0, (1, 0), 0.3)]
-    assert best_starts(record(rows), meaning(), [source], refusing) == [[{"a": 0, "b": 1}, {"a": 1, "b": 0}]]
+    assert best_starts(trace(rows), meaning(), [source], refusing) == [[{"a": 0, "b": 1}, {"a": 1, "b": 0}]]
 
 
-@pytest.mark.parametrize("rival", ["evolution seeded", "tpe seeded"])
-def test_seeded_rivals_try_their_starts_first(rival: str) -> None:
+@pytest.mark.parametrize("method", ["evolution seeded", "tpe seeded"])
+def test_seeded_methods_try_their_starts_first(method: str) -> None:
     target = problem("w", {"a": (0, 1, 2), "b": (0, 1)})
     starts: list[list[Config]] = [[{"a": 2, "b": 1}, {"a": 0, "b": 1}], [{"a": 1, "b": 0}, {"b": 1}]]
-    replicas = searcher_replicas(rival, target, [3, 4], starts)
-    np.testing.assert_array_equal(replicas.ask().taken, [[2, 1], [1, 0]])
+    replicas = searcher_replicas(method, target, [3, 4], starts)
+    np.testing.assert_array_equal(replicas.ask().action_indices, [[2, 1], [1, 0]])
     replicas.tell(np.zeros(2))
-    second = replicas.ask().taken
+    second = replicas.ask().action_indices
     assert second[0].tolist() == [0, 1] and second[1, 1] == 1  # the rest of a part is drawn
 
 
@@ -226,29 +228,29 @@ def random_searches(target: TabularProblem) -> SearcherReplicas:
 
 def test_times_survive_an_interrupt(tmp_path: Path) -> None:
     target = problem("w", {"a": tuple(range(9))})
-    stages = Stages(tmp_path, {}, resume=False)
+    run_directory = RunDirectory(tmp_path, {}, resume=False)
 
     def stop(done: int, best: float) -> None:
         if done == 3:
-            stages.stop()
+            run_directory.stop()
 
     cut = Timed(random_searches(target))
-    assert stages.search("x", cut, [target], 8, 0, stop).trials == len(cut.seconds) == 3
+    assert run_directory.search("x", cut, [target], 8, 0, stop).trials == len(cut.seconds) == 3
     again = Timed(random_searches(target))
-    record = Stages(tmp_path, {}, resume=True).search("x", again, [target], 8, 0, lambda done, best: None)
+    trace = RunDirectory(tmp_path, {}, resume=True).search("x", again, [target], 8, 0, lambda done, best: None)
     assert len(again.seconds) == 8 and (again.seconds > 0).all()
     np.testing.assert_array_equal(again.seconds[:3], cut.seconds)
     done = Timed(random_searches(target))
-    same = Stages(tmp_path, {}, resume=True).search("x", done, [target], 8, 0, lambda done, best: None)
+    same = RunDirectory(tmp_path, {}, resume=True).search("x", done, [target], 8, 0, lambda done, best: None)
     np.testing.assert_array_equal(done.seconds, again.seconds)
-    np.testing.assert_array_equal(same.reward, record.reward)
+    np.testing.assert_array_equal(same.reward, trace.reward)
 
 
 def test_stages_of_an_earlier_run_are_taken_over(tmp_path: Path) -> None:
     target = problem("w", {"a": tuple(range(9))})
-    first = Stages(tmp_path / "first", {"seed": 1, "config": "x"}, resume=False)
+    first = RunDirectory(tmp_path / "first", {"seed": 1, "config": "x"}, resume=False)
     found = first.search("u, random", random_searches(target), [target], 4, 0, lambda done, best: None)
-    second = Stages(tmp_path / "second", {"seed": 1, "config": "y"}, resume=False)
+    second = RunDirectory(tmp_path / "second", {"seed": 1, "config": "y"}, resume=False)
     second.adopt(tmp_path / "first", ["u, random", "u, tpe"], ["seed"])
     assert [path.name for path in (tmp_path / "second").glob("u*")] == ["u, random.4"]
     told: list[int] = []
@@ -262,24 +264,24 @@ def test_stages_of_an_earlier_run_are_taken_over(tmp_path: Path) -> None:
         second.adopt(tmp_path / "third", [], [])
 
 
-def comparison(*rivals: str, splits: Sequence[str] = (SPLIT,), trials: int = 12) -> Comparison:
+def comparison(*methods: str, scenarios: Sequence[str] = (SPLIT,), trials: int = 12) -> Comparison:
     # A policy as small as can be: most of the time goes into compiling it.
     config = TrainingConfig.paper().with_changes(
         {"network.embedding_size": 4, "network.feed_forward": 8, "network.layers": 1}
     )
-    chosen: tuple[Split, ...] = tuple(split for split in all_splits() if split.name in splits)
-    return Comparison(config, chosen, rivals, seed=3, replicas=2, trials=trials, joint_trials=4)
+    chosen: tuple[TransferScenario, ...] = tuple(scenario for scenario in all_scenarios() if scenario.name in scenarios)
+    return Comparison(config, chosen, methods, seed=3, replicas=2, trials=trials, joint_trials=4)
 
 
 def test_searches_are_counted_once_a_target() -> None:
-    both = comparison(*RIVALS, splits=(SPLIT, "nasbench201-cifar10-other-tasks"))
+    both = comparison(*METHODS, scenarios=(SPLIT, "nasbench201-cifar10-other-tasks"))
     assert count_stages(both) == 2 * (1 + 3) + 4
     assert shared_stages(both) == tuple(f"nasbench201 cifar10, {name}" for name in ("evolution", "random", "tpe"))
     assert count_stages(comparison("random")) == 1
 
 
-def assert_same(left: Outcome, right: Outcome) -> None:
-    assert left.standings == right.standings and left.differences == right.differences
+def assert_same(left: ComparisonResult, right: ComparisonResult) -> None:
+    assert left.rankings == right.rankings and left.differences == right.differences
     assert left.result.table == right.result.table and list(left.result.curves) == list(right.result.curves)
     for name, curve in left.result.curves.items():
         np.testing.assert_array_equal(curve.values, right.result.curves[name].values, err_msg=name)
@@ -287,36 +289,41 @@ def assert_same(left: Outcome, right: Outcome) -> None:
 
 @pytest.mark.slow
 def test_a_comparison_goes_on_after_an_interrupt_with_the_same_result(tmp_path: Path) -> None:
-    wanted = comparison(*RIVALS)
-    whole = run_comparison(wanted, None, Stages(tmp_path / "whole", {}, resume=False), quiet)
-    assert {name.rpartition("/")[2] for name in whole.result.curves} == set(RIVALS)
+    wanted = comparison(*METHODS)
+    whole = run_comparison(wanted, None, RunDirectory(tmp_path / "whole", {}, resume=False), quiet)
+    assert {name.rpartition("/")[2] for name in whole.result.curves} == set(METHODS)
     assert all(curve.values.shape == (2, 12) for curve in whole.result.curves.values())
-    assert set(whole.seconds) == set(RIVALS) and len(whole.standings) > len(RIVALS)
+    assert set(whole.seconds) == set(METHODS) and len(whole.rankings) > len(METHODS)
     assert not whole.result.interrupted
 
     for name, trial in (("joint training", 5), ("transfer", 7), ("tpe seeded", 3)):
         folder = tmp_path / name
-        cut = Stages(folder, {}, resume=False)
+        cut = RunDirectory(folder, {}, resume=False)
 
-        def stage(started: str, trials: int, at: str = name, last: int = trial, cut: Stages = cut) -> ProgressFn:
+        def stage(started: str, trials: int, at: str = name, last: int = trial, cut: RunDirectory = cut) -> ProgressFn:
             return lambda done, best: cut.stop() if started.endswith(f", {at}") and done == last else None
 
         partial = run_comparison(wanted, None, cut, stage)
-        assert partial.result.interrupted and not partial.standings
-        assert_same(run_comparison(wanted, None, Stages(folder, {}, resume=True), quiet), whole)
+        assert partial.result.interrupted and not partial.rankings
+        assert_same(run_comparison(wanted, None, RunDirectory(folder, {}, resume=True), quiet), whole)
 
 
 @pytest.mark.slow
 def test_agents_do_not_depend_on_who_else_is_compared(tmp_path: Path) -> None:
-    splits = ("nasbench201-cifar10-adversarial", SPLIT)
-    few = run_comparison(comparison("transfer", "random"), None, Stages(tmp_path / "few", {}, resume=False), quiet)
+    scenarios = ("nasbench201-cifar10-adversarial", SPLIT)
+    few = run_comparison(
+        comparison("transfer", "random"), None, RunDirectory(tmp_path / "few", {}, resume=False), quiet
+    )
     more = run_comparison(
-        comparison("transfer", "scratch", "random", splits=splits), None, Stages(tmp_path / "more", {}, False), quiet
+        comparison("transfer", "scratch", "random", scenarios=scenarios),
+        None,
+        RunDirectory(tmp_path / "more", {}, False),
+        quiet,
     )
     for name, curve in few.result.curves.items():
         np.testing.assert_array_equal(curve.values, more.result.curves[name].values, err_msg=name)
     assert list(more.result.curves)[0].startswith(SPLIT)  # in the order of the suite
-    assert {row.kind for row in more.standings} == {ALL, "sub-space, same task", "adversarial"}
+    assert {row.kind for row in more.rankings} == {ALL, "sub-space, same task", "adversarial"}
 
 
 def test_an_error_in_one_lane_is_told_and_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +332,7 @@ def test_an_error_in_one_lane_is_told_and_does_not_hang(tmp_path: Path, monkeypa
 
     monkeypatch.setattr("transfernas_bench.experiments.searches.new_learner", fail)
     with pytest.raises(MemoryError, match="no room"):
-        run_comparison(comparison("transfer", "tpe seeded"), None, Stages(tmp_path, {}, resume=False), quiet)
+        run_comparison(comparison("transfer", "tpe seeded"), None, RunDirectory(tmp_path, {}, resume=False), quiet)
 
 
 def compare(*options: str) -> str:
@@ -336,10 +343,10 @@ def compare(*options: str) -> str:
 
 @pytest.mark.thorough
 def test_the_command_leaves_tables_pictures_and_a_result(tmp_path: Path) -> None:
-    size = ("--split", SPLIT, "--rival", "tpe", "--rival", "random", "--replicas", "3", "--seed", "4")
+    size = ("--scenario", SPLIT, "--method", "tpe", "--method", "random", "--replicas", "3", "--seed", "4")
     said = compare(*size, "--trials", "12", "--out", str(tmp_path / "first"))
     for text in (
-        "1 splits, 2 rivals, 3 replicas",
+        "1 scenarios, 2 methods, 3 replicas",
         "Mean rank (1 is best)",
         "after 12 trials",
         "Ask and tell",
@@ -349,11 +356,11 @@ def test_the_command_leaves_tables_pictures_and_a_result(tmp_path: Path) -> None
     result = json.loads((tmp_path / "first" / "result.json").read_text())
     curve = result["curves"][f"{SPLIT}/tpe"]
     assert curve["trials"] == [1, 2, 3, 5, 7, 10, 12] and np.shape(curve["values"]) == (3, 7)
-    settings = result["settings"]["splits"][SPLIT]
+    settings = result["settings"]["scenarios"][SPLIT]
     assert settings["target"] == "nasbench201 cifar10" and settings["best"] > settings["median"] > 0.5
-    rows = result["summary"]["standings"]
-    assert {row["kind"] for row in rows} == {"all"} and {row["rival"] for row in rows} == {"tpe", "random"}
-    last = next(row for row in rows if row["rival"] == "tpe" and row["trials"] == 12)
+    rows = result["summary"]["rankings"]
+    assert {row["kind"] for row in rows} == {"all"} and {row["method"] for row in rows} == {"tpe", "random"}
+    last = next(row for row in rows if row["method"] == "tpe" and row["trials"] == 12)
     lost = (settings["best"] - np.array(curve["values"])[:, -1]) / (settings["best"] - settings["median"])
     assert last["regret"]["mean"] == pytest.approx(lost.mean(), abs=1e-4)
     named = next(row for row in result["table"] if row["name"] == f"{SPLIT}/tpe" and row["trials"] == 12)
@@ -363,7 +370,7 @@ def test_the_command_leaves_tables_pictures_and_a_result(tmp_path: Path) -> None
         assert (tmp_path / "first" / name).read_bytes().startswith(b"\x89PNG")
 
     # What depends on no agent is taken over by another run.
-    taken = ("--rivals-from", str(tmp_path / "first"), "--out", str(tmp_path / "second"))
+    taken = ("--methods-from", str(tmp_path / "first"), "--out", str(tmp_path / "second"))
     compare(*size, "--trials", "12", *taken, "--change", "network.feed_forward=16")
     again = json.loads((tmp_path / "second" / "result.json").read_text())
     assert again["curves"] == result["curves"]
@@ -373,7 +380,7 @@ def test_the_command_leaves_tables_pictures_and_a_result(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_the_command_goes_on_after_ctrl_c_with_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = (
-        "--split",
+        "--scenario",
         SPLIT,
         "--replicas",
         "2",
@@ -387,7 +394,7 @@ def test_the_command_goes_on_after_ctrl_c_with_the_same_result(tmp_path: Path, m
     compare(*size, "--out", str(tmp_path / "whole"))
 
     @contextmanager
-    def ctrl_c(console: object, percent: bool = True, stages: int = 0) -> Iterator[StageFn]:
+    def ctrl_c(console: object, percent: bool = True, run_directory: int = 0) -> Iterator[StageFn]:
         def stage(name: str, trials: int) -> ProgressFn:
             def progress(done: int, best: float) -> None:
                 if done == 3 and name.endswith(", transfer"):
@@ -409,20 +416,20 @@ def test_the_command_goes_on_after_ctrl_c_with_the_same_result(tmp_path: Path, m
     whole, resumed = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("whole", "cut"))
     for part in ("curves", "table", "ratios"):
         assert resumed[part] == whole[part], part
-    assert resumed["summary"]["standings"] == whole["summary"]["standings"]
+    assert resumed["summary"]["rankings"] == whole["summary"]["rankings"]
     assert len(whole["summary"]["from_scratch"]) == 4 * 7 and whole["summary"]["differences"]
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--split", "hpolib"], "hpolib is no split; --list shows them"),
+        (["--scenario", "hpolib"], "hpolib is no scenario; --list shows them"),
         (["--kind", "related"], "related is none of leave one out, sub-space, same task"),
-        (["--rival", "sgd"], "sgd is none of transfer, scratch, tpe"),
-        (["--split", SPLIT, "--half", "held-back"], "no split is of that half, kind and name"),
-        (["--split", "nasbench101-cifar10-sub-spaces"], "nasbench101.npz is missing: transfernas data nasbench101"),
-        (["--split", SPLIT, "--change", "width=3"], "TrainingConfig has no field 'width'"),
-        (["--split", SPLIT, "--rivals-from", "."], "settings.json"),
+        (["--method", "sgd"], "sgd is none of transfer, scratch, tpe"),
+        (["--scenario", SPLIT, "--half", "held-out"], "no scenario is of that half, kind and name"),
+        (["--scenario", "nasbench101-cifar10-sub-spaces"], "nasbench101.npz is missing: transfernas data nasbench101"),
+        (["--scenario", SPLIT, "--change", "width=3"], "TrainingConfig has no field 'width'"),
+        (["--scenario", SPLIT, "--methods-from", "."], "settings.json"),
     ],
 )
 def test_bad_options_are_refused(options: list[str], text: str, tmp_path: Path) -> None:
@@ -432,23 +439,25 @@ def test_bad_options_are_refused(options: list[str], text: str, tmp_path: Path) 
     assert text in done.output
 
 
-def made_up() -> Outcome:
-    """Of two kinds; a rival without regret, another that was stopped early on a second split."""
-    rng, rivals, grid = np.random.default_rng(0), ("transfer", "scratch", "tpe seeded"), (1, 5, 10, 20, 100)
-    measured = [Measured(kind, rng.random((3, 4, 5)) * (np.arange(3) > 0)[:, None, None]) for kind in ("x", "y", "y")]
+def made_up() -> ComparisonResult:
+    """Of two kinds; a method without regret, another that was stopped early on a second scenario."""
+    rng, methods, grid = np.random.default_rng(0), ("transfer", "scratch", "tpe seeded"), (1, 5, 10, 20, 100)
+    measured = [
+        MeasuredScenario(kind, rng.random((3, 4, 5)) * (np.arange(3) > 0)[:, None, None]) for kind in ("x", "y", "y")
+    ]
     swapped = measured[0]._replace(regret=measured[0].regret[[1, 0, 2]])
-    curves = {f"{split}/{rival}": Curve(rng.random((4, 100))) for split in ("u-v", "w") for rival in rivals}
+    curves = {f"{scenario}/{method}": Curve(rng.random((4, 100))) for scenario in ("u-v", "w") for method in methods}
     curves["w/transfer"] = Curve(rng.random((4, 3)))
     result = Result("compare", 0, 1.0, curves, table_of(curves, (5, 20, 100)), ())
-    return Outcome(
+    return ComparisonResult(
         Result(
             **{name: getattr(result, name) for name in Result.__slots__} | {"summary": {"critical_difference": 1.5}}
         ),
-        standings(measured, rivals, grid, 0),
-        standings([each._replace(kind="targets") for each in measured], rivals, grid, 0),
-        differences(measured, rivals, ("scratch", "tpe seeded"), grid, 0),
-        by_split({"u-v": measured[0], "w": swapped}, rivals, ("scratch", "transfer"), grid, 0),
-        dict.fromkeys(rivals, 0.0025),
+        rank_methods(measured, methods, grid, 0),
+        rank_methods([each._replace(kind="targets") for each in measured], methods, grid, 0),
+        differences(measured, methods, ("scratch", "tpe seeded"), grid, 0),
+        compare_by_scenario({"u-v": measured[0], "w": swapped}, methods, ("scratch", "transfer"), grid, 0),
+        dict.fromkeys(methods, 0.0025),
     )
 
 
@@ -460,9 +469,9 @@ def texts(cells: Iterable[object]) -> list[str]:
 def test_tables_and_pictures_of_a_made_up_outcome(tmp_path: Path) -> None:
     outcome = made_up()
     for draw in (draw_regrets, draw_ranks):
-        files = draw(tmp_path / draw.__name__, outcome.standings, 4)
+        files = draw(tmp_path / draw.__name__, outcome.rankings, 4)
         assert [path.suffix for path in files] == [".png", ".svg"]
-        again = draw(tmp_path / "again", outcome.standings, 4)
+        again = draw(tmp_path / "again", outcome.rankings, 4)
         assert again[1].read_bytes() == files[1].read_bytes()
     early, regrets, standing, lost, alone, difference, table = comparison_tables(outcome)
     assert texts(regrets.columns[0].cells) == ["u-v", "w"] and "100 trials" in str(regrets.title)
@@ -483,7 +492,7 @@ def test_tables_and_pictures_of_a_made_up_outcome(tmp_path: Path) -> None:
 
 
 def test_a_row_without_a_number_is_written_as_null(tmp_path: Path) -> None:
-    row = Row("x", 1, *Interval(0.5, float("nan"), float("nan")))
+    row = TableRow("x", 1, *Interval(0.5, float("nan"), float("nan")))
     result = Result("compare", 0, 1.0, {"x": Curve(np.array([[0.1, 0.2, 0.3]]))}, (row,), (), kept_trials=(1, 3, 9))
     written = json.loads(write_result(tmp_path / "result.json", result).read_text())
     assert written["curves"]["x"] == {"trials": [1, 3], "values": [[0.1, 0.3]]}

@@ -24,10 +24,10 @@ from transfernas.spaces.condition import (
     as_condition,
     disjunction,
     holds,
+    is_same_action,
     literals,
-    plain,
     rename,
-    same,
+    to_builtin,
 )
 
 CHOICES = (Choice("a", (True, 1, 1.0)), Choice("b", (None, "x", "y", 0)), Choice("c", (2,)))
@@ -104,7 +104,7 @@ def test_a_list_is_as_good_as_a_tuple() -> None:
 @pytest.mark.parametrize("shorthand", [False, True])
 @unchecked()
 def test_numpy_scalars_in_conditions_are_plain(action: Action, shorthand: bool) -> None:
-    config = {"a": plain(action)}
+    config = {"a": to_builtin(action)}
     assert holds(as_condition({"a": action}) if shorthand else Equal("a", action), config)
     assert holds(as_condition({"a": (action,)}) if shorthand else In("a", (action,)), config)
 
@@ -130,18 +130,20 @@ def test_what_when_refuses(when: Mapping[str, object], error: type[Exception], t
     [(None, None), (np.bool_(True), True), (np.int64(1), 1), (np.float32(0.5), 0.5), (np.str_("x"), "x"), ("x", "x")],
 )
 def test_plain(value: object, expected: Action) -> None:
-    assert same(plain(value), expected)
+    assert is_same_action(to_builtin(value), expected)
 
 
 @pytest.mark.parametrize("value", [[1], (1,), {}, 1j, b"x", np.zeros(())])
 def test_plain_refuses(value: object) -> None:
     with pytest.raises(TypeError, match=f"of type {type(value).__name__} cannot be an action; use None, bool"):
-        plain(value)
+        to_builtin(value)
 
 
 def test_same_looks_at_the_type() -> None:
     values: tuple[Action, ...] = (None, False, True, 0, 1, 0.0, 1.0, "", "1")
-    assert [(left, right) for left in values for right in values if same(left, right)] == [(v, v) for v in values]
+    assert [(left, right) for left in values for right in values if is_same_action(left, right)] == [
+        (v, v) for v in values
+    ]
 
 
 def test_conditions_differ_by_the_type_of_an_action() -> None:

@@ -12,11 +12,11 @@ import pytest
 
 from transfernas import (
     Agent,
+    BanditConfig,
     BestOf,
     Choice,
-    CuriosityConfig,
     DecoderConfig,
-    GateConfig,
+    ExplorationConfig,
     LstmConfig,
     Preferences,
     Problem,
@@ -30,7 +30,7 @@ from transfernas import (
     TransformerConfig,
     UniformConfig,
 )
-from transfernas.fields import Part, flat, from_json, parsed, to_json
+from transfernas.fields import ConfigPart, flat, from_json, parsed, to_json
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies
 
@@ -49,9 +49,9 @@ WHOLE = (
         "rule.pairs",
     ),
     *("rule.good_most", "proposal.best_of.trials", "proposal.max_candidates", "proposal.surrogate.first"),
-    *("queue.size", "transfer.gate.memory", "transfer.uniform.trials"),
+    *("queue.size", "transfer.bandit.warm_start", "transfer.uniform.trials"),
 )
-SHARES = ("rule.good_share", "transfer.gate.trust", "transfer.gate.trust_memory", "transfer.gate.decay")
+SHARES = ("rule.good_share", "transfer.bandit.trust", "transfer.bandit.trust_warm_start", "transfer.bandit.decay")
 NUMBERS = (
     *("network.embedding_scale", "network.context_scale", "network.position_scale", "network.weight_scale"),
     *("network.logit_scale", "network.number_length", "rule.learning_rate", "rule.entropy_weight"),
@@ -99,11 +99,11 @@ def test_settings_that_are_given_mean_the_same_as_none() -> None:
 def test_what_depends_on_where_is_searched_can_be_fixed() -> None:
     rule, gated = Preferences(), DEFAULT.transfer
     assert (rule.most_steps(False), rule.most_steps(True)) == (256, 128)
-    assert (gated.curious_of_numbers(False), gated.curious_of_numbers(True)) == (True, False)
+    assert (gated.explore_numbers(False), gated.explore_numbers(True)) == (True, False)
     assert [Preferences(pair_steps=7).most_steps(grows) for grows in (True, False)] == [7, 7]
     for whether in (True, False):
-        fixed = TransferConfig(gate=GateConfig(curiosity=CuriosityConfig(of_numbers=whether)))
-        assert [fixed.curious_of_numbers(grows) for grows in (True, False)] == [whether] * 2
+        fixed = TransferConfig(bandit=BanditConfig(exploration=ExplorationConfig(of_numbers=whether)))
+        assert [fixed.explore_numbers(grows) for grows in (True, False)] == [whether] * 2
 
 
 def test_the_papers_values() -> None:
@@ -111,7 +111,7 @@ def test_the_papers_values() -> None:
     assert (PAPER.network.embedding_size, PAPER.network.layers, PAPER.network.heads) == (8, 2, 1)
     assert (PAPER.rule.learning_rate, PAPER.rule.pqt_weight, PAPER.rule.entropy_weight) == (5e-4, 5, 0.15)
     assert (PAPER.queue.size, PAPER.proposal.best_of, PAPER.proposal.repeats) == (25, None, True)
-    assert PAPER.transfer.gate is None and PAPER.proposal.surrogate is None and PAPER.network.number_length == 0
+    assert PAPER.transfer.bandit is None and PAPER.proposal.surrogate is None and PAPER.network.number_length == 0
     shares = [PAPER.transfer.uniform_share(count) for count in (0, 50, 100, 1000)]
     assert shares == pytest.approx([0.1, 0.05, 0, 0])
 
@@ -142,8 +142,8 @@ def test_the_papers_values() -> None:
         (DEFAULT, {"proposal.repeats": 1}, "TrainingConfig.proposal.repeats must be True or False, not 1"),
         (
             DEFAULT,
-            {"transfer.gate.curiosity.of_numbers": 1},
-            "TrainingConfig.transfer.gate.curiosity.of_numbers must be None or True or False, not 1",
+            {"transfer.bandit.exploration.of_numbers": 1},
+            "TrainingConfig.transfer.bandit.exploration.of_numbers must be None or True or False, not 1",
         ),
         (
             DEFAULT,
@@ -182,8 +182,8 @@ def test_the_papers_values() -> None:
         ),
         (
             DEFAULT,
-            {"transfer.gate.control": -1},
-            "TrainingConfig.transfer.gate.control must be a whole number of at least 0, not -1",
+            {"transfer.bandit.control": -1},
+            "TrainingConfig.transfer.bandit.control must be a whole number of at least 0, not -1",
         ),
         *(
             (DEFAULT, {path: 1}, f"TrainingConfig.{path} must be a whole number of at least 2, not 1")
@@ -191,8 +191,8 @@ def test_the_papers_values() -> None:
         ),
         (
             DEFAULT,
-            {"transfer.gate.curiosity.logits": 0},
-            "TrainingConfig.transfer.gate.curiosity.logits must be a number of more than 0, not 0",
+            {"transfer.bandit.exploration.logits": 0},
+            "TrainingConfig.transfer.bandit.exploration.logits must be a number of more than 0, not 0",
         ),
         (
             MIXED,
@@ -201,7 +201,7 @@ def test_the_papers_values() -> None:
         ),
         (DEFAULT, {"network.heads": 5}, "TrainingConfig.network.heads=5 does not divide the token's width, 3 x 8"),
         (DEFAULT, {"rule": "q"}, "TrainingConfig.rule must be Reinforce or Preferences, not 'q'"),
-        (DEFAULT, {"transfer.gate": True}, "TrainingConfig.transfer.gate must be None or GateConfig, not True"),
+        (DEFAULT, {"transfer.bandit": True}, "TrainingConfig.transfer.bandit must be None or BanditConfig, not True"),
         (
             DEFAULT,
             {"network": "rnn"},
@@ -221,8 +221,8 @@ def test_a_setting_out_of_range_is_named(base: TrainingConfig, changes: dict[str
 
 def test_every_number_has_a_range_that_is_tested() -> None:
     known = {*WHOLE, *SHARES, *NUMBERS, "rule.pqt_weight", "rule.baseline_decay", "network.units", "rule.pair_steps"}
-    known |= {"rule.adam_b1", "rule.adam_b2", "rule.adam_epsilon", "transfer.uniform.share", "transfer.gate.control"}
-    known |= {"proposal.best_of.draws", "proposal.surrogate.every", "transfer.gate.curiosity.logits"}
+    known |= {"rule.adam_b1", "rule.adam_b2", "rule.adam_epsilon", "transfer.uniform.share", "transfer.bandit.control"}
+    known |= {"proposal.best_of.draws", "proposal.surrogate.every", "transfer.bandit.exploration.logits"}
     every = flat(MIXED) | flat(LSTM)
     assert {
         path for path, value in every.items() if isinstance(value, int | float) and type(value) is not bool
@@ -256,9 +256,9 @@ def test_every_number_has_a_range_that_is_tested() -> None:
         (LSTM, "network.position_scale", "position_scale is a field of TransformerConfig and DecoderConfig"),
         *(
             (PAPER, path, f"TrainingConfig.{path.rpartition('.')[0]} is None and has no field {path.split('.')[-1]!r}")
-            for path in ("proposal.best_of.trials", "proposal.surrogate.first", "transfer.gate.trust")
+            for path in ("proposal.best_of.trials", "proposal.surrogate.first", "transfer.bandit.trust")
         ),
-        (PAPER, "transfer.gate.curiosity.logits", "TrainingConfig.transfer.gate is None and has no field"),
+        (PAPER, "transfer.bandit.exploration.logits", "TrainingConfig.transfer.bandit is None and has no field"),
         (DEFAULT, "transfer.uniform.trials", "has no field 'trials': give it UniformConfig"),
         (DEFAULT, "queue.size.more", "TrainingConfig.queue.size is 25, which has no field 'more'"),
         (
@@ -275,13 +275,13 @@ def test_what_would_have_no_effect_is_refused(base: TrainingConfig, path: str, t
     assert text in str(error.value)
 
 
-def test_a_gate_takes_preferences() -> None:
-    text = r"TrainingConfig.transfer.gate takes rule=Preferences\(\).*gate=None"
+def test_a_bandit_takes_preferences() -> None:
+    text = r"TrainingConfig.transfer.bandit takes rule=Preferences\(\).*bandit=None"
     with pytest.raises(ValueError, match=text):
         TrainingConfig(rule=Reinforce())
     with pytest.raises(ValueError, match=text):
         TrainingConfig.paper(transfer=TransferConfig())
-    assert TrainingConfig(rule=Reinforce(), transfer=TransferConfig(gate=None)).transfer.new_task == "mean"
+    assert TrainingConfig(rule=Reinforce(), transfer=TransferConfig(bandit=None)).transfer.new_task == "mean"
 
 
 def test_studies_change_no_settings_of_an_agent() -> None:
@@ -293,10 +293,15 @@ def test_studies_change_no_settings_of_an_agent() -> None:
 
 def test_single_fields_and_parts_change_together() -> None:
     changed = DEFAULT.with_changes(
-        {"rule": Preferences(updates=2), "rule.pairs": 3, "transfer.gate.curiosity": None, "network.embedding_size": 4}
+        {
+            "rule": Preferences(updates=2),
+            "rule.pairs": 3,
+            "transfer.bandit.exploration": None,
+            "network.embedding_size": 4,
+        }
     )
     assert changed.rule == Preferences(updates=2, pairs=3) and changed.network == DecoderConfig(embedding_size=4)
-    assert changed.transfer == TransferConfig(gate=GateConfig(curiosity=None)) and changed.queue == DEFAULT.queue
+    assert changed.transfer == TransferConfig(bandit=BanditConfig(exploration=None)) and changed.queue == DEFAULT.queue
     assert DEFAULT.with_changes({"network.embedding_size": 1, "network.heads": 3}).network.width == 3
     assert dataclasses.replace(DEFAULT, queue=QueueConfig(size=3)) == DEFAULT.with_changes({"queue.size": 3})
     slow = TrainingConfig.paper(rule=Reinforce(learning_rate=1e-4))
@@ -310,12 +315,13 @@ def test_text_says_what_it_says_in_python() -> None:
     assert {path: parsed(DEFAULT, path, text) for path, text in said.items()} == expected
     assert parsed(DEFAULT, "network", "lstm") == LstmConfig() and parsed(PAPER, "rule", "preferences") == Preferences()
     assert (
-        parsed(DEFAULT, "transfer.gate", "None") is None and parsed(PAPER, "transfer.gate", "default") == GateConfig()
+        parsed(DEFAULT, "transfer.bandit", "None") is None
+        and parsed(PAPER, "transfer.bandit", "default") == BanditConfig()
     )
     assert parsed(PAPER, "proposal.best_of", "default") == BestOf()
     for path, text, error in (
         ("network", "rnn", "must be one of ('transformer', 'decoder', 'lstm'), not 'rnn'"),
-        ("transfer.gate", "yes", "must be None or one of ('default',), not 'yes'"),
+        ("transfer.bandit", "yes", "must be None or one of ('default',), not 'yes'"),
         ("queue.size", "many", "must be a whole number of at least 1, not 'many'"),
         ("queue.size", "None", "must be a whole number of at least 1, not 'None'"),
     ):
@@ -370,10 +376,10 @@ def test_the_map_of_the_paper_names_fields_that_there_are() -> None:
 
 
 def test_every_part_says_where_it_is() -> None:
-    def check(part: Part, path: str) -> None:
+    def check(part: ConfigPart, path: str) -> None:
         assert part.path == path
         for field in dataclasses.fields(part):
-            if isinstance(inner := getattr(part, field.name), Part):
+            if isinstance(inner := getattr(part, field.name), ConfigPart):
                 check(inner, f"{path}.{field.name}")
 
     for config in (DEFAULT, PAPER, LSTM, MIXED):

@@ -19,16 +19,16 @@ from hypothesis import strategies as st
 
 from strategies import typed, unchecked
 from test_documentation import python_blocks
-from test_neighbour import run
+from test_host_process import run
 from test_searchers import FAST
 from transfernas import Agent, In, Problem, RandomSearch
 from transfernas.baselines.random import random_config
 from transfernas.integrations.configspace import ConfigSpaceAdapter, from_configspace
 from transfernas.spaces.condition import Config
-from transfernas.spaces.domain import Numbers
+from transfernas.spaces.domain import NumericDomain
 
 few = settings(max_examples=60, deadline=None)
-Made = dict[str, Any]
+Params = dict[str, Any]
 
 BINARY = (cs.EqualsCondition, cs.NotEqualsCondition)
 ORDERED = (cs.GreaterThanCondition, cs.LessThanCondition)
@@ -132,9 +132,9 @@ def legal(space: cs.ConfigurationSpace, values: Mapping[str, Any]) -> bool:
     return True
 
 
-def every_assignment(space: cs.ConfigurationSpace) -> Iterator[Made]:
+def every_assignment(space: cs.ConfigurationSpace) -> Iterator[Params]:
     """All ways to give some of the hyperparameters one of their few values."""
-    options: list[list[Made]] = []
+    options: list[list[Params]] = []
     parameter: Any
     for name, parameter in space.items():
         match parameter:
@@ -329,7 +329,7 @@ def test_a_condition_on_a_range_cuts_it_where_it_changes() -> None:
     space.add(cs.LessThanCondition(space["less"], space["n"], 20))
     space.add(cs.InCondition(space["equal"], space["n"], [50, 51]))
     adapter = from_configspace(space)
-    bins = Numbers(0, 100, integer=True).actions
+    bins = NumericDomain(0, 100, integer=True).actions
     assert bins == (3, 11, 19, 27, 35, 43, 51, 59, 67, 75, 83, 91, 99)
     # 8 to 15 is cut behind 10, 16 to 23 in front of 20, 48 to 55 around 50 and 51; 11 and 19 keep their names.
     assert adapter.space["n"].actions == (3, 9, 11, 19, 21, 27, 35, 43, 48, 50, 51, 53, 59, 67, 75, 83, 91, 99)
@@ -350,11 +350,11 @@ def test_without_rules_the_actions_are_the_bins_that_all_ranges_share() -> None:
     space.add(cs.BetaFloatHyperparameter("beta", 2, 3, 0.0, 2.0))
     adapter = from_configspace(space)
     assert {choice.name: choice.actions for choice in adapter.space.choices} == {
-        "x": Numbers(0.0, 1.0).actions,
-        "n": Numbers(1, 8, integer=True).actions,
-        "lr": Numbers(1e-5, 1e-1, log=True).actions,
-        "normal": Numbers(0, 100, integer=True).actions,
-        "beta": Numbers(0.0, 2.0).actions,
+        "x": NumericDomain(0.0, 1.0).actions,
+        "n": NumericDomain(1, 8, integer=True).actions,
+        "lr": NumericDomain(1e-5, 1e-1, log=True).actions,
+        "normal": NumericDomain(0, 100, integer=True).actions,
+        "beta": NumericDomain(0.0, 2.0).actions,
     }
     middles = adapter.configuration({"x": 0.03125, "n": 8, "lr": 0.001334, "normal": 51, "beta": 0.0625})
     assert dict(middles) == {"x": 0.03125, "n": 8, "lr": 0.001334, "normal": 51, "beta": 0.0625}

@@ -35,7 +35,7 @@ from transfernas import (
 )
 from transfernas.fields import flat
 from transfernas_bench.benchmarks.cell_table import load_cells
-from transfernas_bench.experiments.trace import Record
+from transfernas_bench.experiments.trace import Trace
 
 COUNTS = {"fast": 120, "paper": 50, "lstm": 30, "search": 50, "record": 200, "table": 200}
 
@@ -56,7 +56,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def refused_within(path: Path, content: bytes, text: str) -> None:
-    """Checks that a file is refused, and that it takes little memory."""
+    """Checks that a file is refused, and that it takes little warm_start."""
     path.write_bytes(content)
     tracemalloc.start()
     try:
@@ -69,11 +69,11 @@ def refused_within(path: Path, content: bytes, text: str) -> None:
 
 
 def set_room(at: int, value: int) -> Callable[[Parts], object]:
-    return lambda parts: parts.header["room"].__setitem__(at, value)
+    return lambda parts: parts.header["min_shapes"].__setitem__(at, value)
 
 
 def set_rooms(*values: int) -> Callable[[Parts], object]:
-    return lambda parts: parts.header.update(room=list(values))
+    return lambda parts: parts.header.update(min_shapes=list(values))
 
 
 def set_config(part: str, **fields: object) -> Callable[[Parts], object]:
@@ -105,7 +105,10 @@ CRAFTED: dict[str, tuple[Callable[[Parts], object], str]] = {
     "all": (set_rooms(*[1 << 20] * 10), "MiB|capacity"),
     "some": (set_rooms(1, 1, 1, 1 << 9, 1, 1 << 9, 1 << 9, 1 << 9, 1 << 9, 1), "MiB"),
     "queue": (set_config("queue", size=10**6), "queue.reward is float64"),
-    "memory": (set_config("transfer.gate", memory=10**6), "memory.count holds|memory.taken is"),
+    "warm_start": (
+        set_config("transfer.bandit", warm_start=10**6),
+        "warm_start.count holds|warm_start.action_indices is",
+    ),
     "embedding": (set_config("network", embedding_size=10**9, heads=1), "policy.state is"),
     "layers": (set_config("network", layers=10**9), "policy.encoder.query_key_value is"),
     "hidden": (set_config("network", feed_forward=10**9), "policy.encoder.hidden is"),
@@ -123,9 +126,9 @@ CRAFTED: dict[str, tuple[Callable[[Parts], object], str]] = {
         set_config("rule", entropy_weight=1 << 63),
         "TrainingConfig.rule.entropy_weight must be a number of at most",
     ),
-    "curiosity": (
-        set_config("transfer.gate.curiosity", logits=10**400),
-        "curiosity.logits must be a number of at most",
+    "exploration": (
+        set_config("transfer.bandit.exploration", logits=10**400),
+        "exploration.logits must be a number of at most",
     ),
     "F8": (set_tensor("F8_E4M3", [2, 1], 2), r"the tensor baseline is F8_E4M3\[2, 1\], which no agent has"),
     "BF16": (set_tensor("BF16", [2, 1], 4), r"the tensor baseline is BF16\[2, 1\], which no agent has"),
@@ -156,7 +159,7 @@ def test_a_small_network_of_wide_tensors_is_not_drawn(tmp_path: Path, content: b
     refused_within(tmp_path / "agent", put_together(parts), "the tensor policy.position is")
 
 
-TRIALS = ["queue.trials", "history", "memory"]
+TRIALS = ["queue.trials", "replay", "warm_start"]
 
 
 @pytest.mark.parametrize("part", TRIALS)
@@ -196,8 +199,8 @@ LARGEST: list[dict[str, Any]] = [
     {"rule.updates": 1_000, "rule.pair_steps": 1},
     {"proposal.best_of.draws": 10_000},
     {"rule": Preferences(learning_rate=10, entropy_weight=10**6, joint_entropy_weight=10**6, scale=10**6)},
-    {"rule.pairs": 10**9, "rule.good_most": 10**9, "proposal.best_of.trials": 10**9, "transfer.gate.control": 10**9},
-    {"transfer.gate.curiosity.logits": 10**6, "proposal.max_candidates": 10**9, "network.number_length": 10**6},
+    {"rule.pairs": 10**9, "rule.good_most": 10**9, "proposal.best_of.trials": 10**9, "transfer.bandit.control": 10**9},
+    {"transfer.bandit.exploration.logits": 10**6, "proposal.max_candidates": 10**9, "network.number_length": 10**6},
     {"rule.adam_b1": 0.999999, "rule.adam_b2": 0.999999, "transfer.uniform": UniformConfig(trials=10**9)},
 ]
 
@@ -301,6 +304,6 @@ def test_a_record_is_an_npz_with_a_checksum(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file["reward"], some_record().reward)
     np.savez_compressed(path, reward=some_record().reward)
     with pytest.raises(CheckpointError, match=f"record.npz is damaged: .* remove {path.parent}"):
-        Record.read(path)
+        Trace.read(path)
     with pytest.raises(FileNotFoundError):
-        Record.read(tmp_path / "none.npz")
+        Trace.read(tmp_path / "none.npz")

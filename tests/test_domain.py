@@ -8,29 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfernas.spaces.choice import Choice
-from transfernas.spaces.domain import MOST_BINS, Categories, Numbers
+from transfernas.spaces.domain import MOST_BINS, CategoricalDomain, NumericDomain
 
 SIZES = st.floats(1e-6, 1e6)
 
 
 @st.composite
-def ranges(draw: st.DrawFn) -> Numbers:
+def ranges(draw: st.DrawFn) -> NumericDomain:
     if draw(st.booleans()):
         low = draw(st.integers(-1_000, 1_000))
         high = low + draw(st.integers(0, 5_000))
         if draw(st.booleans()):
-            return Numbers(low + 1_001, high + 1_001, log=True, integer=True)
-        return Numbers(low, high, step=draw(st.integers(1, 20)), integer=True)
+            return NumericDomain(low + 1_001, high + 1_001, log=True, integer=True)
+        return NumericDomain(low, high, step=draw(st.integers(1, 20)), integer=True)
     if draw(st.booleans()):
         smallest = draw(SIZES)
-        return Numbers(smallest, smallest * draw(st.floats(1.0, 1e6)), log=True)
+        return NumericDomain(smallest, smallest * draw(st.floats(1.0, 1e6)), log=True)
     least = draw(SIZES) - draw(SIZES)
-    return Numbers(least, least + draw(SIZES), step=draw(st.none() | st.floats(0.01, 10.0)))
+    return NumericDomain(least, least + draw(SIZES), step=draw(st.none() | st.floats(0.01, 10.0)))
 
 
 @given(ranges(), st.floats(0, 1, exclude_max=True), st.integers(0, 10_000), st.floats(-5, 5))
 def test_every_value_lies_in_the_range_and_in_the_bin_that_it_was_drawn_from(
-    numbers: Numbers, chance: float, which: int, away: float
+    numbers: NumericDomain, chance: float, which: int, away: float
 ) -> None:
     at = which % len(numbers.bins)
     value = numbers.value(at, chance)
@@ -47,7 +47,7 @@ def test_every_value_lies_in_the_range_and_in_the_bin_that_it_was_drawn_from(
 
 
 @given(ranges())
-def test_bins_are_actions_of_a_choice_and_cover_the_range(numbers: Numbers) -> None:
+def test_bins_are_actions_of_a_choice_and_cover_the_range(numbers: NumericDomain) -> None:
     Choice("x", numbers.actions)  # none is there twice
     assert numbers.bins[0].low == numbers.low
     reached = numbers.bins[-1].high
@@ -59,28 +59,30 @@ def test_bins_are_actions_of_a_choice_and_cover_the_range(numbers: Numbers) -> N
 
 
 def test_ranges_that_overlap_have_the_same_actions_where_they_do() -> None:
-    first, second = Numbers(1e-4, 1e-1, log=True), Numbers(1e-5, 1e-2, log=True)
+    first, second = NumericDomain(1e-4, 1e-1, log=True), NumericDomain(1e-5, 1e-2, log=True)
     shared = set(first.actions) & set(second.actions)
     assert shared == {action for action in first.actions if action < 1e-2}  # type: ignore[operator]
     assert len(shared) == 8 and first.action(3e-3) == second.action(3e-3) == 0.002371
-    assert set(Numbers(0.0, 0.8).actions) < set(Numbers(0.0, 1.0).actions)
-    assert set(Numbers(1, 5, integer=True).actions) < set(Numbers(1, 9, integer=True).actions)
-    assert set(Numbers(1, 100, log=True, integer=True).actions) < set(Numbers(1, 1000, log=True, integer=True).actions)
+    assert set(NumericDomain(0.0, 0.8).actions) < set(NumericDomain(0.0, 1.0).actions)
+    assert set(NumericDomain(1, 5, integer=True).actions) < set(NumericDomain(1, 9, integer=True).actions)
+    assert set(NumericDomain(1, 100, log=True, integer=True).actions) < set(
+        NumericDomain(1, 1000, log=True, integer=True).actions
+    )
 
 
 def test_few_values_are_actions_themselves() -> None:
-    assert Numbers(1, 4, integer=True).actions == (1, 2, 3, 4)
-    assert Numbers(16, 128, step=16, integer=True).actions == (16, 32, 48, 64, 80, 96, 112, 128)
-    assert Numbers(0.0, 0.5, step=0.1).actions == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-    assert Numbers(0.5, 0.5).actions == (0.5,)
+    assert NumericDomain(1, 4, integer=True).actions == (1, 2, 3, 4)
+    assert NumericDomain(16, 128, step=16, integer=True).actions == (16, 32, 48, 64, 80, 96, 112, 128)
+    assert NumericDomain(0.0, 0.5, step=0.1).actions == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    assert NumericDomain(0.5, 0.5).actions == (0.5,)
 
 
 def test_the_ends_belong_to_the_range() -> None:
-    numbers = Numbers(16, 1024, integer=True)
+    numbers = NumericDomain(16, 1024, integer=True)
     assert numbers.position(16) == numbers.position(-5) == 0
     assert numbers.position(1024) == numbers.position(5_000) == len(numbers.bins) - 1
-    assert Numbers(1e-4, 1.0, log=True).position(-1.0) == 0
-    assert Numbers(1, 10**18, integer=True).value(0, 0.999) < 10**18
+    assert NumericDomain(1e-4, 1.0, log=True).position(-1.0) == 0
+    assert NumericDomain(1, 10**18, integer=True).value(0, 0.999) < 10**18
 
 
 @pytest.mark.parametrize(
@@ -95,12 +97,12 @@ def test_the_ends_belong_to_the_range() -> None:
 )
 def test_no_range_is_told(arguments: tuple[float, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Numbers(*arguments)  # type: ignore[arg-type]
+        NumericDomain(*arguments)  # type: ignore[arg-type]
 
 
 def test_categories_are_what_they_are_or_how_they_show() -> None:
     values = (None, True, 1, 1.0, "1", (1, 2), math.nan, float)
-    categories = Categories(values)
+    categories = CategoricalDomain(values)
     Choice("x", categories.actions)
     assert [categories.position(value) for value in values] == list(range(8))
     assert categories.actions[:5] == (None, True, 1, 1.0, "1")
@@ -108,18 +110,18 @@ def test_categories_are_what_they_are_or_how_they_show() -> None:
     with pytest.raises(ValueError, match="'two' is none of"):
         categories.position("two")
     with pytest.raises(ValueError, match="at least one value"):
-        Categories(())
+        CategoricalDomain(())
 
 
 def test_categories_of_one_name_differ() -> None:
-    actions = Categories(((1,), "(1,)")).actions
+    actions = CategoricalDomain(((1,), "(1,)")).actions
     Choice("x", actions)
     assert len(actions) == 2 and actions[0] == "(1,)"
 
 
 @pytest.mark.parametrize("ends", [(100.0, 100.5), (1.0, 1.004), (0.999, 0.9999), (1e-3, 1.003e-3)])
 def test_narrow_ranges_have_names_that_differ(ends: tuple[float, float]) -> None:
-    numbers = Numbers(*ends, log=True)
+    numbers = NumericDomain(*ends, log=True)
     Choice("x", numbers.actions)
     assert len(numbers.bins) >= 8
 
@@ -127,17 +129,17 @@ def test_narrow_ranges_have_names_that_differ(ends: tuple[float, float]) -> None
 @pytest.mark.parametrize("value", ["abc", None, math.inf, math.nan])
 def test_what_is_no_number_is_told(value: object) -> None:
     with pytest.raises(ValueError, match="is no number of a range from 0.1 to 0.5"):
-        Numbers(0.1, 0.5).action(value)  # type: ignore[arg-type]
+        NumericDomain(0.1, 0.5).action(value)  # type: ignore[arg-type]
 
 
 def test_functions_and_objects_have_names_that_every_process_knows() -> None:
     thing, arrays = object(), (np.zeros(2), np.ones(2))
-    assert Categories((math.sqrt, Choice, thing)).actions == (
+    assert CategoricalDomain((math.sqrt, Choice, thing)).actions == (
         "math.sqrt",
         "transfernas.spaces.choice.Choice",
         "<object object>",
     )
-    assert Categories(arrays).position(arrays[1]) == 1
+    assert CategoricalDomain(arrays).position(arrays[1]) == 1
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_functions_and_objects_have_names_that_every_process_knows() -> None:
     ],
 )
 def test_the_strangest_ranges_have_values(ends: tuple[float, float], log: bool) -> None:
-    numbers = Numbers(*ends, log=log)
+    numbers = NumericDomain(*ends, log=log)
     Choice("x", numbers.actions)
     for at in range(len(numbers.bins)):
         for chance in (0.0, 0.5, 0.999):
@@ -160,4 +162,4 @@ def test_the_strangest_ranges_have_values(ends: tuple[float, float], log: bool) 
 
 def test_integers_beyond_all_floats_are_told() -> None:
     with pytest.raises(ValueError, match="a range goes from a number to a larger one"):
-        Numbers(0, 10**400, integer=True)
+        NumericDomain(0, 10**400, integer=True)

@@ -24,8 +24,8 @@ from transfernas_bench.experiments.double_xor import (
     partner_ratios,
     run_double_xor,
 )
-from transfernas_bench.experiments.double_xor_variants import BEST, ORDERS, PARTS
-from transfernas_bench.experiments.run_directory import Stages
+from transfernas_bench.experiments.double_xor_variants import BEST, ORDERS, VARIANTS
+from transfernas_bench.experiments.run_directory import RunDirectory
 from transfernas_bench.experiments.runner import AgentReplicas, ProgressFn, search
 
 
@@ -46,10 +46,10 @@ def test_a_quarter_of_the_sequences_is_rewarded() -> None:
 def test_rewards_in_batches_are_those_of_the_objective(chain: XorChain) -> None:
     assert chain.problem.objective is not None
     configs = list(chain.problem.space.enumerate())
-    taken = np.array([[config[choice.name] for choice in chain.problem.space.choices] for config in configs])
+    action_indices = np.array([[config[choice.name] for choice in chain.problem.space.choices] for config in configs])
     expected = [chain.problem.objective(config) for config in configs]
-    np.testing.assert_array_equal(chain.value(taken), expected)
-    np.testing.assert_array_equal(chain.reward(taken, np.random.default_rng(0)), expected)
+    np.testing.assert_array_equal(chain.value(action_indices), expected)
+    np.testing.assert_array_equal(chain.reward(action_indices, np.random.default_rng(0)), expected)
     assert np.mean(expected) == 0.5 ** len(chain.pairs)
 
 
@@ -58,12 +58,12 @@ def test_every_order_visits_every_state_once() -> None:
 
 
 def test_every_part_has_comparable_agents() -> None:
-    for name, make in PARTS.items():
+    for name, make in VARIANTS.items():
         variants = make()
         assert len(variants) >= 2, name
         rewarded = {len(benchmark.pairs) for variant in variants.values() for benchmark in variant.benchmarks}
         assert rewarded <= {2, 3, 4}
-    sweep = PARTS["sweep"]()
+    sweep = VARIANTS["sweep"]()
     settings = [
         {path: flat(v.config)[path] for path in parts.SWEPT}
         for network in BEST
@@ -81,7 +81,7 @@ def test_the_best_settings_are_of_the_sweep_and_of_comparable_size() -> None:
         sizes[name] = parameters(policy)
         assert any(
             all(flat(variant.config)[path] == flat(config)[path] for path in parts.SWEPT)
-            for variant in PARTS["sweep"]().values()
+            for variant in VARIANTS["sweep"]().values()
             if variant.config.network.kind == name
         ), name
     assert abs(sizes["lstm"] / sizes["transformer"] - 1) < 0.1
@@ -109,7 +109,7 @@ def test_an_experiment_reports_when_the_averages_pass(tmp_path: Path) -> None:
         return lambda done, best: None
 
     study = DoubleXorStudy("figures", seed=0, replicas=2, trials=120)
-    result, attention, _ = run_double_xor(study, Stages(tmp_path, {}, resume=False), stage)
+    result, attention, _ = run_double_xor(study, RunDirectory(tmp_path, {}, resume=False), stage)
     assert told == [(name, 120) for name in parts.figures()] and attention is not None and attention.shape == (2, 8, 8)
     assert {name: curve.values.shape for name, curve in result.curves.items()} == {n: (2, 120) for n in parts.figures()}
     assert {value for curve in result.curves.values() for value in np.unique(curve.values)} == {0.0, 1.0}
@@ -122,9 +122,9 @@ def test_an_experiment_reports_when_the_averages_pass(tmp_path: Path) -> None:
 def test_the_lstm_learns_double_xor_and_takes_it_to_another_order() -> None:
     first, second = (xor_chain(order=order, name=name) for order, name in zip(ORDERS, "ab", strict=False))
     replicas = AgentReplicas(new_learner((first.problem, second.problem), BEST["lstm"], 0, replicas=5))
-    record = search(replicas, (first, second), 1_200, seed=0)
-    assert record.reward[:, :100].mean() < 0.45
-    assert record.reward[:, -100:].mean() > 0.9
+    trace = search(replicas, (first, second), 1_200, seed=0)
+    assert trace.reward[:, :100].mean() < 0.45
+    assert trace.reward[:, -100:].mean() > 0.9
 
 
 def command(out: Path, *options: str) -> list[str]:

@@ -29,21 +29,21 @@ def figure_one() -> tuple[Problem, Problem]:
     return Problem(cnn, "digits"), Problem(ffn, "wine")
 
 
-def taken_by(space: SearchSpace, config: Config, shape: tuple[int, ...], inactive: int) -> IntArray:
+def indices_of(space: SearchSpace, config: Config, shape: tuple[int, ...], inactive: int) -> IntArray:
     """Returns what each choice took, S first, as a rollout writes it."""
-    taken = np.full(shape, inactive)
-    taken[0] = 0
+    action_indices = np.full(shape, inactive)
+    action_indices[0] = 0
     for number, choice in enumerate(space.choices):
         if choice.name in config:
-            taken[number + 1] = choice.index(config[choice.name])
-    return taken
+            action_indices[number + 1] = choice.index(config[choice.name])
+    return action_indices
 
 
-def active(rules: Rules, space: int, choice: int, taken: IntArray) -> BoolArray:
+def active(rules: Rules, space: int, choice: int, action_indices: IntArray) -> BoolArray:
     """Evaluates the rule of one choice for taken actions of shape `[batch, choices]`."""
     looks_at, allows = np.asarray(rules.choice)[space, choice], np.asarray(rules.allows)[space, choice]
     terms, literals = np.indices(looks_at.shape)
-    met: BoolArray = allows[terms, literals, taken[:, looks_at]].all(axis=-1).any(axis=-1)
+    met: BoolArray = allows[terms, literals, action_indices[:, looks_at]].all(axis=-1).any(axis=-1)
     return met
 
 
@@ -112,8 +112,8 @@ def test_decode_inverts_encode(pair: tuple[SearchSpace, dict[str, Action]], othe
     assert int(trajectory.length) == len(config) + 1
     assert np.shape(trajectory.decisions) == np.shape(trajectory.actions) == (encoding.steps,)
     assert typed(encoding.config(row, trajectory)) == typed(config)
-    taken = taken_by(space, config, rules.decision.shape[1:], inactive=rules.allows.shape[-1] - 1)
-    assert typed(encoding.taken_config(row, taken)) == typed(config)
+    action_indices = indices_of(space, config, rules.decision.shape[1:], inactive=rules.allows.shape[-1] - 1)
+    assert typed(encoding.config_of_indices(row, action_indices)) == typed(config)
 
 
 @quick
@@ -156,14 +156,16 @@ def test_rules_agree_with_next_choice(given_problems: tuple[Problem, ...]) -> No
     for row, problem in enumerate(given_problems):
         space = problem.space
         partial = partial_configs(space)
-        taken = np.stack([taken_by(space, config, rules.decision.shape[1:], inactive) for config in partial])
-        numbers = range(taken.shape[1])
-        to_make = [active(rules, row, number, taken) & (taken[:, number] == inactive) for number in numbers]
+        action_indices = np.stack([indices_of(space, config, rules.decision.shape[1:], inactive) for config in partial])
+        numbers = range(action_indices.shape[1])
+        to_make = [
+            active(rules, row, number, action_indices) & (action_indices[:, number] == inactive) for number in numbers
+        ]
         first = np.argmax(to_make, axis=0)  # 0, which is S, when there is none
         names = [None, *(choice.name for choice in space.choices)]
         expected = [choice and choice.name for choice in map(space.next_choice, partial)]
         assert [names[number] for number in first] == expected
-        assert active(rules, row, 0, taken).all()  # S always is
+        assert active(rules, row, 0, action_indices).all()  # S always is
 
 
 @pytest.mark.thorough

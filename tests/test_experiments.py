@@ -18,7 +18,7 @@ from transfernas_bench.experiments.demo import STAGES, Demo, run_demo
 from transfernas_bench.experiments.result import Curve, NamedRatio, Result, table_of, write_result
 from transfernas_bench.experiments.runner import Batch, ProgressFn, Replicas, search
 from transfernas_bench.experiments.statistics import mean_interval, trial_ratio, trials_to
-from transfernas_bench.experiments.trace import Record
+from transfernas_bench.experiments.trace import Trace
 from transfernas_bench.report import ratio_lines
 
 
@@ -45,7 +45,7 @@ class Scripted(Replicas):
     def save(self, folder: Path) -> None:
         raise NotImplementedError
 
-    def resume(self, folder: Path, record: Record) -> None:
+    def resume(self, folder: Path, trace: Trace) -> None:
         raise NotImplementedError
 
 
@@ -125,13 +125,14 @@ def test_a_sub_space_finds_the_same_cells() -> None:
     whole = tabular_problem("cifar100")
     operations = ("avg_pool_3x3", "none", "skip_connect")
     part = tabular_problem("cifar100", cell_space(operations, "part"))
-    taken = rng.integers(3, size=(50, 6))
-    same = np.array([[OPERATIONS.index(operations[position]) for position in row] for row in taken])
-    np.testing.assert_array_equal(part.value(taken), whole.value(same))
+    action_indices = rng.integers(3, size=(50, 6))
+    same = np.array([[OPERATIONS.index(operations[position]) for position in row] for row in action_indices])
+    np.testing.assert_array_equal(part.value(action_indices), whole.value(same))
     configs = [
-        {c.name: c.actions[p] for c, p in zip(part.problem.space.choices, row, strict=True)} for row in taken.tolist()
+        {c.name: c.actions[p] for c, p in zip(part.problem.space.choices, row, strict=True)}
+        for row in action_indices.tolist()
     ]
-    assert [part.index.row(config) for config in configs] == part.index.rows(taken).tolist()
+    assert [part.index.row(config) for config in configs] == part.index.rows(action_indices).tolist()
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import pytest
 from jaxtyping import Float
 
 from transfernas import Choice, Problem, SearchSpace
-from transfernas.define_by_run.plans import ROOM
+from transfernas.define_by_run.plans import SEARCH_SHAPES
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.config import TrainingConfig
-from transfernas.learning.extension import extend
-from transfernas.learning.inheritance import APART
+from transfernas.learning.growth import grow
+from transfernas.learning.inheritance import INITIAL_DISTANCE
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.transfer import transfer
 from transfernas.policy.policy import Policy, inherited
@@ -94,8 +94,8 @@ def test_a_vocabulary_knows_the_families_of_its_names() -> None:
 
 def test_what_is_known_stays_where_states_become_a_family() -> None:
     """A program whose conditions are found out: the family starts at the mean of what is known."""
-    before = new_learner((layered(3, conditional=False),), CONFIG, 0, room=ROOM)
-    after = extend(before, (layered(3),), ROOM)
+    before = new_learner((layered(3, conditional=False),), CONFIG, 0, min_shapes=SEARCH_SHAPES)
+    after = grow(before, (layered(3),), SEARCH_SHAPES)
     assert "units_#" in after.vocabulary.states and "units_#" not in before.vocabulary.states
     for state in ("layers", "units_0", "units_2", "kind_1"):
         assert_same_rows(after, state, before, state)
@@ -105,17 +105,17 @@ def test_what_is_known_stays_where_states_become_a_family() -> None:
 
 
 def test_a_member_that_was_never_met_starts_near_its_family() -> None:
-    learner = extend(new_learner((layered(3),), CONFIG, 0, room=ROOM), (layered(5),), ROOM)
+    learner = grow(new_learner((layered(3),), CONFIG, 0, min_shapes=SEARCH_SHAPES), (layered(5),), SEARCH_SHAPES)
     family, met = rows_of(learner, "units_#"), rows_of(learner, "units_4")
     for table in ("state", "action", "logit_weight"):
         apart = np.std(met[table] - family[table]) / np.std(family[table])
-        assert 0 < apart < 2 * APART
+        assert 0 < apart < 2 * INITIAL_DISTANCE
     assert not met["action_bias"].any()
 
 
 def test_families_go_along_and_names_that_leave_them_keep_what_they_mean() -> None:
-    source = new_learner((layered(3),), CONFIG.with_changes({"transfer.gate": None}), 0, room=ROOM)
-    there = transfer(source, (layered(5),), room=ROOM)
+    source = new_learner((layered(3),), CONFIG.with_changes({"transfer.bandit": None}), 0, min_shapes=SEARCH_SHAPES)
+    there = transfer(source, (layered(5),), min_shapes=SEARCH_SHAPES)
     assert_same_rows(there, "units_2", source, "units_2")
     assert_same_rows(there, "units_#", source, "units_#")
     width = SearchSpace("one", [Choice("width", WIDTHS), Choice("units_1", WIDTHS)])

@@ -16,11 +16,11 @@ from test_agent import NEXT_PROBLEMS, leaves
 from test_policy import every_trajectory
 from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play, play_in_threads
 from transfernas import Agent, Choice, Preferences, Problem, SearchSpace
-from transfernas.learning.gate import MEMORY, NEW, PROPOSERS, TRANSFERRED
+from transfernas.learning.bandit import N_PROPOSERS, NEW_POLICY, TRANSFERRED, WARM_START
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.pairs import draw_pairs
-from transfernas.learning.proposing import EXPLORERS, candidates, propose
-from transfernas.learning.randomness import Use, generator
+from transfernas.learning.proposal import MIXED_DRAWS, count_candidates, propose
+from transfernas.learning.randomness import Purpose, generator
 from transfernas.learning.scores import Scores
 from transfernas.learning.steps import prefer
 from transfernas.learning.transfer import transfer
@@ -37,9 +37,9 @@ def total(config: Config) -> float:
 
 def run(learner: Learner, trials: int) -> Learner:
     for trial in range(trials):
-        learner, (problem, rollout, member) = propose(learner)
-        reward = (rollout.taken[:, 1] + problem + trial % 3) / 3.0
-        learner = learn(learner, problem, rollout.trajectory, reward, member)
+        learner, (problem, rollout, proposer) = propose(learner)
+        reward = (rollout.action_indices[:, 1] + problem + trial % 3) / 3.0
+        learner = learn(learner, problem, rollout.trajectory, reward, proposer)
     return learner
 
 
@@ -49,13 +49,13 @@ RULE = FAST.rule
 
 def forgetful(learner: Learner) -> Learner:
     """The same replicas without what was best before."""
-    assert learner.memory is not None
-    memory = dataclasses.replace(learner.memory, count=np.zeros_like(learner.memory.count))
-    return dataclasses.replace(learner, memory=memory)
+    assert learner.warm_start is not None
+    warm_start = dataclasses.replace(learner.warm_start, count=np.zeros_like(learner.warm_start.count))
+    return dataclasses.replace(learner, warm_start=warm_start)
 
 
 def rows_of(learner: Learner, replica: int) -> slice:
-    return slice(replica * learner.members, (replica + 1) * learner.members)
+    return slice(replica * learner.policies, (replica + 1) * learner.policies)
 
 
 @pytest.mark.thorough
@@ -138,7 +138,7 @@ def test_a_proposal_is_the_most_probable_of_more_and_more_draws() -> None:
     for trials, count in ((0, 1), (1, 3), (5, 9), (10, 16), (13, 16)):
         learner = run(learner, trials - learner.learned)
         _, (problem, rollout, _) = propose(dataclasses.replace(learner, config=config))
-        noise = generator(5, Use.ACTIONS, trials, 0).random((3, 16, learner.encoding.steps), np.float32)
+        noise = generator(5, Purpose.ACTIONS, trials, 0).random((3, 16, learner.encoding.steps), np.float32)
         drawn = sampled(learner, problem, noise).log_prob
         assert len(np.unique(drawn)) > 20
         np.testing.assert_array_equal(rollout.log_prob, drawn[:, :count].max(axis=1))
@@ -150,10 +150,10 @@ def test_a_proposal_is_not_the_shortest_of_the_draws() -> None:
     chain += [Choice(f"go {at}", (True, False), when={f"go {at - 1}": True}) for at in range(1, 6)]
     config = FAST.with_changes({"proposal.repeats": True, "proposal.best_of.trials": 1})
     learner = new_learner((Problem(SearchSpace("chain", chain), "one"),), config, 5, replicas=64)
-    _, (problem, first, member) = propose(learner)
-    told = learner.history.appended(problem, first.trajectory, Scores.of(np.zeros(64)), member)
-    _, (_, best, _) = propose(dataclasses.replace(learner, history=told))
-    noise = generator(5, Use.ACTIONS, 0, 0).random((64, 16, learner.encoding.steps), np.float32)
+    _, (problem, first, proposer) = propose(learner)
+    told = learner.replay.append(problem, first.trajectory, Scores.of(np.zeros(64)), proposer)
+    _, (_, best, _) = propose(dataclasses.replace(learner, replay=told))
+    noise = generator(5, Purpose.ACTIONS, 0, 0).random((64, 16, learner.encoding.steps), np.float32)
     drawn = sampled(learner, problem, noise)
     assert (best.log_prob < drawn.log_prob.max(axis=1)).mean() > 0.5
     assert -0.5 < best.trajectory.length.mean() - drawn.trajectory.length.mean() < 1.0  # the shortest are 1 shorter
@@ -161,39 +161,43 @@ def test_a_proposal_is_not_the_shortest_of_the_draws() -> None:
 
 def test_after_a_transfer_each_policy_proposes_its_own() -> None:
     """What was transferred proposes the most probable of all draws at once, the new policy begins with one."""
-    config = FAST.with_changes({"transfer.gate.control": 0})  # so that the new policy may propose the first trial
+    config = FAST.with_changes({"transfer.bandit.control": 0})  # so that the new policy may propose the first trial
     learner = transfer(run(new_learner((SUM,), config, 5, replicas=8), 3), (SUM,), seed=6)
-    _, (_, rollout, member) = propose(learner)
-    assert set(member.tolist()) == {MEMORY} and np.isnan(rollout.log_prob).all()  # what was best before comes first
-    _, (problem, rollout, member) = propose(forgetful(learner))
-    assert set(member.tolist()) == {TRANSFERRED, NEW}
-    noise = generator(6, Use.ACTIONS, 0, 0).random((8, candidates(learner), learner.encoding.steps), np.float32)
-    drawn = sampled(learner, problem, noise[:, :16], policies=2 * np.arange(8) + (member == NEW)).log_prob
-    np.testing.assert_array_equal(rollout.log_prob, np.where(member == TRANSFERRED, drawn.max(axis=1), drawn[:, 0]))
+    _, (_, rollout, proposer) = propose(learner)
+    assert (
+        set(proposer.tolist()) == {WARM_START} and np.isnan(rollout.log_prob).all()
+    )  # what was best before comes first
+    _, (problem, rollout, proposer) = propose(forgetful(learner))
+    assert set(proposer.tolist()) == {TRANSFERRED, NEW_POLICY}
+    noise = generator(6, Purpose.ACTIONS, 0, 0).random(
+        (8, count_candidates(learner), learner.encoding.steps), np.float32
+    )
+    drawn = sampled(learner, problem, noise[:, :16], policies=2 * np.arange(8) + (proposer == NEW_POLICY)).log_prob
+    np.testing.assert_array_equal(rollout.log_prob, np.where(proposer == TRANSFERRED, drawn.max(axis=1), drawn[:, 0]))
 
 
 @pytest.mark.thorough
 def test_what_was_not_met_before_a_transfer_is_explored_as_by_a_new_policy() -> None:
-    """Half of the actions of one choice of two were met, none of the other's: a quarter of the way is gone."""
+    """Half of the actions of one choice of two were seen, none of the other's: a quarter of the way is gone."""
     before = Problem(SearchSpace("before", [Choice("a", (0, 1))]), "one")
     after = Problem(SearchSpace("after", [Choice("a", (0, 1, 2, 3)), Choice("b", range(5))]), "one")
     config = FAST.with_changes(
         {
             "proposal.repeats": True,
             "proposal.best_of.trials": 16,
-            "transfer.gate.curiosity": None,
-            "transfer.gate.control": 0,
+            "transfer.bandit.exploration": None,
+            "transfer.bandit.control": 0,
         }
     )
     learner = forgetful(transfer(run(new_learner((before,), config, 5, replicas=8), 3), (after,), seed=6))
     for trials, transferred, new in ((0, 5, 1), (4, 9, 5), (14, 16, 15)):
         learner = run(learner, trials - learner.learned)
-        _, (problem, rollout, member) = propose(learner)
-        noise = generator(6, Use.ACTIONS, trials, 0).random((8, 16, learner.encoding.steps), np.float32)
-        drawn = sampled(learner, problem, noise, policies=2 * np.arange(8) + (member == NEW)).log_prob
-        expected = np.where(member == NEW, drawn[:, :new].max(axis=1), drawn[:, :transferred].max(axis=1))
+        _, (problem, rollout, proposer) = propose(learner)
+        noise = generator(6, Purpose.ACTIONS, trials, 0).random((8, 16, learner.encoding.steps), np.float32)
+        drawn = sampled(learner, problem, noise, policies=2 * np.arange(8) + (proposer == NEW_POLICY)).log_prob
+        expected = np.where(proposer == NEW_POLICY, drawn[:, :new].max(axis=1), drawn[:, :transferred].max(axis=1))
         np.testing.assert_array_equal(rollout.log_prob, expected)
-        assert set(member.tolist()) == {TRANSFERRED, NEW}
+        assert set(proposer.tolist()) == {TRANSFERRED, NEW_POLICY}
 
 
 @pytest.mark.parametrize("transferred", [False, True], ids=["new", "transferred"])
@@ -202,26 +206,26 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
     learner = run(new_learner(PROBLEMS, FAST, 0, replicas=3), 6)
     if transferred:
         learner = run(transfer(learner, PROBLEMS), 6)
-    proposed, (problem, rollout, member) = propose(learner)
+    proposed, (problem, rollout, proposer) = propose(learner)
     reward = np.array([0.1, 0.5, 0.9])
-    after = learn(proposed, problem, rollout.trajectory, reward, member)
-    rng = generator(proposed.seed, Use.PAIRS, proposed.learned)
-    pairs = draw_pairs(after.history, problem, rng, RULE, learner.members, new_task="mean")
+    after = learn(proposed, problem, rollout.trajectory, reward, proposer)
+    rng = generator(proposed.seed, Purpose.PAIRS, proposed.learned)
+    pairs = draw_pairs(after.replay, problem, rng, RULE, learner.policies, new_task="mean")
     for replica in range(3):
         rows, at = rows_of(learner, replica), slice(replica, replica + 1)
         single = dataclasses.replace(select(proposed, replica), seed=proposed.seed)
         trajectory = jax.tree.map(lambda leaf, at=at: leaf[at], rollout.trajectory)
-        alone = learn(single, problem[at], trajectory, reward[at], member[at])
-        np.testing.assert_array_equal(after.tally.trials[at], alone.tally.trials)
+        alone = learn(single, problem[at], trajectory, reward[at], proposer[at])
+        np.testing.assert_array_equal(after.trial_stats.trials[at], alone.trial_stats.trials)
         for left, right in zip(*(queued(each) for each in (after, alone)), strict=True):
             np.testing.assert_array_equal(left[at], right)
         selected = select(after, replica)
-        for name in ("problem", "reward", "key"):
-            left, right = (getattr(each.history, name)[:, : each.history.count] for each in (selected, alone))
+        for name in ("problem", "reward", "fingerprint"):
+            left, right = (getattr(each.replay, name)[:, : each.replay.count] for each in (selected, alone))
             np.testing.assert_array_equal(left, right)
         if transferred:
-            assert selected.gate is not None and alone.gate is not None
-            np.testing.assert_array_equal(selected.gate.total, alone.gate.total)
+            assert selected.bandit is not None and alone.bandit is not None
+            np.testing.assert_array_equal(selected.bandit.wins, alone.bandit.wins)
 
         mine = jax.tree.map(lambda leaf, rows=rows: leaf[rows], pairs)
         state = prefer(single.state, single.tables, mine, RULE)
@@ -229,7 +233,7 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
             np.testing.assert_allclose(np.asarray(left)[rows], right, atol=2e-5)
     if not transferred:  # the first replica's draws are those of a single one, but for who proposes
         _, same = propose(dataclasses.replace(select(learner, 0), seed=learner.seed))
-        np.testing.assert_array_equal(same.rollout.taken[0], rollout.taken[0])
+        np.testing.assert_array_equal(same.rollout.action_indices[0], rollout.action_indices[0])
 
 
 def test_nothing_is_compiled_once_a_search_runs() -> None:
@@ -241,8 +245,8 @@ def test_nothing_is_compiled_once_a_search_runs() -> None:
         play(agent, trials)
         moved = agent.transfer_to(problems)
         moved.learn_from([(TWO, {"depth": 1, "kind": "pool"}, 0.5)])
-        members = Counter(_member(moved) for _ in range(trials))
-        assert trials < 10 or set(members) == {TRANSFERRED, NEW, MEMORY}
+        members = Counter(_proposer(moved) for _ in range(trials))
+        assert trials < 10 or set(members) == {TRANSFERRED, NEW_POLICY, WARM_START}
 
     search(0, 4)
     with counted() as compilations:
@@ -250,22 +254,24 @@ def test_nothing_is_compiled_once_a_search_runs() -> None:
     assert compilations == []
 
 
-def _member(agent: Agent) -> int:
+def _proposer(agent: Agent) -> int:
     trial = agent.ask()
-    member: int = agent._open[trial.number].kept.member
+    proposer: int = agent._open[trial.number].kept.proposer
     agent.tell(trial, 0.1 * trial.number)
-    return member
+    return proposer
 
 
-def test_the_gate_hears_who_proposed() -> None:
+def test_the_bandit_hears_who_proposed() -> None:
     agent = Agent([SUM], FAST)
     play(agent, 3)
     agent = agent.transfer_to([SUM])
-    members = [_member(agent) for _ in range(20)]
-    assert {TRANSFERRED, NEW} <= set(members) and members.index(NEW) < 3
-    history, gate = agent._learner.history, agent._learner.gate
-    assert history.member[0, : history.count].tolist() == members and gate is not None
-    np.testing.assert_array_equal(gate.count[0, 0] > 0, [member in members for member in range(PROPOSERS)])
+    proposers = [_proposer(agent) for _ in range(20)]
+    assert {TRANSFERRED, NEW_POLICY} <= set(proposers) and proposers.index(NEW_POLICY) < 3
+    replay, bandit = agent._learner.replay, agent._learner.bandit
+    assert replay.proposer[0, : replay.count].tolist() == proposers and bandit is not None
+    np.testing.assert_array_equal(
+        bandit.comparisons[0, 0] > 0, [proposer in proposers for proposer in range(N_PROPOSERS)]
+    )
 
 
 def test_threads_may_share_a_transferred_agent() -> None:
@@ -273,7 +279,7 @@ def test_threads_may_share_a_transferred_agent() -> None:
     play(agent, 3)
     agent = agent.transfer_to(PROBLEMS)
     play_in_threads(agent, 60)
-    assert agent._learner.history.count == agent._learner.sampled == 60
+    assert agent._learner.replay.count == agent._learner.sampled == 60
 
 
 def test_a_transfer_leaves_the_old_agent_as_it_is() -> None:
@@ -297,8 +303,8 @@ def test_agents_of_one_learner_do_not_disturb_each_other() -> None:
     for number, trial in enumerate(alone.ask(4)):
         alone.tell(trial, float(number))
     assert all(map(np.array_equal, leaves(left), leaves(alone)))
-    assert left._learner.history.reward[0, 5:9].tolist() == [0, 1, 2, 3]
-    assert right._learner.history.reward[0, 5:9].tolist() == [0, -1, -2, -3]
+    assert left._learner.replay.reward[0, 5:9].tolist() == [0, 1, 2, 3]
+    assert right._learner.replay.reward[0, 5:9].tolist() == [0, -1, -2, -3]
 
 
 OLD = SearchSpace("old", [Choice("lr", (0.001, 0.01, 0.1)), Choice("units", (16, 32))])
@@ -352,32 +358,34 @@ def _hidden(learner: Learner) -> np.ndarray:
     return np.asarray(policy.encoder.hidden)
 
 
-@pytest.mark.parametrize("member", [TRANSFERRED, NEW], ids=["transferred", "new"])
-def test_a_second_transfer_takes_the_policy_that_did_better(member: int) -> None:
+@pytest.mark.parametrize("proposer", [TRANSFERRED, NEW_POLICY], ids=["transferred", "new"])
+def test_a_second_transfer_takes_the_policy_that_did_better(proposer: int) -> None:
     learner = run(transfer(run(new_learner((ONE,), FAST, 0), 4), (ONE,)), 6)
     row, everything = np.zeros(1, np.int32), every_trajectory(learner, 0)
     for number, reward in enumerate((10.0, 20.0, 30.0, 40.0)):
         trajectory = jax.tree.map(lambda leaf: leaf[None], everything[number])
-        learner = learn(learner, row, trajectory, np.array([reward]), np.array([member]))
+        learner = learn(learner, row, trajectory, np.array([reward]), np.array([proposer]))
     again, names = transfer(learner, (ONE,)), learner.vocabulary
     known = slice(len(names.actions))
     parts = [(_hidden(each), np.asarray(each.state.policy.action)[:, known]) for each in (learner, again)]
     for old, new in zip(*parts, strict=True):
-        assert np.array_equal(new[TRANSFERRED], old[member]) and not np.array_equal(new[TRANSFERRED], old[1 - member])
-    assert not np.array_equal(again.state.policy.task[NEW], learner.state.policy.task[NEW])
-    assert again.gate is not None and not again.gate.count.any() and not again.gate.total.any()
-    assert again.history.count == 0 and [past.trials for past in again.past] == [(4,), (10,)]
+        assert np.array_equal(new[TRANSFERRED], old[proposer]) and not np.array_equal(
+            new[TRANSFERRED], old[1 - proposer]
+        )
+    assert not np.array_equal(again.state.policy.task[NEW_POLICY], learner.state.policy.task[NEW_POLICY])
+    assert again.bandit is not None and not again.bandit.comparisons.any() and not again.bandit.wins.any()
+    assert again.replay.count == 0 and [past.trials for past in again.past] == [(4,), (10,)]
 
 
 def test_a_transfer_can_do_without_the_new_policy_and_go_back_to_two() -> None:
     agent = Agent([ONE], FAST)
     play(agent, 4)
-    single = agent.transfer_to([ONE], config=FAST.with_changes({"transfer.gate": None}))
+    single = agent.transfer_to([ONE], config=FAST.with_changes({"transfer.bandit": None}))
     play(single, 4)
     double = single.transfer_to([ONE], config=FAST)
-    assert [each._learner.members for each in (agent, single, double)] == [1, 1, 2]
+    assert [each._learner.policies for each in (agent, single, double)] == [1, 1, 2]
     old, new = (_hidden(each._learner) for each in (single, double))
-    assert np.array_equal(old[0], new[TRANSFERRED]) and not np.array_equal(old[0], new[NEW])
+    assert np.array_equal(old[0], new[TRANSFERRED]) and not np.array_equal(old[0], new[NEW_POLICY])
 
 
 def test_an_interrupt_while_learning_from_a_history_leaves_the_agent_whole() -> None:
@@ -407,9 +415,11 @@ def test_at_first_a_proposal_is_the_first_valid_draw() -> None:
     problem = Problem(SPACE, "one", valid=lambda config: config["a"] == 3)
     learner = new_learner((problem,), FAST, 5, replicas=8)
     _, (row, rollout, _) = propose(learner)
-    noise = generator(5, Use.ACTIONS, 0, 0).random((8, candidates(learner), learner.encoding.steps), np.float32)
+    noise = generator(5, Purpose.ACTIONS, 0, 0).random(
+        (8, count_candidates(learner), learner.encoding.steps), np.float32
+    )
     drawn = sampled(learner, row, noise)
-    first = (drawn.taken[:, :, 1] == 3).argmax(axis=1)
+    first = (drawn.action_indices[:, :, 1] == 3).argmax(axis=1)
     assert first.max() < 16
     np.testing.assert_array_equal(rollout.log_prob, drawn.log_prob[np.arange(8), first])
 
@@ -429,24 +439,25 @@ def test_where_a_policy_is_sure_of_what_is_known_it_looks_about_itself() -> None
     learner = dataclasses.replace(learner, state=dataclasses.replace(learner.state, policy=policy))
     draws: list[int] = []
     _, (problem, rollout, _) = propose(learner, before_draw=draws.append)
-    assert draws == [16 + EXPLORERS]
-    noise = generator(5, Use.ACTIONS, learner.sampled, 0).random(
-        (4, 16 + EXPLORERS, learner.encoding.steps), np.float32
+    assert draws == [16 + MIXED_DRAWS]
+    noise = generator(5, Purpose.ACTIONS, learner.sampled, 0).random(
+        (4, 16 + MIXED_DRAWS, learner.encoding.steps), np.float32
     )
-    assert (sampled(learner, problem, noise[:, :16]).taken[:, :, 1:4] == 3).all()
+    assert (sampled(learner, problem, noise[:, :16]).action_indices[:, :, 1:4] == 3).all()
     for replica in range(4):
         found = [
-            sampled(learner, problem, noise[:, [16 + at]], share=((at + 1) / EXPLORERS) ** 2) for at in range(EXPLORERS)
+            sampled(learner, problem, noise[:, [16 + at]], share=((at + 1) / MIXED_DRAWS) ** 2)
+            for at in range(MIXED_DRAWS)
         ]
-        fresh = [one.log_prob[replica, 0] for one in found if (one.taken[replica, 0, 1:4] < 3).any()]
+        fresh = [one.log_prob[replica, 0] for one in found if (one.action_indices[replica, 0, 1:4] < 3).any()]
         assert rollout.log_prob[replica] == pytest.approx(max(fresh), rel=1e-5)
 
 
 def test_a_transferred_agent_compiles_in_the_background(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "transfernas.learning.warm_up")
+    caplog.set_level(logging.DEBUG, "transfernas.learning.compilation")
     agent = Agent([ONE], FAST).transfer_to([ONE])
     warm_up = agent._compiling()
-    warm_up.wait_for_sample(candidates(agent._learner))
+    warm_up.wait_for_sample(count_candidates(agent._learner))
     warm_up.wait_for_update()
     assert not caplog.records
 
@@ -460,7 +471,7 @@ def test_an_agent_searches_the_same_where_no_thread_can_be_started(monkeypatch: 
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert play(Agent([ONE], FAST), 3) == expected
-    assert refused == ["transfernas-warm-up"]
+    assert refused == ["transfernas-compiler"]
 
 
 def test_a_search_goes_on_where_all_that_is_valid_was_evaluated_whatever_the_cap() -> None:

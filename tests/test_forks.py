@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from test_neighbour import run
+from test_host_process import run
 from transfernas.processes import locks
 
 SEARCH = """

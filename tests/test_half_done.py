@@ -18,7 +18,7 @@ import transfernas
 from test_agent import HISTORY, NEXT_PROBLEMS, leaves
 from test_searchers import FAST, PROBLEMS, NewFn, new, play, reward  # noqa: F401  (a fixture among them)
 from transfernas import Agent, RandomSearch, Searcher, agent
-from transfernas.learning import history
+from transfernas.learning import replay
 from transfernas_bench.optuna_searcher import OptunaSearcher
 
 PACKAGE = str(Path(transfernas.__file__).parent)
@@ -54,12 +54,12 @@ def standing(searcher: Searcher) -> tuple[object, ...]:
     """All that may differ between a searcher before and after a call."""
     found = [(trial.number, trial.problem.name, tuple(trial.config.items())) for trial in searcher.open_trials]
     if not isinstance(searcher, Agent):
-        return searcher._asked, found, repr(searcher._now.knows)
-    learner, history = searcher.learner, searcher.learner.history
+        return searcher._asked, found, repr(searcher._now.knowledge)
+    learner, replay = searcher.learner, searcher.learner.replay
     digest = hashlib.sha256()
-    for leaf in (*leaves(searcher), history.reward[:, : history.count], history.key[:, : history.count]):
+    for leaf in (*leaves(searcher), replay.reward[:, : replay.count], replay.fingerprint[:, : replay.count]):
         digest.update(leaf.tobytes())
-    return searcher._asked, found, learner.sampled, learner.learned, history.count, digest.hexdigest()
+    return searcher._asked, found, learner.sampled, learner.learned, replay.count, digest.hexdigest()
 
 
 def ask(searcher: Any) -> None:
@@ -184,7 +184,7 @@ def test_copies_made_while_threads_work_are_whole(kind: Any, duplicate: Callable
         if isinstance(each, Agent):
             learner = each.learner
             assert each._asked == learner.learned + len(opened) == learner.sampled
-            assert learner.history.count == learner.learned == learner.tally.trials.sum()
+            assert learner.replay.count == learner.learned == learner.trial_stats.trials.sum()
         for trial in opened:
             each.tell(trial, 1.0)
         assert each.ask().number == each._asked - 1
@@ -225,13 +225,13 @@ def test_reading_open_trials_waits_for_nobody() -> None:
 def test_asking_encodes_no_open_trial_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     searcher, encoded = Agent(PROBLEMS, FAST), list[int]()
     searcher.ask(30)
-    plain = history.keys
+    plain = replay.fingerprints
 
-    def keys(problem: np.ndarray, trials: Any) -> np.ndarray:
+    def fingerprints(problem: np.ndarray, trials: Any) -> np.ndarray:
         encoded.append(len(problem))
         return plain(problem, trials)
 
-    monkeypatch.setattr(agent, "keys", keys)
+    monkeypatch.setattr(agent, "fingerprints", fingerprints)
     asked = searcher.ask(5)
     assert encoded == [1] * 5
     loaded = pickle.loads(pickle.dumps(searcher))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from test_checkpoint import rewrite
-from test_memory import remembered, small, taught
 from test_searchers import CONFIG, FAST, new_agent, new_evolution, new_fast, new_optuna, new_random, play, reward
+from test_warm_start import remembered, small, taught
 from transfernas import Agent, CheckpointError, Choice, Problem, RegularizedEvolution, Searcher, SearchSpace
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config

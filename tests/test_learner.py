@@ -11,8 +11,8 @@ from sampling import sampled
 from test_policy import every_trajectory, one, scores, stacked
 from transfernas import Agent, Choice, LstmConfig, Problem, SearchSpace, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner, select
-from transfernas.learning.proposing import ONE, SEVERAL, Rows, Taken, candidates, propose
-from transfernas.learning.randomness import Use, generator
+from transfernas.learning.proposal import LARGE_BATCH, SMALL_BATCH, ActionIndices, RowIndices, count_candidates, propose
+from transfernas.learning.randomness import Purpose, generator
 from transfernas.learning.rollout import Rollout
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
@@ -26,7 +26,7 @@ LSTM = TrainingConfig.paper(network=LstmConfig(units=8, layers=2, anchors=True))
 def run(learner: Learner, trials: int) -> Learner:
     for trial in range(trials):
         learner, (problem, rollout, _) = propose(learner)
-        reward = (rollout.taken[:, 1] + problem + trial % 3) / 3.0
+        reward = (rollout.action_indices[:, 1] + problem + trial % 3) / 3.0
         learner = learn(learner, problem, rollout.trajectory, reward)
     return learner
 
@@ -61,7 +61,7 @@ def test_replicas_differ() -> None:
     learner = new_learner(PROBLEMS, CONFIG, 0, replicas=8)
     _, proposal = propose(learner)
     assert len(set(proposal.problem.tolist())) > 1
-    assert len({row.tobytes() for row in proposal.rollout.taken}) > 1
+    assert len({row.tobytes() for row in proposal.rollout.action_indices}) > 1
 
 
 def test_the_same_seed_gives_the_same_weights_and_trials() -> None:
@@ -84,7 +84,7 @@ def test_one_pair_transferred_to_itself_keeps_its_policy() -> None:
     again = transfer(learner, PROBLEMS)
     everything = stacked(every_trajectory(learner, 0))
     assert_equal(*(scores(one(each), each.tables, everything) for each in (learner, again)))
-    assert again.known == learner.vocabulary and not again.tally.started.any()
+    assert again.known == learner.vocabulary and not again.trial_stats.started.any()
     assert [(past.space, past.task) for past in again.past] == [problem.name for problem in PROBLEMS]
     assert sum(past.trials[0] for past in again.past) == 5
 
@@ -92,32 +92,32 @@ def test_one_pair_transferred_to_itself_keeps_its_policy() -> None:
 def test_batched_resampling_takes_the_first_valid_candidate_and_adapts() -> None:
     refuse = Problem(cnn, "digits", valid=lambda config: config["filters"] == 64)
 
-    def first_valid(_rows: Rows, taken: Taken) -> Rows:
-        valid = taken[:, :, 1] == 2
+    def first_valid(_rows: RowIndices, action_indices: ActionIndices) -> RowIndices:
+        valid = action_indices[:, :, 1] == 2
         return np.where(valid.any(axis=1), valid.argmax(axis=1), valid.shape[1])
 
     drawn: list[int] = []
     learner = new_learner((refuse,), CONFIG, 0, replicas=16)
-    assert candidates(learner) == SEVERAL
+    assert count_candidates(learner) == LARGE_BATCH
     for _ in range(10):
         learner, proposal = propose(learner, first_valid, drawn.append)
-        assert (proposal.rollout.taken[:, 1] == 2).all()
-    assert set(drawn) == {SEVERAL} and len(drawn) > 10  # a third is valid: 16 replicas often need a second draw
+        assert (proposal.rollout.action_indices[:, 1] == 2).all()
+    assert set(drawn) == {LARGE_BATCH} and len(drawn) > 10  # a third is valid: 16 replicas often need a second draw
     assert 0.1 < learner.acceptance < 0.6
 
     for _ in range(5):  # where everything is valid, one candidate is enough
-        learner, _ = propose(learner, lambda rows, taken: np.zeros(len(rows), int))
-    assert candidates(learner) == ONE
+        learner, _ = propose(learner, lambda rows, action_indices: np.zeros(len(rows), int))
+    assert count_candidates(learner) == SMALL_BATCH
 
 
 def rare(config: Config) -> bool:
-    return config["key"] == 7
+    return config["fingerprint"] == 7
 
 
 @pytest.mark.parametrize("replicas", [1, 3, 5, 17])
 def test_retries_are_what_drawing_for_all_would_give(replicas: int) -> None:
     """Only the replicas that miss a valid candidate are drawn for again; each gets what it would have got among all."""
-    locked = SearchSpace("locked", [Choice("key", range(12)), Choice("a", range(8)), Choice("b", range(8))])
+    locked = SearchSpace("locked", [Choice("fingerprint", range(12)), Choice("a", range(8)), Choice("b", range(8))])
     problems = (Problem(locked, "digits", valid=rare), Problem(ffn, "digits"))
     config = TrainingConfig.paper().with_changes(
         {"network.layers": 1, "network.embedding_size": 4, "network.feed_forward": 16, "network.logit_scale": 2.0}
@@ -125,12 +125,12 @@ def test_retries_are_what_drawing_for_all_would_give(replicas: int) -> None:
     learner = transfer(new_learner(problems, config, 5, replicas), problems)  # so that gamma is not 0
     sought: list[list[int]] = []
 
-    def first_valid(rows: Rows, taken: Taken) -> Rows:
+    def first_valid(rows: RowIndices, action_indices: ActionIndices) -> RowIndices:
         sought[-1].append(len(rows))
         return np.array(
             [
                 next((at for at, actions in enumerate(each) if accepts(learner, row, actions)), len(each))
-                for row, each in zip(rows.tolist(), taken, strict=True)
+                for row, each in zip(rows.tolist(), action_indices, strict=True)
             ]
         )
 
@@ -141,7 +141,7 @@ def test_retries_are_what_drawing_for_all_would_give(replicas: int) -> None:
         expected = drawn_for_all(before, proposal.problem)
         for name, found in zip(Trajectory._fields, proposal.rollout.trajectory, strict=True):
             np.testing.assert_array_equal(found, getattr(expected.trajectory, name))
-        np.testing.assert_array_equal(proposal.rollout.taken, expected.taken)
+        np.testing.assert_array_equal(proposal.rollout.action_indices, expected.action_indices)
         np.testing.assert_allclose(proposal.rollout.log_prob, expected.log_prob, atol=1e-5)
         by_default, same = propose(before)
         assert_equal(same, proposal)
@@ -154,7 +154,7 @@ def test_retries_are_what_drawing_for_all_would_give(replicas: int) -> None:
 
 def accepts(learner: Learner, row: int, actions: np.ndarray) -> bool:
     valid = learner.encoding.problems[row].valid
-    return valid is None or valid(learner.encoding.taken_config(row, actions))
+    return valid is None or valid(learner.encoding.config_of_indices(row, actions))
 
 
 def drawn_for_all(learner: Learner, problem: np.ndarray) -> Rollout:
@@ -162,12 +162,12 @@ def drawn_for_all(learner: Learner, problem: np.ndarray) -> Rollout:
     chosen: dict[int, Rollout] = {}
     share = learner.config.transfer.uniform_share(learner.sampled)
     for attempt in range(1000):
-        count = SEVERAL if attempt else candidates(learner)
-        rng = generator(learner.seed, Use.ACTIONS, learner.sampled, attempt)
+        count = LARGE_BATCH if attempt else count_candidates(learner)
+        rng = generator(learner.seed, Purpose.ACTIONS, learner.sampled, attempt)
         noise = rng.random((learner.replicas, count, learner.encoding.steps), np.float32)
         rollout = sampled(learner, problem, noise, share)
         for replica, at in np.ndindex(learner.replicas, count):
-            if replica not in chosen and accepts(learner, int(problem[replica]), rollout.taken[replica, at]):
+            if replica not in chosen and accepts(learner, int(problem[replica]), rollout.action_indices[replica, at]):
                 chosen[replica] = jax.tree.map(lambda leaf, where=(replica, at): leaf[where], rollout)
         if len(chosen) == learner.replicas:
             break
@@ -181,7 +181,7 @@ def test_nothing_is_compiled_once_a_search_runs(config: TrainingConfig) -> None:
     agent = Agent(problems, config, seed=0)
     agent.tell(agent.ask(), 0.5)
     warm_up = agent._compiling()
-    for count in (ONE, SEVERAL):
+    for count in (SMALL_BATCH, LARGE_BATCH):
         warm_up.wait_for_sample(count)
     with counted() as compilations:
         for trial in agent.ask(40):
@@ -214,7 +214,7 @@ def test_an_agents_replicas_heed_the_rule_of_a_problem() -> None:
     replicas = AgentReplicas(new_learner((refuse,), CONFIG, 0, replicas=16))
     for _ in range(5):
         batch = replicas.ask()
-        assert (batch.taken[:, 0] == 2).all()
+        assert (batch.action_indices[:, 0] == 2).all()
         replicas.tell(np.ones(16))
 
 

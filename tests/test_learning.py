@@ -5,9 +5,9 @@ import pytest
 
 from transfernas import Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.baselines.random import RandomSearch
-from transfernas.learning.gate import NEW
+from transfernas.learning.bandit import NEW_POLICY
 from transfernas.learning.learner import Learner, learn, new_learner
-from transfernas.learning.proposing import propose
+from transfernas.learning.proposal import propose
 from transfernas.learning.transfer import transfer
 from transfernas.policy.architecture import Attention
 from transfernas_bench.benchmarks.double_xor import double_xor
@@ -27,7 +27,7 @@ def test_double_xor_is_solved(mode: Attention) -> None:
     rewards = []
     for _ in range(600):
         learner, (row, rollout, _) = propose(learner)
-        a = rollout.taken  # S is choice 0, so that column m is a_m
+        a = rollout.action_indices  # S is choice 0, so that column m is a_m
         reward = ((a[:, 1] != a[:, 5]) & (a[:, 3] != a[:, 7])).astype(float)
         learner = learn(learner, row, rollout.trajectory, reward)
         rewards.append(reward)
@@ -59,7 +59,7 @@ def test_transfer_helps_and_learning_beats_random_search() -> None:
     assert scratch[:, 199].mean() > blind[:, 199].mean()
 
 
-def test_a_gate_finds_out_whether_knowledge_helps() -> None:
+def test_a_bandit_finds_out_whether_knowledge_helps() -> None:
     """16 replicas on one space whose target rewards what its source did, or the opposite.
 
     Knowledge that helps is trusted and the search starts ahead; knowledge that misleads makes way, and the search is
@@ -79,16 +79,16 @@ def test_a_gate_finds_out_whether_knowledge_helps() -> None:
     def run(learner: Learner, trials: int, sign: int) -> tuple[Learner, np.ndarray, np.ndarray]:
         rewards, news = [], []
         for _ in range(trials):
-            learner, (row, rollout, member) = propose(learner)
-            reward = sign * rollout.taken[:, 1:6].mean(axis=1)
-            learner = learn(learner, row, rollout.trajectory, reward, member)
+            learner, (row, rollout, proposer) = propose(learner)
+            reward = sign * rollout.action_indices[:, 1:6].mean(axis=1)
+            learner = learn(learner, row, rollout.trajectory, reward, proposer)
             rewards.append(reward)
-            news.append(member == NEW)
+            news.append(proposer == NEW_POLICY)
         return learner, np.mean(rewards, axis=0), np.mean(news, axis=0)
 
     scratch = new_learner((Problem(space, "target"),), config, 0, replicas=16)
     source, *_ = run(new_learner((Problem(space, "source"),), config, 1, replicas=16), 80, 1)
-    blind = config.with_changes({"transfer.gate": None})
+    blind = config.with_changes({"transfer.bandit": None})
     found = {
         (sign, each is config): run(transfer(source, scratch.encoding.problems, each), 30, sign)
         for sign in (1, -1)

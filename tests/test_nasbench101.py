@@ -18,7 +18,7 @@ from transfernas_bench.benchmarks.cell_hash import enumerate_cells, fast_hash, g
 from transfernas_bench.benchmarks.cells import OPERATIONS, prune, unpack
 from transfernas_bench.benchmarks.nasbench101 import (
     CellProblem,
-    Cells,
+    CellTable,
     cell_problem,
     cell_space,
     load_cells,
@@ -63,7 +63,7 @@ def few_arrays() -> Arrays:
 
 
 @pytest.fixture
-def few(tmp_path: Path) -> Cells:
+def few(tmp_path: Path) -> CellTable:
     np.savez(tmp_path / "few.npz", **few_arrays())  # type: ignore[arg-type]
     return load_cells(tmp_path / "few.npz")
 
@@ -76,7 +76,7 @@ def table_path() -> Path:
 
 
 @pytest.fixture(scope="module")
-def table(table_path: Path) -> Cells:
+def table(table_path: Path) -> CellTable:
     return load_cells(table_path)
 
 
@@ -86,8 +86,8 @@ def official(table_path: Path) -> list[str]:
         return [text.decode() for text in file["hash"].tolist()]
 
 
-def config_of(space: SearchSpace, taken: np.ndarray) -> dict[str, Action]:
-    return {c.name: c.actions[position] for c, position in zip(space.choices, taken.tolist(), strict=True)}
+def config_of(space: SearchSpace, action_indices: np.ndarray) -> dict[str, Action]:
+    return {c.name: c.actions[position] for c, position in zip(space.choices, action_indices.tolist(), strict=True)}
 
 
 def random_taken(space: SearchSpace, count: int, seed: int = 0) -> np.ndarray:
@@ -174,16 +174,16 @@ def test_the_official_hash_of_a_known_cell() -> None:
     assert graph_hash(*KNOWN) == KNOWN_HASH
 
 
-def test_the_official_hash_of_every_kind_of_row(table: Cells, official: list[str]) -> None:
+def test_the_official_hash_of_every_kind_of_row(table: CellTable, official: list[str]) -> None:
     for row in np.random.default_rng(0).choice(len(official), 3_000, replace=False).tolist():
         assert graph_hash(table.adjacency[row], table.ops[row]) == official[row]
 
 
-def test_no_two_cells_share_a_fast_hash(table: Cells) -> None:
+def test_no_two_cells_share_a_fast_hash(table: CellTable) -> None:
     assert len(np.unique(fast_hash(table.adjacency, table.ops))) == len(table.test)
 
 
-def test_equal_fast_hashes_are_equal_official_ones(table: Cells, official: list[str]) -> None:
+def test_equal_fast_hashes_are_equal_official_ones(table: CellTable, official: list[str]) -> None:
     codes = np.random.default_rng(0).choice(labelled_codes(), 3_000, replace=False)
     pruned = prune(*unpack(codes))
     for index, row in enumerate(table.code_rows(codes).tolist()):
@@ -199,7 +199,7 @@ def test_the_enumeration_has_every_cell_once() -> None:
 
 
 @pytest.mark.slow
-def test_the_enumeration_is_the_table(table: Cells) -> None:
+def test_the_enumeration_is_the_table(table: CellTable) -> None:
     assert sorted(table.rows(*enumerate_cells()).tolist()) == list(range(423_624))
 
 
@@ -232,32 +232,32 @@ def test_the_chains_of_the_paper() -> None:
     assert len({space.name for space in (whole, *sub_spaces())}) == 3
 
 
-def test_random_cells_find_their_rows(table: Cells, official: list[str]) -> None:
+def test_random_cells_find_their_rows(table: CellTable, official: list[str]) -> None:
     problem = cell_problem(table)
     space, row_of = problem.problem.space, {text: row for row, text in enumerate(official)}
-    taken = random_taken(space, 2_000)
-    plain = [plain_cell(config_of(space, row)) for row in taken]
+    action_indices = random_taken(space, 2_000)
+    plain = [plain_cell(config_of(space, row)) for row in action_indices]
     pruned = [plain_prune(*cell) for cell in plain]
     rows = [row_of[graph_hash(*cell)] if cell is not None and cell[0].sum() <= 9 else -1 for cell in pruned]
     assert 100 < rows.count(-1) < 1_900
     assert table.rows(*batch(*plain)).tolist() == rows
-    np.testing.assert_array_equal(problem.valid(taken), np.array(rows) >= 0)
+    np.testing.assert_array_equal(problem.valid(action_indices), np.array(rows) >= 0)
     good = np.array([row for row in rows if row >= 0])
-    np.testing.assert_array_equal(problem.value(taken[np.array(rows) >= 0]), table.validation.means[good])
-    np.testing.assert_array_equal(problem.test(taken[np.array(rows) >= 0]), table.test[good])
+    np.testing.assert_array_equal(problem.value(action_indices[np.array(rows) >= 0]), table.validation.means[good])
+    np.testing.assert_array_equal(problem.test(action_indices[np.array(rows) >= 0]), table.test[good])
 
 
-def test_sub_spaces_find_the_same_cells(table: Cells) -> None:
+def test_sub_spaces_find_the_same_cells(table: CellTable) -> None:
     for space in sub_spaces():
         part = cell_problem(table, space)
-        taken = np.random.default_rng(0).integers(2, size=(300, 19))
-        taken = taken[part.valid(taken)]
-        cells_meant = [plain_cell(config_of(space, row)) for row in taken]
+        action_indices = np.random.default_rng(0).integers(2, size=(300, 19))
+        action_indices = action_indices[part.valid(action_indices)]
+        cells_meant = [plain_cell(config_of(space, row)) for row in action_indices]
         assert len(cells_meant) > 30
-        assert part.index.rows(taken).tolist() == table.rows(*batch(*cells_meant)).tolist()
+        assert part.index.rows(action_indices).tolist() == table.rows(*batch(*cells_meant)).tolist()
 
 
-def test_the_surrogate_is_what_it_should_be(table: Cells) -> None:
+def test_the_surrogate_is_what_it_should_be(table: CellTable) -> None:
     if table.name != "NAS-Bench-101 surrogate":
         pytest.skip("the table is not the surrogate")
     assert table.complete
@@ -279,13 +279,13 @@ def known_taken(problem: CellProblem) -> np.ndarray:
     return np.array([[c.index(config[c.name]) for c in problem.problem.space.choices]])
 
 
-def test_a_reward_is_one_of_the_runs_and_a_value_their_mean(few: Cells) -> None:
+def test_a_reward_is_one_of_the_runs_and_a_value_their_mean(few: CellTable) -> None:
     problem, rng = cell_problem(few, seed=3), np.random.default_rng(0)
-    taken = known_taken(problem)
+    action_indices = known_taken(problem)
     runs = {0.0, *np.array([0.05, 0.1], np.float32).tolist()}
-    assert {float(problem.reward(taken, rng)[0]) for _ in range(40)} == runs
-    assert problem.value(taken)[0] == pytest.approx(0.05)
-    assert problem.test(taken)[0] == pytest.approx(0.15)
+    assert {float(problem.reward(action_indices, rng)[0]) for _ in range(40)} == runs
+    assert problem.value(action_indices)[0] == pytest.approx(0.05)
+    assert problem.test(action_indices)[0] == pytest.approx(0.15)
     assert problem.problem.objective is not None and problem.problem.valid is not None
     drawn = [problem.problem.objective(known_config()) for _ in range(40)]
     assert set(drawn) == runs
@@ -294,7 +294,7 @@ def test_a_reward_is_one_of_the_runs_and_a_value_their_mean(few: Cells) -> None:
     assert problem.problem.valid(known_config()) is True
 
 
-def test_a_key_is_of_the_graph(few: Cells) -> None:
+def test_a_key_is_of_the_graph(few: CellTable) -> None:
     assert cell_problem(few).problem.key is None  # the paper's searches may repeat
     key = cell_problem(few, each_network_once=True).problem.key
     assert key is not None
@@ -309,16 +309,16 @@ def test_a_key_is_of_the_graph(few: Cells) -> None:
     assert len({key(one), key(other), key(longer)}) == 3
 
 
-def test_what_is_not_in_the_table_is_invalid(few: Cells) -> None:
+def test_what_is_not_in_the_table_is_invalid(few: CellTable) -> None:
     problem = cell_problem(few)
     assert few.name == "NAS-Bench-101" and not few.complete
-    taken = np.concatenate([known_taken(problem), np.zeros((1, 26), int), np.ones((1, 26), int)])
-    assert problem.valid(taken).tolist() == [True, False, False]
+    action_indices = np.concatenate([known_taken(problem), np.zeros((1, 26), int), np.ones((1, 26), int)])
+    assert problem.valid(action_indices).tolist() == [True, False, False]
     absent = {**known_config(), "operation 2": "maxpool3x3"}
     assert problem.problem.valid is not None and problem.problem.objective is not None
     assert not problem.problem.valid(absent)
     with pytest.raises(ValueError, match="configuration 1 of 3 is no cell of the table"):
-        problem.value(taken)
+        problem.value(action_indices)
     with pytest.raises(ValueError, match="evaluate only what valid accepts"):
         problem.problem.objective(absent)
     assert few.best_test(3) == pytest.approx(0.6)
@@ -399,7 +399,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
         load_cells(tmp_path / "none.npz")
 
 
-def test_a_damaged_table_never_gives_other_arrays(tmp_path: Path, few: Cells) -> None:
+def test_a_damaged_table_never_gives_other_arrays(tmp_path: Path, few: CellTable) -> None:
     path = tmp_path / "t.npz"
     np.savez_compressed(path, **few_arrays())  # type: ignore[arg-type]
     content, found = path.read_bytes(), 0
@@ -434,7 +434,7 @@ def test_mutations_have_the_papers_rates() -> None:
         assert count == pytest.approx(expected, abs=4 * np.sqrt(expected))
 
 
-def test_evolution_takes_the_mutation(few: Cells) -> None:
+def test_evolution_takes_the_mutation(few: CellTable) -> None:
     problem = cell_problem(few, sub_spaces()[0]).problem
     free = Problem(problem.space, problem.task)
     searcher = RegularizedEvolution([free], population_size=1, sample_size=1, seed=0, mutation=mutate_cell)
@@ -457,7 +457,7 @@ def test_a_single_operation_leaves_edges_to_mutate() -> None:
         assert name.startswith("edge") and action == 1
 
 
-def test_no_cells_are_looked_up_as_none(few: Cells) -> None:
+def test_no_cells_are_looked_up_as_none(few: CellTable) -> None:
     problem, nothing = cell_problem(few), np.zeros((0, 26), np.int32)
     for found in (problem.value(nothing), problem.reward(nothing, np.random.default_rng(0)), problem.valid(nothing)):
         assert found.shape == (0,)
@@ -479,6 +479,6 @@ def test_no_cells_are_looked_up_as_none(few: Cells) -> None:
         ),
     ],
 )
-def test_wrong_names_are_refused(few: Cells, call: Callable[[Cells], object], text: str) -> None:
+def test_wrong_names_are_refused(few: CellTable, call: Callable[[CellTable], object], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         call(few)

@@ -101,7 +101,7 @@ def test_an_interrupt_between_the_two_files_leaves_no_wrong_pair(
 ) -> None:
     folder = tmp_path / "cache"
     with monkeypatch.context() as patched:
-        patched.setattr(data._Made, "_asdict", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(data._Provenance, "_asdict", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             compact(source, folder)
     assert [path.name for path in folder.iterdir()] == ["nasbench101.npz"]

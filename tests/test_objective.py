@@ -17,10 +17,10 @@ from test_policy import DECODER, DECODERS, every_trajectory, one, stacked, stron
 from transfernas import DecoderConfig, Preferences, Problem, QueueConfig, Reinforce, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.objective import entropy, log_prob, objective, preferences, step_log_probs
-from transfernas.learning.queue import Queue
+from transfernas.learning.priority_queue import PriorityQueue
 from transfernas.learning.scores import Scores
 from transfernas.learning.steps import of_unknown_task
-from transfernas.learning.tally import Tally
+from transfernas.learning.trial_stats import TrialStats
 from transfernas.policy.architecture import Attention
 from transfernas.policy.transformer import Transformer
 from transfernas.spaces.trajectory import Trajectory
@@ -111,7 +111,7 @@ def test_the_queue_agrees_with_a_list(
 ) -> None:
     """Also where rewards are so large that single precision takes all for one."""
     config = QueueConfig(size=4, ties=ties, repeats=repeats)
-    queue, expected = Queue.empty(2, 2, 4, 8), [oracle.TopQueue(4, ties, repeats) for _ in range(2)]
+    queue, expected = PriorityQueue.empty(2, 2, 4, 8), [oracle.TopQueue(4, ties, repeats) for _ in range(2)]
     for code, reward in told:
         bits = [tuple(int(bit) for bit in f"{each:07b}") for each in (code, code % 3)]
         whole = np.full(2, 8, np.int32)
@@ -119,7 +119,7 @@ def test_the_queue_agrees_with_a_list(
         trial = Trajectory(whole - 7, np.tile(np.arange(8, dtype=np.int32), (2, 1)), actions, whole)
         rewards = offset + np.array([reward, -reward])
         before, kept = queue, copy.deepcopy(queue)
-        queue = queue.inserted(np.array([1, 0]), trial, Scores.of(rewards), config)
+        queue = queue.insert(np.array([1, 0]), trial, Scores.of(rewards), config)
         assert all(map(np.array_equal, before.trials, kept.trials)) and np.array_equal(before.filled, kept.filled)
         for replica, each in enumerate(expected):
             each.insert(bits[replica], rewards[replica])
@@ -133,34 +133,38 @@ def test_the_queue_agrees_with_a_list(
 
 
 def test_draws_from_the_queue_are_uniform_over_what_is_filled() -> None:
-    queue = Queue.empty(1, 1, 4, 2)
+    queue = PriorityQueue.empty(1, 1, 4, 2)
     trials = queue.trials._replace(actions=np.array([[[[0, 1], [0, 2], [0, 3], [0, 9]]]], np.int32))
-    three = Queue(trials, queue.scores, np.array([[3]], np.int32))
+    three = PriorityQueue(trials, queue.scores, np.array([[3]], np.int32))
     picks = np.array([0.0, 0.3333, 0.3334, 0.6666, 0.6667, 1 - 2**-24], np.float32)
-    found = [int(three.drawn(np.array([0]), picks[at : at + 1]).actions[0, 1]) for at in range(len(picks))]
+    found = [int(three.draw(np.array([0]), picks[at : at + 1]).actions[0, 1]) for at in range(len(picks))]
     assert found == [1, 1, 2, 2, 3, 3]
 
 
 def test_the_moving_average_starts_at_the_first_reward() -> None:
-    tally, expected, rows = Tally.empty(2, 2), None, np.array([0, 1])
+    trial_stats, expected, rows = TrialStats.empty(2, 2), None, np.array([0, 1])
     for count, reward in enumerate((4.0, 2.0, -1.0), start=1):
-        tally = tally.after(rows, np.array([reward, 9.0]), np.array([True, False]), 0.9)
+        trial_stats = trial_stats.update(rows, np.array([reward, 9.0]), np.array([True, False]), 0.9)
         expected = reward if expected is None else 0.9 * expected + 0.1 * reward
-        assert tally.baseline[0].tolist() == pytest.approx([expected, 0.0]) and not tally.baseline[1].any()
-        assert tally.started.tolist() == [[True, False], [False, False]]
-        assert tally.trials.tolist() == [[count, 0], [0, count]]
+        assert trial_stats.baseline[0].tolist() == pytest.approx([expected, 0.0]) and not trial_stats.baseline[1].any()
+        assert trial_stats.started.tolist() == [[True, False], [False, False]]
+        assert trial_stats.trials.tolist() == [[count, 0], [0, count]]
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6, 1e9, -1e12, 1e15])
 def test_advantages_are_those_of_rewards_without_what_all_have(offset: float) -> None:
     """In single precision a difference of 1 is none from 1e8 on."""
-    plain, far, row, own = Tally.empty(1, 1), Tally.empty(1, 1), np.zeros(1, int), np.ones(1, bool)
+    plain, far, row, own = TrialStats.empty(1, 1), TrialStats.empty(1, 1), np.zeros(1, int), np.ones(1, bool)
     for reward in (4.0, 2.0, -1.0, 3.0):
-        found = [tally.advantage(row, np.array([reward + away]), own) for tally, away in ((plain, 0.0), (far, offset))]
+        found = [
+            trial_stats.advantage(row, np.array([reward + away]), own)
+            for trial_stats, away in ((plain, 0.0), (far, offset))
+        ]
         assert found[0].dtype == np.float32
         np.testing.assert_allclose(found[1], found[0], atol=max(1e-6, abs(offset) * 1e-15))
         plain, far = (
-            tally.after(row, np.array([reward + away]), own, 0.9) for tally, away in ((plain, 0.0), (far, offset))
+            trial_stats.update(row, np.array([reward + away]), own, 0.9)
+            for trial_stats, away in ((plain, 0.0), (far, offset))
         )
     assert found[0] != 0
 
@@ -168,11 +172,11 @@ def test_advantages_are_those_of_rewards_without_what_all_have(offset: float) ->
 def test_an_advantage_is_finite_whatever_the_rewards() -> None:
     most = np.finfo(np.float64).max
     for decay in (0.0, 0.3, 0.9, 0.95, 1.0):
-        tally, row, own = Tally.empty(1, 1), np.zeros(1, int), np.ones(1, bool)
+        trial_stats, row, own = TrialStats.empty(1, 1), np.zeros(1, int), np.ones(1, bool)
         for reward in (most, -most, most, -most, -most, 1e300):
-            advantage = tally.advantage(row, np.array([reward]), own)
-            assert np.isfinite(advantage**2).all() and np.isfinite(tally.baseline).all()
-            tally = tally.after(row, np.array([reward]), own, decay)
+            advantage = trial_stats.advantage(row, np.array([reward]), own)
+            assert np.isfinite(advantage**2).all() and np.isfinite(trial_stats.baseline).all()
+            trial_stats = trial_stats.update(row, np.array([reward]), own, decay)
 
 
 @pytest.mark.thorough
@@ -184,17 +188,17 @@ def test_a_problems_first_advantage_is_zero_and_foreign_trials_leave_the_average
 
     first = learn(learner, row, trajectory, reward)
     assert_same_policy(first, learner)  # no advantage, no other term: nothing to learn from
-    assert float(first.tally.baseline[0, 0]) == pytest.approx(0.7) and not first.tally.started[0, 1]
+    assert float(first.trial_stats.baseline[0, 0]) == pytest.approx(0.7) and not first.trial_stats.started[0, 1]
 
     foreign = learn(first, row, trajectory, np.array([9.0]), np.array([-1]))
     assert_same_policy(foreign, learner)
-    assert float(foreign.tally.baseline[0, 0]) == pytest.approx(0.7)
-    assert int(foreign.tally.trials[0, 0]) == 2
+    assert float(foreign.trial_stats.baseline[0, 0]) == pytest.approx(0.7)
+    assert int(foreign.trial_stats.trials[0, 0]) == 2
 
     better = learn(first, row, trajectory, np.array([1.7]))
     before, after = (float(log_prob_of(each, trajectory)) for each in (first, better))
     assert after > before
-    assert float(better.tally.baseline[0, 0]) == pytest.approx(0.95 * 0.7 + 0.05 * 1.7)
+    assert float(better.trial_stats.baseline[0, 0]) == pytest.approx(0.95 * 0.7 + 0.05 * 1.7)
 
 
 @pytest.mark.thorough
@@ -359,13 +363,13 @@ def test_learning_by_preferences_needs_two_trials_that_differ() -> None:
     assert_same_policy(first, learner)
     equal = learn(first, row, trials[1], np.array([0.7]), np.array([-1]))
     assert_same_policy(equal, learner)
-    for member in (0, -1):
-        after = learn(equal, row, trials[2], np.array([1.7]), np.array([member]))
+    for proposer in (0, -1):
+        after = learn(equal, row, trials[2], np.array([1.7]), np.array([proposer]))
         for worse in trials[:2]:
             gains = [float(log_prob_of(each, trials[2]) - log_prob_of(each, worse)) for each in (equal, after)]
             assert gains[1] > gains[0]
-        assert int(after.tally.trials[0, 0]) == after.history.count == 3
-        assert not after.tally.started.any()  # there is no baseline
+        assert int(after.trial_stats.trials[0, 0]) == after.replay.count == 3
+        assert not after.trial_stats.started.any()  # there is no baseline
 
 
 def changed(policy: Transformer, name: str, leaf: Any) -> Transformer:

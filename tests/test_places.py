@@ -6,29 +6,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import quick, spaces
-from transfernas.spaces.asked import asked, looked_at
-from transfernas.spaces.domain import Numbers
+from transfernas.spaces.asked import asked_choices, columns_of_conditions
+from transfernas.spaces.domain import NumericDomain
 from transfernas.spaces.places import nearest_places, place_of, value_at
 from transfernas.spaces.space import SearchSpace
 
 RANGES = [
-    Numbers(-1.0, 3.0),
-    Numbers(1e-5, 1.0, log=True),
-    Numbers(1, 64, log=True, integer=True),
-    Numbers(-3, 12, integer=True),
-    Numbers(0.0, 1.0, step=0.25),
-    Numbers(0, 1_000_000, step=7, integer=True),
-    Numbers(2.0, 2.0),
-    Numbers(-1.7e308, 1.7e308),
-    Numbers(1e-300, 1e300, log=True),
-    Numbers(0.0, 11.0, step=3.0),
+    NumericDomain(-1.0, 3.0),
+    NumericDomain(1e-5, 1.0, log=True),
+    NumericDomain(1, 64, log=True, integer=True),
+    NumericDomain(-3, 12, integer=True),
+    NumericDomain(0.0, 1.0, step=0.25),
+    NumericDomain(0, 1_000_000, step=7, integer=True),
+    NumericDomain(2.0, 2.0),
+    NumericDomain(-1.7e308, 1.7e308),
+    NumericDomain(1e-300, 1e300, log=True),
+    NumericDomain(0.0, 11.0, step=3.0),
 ]
 
 
 @pytest.mark.parametrize("numbers", RANGES, ids=str)
 @quick
 @given(place=st.floats(0, 1))
-def test_the_value_at_a_place_is_one_of_the_range_and_lies_there(numbers: Numbers, place: float) -> None:
+def test_the_value_at_a_place_is_one_of_the_range_and_lies_there(numbers: NumericDomain, place: float) -> None:
     value = value_at(numbers, place)
     assert numbers.low <= value <= numbers.high
     assert type(value) is (int if numbers.integer else float)
@@ -42,14 +42,14 @@ def test_the_value_at_a_place_is_one_of_the_range_and_lies_there(numbers: Number
 @pytest.mark.parametrize(
     ("numbers", "value", "place"),
     [
-        (Numbers(-1.0, 3.0), 0.0, 0.25),
-        (Numbers(1e-4, 1.0, log=True), 1e-2, 0.5),
-        (Numbers(0, 10, integer=True), 12, 1.2),
-        (Numbers(1e-4, 1.0, log=True), -1.0, 0.0),
-        (Numbers(5, 5, integer=True), 5, 0.5),
+        (NumericDomain(-1.0, 3.0), 0.0, 0.25),
+        (NumericDomain(1e-4, 1.0, log=True), 1e-2, 0.5),
+        (NumericDomain(0, 10, integer=True), 12, 1.2),
+        (NumericDomain(1e-4, 1.0, log=True), -1.0, 0.0),
+        (NumericDomain(5, 5, integer=True), 5, 0.5),
     ],
 )
-def test_places_are_those_of_the_range_also_outside_of_it(numbers: Numbers, value: float, place: float) -> None:
+def test_places_are_those_of_the_range_also_outside_of_it(numbers: NumericDomain, value: float, place: float) -> None:
     assert place_of(numbers, value) == pytest.approx(place)
 
 
@@ -60,12 +60,12 @@ def test_the_choices_that_are_made_are_those_that_the_space_asks_for(space: Sear
     actions = np.stack([rng.integers(len(choice.actions), size=9) for choice in space.choices], axis=1)
     expected = np.zeros(actions.shape, bool)
     names = [choice.name for choice in space.choices]
-    for row, taken in enumerate(actions):
+    for row, action_indices in enumerate(actions):
         config: dict = {}
         while (choice := space.next_choice(config)) is not None:
             expected[row, names.index(choice.name)] = True
-            config[choice.name] = choice.actions[taken[names.index(choice.name)]]
-    np.testing.assert_array_equal(asked(space, actions), expected)
-    elsewhere = [at for at, name in enumerate(names) if name not in looked_at(space)]
+            config[choice.name] = choice.actions[action_indices[names.index(choice.name)]]
+    np.testing.assert_array_equal(asked_choices(space, actions), expected)
+    elsewhere = [at for at, name in enumerate(names) if name not in columns_of_conditions(space)]
     actions[:, elsewhere] = 0
-    np.testing.assert_array_equal(asked(space, actions), expected)
+    np.testing.assert_array_equal(asked_choices(space, actions), expected)

@@ -168,7 +168,7 @@ def test_random_spaces_sum_to_one_and_sampling_agrees_with_scoring(name: str, pr
         rollout = drawn(learner, row, rng.random((16, learner.encoding.steps)))
         known = [trajectory.actions.tolist() for trajectory in everything]
         for index in range(16):
-            config = learner.encoding.taken_config(row, rollout.taken[index])
+            config = learner.encoding.config_of_indices(row, rollout.action_indices[index])
             problem.space.validate(config)
             expected = learner.encoding.trajectory(row, config)
             for name in Trajectory._fields:
@@ -205,7 +205,7 @@ def test_sampling_follows_the_policy(name: str) -> None:
 def test_a_uniform_share_of_one_makes_every_action_equally_likely() -> None:
     learner = strong_learner(PROBLEMS, "causal")
     rollout = drawn(learner, 0, np.random.default_rng(3).random((4096, learner.encoding.steps)), share=1.0)
-    filters = np.bincount(rollout.taken[:, 1], minlength=3)
+    filters = np.bincount(rollout.action_indices[:, 1], minlength=3)
     assert (np.abs(filters - 4096 / 3) < 5 * np.sqrt(4096 * 2 / 9)).all()
 
 
@@ -222,7 +222,7 @@ def test_golden_rollouts() -> None:
         row = np.zeros((1, steps))
         row[0, 1 : 1 + len(noise)] = noise
         rollout = drawn(learner, 0, row)
-        assert learner.encoding.taken_config(0, rollout.taken[0]) == config
+        assert learner.encoding.config_of_indices(0, rollout.action_indices[0]) == config
         assert rollout.trajectory.length[0] == 1 + len(config)
         sizes = [3, 2, 2, 2][: len(config)]
         assert rollout.log_prob[0] == pytest.approx(-np.log(sizes).sum(), abs=1e-5)

@@ -42,7 +42,7 @@ from transfernas.define_by_run.declared import domains_from_json, domains_to_jso
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.ray import TransferSearch
 from transfernas.integrations.ray_spaces import as_number, domains_of
-from transfernas.spaces.domain import Categories, Domain, Numbers
+from transfernas.spaces.domain import CategoricalDomain, Domain, NumericDomain
 
 ROOT = Path(__file__).parents[1]
 SPACE: dict[str, Any] = {
@@ -81,16 +81,16 @@ def learned(search: TransferSearch) -> int:
 @pytest.mark.parametrize(
     "asked, domain",
     [
-        (tune.choice(["a", 1, None, [2]]), Categories(["a", 1, None, [2]])),
-        (tune.uniform(0, 1), Numbers(0.0, 1.0)),
-        (tune.quniform(0.2, 1, 0.1), Numbers(0.2, 1.0, step=0.1)),
-        (tune.loguniform(1e-4, 1), Numbers(1e-4, 1.0, log=True)),
-        (tune.qloguniform(0.5, 50, 0.5), Numbers(0.5, 50.0, log=True, step=0.5)),
-        (tune.randint(1, 9), Numbers(1, 8, step=1, integer=True)),
-        (tune.qrandint(3, 20, 4), Numbers(4, 20, step=4, integer=True)),
-        (tune.qrandint(3, 20, 1), Numbers(3, 19, step=1, integer=True)),
-        (tune.lograndint(1, 1000), Numbers(1, 999, log=True, step=1, integer=True)),
-        (tune.qlograndint(1, 1000, 10), Numbers(10, 1000, log=True, step=10, integer=True)),
+        (tune.choice(["a", 1, None, [2]]), CategoricalDomain(["a", 1, None, [2]])),
+        (tune.uniform(0, 1), NumericDomain(0.0, 1.0)),
+        (tune.quniform(0.2, 1, 0.1), NumericDomain(0.2, 1.0, step=0.1)),
+        (tune.loguniform(1e-4, 1), NumericDomain(1e-4, 1.0, log=True)),
+        (tune.qloguniform(0.5, 50, 0.5), NumericDomain(0.5, 50.0, log=True, step=0.5)),
+        (tune.randint(1, 9), NumericDomain(1, 8, step=1, integer=True)),
+        (tune.qrandint(3, 20, 4), NumericDomain(4, 20, step=4, integer=True)),
+        (tune.qrandint(3, 20, 1), NumericDomain(3, 19, step=1, integer=True)),
+        (tune.lograndint(1, 1000), NumericDomain(1, 999, log=True, step=1, integer=True)),
+        (tune.qlograndint(1, 1000, 10), NumericDomain(10, 1000, log=True, step=10, integer=True)),
     ],
 )
 def test_every_range_of_rays_is_taken(asked: Any, domain: Domain) -> None:
@@ -101,7 +101,7 @@ def test_every_range_of_rays_is_taken(asked: Any, domain: Domain) -> None:
         assert config is not None
         value = config["outer"]["inner"]
         search.on_trial_complete(str(number), {"loss": 0.0})
-        if isinstance(domain, Categories):
+        if isinstance(domain, CategoricalDomain):
             assert value in domain.values
         else:
             assert type(value) is (int if domain.integer else float) and domain.low <= value <= domain.high
@@ -113,7 +113,7 @@ def test_every_range_of_rays_is_taken(asked: Any, domain: Domain) -> None:
 def test_what_ray_itself_draws_is_in_the_range() -> None:
     for asked in (tune.qrandint(3, 20, 4), tune.qrandint(3, 9, 1), tune.randint(1, 9), tune.qlograndint(1, 1000, 10)):
         domain = domains_of({"n": asked})["n"]
-        assert isinstance(domain, Numbers) and domain.step
+        assert isinstance(domain, NumericDomain) and domain.step
         drawn = set(asked.sample(size=3000, random_state=0))
         assert domain.low <= min(drawn) and max(drawn) <= domain.high
         assert all((value - domain.low) % domain.step == 0 for value in drawn)
@@ -441,7 +441,7 @@ def test_results_of_any_kind_are_learned_from_or_failed() -> None:
         search.suggest(str(number))
         search.on_trial_complete(str(number), {"loss": value})
     assert learned(search) == len(NUMBERS)
-    told = search.agent.learner.history.scores.shown()[0, : len(NUMBERS)]
+    told = search.agent.learner.replay.scores.shown()[0, : len(NUMBERS)]
     assert [
         bool(reward == number if math.isfinite(number) else abs(reward) > 1e30 and reward * number > 0)
         for reward, (_, number) in zip(told, NUMBERS, strict=True)
@@ -602,10 +602,10 @@ def test_values_that_json_can_hold_are_restored_with_their_types(tmp_path: Path)
     assert restored.set_search_properties("loss", "min", {"value": tune.choice(values)})
     domain = domains_from_json(json.loads(json.dumps(domains_to_json(domains_of({"value": tune.choice(values)})))))
     held = domain["value"]
-    assert isinstance(held, Categories) and repr(held.values) == repr(tuple(values))
+    assert isinstance(held, CategoricalDomain) and repr(held.values) == repr(tuple(values))
     for value in ({1: 2}, b"a", {1, 2}, range(3), 1j, np.ones(2), tune.choice([1])):
         with pytest.raises(ValueError, match="cannot hold the values of parameter 'value'"):
-            domains_from_json(domains_to_json({"value": Categories([1, value])}))
+            domains_from_json(domains_to_json({"value": CategoricalDomain([1, value])}))
 
 
 def test_a_search_that_cannot_be_restored_stays_as_it_was(tmp_path: Path, agent: Agent) -> None:
@@ -729,12 +729,14 @@ def test_the_next_search_is_ahead_from_its_first_trials(tmp_path: Path) -> None:
 def test_what_was_best_before_is_remembered_with_what_new_parameters_were(agent: Agent) -> None:
     def remembered(fill: Config | None) -> list[object]:
         learner = searching(space={**SPACE, "dropout": tune.uniform(0.0, 0.5)}, agent=agent, fill=fill).agent.learner
-        memory = learner.memory
-        assert memory is not None
-        trials = [jax.tree.map(lambda leaf, at=at: leaf[0, 0, at], memory.trials) for at in range(memory.count[0, 0])]
+        warm_start = learner.warm_start
+        assert warm_start is not None
+        trials = [
+            jax.tree.map(lambda leaf, at=at: leaf[0, 0, at], warm_start.trials) for at in range(warm_start.count[0, 0])
+        ]
         return [learner.encoding.config(0, trial)["dropout"] for trial in trials]
 
-    lowest, middle = Numbers(0.0, 0.5).action(0.0), Numbers(0.0, 0.5).action(0.25)
+    lowest, middle = NumericDomain(0.0, 0.5).action(0.0), NumericDomain(0.0, 0.5).action(0.25)
     assert set(remembered(None)) == {middle}
     assert set(remembered({"dropout": 0.0})) == {lowest} and set(remembered({"dropout": 0.01})) == {lowest}
 
@@ -1041,7 +1043,7 @@ def begin(kind: Interrupted, folder: Path, address: str) -> None:
     ).fit()
 
 
-def in_order(results: tune.ResultGrid) -> list[tuple[Config, float]]:
+def as_tuple(results: tune.ResultGrid) -> list[tuple[Config, float]]:
     """The configurations of trials and their last results, as they were proposed."""
     found = [results[at] for at in range(len(results))]
     numbers = [int(Path(result.path).name.split("_")[2]) for result in found]
@@ -1072,7 +1074,7 @@ def test_an_experiment_goes_on_in_another_process(kind: Interrupted, tmp_path: P
     code = (
         "import sys, pathlib, test_ray as t; t.begin(t.KINDS[int(sys.argv[1])], pathlib.Path(sys.argv[2]), sys.argv[3])"
     )
-    begun = subprocess.run(
+    started = subprocess.run(
         [sys.executable, "-c", code, str(KINDS.index(kind)), str(tmp_path), cluster["gcs_address"]],
         cwd=Path(__file__).parent,
         env={**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "0"},
@@ -1080,12 +1082,12 @@ def test_an_experiment_goes_on_in_another_process(kind: Interrupted, tmp_path: P
         text=True,
         timeout=300,
     )
-    assert begun.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0), begun.stderr
+    assert started.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0), started.stderr
     assert (tmp_path / "sent").exists()
     path, filesystem, files = place(where, tmp_path)
     shutil.rmtree(Path(cluster["session_dir"]) / "artifacts")  # what only that process's machine had
     again = tune.Tuner.restore(f"{path}/test", trainable(), storage_filesystem=filesystem)
-    trials = in_order(again.fit())
+    trials = as_tuple(again.fit())
     assert len(trials) == INTERRUPTED
     expected, uninterrupted = would_have(name, [loss for _, loss in trials])
     assert [{key: value for key, value in config.items() if key != "constant"} for config, _ in trials] == expected

@@ -14,11 +14,11 @@ from nasbench101_table import MISSING, TABLE
 from transfernas import TrainingConfig
 from transfernas.cli.app import app
 from transfernas_bench.benchmarks.cell_hash import enumerate_cells
-from transfernas_bench.benchmarks.cell_table import OFFICIAL, Cells
+from transfernas_bench.benchmarks.cell_table import OFFICIAL, CellTable
 from transfernas_bench.benchmarks.tabular import Table
 from transfernas_bench.experiments.nasbench101 import CURVES, SAMPLE_SIZES, CellStudy, run_nasbench101
 from transfernas_bench.experiments.result import Curve, NamedRatio, NamedReached, Result, write_result
-from transfernas_bench.experiments.run_directory import Stages
+from transfernas_bench.experiments.run_directory import RunDirectory
 from transfernas_bench.experiments.runner import ProgressFn
 from transfernas_bench.experiments.statistics import moving_average, reached, trial_ratio
 from transfernas_bench.figures import draw_reproduction
@@ -30,19 +30,19 @@ def quiet(name: str, trials: int) -> ProgressFn:
 
 
 @pytest.fixture(scope="module")
-def cells() -> Cells:
+def cells() -> CellTable:
     """All cells; the more 3x3 convolutions and edges, the better."""
     adjacency, ops = enumerate_cells()
     quality = (ops == 2).sum(axis=1) / 5 + adjacency.sum(axis=(1, 2)) / 18
     means = 0.90 + 0.03 * quality
     runs = means[:, None] + np.array([[-0.002, 0.0, 0.002]])
-    return Cells(OFFICIAL, adjacency, ops, Table(runs, np.full(len(runs), 3), means), means - 0.005)
+    return CellTable(OFFICIAL, adjacency, ops, Table(runs, np.full(len(runs), 3), means), means - 0.005)
 
 
 @pytest.mark.slow
-def test_the_experiment_goes_on_after_an_interrupt_with_the_same_result(cells: Cells, tmp_path: Path) -> None:
+def test_the_experiment_goes_on_after_an_interrupt_with_the_same_result(cells: CellTable, tmp_path: Path) -> None:
     study = CellStudy(TrainingConfig.paper(), seed=3, replicas=3, trials=16, joint_trials=8)
-    whole = run_nasbench101(study, cells, Stages(tmp_path / "whole", {}, resume=False), quiet)
+    whole = run_nasbench101(study, cells, RunDirectory(tmp_path / "whole", {}, resume=False), quiet)
     assert list(whole.curves) == list(CURVES) and not whole.interrupted
     for name, curve in whole.curves.items():
         assert curve.test is not None and curve.values.shape == curve.test.shape == (3, 16), name
@@ -51,7 +51,7 @@ def test_the_experiment_goes_on_after_an_interrupt_with_the_same_result(cells: C
     assert whole.settings["data"] == "NAS-Bench-101" and whole.settings["best_test"] == cells.test.max()
     assert {named.name for named in whole.reached} <= set(CURVES)
 
-    cut = Stages(tmp_path / "cut", {}, resume=False)
+    cut = RunDirectory(tmp_path / "cut", {}, resume=False)
 
     def stop(name: str, trials: int) -> ProgressFn:
         def progress(done: int, best: float) -> None:
@@ -61,7 +61,7 @@ def test_the_experiment_goes_on_after_an_interrupt_with_the_same_result(cells: C
         return progress
 
     assert run_nasbench101(study, cells, cut, stop).interrupted
-    again = run_nasbench101(study, cells, Stages(tmp_path / "cut", {}, resume=True), quiet)
+    again = run_nasbench101(study, cells, RunDirectory(tmp_path / "cut", {}, resume=True), quiet)
     for name, curve in whole.curves.items():
         np.testing.assert_array_equal(again.curves[name].values, curve.values, err_msg=name)
     assert again.choice == whole.choice
@@ -73,15 +73,15 @@ def test_the_experiment_goes_on_after_an_interrupt_with_the_same_result(cells: C
     [TrainingConfig.paper().with_changes({"proposal.repeats": False}), TrainingConfig()],
     ids=["paper", "fast"],
 )
-def test_no_search_evaluates_a_cell_twice(config: TrainingConfig, cells: Cells, tmp_path: Path) -> None:
+def test_no_search_evaluates_a_cell_twice(config: TrainingConfig, cells: CellTable, tmp_path: Path) -> None:
     """The agents go on after an interrupt with the same result, although their file does not hold the key."""
     curves = ("transfer", "scratch", "random", "tpe")
     study = CellStudy(config, 3, replicas=2, trials=30, joint_trials=8, curves=curves, each_network_once=True)
-    whole = run_nasbench101(study, cells, Stages(tmp_path / "whole", {}, resume=False), quiet)
+    whole = run_nasbench101(study, cells, RunDirectory(tmp_path / "whole", {}, resume=False), quiet)
     assert whole.settings["networks"] == dict.fromkeys(curves, 30.0) and whole.settings["each_network_once"] is True
     assert list(whole.curves) == list(curves)
 
-    cut = Stages(tmp_path / "cut", {}, resume=False)
+    cut = RunDirectory(tmp_path / "cut", {}, resume=False)
 
     def stop(name: str, trials: int) -> ProgressFn:
         def progress(done: int, best: float) -> None:
@@ -91,7 +91,7 @@ def test_no_search_evaluates_a_cell_twice(config: TrainingConfig, cells: Cells, 
         return progress
 
     assert run_nasbench101(study, cells, cut, stop).interrupted
-    again = run_nasbench101(study, cells, Stages(tmp_path / "cut", {}, resume=True), quiet)
+    again = run_nasbench101(study, cells, RunDirectory(tmp_path / "cut", {}, resume=True), quiet)
     np.testing.assert_array_equal(again.curves["transfer"].values, whole.curves["transfer"].values)
 
 

@@ -52,8 +52,8 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStor
 
 
 def counted(agent: Agent) -> int:
-    """How many trials the ledger has."""
-    return sum(agent.ledger.count(record) for record in agent.ledger)
+    """How many trials the record of processed trials has."""
+    return sum(agent.processed.count(record) for record in agent.processed)
 
 
 def told(agent: Agent) -> int:
@@ -180,7 +180,7 @@ def test_a_study_without_a_name_is_searched() -> None:
 
 
 @pytest.mark.thorough
-def test_searches_are_let_go_and_come_again_from_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_searches_are_let_go_and_come_again_from_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(integration, "_MOST_SEARCHES", 3)
     sampler = TransferSampler(seed=0)
     studies = [optuna.create_study(study_name=f"fold {number}", sampler=sampler) for number in range(6)]
@@ -220,8 +220,8 @@ class Interrupt:
     def __call__(self, frame: FrameType, event: str, argument: object) -> "Interrupt | None":
         name = frame.f_code.co_filename
         # A trace can stop where a `with` ends, before its lock is free, as no signal does; the thread that compiles
-        # would wait for that of the history for ever.
-        if "transfernas" not in name or name.endswith(("warm_up.py", "history.py")):
+        # would wait for that of the replay buffer for ever.
+        if "transfernas" not in name or name.endswith(("compilation.py", "replay.py")):
             return None
         if event == "line":
             self.left -= 1
@@ -257,7 +257,7 @@ def at_lines(do: Callable[[], object], check: Callable[[], None], count: int) ->
 
 
 @pytest.mark.parametrize("count", [30, pytest.param(300, marks=pytest.mark.slow)])
-def test_an_interrupt_at_any_line_leaves_history_and_ledger_together(count: int) -> None:
+def test_an_interrupt_at_any_line_leaves_history_and_record_together(count: int) -> None:
     sampler = TransferSampler(seed=0)
     study = optuna.create_study(study_name="one", sampler=sampler)
     study.optimize(objective, n_trials=3)
@@ -268,10 +268,10 @@ def test_an_interrupt_at_any_line_leaves_history_and_ledger_together(count: int)
 
     def check() -> None:
         search = next(iter(sampler._searches.values()))
-        learner, (ledger, _) = search.search.learner, sampler._ledger
+        learner, (processed, _) = search.search.learner, sampler._processed
         assert learner is not None
-        known = sum(ledger.count(record) for record in ledger)
-        assert learner.learned == learner.history.count == learner.tally.trials[0, 0] == known
+        known = sum(processed.count(record) for record in processed)
+        assert learner.learned == learner.replay.count == learner.trial_stats.trials[0, 0] == known
         assert search.search.state()["discovery"][0] == known
         catch_up()
         assert search.search.learner is not None and search.search.learner.learned == len(study.trials)
@@ -350,8 +350,8 @@ def test_many_old_trials_are_taken_in_together_and_none_is_lost(
     learner = sampler.agent.learner
     complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     rewards = [-trial.value for trial in complete if trial.value is not None]
-    assert sorted(learner.history.reward[0, : learner.history.count]) == sorted(rewards)
-    assert learner.learned == learner.tally.trials[0, 0] == 110 and counted(sampler.agent) == 111
+    assert sorted(learner.replay.reward[0, : learner.replay.count]) == sorted(rewards)
+    assert learner.learned == learner.trial_stats.trials[0, 0] == 110 and counted(sampler.agent) == 111
     by_one = TransferSampler(sampler.agent, seed=0).agent.top()
     assert by_one[0].reward == max(rewards) and len({str(trial.config) for trial in by_one}) == len(by_one)
     assert np.median(rewards[-10:]) > np.median(rewards[:90])

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.optuna_trials import score_of, value_of
 from transfernas.integrations.studies import learn_from_studies
-from transfernas.spaces.domain import Categories, Numbers
+from transfernas.spaces.domain import CategoricalDomain, NumericDomain
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -37,8 +37,8 @@ def test_numbers_of_every_type_are_enqueued() -> None:
     assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
     assert all(trial.params["k"] == trial.params["x"] == 1 for trial in study.trials[: len(TYPES)])
     assert isinstance(study.sampler, TransferSampler)
-    history = study.sampler.agent.learner.history
-    assert history.count == len(TYPES) + 1
+    replay = study.sampler.agent.learner.replay
+    assert replay.count == len(TYPES) + 1
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -66,7 +66,7 @@ def test_numbers_of_every_type_are_added_and_learned_from() -> None:
     study.optimize(lambda trial: trial.suggest_int("k", 0, 5) + trial.suggest_float("x", 0, 1), n_trials=1)
     learner = sampler.agent.learner
     assert learner.learned == len(kinds) + 1
-    assert len(set(learner.history.key[0, : len(kinds)].tolist())) == 1  # all are of one configuration
+    assert len(set(learner.replay.fingerprint[0, : len(kinds)].tolist())) == 1  # all are of one configuration
     agent, report = learn_from_studies(None, [study])
     assert report.trials == len(kinds) + 1 and report.studies[0].unknown == 0
 
@@ -74,24 +74,24 @@ def test_numbers_of_every_type_are_added_and_learned_from() -> None:
 @pytest.mark.parametrize("kind", [kind for kind in TYPES if kind is not str])
 def test_a_number_of_any_type_is_in_the_bin_of_its_equal(kind: Callable[[Any], Any]) -> None:
     for domain in (
-        Numbers(0, 5, integer=True),
-        Numbers(0.0, 2.0),
-        Numbers(0.0, 3.0, step=0.5),
-        Numbers(1e-3, 10, log=True),
+        NumericDomain(0, 5, integer=True),
+        NumericDomain(0.0, 2.0),
+        NumericDomain(0.0, 3.0, step=0.5),
+        NumericDomain(1e-3, 10, log=True),
     ):
         assert domain.position(kind(1)) == domain.position(1) and type(domain.number(kind(1))) in (int, float)
-    assert Categories(("a", 1)).position(kind(1)) == 1
+    assert CategoricalDomain(("a", 1)).position(kind(1)) == 1
 
 
 def test_of_equal_categories_the_one_of_its_kind_is_meant() -> None:
-    categories = Categories((True, 1, 1.0, "a", None))
+    categories = CategoricalDomain((True, 1, 1.0, "a", None))
     assert [categories.position(v) for v in (np.bool_(True), np.int8(1), np.float16(1), np.str_("a"))] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("value", ["one", None, 1j, np.nan, np.array([1, 2]), Decimal("inf"), Fraction(10**400)])
 def test_what_is_no_number_is_told(value: object) -> None:
     with pytest.raises(ValueError, match="is no number of a range from 0 to 5"):
-        Numbers(0, 5, integer=True).number(value)
+        NumericDomain(0, 5, integer=True).number(value)
 
 
 def test_a_value_is_as_a_storage_gives_it_back() -> None:

@@ -151,7 +151,7 @@ def test_a_sampler_is_copied_while_threads_use_it(copied: Callable[[object], obj
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 24 and len(copies) == 24
     for found in copies:
         agent = found.agent
-        assert agent.learner.learned == agent.learner.history.count == sum(map(agent.ledger.count, agent.ledger))
+        assert agent.learner.learned == agent.learner.replay.count == sum(map(agent.processed.count, agent.processed))
     copies[-1].agent  # noqa: B018  (it goes on)
     other = optuna.create_study(sampler=copies[0])
     other.optimize(objective, n_trials=2)
@@ -184,7 +184,7 @@ def test_searchers_are_copied_while_threads_use_them(new: Callable[[list[Problem
             assert isinstance(found, Searcher)
             asked, opened = found._asked, len(found.open_trials)
             if isinstance(found, Agent):
-                assert found.learner.learned == found.learner.history.count <= asked - opened
+                assert found.learner.learned == found.learner.replay.count <= asked - opened
             found.tell(found.ask(), 1.0)
             assert found._asked == asked + 1 and len(found.open_trials) == opened
     finally:

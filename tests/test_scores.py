@@ -14,16 +14,16 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from strategies import quick
-from test_history import REPLICAS, STEPS, told
-from transfernas import GateConfig, Preferences, TrainingConfig
-from transfernas.define_by_run.learner import winsorised
-from transfernas.define_by_run.trials import Best, Told
+from test_replay import REPLICAS, STEPS, told
+from transfernas import BanditConfig, Preferences, TrainingConfig
+from transfernas.define_by_run.learner import winsorise
+from transfernas.define_by_run.trials import FinishedTrial, TopTrials
 from transfernas.integrations.optuna_trials import score_of
 from transfernas.integrations.studies import learn_from_studies
-from transfernas.learning.gate import NEW, TRANSFERRED, Gate
-from transfernas.learning.history import History
+from transfernas.learning.bandit import NEW_POLICY, TRANSFERRED, ProposerBandit
 from transfernas.learning.pairs import draw_pairs
-from transfernas.learning.scores import Grade, Score, Scores
+from transfernas.learning.replay import ReplayBuffer
+from transfernas.learning.scores import Score, Scores, TrialOutcome
 
 MOST = sys.float_info.max
 # Best first: neighbours are the nearest doubles, or of a size that single precision does not hold.
@@ -32,22 +32,22 @@ ORDERED = [
     *(0.0, -5e-324, -1e9, -1e9 - 1e-6, -1e36, -1e37, -1e38, -1e300, -MOST, -math.inf),
 ]
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-SCORES = st.builds(Score, st.sampled_from(Grade), FINITE)
+SCORES = st.builds(Score, st.sampled_from(TrialOutcome), FINITE)
 
 
 @quick
 @given(st.lists(SCORES, min_size=1, max_size=30))
 def test_arrays_of_scores_are_in_the_order_of_scores(scores: list[Score]) -> None:
-    whole = Scores(np.array([s.grade for s in scores], np.int32), np.array([s.reward for s in scores]))
+    whole = Scores(np.array([s.outcome for s in scores], np.int32), np.array([s.reward for s in scores]))
     order = sorted(range(len(scores)), key=lambda at: scores[at], reverse=True)
     assert whole.best_first().tolist() == order
     for left, right in itertools.product(range(len(scores)), repeat=2):
         assert bool(whole.at(left).above(whole.at(right))) == (scores[left] > scores[right])
-    best = Best()
+    best = TopTrials()
     for at, score in enumerate(scores):
-        best.add(Told(score, {"c": at}, {"c": at}))
+        best.add(FinishedTrial(score, {"c": at}, {"c": at}))
     assert [each.actions["c"] for each in best.trials] == order[:20]
-    assert [each.score for each in Best.from_json(best.to_json()).trials] == [each.score for each in best.trials]
+    assert [each.score for each in TopTrials.from_json(best.to_json()).trials] == [each.score for each in best.trials]
 
 
 @quick
@@ -67,22 +67,22 @@ def test_no_score_is_not_a_number() -> None:
 def test_the_order_of_all_doubles_is_learned() -> None:
     """Every pair weighs 1, and its better trial is the better one."""
     finite = [float(reward) for reward in ORDERED if math.isfinite(reward)]
-    history = History.empty(REPLICAS, STEPS)
+    replay = ReplayBuffer.empty(REPLICAS, STEPS)
     for number in np.random.default_rng(0).permutation(len(finite)).tolist():
-        history = told(history, number, reward=finite[number])
+        replay = told(replay, number, reward=finite[number])
     rule = Preferences(updates=50, pairs=16, good_share=1.0)
-    pairs = draw_pairs(history, np.zeros(2, int), np.random.default_rng(0), rule)
+    pairs = draw_pairs(replay, np.zeros(2, int), np.random.default_rng(0), rule)
     assert (pairs.weight == 1).all() and set(pairs.better.task[0].ravel().tolist()) == set(range(len(finite) - 1))
     assert (pairs.better.task[0] < pairs.worse.task[0]).all()
     assert (pairs.better.task[1] < pairs.worse.task[1]).all()  # there all are negative, numbers and rewards
 
 
 @pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(map(float, ORDERED[1:-1]))))
-def test_the_gate_compares_doubles(earlier: float, later: float) -> None:
-    history = told(History.empty(REPLICAS, STEPS), 1, reward=earlier, member=TRANSFERRED)
+def test_the_bandit_compares_doubles(earlier: float, later: float) -> None:
+    replay = told(ReplayBuffer.empty(REPLICAS, STEPS), 1, reward=earlier, proposer=TRANSFERRED)
     scores = Scores.of(np.array([later, -later]))
-    gate = Gate.of(2, 1).told(np.zeros(2, int), np.full(2, NEW), scores, history, GateConfig())
-    assert gate.total[:, 0, NEW].tolist() == [0, 1] and gate.total[:, 0, TRANSFERRED].tolist() == [1, 0]
+    bandit = ProposerBandit.of(2, 1).update(np.zeros(2, int), np.full(2, NEW_POLICY), scores, replay, BanditConfig())
+    assert bandit.wins[:, 0, NEW_POLICY].tolist() == [0, 1] and bandit.wins[:, 0, TRANSFERRED].tolist() == [1, 0]
 
 
 def trial(state: TrialState, value: float | None = None, number: int = 0, step: int | None = None) -> FrozenTrial:
@@ -134,15 +134,19 @@ REWARDS: list[list[float]] = [
 
 @pytest.mark.parametrize("rewards", REWARDS, ids=str)
 def test_what_reinforce_follows_is_in_order_and_small(rewards: list[float]) -> None:
-    followed = [winsorised(Score.of(reward), rewards) for reward in sorted(rewards)]
+    followed = [winsorise(Score.of(reward), rewards) for reward in sorted(rewards)]
     assert followed == sorted(followed) and all(-0.25 <= each <= 1.25 for each in followed)
-    ends: list[Any] = [Score(Grade.FAILED, 0.0), Score(Grade.PRUNED, 7.0), Score(Grade.INFINITE, 0.0)]
-    assert [winsorised(end, rewards) for end in ends] == [-0.25, -0.25, 1.25]
+    ends: list[Any] = [
+        Score(TrialOutcome.FAILED, 0.0),
+        Score(TrialOutcome.PRUNED, 7.0),
+        Score(TrialOutcome.INFINITE, 0.0),
+    ]
+    assert [winsorise(end, rewards) for end in ends] == [-0.25, -0.25, 1.25]
 
 
 def test_what_reinforce_follows_does_not_depend_on_scale() -> None:
     rewards = [0.3, -0.7, 1.9, 0.2, 0.25]
     for factor in (2.0**-900, 1.0, 2.0**40, 2.0**1000):
-        found = [winsorised(Score.of(factor * reward), [factor * each for each in rewards]) for reward in rewards]
+        found = [winsorise(Score.of(factor * reward), [factor * each for each in rewards]) for reward in rewards]
         low, middle, high = np.quantile(rewards, (0.25, 0.5, 0.75))
         assert found == [0.5 + 0.25 * float(np.clip((r - middle) / (high - low), -3, 3)) for r in rewards]

@@ -10,9 +10,9 @@ import pytest
 from test_searchers import CONFIG, FAST, ONE, TWO
 from transfernas import Agent, Preferences
 from transfernas.baselines.random import random_config
-from transfernas.learning.history import History
 from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.pairs import Ranking
+from transfernas.learning.replay import ReplayBuffer
 from transfernas.learning.scores import Scores
 from transfernas.learning.studying import _parts, study
 from transfernas.processes.runtime import run
@@ -68,8 +68,8 @@ def test_many_trials_take_fewer_steps_and_all_are_kept(runs: list[int]) -> None:
     learner = new_learner((ONE, TWO), FAST, seed=0)
     rows, trials, scores = told(learner, 120)
     found, count = study(learner, rows, trials, scores)
-    assert (count, found.learned, found.history.count, len(runs)) == (120, 120, 120, 50)
-    np.testing.assert_array_equal(found.tally.trials, np.bincount(rows[0], minlength=2)[None])
+    assert (count, found.learned, found.replay.count, len(runs)) == (120, 120, 120, 50)
+    np.testing.assert_array_equal(found.trial_stats.trials, np.bincount(rows[0], minlength=2)[None])
     one_by_one = learner
     for at in range(120):
         one = Trajectory(*(leaf[:, at] for leaf in trials))
@@ -102,9 +102,9 @@ def test_what_is_left_where_learning_stops_is_not_known() -> None:
         return len(asked) < 23
 
     found, count = study(learner, rows, trials, scores, goes_on)
-    assert count == asked[-1] == found.learned == found.history.count == found.tally.trials.sum()
+    assert count == asked[-1] == found.learned == found.replay.count == found.trial_stats.trials.sum()
     assert asked == sorted(asked) and 0 < count < 600
-    np.testing.assert_array_equal(found.history.problem[:, :count], rows[:, :count])
+    np.testing.assert_array_equal(found.replay.problem[:, :count], rows[:, :count])
 
 
 def test_reinforce_takes_a_step_for_each_trial(runs: list[int]) -> None:
@@ -116,10 +116,10 @@ def test_reinforce_takes_a_step_for_each_trial(runs: list[int]) -> None:
 def test_pairs_are_of_one_problem_each_and_the_better_is_better() -> None:
     learner = new_learner((ONE, TWO), FAST.with_changes({"rule.pairs": 64, "rule.pair_steps": 10_000}), seed=0)
     rows, trials, scores = told(learner, 100)
-    history = History.empty(1, learner.encoding.steps).extended(rows, trials, scores, np.full_like(rows, -1))
+    replay = ReplayBuffer.empty(1, learner.encoding.steps).extend(rows, trials, scores, np.full_like(rows, -1))
     rule = learner.config.rule
     assert isinstance(rule, Preferences)
-    pairs = Ranking(history, rule, False, "random").draw(np.random.default_rng(0), 1, learner.encoding.steps)
+    pairs = Ranking(replay, rule, False, "random").draw(np.random.default_rng(0), 1, learner.encoding.steps)
     first = pairs.better.decisions[..., 0], pairs.worse.decisions[..., 0]
     np.testing.assert_array_equal(*first)
     np.testing.assert_array_equal(pairs.better.task, pairs.worse.task)
@@ -129,8 +129,8 @@ def test_pairs_are_of_one_problem_each_and_the_better_is_better() -> None:
 
 def test_an_agent_learns_from_a_long_history(runs: list[int]) -> None:
     rng, agent = np.random.default_rng(0), Agent([ONE, TWO], FAST, seed=0)
-    history = [(problem, random_config(problem, rng), float(rng.normal())) for problem in [ONE, TWO] * 40]
-    agent.learn_from(history)
+    replay = [(problem, random_config(problem, rng), float(rng.normal())) for problem in [ONE, TWO] * 40]
+    agent.learn_from(replay)
     assert agent.provenance == ((*ONE.name, 40), (*TWO.name, 40)) and len(runs) == 50
-    best = max((entry for entry in history if entry[0] is ONE), key=lambda entry: entry[2])
+    best = max((entry for entry in replay if entry[0] is ONE), key=lambda entry: entry[2])
     assert agent.best(ONE) == (ONE, best[1], best[2])

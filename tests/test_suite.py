@@ -1,4 +1,4 @@
-"""The transfer suite: which splits there are, what they hold, and what regrets are measured by."""
+"""The transfer suite: which scenarios there are, what they hold, and what regrets are measured by."""
 
 import numpy as np
 import pytest
@@ -17,19 +17,19 @@ from transfernas_bench.experiments.suite import (
     ADVERSARIAL,
     DEVELOPMENT,
     HALVES,
-    HELD_BACK,
+    HELD_OUT,
     KINDS,
     LEAVE_ONE_OUT,
     OTHER_TASKS,
     SAME_TASK,
     UNRELATED,
-    Place,
-    Scale,
-    Split,
-    all_splits,
+    RegretScale,
+    TaskRef,
+    TransferScenario,
+    all_scenarios,
 )
 
-SPLITS = all_splits()
+SCENARIOS = all_scenarios()
 WHOLE = {
     "nasbench201": nasbench201.cell_space(),
     "nasbench_graph": nasbench_graph.cell_space(),
@@ -38,85 +38,85 @@ WHOLE = {
 }
 
 
-def of_kind(kind: str, half: str | None = None) -> list[Split]:
-    return [split for split in SPLITS if split.kind == kind and half in (None, split.half)]
+def of_kind(kind: str, half: str | None = None) -> list[TransferScenario]:
+    return [scenario for scenario in SCENARIOS if scenario.kind == kind and half in (None, scenario.half)]
 
 
 def test_every_kind_is_in_both_halves_and_no_target_is() -> None:
-    halves: dict[Place, set[str]] = {}
-    for split in SPLITS:
-        halves.setdefault(split.target, set()).add(split.half)
+    halves: dict[TaskRef, set[str]] = {}
+    for scenario in SCENARIOS:
+        halves.setdefault(scenario.target, set()).add(scenario.half)
     assert all(len(found) == 1 for found in halves.values())
     for kind in KINDS:
-        assert {split.half for split in of_kind(kind)} == set(HALVES), kind
-        targets = [split.target for split in of_kind(kind)]
+        assert {scenario.half for scenario in of_kind(kind)} == set(HALVES), kind
+        targets = [scenario.target for scenario in of_kind(kind)]
         assert len(set(targets)) == len(targets) or kind == ACROSS, kind
 
 
-def test_how_many_splits_there_are() -> None:
+def test_how_many_scenarios_there_are() -> None:
     counts = {kind: len(of_kind(kind)) for kind in KINDS}
     assert counts == {LEAVE_ONE_OUT: 23, SAME_TASK: 7, OTHER_TASKS: 5, ACROSS: 10, ADVERSARIAL: 6, UNRELATED: 2}
-    assert len({split.name for split in SPLITS}) == len(SPLITS) == 53
-    assert all(split.name.replace("-", "").replace("_", "").isalnum() for split in SPLITS)  # fit for a folder
+    assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS) == 53
+    assert all(scenario.name.replace("-", "").replace("_", "").isalnum() for scenario in SCENARIOS)  # fit for a folder
 
 
 def test_the_targets_of_each_half_are_those_that_were_said_before() -> None:
     def tasks(benchmark: str, half: str) -> set[str]:
-        return {s.target.task for s in SPLITS if s.target.benchmark == benchmark and s.half == half}
+        return {s.target.task for s in SCENARIOS if s.target.benchmark == benchmark and s.half == half}
 
     assert tasks("nasbench201", DEVELOPMENT) == {"cifar10"}
     assert tasks("nasbench_graph", DEVELOPMENT) == {"cora", "arxiv", "photo", "physics"}
     assert tasks("hpolib", DEVELOPMENT) == {"naval_propulsion", "slice_localization"}
     assert tasks("hpobench", DEVELOPMENT) == {"car", "phoneme", "vehicle", "australian"}
-    assert tasks("hpobench", HELD_BACK) == {"kc1", "segment", "blood_transfusion", "credit_g"}
-    assert tasks("nasbench_graph", HELD_BACK) == {"citeseer", "pubmed", "cs", "computers", "proteins"}
+    assert tasks("hpobench", HELD_OUT) == {"kc1", "segment", "blood_transfusion", "credit_g"}
+    assert tasks("nasbench_graph", HELD_OUT) == {"citeseer", "pubmed", "cs", "computers", "proteins"}
 
 
 @pytest.mark.parametrize("kind", [LEAVE_ONE_OUT, OTHER_TASKS, ADVERSARIAL])
 def test_sources_are_the_other_tasks_of_the_benchmark(kind: str) -> None:
-    for split in of_kind(kind):
-        assert split.target.task not in {place.task for place in split.sources}, split.name
-        assert {place.benchmark for place in split.sources} == {split.target.benchmark}
-        assert all(place.negated == (kind == ADVERSARIAL) for place in split.sources)
-        assert len(split.sources) == len(set(split.sources)) >= 2
-        assert "proteins" not in {place.task for place in split.sources}
+    for scenario in of_kind(kind):
+        assert scenario.target.task not in {task_ref.task for task_ref in scenario.sources}, scenario.name
+        assert {task_ref.benchmark for task_ref in scenario.sources} == {scenario.target.benchmark}
+        assert all(task_ref.negated == (kind == ADVERSARIAL) for task_ref in scenario.sources)
+        assert len(scenario.sources) == len(set(scenario.sources)) >= 2
+        assert "proteins" not in {task_ref.task for task_ref in scenario.sources}
 
 
 def test_sub_spaces_are_smaller_and_of_names_of_their_own() -> None:
-    for split in of_kind(SAME_TASK) + of_kind(OTHER_TASKS):
-        names = {place.part.name for place in split.sources if place.part is not None}
+    for scenario in of_kind(SAME_TASK) + of_kind(OTHER_TASKS):
+        names = {task_ref.part.name for task_ref in scenario.sources if task_ref.part is not None}
         assert len(names) == 2
-        assert split.target.part is None
-        same = {place.task for place in split.sources} == {split.target.task}
-        assert same == (split.kind == SAME_TASK)
+        assert scenario.target.part is None
+        same = {task_ref.task for task_ref in scenario.sources} == {scenario.target.task}
+        assert same == (scenario.kind == SAME_TASK)
 
 
 def test_other_spaces_share_no_task_but_names() -> None:
-    for split in of_kind(ACROSS) + of_kind(UNRELATED):
-        assert split.target.task not in {place.task for place in split.sources}
+    for scenario in of_kind(ACROSS) + of_kind(UNRELATED):
+        assert scenario.target.task not in {task_ref.task for task_ref in scenario.sources}
         theirs, ours = (
-            {choice.name for choice in WHOLE[p.benchmark].choices} for p in (split.sources[0], split.target)
+            {choice.name for choice in WHOLE[p.benchmark].choices} for p in (scenario.sources[0], scenario.target)
         )
-        assert len({place.benchmark for place in split.sources}) == 1
-        assert set(split.rename) <= theirs - ours
-        assert set(split.rename.values()) <= ours - theirs
-        if split.kind == UNRELATED:
-            assert not theirs & ours and not split.rename
-        for old, new in split.rename.items():
+        assert len({task_ref.benchmark for task_ref in scenario.sources}) == 1
+        assert set(scenario.rename) <= theirs - ours
+        assert set(scenario.rename.values()) <= ours - theirs
+        if scenario.kind == UNRELATED:
+            assert not theirs & ours and not scenario.rename
+        for old, new in scenario.rename.items():
             kinds = [
                 {type(action) for action in WHOLE[p.benchmark][name].actions}
-                for p, name in ((split.sources[0], old), (split.target, new))
+                for p, name in ((scenario.sources[0], old), (scenario.target, new))
             ]
             assert kinds[0] == kinds[1]
 
 
 def test_loaded_sub_spaces_are_parts_of_the_target() -> None:
     for name in ("nasbench201-cifar10-sub-spaces", "nasbench_graph-photo-sub-spaces-other-tasks"):
-        split = next(split for split in SPLITS if split.name == name)
-        whole = split.target.load().problem.space
-        for place in split.sources:
-            part = place.load().problem
-            assert part.task == place.task and part.space.size < whole.size
+        scenario = next(scenario for scenario in SCENARIOS if scenario.name == name)
+        whole = scenario.target.load().problem.space
+        for task_ref in scenario.sources:
+            part = task_ref.load().problem
+            assert part.task == task_ref.task and part.space.size < whole.size
             for choice in part.space.choices:
                 assert set(choice.actions) <= set(whole[choice.name].actions)
 
@@ -131,22 +131,22 @@ def made_up() -> TabularProblem:
 def test_regrets_run_from_the_best_to_the_median_configuration() -> None:
     problem = made_up()
     np.testing.assert_array_equal(problem.every_value(), [1.0, 5.0, 2.0, 6.0, 3.0, 9.0])
-    scale = Scale.of(problem)
+    scale = RegretScale.of(problem)
     assert scale == (9.0, 4.0)
     np.testing.assert_allclose(scale.regret(np.array([[9.0, 4.0], [1.0, 6.5]])), [[0.0, 1.0], [1.6, 0.5]])
 
 
 def test_a_negated_problem_is_its_opposite_in_all_but_its_rule() -> None:
-    problem, taken = made_up(), np.array([[0, 1], [2, 1]])
+    problem, action_indices = made_up(), np.array([[0, 1], [2, 1]])
     opposite = problem.negated()
-    np.testing.assert_array_equal(opposite.value(taken), -problem.value(taken))
-    draws = [each.reward(taken, np.random.default_rng(3)) for each in (problem, opposite)]
+    np.testing.assert_array_equal(opposite.value(action_indices), -problem.value(action_indices))
+    draws = [each.reward(action_indices, np.random.default_rng(3)) for each in (problem, opposite)]
     np.testing.assert_array_equal(draws[1], -draws[0])
     assert opposite.problem.objective is not None and opposite.problem.objective({"a": 2, "b": 0}) == -2.5
     assert opposite.problem.name == problem.problem.name and not isinstance(opposite, Restricted)
 
     graph = nasbench_graph.tabular_problem("cora")
-    against = Place("nasbench_graph", "cora", negated=True).load()
+    against = TaskRef("nasbench_graph", "cora", negated=True).load()
     configs = every_config(graph.problem.space)[-40:]  # the last of a structure are skips alone, which is no cell
     assert isinstance(against, Restricted) and against.problem.valid is not None
     assert not against.problem.valid({"structure": "0000", **{f"operation {vertex}": "skip" for vertex in range(1, 5)}})
@@ -169,14 +169,14 @@ def test_the_values_of_cells_are_those_of_the_space_and_each_cell_once() -> None
     cells = load_cells(TABLE)
     space = nasbench101.sub_spaces(4)[1]
     part = nasbench101.cell_problem(cells, space)
-    taken = every_config(space)
-    taken = taken[part.valid(taken)]
-    rows = np.unique(part.index.rows(taken))
-    assert len(rows) < len(taken)
+    action_indices = every_config(space)
+    action_indices = action_indices[part.valid(action_indices)]
+    rows = np.unique(part.index.rows(action_indices))
+    assert len(rows) < len(action_indices)
     np.testing.assert_array_equal(np.sort(part.every_value()), np.sort(cells.validation.means[rows]))
 
-    six = next(split for split in SPLITS if split.name == "nasbench101-6-vertices-cifar10-sub-spaces")
-    target, sources = six.target.load(cells), [place.load(cells) for place in six.sources]
+    six = next(scenario for scenario in SCENARIOS if scenario.name == "nasbench101-6-vertices-cifar10-sub-spaces")
+    target, sources = six.target.load(cells), [task_ref.load(cells) for task_ref in six.sources]
     assert isinstance(target, CellProblem) and target.problem.space.name == "nasbench101 6 vertices"
     assert [source.problem.space.name for source in sources] == [
         "nasbench101 5 vertices conv3x3 conv1x1",
@@ -192,8 +192,10 @@ def test_the_values_of_cells_are_those_of_the_space_and_each_cell_once() -> None
     assert isinstance(source, CellProblem)
     some = every_config(source.problem.space)
     some = some[source.valid(some)][:: 1 + len(some) // 50]
-    for taken, value in zip(some, source.value(some), strict=True):
-        config = {c.name: c.actions[p] for c, p in zip(source.problem.space.choices, taken.tolist(), strict=True)}
+    for action_indices, value in zip(some, source.value(some), strict=True):
+        config = {
+            c.name: c.actions[p] for c, p in zip(source.problem.space.choices, action_indices.tolist(), strict=True)
+        }
         for operation in OPERATIONS:
             whole = {"operation 5": operation, **edges, **config}
             target.problem.space.validate(whole)
@@ -202,15 +204,15 @@ def test_the_values_of_cells_are_those_of_the_space_and_each_cell_once() -> None
 
 def test_a_table_that_is_not_there_is_asked_for() -> None:
     with pytest.raises(ValueError, match="transfernas data nasbench101"):
-        Place("nasbench101", "cifar10").load()
+        TaskRef("nasbench101", "cifar10").load()
 
 
-def test_the_command_lists_the_splits() -> None:
+def test_the_command_lists_the_scenarios() -> None:
     done = CliRunner().invoke(app, ["compare", "--list"], env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
-    for split in SPLITS:
-        assert (f" {split.name} " in done.output) == (split.half == DEVELOPMENT), split.name
+    for scenario in SCENARIOS:
+        assert (f" {scenario.name} " in done.output) == (scenario.half == DEVELOPMENT), scenario.name
     for text in ("minus hpobench: car, vehicle", "init_lr is learning_rate_init", "nasbench201 avg-pool: cifar10"):
         assert text in done.output
-    held = CliRunner().invoke(app, ["compare", "--list", "--half", "held-back", "--kind", UNRELATED])
-    assert "1 splits" in held.output and "credit_g" in held.output
+    held = CliRunner().invoke(app, ["compare", "--list", "--half", "held-out", "--kind", UNRELATED])
+    assert "1 scenarios" in held.output and "credit_g" in held.output

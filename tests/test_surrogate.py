@@ -14,14 +14,14 @@ from transfernas.learning.surrogate import (
     ABSENT,
     Features,
     Hyperparameters,
-    Scale,
     Surrogate,
+    ValueScale,
     negative_log_posterior,
 )
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
-    return Scale.of(values).standardised(values)
+    return ValueScale.of(values).standardised(values)
 
 
 NUMERIC = np.array([True, True, False, True])
@@ -60,8 +60,8 @@ def test_the_prediction_is_that_of_the_formula() -> None:
     points, new = some_points(12), some_points(5, seed=1)
     surrogate = Surrogate.fitted(points, some_values(points), NUMERIC)
     its = surrogate.hyperparameters
-    among = np.array([[kernel(one, other, its) for other in points] for one in points])
-    inverse = np.linalg.inv(among + (math.exp(its.noise) + 1e-8) * np.eye(12))
+    is_any_of = np.array([[kernel(one, other, its) for other in points] for one in points])
+    inverse = np.linalg.inv(is_any_of + (math.exp(its.noise) + 1e-8) * np.eye(12))
     between = np.array([[kernel(one, other, its) for other in points] for one in new])
     mean, deviation = surrogate.predicted(new)
     ones, standard = np.ones(12), standardised(some_values(points))
@@ -118,9 +118,9 @@ def test_what_is_being_evaluated_leaves_the_mean_as_it_is_and_promises_nothing_m
     assert expecting.least == pytest.approx(means.min(), abs=1e-9)
     # As if the process had been given its own predictions, by the formula.
     its, both = surrogate.hyperparameters, np.concatenate([points, pending])
-    among = np.array([[kernel(one, other, its) for other in both] for one in both])
+    is_any_of = np.array([[kernel(one, other, its) for other in both] for one in both])
     between = np.array([[kernel(one, other, its) for other in both] for one in new])
-    inverse = np.linalg.inv(among + (math.exp(its.noise) + 1e-8) * np.eye(15))
+    inverse = np.linalg.inv(is_any_of + (math.exp(its.noise) + 1e-8) * np.eye(15))
     variance = math.exp(its.variance) - np.einsum("ij,jk,ik->i", between, inverse, between)
     np.testing.assert_allclose(deviation, np.sqrt(variance), rtol=1e-5)
 

@@ -12,23 +12,23 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from transfernas import ProposalConfig, SurrogateConfig
-from transfernas.define_by_run.plans import Observed, value_of
-from transfernas.define_by_run.surrogate_proposer import BEST, LATEST, SPREAD, Proposal, SurrogateProposer
+from transfernas.define_by_run.plans import ObservedTrial, value_of
+from transfernas.define_by_run.surrogate_proposer import BEST, LATEST, SPREAD, SurrogateProposal, SurrogateProposer
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.config import TrainingConfig
-from transfernas.learning.randomness import Use, generator
-from transfernas.learning.scores import Grade, Score
+from transfernas.learning.randomness import Purpose, generator
+from transfernas.learning.scores import Score, TrialOutcome
 from transfernas.processes.threads import one_thread
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import In
-from transfernas.spaces.domain import Categories, Domain, Numbers
+from transfernas.spaces.domain import CategoricalDomain, Domain, NumericDomain
 from transfernas.spaces.space import SearchSpace
 
 DOMAINS: dict[str, Domain] = {
-    "rate": Numbers(1e-4, 1.0, log=True),
-    "kind": Categories(("a", "b", "c")),
-    "layers": Numbers(1, 40, integer=True),
-    "momentum": Numbers(0.0, 1.0),
+    "rate": NumericDomain(1e-4, 1.0, log=True),
+    "kind": CategoricalDomain(("a", "b", "c")),
+    "layers": NumericDomain(1, 40, integer=True),
+    "momentum": NumericDomain(0.0, 1.0),
 }
 SPACE = SearchSpace(
     "space",
@@ -41,10 +41,10 @@ SPACE = SearchSpace(
 )
 
 
-def observed(values: dict[str, object], score: Score | None) -> Observed:
+def observed(values: dict[str, object], score: Score | None) -> ObservedTrial:
     actions = {name: DOMAINS[name].action(value) for name, value in values.items()}  # type: ignore[arg-type]
     numbers = {name: float(value) for name, value in values.items() if not isinstance(value, str)}  # type: ignore[arg-type]
-    return Observed(actions, numbers, score)
+    return ObservedTrial(actions, numbers, score)
 
 
 def loss(values: dict[str, object]) -> float:
@@ -67,13 +67,13 @@ def told(count: int, seed: int = 0) -> SurrogateProposer:
     return proposer
 
 
-def proposed(proposer: SurrogateProposer, number: int, pending: tuple[Observed, ...] = ()) -> Proposal:
-    found = proposer.propose(SPACE, DOMAINS, pending, generator(0, Use.SURROGATE, number))
+def proposed(proposer: SurrogateProposer, number: int, pending: tuple[ObservedTrial, ...] = ()) -> SurrogateProposal:
+    found = proposer.propose(SPACE, DOMAINS, pending, generator(0, Purpose.SURROGATE, number))
     assert found is not None
     return found
 
 
-def values_of(found: Proposal) -> dict[str, object]:
+def values_of(found: SurrogateProposal) -> dict[str, object]:
     return {name: found.numbers.get(name, action) for name, action in found.actions.items()}
 
 
@@ -91,7 +91,7 @@ def test_what_it_proposes_is_of_the_space_and_soon_near_the_best() -> None:
 
 
 def test_nothing_is_proposed_twice_and_what_is_being_evaluated_is_not_proposed() -> None:
-    proposer, pending = told(20), list[Observed]()
+    proposer, pending = told(20), list[ObservedTrial]()
     for number in range(12):  # of workers that began at the same time
         found = proposed(proposer, number, tuple(pending))
         assert all(found.actions != one.actions or found.numbers != one.numbers for one in pending)
@@ -101,15 +101,15 @@ def test_nothing_is_proposed_twice_and_what_is_being_evaluated_is_not_proposed()
 
 
 def test_where_all_was_tried_it_proposes_nothing() -> None:
-    kinds: dict[str, Domain] = {"kind": Categories(("a", "b")), "size": Numbers(1, 2, integer=True)}
+    kinds: dict[str, Domain] = {"kind": CategoricalDomain(("a", "b")), "size": NumericDomain(1, 2, integer=True)}
     space = SearchSpace("small", [Choice(name, domain.actions) for name, domain in kinds.items()])
     proposer = SurrogateProposer(SurrogateConfig())
     for number, (kind, size) in enumerate([("a", 1), ("a", 2), ("b", 1)]):
-        proposer.add(Observed({"kind": kind, "size": size}, {}, Score.of(float(number))))
-    found = proposer.propose(space, kinds, (), generator(0, Use.SURROGATE, 0))
-    assert found == Proposal({"kind": "b", "size": 2}, {"size": 2.0})
-    proposer.add(Observed({"kind": "b", "size": 2}, {}, None))
-    assert proposer.propose(space, kinds, (), generator(0, Use.SURROGATE, 0)) is None
+        proposer.add(ObservedTrial({"kind": kind, "size": size}, {}, Score.of(float(number))))
+    found = proposer.propose(space, kinds, (), generator(0, Purpose.SURROGATE, 0))
+    assert found == SurrogateProposal({"kind": "b", "size": 2}, {"size": 2.0})
+    proposer.add(ObservedTrial({"kind": "b", "size": 2}, {}, None))
+    assert proposer.propose(space, kinds, (), generator(0, Purpose.SURROGATE, 0)) is None
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,9 @@ def test_where_all_was_tried_it_proposes_nothing() -> None:
         [Score.of(1.0)] * 9,
         [Score.of(1e300), Score.of(-1e300)] * 5,
         [Score.of(1e-300 * at) for at in range(9)],
-        [Score(Grade.FAILED, 0.0)] * 9,
+        [Score(TrialOutcome.FAILED, 0.0)] * 9,
         [Score.of(-math.inf)] * 5 + [Score.of(0.5)] * 4,
-        [Score.of(math.inf), Score(Grade.PRUNED, 3.0), Score(Grade.INFEASIBLE, 1.0), Score.of(0.1)] * 3,
+        [Score.of(math.inf), Score(TrialOutcome.PRUNED, 3.0), Score(TrialOutcome.INFEASIBLE, 1.0), Score.of(0.1)] * 3,
     ],
     ids=["equal", "huge", "tiny", "failed", "diverged", "of all grades"],
 )
@@ -145,27 +145,31 @@ def test_one_trial_is_enough_and_thousands_are_not_too_many() -> None:
 
 def test_hundreds_of_categories_and_of_parameters_are_no_trouble() -> None:
     rng = np.random.default_rng(0)
-    domains: dict[str, Domain] = {"kind": Categories(tuple(range(500)))}
-    domains |= {f"x{at}": Numbers(0.0, 1.0) for at in range(100)}
+    domains: dict[str, Domain] = {"kind": CategoricalDomain(tuple(range(500)))}
+    domains |= {f"x{at}": NumericDomain(0.0, 1.0) for at in range(100)}
     space = SearchSpace("wide", [Choice(name, domain.actions) for name, domain in domains.items()])
     proposer = SurrogateProposer(SurrogateConfig())
     for _ in range(30):
         numbers = {name: float(rng.random()) for name in domains if name != "kind"}
         actions = {name: domains[name].action(value) for name, value in numbers.items()}
         kind = int(rng.integers(500))
-        proposer.add(Observed({"kind": kind, **actions}, numbers, Score.of(-float(kind > 250) - numbers["x3"])))
-    found = proposer.propose(space, domains, (), generator(0, Use.SURROGATE, 0))
+        proposer.add(ObservedTrial({"kind": kind, **actions}, numbers, Score.of(-float(kind > 250) - numbers["x3"])))
+    found = proposer.propose(space, domains, (), generator(0, Purpose.SURROGATE, 0))
     assert found is not None
     space.validate(found.actions)
 
 
 def test_a_space_may_grow_and_a_parameter_change_its_kind() -> None:
     proposer = told(12)
-    grown: dict[str, Domain] = {**DOMAINS, "momentum": Categories(("none", "some")), "new": Numbers(5.0, 6.0)}
+    grown: dict[str, Domain] = {
+        **DOMAINS,
+        "momentum": CategoricalDomain(("none", "some")),
+        "new": NumericDomain(5.0, 6.0),
+    }
     actions = {name: (*SPACE[name].actions, *grown[name].actions) for name in ("kind", "momentum")}
     choices = [Choice(name, tuple(dict.fromkeys(actions.get(name, domain.actions)))) for name, domain in grown.items()]
     space = SearchSpace("space", choices)
-    found = proposer.propose(space, grown, (), generator(0, Use.SURROGATE, 0))
+    found = proposer.propose(space, grown, (), generator(0, Purpose.SURROGATE, 0))
     assert found is not None
     space.validate(found.actions)
     assert 5.0 <= found.numbers["new"] <= 6.0 and found.actions["momentum"] in ("none", "some")
@@ -296,20 +300,20 @@ def test_to_ask_for_the_expected_best_changes_nothing() -> None:
 
 
 def test_the_expected_best_has_the_values_that_were_tried() -> None:
-    kinds = Categories((1, True, (2, 3)))  # the last one is called as it shows
+    kinds = CategoricalDomain((1, True, (2, 3)))  # the last one is called as it shows
     made: dict[str, tuple[Domain, object]] = {
         "kind": (kinds, True),
         "pair": (kinds, (2, 3)),
-        "steps": (Numbers(1, 500, integer=True), 37),
-        "rate": (Numbers(0.0, 1.0, step=0.25), 0.75),
-        "any": (Numbers(1e-3, 1.0, log=True), np.float64(0.0123)),
+        "steps": (NumericDomain(1, 500, integer=True), 37),
+        "rate": (NumericDomain(0.0, 1.0, step=0.25), 0.75),
+        "any": (NumericDomain(1e-3, 1.0, log=True), np.float64(0.0123)),
     }
-    trial = Observed.of(made)
+    trial = ObservedTrial.of(made)
     again = {name: value_of(trial, name, domain) for name, (domain, _) in made.items()}
     assert again == {"kind": True, "pair": (2, 3), "steps": 37, "rate": 0.75, "any": 0.0123}
     assert [type(value) for value in again.values()] == [bool, tuple, int, float, float]
-    assert value_of(trial, "steps", Numbers(1, 10, integer=True)) == 37
-    assert value_of(trial, "kind", Categories(("a", "b"))) is True
+    assert value_of(trial, "steps", NumericDomain(1, 10, integer=True)) == 37
+    assert value_of(trial, "kind", CategoricalDomain(("a", "b"))) is True
 
 
 def test_where_nothing_was_told_nothing_is_expected() -> None:

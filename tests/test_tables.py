@@ -21,9 +21,9 @@ from transfernas_bench.benchmarks.tabular import TabularProblem
 SKIPS = "skip", "skip", "skip", "skip"
 
 
-def configs_of(space: SearchSpace, taken: np.ndarray) -> list[Config]:
+def configs_of(space: SearchSpace, action_indices: np.ndarray) -> list[Config]:
     choices = space.choices
-    return [{c.name: c.actions[p] for c, p in zip(choices, row, strict=True)} for row in taken.tolist()]
+    return [{c.name: c.actions[p] for c, p in zip(choices, row, strict=True)} for row in action_indices.tolist()]
 
 
 def draw(space: SearchSpace, count: int, seed: int = 0) -> np.ndarray:
@@ -79,31 +79,31 @@ def test_perceptrons_have_the_rewards_of_the_packages(perceptrons: dict[str, Tab
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         theirs = package(problem.problem.task, seed=0)
-    taken = draw(problem.problem.space, 40)
-    runs_taken = problem.table.runs[problem.index.rows(taken)]
-    taken = taken[np.ptp(runs_taken, axis=1) > 0][:12]  # some perceptrons learned nothing, five times
-    assert len(taken) == 12
-    drawn = np.stack([problem.reward(taken, rng) for _ in range(60)])
-    for column, config in enumerate(configs_of(problem.problem.space, taken)):
+    action_indices = draw(problem.problem.space, 40)
+    runs_taken = problem.table.runs[problem.index.rows(action_indices)]
+    action_indices = action_indices[np.ptp(runs_taken, axis=1) > 0][:12]  # some perceptrons learned nothing, five times
+    assert len(action_indices) == 12
+    drawn = np.stack([problem.reward(action_indices, rng) for _ in range(60)])
+    for column, config in enumerate(configs_of(problem.problem.space, action_indices)):
         answers = np.array([theirs(config)[metric] for _ in range(60)])
         runs = np.unique(-np.log10(answers) if name == "hpolib" else answers)
         np.testing.assert_allclose(np.unique(drawn[:, column]), runs, rtol=1e-12)
         assert problem.problem.objective is not None
         assert np.isclose(problem.problem.objective(config), runs, rtol=1e-12).any()
-        assert problem.index.row(config) == problem.index.rows(taken[column : column + 1])[0]
-    values = problem.value(taken)
-    np.testing.assert_allclose(values, problem.table.runs[problem.index.rows(taken)].mean(axis=1))
+        assert problem.index.row(config) == problem.index.rows(action_indices[column : column + 1])[0]
+    values = problem.value(action_indices)
+    np.testing.assert_allclose(values, problem.table.runs[problem.index.rows(action_indices)].mean(axis=1))
     assert ((values > drawn.min(axis=0)) & (values < drawn.max(axis=0))).all()
 
 
 def test_a_sub_space_of_perceptrons_finds_the_same_rows(perceptrons: dict[str, TabularProblem]) -> None:
     part = hpolib.mlp_space({"init_lr": (1e-1, 5e-4), "n_units_2": (512, 16, 64), "lr_schedule": ("const",)}, "part")
     small = hpolib.tabular_problem("slice_localization", part)
-    taken = draw(part, 40)
+    action_indices = draw(part, 40)
     whole = perceptrons["hpolib"]
-    rows = [whole.index.row(config) for config in configs_of(part, taken)]
-    np.testing.assert_array_equal(small.index.rows(taken), rows)
-    np.testing.assert_array_equal(small.value(taken), whole.table.means[rows])
+    rows = [whole.index.row(config) for config in configs_of(part, action_indices)]
+    np.testing.assert_array_equal(small.index.rows(action_indices), rows)
+    np.testing.assert_array_equal(small.value(action_indices), whole.table.means[rows])
 
 
 def test_nasbench_graph_is_what_it_should_be() -> None:
@@ -125,17 +125,17 @@ def test_graph_cells_are_those_of_the_package(graphs: dict[str, GraphProblem], t
     space = problem.problem.space
     product = list(itertools.product(link_list, itertools.product(operations, repeat=4)))
     found = [bench.get(Arch(list(link), list(chosen)).valid_hash()) for link, chosen in product]
-    taken = np.array([position for position in np.ndindex(len(link_list), *[len(operations)] * 4)])
-    valid = problem.valid(taken)
+    action_indices = np.array([position for position in np.ndindex(len(link_list), *[len(operations)] * 4)])
+    valid = problem.valid(action_indices)
     assert valid.tolist() == [row is not None for row in found]
     assert {chosen for (_, chosen), good in zip(product, valid, strict=True) if not good} == {SKIPS}
     assert (~valid).sum() == len(link_list)
-    np.testing.assert_array_equal(problem.value(taken[valid]), [row["valid_perf"] for row in found if row])
-    np.testing.assert_array_equal(problem.test(taken[valid]), [row["perf"] for row in found if row])
+    np.testing.assert_array_equal(problem.value(action_indices[valid]), [row["valid_perf"] for row in found if row])
+    np.testing.assert_array_equal(problem.test(action_indices[valid]), [row["perf"] for row in found if row])
     assert problem.problem.valid is not None
     assert problem.problem.objective is not None
-    few = np.random.default_rng(0).choice(len(taken), 30, replace=False)
-    for place, config in zip(few, configs_of(space, taken[few]), strict=True):
+    few = np.random.default_rng(0).choice(len(action_indices), 30, replace=False)
+    for place, config in zip(few, configs_of(space, action_indices[few]), strict=True):
         assert problem.problem.valid(config)
         assert problem.problem.objective(config) == found[place]["valid_perf"]
 
@@ -152,12 +152,12 @@ def test_isomorphic_graph_cells_share_a_row(graphs: dict[str, GraphProblem]) -> 
 
 def test_a_sub_space_of_graph_cells_finds_the_same_rows(graphs: dict[str, GraphProblem]) -> None:
     part = nasbench_graph.cell_space(nasbench_graph.PROTEINS_OPERATIONS[::-1], "part")
-    taken = draw(part, 60)
+    action_indices = draw(part, 60)
     for task in ("cora", "proteins"):
         small, whole = nasbench_graph.tabular_problem(task, part), graphs[task]
-        taken = taken[small.valid(taken)]
-        rows = [whole.index.row(config) for config in configs_of(part, taken)]
-        np.testing.assert_array_equal(small.index.rows(taken), rows)
+        action_indices = action_indices[small.valid(action_indices)]
+        rows = [whole.index.row(config) for config in configs_of(part, action_indices)]
+        np.testing.assert_array_equal(small.index.rows(action_indices), rows)
 
 
 def test_what_is_no_graph_cell_is_refused(graphs: dict[str, GraphProblem]) -> None:

@@ -21,7 +21,7 @@ from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySampl
 from optuna.trial import TrialState
 
 from transfernas import Agent
-from transfernas.define_by_run.plans import Observed
+from transfernas.define_by_run.plans import ObservedTrial
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.integrations.optuna_trials import stamp_of
 from transfernas.learning.learner import Learner, learn
@@ -120,9 +120,9 @@ def test_threads_share_a_sampler_and_each_trial_is_learned_from_once() -> None:
     study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=60, n_jobs=4)
     learner = learner_of(sampler)
-    assert learner.learned == 60 and learner.history.count == 60
+    assert learner.learned == 60 and learner.replay.count == 60
     values = values_of(study)
-    assert sorted(learner.history.reward[0, :60]) == sorted(-value for value in values)
+    assert sorted(learner.replay.reward[0, :60]) == sorted(-value for value in values)
     assert min(values) < np.quantile(values, 0.5)
 
 
@@ -144,7 +144,7 @@ def test_it_works_under_hyperband_and_learns_from_what_is_pruned() -> None:
     learner = learner_of(sampler)
     states = [trial.state for trial in study.trials]
     assert TrialState.PRUNED in states and learner.learned == 40
-    told = learner.history.scores.at((0, slice(40)))
+    told = learner.replay.scores.at((0, slice(40)))
     complete = sorted((-value for value in values_of(study)), reverse=True)
     assert told.shown()[told.best_first()][: len(complete)].tolist() == complete
 
@@ -306,16 +306,16 @@ def test_a_search_goes_on_from_its_file_and_learns_from_no_trial_twice(tmp_path:
     study = optuna.load_study(study_name="one", storage=storage, sampler=again)
     study.optimize(objective, n_trials=5)
     learner = learner_of(again)
-    assert learner.learned == 25 and learner.history.count == 25
-    (record,) = again.agent.ledger
-    assert again.agent.ledger.count(record) == 25
+    assert learner.learned == 25 and learner.replay.count == 25
+    (record,) = again.agent.processed
+    assert again.agent.processed.count(record) == 25
 
 
 def test_two_studies_of_one_name_are_two() -> None:
     sampler = TransferSampler(seed=0)
     for _ in range(2):
         searched(sampler, 12, study_name="same")
-    assert learner_of(sampler).learned == 12 and len(list(sampler.agent.ledger)) == 2
+    assert learner_of(sampler).learned == 12 and len(list(sampler.agent.processed)) == 2
     assert sampler.agent.provenance == (("optuna", "same", 12), ("optuna", "same", 12))
 
 
@@ -371,7 +371,7 @@ def test_values_are_of_the_bins_that_were_proposed() -> None:
     study.optimize(lambda trial: sum((trial.suggest_float(f"x{i}", 0, 1) - 0.5) ** 2 for i in range(5)), n_trials=60)
     (known,) = sampler._searches.values()
     planned = {trial: actions for trial, _, _, actions, _ in known.search.state()["plans"]}
-    assert Observed.of(known.made(study.trials[59])).actions == planned[59]
+    assert ObservedTrial.of(known.params(study.trials[59])).actions == planned[59]
     values = [value for trial in study.trials for value in trial.params.values()]
     assert not any(value * 16 == round(value * 16) for value in values if 0 < value < 1)
 
@@ -449,7 +449,7 @@ def test_studies_of_one_name_and_opposite_directions_are_kept_apart() -> None:
             study.tell(trial, trial.suggest_float("x", 0, 1))
     low, high = (np.median(values_of(study)[-10:]) for study in studies)
     assert low < 0.2 and high > 0.8
-    assert [sampler.agent.ledger.count(record) for record in sampler.agent.ledger] == [30, 30]
+    assert [sampler.agent.processed.count(record) for record in sampler.agent.processed] == [30, 30]
 
 
 @pytest.mark.parametrize("exponent", [0, 15, 30])
@@ -466,7 +466,7 @@ def test_without_learning_it_only_proposes(tmp_path: Path) -> None:
     fixed = TransferSampler(agent, seed=0, learn=False)
     searched(fixed, 10, study_name="second")
     assert fixed.agent.learner.learned == 0 and fixed.agent.provenance == agent.provenance
-    assert fixed.agent.ledger == agent.ledger
+    assert fixed.agent.processed == agent.processed
 
 
 def test_what_a_parameter_was_before_it_was_one_can_be_said() -> None:
@@ -482,7 +482,7 @@ def test_what_a_parameter_was_before_it_was_one_can_be_said() -> None:
     study = optuna.create_study(sampler=found)
     study.optimize(after, n_trials=5)
     given = [trial.params for trial in study.trials]
-    assert any(abs(each["rate"] - 0.3) < 0.07 and each["y"] <= 0.0625 for each in given)  # the memory is soon asked
+    assert any(abs(each["rate"] - 0.3) < 0.07 and each["y"] <= 0.0625 for each in given)  # the warm start is soon asked
     with pytest.raises(ValueError, match="rename: 'X' is no parameter that the agent knows; it knows x"):
         TransferSampler(sampler.agent, rename={"X": "rate"})
 
@@ -578,18 +578,18 @@ def test_processes_share_a_storage_and_learn_from_one_another(tmp_path: Path) ->
     study.sampler = TransferSampler(outs[3], task="shared", seed=9)
     study.optimize(objective, n_trials=1)
     learned = study.sampler.agent
-    (record,) = learned.ledger
-    assert learned.ledger.count(record) == learned.learner.learned == len(finished) + 1
+    (record,) = learned.processed
+    assert learned.processed.count(record) == learned.learner.learned == len(finished) + 1
     # The last one to stop had learned from all that were finished by then, each once.
     for out in outs[2:]:
         agent = Agent.load(out)
-        count = agent.ledger.count(record)
-        assert agent.learner.learned == agent.learner.history.count == count
+        count = agent.processed.count(record)
+        assert agent.learner.learned == agent.learner.replay.count == count
         assert 100 <= count <= len(finished)
-        known = [trial for trial in finished if agent.ledger.has(stamp_of(trial))]
-        rewards = agent.learner.history.reward[0, :count]
+        known = [trial for trial in finished if agent.processed.has(stamp_of(trial))]
+        rewards = agent.learner.replay.reward[0, :count]
         assert sorted(rewards) == sorted(-trial.value for trial in known if trial.value is not None)
-    assert max(Agent.load(out).ledger.count(record) for out in outs[2:]) == len(finished)
+    assert max(Agent.load(out).processed.count(record) for out in outs[2:]) == len(finished)
 
 
 def proposers(study: optuna.Study) -> list[str | None]:
@@ -610,8 +610,8 @@ def test_a_trial_says_who_proposed_it(tmp_path: Path) -> None:
     study.enqueue_trial(first.best_params)
     study.optimize(square, n_trials=6)
     enqueued, remembered, *others = proposers(study)
-    assert enqueued is None and remembered == "remembered from first"
-    assert {*others} <= {"remembered from first", "policy", "new policy", "curious policy"} and "new policy" in others
+    assert enqueued is None and remembered == "warm start from first"
+    assert {*others} <= {"warm start from first", "policy", "new policy", "exploring policy"} and "new policy" in others
     assert all(0.0 < trial.user_attrs[ATTRIBUTE]["trust"] < 1.0 for trial in study.trials[1:])
     assert [trial.user_attrs for trial in study.trials] == [
         trial.user_attrs for trial in optuna.load_study(study_name="second", storage=storage).trials

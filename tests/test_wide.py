@@ -10,21 +10,21 @@ import pytest
 from sampling import sampled
 from transfernas import Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.define_by_run import search as define_by_run_search
-from transfernas.define_by_run.plans import room_for
-from transfernas.define_by_run.search import OpenSearch
-from transfernas.define_by_run.space import OpenSpace
+from transfernas.define_by_run.plans import shapes_for
+from transfernas.define_by_run.search import DefineByRunSearch
+from transfernas.define_by_run.space import DefineByRunSpace
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.objective import log_prob
-from transfernas.learning.proposing import candidates, propose
+from transfernas.learning.proposal import count_candidates, propose
 from transfernas.policy.decoder import Decoder
 from transfernas.spaces.condition import Action
-from transfernas.spaces.domain import Categories, Domain, Numbers
+from transfernas.spaces.domain import CategoricalDomain, Domain, NumericDomain
 from transfernas.spaces.encoding import WIDE
 from transfernas.spaces.trajectory import Trajectory
 
-UNIT = Numbers(0.0, 1.0)
-FEW = Categories(("a", "b", "c"))
+UNIT = NumericDomain(0.0, 1.0)
+FEW = CategoricalDomain(("a", "b", "c"))
 
 
 def names(count: int) -> list[str]:
@@ -32,7 +32,7 @@ def names(count: int) -> list[str]:
 
 
 def trial_of(
-    search: OpenSearch, number: int, asked: list[str], domain: Domain = FEW
+    search: DefineByRunSearch, number: int, asked: list[str], domain: Domain = FEW
 ) -> dict[str, tuple[Domain, object]]:
     made: dict[str, tuple[Domain, object]] = {}
     for name in asked:
@@ -54,39 +54,39 @@ def rebuilt(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(owner, name, counting)
 
-    count(OpenSpace, "discovered")
-    count(define_by_run_search, "planned_by_policy")
+    count(DefineByRunSpace, "discovered")
+    count(define_by_run_search, "plan_by_policy")
     return found
 
 
 @pytest.mark.parametrize("count", [20, 70, 100, 127])
 def test_a_first_trial_takes_up_many_parameters_together(count: int, rebuilt: Counter[str]) -> None:
-    search = OpenSearch("wide", "one", seed=1)
+    search = DefineByRunSearch("wide", "one", seed=1)
     made = trial_of(search, 0, names(count))
-    assert rebuilt["discovered"] == rebuilt["planned_by_policy"] == min(count, WIDE)
+    assert rebuilt["discovered"] == rebuilt["plan_by_policy"] == min(count, WIDE)
     search.tell(0, made, 1.0)
     assert rebuilt["discovered"] == min(count, WIDE) + (count > WIDE)
     following = trial_of(search, 1, names(count))
-    assert rebuilt["planned_by_policy"] == min(count, WIDE) + 1
+    assert rebuilt["plan_by_policy"] == min(count, WIDE) + 1
     assert list(following) == names(count)
     assert search.learner is not None
-    assert search.learner.history.count == 1
+    assert search.learner.replay.count == 1
     assert [choice.name for choice in search.learner.encoding.problems[0].space.choices] == names(count)
 
 
 def test_new_parameters_among_many_known_ones_cost_one_rebuild(rebuilt: Counter[str]) -> None:
-    search = OpenSearch("wide", "one", seed=2)
+    search = DefineByRunSearch("wide", "one", seed=2)
     search.declare(dict.fromkeys(names(70), FEW))
     mixed = [name for pair in zip(names(70), [f"new{number}" for number in range(70)], strict=True) for name in pair]
     rebuilt.clear()
     search.tell(0, trial_of(search, 0, mixed), 1.0)
-    assert rebuilt == {"planned_by_policy": 1, "discovered": 1}
+    assert rebuilt == {"plan_by_policy": 1, "discovered": 1}
     assert search.learner is not None
     assert [choice.name for choice in search.learner.encoding.problems[0].space.choices] == mixed
 
 
 def test_a_new_parameter_of_many_may_be_anything_it_can_be() -> None:
-    search = OpenSearch("wide", "one", seed=3)
+    search = DefineByRunSearch("wide", "one", seed=3)
     search.declare(dict.fromkeys(names(WIDE), FEW))
     found = Counter(trial_of(search, number, [*names(WIDE), "new"])["new"][1] for number in range(60))
     assert set(found) == {"a", "b", "c"}
@@ -95,11 +95,11 @@ def test_a_new_parameter_of_many_may_be_anything_it_can_be() -> None:
 
 @pytest.mark.parametrize("count", [80, 110])
 def test_a_transferred_search_expects_what_its_source_knows(count: int, rebuilt: Counter[str]) -> None:
-    source = OpenSearch("wide", "one", seed=4)
+    source = DefineByRunSearch("wide", "one", seed=4)
     source.declare(dict.fromkeys(names(count), FEW))
     source.tell(0, trial_of(source, 0, names(count)), 1.0)
     rebuilt.clear()
-    search = OpenSearch("wide", "two", seed=5, source=source.agent())
+    search = DefineByRunSearch("wide", "two", seed=5, source=source.agent())
     made = trial_of(search, 0, names(count))
     assert rebuilt["discovered"] == WIDE + 1
     search.tell(0, made, 1.0)
@@ -107,10 +107,10 @@ def test_a_transferred_search_expects_what_its_source_knows(count: int, rebuilt:
 
 
 def test_what_was_expected_and_not_asked_for_is_forgotten() -> None:
-    source = OpenSearch("wide", "one", seed=6)
+    source = DefineByRunSearch("wide", "one", seed=6)
     source.declare(dict.fromkeys(names(90), FEW))
     source.tell(0, trial_of(source, 0, names(90)), 1.0)
-    search = OpenSearch("wide", "two", seed=7, source=source.agent())
+    search = DefineByRunSearch("wide", "two", seed=7, source=source.agent())
     asked = [*names(70), "other"]
     trial_of(search, 1, names(80))  # which is open all the while
     search.tell(0, trial_of(search, 0, asked), 1.0)
@@ -120,11 +120,11 @@ def test_what_was_expected_and_not_asked_for_is_forgotten() -> None:
 
 
 def test_what_a_parameter_costs_does_not_grow_with_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    search = OpenSearch("wide", "one", seed=8)
+    search = DefineByRunSearch("wide", "one", seed=8)
     search.declare(dict.fromkeys(names(100), UNIT))
     called: list[float] = []
-    action = Numbers.action
-    monkeypatch.setattr(Numbers, "action", lambda self, value: called.append(value) or action(self, value))  # type: ignore[func-returns-value]
+    action = NumericDomain.action
+    monkeypatch.setattr(NumericDomain, "action", lambda self, value: called.append(value) or action(self, value))  # type: ignore[func-returns-value]
     trial_of(search, 0, names(100), UNIT)
     assert len(called) <= 200
 
@@ -147,9 +147,9 @@ def test_the_sampler_looks_at_each_parameter_once(monkeypatch: pytest.MonkeyPatc
 def wide_learner(conditional: bool = False) -> Learner:
     when = {"p0": "a"} if conditional else None
     choices = [Choice(name, ("a", "b", "c"), when if 20 <= at < 60 else None) for at, name in enumerate(names(100))]
-    room = room_for({choice.name: choice.actions for choice in choices})
+    min_shapes = shapes_for({choice.name: choice.actions for choice in choices})
     problem = Problem(SearchSpace("wide", choices), "one")
-    learner = new_learner((problem,), TrainingConfig(), 10, room=room)
+    learner = new_learner((problem,), TrainingConfig(), 10, min_shapes=min_shapes)
     assert learner.encoding.wide
     return learner
 
@@ -166,7 +166,7 @@ def test_a_cache_in_blocks_draws_what_a_whole_one_draws(monkeypatch: pytest.Monk
     jax.clear_caches()
     whole = sampled(learner, np.zeros(1, np.int32), noise)
     jax.clear_caches()
-    np.testing.assert_array_equal(whole.taken, blocks.taken)
+    np.testing.assert_array_equal(whole.action_indices, blocks.action_indices)
     np.testing.assert_allclose(whole.log_prob, blocks.log_prob, rtol=1e-5)
 
 
@@ -179,15 +179,17 @@ def test_choices_that_are_passed_over_are_not_made() -> None:
         trial = Trajectory(*(leaf[0, row] for leaf in found.trajectory))
         config: dict[str, Action] = learner.encoding.config(0, trial)
         learner.encoding.problems[0].space.validate(config)
-        assert learner.encoding.taken_config(0, found.taken[0, row]) == config
+        assert learner.encoding.config_of_indices(0, found.action_indices[0, row]) == config
         lengths.add(len(config))
     assert lengths == {60, 100}
 
 
 def test_long_trajectories_are_drawn_at_their_length_without_explorers() -> None:
     learner = wide_learner()
-    assert candidates(learner) == 16
+    assert count_candidates(learner) == 16
     assert 101 <= learner.encoding.steps_drawn < learner.encoding.steps == 128
     _, proposal = propose(learner)
     assert proposal.rollout.trajectory.actions.shape == (1, 128)
-    learner.encoding.problems[0].space.validate(learner.encoding.taken_config(0, proposal.rollout.taken[0]))
+    learner.encoding.problems[0].space.validate(
+        learner.encoding.config_of_indices(0, proposal.rollout.action_indices[0])
+    )

@@ -9,9 +9,9 @@ from .agent import Agent as Agent
 from .baselines.evolution import RegularizedEvolution as RegularizedEvolution
 from .baselines.random import RandomSearch as RandomSearch
 from .checkpoint.snapshot import CheckpointError as CheckpointError
+from .learning.config import BanditConfig as BanditConfig
 from .learning.config import BestOf as BestOf
-from .learning.config import CuriosityConfig as CuriosityConfig
-from .learning.config import GateConfig as GateConfig
+from .learning.config import ExplorationConfig as ExplorationConfig
 from .learning.config import ProposalConfig as ProposalConfig
 from .learning.config import QueueConfig as QueueConfig
 from .learning.config import SurrogateConfig as SurrogateConfig

@@ -10,19 +10,19 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from .checkpoint.ledger import Ledger
+from .checkpoint.processed_trials import ProcessedTrials
 from .checkpoint.snapshot import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
+from .learning.compilation import BackgroundCompiler
 from .learning.config import TrainingConfig
-from .learning.history import keys
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
-from .learning.proposing import propose, skip
-from .learning.rehearsal import settled
+from .learning.proposal import propose, skip_trial
+from .learning.rehearsal import rehearse
+from .learning.replay import fingerprints
 from .learning.scores import Scores
 from .learning.studying import study
 from .learning.transfer import transfer
-from .learning.warm_up import WarmUp
-from .searcher import OpenTrial, Searcher, Standing, check_seed
-from .spaces.condition import Action, Config, in_order
+from .searcher import OpenTrial, Searcher, SearcherState, check_seed
+from .spaces.condition import Action, Config, as_tuple
 from .spaces.problem import Observation, Problem, check_problems, check_reward
 from .spaces.trajectory import Trajectory
 from .spaces.vocabulary import TransferReport, transfer_report
@@ -34,10 +34,10 @@ class Agent(Searcher):
     Each trial is of one of the problems, drawn uniformly. The same seed gives the same trials on the same machine.
 
     Attributes:
-        ledger: the trials of others' records, such as studies in a database, that it learned from.
+        processed: the trials of others' records, such as studies in a database, that it learned from.
     """
 
-    ledger: Ledger
+    processed: ProcessedTrials
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class Agent(Searcher):
         with self._lock:
             self._compiling().wait_for_update()
             learner, _ = study(self._learner, np.array([rows], np.int32), trials, Scores.of(np.array([rewards])))
-            self._now = self._now._replace(knows=learner)
+            self._now = self._now._replace(knowledge=learner)
 
     def best(self, problem: Problem | None = None) -> Observation | None:
         """Returns the best observation of a problem, the first of `top`; None before the first trial.
@@ -196,7 +196,7 @@ class Agent(Searcher):
         """
         found = check_problems(problems)
         learner = transfer(
-            settled(self._learner),
+            rehearse(self._learner),
             found,
             None if config is None else _checked(config),
             None if seed is None else check_seed(seed),
@@ -204,7 +204,7 @@ class Agent(Searcher):
             fill,
         )
         agent = Agent.of(learner)
-        agent.ledger = self.ledger.copy()
+        agent.processed = self.processed.copy()
         agent._compiling()
         return agent
 
@@ -219,15 +219,17 @@ class Agent(Searcher):
         """
         rows, now = {problem.name: row for row, problem in enumerate(self._problems)}, self._now
         trials = [
-            SavedTrial(number, rows[opened.problem.name], opened.config, opened.kept.member)
+            SavedTrial(number, rows[opened.problem.name], opened.config, opened.kept.proposer)
             for number, opened in now.open.items()
         ]
         having = {
             name: tuple(row for row, p in enumerate(self._problems) if getattr(p, name) is not None or p in unset)
             for name, unset in self._unset.items()
         }
-        open_trials, ledger = tuple(trials), self.ledger.copy()
-        snapshot = Snapshot(now.knows, self._name, now.asked, open_trials, having["valid"], ledger, keyed=having["key"])
+        open_trials, processed = tuple(trials), self.processed.copy()
+        snapshot = Snapshot(
+            now.knowledge, self._name, now.asked, open_trials, having["valid"], processed, keyed=having["key"]
+        )
         return write_snapshot(Path(path), snapshot)
 
     @classmethod
@@ -244,44 +246,44 @@ class Agent(Searcher):
             ValueError: a problem is none of the agent's, or its space changed.
         """
         snapshot = read_snapshot(Path(path))
-        given = in_order(problems, "problems")
+        given = as_tuple(problems, "problems")
         if snapshot.learner.replicas != 1:
             raise CheckpointError(
                 f"{path} holds the {snapshot.learner.replicas} replicas of an experiment, not an agent"
             )
         learner = with_functions(snapshot.learner, check_problems(given) if given else ())
         agent = cls.of(learner)
-        agent._name, agent.ledger = snapshot.name, snapshot.ledger
+        agent._name, agent.processed = snapshot.name, snapshot.processed
         agent._unset = {
             name: tuple(agent.problems[row] for row in rows if getattr(agent.problems[row], name) is None)
             for name, rows in (("valid", snapshot.restricted), ("key", snapshot.keyed))
         }
         opened = {
-            trial.number: OpenTrial(agent.problems[trial.row], trial.config, _kept(learner, trial))
+            trial.number: OpenTrial(agent.problems[trial.row], trial.config, _open_trial_data(learner, trial))
             for trial in snapshot.open_trials
         }
-        agent._now = Standing(snapshot.asked, opened, learner)
+        agent._now = SearcherState(snapshot.asked, opened, learner)
         return agent
 
     def _copied(self) -> dict[str, Any]:
         """Leaves out the thread that compiles too, which no copy can have."""
-        return super()._copied() | {"_warm_up": None, "ledger": self.ledger.copy()}
+        return super()._copied() | {"_compiler": None, "processed": self.processed.copy()}
 
     def _start(self, learner: Learner) -> None:
         """Takes up its work: the part of construction that a new, a loaded and a transferred agent share."""
-        self._now = Standing(knows=learner)
-        self.ledger = Ledger()
+        self._now = SearcherState(knowledge=learner)
+        self.processed = ProcessedTrials()
         self._unset: dict[str, tuple[Problem, ...]] = {"valid": (), "key": ()}
-        self._warm_up: WarmUp | None = None
+        self._compiler: BackgroundCompiler | None = None
 
-    def _compiling(self) -> WarmUp:
-        if self._warm_up is None:
-            self._warm_up = WarmUp(self._learner)
-        return self._warm_up
+    def _compiling(self) -> BackgroundCompiler:
+        if self._compiler is None:
+            self._compiler = BackgroundCompiler(self._learner)
+        return self._compiler
 
     @property
     def _learner(self) -> Learner:
-        learner: Learner = self._now.knows
+        learner: Learner = self._now.knowledge
         return learner
 
     def _propose(self) -> tuple[OpenTrial, Learner]:
@@ -292,63 +294,65 @@ class Agent(Searcher):
                     f"again, as in Agent.load(path, problems=[Problem(space, task, {name}=...)])"
                 )
         self._look_at_open()
-        pending = np.fromiter((opened.kept.key for opened in self._open.values()), np.uint64, len(self._open))
+        pending = np.fromiter((opened.kept.fingerprint for opened in self._open.values()), np.uint64, len(self._open))
         learner, proposal = propose(self._learner, before_draw=self._compiling().wait_for_sample, pending=pending)
         row = int(proposal.problem[0])
-        config = learner.encoding.taken_config(row, proposal.rollout.taken[0])
+        config = learner.encoding.config_of_indices(row, proposal.rollout.action_indices[0])
         trajectory: Trajectory = jax.tree.map(lambda leaf: leaf[0], proposal.rollout.trajectory)
-        kept = Kept(trajectory, int(proposal.member[0]), keys(proposal.problem, proposal.rollout.trajectory)[0])
+        kept = OpenTrialData(
+            trajectory, int(proposal.proposer[0]), fingerprints(proposal.problem, proposal.rollout.trajectory)[0]
+        )
         return OpenTrial(self._problems[row], config, kept), learner
 
     def _look_at_open(self) -> None:
-        """Has `builds` know the open trials, which may be of a file; it is asked only where a problem has a key."""
+        """Enters open trials, which may be of a file, in `network_cache`; only problems with a key need it."""
         learner = self._learner
         for opened in self._open.values() if learner.keyed else ():
             if opened.problem.key is not None:
                 row, look_up = learner.encoding.row(opened.problem), functools.partial(getattr, opened, "config")
-                learner.builds.network(learner.encoding, row, int(opened.kept.key), look_up)
+                learner.network_cache.network(learner.encoding, row, int(opened.kept.fingerprint), look_up)
 
     def _passed_over(self) -> Learner:
-        return self._learner if any(self._unset.values()) else skip(self._learner)
+        return self._learner if any(self._unset.values()) else skip_trial(self._learner)
 
     def _close(self, trial: OpenTrial, reward: float | None) -> Learner:
         row, kept = self._learner.encoding.row(trial.problem), trial.kept
         if reward is not None:
-            return self._learned(self._learner, row, kept.trajectory, reward, kept.member)
-        return fail(self._learner, *_one(row, kept.trajectory, kept.member))
+            return self._learned(self._learner, row, kept.trajectory, reward, kept.proposer)
+        return fail(self._learner, *_one(row, kept.trajectory, kept.proposer))
 
-    def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, member: int) -> Learner:
+    def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, proposer: int) -> Learner:
         self._compiling().wait_for_update()
-        problem, batched, members = _one(row, trajectory, member)
-        return learn(learner, problem, batched, np.array([reward]), members, others=member < 0)
+        problem, batched, proposers = _one(row, trajectory, proposer)
+        return learn(learner, problem, batched, np.array([reward]), proposers, others=proposer < 0)
 
 
-class Kept(NamedTuple):
+class OpenTrialData(NamedTuple):
     """What an agent keeps of an open trial.
 
     Attributes:
         trajectory: what was decided.
-        member: which of its policies proposed it.
-        key: what it is known by, see `history.keys`.
+        proposer: which of its policies proposed it.
+        fingerprint: what it is known by, see `history.fingerprints`.
     """
 
     trajectory: Trajectory
-    member: int
-    key: np.uint64
+    proposer: int
+    fingerprint: np.uint64
 
 
-def _kept(learner: Learner, trial: SavedTrial) -> Kept:
+def _open_trial_data(learner: Learner, trial: SavedTrial) -> OpenTrialData:
     trajectory = learner.encoding.trajectory(trial.row, trial.config)
-    row, batched, _ = _one(trial.row, trajectory, trial.member)
-    return Kept(trajectory, trial.member, keys(row, batched)[0])
+    row, batched, _ = _one(trial.row, trajectory, trial.proposer)
+    return OpenTrialData(trajectory, trial.proposer, fingerprints(row, batched)[0])
 
 
 def _one(
-    row: int, trajectory: Trajectory, member: int
+    row: int, trajectory: Trajectory, proposer: int
 ) -> tuple[Int[np.ndarray, "1"], Trajectory, Int[np.ndarray, "1"]]:
     """Returns a trial as one of each of one replica."""
     batched: Trajectory = jax.tree.map(lambda leaf: np.asarray(leaf)[None], trajectory)
-    return np.array([row], np.int32), batched, np.array([member], np.int32)
+    return np.array([row], np.int32), batched, np.array([proposer], np.int32)
 
 
 def _checked(config: object) -> TrainingConfig:

@@ -1,7 +1,7 @@
 """Settings as frozen dataclasses: the type of a field says what it may be, and every field is checked.
 
 The type of a field is `bool`, a `Literal` of words, `Annotated[int, Range(...)]`, `Annotated[float, Range(...)]`, a
-`Part`, or a union of parts that have kinds. With `| None` the field may be None as well.
+`ConfigPart`, or a union of parts that have kinds. With `| None` the field may be None as well.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-P = TypeVar("P", bound="Part")
+P = TypeVar("P", bound="ConfigPart")
 
 
 class Range(NamedTuple):
@@ -23,7 +23,7 @@ class Range(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ConfigPart:
     """A part of the settings, which is checked when it is made.
 
     Attributes:
@@ -57,12 +57,12 @@ def changed(part: P, changes: Mapping[str, object]) -> P:
     return _changed(part, changes, ())
 
 
-def to_json(part: Part) -> dict[str, Any]:
+def to_json(part: ConfigPart) -> dict[str, Any]:
     """Returns a part as JSON."""
     found: dict[str, Any] = {"kind": part.kind} if part.kind else {}
     for field in _fields(type(part)):
         value = getattr(part, field.name)
-        found[field.name] = to_json(value) if isinstance(value, Part) else value
+        found[field.name] = to_json(value) if isinstance(value, ConfigPart) else value
     return found
 
 
@@ -85,19 +85,19 @@ def from_json(part: type[P], value: Any) -> P:
     return part(**{name: _read(part, field, value[name]) for name, field in fields.items()})
 
 
-def flat(part: Part, before: str = "") -> dict[str, object]:
+def flat(part: ConfigPart, before: str = "") -> dict[str, object]:
     """Returns the values of all fields by their paths; that of a part with a kind is its kind."""
     found: dict[str, object] = {}
     for field in _fields(type(part)):
         value, path = getattr(part, field.name), before + field.name
-        if isinstance(value, Part):
+        if isinstance(value, ConfigPart):
             found |= ({path: value.kind} if value.kind else {}) | flat(value, f"{path}.")
         else:
             found[path] = value
     return found
 
 
-def parsed(part: Part, path: str, text: str) -> object:
+def parsed(part: ConfigPart, path: str, text: str) -> object:
     """Returns the value of a field that is given as text.
 
     A part is given by its kind, or as "default" where there is one kind of it; either has its defaults.
@@ -105,11 +105,11 @@ def parsed(part: Part, path: str, text: str) -> object:
     Raises:
         ValueError: there is no such field, or the text says none of its values; the message says what would be right.
     """
-    alternatives: tuple[type[Part], ...] = ()
+    alternatives: tuple[type[ConfigPart], ...] = ()
     *parents, last = path.split(".")
     for name in parents:
         field, inner = _field(part, name, alternatives), getattr(part, name)
-        if not isinstance(inner, Part):
+        if not isinstance(inner, ConfigPart):
             raise ValueError(_no_part(part, field, inner, last))
         part, alternatives = inner, field.parts
     field = _field(part, last, alternatives)
@@ -135,14 +135,14 @@ class _Field(NamedTuple):
     number: type[int] | type[float] | None
     range: Range | None
     words: tuple[str, ...]
-    parts: tuple[type[Part], ...]
+    parts: tuple[type[ConfigPart], ...]
     optional: bool
 
 
-_KNOWN: dict[type[Part], tuple[_Field, ...]] = {}
+_KNOWN: dict[type[ConfigPart], tuple[_Field, ...]] = {}
 
 
-def _fields(part: type[Part]) -> tuple[_Field, ...]:
+def _fields(part: type[ConfigPart]) -> tuple[_Field, ...]:
     if part not in _KNOWN:
         hints = get_type_hints(part, include_extras=True)
         _KNOWN[part] = tuple(_described(field.name, hints[field.name]) for field in dataclasses.fields(part))
@@ -194,7 +194,7 @@ def _wanted(field: _Field, value: object) -> str:
     return f"{none}{'a whole number' if field.number is int else 'a number'} {bound}"
 
 
-def _field(part: Part, name: str, alternatives: Sequence[type[Part]]) -> _Field:
+def _field(part: ConfigPart, name: str, alternatives: Sequence[type[ConfigPart]]) -> _Field:
     """Returns a field of a part, in whose place there may be others."""
     fields = {field.name: field for field in _fields(type(part))}
     if name in fields:
@@ -207,14 +207,14 @@ def _field(part: Part, name: str, alternatives: Sequence[type[Part]]) -> _Field:
     )
 
 
-def _no_part(part: Part, field: _Field, value: object, name: str) -> str:
+def _no_part(part: ConfigPart, field: _Field, value: object, name: str) -> str:
     if not field.parts:
         return f"{part.path}.{field.name} is {value!r}, which has no field {name!r}"
     wanted = " or ".join(each.__name__ for each in field.parts)
     return f"{part.path}.{field.name} is None and has no field {name!r}: give it {wanted}"
 
 
-def _changed(part: P, changes: Mapping[str, object], alternatives: Sequence[type[Part]]) -> P:
+def _changed(part: P, changes: Mapping[str, object], alternatives: Sequence[type[ConfigPart]]) -> P:
     found: dict[str, Any] = {}
     inner: dict[str, dict[str, object]] = {}
     for path, value in changes.items():
@@ -226,13 +226,13 @@ def _changed(part: P, changes: Mapping[str, object], alternatives: Sequence[type
             found[name] = value
     for name, its in inner.items():
         field, old = _field(part, name, alternatives), found.get(name, getattr(part, name))
-        if not isinstance(old, Part):
+        if not isinstance(old, ConfigPart):
             raise ValueError(_no_part(part, field, old, next(iter(its))))
         found[name] = _changed(old, its, field.parts)
     return dataclasses.replace(part, **found)
 
 
-def _read(part: type[Part], field: _Field, value: Any) -> object:
+def _read(part: type[ConfigPart], field: _Field, value: Any) -> object:
     if not field.parts or (value is None and field.optional):
         return value
     if len(field.parts) == 1:

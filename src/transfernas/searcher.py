@@ -20,7 +20,7 @@ class Searcher(Locked, abc.ABC):
     open and teaches nothing, or it is told and was learned from.
     """
 
-    _now: "Standing"  # one assignment replaces it whole; what it holds is never changed
+    _now: "SearcherState"  # one assignment replaces it whole; what it holds is never changed
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         """Checks the problems; each trial belongs to one of them, drawn uniformly.
@@ -31,7 +31,7 @@ class Searcher(Locked, abc.ABC):
         super().__init__()
         self._problems = check_problems(problems)
         self._name = uuid.uuid4().hex
-        self._now = Standing()
+        self._now = SearcherState()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -79,10 +79,10 @@ class Searcher(Locked, abc.ABC):
             raise ValueError(f"trial {trial.number} was told both a reward and failed=True; tell one of them")
         value = None if failed else check_reward(reward, f"trial {trial.number}")
         with self._lock:
-            knows = self._close(self._found(trial), value)
+            knowledge = self._close(self._found(trial), value)
             left = dict(self._open)
             del left[trial.number]
-            self._now = Standing(self._asked, left, knows)
+            self._now = SearcherState(self._asked, left, knowledge)
 
     @abc.abstractmethod
     def _propose(self) -> "tuple[OpenTrial, Any]":
@@ -107,12 +107,12 @@ class Searcher(Locked, abc.ABC):
     def _ask_one(self) -> Trial:
         with self._lock:
             try:
-                opened, knows = self._propose()
+                opened, knowledge = self._propose()
             except Exception:
-                self._now = self._now._replace(knows=self._passed_over())
+                self._now = self._now._replace(knowledge=self._passed_over())
                 raise
             number = self._asked
-            self._now = Standing(number + 1, {**self._open, number: opened}, knows)
+            self._now = SearcherState(number + 1, {**self._open, number: opened}, knowledge)
             return self._trial(number, opened)
 
     def _trial(self, number: int, opened: "OpenTrial") -> Trial:
@@ -145,18 +145,18 @@ class OpenTrial(NamedTuple):
     kept: Any = None
 
 
-class Standing(NamedTuple):
+class SearcherState(NamedTuple):
     """Where a searcher stands.
 
     Attributes:
         asked: how many trials were asked for.
         open: those that were not told yet, by their numbers, oldest first.
-        knows: what the searcher proposes from, of a type of its own.
+        knowledge: what the searcher proposes from, of a type of its own.
     """
 
     asked: int = 0
     open: Mapping[int, OpenTrial] = {}
-    knows: Any = None
+    knowledge: Any = None
 
 
 def check_seed(seed: object) -> int:

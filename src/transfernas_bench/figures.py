@@ -10,7 +10,7 @@ from jaxtyping import Float
 from transfernas.checkpoint.files import write_atomically
 from transfernas.extras import needed
 
-from .experiments.ranking import Standing
+from .experiments.ranking import MethodRanking
 from .experiments.result import Curve, Result
 from .experiments.statistics import Reached, mean_interval, moving_average
 
@@ -32,7 +32,7 @@ STYLES = {
     "tpe": ("#CC79A7", (0, (5, 1)), "TPE"),
 }
 # Those of a comparison: what starts from the best of the sources has the line of what does not, in another colour.
-RIVAL_STYLES = STYLES | {
+METHOD_STYLES = STYLES | {
     "tpe seeded": ("#882255", (0, (5, 1)), "TPE, from the sources' best"),
     "evolution seeded": ("#E69F00", "-.", "evolution, from the sources' best"),
     "gp": ("#56B4E9", ":", "Gaussian process"),
@@ -162,26 +162,26 @@ def draw_attention(path: Path, attention: Float[np.ndarray, "replicas positions 
     return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
 
 
-def draw_regrets(path: Path, standings: Sequence[Standing], replicas: int) -> list[Path]:
-    """Draws the mean normalised regret of each rival over the trials, a panel a kind of split.
+def draw_regrets(path: Path, rankings: Sequence[MethodRanking], replicas: int) -> list[Path]:
+    """Draws the mean normalised regret of each method over the trials, a panel a kind of scenario.
 
     Args:
         path: of the files, without their suffix.
-        standings: of the rivals, by kind.
+        rankings: of the methods, by kind.
         replicas: of each search.
 
     Returns:
         The files: a PNG and an SVG.
     """
-    kinds = list(dict.fromkeys(row.kind for row in standings))
+    kinds = list(dict.fromkeys(row.kind for row in rankings))
     columns = min(len(kinds), 4)
     rows = -(-len(kinds) // columns)
     figure = Figure(figsize=(max(3.7 * columns, 7), 3.6 * rows + 0.9), dpi=150, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, kind in zip(panels, kinds, strict=False):
-        here = [row for row in standings if row.kind == kind]
-        for rival in dict.fromkeys(row.rival for row in here):
-            _draw_regret(axes, rival, [row for row in here if row.rival == rival])
+        here = [row for row in rankings if row.kind == kind]
+        for method in dict.fromkeys(row.method for row in here):
+            _draw_regret(axes, method, [row for row in here if row.method == method])
         _trials_axis(axes, max(row.trials for row in here), steps=(1, 5))
         # From the second trial on, and not below what a figure can tell from 0.
         shown = [max(row.regret.mean, 1e-4) for row in here if row.trials >= min(2, here[-1].trials)]
@@ -190,7 +190,7 @@ def draw_regrets(path: Path, standings: Sequence[Standing], replicas: int) -> li
         axes.set_yticks(ticks, [f"{100 * tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.set_ylim(0.75 * min(shown), 1.3 * max(shown))
-        axes.set_title(f"{kind} ({here[0].splits} split{'s' if here[0].splits > 1 else ''})", fontsize=10)
+        axes.set_title(f"{kind} ({here[0].scenarios} scenario{'s' if here[0].scenarios > 1 else ''})", fontsize=10)
     for axes in panels[len(kinds) :]:
         axes.set_axis_off()
     for axes in panels[::columns]:
@@ -199,32 +199,32 @@ def draw_regrets(path: Path, standings: Sequence[Standing], replicas: int) -> li
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
     figure.suptitle(
         "regret of the best configuration so far: 0 % at the best one of the space, 100 % at the median one\n"
-        f"mean of the splits and of {replicas} replicas, 95 % interval",
+        f"mean of the scenarios and of {replicas} replicas, 95 % interval",
         fontsize=11,
     )
     return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
 
 
-def draw_ranks(path: Path, standings: Sequence[Standing], replicas: int) -> list[Path]:
-    """Draws the mean rank of each rival over all splits, a panel a number of trials.
+def draw_ranks(path: Path, rankings: Sequence[MethodRanking], replicas: int) -> list[Path]:
+    """Draws the mean rank of each method over all scenarios, a panel a number of trials.
 
     Args:
         path: of the files, without their suffix.
-        standings: of the rivals, by kind; the first kind is drawn.
+        rankings: of the methods, by kind; the first kind is drawn.
         replicas: of each search.
 
     Returns:
         The files: a PNG and an SVG.
     """
-    here = [row for row in standings if row.kind == standings[0].kind]
-    rivals = list(dict.fromkeys(row.rival for row in here))
+    here = [row for row in rankings if row.kind == rankings[0].kind]
+    methods = list(dict.fromkeys(row.method for row in here))
     counts = sorted({row.trials for row in here} & set(_RANKED)) or [max(row.trials for row in here)]
-    figure = Figure(figsize=(3.4 + 2.6 * len(counts), 1.6 + 0.42 * len(rivals)), dpi=150, layout="constrained")
+    figure = Figure(figsize=(3.4 + 2.6 * len(counts), 1.6 + 0.42 * len(methods)), dpi=150, layout="constrained")
     panels = figure.subplots(1, len(counts), squeeze=False, sharey=True, sharex=True)[0]
     for axes, count in zip(panels, counts, strict=True):
         for row in here:
             if row.trials == count:
-                colour, place = RIVAL_STYLES[row.rival][0], rivals.index(row.rival)
+                colour, place = METHOD_STYLES[row.method][0], methods.index(row.method)
                 axes.hlines(place, row.rank.low, row.rank.high, color=colour, linewidth=2.5, alpha=0.5)
                 axes.plot(row.rank.mean, place, "o", color=colour)
                 axes.annotate(
@@ -237,15 +237,15 @@ def draw_ranks(path: Path, standings: Sequence[Standing], replicas: int) -> list
                 )
         axes.set(xlabel="mean rank (1 is best)", title=f"after {count} trials")
         axes.grid(alpha=0.3, axis="x")
-    panels[0].set_yticks(range(len(rivals)), [RIVAL_STYLES[rival][2] for rival in rivals])
-    panels[0].set_ylim(len(rivals) - 0.4, -0.7)
-    size = f"{here[0].splits} splits and {replicas} replicas"
+    panels[0].set_yticks(range(len(methods)), [METHOD_STYLES[method][2] for method in methods])
+    panels[0].set_ylim(len(methods) - 0.4, -0.7)
+    size = f"{here[0].scenarios} scenarios and {replicas} replicas"
     figure.suptitle(f"rank by the best configuration so far\nmean of {size}, 95 % interval", fontsize=11)
     return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
 
 
-def _draw_regret(axes: Axes, rival: str, rows: Sequence[Standing]) -> None:
-    colour, line, label = RIVAL_STYLES[rival]
+def _draw_regret(axes: Axes, method: str, rows: Sequence[MethodRanking]) -> None:
+    colour, line, label = METHOD_STYLES[method]
     trials, regrets = [row.trials for row in rows], np.array([row.regret for row in rows])
     axes.plot(trials, regrets[:, 0], color=colour, linestyle=line, label=label, linewidth=1.8)
     axes.fill_between(trials, regrets[:, 1], regrets[:, 2], color=colour, alpha=0.12, linewidth=0)

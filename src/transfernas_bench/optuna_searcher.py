@@ -11,10 +11,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from transfernas.baselines.evolution import start_configs
-from transfernas.baselines.once import Network, Told, first_new, with_told
+from transfernas.baselines.once import BuiltNetwork, EvaluatedNetworks, add_network, draw_new_config
 from transfernas.baselines.random import RandomState, at_state, first_valid, state_of
 from transfernas.extras import needed
-from transfernas.searcher import OpenTrial, Searcher, Standing, check_seed
+from transfernas.searcher import OpenTrial, Searcher, SearcherState, check_seed
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import Action, Config, are_numbers
 from transfernas.spaces.problem import Problem
@@ -100,10 +100,10 @@ class OptunaSearcher(Searcher):
             space = self._problems[0].space
             positions = {name: space[name].index(action) for name, action in config.items()}
             self._studies[self._problems[0].name].enqueue_trial(positions)
-        self._now = Standing(knows=_Asked(state_of(self._rng)))
+        self._now = SearcherState(knowledge=_SamplerState(state_of(self._rng)))
 
-    def _propose(self) -> "tuple[OpenTrial, _Asked]":
-        asked: _Asked = self._now.knows
+    def _propose(self) -> "tuple[OpenTrial, _SamplerState]":
+        asked: _SamplerState = self._now.knowledge
         rng = at_state(self._rng, asked.rng)
         problem = self._problems[rng.integers(len(self._problems))]
         study = self._studies[problem.name]
@@ -115,25 +115,25 @@ class OptunaSearcher(Searcher):
             return self._suggest(problem, drawn[-1])
 
         try:
-            config, network = first_new(
-                problem, lambda refused: first_valid(problem, draw), asked.told, pending, _MOST_DRAWS
+            config, network = draw_new_config(
+                problem, lambda refused: first_valid(problem, draw), asked.evaluated, pending, _MOST_DRAWS
             )
-            return OpenTrial(problem, config, _Kept(drawn.pop(), network)), asked._replace(rng=state_of(rng))
+            return OpenTrial(problem, config, _OpenSuggestion(drawn.pop(), network)), asked._replace(rng=state_of(rng))
         finally:
             # Only now: what runs is not proposed again, even by a sampler that ignores what was pruned.
             for refused in drawn:
                 study.tell(refused, state=optuna.trial.TrialState.PRUNED)
 
-    def _passed_over(self) -> "_Asked":
-        asked: _Asked = self._now.knows
+    def _passed_over(self) -> "_SamplerState":
+        asked: _SamplerState = self._now.knowledge
         return asked._replace(rng=state_of(self._rng))
 
-    def _close(self, trial: OpenTrial, reward: float | None) -> "_Asked":
+    def _close(self, trial: OpenTrial, reward: float | None) -> "_SamplerState":
         state = optuna.trial.TrialState.FAIL if reward is None else optuna.trial.TrialState.COMPLETE
         # An interrupt may come between Optuna, whose studies are changed in place, and what is kept here.
         self._studies[trial.problem.name].tell(trial.kept.trial, reward, state, skip_if_finished=True)
-        asked: _Asked = self._now.knows
-        return asked if reward is None else asked._replace(told=with_told(asked.told, trial.kept.network))
+        asked: _SamplerState = self._now.knowledge
+        return asked if reward is None else asked._replace(evaluated=add_network(asked.evaluated, trial.kept.network))
 
     def _suggest(self, problem: Problem, trial: optuna.Trial) -> dict[str, Action]:
         """Returns the configuration of a trial."""
@@ -148,23 +148,23 @@ class OptunaSearcher(Searcher):
         return config
 
 
-class _Asked(NamedTuple):
+class _SamplerState(NamedTuple):
     """What the searcher keeps beside Optuna's studies.
 
     Attributes:
         rng: what will be drawn.
-        told: the networks that were evaluated.
+        evaluated: the networks that were evaluated.
     """
 
     rng: RandomState
-    told: Told = frozenset()
+    evaluated: EvaluatedNetworks = frozenset()
 
 
-class _Kept(NamedTuple):
+class _OpenSuggestion(NamedTuple):
     """What is kept of an open trial: Optuna's trial, and what the configuration builds."""
 
     trial: optuna.Trial
-    network: Network | None
+    network: BuiltNetwork | None
 
 
 def _has_order(choice: Choice) -> bool:

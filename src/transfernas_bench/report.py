@@ -20,14 +20,14 @@ from rich.text import Text
 from transfernas.checkpoint.files import write_atomically
 from transfernas.cli.terminal import PlainTable, plain, shown
 
-from .experiments.compare import MILESTONES, REFERENCE, REFERENCE_TRIALS, Outcome
-from .experiments.ranking import Standing
-from .experiments.result import NamedRatio, Result, Row, table_of
+from .experiments.compare import MILESTONES, REFERENCE, REFERENCE_TRIALS, ComparisonResult
+from .experiments.ranking import MethodRanking
+from .experiments.result import NamedRatio, Result, TableRow, table_of
 from .experiments.statistics import Interval, Ratio, Reached
-from .experiments.suite import Split
+from .experiments.suite import TransferScenario
 
 _LOST = "Mean normalised regret (%)"
-_SPLIT_TRIALS = (20, 100, 200)  # after which the regrets of each split are shown
+_SCENARIO_TRIALS = (20, 100, 200)  # after which the regrets of each scenario are shown
 
 
 @contextmanager
@@ -125,35 +125,37 @@ def reached_table(result: Result, title: str) -> PlainTable:
     return table
 
 
-def split_table(splits: Sequence[Split]) -> PlainTable:
-    """Returns what splits are, a row each."""
-    table = PlainTable(title=f"{len(splits)} splits", show_lines=True)
-    table.head("split", whole=True)  # whole, to be copied
+def scenario_table(scenarios: Sequence[TransferScenario]) -> PlainTable:
+    """Returns what scenarios are, a row each."""
+    table = PlainTable(title=f"{len(scenarios)} scenarios", show_lines=True)
+    table.head("scenario", whole=True)  # whole, to be copied
     for name in ("kind", "half", "learned from", "searched"):
         table.head(name)
-    for split in splits:
+    for scenario in scenarios:
         spaces: dict[str, list[str]] = {}
-        for place in split.sources:
-            spaces.setdefault(place.space_name, []).append(place.task)
+        for task_ref in scenario.sources:
+            spaces.setdefault(task_ref.space_name, []).append(task_ref.task)
         sources = [f"{name}: {', '.join(tasks)}" for name, tasks in spaces.items()]
-        renamed = [f"{old} is {new}" for old, new in split.rename.items()]
-        table.row(split.name, split.kind, split.half, "\n".join(sources + renamed), split.target.name)
+        renamed = [f"{old} is {new}" for old, new in scenario.rename.items()]
+        table.row(scenario.name, scenario.kind, scenario.half, "\n".join(sources + renamed), scenario.target.name)
     return table
 
 
-def comparison_tables(outcome: Outcome) -> list[PlainTable]:
-    """Returns a comparison as tables: each split, trials to the reference, mean ranks, mean regrets, differences."""
+def comparison_tables(outcome: ComparisonResult) -> list[PlainTable]:
+    """Returns a comparison as tables: each scenario, trials to the reference, mean ranks, mean regrets, differences."""
     rows, ranked = outcome.result.table, "Mean rank (1 is best)"
-    counts = sorted({row.trials for row in rows} & set(_SPLIT_TRIALS)) or [max((row.trials for row in rows), default=0)]
-    tables = [_split_regrets(outcome, count) for count in counts]
+    counts = sorted({row.trials for row in rows} & set(_SCENARIO_TRIALS)) or [
+        max((row.trials for row in rows), default=0)
+    ]
+    tables = [_scenario_regrets(outcome, count) for count in counts]
     if outcome.result.ratios:
-        tables.append(_split_ratios(outcome))
-    if outcome.standings:
-        tables += [_standing_table(outcome, outcome.standings, *each) for each in ((ranked, 1), (_LOST, 100))]
+        tables.append(_scenario_ratios(outcome))
+    if outcome.rankings:
+        tables += [_ranking_table(outcome, outcome.rankings, *each) for each in ((ranked, 1), (_LOST, 100))]
     if outcome.from_scratch:
-        tables.append(_standing_table(outcome, outcome.from_scratch, f"{ranked}, without sources", 1))
+        tables.append(_ranking_table(outcome, outcome.from_scratch, f"{ranked}, without sources", 1))
     tables += [_difference_table(outcome)] if outcome.differences else []
-    return tables + ([_harm_table(outcome)] if outcome.by_split else [])
+    return tables + ([_harm_table(outcome)] if outcome.by_scenario else [])
 
 
 def write_tables(path: Path, tables: Iterable[PlainTable]) -> Path:
@@ -166,71 +168,71 @@ def write_tables(path: Path, tables: Iterable[PlainTable]) -> Path:
     return path
 
 
-def cost_line(outcome: Outcome) -> str:
-    """Returns what a trial costs each rival."""
-    costs = ", ".join(f"{rival} {1000 * seconds:.2g} ms" for rival, seconds in outcome.seconds.items())
+def cost_line(outcome: ComparisonResult) -> str:
+    """Returns what a trial costs each method."""
+    costs = ", ".join(f"{method} {1000 * seconds:.2g} ms" for method, seconds in outcome.seconds.items())
     return (
         f"Ask and tell, median over the trials, beside another search: {costs}. The agents' replicas run in lockstep, "
         "and the time is divided by their number: a single agent takes longer."
     )
 
 
-def _split_regrets(outcome: Outcome, count: int) -> PlainTable:
+def _scenario_regrets(outcome: ComparisonResult, count: int) -> PlainTable:
     caption = "mean of the replicas, ± half its 95 % interval; 0 is the best configuration, 100 the median one"
     table = PlainTable(title=f"Normalised regret (%) after {count} trials", caption=caption)
-    return _by_split(table, outcome, {row.name: _cell(row) for row in outcome.result.table if row.trials == count})
+    return _by_scenario(table, outcome, {row.name: _cell(row) for row in outcome.result.table if row.trials == count})
 
 
-def _split_ratios(outcome: Outcome) -> PlainTable:
-    caption = f"{REFERENCE}'s trials over the rival's (95 % interval of a bootstrap over the replicas)"
+def _scenario_ratios(outcome: ComparisonResult) -> PlainTable:
+    caption = f"{REFERENCE}'s trials over the method's (95 % interval of a bootstrap over the replicas)"
     title = f"How many times fewer trials for the mean value of {REFERENCE} after {REFERENCE_TRIALS}"
     curves, cells = outcome.result.curves, dict[str, str]()
     for named in outcome.result.ratios:
         cells[named.to] = _ratio_cell(named.ratio)
         if named.ratio.trials_of and named.ratio.trials_to is None:
             cells[named.to] = f"< {named.ratio.trials_of / curves[named.to].values.shape[1]:.1f}"  # it is not reached
-    return _by_split(PlainTable(title=title, caption=caption), outcome, cells)
+    return _by_scenario(PlainTable(title=title, caption=caption), outcome, cells)
 
 
-def _by_split(table: PlainTable, outcome: Outcome, cells: Mapping[str, str]) -> PlainTable:
-    table.head("split", whole=True)
-    rivals = [name for name in outcome.seconds if any(cell.endswith(f"/{name}") for cell in cells)]
-    for rival in rivals:
-        table.head(rival, right=True)
-    for split in dict.fromkeys(name.rpartition("/")[0] for name in outcome.result.curves):
-        table.row(split, *(cells.get(f"{split}/{rival}", "") for rival in rivals))
+def _by_scenario(table: PlainTable, outcome: ComparisonResult, cells: Mapping[str, str]) -> PlainTable:
+    table.head("scenario", whole=True)
+    methods = [name for name in outcome.seconds if any(cell.endswith(f"/{name}") for cell in cells)]
+    for method in methods:
+        table.head(method, right=True)
+    for scenario in dict.fromkeys(name.rpartition("/")[0] for name in outcome.result.curves):
+        table.row(scenario, *(cells.get(f"{scenario}/{method}", "") for method in methods))
     return table
 
 
-def _standing_table(outcome: Outcome, standings: Sequence[Standing], title: str, scale: int) -> PlainTable:
+def _ranking_table(outcome: ComparisonResult, rankings: Sequence[MethodRanking], title: str, scale: int) -> PlainTable:
     """Returns mean ranks, or mean regrets in percent where the scale is 100."""
     difference = outcome.result.summary["critical_difference"]
-    shown = standings is outcome.standings and scale == 1 and difference is not None
+    shown = rankings is outcome.rankings and scale == 1 and difference is not None
     nemenyi = f"; critical difference over all by Nemenyi {difference:.2f}" if shown else ""
-    caption = f"± half the 95 % interval of a bootstrap over splits and replicas{nemenyi}"
+    caption = f"± half the 95 % interval of a bootstrap over scenarios and replicas{nemenyi}"
     table = PlainTable(title=title, caption=caption)
-    rivals = list(dict.fromkeys(row.rival for row in standings))
-    table.head("splits")
-    for name in ("trials", *rivals):
+    methods = list(dict.fromkeys(row.method for row in rankings))
+    table.head("scenarios")
+    for name in ("trials", *methods):
         table.head(name, right=True)
     cells = {
-        (row.kind, row.trials, row.rival): _around(row.rank if scale == 1 else row.regret, scale) for row in standings
+        (row.kind, row.trials, row.method): _around(row.rank if scale == 1 else row.regret, scale) for row in rankings
     }
-    for kind, splits in dict.fromkeys((row.kind, row.splits) for row in standings):
+    for kind, scenarios in dict.fromkeys((row.kind, row.scenarios) for row in rankings):
         table.add_section()
-        for count in _milestones(row.trials for row in standings):
-            table.row(f"{kind} ({splits})", str(count), *(cells[kind, count, rival] for rival in rivals))
+        for count in _milestones(row.trials for row in rankings):
+            table.row(f"{kind} ({scenarios})", str(count), *(cells[kind, count, method] for method in methods))
     return table
 
 
-def _difference_table(outcome: Outcome) -> PlainTable:
-    """Returns the differences over all splits, those of the first pair by kind as well."""
+def _difference_table(outcome: ComparisonResult) -> PlainTable:
+    """Returns the differences over all scenarios, those of the first pair by kind as well."""
     caption = (
         "below 0 the first is better; ± half the 95 % interval of a bootstrap; in brackets as a share of the second's"
     )
     table = PlainTable(title="Differences of mean normalised regrets (%)", caption=caption)
     counts = _milestones(row.trials for row in outcome.differences)
-    for name in ("", "splits"):
+    for name in ("", "scenarios"):
         table.head(name)
     for count in counts:
         table.head(f"{count} trials", right=True)
@@ -239,17 +241,17 @@ def _difference_table(outcome: Outcome) -> PlainTable:
         if pair[0] is not outcome.differences[0]:
             pair = [row for row in pair if row.kind == pair[0].kind]
         table.add_section()
-        for kind, splits in dict.fromkeys((row.kind, row.splits) for row in pair):
+        for kind, scenarios in dict.fromkeys((row.kind, row.scenarios) for row in pair):
             rows = {row.trials: row for row in pair if row.kind == kind}
             cells = [f"{_around(rows[count].regret, 100)} ({100 * rows[count].share:+.0f} %)" for count in counts]
-            table.row(f"{of} less {to}", f"{kind} ({splits})", *cells)
+            table.row(f"{of} less {to}", f"{kind} ({scenarios})", *cells)
     return table
 
 
-def _harm_table(outcome: Outcome) -> PlainTable:
-    """Returns the differences of the first pair on each split, and how many say that the first is worse."""
-    first, rows = outcome.by_split[0], {(row.split, row.trials): row for row in outcome.by_split}
-    counts = sorted({row.trials for row in outcome.by_split})
+def _harm_table(outcome: ComparisonResult) -> PlainTable:
+    """Returns the differences of the first pair on each scenario, and how many say that the first is worse."""
+    first, rows = outcome.by_scenario[0], {(row.scenario, row.trials): row for row in outcome.by_scenario}
+    counts = sorted({row.trials for row in outcome.by_scenario})
     worse = sum(row.regret.low > 0 for row in rows.values())
     surely = sum(row.together.low > 0 for row in rows.values())
     caption = (
@@ -259,13 +261,13 @@ def _harm_table(outcome: Outcome) -> PlainTable:
     )
     title = f"Normalised regret (%) of {first.of} less that of {first.to}, after so many trials"
     table = PlainTable(title=title, caption=caption)
-    table.head("split", whole=True)
+    table.head("scenario", whole=True)
     for count in counts:
         table.head(str(count), right=True)
-    for split in dict.fromkeys(row.split for row in outcome.by_split):
-        found = [rows[split, count] for count in counts]
+    for scenario in dict.fromkeys(row.scenario for row in outcome.by_scenario):
+        found = [rows[scenario, count] for count in counts]
         stars = ((row.regret.low > 0) + (row.together.low > 0) for row in found)
-        table.row(split, *(f"{_around(row.regret, 100)}{'*' * n:<2}" for row, n in zip(found, stars, strict=True)))
+        table.row(scenario, *(f"{_around(row.regret, 100)}{'*' * n:<2}" for row, n in zip(found, stars, strict=True)))
     return table
 
 
@@ -278,7 +280,7 @@ def _around(interval: Interval, scale: float = 1) -> str:
     return f"{scale * interval.mean:.2f} ± {scale * (interval.high - interval.low) / 2:.2f}"
 
 
-def _by_trials(result: Result, rows: Sequence[Row], title: str, caption: str) -> PlainTable:
+def _by_trials(result: Result, rows: Sequence[TableRow], title: str, caption: str) -> PlainTable:
     table = PlainTable(title=title, caption=caption)
     table.head("trials", right=True)
     for name in result.curves:
@@ -303,7 +305,7 @@ def ratio_lines(ratios: Sequence[NamedRatio]) -> list[str]:
     return [_ratio_line(named) for named in ratios]
 
 
-def _cell(row: Row) -> str:
+def _cell(row: TableRow) -> str:
     half = "" if row.high != row.high else f" ± {100 * (row.high - row.mean):.2f}"
     return f"{100 * row.mean:.2f}{half}"
 

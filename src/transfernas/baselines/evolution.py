@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..searcher import OpenTrial, Searcher, Standing, check_seed
-from ..spaces.condition import Action, Config, in_order
+from ..searcher import OpenTrial, Searcher, SearcherState, check_seed
+from ..spaces.condition import Action, Config, as_tuple
 from ..spaces.problem import Problem
-from .once import Network, Told, built, first_new, with_told
+from .once import BuiltNetwork, EvaluatedNetworks, add_network, build_network, draw_new_config
 from .random import MAX_CANDIDATES, RandomState, at_state, first_valid, random_config, state_of
 
 _TRIES = 10  # children in vain, after which a child is mutated one time more
@@ -47,16 +47,16 @@ def start_configs(
         ValueError: there is a start and more than one problem.
         TypeError: the start holds what is no configuration.
     """
-    given = in_order(start, "start")
+    given = as_tuple(start, "start")
     if given and len(problems) > 1:
         raise ValueError(f"start belongs to one problem, not to {len(problems)}; give each a searcher of its own")
     for config in given:
         if not isinstance(config, Mapping):
             raise TypeError(f'start holds configurations, as in start=[{{"choice": action}}], not {config!r}')
     completed = [_completed(problems[0], config, rng) for config in given]
-    found, networks = list[dict[str, Action]](), set[Network]()
+    found, networks = list[dict[str, Action]](), set[BuiltNetwork]()
     for each in completed:
-        network = None if each is None else built(problems[0], each)
+        network = None if each is None else build_network(problems[0], each)
         if each is not None and (network is None or network not in networks):
             found.append(each)
             networks |= set() if network is None else {network}
@@ -110,32 +110,32 @@ class RegularizedEvolution(Searcher):
         self._population_size, self._sample_size, self._mutation = population_size, sample_size, mutation
         waiting = tuple(start_configs(self._problems, start, self._rng))
         populations = {problem.name: () for problem in self._problems}
-        self._now = Standing(knows=_Evolved(state_of(self._rng), waiting, populations))
+        self._now = SearcherState(knowledge=_EvolutionState(state_of(self._rng), waiting, populations))
 
-    def _propose(self) -> "tuple[OpenTrial, _Evolved]":
-        evolved: _Evolved = self._now.knows
+    def _propose(self) -> "tuple[OpenTrial, _EvolutionState]":
+        evolved: _EvolutionState = self._now.knowledge
         rng, waiting = at_state(self._rng, evolved.rng), evolved.waiting
         problem = self._problems[rng.integers(len(self._problems))]
         population, pending = evolved.populations[problem.name], (opened.kept for opened in self._open.values())
         if waiting:
-            config, network = waiting[0], built(problem, waiting[0])
+            config, network = waiting[0], build_network(problem, waiting[0])
         else:
             bred = functools.partial(self._bred, problem, population, rng)
-            config, network = first_new(problem, bred, evolved.told, pending)
+            config, network = draw_new_config(problem, bred, evolved.evaluated, pending)
         return OpenTrial(problem, config, network), evolved._replace(rng=state_of(rng), waiting=waiting[1:])
 
-    def _passed_over(self) -> "_Evolved":
-        evolved: _Evolved = self._now.knows
+    def _passed_over(self) -> "_EvolutionState":
+        evolved: _EvolutionState = self._now.knowledge
         return evolved._replace(rng=state_of(self._rng))
 
-    def _close(self, trial: OpenTrial, reward: float | None) -> "_Evolved":
-        evolved: _Evolved = self._now.knows
+    def _close(self, trial: OpenTrial, reward: float | None) -> "_EvolutionState":
+        evolved: _EvolutionState = self._now.knowledge
         if reward is None:
             return evolved
         name = trial.problem.name
         population = (*evolved.populations[name], (reward, trial.config))[-self._population_size :]
-        populations, told = {**evolved.populations, name: population}, with_told(evolved.told, trial.kept)
-        return evolved._replace(populations=populations, told=told)
+        populations, evaluated = {**evolved.populations, name: population}, add_network(evolved.evaluated, trial.kept)
+        return evolved._replace(populations=populations, evaluated=evaluated)
 
     def _bred(
         self, problem: Problem, population: "_Population", rng: np.random.Generator, refused: int
@@ -157,20 +157,20 @@ class RegularizedEvolution(Searcher):
 _Population = tuple[tuple[float, Config], ...]
 
 
-class _Evolved(NamedTuple):
+class _EvolutionState(NamedTuple):
     """What evolution has come to.
 
     Attributes:
         rng: what will be drawn.
         waiting: configurations to begin with that were not asked for yet.
         populations: the rewards and configurations of each problem's youngest trials.
-        told: the networks that were evaluated.
+        evaluated: the networks that were evaluated.
     """
 
     rng: RandomState
     waiting: tuple[dict[str, Action], ...]
     populations: Mapping[tuple[str, str], _Population]
-    told: Told = frozenset()
+    evaluated: EvaluatedNetworks = frozenset()
 
 
 def _completed(problem: Problem, part: Config, rng: np.random.Generator) -> dict[str, Action] | None:

@@ -10,7 +10,7 @@ MAX_DRAWS = 1_000
 """How many valid configurations are drawn for one trial before one of a network that was evaluated is taken."""
 
 
-class Network(NamedTuple):
+class BuiltNetwork(NamedTuple):
     """What a configuration of a problem builds.
 
     Attributes:
@@ -22,11 +22,11 @@ class Network(NamedTuple):
     key: Hashable
 
 
-Told = frozenset[Network]
+EvaluatedNetworks = frozenset[BuiltNetwork]
 """The networks that were evaluated; none of problems without a key."""
 
 
-class New(NamedTuple):
+class ProposedConfig(NamedTuple):
     """A configuration to propose.
 
     Attributes:
@@ -35,21 +35,21 @@ class New(NamedTuple):
     """
 
     config: dict[str, Action]
-    network: Network | None
+    network: BuiltNetwork | None
 
 
-def built(problem: Problem, config: dict[str, Action]) -> Network | None:
+def build_network(problem: Problem, config: dict[str, Action]) -> BuiltNetwork | None:
     """Returns what a configuration builds; None where the problem has no key."""
-    return None if problem.key is None else Network(problem.name, network_of(problem, config))
+    return None if problem.key is None else BuiltNetwork(problem.name, network_of(problem, config))
 
 
-def first_new(
+def draw_new_config(
     problem: Problem,
     draw: Callable[[int], dict[str, Action]],
-    told: Told,
-    pending: Iterable[Network | None],
+    evaluated: EvaluatedNetworks,
+    pending: Iterable[BuiltNetwork | None],
     most: int = MAX_DRAWS,
-) -> New:
+) -> ProposedConfig:
     """Draws until a configuration builds a network that was not evaluated and is not being evaluated.
 
     Without a key the first draw is taken. After `most` draws what comes is taken: all networks may be evaluated.
@@ -57,20 +57,20 @@ def first_new(
     Args:
         problem: the problem.
         draw: draws a valid configuration, told how many were drawn in vain.
-        told: the networks that were evaluated.
+        evaluated: the networks that were evaluated.
         pending: those that are being evaluated.
         most: how many draws at most.
     """
     open_networks, config = set(pending), draw(0)
-    network = built(problem, config)
+    network = build_network(problem, config)
     for refused in range(1, most):
-        if network is None or (network not in told and network not in open_networks):
+        if network is None or (network not in evaluated and network not in open_networks):
             break
         config = draw(refused)
-        network = built(problem, config)
-    return New(config, network)
+        network = build_network(problem, config)
+    return ProposedConfig(config, network)
 
 
-def with_told(told: Told, network: Network | None) -> Told:
+def add_network(evaluated: EvaluatedNetworks, network: BuiltNetwork | None) -> EvaluatedNetworks:
     """Returns the networks that were evaluated after one more trial."""
-    return told if network is None else told | {network}
+    return evaluated if network is None else evaluated | {network}

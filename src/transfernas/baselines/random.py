@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..searcher import OpenTrial, Searcher, Standing, check_seed
+from ..searcher import OpenTrial, Searcher, SearcherState, check_seed
 from ..spaces.condition import Action, Config
 from ..spaces.problem import Problem, no_valid
-from .once import Told, first_new, with_told
+from .once import EvaluatedNetworks, add_network, draw_new_config
 
 MAX_CANDIDATES = 10_000
 
@@ -35,10 +35,10 @@ class RandomSearch(Searcher):
         """
         super().__init__(problems)
         self._rng = np.random.default_rng(check_seed(seed))
-        self._now = Standing(knows=_Drawn(state_of(self._rng)))
+        self._now = SearcherState(knowledge=_RandomState(state_of(self._rng)))
 
-    def _propose(self) -> "tuple[OpenTrial, _Drawn]":
-        drawn: _Drawn = self._now.knows
+    def _propose(self) -> "tuple[OpenTrial, _RandomState]":
+        drawn: _RandomState = self._now.knowledge
         rng = at_state(self._rng, drawn.rng)
         problem = self._problems[rng.integers(len(self._problems))]
         pending = (opened.kept for opened in self._open.values())
@@ -46,28 +46,28 @@ class RandomSearch(Searcher):
         def draw(refused: int) -> dict[str, Action]:
             return first_valid(problem, lambda: random_config(problem, rng))
 
-        config, network = first_new(problem, draw, drawn.told, pending)
+        config, network = draw_new_config(problem, draw, drawn.evaluated, pending)
         return OpenTrial(problem, config, network), drawn._replace(rng=state_of(rng))
 
-    def _passed_over(self) -> "_Drawn":
-        drawn: _Drawn = self._now.knows
+    def _passed_over(self) -> "_RandomState":
+        drawn: _RandomState = self._now.knowledge
         return drawn._replace(rng=state_of(self._rng))
 
-    def _close(self, trial: OpenTrial, reward: float | None) -> "_Drawn":
-        drawn: _Drawn = self._now.knows
-        return drawn if reward is None else drawn._replace(told=with_told(drawn.told, trial.kept))
+    def _close(self, trial: OpenTrial, reward: float | None) -> "_RandomState":
+        drawn: _RandomState = self._now.knowledge
+        return drawn if reward is None else drawn._replace(evaluated=add_network(drawn.evaluated, trial.kept))
 
 
-class _Drawn(NamedTuple):
+class _RandomState(NamedTuple):
     """Where random search stands.
 
     Attributes:
         rng: what will be drawn.
-        told: the networks that were evaluated.
+        evaluated: the networks that were evaluated.
     """
 
     rng: RandomState
-    told: Told = frozenset()
+    evaluated: EvaluatedNetworks = frozenset()
 
 
 def state_of(rng: np.random.Generator) -> RandomState:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..learning.archive import NOT_MADE, Archived
+from ..learning.archive import NOT_MADE, ArchivedProblem
 from ..learning.scores import Scores
 from ..spaces.choice import Choice
 from .tensor_checks import CheckpointError, check_limits, check_scores, check_shape, dense, sparse
@@ -12,13 +12,15 @@ from .tensor_checks import CheckpointError, check_limits, check_scores, check_sh
 ARCHIVE = "archive."
 
 
-def archive_tensors(archive: tuple[Archived, ...]) -> dict[str, np.ndarray]:
+def archive_tensors(archive: tuple[ArchivedProblem, ...]) -> dict[str, np.ndarray]:
     """Returns the trials of an archive as tensors, by name: those of all problems side by side."""
     if not archive:
         return {}
     joined = {
         "count": np.stack([entry.count for entry in archive], axis=1),
-        "taken": np.concatenate([entry.taken.reshape(len(entry.count), -1) for entry in archive], axis=1),
+        "action_indices": np.concatenate(
+            [entry.action_indices.reshape(len(entry.count), -1) for entry in archive], axis=1
+        ),
         **{name: np.concatenate([getattr(entry.scores, name) for entry in archive], axis=1) for name in Scores._fields},
     }
     values = np.concatenate([entry.values.reshape(len(entry.count), -1) for entry in archive], axis=1)
@@ -27,7 +29,7 @@ def archive_tensors(archive: tuple[Archived, ...]) -> dict[str, np.ndarray]:
 
 def archive_of(
     tensors: dict[str, np.ndarray], problems: Sequence[tuple[str, str, tuple[Choice, ...], int]], replicas: int
-) -> tuple[Archived, ...]:
+) -> tuple[ArchivedProblem, ...]:
     """Takes an archive out of tensors.
 
     Args:
@@ -44,19 +46,23 @@ def archive_of(
     whole = [size * len(choices) for _, _, choices, size in problems]
     int32, total = np.dtype(np.int32), sum(sizes)
     check_shape(ARCHIVE + "count", tensors, (replicas, len(problems)), int32)
-    check_shape(ARCHIVE + "taken", tensors, (replicas, sum(whole)), int32)
+    check_shape(ARCHIVE + "action_indices", tensors, (replicas, sum(whole)), int32)
     check_scores(ARCHIVE, tensors, (replicas, total))
     values = dense(ARCHIVE, tensors, (replicas, sum(whole)))
-    count, taken, grade, reward = (tensors.pop(ARCHIVE + name) for name in ("count", "taken", *Scores._fields))
+    count, action_indices, outcome, reward = (
+        tensors.pop(ARCHIVE + name) for name in ("count", "action_indices", *Scores._fields)
+    )
     found, at, first = [], 0, 0
     for number, (space, task, choices, size) in enumerate(problems):
         cells, rows = slice(first, first + whole[number]), slice(at, at + size)
         shape = (replicas, size, len(choices))
-        its, most = taken[:, cells].reshape(shape), np.array([len(choice.actions) - 1 for choice in choices])
+        its, most = action_indices[:, cells].reshape(shape), np.array([len(choice.actions) - 1 for choice in choices])
         if (its < NOT_MADE).any() or (its > most).any():
-            raise CheckpointError(f"the tensor {ARCHIVE}taken holds a trial that is none of its problem")
+            raise CheckpointError(f"the tensor {ARCHIVE}action_indices holds a trial that is none of its problem")
         check_limits(ARCHIVE + "count", count[:, number], size)
-        scores = Scores(grade[:, rows], reward[:, rows])
-        found.append(Archived(space, task, choices, count[:, number], its, values[:, cells].reshape(shape), scores))
+        scores = Scores(outcome[:, rows], reward[:, rows])
+        found.append(
+            ArchivedProblem(space, task, choices, count[:, number], its, values[:, cells].reshape(shape), scores)
+        )
         at, first = at + size, first + whole[number]
     return tuple(found)

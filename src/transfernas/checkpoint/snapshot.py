@@ -20,21 +20,21 @@ import safetensors
 import safetensors.numpy
 
 from ..fields import from_json, to_json
-from ..learning.archive import SIZE, Archived
+from ..learning.archive import SIZE, ArchivedProblem
+from ..learning.bandit import N_PROPOSERS
 from ..learning.config import TrainingConfig
-from ..learning.gate import PROPOSERS
-from ..learning.learner import Learner, Past, restore
+from ..learning.learner import Learner, PastProblem, restore
 from ..policy.architecture import Capacity
 from ..spaces.choice import Choice
-from ..spaces.condition import Config, plain
+from ..spaces.condition import Config, to_builtin
 from ..spaces.encoding import Encoding, encode
 from ..spaces.problem import Problem, check_problems
 from ..spaces.schema import Json, choice_from_json, choice_to_json, space_from_json, space_to_json
-from ..spaces.tables import Room
+from ..spaces.tables import MinShapes
 from ..spaces.vocabulary import Vocabulary
 from .archive_tensors import archive_of
 from .files import write_atomically
-from .ledger import Ledger
+from .processed_trials import ProcessedTrials
 from .tensor_checks import CheckpointError as CheckpointError
 from .tensor_checks import check_finite
 from .tensors import parts_of, replicas_of, tensors_of, widened
@@ -56,7 +56,7 @@ class SavedTrial:
     number: int
     row: int
     config: Config
-    member: int
+    proposer: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Snapshot:
         asked: how many trials it has asked for.
         open_trials: those that were not told yet.
         restricted: rows of the problems that have a function `valid`, which the file does not hold.
-        ledger: the trials of others' records that it learned from.
+        processed: the trials of others' records that it learned from.
         notes: what else its owner keeps there, as JSON.
         keyed: rows of the problems that have a function `key`, which the file does not hold either.
     """
@@ -79,7 +79,7 @@ class Snapshot:
     asked: int
     open_trials: tuple[SavedTrial, ...]
     restricted: tuple[int, ...]
-    ledger: Ledger = dataclasses.field(default_factory=Ledger)
+    processed: ProcessedTrials = dataclasses.field(default_factory=ProcessedTrials)
     notes: Json = None
     keyed: tuple[int, ...] = ()
 
@@ -192,8 +192,8 @@ def _to_json(snapshot: Snapshot) -> Json:
         "spaces": list(spaces.values()),
         "problems": [problem.name for problem in learner.encoding.problems],
         "past": [[past.space, past.task, list(past.trials)] for past in learner.past],
-        "room": list(learner.encoding.room),
-        "ledger": snapshot.ledger.entries(),
+        "min_shapes": list(learner.encoding.min_shapes),
+        "processed": snapshot.processed.entries(),
         "archive": {"trials": learner.archived_at} | _archive_to_json(learner.archive),
         "notes": snapshot.notes,
     }
@@ -205,21 +205,23 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     problems = _field(header, "problems", lambda value: tuple(Problem(spaces[s], t) for s, t in value))
     vocabulary = Vocabulary(
         states=_field(header, "states", _names),
-        actions=_field(header, "actions", lambda value: _distinct((state, kind, plain(a)) for state, kind, a in value)),
+        actions=_field(
+            header, "actions", lambda value: _distinct((state, kind, to_builtin(a)) for state, kind, a in value)
+        ),
         tasks=_field(header, "tasks", _names),
     )
-    room = _field(header, "room", lambda value: Room(*map(_power_of_two, value)))
+    min_shapes = _field(header, "min_shapes", lambda value: MinShapes(*map(_power_of_two, value)))
     try:
-        encoding = encode(check_problems(problems), vocabulary, room)
+        encoding = encode(check_problems(problems), vocabulary, min_shapes)
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
-    capacity = _field(header, "capacity", lambda value: _capacity(value, vocabulary, room))
+    capacity = _field(header, "capacity", lambda value: _capacity(value, vocabulary, min_shapes))
     learned = _field(header, "learned", _count)
     archived = _field(header, "archive", _archived_problems)
     archived_at = _field(header, "archive", lambda value: _one_of("trial", learned + 1, value["trials"]))
     tensors = widened(tensors)
     archive = archive_of(tensors, archived, replicas_of(tensors))
-    state, history, queue, tally, gate, memory = parts_of(tensors, config, capacity, encoding)
+    state, replay, queue, trial_stats, bandit, warm_start = parts_of(tensors, config, capacity, encoding)
     asked = _field(header, "asked", _count)
     learner = restore(
         config=config,
@@ -227,16 +229,16 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         vocabulary=vocabulary,
         encoding=encoding,
         state=state,
-        history=history,
+        replay=replay,
         queue=queue,
-        tally=tally,
+        trial_stats=trial_stats,
         known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, value)),
-        past=_field(header, "past", lambda value: tuple(_past(entry, len(tally.trials)) for entry in value)),
+        past=_field(header, "past", lambda value: tuple(_past(entry, len(trial_stats.trials)) for entry in value)),
         sampled=_field(header, "sampled", _count),
         learned=learned,
         acceptance=_field(header, "acceptance", _share),
-        gate=gate,
-        memory=memory,
+        bandit=bandit,
+        warm_start=warm_start,
         archive=archive,
         archived_at=archived_at,
     )
@@ -246,7 +248,7 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         asked=asked,
         open_trials=_field(header, "open_trials", lambda value: _saved_trials(encoding, asked, value)),
         restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
-        ledger=_field(header, "ledger", Ledger),
+        processed=_field(header, "processed", ProcessedTrials),
         notes=_field(header, "notes", lambda value: value),
         keyed=_field(header, "keyed", lambda value: tuple(_row(encoding, row) for row in value)),
     )
@@ -320,11 +322,11 @@ def _row(encoding: Encoding, value: Json) -> int:
     return _one_of("problem", len(encoding.problems), value)
 
 
-def _past(value: Json, replicas: int) -> Past:
+def _past(value: Json, replicas: int) -> PastProblem:
     space, task, trials = value
     if len(trials) != replicas:
         raise ValueError(f"{trials} are not the counts of {replicas} replicas")
-    return Past(_name(space), _name(task), tuple(map(_whole, trials)))
+    return PastProblem(_name(space), _name(task), tuple(map(_whole, trials)))
 
 
 def _saved_trials(encoding: Encoding, asked: int, value: Json) -> tuple[SavedTrial, ...]:
@@ -339,17 +341,17 @@ def _saved_trial(encoding: Encoding, asked: int, value: Json) -> SavedTrial:
         _one_of("trial", asked, value["number"]),
         _row(encoding, value["row"]),
         value["config"],
-        _one_of("proposer", PROPOSERS, value["member"]),
+        _one_of("proposer", N_PROPOSERS, value["proposer"]),
     )
     encoding.problems[trial.row].space.validate(trial.config)
     return trial
 
 
-def _archive_to_json(archive: tuple[Archived, ...]) -> Json:
+def _archive_to_json(archive: tuple[ArchivedProblem, ...]) -> Json:
     """Returns the problems of an archive as JSON; those that have the same choices share them."""
     spaces: dict[tuple[Choice, ...], int] = {}
     problems = [
-        [entry.space, entry.task, spaces.setdefault(entry.choices, len(spaces)), entry.taken.shape[1]]
+        [entry.space, entry.task, spaces.setdefault(entry.choices, len(spaces)), entry.action_indices.shape[1]]
         for entry in archive
     ]
     return {"choices": [list(map(choice_to_json, choices)) for choices in spaces], "problems": problems}
@@ -379,10 +381,13 @@ def _first_names(vocabulary: Vocabulary, value: Json) -> Vocabulary:
     return Vocabulary(vocabulary.states[:states], vocabulary.actions[:actions], vocabulary.tasks[:tasks])
 
 
-def _capacity(value: Json, vocabulary: Vocabulary, room: Room) -> Capacity:
+def _capacity(value: Json, vocabulary: Vocabulary, min_shapes: MinShapes) -> Capacity:
     """Returns the room in the network's tables, which all names must fit."""
     capacity = Capacity(*map(_power_of_two, value))
-    least = [max(pair) for pair in zip(_sizes(vocabulary), (room.states, room.names, room.tasks), strict=True)]
+    least = [
+        max(pair)
+        for pair in zip(_sizes(vocabulary), (min_shapes.states, min_shapes.names, min_shapes.tasks), strict=True)
+    ]
     if any(found < needed for found, needed in zip(capacity, least, strict=False)):
         raise ValueError(f"{list(capacity)} is less than the {least} that its names take")
     return capacity

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..learning.scores import Grade
+from ..learning.scores import TrialOutcome
 
 
 class CheckpointError(ValueError):
@@ -47,9 +47,9 @@ def check_limits(name: str, tensor: np.ndarray, most: int, least: int = 0) -> No
 def check_scores(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> None:
     """Checks the scores of trials."""
     check_shape(part + "reward", tensors, shape, np.dtype(np.float64))
-    check_shape(part + "grade", tensors, shape, np.dtype(np.int32))
+    check_shape(part + "outcome", tensors, shape, np.dtype(np.int32))
     check_finite(part + "reward", tensors[part + "reward"])
-    check_limits(part + "grade", tensors[part + "grade"], max(Grade), min(Grade))
+    check_limits(part + "outcome", tensors[part + "outcome"], max(TrialOutcome), min(TrialOutcome))
 
 
 def sparse(part: str, values: np.ndarray) -> dict[str, np.ndarray]:

@@ -4,15 +4,15 @@ import jax
 import numpy as np
 
 from ..learning.archive import MOST_PROBLEMS
+from ..learning.bandit import N_POLICIES, N_PROPOSERS, ProposerBandit
 from ..learning.config import TrainingConfig
-from ..learning.gate import POLICIES, PROPOSERS, Gate
-from ..learning.history import History
 from ..learning.learner import Learner
-from ..learning.memory import Memory
-from ..learning.queue import Queue
+from ..learning.priority_queue import PriorityQueue
+from ..learning.replay import ReplayBuffer
 from ..learning.scores import Scores
 from ..learning.steps import LearnerState, init_state
-from ..learning.tally import Tally
+from ..learning.trial_stats import TrialStats
+from ..learning.warm_start import WarmStartConfigs
 from ..policy.architecture import Capacity
 from ..policy.networks import NETWORKS
 from ..spaces.encoding import Encoding
@@ -30,32 +30,37 @@ from .tensor_checks import (
 )
 
 _NARROW: tuple[type[np.integer], ...] = (np.uint8, np.int8, np.uint16, np.int16)
-_PARTS = ("policy", "optimizer", "history", "queue", "memory", "gate", "archive")
-_HISTORY, _GATE, _MEMORY, _QUEUE, _QUEUED = "history.", "gate.", "memory.", "queue.", "queue.trials."
+_PARTS = ("policy", "optimizer", "replay", "queue", "warm_start", "bandit", "archive")
+_REPLAY, _BANDIT, _WARM_START, _QUEUE, _QUEUED = "replay.", "bandit.", "warm_start.", "queue.", "queue.trials."
 
 
 def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
     """Returns everything of a learner that is kept as tensors, by name."""
-    tensors, tally, queue = dict(_named_leaves(learner.state)), learner.tally, learner.queue
-    tensors |= {"baseline": tally.baseline, "started": tally.started, "trials": tally.trials}
+    tensors, trial_stats, queue = dict(_named_leaves(learner.state)), learner.trial_stats, learner.queue
+    tensors |= {"baseline": trial_stats.baseline, "started": trial_stats.started, "trials": trial_stats.trials}
     tensors |= {_QUEUE + name: array for name, array in queue.scores._asdict().items()}
     tensors |= {_QUEUED + name: array for name, array in queue.trials._asdict().items()}
     tensors[_QUEUE + "filled"] = queue.filled
-    history, count = learner.history, learner.history.count
+    replay, count = learner.replay, learner.replay.count
     told = {
-        "problem": history.problem,
-        "member": history.member,
-        **history.scores._asdict(),
-        **history.trials._asdict(),
+        "problem": replay.problem,
+        "proposer": replay.proposer,
+        **replay.scores._asdict(),
+        **replay.trials._asdict(),
     }
-    tensors |= {_HISTORY + name: array[:, :count] for name, array in told.items()}
-    if learner.gate is not None:
-        tensors |= {_GATE + "count": learner.gate.count, _GATE + "total": learner.gate.total}
-    if learner.memory is not None:
-        memory = learner.memory
-        told = {"count": memory.count, "taken": memory.taken, "source": memory.source, **memory.trials._asdict()}
-        tensors |= sparse(_MEMORY, memory.values)
-        tensors |= {_MEMORY + name: array for name, array in told.items()}
+    tensors |= {_REPLAY + name: array[:, :count] for name, array in told.items()}
+    if learner.bandit is not None:
+        tensors |= {_BANDIT + "comparisons": learner.bandit.comparisons, _BANDIT + "wins": learner.bandit.wins}
+    if learner.warm_start is not None:
+        warm_start = learner.warm_start
+        told = {
+            "count": warm_start.count,
+            "action_indices": warm_start.action_indices,
+            "source": warm_start.source,
+            **warm_start.trials._asdict(),
+        }
+        tensors |= sparse(_WARM_START, warm_start.values)
+        tensors |= {_WARM_START + name: array for name, array in told.items()}
     tensors |= archive_tensors(learner.archive)
     return {name: _narrowed(tensor) if _counts(name) else tensor for name, tensor in tensors.items()}
 
@@ -65,14 +70,14 @@ def bytes_of(learner: Learner) -> dict[str, int]:
     parts: dict[str, int] = {}
     for name, tensor in tensors_of(learner).items():
         part = name.split(".")[0].split("[")[0]
-        part = part if part in _PARTS else "tally"
+        part = part if part in _PARTS else "trial_stats"
         parts[part] = parts.get(part, 0) + tensor.nbytes
     return dict(sorted(parts.items(), key=lambda item: -item[1]))
 
 
 def parts_of(
     tensors: dict[str, np.ndarray], config: TrainingConfig, capacity: Capacity, encoding: Encoding
-) -> tuple[LearnerState, History, Queue, Tally, Gate | None, Memory | None]:
+) -> tuple[LearnerState, ReplayBuffer, PriorityQueue, TrialStats, ProposerBandit | None, WarmStartConfigs | None]:
     """Returns the parts of a learner that are kept as tensors.
 
     Args:
@@ -85,24 +90,29 @@ def parts_of(
         CheckpointError: they are not those of such a learner; the message names the tensor.
     """
     replicas = _check_sizes(config, capacity, encoding, tensors)
-    rows = replicas * (POLICIES if _has_gate(tensors) else 1)
+    rows = replicas * (N_POLICIES if _has_bandit(tensors) else 1)
     expected = init_state(np.random.default_rng(0), rows, capacity, config)
-    gate, rule = _gate(tensors, replicas, encoding), config.transfer.gate
-    if gate is not None and rule is None:
-        raise CheckpointError("there are the tensors of a gate, which the header's hyperparameters do not have")
-    history = _history(tensors, replicas, encoding)
-    memory = None if gate is None or rule is None else _memory(tensors, replicas, rule.memory, encoding)
-    tally, queue = _tally(tensors, replicas, encoding), _queue(tensors, replicas, config.queue.size, encoding)
+    bandit, rule = _bandit(tensors, replicas, encoding), config.transfer.bandit
+    if bandit is not None and rule is None:
+        raise CheckpointError(
+            "there are the tensors of a proposer bandit, which the header's hyperparameters do not have"
+        )
+    replay = _replay(tensors, replicas, encoding)
+    warm_start = None if bandit is None or rule is None else _warm_start(tensors, replicas, rule.warm_start, encoding)
+    trial_stats, queue = (
+        _trial_stats(tensors, replicas, encoding),
+        _queue(tensors, replicas, config.queue.size, encoding),
+    )
     state = _filled(expected, tensors)
     for name, leaf in _named_leaves(state):
         if name.endswith((".count", ".nu")):  # of Adam, which takes a root of nu
             check_not_negative(name, leaf)
-    return state, history, queue, tally, gate, memory
+    return state, replay, queue, trial_stats, bandit, warm_start
 
 
 def _counts(name: str) -> bool:
     """Returns whether a tensor holds what was counted, if it holds whole numbers."""
-    return name == "trials" or name.startswith((_HISTORY, _QUEUE, _MEMORY, ARCHIVE))
+    return name == "trials" or name.startswith((_REPLAY, _QUEUE, _WARM_START, ARCHIVE))
 
 
 def _narrowed(tensor: np.ndarray) -> np.ndarray:
@@ -135,32 +145,32 @@ def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:
     return [(jax.tree_util.keystr(path).lstrip("."), np.asarray(leaf)) for path, leaf in leaves]
 
 
-def _history(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> History:
-    """Takes the history out of the tensors.
+def _replay(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> ReplayBuffer:
+    """Takes the replay buffer out of the tensors.
 
     Raises:
         CheckpointError: it is not one of trials of the problems.
     """
-    reward = tensors.get(_HISTORY + "reward", np.zeros(0))
+    reward = tensors.get(_REPLAY + "reward", np.zeros(0))
     count = reward.shape[-1] if reward.ndim else 0
     most = {"problem": len(encoding.problems) - 1, **_largest(encoding)}
-    check_scores(_HISTORY, tensors, (replicas, count))
+    check_scores(_REPLAY, tensors, (replicas, count))
     for name, limit in most.items():
         steps = (encoding.steps,) if name in ("decisions", "actions") else ()
-        check_shape(_HISTORY + name, tensors, (replicas, count, *steps), np.dtype(np.int32))
-        check_limits(_HISTORY + name, tensors[_HISTORY + name], limit)
-    check_shape(_HISTORY + "member", tensors, (replicas, count), np.dtype(np.int32))
-    check_limits(_HISTORY + "member", tensors[_HISTORY + "member"], PROPOSERS - 1, least=-1)
-    told = {name: tensors.pop(_HISTORY + name) for name in (*most, *Scores._fields, "member")}
-    problem, member = told.pop("problem"), told.pop("member")
+        check_shape(_REPLAY + name, tensors, (replicas, count, *steps), np.dtype(np.int32))
+        check_limits(_REPLAY + name, tensors[_REPLAY + name], limit)
+    check_shape(_REPLAY + "proposer", tensors, (replicas, count), np.dtype(np.int32))
+    check_limits(_REPLAY + "proposer", tensors[_REPLAY + "proposer"], N_PROPOSERS - 1, least=-1)
+    told = {name: tensors.pop(_REPLAY + name) for name in (*most, *Scores._fields, "proposer")}
+    problem, proposer = told.pop("problem"), told.pop("proposer")
     scores = Scores(*(told.pop(name) for name in Scores._fields))
     trials = Trajectory(**told)
-    _check_trials(_HISTORY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
-    return History.empty(replicas, encoding.steps).extended(problem, trials, scores, member)
+    _check_trials(_REPLAY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
+    return ReplayBuffer.empty(replicas, encoding.steps).extend(problem, trials, scores, proposer)
 
 
-def _tally(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> Tally:
-    """Takes the tally out of the tensors.
+def _trial_stats(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> TrialStats:
+    """Takes the trial statistics out of the tensors.
 
     Raises:
         CheckpointError: it is not one of the problems.
@@ -170,10 +180,10 @@ def _tally(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) ->
         check_shape(name, tensors, shape, np.dtype(dtype))
     check_finite("baseline", tensors["baseline"])
     check_not_negative("trials", tensors["trials"])
-    return Tally(tensors.pop("baseline"), tensors.pop("started"), tensors.pop("trials"))
+    return TrialStats(tensors.pop("baseline"), tensors.pop("started"), tensors.pop("trials"))
 
 
-def _queue(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> Queue:
+def _queue(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> PriorityQueue:
     """Takes the queues out of the tensors.
 
     Raises:
@@ -191,51 +201,51 @@ def _queue(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: E
     filled = tensors.pop("queue.filled")
     problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
     _check_trials(_QUEUED + "decisions", problem, trials, np.arange(size) < filled[..., None], encoding)
-    return Queue(trials, Scores(*(tensors.pop(_QUEUE + name) for name in Scores._fields)), filled)
+    return PriorityQueue(trials, Scores(*(tensors.pop(_QUEUE + name) for name in Scores._fields)), filled)
 
 
-def _memory(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> Memory:
-    """Takes the memory out of the tensors.
+def _warm_start(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> WarmStartConfigs:
+    """Takes the warm start out of the tensors.
 
     Raises:
         CheckpointError: it is not one of trials of the problems.
     """
     shape = (replicas, len(encoding.tables.task), size)
-    shapes = {"count": shape[:2], "taken": (*shape, encoding.tables.rules.decision.shape[1])}
+    shapes = {"count": shape[:2], "action_indices": (*shape, encoding.tables.rules.decision.shape[1])}
     shapes |= {"task": shape, "length": shape} | dict.fromkeys(("decisions", "actions"), (*shape, encoding.steps))
-    most = {"count": size, "taken": encoding.tables.decisions.available.shape[1], **_largest(encoding)}
+    most = {"count": size, "action_indices": encoding.tables.decisions.available.shape[1], **_largest(encoding)}
     for name, limit in most.items():
-        check_shape(_MEMORY + name, tensors, shapes[name], np.dtype(np.int32))
-        check_limits(_MEMORY + name, tensors[_MEMORY + name], limit)
-    check_shape(_MEMORY + "source", tensors, shape, np.dtype(np.int32))
-    check_limits(_MEMORY + "source", tensors[_MEMORY + "source"], MOST_PROBLEMS - 1)
-    values = dense(_MEMORY, tensors, shapes["taken"])
-    found = {name: tensors.pop(_MEMORY + name) for name in (*most, "source")}
-    count, taken, source = (found.pop(name) for name in ("count", "taken", "source"))
-    memory = Memory(count, Trajectory(**found), taken, values, source)
-    slots = np.arange(size) < memory.count[..., None]
+        check_shape(_WARM_START + name, tensors, shapes[name], np.dtype(np.int32))
+        check_limits(_WARM_START + name, tensors[_WARM_START + name], limit)
+    check_shape(_WARM_START + "source", tensors, shape, np.dtype(np.int32))
+    check_limits(_WARM_START + "source", tensors[_WARM_START + "source"], MOST_PROBLEMS - 1)
+    values = dense(_WARM_START, tensors, shapes["action_indices"])
+    found = {name: tensors.pop(_WARM_START + name) for name in (*most, "source")}
+    count, action_indices, source = (found.pop(name) for name in ("count", "action_indices", "source"))
+    warm_start = WarmStartConfigs(count, Trajectory(**found), action_indices, values, source)
+    slots = np.arange(size) < warm_start.count[..., None]
     problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
-    _check_trials(_MEMORY + "decisions", problem, memory.trials, slots, encoding)
-    return memory
+    _check_trials(_WARM_START + "decisions", problem, warm_start.trials, slots, encoding)
+    return warm_start
 
 
-def _has_gate(tensors: dict[str, np.ndarray]) -> bool:
-    return any(name.startswith(_GATE) for name in tensors)
+def _has_bandit(tensors: dict[str, np.ndarray]) -> bool:
+    return any(name.startswith(_BANDIT) for name in tensors)
 
 
-def _gate(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> Gate | None:
-    """Takes the gate out of the tensors, if there is one.
+def _bandit(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> ProposerBandit | None:
+    """Takes the proposer bandit out of the tensors, if there is one.
 
     Raises:
         CheckpointError: it is not one of the problems.
     """
-    if not _has_gate(tensors):
+    if not _has_bandit(tensors):
         return None
-    for name in (_GATE + "count", _GATE + "total"):
-        check_shape(name, tensors, (replicas, len(encoding.tables.task), PROPOSERS), np.dtype(np.float64))
+    for name in (_BANDIT + "comparisons", _BANDIT + "wins"):
+        check_shape(name, tensors, (replicas, len(encoding.tables.task), N_PROPOSERS), np.dtype(np.float64))
         check_finite(name, tensors[name])
         check_not_negative(name, tensors[name])
-    return Gate(tensors.pop(_GATE + "count"), tensors.pop(_GATE + "total"))
+    return ProposerBandit(tensors.pop(_BANDIT + "comparisons"), tensors.pop(_BANDIT + "wins"))
 
 
 def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerState:
@@ -261,7 +271,7 @@ def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding,
     replicas = replicas_of(tensors)
     if replicas == 0:
         raise CheckpointError("the tensor baseline holds no replica")
-    rows, network = replicas * (POLICIES if _has_gate(tensors) else 1), NETWORKS[config.network.kind]
+    rows, network = replicas * (N_POLICIES if _has_bandit(tensors) else 1), NETWORKS[config.network.kind]
     for name, shape in network.shapes(capacity, config.network).items():
         check_shape(f"policy.{name}", tensors, (rows, *shape), float32)
     if "steps" in network.rows.values() and capacity.steps < encoding.steps:

@@ -85,7 +85,7 @@ def _lines(path: Path, snapshot: "Snapshot") -> list[str]:
     leaves = jax.tree.leaves(learner.state.policy)
     parameters = sum(leaf[0].size for leaf in leaves)
     what = "an agent" if learner.replicas == 1 else f"{learner.replicas} replicas of an experiment"
-    policies = "" if learner.members == 1 else f", {learner.members} policies each: transferred and new"
+    policies = "" if learner.policies == 1 else f", {learner.policies} policies each: transferred and new"
     names, sizes = learner.vocabulary, bytes_of(learner)
     sizes["names and the rest"] = path.stat().st_size - sum(sizes.values())
     parts = ", ".join(f"{part} {_kib(size)}" for part, size in sizes.items())
@@ -116,9 +116,9 @@ def _differences(config: "TrainingConfig") -> str:
 
 
 def _learned_from(snapshot: "Snapshot") -> PlainTable:
-    from ..learning.learner import with_archive
+    from ..learning.learner import update_archive
 
-    learner = with_archive(snapshot.learner)
+    learner = update_archive(snapshot.learner)
     kept = {entry.name: entry.count.tolist() for entry in learner.archive}
     table = PlainTable("space", "task", "trials", "kept", title="Learned from", title_justify="left")
     for past in learner.provenance:

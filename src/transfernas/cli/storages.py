@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _SQLITE, _HEADER = "sqlite:///", b"SQLite format 3\0"
 
 
-class Found(NamedTuple):
+class StudySelection(NamedTuple):
     """Studies of a storage.
 
     Attributes:
@@ -50,7 +50,7 @@ def shown(storage: str) -> str:
     return f"{scheme}://{user}:***@{place}" if at and colon and not storage.startswith(_SQLITE) else storage
 
 
-def open_studies(storage: str, names: Sequence[str]) -> Found:
+def open_studies(storage: str, names: Sequence[str]) -> StudySelection:
     """Returns studies of Optuna's: those named, or all that have one objective.
 
     Args:
@@ -76,7 +76,7 @@ def open_studies(storage: str, names: Sequence[str]) -> Found:
         if not wanted:
             raise ValueError(f"every study in {shown(storage)} has several objectives; an agent learns from one")
         left_out = () if names else tuple(name for name in known if name not in single)
-        return Found([optuna.load_study(study_name=name, storage=place) for name in wanted], left_out)
+        return StudySelection([optuna.load_study(study_name=name, storage=place) for name in wanted], left_out)
 
 
 def _place(storage: str) -> "str | optuna.storages.BaseStorage":

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..agent import Agent
-from ..checkpoint.ledger import Ledger
+from ..checkpoint.processed_trials import ProcessedTrials
 from ..checkpoint.snapshot import CheckpointError, Snapshot, read_snapshot, write_snapshot
 from ..learning.scores import Score
-from ..spaces.domain import Categories, Domain, Numbers
+from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.schema import Json
-from .plans import ExpectedBest, Made
-from .search import OpenSearch
+from .plans import ExpectedBest, Params
+from .search import DefineByRunSearch
 
 Domains = Mapping[str, Domain]
 """The parameters of a space by their names, in the order in which they are decided."""
@@ -32,10 +32,10 @@ Values = dict[str, object]
 """What parameters are, by their names."""
 
 
-class FixedSearch:
+class DeclaredSearch:
     """Asks and tells of one problem. No threads may share it; the caller holds a lock."""
 
-    def __init__(self, search: OpenSearch, domains: Domains, points: Sequence[Values] = ()) -> None:
+    def __init__(self, search: DefineByRunSearch, domains: Domains, points: Sequence[Values] = ()) -> None:
         """Begins a search.
 
         Args:
@@ -47,7 +47,7 @@ class FixedSearch:
             ValueError: a name or a value cannot be part of a space.
         """
         self._search, self.domains, self._points = search, domains, list(points)
-        self._open: dict[str, Made] = {}
+        self._open: dict[str, Params] = {}
         search.declare(domains)
 
     @property
@@ -58,26 +58,26 @@ class FixedSearch:
         return agent
 
     def expected_best(self) -> ExpectedBest | None:
-        """See `OpenSearch.expected_best`."""
+        """See `DefineByRunSearch.expected_best`."""
         return self._search.expected_best()
 
     def suggest(self, trial: str) -> Values:
         """Returns the parameters of a trial, the same for as long as it is open."""
         if trial not in self._open:
             point = self._points[0] if self._points else {}
-            made: dict[str, tuple[Domain, object]] = {}
+            params: dict[str, tuple[Domain, object]] = {}
             for name, domain in self.domains.items():
-                value = point[name] if name in point else self._search.suggest(trial, made, name, domain)
-                made[name] = domain, value
-            self._open[trial], self._points = made, self._points[1:]
+                value = point[name] if name in point else self._search.suggest(trial, params, name, domain)
+                params[name] = domain, value
+            self._open[trial], self._points = params, self._points[1:]
         return _values(self._open[trial])
 
     def tell(self, trial: str, reward: Score | None) -> bool:
-        """Takes the reward of a trial, see `OpenSearch.tell`; returns whether the trial was open."""
-        made = self._open.pop(trial, None)
-        if made is not None:
-            self._search.tell(trial, made, reward)
-        return made is not None
+        """Takes the reward of a trial, see `DefineByRunSearch.tell`; returns whether the trial was open."""
+        params = self._open.pop(trial, None)
+        if params is not None:
+            self._search.tell(trial, params, reward)
+        return params is not None
 
     def learn_from(self, values: Values, reward: Score | None) -> None:
         """Takes the reward of values that were evaluated elsewhere.
@@ -87,21 +87,21 @@ class FixedSearch:
         """
         if missing := [name for name in self.domains if name not in values]:
             raise ValueError(f"the evaluated point {values} lacks {', '.join(map(repr, missing))}")
-        self._search.tell(None, self._made(values), reward)
+        self._search.tell(None, self._to_params(values), reward)
 
-    def save(self, path: Path, ledger: Ledger, notes: Mapping[str, Json]) -> None:
+    def save(self, path: Path, processed: ProcessedTrials, notes: Mapping[str, Json]) -> None:
         """Writes all that is needed to go on to one file, whole or not at all.
 
         Args:
             path: of the file.
-            ledger: of its agent.
+            processed: of its agent.
             notes: what the caller wants to know again.
         """
-        opened = {trial: values_to_json(_values(made), self.domains) for trial, made in self._open.items()}
+        opened = {trial: values_to_json(_values(params), self.domains) for trial, params in self._open.items()}
         points = [values_to_json(point, self.domains) for point in self._points]
         kept = {"open": opened, "points": points, "search": self._search.state()}
         kept |= {"domains": domains_to_json(self.domains), **notes}
-        write_snapshot(path, Snapshot(self.agent.learner, uuid.uuid4().hex, 0, (), (), ledger, kept))
+        write_snapshot(path, Snapshot(self.agent.learner, uuid.uuid4().hex, 0, (), (), processed, kept))
 
     def restore(self, saved: "SavedSearch") -> None:
         """Goes on as the search would have that was saved; this one has its parameters.
@@ -113,12 +113,12 @@ class FixedSearch:
         try:
             self._points = [values_from_json(point, self.domains) for point in notes["points"]]
             opened = {trial: values_from_json(values, self.domains) for trial, values in notes["open"].items()}
-            self._open = {trial: self._made(values) for trial, values in opened.items()}
+            self._open = {trial: self._to_params(values) for trial, values in opened.items()}
             self._search.restore(snapshot.learner, notes["search"], self.domains)
         except _UNREADABLE as error:
             raise CheckpointError(f"the notes of the saved search cannot be read: {error!r}") from None
 
-    def _made(self, values: Values) -> Made:
+    def _to_params(self, values: Values) -> Params:
         return {name: (domain, values[name]) for name, domain in self.domains.items()}
 
 
@@ -155,7 +155,7 @@ def checked(name: str, domain: Domain, value: object) -> object:
     """
     one = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0)
     plainly: object = value.item() if one else value  # type: ignore[attr-defined]
-    if isinstance(domain, Numbers):
+    if isinstance(domain, NumericDomain):
         number = _number_in(domain, value if isinstance(value, np.generic) else plainly)
         if number is None:
             kind = "whole number" if domain.integer else "number"
@@ -169,7 +169,7 @@ def checked(name: str, domain: Domain, value: object) -> object:
         raise ValueError(f"parameter {name!r}: {error}") from None
 
 
-def _number_in(domain: Numbers, value: object) -> float | None:
+def _number_in(domain: NumericDomain, value: object) -> float | None:
     """Returns the number of a range that a value equals, in its own precision; None where there is none.
 
     A number between the steps of a range counts as itself.
@@ -182,11 +182,11 @@ def _number_in(domain: Numbers, value: object) -> float | None:
         return None
     if number != number:
         return None
-    inside = min(max(number, domain.low), domain.high)
-    near = inside if domain.step is None else domain.near(inside, 0.0, 0.0)
+    sampler_defaults = min(max(number, domain.low), domain.high)
+    near = sampler_defaults if domain.step is None else domain.near(sampler_defaults, 0.0, 0.0)
     with np.errstate(over="ignore"):
         rounded = type(value)(near) if isinstance(value, np.floating) else near
-    whole = number == round(inside)
+    whole = number == round(sampler_defaults)
     if rounded == value and math.isfinite(number):
         number = near
     elif not domain.low <= number <= domain.high or (domain.integer and not whole):
@@ -198,7 +198,7 @@ def domains_to_json(domains: Domains) -> Json:
     """Returns parameters as JSON; of values that JSON cannot hold only their names."""
     found: dict[str, Json] = {}
     for name, domain in domains.items():
-        if isinstance(domain, Numbers):
+        if isinstance(domain, NumericDomain):
             found[name] = {"range": [domain.low, domain.high, domain.log, domain.step, domain.integer]}
             continue
         pairs = zip(domain.values, domain.actions, strict=True)
@@ -239,10 +239,10 @@ def _domain_from_json(value: Json) -> Domain | None:
         low, high, log, step, integer = value["range"]
         if not (type(log) is type(integer) is bool):
             raise TypeError(f"{value} is no range")
-        return Numbers(low, high, log, step, integer)
+        return NumericDomain(low, high, log, step, integer)
     if "values" in value:
-        return Categories([_value_from_json(each) for each in value["values"]])
-    return Categories(value["actions"]) if value["whole"] else None
+        return CategoricalDomain([_value_from_json(each) for each in value["values"]])
+    return CategoricalDomain(value["actions"]) if value["whole"] else None
 
 
 def _value_to_json(value: object) -> Json:
@@ -290,7 +290,7 @@ def _value_from_json(value: Json) -> object:
 def values_to_json(values: Values, domains: Domains) -> Json:
     """Returns values of parameters as JSON, those without order by their positions."""
     pairs = ((name, domains[name], value) for name, value in values.items())
-    return {name: d.position(value) if isinstance(d, Categories) else value for name, d, value in pairs}
+    return {name: d.position(value) if isinstance(d, CategoricalDomain) else value for name, d, value in pairs}
 
 
 def values_from_json(values: Json, domains: Domains) -> Values:
@@ -300,14 +300,16 @@ def values_from_json(values: Json, domains: Domains) -> Values:
         LookupError, TypeError, ValueError: it describes none.
     """
     pairs = ((name, domains[name], value) for name, value in values.items())
-    return {name: _at(d, value) if isinstance(d, Categories) else checked(name, d, value) for name, d, value in pairs}
+    return {
+        name: _at(d, value) if isinstance(d, CategoricalDomain) else checked(name, d, value) for name, d, value in pairs
+    }
 
 
-def _at(domain: Categories, position: Json) -> object:
+def _at(domain: CategoricalDomain, position: Json) -> object:
     if type(position) is not int or position < 0:
         raise ValueError(f"{position!r} is no position of a value")
     return domain.values[position]
 
 
-def _values(made: Made) -> Values:
-    return {name: value for name, (_, value) in made.items()}
+def _values(params: Params) -> Values:
+    return {name: value for name, (_, value) in params.items()}

@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 from ..spaces.choice import Choice
-from ..spaces.condition import Action, And, Condition, Config, In, Not, Or, among, are_numbers, same
+from ..spaces.condition import Action, And, Condition, Config, In, Not, Or, are_numbers, is_any_of, is_same_action
 from ..spaces.space import SearchSpace
 
 _DEPTH = 3  # a parameter's being there is explained by so many earlier ones at most
@@ -32,20 +32,23 @@ class Parameters:
     def take(self, asked: Mapping[str, tuple[Action, ...]]) -> bool:
         """Takes up what a trial could take, parameter by parameter, and returns whether any of it is new."""
         names, place = list(self.actions), 0
-        taken, positions = self.actions, self._position  # replaced, never changed: a copy of this goes on with them
+        known_actions, positions = (
+            self.actions,
+            self._position,
+        )  # replaced, never changed: a copy of this goes on with them
         for name, actions in asked.items():
             known = positions.get(name, {})
             new = [action for action in actions if (type(action), action) not in known]
-            if name not in taken:
+            if name not in known_actions:
                 names.insert(place, name)
             place = max(place, names.index(name) + 1)
             if new:
-                taken = {**taken, name: (*taken.get(name, ()), *new)}
+                known_actions = {**known_actions, name: (*known_actions.get(name, ()), *new)}
                 known = known | {(type(action), action): len(known) + at for at, action in enumerate(new)}
                 positions = {**positions, name: known}
-        grown = taken is not self.actions
+        grown = known_actions is not self.actions
         if grown:
-            self.actions, self._position = {name: taken[name] for name in names}, positions
+            self.actions, self._position = {name: known_actions[name] for name in names}, positions
         return grown
 
     def without(self, names: Collection[str]) -> "Parameters":
@@ -104,7 +107,7 @@ def _when(name: str, earlier: Sequence[Choice], trials: Sequence[Config], depth:
             parts.append(And((In(choice.name, (action,)), when)))
     always += _unseen(name, choice, trials)
     if always:
-        parts.insert(0, In(choice.name, tuple(action for action in choice.actions if among(action, always))))
+        parts.insert(0, In(choice.name, tuple(action for action in choice.actions if is_any_of(action, always))))
     without = [trial for trial in trials if choice.name not in trial]
     if without and (when := _when(name, others, without, depth - 1)) is not False:
         absent = Not(In(choice.name, choice.actions))
@@ -134,7 +137,9 @@ def _mixed(name: str, choice: Choice, trials: Sequence[Config]) -> bool:
 def _groups(choice: Choice, trials: Sequence[Config]) -> Groups:
     """Returns the trials by what a choice took, where it was made."""
     made = [trial for trial in trials if choice.name in trial]
-    groups = [(action, [trial for trial in made if same(trial[choice.name], action)]) for action in choice.actions]
+    groups = [
+        (action, [trial for trial in made if is_same_action(trial[choice.name], action)]) for action in choice.actions
+    ]
     return [(action, group) for action, group in groups if group]
 
 
@@ -154,4 +159,4 @@ def _unseen(name: str, choice: Choice, trials: Sequence[Config]) -> list[Action]
             return most
         return seen[min(seen, key=lambda known: abs(known - action))]  # type: ignore[operator]
 
-    return [action for action in choice.actions if not among(action, list(seen)) and there(action)]
+    return [action for action in choice.actions if not is_any_of(action, list(seen)) and there(action)]

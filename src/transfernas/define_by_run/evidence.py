@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ..learning.learner import Learner
 from ..spaces.condition import Action
-from ..spaces.domain import Domain, Numbers
+from ..spaces.domain import Domain, NumericDomain
 from ..spaces.trajectory import Trajectory
 
 # Not for tuning. It bounds what the discovery of conditions costs.
@@ -12,16 +12,16 @@ EVIDENCE = 300
 """So many trials at most tell when a parameter is asked for."""
 
 
-def told_of(learner: Learner, row: int) -> list[dict[str, Action]]:
+def recent_configs(learner: Learner, row: int) -> list[dict[str, Action]]:
     """Returns what the latest trials of a problem of an agent's took, at most `EVIDENCE`."""
-    encoding, history = learner.encoding, learner.history
+    encoding, replay = learner.encoding, learner.replay
     return [
-        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))
-        for number in history.of(0, row)[-EVIDENCE:].tolist()
+        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in replay.trials)))
+        for number in replay.of(0, row)[-EVIDENCE:].tolist()
     ]
 
 
-def filled(fill: Mapping[str, Action], domains: Mapping[str, Domain]) -> dict[str, Action]:
+def resolve_fill(fill: Mapping[str, Action], domains: Mapping[str, Domain]) -> dict[str, Action]:
     """Returns what of `fill` concerns parameters that are known, as actions.
 
     Raises:
@@ -33,7 +33,7 @@ def filled(fill: Mapping[str, Action], domains: Mapping[str, Domain]) -> dict[st
             continue
         try:
             found[name] = domain.action(value)  # type: ignore[arg-type]
-            if isinstance(domain, Numbers) and not domain.low <= value <= domain.high:  # type: ignore[operator]
+            if isinstance(domain, NumericDomain) and not domain.low <= value <= domain.high:  # type: ignore[operator]
                 raise ValueError(f"{value!r} is not from {domain.low} to {domain.high}")
         except ValueError as error:
             raise ValueError(f"fill gives {name!r} a value that it cannot have: {error}") from None

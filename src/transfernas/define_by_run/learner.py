@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..agent import Agent
-from ..learning.archive import WITH_NUMBERS, of_trials
+from ..learning.archive import WITH_NUMBERS, archive_of_trials
+from ..learning.bandit import EXPLORING, NEW_POLICY, TRANSFERRED, WARM_START
 from ..learning.catching_up import catch_up
+from ..learning.compilation import BackgroundCompiler
 from ..learning.config import TrainingConfig
-from ..learning.extension import extend
-from ..learning.gate import CURIOUS, MEMORY, NEW, TRANSFERRED
-from ..learning.learner import Learner, fail, learn, new_learner, noted
+from ..learning.growth import grow
+from ..learning.learner import Learner, fail, learn, new_learner, note
 from ..learning.rules import Reinforce
-from ..learning.scores import Grade, Score, Scores
-from ..learning.warm_up import WarmUp
+from ..learning.scores import Score, Scores, TrialOutcome
 from ..spaces.condition import Action
 from ..spaces.encoding import Encoding
 from ..spaces.problem import Problem
@@ -24,21 +24,21 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import TransferReport, transfer_report
-from .plans import NOBODY, ROW, SURROGATE, Plan, Proposer, batch_of_one, numbers_of, room_for
-from .source import Source
-from .space import OpenSpace
-from .trials import Told
+from .plans import NOBODY, ROW, SURROGATE, PlannedTrial, Proposer, as_batch, numbers_of, shapes_for
+from .source import SourceAgent
+from .space import DefineByRunSpace
+from .trials import FinishedTrial
 
 # Not for tuning. These numbers protect REINFORCE from values far from all others, and change no others.
 _RECENT = 1_000  # so many rewards say what is much
 _PROPOSERS = {
-    **{TRANSFERRED: "policy", NEW: "new policy", CURIOUS: "curious policy"},
-    **{MEMORY: "remembered", SURROGATE: "surrogate"},
+    **{TRANSFERRED: "policy", NEW_POLICY: "new policy", EXPLORING: "exploring policy"},
+    **{WARM_START: "warm start", SURROGATE: "surrogate"},
 }
 _FAR = 3.0  # interquartile ranges from the median; what lies farther away counts as this
 
 
-class OpenLearner:
+class DefineByRunLearner:
     """The learner of a search.
 
     Attributes:
@@ -49,7 +49,7 @@ class OpenLearner:
     """
 
     def __init__(
-        self, names: tuple[str, str], config: TrainingConfig, seed: int, source: Source | None, learns: bool
+        self, names: tuple[str, str], config: TrainingConfig, seed: int, source: SourceAgent | None, learns: bool
     ) -> None:
         """Begins without parameters; with those of its source where that is `resumed`.
 
@@ -64,22 +64,22 @@ class OpenLearner:
         self.learner: Learner | None = source.agent.learner if source is not None and source.resumed else None
         self._config, self._seed = config, seed
         self._rewards: list[float] = []  # that REINFORCE compares a reward with
-        self._warm_up: WarmUp | None = None
+        self._compiler: BackgroundCompiler | None = None
 
-    def copy(self) -> "OpenLearner":
+    def copy(self) -> "DefineByRunLearner":
         """Returns the same, to go on by itself."""
         same = copy.copy(self)  # what it holds is replaced, never changed
-        same._warm_up = self._warm_up
+        same._compiler = self._compiler
         return same
 
     def __getstate__(self) -> dict[str, object]:
         """Leaves out the thread that compiles."""
-        return self.__dict__ | {"_warm_up": None}
+        return self.__dict__ | {"_compiler": None}
 
     @property
     def encoding(self) -> Encoding:
         """The encoding of the problem that is searched; there is one since the first parameter."""
-        return self._begun.encoding
+        return self._current.encoding
 
     @property
     def space(self) -> SearchSpace:
@@ -87,27 +87,32 @@ class OpenLearner:
         return self.encoding.problems[0].space
 
     @property
-    def _begun(self) -> Learner:
+    def _current(self) -> Learner:
         assert self.learner is not None  # since the first parameter
         return self.learner
 
     @property
-    def remembered(self) -> int:
+    def warm_start_size(self) -> int:
         """How many configurations of earlier problems are to be tried first."""
-        memory = None if self.learner is None else self.learner.memory
-        return 0 if memory is None else int(memory.count[0, 0])
+        warm_start = None if self.learner is None else self.learner.warm_start
+        return 0 if warm_start is None else int(warm_start.count[0, 0])
 
-    def proposer(self, plan: Plan) -> Proposer:
+    def proposer(self, plan: PlannedTrial) -> Proposer:
         """Returns who proposed a plan, and how far what was transferred is trusted by now."""
-        learner, name = self._begun, _PROPOSERS[plan.member]
-        if plan.member == MEMORY and learner.memory is not None and self.source is not None and not self.source.resumed:
-            name += f" from {self.source.task(learner.memory.origin(0, 0, plan.key))}"
-        if learner.gate is None or learner.known is None:
+        learner, name = self._current, _PROPOSERS[plan.proposer]
+        if (
+            plan.proposer == WARM_START
+            and learner.warm_start is not None
+            and self.source is not None
+            and not self.source.resumed
+        ):
+            name += f" from {self.source.task(learner.warm_start.origin(0, 0, plan.fingerprint))}"
+        if learner.bandit is None or learner.known is None:
             return Proposer(name, None)
-        return Proposer(name, round(float(learner.gate.trust(learner.gate_config)[0, 0]), 3))
+        return Proposer(name, round(float(learner.bandit.trust(learner.bandit_config)[0, 0]), 3))
 
     def transfer_report(self) -> TransferReport | None:
-        """Returns how much of the problem the source had met, as far as the space is known; None without a source."""
+        """Returns how much of the problem the source had seen, as far as the space is known; None without a source."""
         learner = self.learner
         if learner is None or learner.known is None or (self.source is not None and self.source.resumed):
             return None
@@ -118,7 +123,7 @@ class OpenLearner:
         """Whether it was told of a trial."""
         return self.learner is not None and self.learner.learned > 0
 
-    def agent(self, best: Sequence[Told]) -> Agent | None:
+    def agent(self, best: Sequence[FinishedTrial]) -> Agent | None:
         """Returns the agent that knows what this one does: its source before the first parameter.
 
         Args:
@@ -127,7 +132,7 @@ class OpenLearner:
         if self.learner is None:
             return None if self.source is None else self.source.agent
         told = [(trial.actions, numbers_of(trial.actions, trial.values), trial.score) for trial in best[:WITH_NUMBERS]]
-        return Agent.of(noted(self.learner, [of_trials(*self.names, told)] if told else []))
+        return Agent.of(note(self.learner, [archive_of_trials(*self.names, told)] if told else []))
 
     def reseed(self, seed: int) -> None:
         """Draws other random numbers from now on."""
@@ -135,69 +140,73 @@ class OpenLearner:
         if self.learner is not None:
             self.learner = dataclasses.replace(self.learner, seed=seed)
 
-    def follow(self, space: OpenSpace) -> None:
+    def follow(self, space: DefineByRunSpace) -> None:
         """Discovers a space that grew; before anything was told of it, so is what is known of it.
 
         Raises:
             ValueError: the source was given what a parameter cannot be.
         """
-        problem, room = Problem(space.discovered(), self.names[1]), room_for(space.parameters.actions)
+        problem, min_shapes = Problem(space.discovered(), self.names[1]), shapes_for(space.parameters.actions)
         learner, source = self.learner, self.source
         sampled = 0 if learner is None else learner.sampled
         if learner is not None and learner.learned:
-            learner = extend(learner, (problem,), room)
-            if learner.memory is not None and source is not None:
-                learner = source.remembered(learner, space.domains)
+            learner = grow(learner, (problem,), min_shapes)
+            if learner.warm_start is not None and source is not None:
+                learner = source.with_warm_start(learner, space.domains)
         elif source is None:
-            learner = new_learner((problem,), self._config, self._seed, room=room)
+            learner = new_learner((problem,), self._config, self._seed, min_shapes=min_shapes)
         else:
-            learner = source.transferred(problem, self._config, self._seed, space.domains, room)
+            learner = source.transferred(problem, self._config, self._seed, space.domains, min_shapes)
         self.learner = dataclasses.replace(learner, sampled=sampled, seed=self._seed)
-        self._begin_warm_up()
+        self._start_compiler()
 
     def count(self, number: int) -> None:
         """Takes note that a trial of this number was asked for."""
-        self.learner = dataclasses.replace(self._begun, sampled=max(self._begun.sampled, number) + 1)
+        self.learner = dataclasses.replace(self._current, sampled=max(self._current.sampled, number) + 1)
 
-    def learn(self, trajectory: Trajectory, score: Score, member: int, others: bool) -> None:
+    def learn(self, trajectory: Trajectory, score: Score, proposer: int, others: bool) -> None:
         """Learns from a trial.
 
         Args:
             trajectory: of the trial, in the encoding of this learner.
             score: how good it was.
-            member: who proposed it, see `Plan`.
+            proposer: who proposed it, see `PlannedTrial`.
             others: whether somebody else searched.
         """
         followed = None
-        if isinstance(self._begun.config.rule, Reinforce):
+        if isinstance(self._current.config.rule, Reinforce):
             self._add_rewards([score])
-            followed = np.array([winsorised(score, self._rewards)])
-        if self._warm_up is not None:
-            self._warm_up.wait_for_update()
-        told = np.array([score.reward]), np.array([max(member, NOBODY)], np.int32), np.array([score.grade], np.int32)
+            followed = np.array([winsorise(score, self._rewards)])
+        if self._compiler is not None:
+            self._compiler.wait_for_update()
+        told = (
+            np.array([score.reward]),
+            np.array([max(proposer, NOBODY)], np.int32),
+            np.array([score.outcome], np.int32),
+        )
         # The trial after one of the surrogate's is the policy's: it learns from both then.
-        waits = member == SURROGATE
-        self.learner = learn(self._begun, ROW, batch_of_one(trajectory), *told, followed, others=others, waits=waits)
+        waits = proposer == SURROGATE
+        self.learner = learn(self._current, ROW, as_batch(trajectory), *told, followed, others=others, waits=waits)
 
     def learn_many(self, configs: Sequence[Mapping[str, Action]], scores: Sequence[Score], steps: int) -> None:
         """Learns from trials that others searched, in so many steps."""
         trajectories = self.encoding.sequences([0] * len(configs), configs)
         self._add_rewards(scores)
-        if self._warm_up is not None:
-            self._warm_up.wait_for_update()
+        if self._compiler is not None:
+            self._compiler.wait_for_update()
         stacked = Trajectory(*(leaf[None] for leaf in trajectories))
         rewards = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
-        self.learner = catch_up(self._begun, ROW, stacked, rewards, steps)
+        self.learner = catch_up(self._current, ROW, stacked, rewards, steps)
 
-    def fail(self, config: Mapping[str, Action], member: int) -> None:
-        """Takes note of a trial that failed: no policy learns, the memory does not try it again.
+    def fail(self, config: Mapping[str, Action], proposer: int) -> None:
+        """Takes note of a trial that failed: no policy learns, the warm start does not try it again.
 
         Args:
             config: what it took.
-            member: who proposed it, see `Plan`.
+            proposer: who proposed it, see `PlannedTrial`.
         """
-        trajectory = batch_of_one(self.encoding.sequence(0, config))
-        self.learner = fail(self._begun, ROW, trajectory, np.array([member], np.int32))
+        trajectory = as_batch(self.encoding.sequence(0, config))
+        self.learner = fail(self._current, ROW, trajectory, np.array([proposer], np.int32))
 
     def to_json(self) -> Json:
         """Returns as JSON what the learner does not hold."""
@@ -216,27 +225,27 @@ class OpenLearner:
         if not all(isinstance(reward, float) for reward in rewards):
             raise TypeError("a reward is no number")
         self.learner, self._seed, self._rewards = learner, learner.seed, rewards
-        self._begin_warm_up()
+        self._start_compiler()
 
-    def _begin_warm_up(self) -> None:
-        if self._warm_up is None and self.learns:
-            self._warm_up = WarmUp(self._begun, proposes=False)
+    def _start_compiler(self) -> None:
+        if self._compiler is None and self.learns:
+            self._compiler = BackgroundCompiler(self._current, proposes=False)
 
     def _add_rewards(self, scores: Sequence[Score]) -> None:
         """Keeps the latest rewards that are finite."""
-        finite = [score.reward for score in scores if score.grade == Grade.FINITE]
+        finite = [score.reward for score in scores if score.outcome == TrialOutcome.FINITE]
         self._rewards = [*self._rewards, *finite][-_RECENT:]
 
 
-def winsorised(score: Score, rewards: Sequence[float]) -> float:
+def winsorise(score: Score, rewards: Sequence[float]) -> float:
     """Returns how good a trial is on the scale of rewards: REINFORCE follows its size, not only its order.
 
     Args:
         score: of the trial.
         rewards: finite ones; among them that of the trial, if it has one.
     """
-    if score.grade != Grade.FINITE:
-        return 0.5 + 0.25 * math.copysign(_FAR, score.grade)
+    if score.outcome != TrialOutcome.FINITE:
+        return 0.5 + 0.25 * math.copysign(_FAR, score.outcome)
     # The largest numbers have no difference; a power of two rounds nothing.
     size = 2.0 ** (math.frexp(max(map(abs, rewards)))[1] - 1)
     low, middle, high = np.quantile(np.array(rewards) / size, (0.25, 0.5, 0.75))

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..learning.history import keys
+from ..learning.replay import fingerprints
 from ..learning.scores import Score
-from ..spaces.condition import Action, among, same
-from ..spaces.domain import Categories, Domain, Numbers
+from ..spaces.condition import Action, is_any_of, is_same_action
+from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.encoding import Encoding
-from ..spaces.tables import Room, power_of_two
+from ..spaces.tables import MinShapes, power_of_two
 from ..spaces.trajectory import Trajectory
 
-ROOM = Room(
+SEARCH_SHAPES = MinShapes(
     states=16, names=256, tasks=4, choices=16, steps=16, decisions=16, actions=16, terms=4, literals=2, slots=256
 )
 """A search of up to 15 parameters compiles what any other such search did."""
@@ -24,15 +24,15 @@ ROW = np.zeros(1, np.int32)
 """The one problem of a search, of one replica."""
 
 NOBODY, SURROGATE = -1, -2
-"""Who proposed a trial that no policy and no memory did, see `Gate`."""
+"""Who proposed a trial that no policy and no warm start did, see `ProposerBandit`."""
 
-Made = Mapping[str, tuple[Domain, object]]
+Params = Mapping[str, tuple[Domain, object]]
 """The parameters of a trial in the order in which they were asked for: what each could be, and what it is."""
 
 
-def values_of(made: Made) -> dict[str, object]:
+def values_of(params: Params) -> dict[str, object]:
     """Returns the values of a trial, numbers as Python's own."""
-    return {name: domain.number(v) if isinstance(domain, Numbers) else v for name, (domain, v) in made.items()}
+    return {name: domain.number(v) if isinstance(domain, NumericDomain) else v for name, (domain, v) in params.items()}
 
 
 def numbers_of(actions: Mapping[str, Action], values: Mapping[str, object]) -> dict[str, float]:
@@ -41,29 +41,31 @@ def numbers_of(actions: Mapping[str, Action], values: Mapping[str, object]) -> d
     return {name: float(value) for name, value in numbers.items() if value != actions[name]}  # type: ignore[arg-type]
 
 
-def room_for(actions: Mapping[str, tuple[Action, ...]]) -> Room:
+def shapes_for(actions: Mapping[str, tuple[Action, ...]]) -> MinShapes:
     """Returns room for trials that may make all of these choices, whenever the space says that they are made."""
     steps, slots = 1 + len(actions), 1 + sum(map(len, actions.values()))
-    return ROOM._replace(steps=power_of_two(max(ROOM.steps, steps)), slots=power_of_two(max(ROOM.slots, slots)))
+    return SEARCH_SHAPES._replace(
+        steps=power_of_two(max(SEARCH_SHAPES.steps, steps)), slots=power_of_two(max(SEARCH_SHAPES.slots, slots))
+    )
 
 
-def batch_of_one(trajectory: Trajectory) -> Trajectory:
+def as_batch(trajectory: Trajectory) -> Trajectory:
     """Returns a trajectory as that of one replica."""
     return Trajectory(*(np.asarray(leaf)[None] for leaf in trajectory))
 
 
-def key_of(trajectory: Trajectory) -> np.uint64:
-    """Returns what a trajectory is known by, see `history.keys`."""
-    return np.uint64(keys(ROW, batch_of_one(trajectory))[0])
+def compute_fingerprint(trajectory: Trajectory) -> np.uint64:
+    """Returns the fingerprint of a trajectory, see `replay.fingerprints`."""
+    return np.uint64(fingerprints(ROW, as_batch(trajectory))[0])
 
 
-def key_in(encoding: Encoding, config: Mapping[str, Action]) -> np.uint64:
-    """Returns the key of a configuration of a search's problem, see `history.keys`.
+def config_fingerprint(encoding: Encoding, config: Mapping[str, Action]) -> np.uint64:
+    """Returns the fingerprint of a configuration of a search's problem, see `replay.fingerprints`.
 
     Raises:
         KeyError, ValueError: its space has no such choice, or the choice no such action.
     """
-    return key_of(encoding.sequence(0, config))
+    return compute_fingerprint(encoding.sequence(0, config))
 
 
 def as_score(reward: Score | float | None) -> Score | None:
@@ -72,70 +74,70 @@ def as_score(reward: Score | float | None) -> Score | None:
 
 
 @dataclasses.dataclass
-class Plan:
+class PlannedTrial:
     """What a trial is to take.
 
     Attributes:
         number: counts the trials.
-        member: who proposed it.
+        proposer: who proposed it.
         actions: of all parameters that it will be asked for, as far as is known.
-        key: of its configuration.
+        fingerprint: of its configuration.
         given: the values that were given.
         rng: draws them.
         seen: of how many parameters of the trial it is known that they are as planned.
         passed: how many of the actions are behind the trial.
-        numbers: what was tried before where the memory proposes an action that stands for several numbers.
+        numbers: what was tried before where the warm start proposes an action that stands for several numbers.
     """
 
     number: int
-    member: int
+    proposer: int
     actions: dict[str, Action]
-    key: np.uint64
+    fingerprint: np.uint64
     given: dict[str, object]
     rng: np.random.Generator
     seen: int = 0
     passed: int = 0
     numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
-    def goes_on(self, made: Made, name: str, domain: Domain) -> bool:
+    def goes_on(self, params: Params, name: str, domain: Domain) -> bool:
         """Returns whether a trial took what was planned, and asks for what is planned next."""
-        if len(made) < self.seen:  # another trial of its number
+        if len(params) < self.seen:  # another trial of its number
             self.seen = self.passed = 0
-        for known, (its, value) in itertools.islice(made.items(), self.seen, None):
+        for known, (its, value) in itertools.islice(params.items(), self.seen, None):
             if known not in self.actions:
                 return False
             given = self.given.get(known)  # compared with what is of its type: an array equals nothing as a whole
             as_given = given is value or (
                 isinstance(given, (int, float)) and type(given) is type(value) and given == value
             )
-            if not (known in self.given and as_given) and not same(its.action(value), self.actions[known]):  # type: ignore[arg-type]
+            if not (known in self.given and as_given) and not is_same_action(its.action(value), self.actions[known]):  # type: ignore[arg-type]
                 return False
-        self.seen = len(made)
+        self.seen = len(params)
         for following in itertools.islice(self.actions, self.passed, None):
-            if following not in made:
-                return following == name and among(self.actions[name], domain.actions)
+            if following not in params:
+                return following == name and is_any_of(self.actions[name], domain.actions)
             self.passed += 1
         return False
 
     @property
-    def observed(self) -> "Observed":
+    def observed(self) -> "ObservedTrial":
         """What the trial takes, as far as its numbers are known."""
         given = {name: value for name, value in self.given.items() if type(value) in (int, float)}
-        return Observed(self.actions, {**self.numbers, **numbers_of(self.actions, given)})
+        return ObservedTrial(self.actions, {**self.numbers, **numbers_of(self.actions, given)})
 
     def put(self, name: str, action: Action) -> None:
         """Takes up a parameter that is asked for next, and was not foreseen; the plan is nobody's proposal then."""
         actions = list(self.actions.items())
         self.actions = dict([*actions[: self.passed], (name, action), *actions[self.passed :]])
-        self.member = NOBODY
+        self.proposer = NOBODY
 
 
 class Proposer(NamedTuple):
     """Who proposed a trial.
 
     Attributes:
-        name: "policy", "new policy" (one that knows nothing), "curious policy" (which favours what is new), "remembered
-            from TASK", or "surrogate" (the Gaussian process).
+        name: "policy", "new policy" (one that knows nothing), "exploring policy" (which favours what is new),
+            "remembered from TASK", or "surrogate" (the Gaussian process).
         trust: how likely it is, by the rewards, that what was transferred promises more than the new policy does; None
             where nothing was transferred.
     """
@@ -158,7 +160,7 @@ class ExpectedBest(NamedTuple):
     deviation: float
 
 
-class Observed(NamedTuple):
+class ObservedTrial(NamedTuple):
     """A trial as the surrogate looks at it.
 
     Attributes:
@@ -172,27 +174,27 @@ class Observed(NamedTuple):
     score: Score | None = None
 
     @classmethod
-    def of(cls, made: Made, score: Score | None = None) -> "Observed":
+    def of(cls, params: Params, score: Score | None = None) -> "ObservedTrial":
         """Returns a trial that has these parameters."""
-        actions = {name: domain.action(value) for name, (domain, value) in made.items()}  # type: ignore[arg-type]
-        return cls(actions, numbers_of(actions, values_of(made)), score)
+        actions = {name: domain.action(value) for name, (domain, value) in params.items()}  # type: ignore[arg-type]
+        return cls(actions, numbers_of(actions, values_of(params)), score)
 
 
-def value_of(trial: Observed, name: str, domain: Domain) -> object:
+def value_of(trial: ObservedTrial, name: str, domain: Domain) -> object:
     """Returns the value of a parameter of a trial, which may lie outside of what the parameter can be now."""
     action = trial.actions[name]
-    if isinstance(domain, Numbers) and type(action) in (int, float):
+    if isinstance(domain, NumericDomain) and type(action) in (int, float):
         number = trial.numbers.get(name, action)
         return int(number) if domain.integer else float(number)  # type: ignore[arg-type]
-    known = zip(domain.values, domain.actions, strict=True) if isinstance(domain, Categories) else ()
-    return next((value for value, its in known if same(its, action)), action)
+    known = zip(domain.values, domain.actions, strict=True) if isinstance(domain, CategoricalDomain) else ()
+    return next((value for value, its in known if is_same_action(its, action)), action)
 
 
-class Old(NamedTuple):
+class ExternalTrial(NamedTuple):
     """A trial that was not asked for here: what it took, how good it was, and whether it came to its end."""
 
-    made: Made
-    observed: Observed
+    params: Params
+    observed: ObservedTrial
     whole: bool
 
     @property

@@ -13,40 +13,40 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from ..agent import Agent
-from ..learning.config import GateConfig, TrainingConfig
-from ..learning.gate import MEMORY
+from ..learning.bandit import WARM_START
+from ..learning.config import BanditConfig, TrainingConfig
 from ..learning.learner import Learner
 from ..learning.scores import Score
-from ..spaces.condition import Action, same
-from ..spaces.domain import Domain, Numbers
+from ..spaces.condition import Action, is_same_action
+from ..spaces.domain import Domain, NumericDomain
 from ..spaces.schema import Json
 from ..spaces.vocabulary import TransferReport
-from .evidence import told_of
-from .learner import OpenLearner
-from .planning import planned_by_policy, planned_by_surrogate
+from .evidence import recent_configs
+from .learner import DefineByRunLearner
+from .planning import plan_by_policy, plan_by_surrogate
 from .plans import (
     NOBODY,
     ExpectedBest,
-    Made,
-    Observed,
-    Old,
-    Plan,
+    ExternalTrial,
+    ObservedTrial,
+    Params,
+    PlannedTrial,
     Proposer,
     as_score,
-    key_in,
-    key_of,
+    compute_fingerprint,
+    config_fingerprint,
     value_of,
     values_of,
 )
-from .source import Source
-from .space import OpenSpace
+from .source import SourceAgent
+from .space import DefineByRunSpace
 from .surrogate_proposer import SurrogateProposer
-from .trials import BEST, Told, Trials
+from .trials import BEST, FinishedTrial, SearchTrials
 
 _FIELDS = ("evidence", "discovery", "failed", "surrogate", "rewards", "best", "plans")  # in the order of files
 
 
-class OpenSearch:
+class DefineByRunSearch:
     """Asks and tells of one problem. No threads may share it; the caller holds a lock."""
 
     def __init__(
@@ -76,14 +76,16 @@ class OpenSearch:
         """
         config = config or (TrainingConfig() if source is None else source.config)
         names, given = (space, task), (rename or {}, fill or {}, resumes)
-        size = (config.transfer.gate or GateConfig()).memory  # without a gate, they still say which numbers to try
-        starts = None if source is None else Source(source, names, size, *given)
-        self._known = OpenLearner(names, config, seed, starts, learns)
-        self._space, self._trials = OpenSpace(space), Trials()
+        size = (
+            config.transfer.bandit or BanditConfig()
+        ).warm_start  # without a proposer bandit, they still say which numbers to try
+        starts = None if source is None else SourceAgent(source, names, size, *given)
+        self._known = DefineByRunLearner(names, config, seed, starts, learns)
+        self._space, self._trials = DefineByRunSpace(space), SearchTrials()
         self._surrogate = None if config.proposal.surrogate is None else SurrogateProposer(config.proposal.surrogate)
         if (learner := self._known.learner) is not None:  # which goes on
             self._space.take(self._known.space)
-            self._space.add_evidence(told_of(learner, 0), counted=False)
+            self._space.add_evidence(recent_configs(learner, 0), counted=False)
             self._rebuild()
 
     @property
@@ -112,22 +114,22 @@ class OpenSearch:
     def proposer(self, trial: Hashable) -> Proposer | None:
         """Returns who proposed a trial that is not told yet; None where nobody did here, or not all of it."""
         plan = self._trials.plan(trial)
-        return None if plan is None or plan.member == NOBODY else self._known.proposer(plan)
+        return None if plan is None or plan.proposer == NOBODY else self._known.proposer(plan)
 
     def transfer_report(self) -> TransferReport | None:
-        """Returns how much of the problem the source had met, as far as the space is known; None without a source."""
+        """Returns how much of the problem the source had seen, as far as the space is known; None without a source."""
         return self._known.transfer_report()
 
     @property
-    def remembered(self) -> int:
+    def warm_start_size(self) -> int:
         """How many configurations of earlier problems are to be tried first."""
-        return self._known.remembered
+        return self._known.warm_start_size
 
     def reseed(self, seed: int) -> None:
         """Draws other random numbers from now on."""
         self._known.reseed(seed)
 
-    def forked(self) -> "OpenSearch":
+    def forked(self) -> "DefineByRunSearch":
         """Returns the search as it is, to go on by itself: what it is told changes nothing here.
 
         Whoever tells a fork and then puts it in the place of the search is safe from interrupts: all that was told is
@@ -168,8 +170,8 @@ class OpenSearch:
             LookupError, TypeError, ValueError: the state is none of such a learner, or of such parameters.
         """
         self._known.restore(learner, state)
-        self._space = OpenSpace.from_json(state, learner.encoding)
-        self._trials = Trials.from_json(state, learner.encoding, learner.seed)
+        self._space = DefineByRunSpace.from_json(state, learner.encoding)
+        self._trials = SearchTrials.from_json(state, learner.encoding, learner.seed)
         if self._surrogate is not None:
             self._surrogate = SurrogateProposer.from_json(state["surrogate"], self._surrogate.config)
         self.declare(domains)
@@ -179,7 +181,7 @@ class OpenSearch:
         """Returns whether a trial was asked for here, and not told yet."""
         return self._trials.plan(trial) is not None
 
-    def evaluated_elsewhere(self, trials: Mapping[Hashable, Observed]) -> None:
+    def evaluated_elsewhere(self, trials: Mapping[Hashable, ObservedTrial]) -> None:
         """Takes note of the trials that others evaluate at this time, so that none of them is proposed here.
 
         Args:
@@ -187,12 +189,12 @@ class OpenSearch:
         """
         self._trials.evaluated_elsewhere(trials)
 
-    def suggest(self, trial: Hashable, made: Made, name: str, domain: Domain) -> object:
+    def suggest(self, trial: Hashable, params: Params, name: str, domain: Domain) -> object:
         """Returns a value for the next parameter of a trial.
 
         Args:
             trial: which one. A whole number counts the trials of all who search; the draws are this trial's own.
-            made: its parameters so far, whoever chose their values.
+            params: its parameters so far, whoever chose their values.
             name: of the parameter that is asked for.
             domain: what it can be.
 
@@ -200,30 +202,30 @@ class OpenSearch:
             ValueError: a name or a value cannot be part of a space.
         """
         plan = self._trials.plan(trial)
-        if plan is None or not plan.goes_on(made, name, domain):
+        if plan is None or not plan.goes_on(params, name, domain):
             source = None if self._known.has_learned else self._known.source
-            if plan is not None and plan.seen == len(made) and self._space.is_unforeseen(made, name, source):
+            if plan is not None and plan.seen == len(params) and self._space.is_unforeseen(params, name, source):
                 self._space.unforeseen.put(plan, name, domain)
             else:
-                plan = self._plan(trial, plan, made, name, domain)
+                plan = self._plan(trial, plan, params, name, domain)
         self._space.domains[name] = domain
         value = plan.given[name] = self._value(plan, name, domain)
         return value
 
-    def _value(self, plan: Plan, name: str, domain: Domain) -> object:
+    def _value(self, plan: PlannedTrial, name: str, domain: Domain) -> object:
         action, number = plan.actions[name], plan.numbers.get(name)
-        if number is not None and isinstance(domain, Numbers) and same(domain.action(number), action):
+        if number is not None and isinstance(domain, NumericDomain) and is_same_action(domain.action(number), action):
             return domain.near(number, 0.0, 0.0)  # as it was, as far as the range has it
         source = self._known.source
         before = None if source is None else source.number(name, action)
         return self._trials.best.value(name, action, domain, plan.rng, before)
 
-    def tell(self, trial: Hashable, made: Made, reward: Score | float | None, whole: bool = True) -> None:
+    def tell(self, trial: Hashable, params: Params, reward: Score | float | None, whole: bool = True) -> None:
         """Takes the reward of a trial, higher is better.
 
         Args:
             trial: which one; it need not have been asked for here.
-            made: all its parameters.
+            params: all its parameters.
             reward: may be infinite, but not NaN, or a score; None for a trial that is not learned from, only not
                 proposed again.
             whole: whether it came to its end, so that what it did not ask for is no part of its configuration.
@@ -233,28 +235,28 @@ class OpenSearch:
         """
         score = as_score(reward)
         plan = self._trials.close(trial)
-        if not made or not self._known.learns:
+        if not params or not self._known.learns:
             return
-        config = self._observe(Observed.of(made, score))
-        if missing := self._space.forget_expected(made):
+        config = self._observe(ObservedTrial.of(params, score))
+        if missing := self._space.forget_expected(params):
             self._trials.drop(missing)
             self._rebuild()
-        self.declare({name: domain for name, (domain, _) in made.items()})
+        self.declare({name: domain for name, (domain, _) in params.items()})
         if whole:
             self._space.add_evidence([config])
             if not self._known.space.fits(config) and self._space.is_due:
                 self._rebuild()
                 self._space.discovered_for(self._known.space.fits(config))
         trajectory = self._known.encoding.sequence(0, config)
-        member = plan.member if plan is not None and plan.actions == config else NOBODY
+        proposer = plan.proposer if plan is not None and plan.actions == config else NOBODY
         if score is None:
             self._trials.fail(config, self._known.encoding)
-            self._known.fail(config, member)
+            self._known.fail(config, proposer)
         else:
-            self._remember(score, config, made, key_of(trajectory))
-            self._known.learn(trajectory, score, member, others=plan is None)
+            self._remember(score, config, params, compute_fingerprint(trajectory))
+            self._known.learn(trajectory, score, proposer, others=plan is None)
 
-    def tell_many(self, trials: Sequence[Old], steps: int) -> None:
+    def tell_many(self, trials: Sequence[ExternalTrial], steps: int) -> None:
         """Takes the scores of old trials, as `tell` does one by one, but learns in fewer steps.
 
         Args:
@@ -267,54 +269,58 @@ class OpenSearch:
         for trial in trials:
             self._observe(trial.observed)
         for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
-            self._remember(trial.score, trial.actions, trial.made, key_in(self._known.encoding, trial.actions))
+            self._remember(
+                trial.score, trial.actions, trial.params, config_fingerprint(self._known.encoding, trial.actions)
+            )
         self._known.learn_many([trial.actions for trial in trials], [trial.score for trial in trials], steps)
 
-    def recall(self, made: Made, reward: Score | float | None, whole: bool) -> None:
+    def recall(self, params: Params, reward: Score | float | None, whole: bool) -> None:
         """Takes up a trial that the agent learned from before this search began, as `tell` but for the learning."""
-        if not made:
+        if not params:
             return
         score = as_score(reward)
-        config = self._observe(Observed.of(made, score))
-        self.declare({name: domain for name, (domain, _) in made.items()})
+        config = self._observe(ObservedTrial.of(params, score))
+        self.declare({name: domain for name, (domain, _) in params.items()})
         if whole:
             self._space.add_evidence([config], counted=False)
         if score is None:
             self._trials.fail(config, self._known.encoding)
         else:
-            self._remember(score, config, made, key_in(self._known.encoding, config))
+            self._remember(score, config, params, config_fingerprint(self._known.encoding, config))
 
-    def _observe(self, trial: Observed) -> dict[str, Action]:
+    def _observe(self, trial: ObservedTrial) -> dict[str, Action]:
         """Takes a trial up among those that the surrogate knows, and returns its actions."""
         if self._surrogate is not None:
             self._surrogate.add(trial)
         return dict(trial.actions)
 
-    def _remember(self, score: Score, config: dict[str, Action], made: Made, key: np.uint64) -> None:
+    def _remember(self, score: Score, config: dict[str, Action], params: Params, fingerprint: np.uint64) -> None:
         """Keeps a trial that is one of the best."""
-        self._trials.best.add(Told(score, config, values_of(made), key))
+        self._trials.best.add(FinishedTrial(score, config, values_of(params), fingerprint))
 
-    def _plan(self, trial: Hashable, earlier: Plan | None, made: Made, name: str, domain: Domain) -> Plan:
+    def _plan(
+        self, trial: Hashable, earlier: PlannedTrial | None, params: Params, name: str, domain: Domain
+    ) -> PlannedTrial:
         """Plans a trial, anew where the program does not ask for what was planned earlier."""
-        self.declare({**{known: its for known, (its, _) in made.items()}, name: domain})
+        self.declare({**{known: its for known, (its, _) in params.items()}, name: domain})
         learner, plan = self._known.learner, None
         assert learner is not None
         count = trial if isinstance(trial, int) else learner.sampled
         number = count if earlier is None else earlier.number
-        if earlier is None and not made and self._surrogate is not None and self._surrogate.proposes(number):
+        if earlier is None and not params and self._surrogate is not None and self._surrogate.proposes(number):
             here, elsewhere = self._trials.others(trial)
             pending = [*(other.observed for other in here), *elsewhere]
             domains = {**self._space.domains, name: domain}
-            plan = planned_by_surrogate(self._surrogate, learner, number, domains, pending)
+            plan = plan_by_surrogate(self._surrogate, learner, number, domains, pending)
         if plan is None or name not in plan.actions:
             excluded = self._trials.pending(trial, learner.encoding, self._space.parameters)
-            again = self._trials.best.varied(self._space.domains)
-            plan = planned_by_policy(learner, number, self._space, made, name, domain, excluded, again)
+            repeatable = self._trials.best.varied(self._space.domains)
+            plan = plan_by_policy(learner, number, self._space, params, name, domain, excluded, repeatable)
         if earlier is None:
             self._known.count(number)
         else:
-            if earlier.member == MEMORY and learner.learned:  # the program does not ask for it, and never will
-                self._known.fail(earlier.actions, MEMORY)
+            if earlier.proposer == WARM_START and learner.learned:  # the program does not ask for it, and never will
+                self._known.fail(earlier.actions, WARM_START)
             plan.given.update(earlier.given)
             plan.rng = earlier.rng
         self._trials.open(trial, plan)
@@ -323,5 +329,5 @@ class OpenSearch:
     def _rebuild(self) -> None:
         """Discovers the space anew; the learner and the trials follow."""
         self._known.follow(self._space)
-        self._trials.rekey(self._known.encoding)
+        self._trials.refresh_fingerprints(self._known.encoding)
         self._space.built()

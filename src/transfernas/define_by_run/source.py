@@ -7,24 +7,24 @@ from collections.abc import Mapping
 from ..agent import Agent
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner
-from ..learning.memory import remember
 from ..learning.portfolio import Portfolios, portfolios
-from ..learning.rehearsal import settled
+from ..learning.rehearsal import rehearse
 from ..learning.transfer import transfer
-from ..spaces.condition import Action, key
+from ..learning.warm_start import fit_warm_start
+from ..spaces.condition import Action, action_key
 from ..spaces.domain import Domain
 from ..spaces.problem import Problem
-from ..spaces.tables import Room
-from .evidence import filled
+from ..spaces.tables import MinShapes
+from .evidence import resolve_fill
 
 
-class Source:
+class SourceAgent:
     """An agent that a search starts from; it stays as it is.
 
     Attributes:
         agent: the agent.
         rename: from states that the agent knows to parameters that mean the same.
-        resumed: whether the search is the agent's own that goes on, so that its numbers and its memory are there.
+        resumed: whether the search is the agent's own that goes on, so that its numbers and its warm start are there.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Source:
         self._names, self._size, self._fill = names, size, dict(fill)
 
     def transferred(
-        self, problem: Problem, config: TrainingConfig, seed: int, domains: Mapping[str, Domain], room: Room
+        self, problem: Problem, config: TrainingConfig, seed: int, domains: Mapping[str, Domain], min_shapes: MinShapes
     ) -> Learner:
         """Returns a learner for a problem that nothing was told of yet.
 
@@ -60,18 +60,21 @@ class Source:
             config: hyperparameters.
             seed: of what comes.
             domains: what its parameters can be, as far as is known.
-            room: for what it will grow to.
+            min_shapes: for what it will grow to.
         """
-        rename, fill = self._renamed(), filled(self._fill, domains)
-        return transfer(self._learner, (problem,), config, seed, rename, fill, room, self._picks)
+        rename, fill = self._renamed(), resolve_fill(self._fill, domains)
+        return transfer(self._learner, (problem,), config, seed, rename, fill, min_shapes, self._picks)
 
-    def remembered(self, learner: Learner, domains: Mapping[str, Domain]) -> Learner:
+    def with_warm_start(self, learner: Learner, domains: Mapping[str, Domain]) -> Learner:
         """Returns a learner of this agent's with what fits its problem by now of what was best before."""
         if self.resumed:
             return learner
-        entries, fill = [entry.renamed(self._renamed()) for entry in self._learner.archive], filled(self._fill, domains)
-        memory = remember(entries, self._picks, learner.encoding, self._size, fill)
-        return dataclasses.replace(learner, memory=memory)
+        entries, fill = (
+            [entry.renamed(self._renamed()) for entry in self._learner.archive],
+            resolve_fill(self._fill, domains),
+        )
+        warm_start = fit_warm_start(entries, self._picks, learner.encoding, self._size, fill)
+        return dataclasses.replace(learner, warm_start=warm_start)
 
     def task(self, entry: int) -> str:
         """Returns the task of an earlier problem, by its position in the archive."""
@@ -79,7 +82,7 @@ class Source:
 
     def number(self, name: str, action: Action) -> float | None:
         """Returns the number that the best of the earlier trials tried for an action of a parameter, if it is known."""
-        return None if self.resumed else self._numbers.get((name, *key(action)))
+        return None if self.resumed else self._numbers.get((name, *action_key(action)))
 
     def _renamed(self) -> dict[str, str]:
         """Returns what of `rename` the agent knows."""
@@ -88,7 +91,7 @@ class Source:
 
     @functools.cached_property
     def _learner(self) -> Learner:
-        return settled(self.agent.learner)
+        return rehearse(self.agent.learner)
 
     @functools.cached_property
     def _picks(self) -> Portfolios:
@@ -101,5 +104,5 @@ class Source:
             entry = self._learner.archive[pick.entry]
             config = entry.config(0, pick.slot)
             for name, number in entry.numbers(0, pick.slot).items():
-                found.setdefault((self.rename.get(name, name), *key(config[name])), number)
+                found.setdefault((self.rename.get(name, name), *action_key(config[name])), number)
         return found

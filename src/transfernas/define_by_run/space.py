@@ -16,12 +16,12 @@ from ..spaces.space import SearchSpace
 from ..spaces.tables import Tables
 from .discovery import Parameters, discover
 from .evidence import EVIDENCE
-from .plans import Made
-from .source import Source
-from .unforeseen import Unforeseen
+from .plans import Params
+from .source import SourceAgent
+from .unforeseen import UnforeseenParameters
 
 
-class OpenSpace:
+class DefineByRunSpace:
     """What is known of a space so far.
 
     Attributes:
@@ -39,13 +39,13 @@ class OpenSpace:
         self._name = name
         self.parameters = Parameters()
         self.domains: dict[str, Domain] = {}
-        self.unforeseen = Unforeseen()
+        self.unforeseen = UnforeseenParameters()
         self._taken_up: dict[str, Domain] = {}  # what was taken up last of each parameter
         self._built: object = None  # the actions that the search's own space was made of
         self._evidence: list[dict[str, Action]] = []
         self._wholes, self._patience = 0, 0  # after so many whole trials the space is discovered anew, if need be
 
-    def copy(self) -> "OpenSpace":
+    def copy(self) -> "DefineByRunSpace":
         """Returns the same space, to go on by itself."""
         space = copy.copy(self)
         space.parameters, space.domains = copy.copy(self.parameters), dict(self.domains)
@@ -72,7 +72,7 @@ class OpenSpace:
                 Choice(name, domain.actions)  # what cannot be a choice must not be taken up
         parameters = copy.copy(self.parameters)
         grown = parameters.take({name: domain.actions for name, domain in domains.items()})
-        if parameters.take(self.unforeseen.taken()) or grown:
+        if parameters.take(self.unforeseen.take_waiting()) or grown:
             self.parameters = parameters
         for name, domain in domains.items():
             self.domains.setdefault(name, domain)
@@ -116,13 +116,13 @@ class OpenSpace:
         """
         self._patience = self._wholes + (0 if explained else self._wholes // 4)
 
-    def is_unforeseen(self, made: Made, name: str, source: Source | None) -> bool:
+    def is_unforeseen(self, params: Params, name: str, source: SourceAgent | None) -> bool:
         """Returns whether a parameter is new in a search of many, and nobody knows what comes with it.
 
         Where the source knows that, its parameters are expected from now on.
 
         Args:
-            made: the parameters of the trial so far.
+            params: the parameters of the trial so far.
             name: of the parameter that is asked for next.
             source: what the search starts from; None where it starts from nothing, or was told of a trial.
         """
@@ -131,28 +131,28 @@ class OpenSpace:
             return False
         if source is None:
             return True
-        return not self.unforeseen.expect({*made, name}, known, source.agent.problems, self._name, source.rename)
+        return not self.unforeseen.expect({*params, name}, known, source.agent.problems, self._name, source.rename)
 
-    def forget_expected(self, made: Made) -> set[str]:
+    def forget_expected(self, params: Params) -> set[str]:
         """Forgets what was expected of the first trial that is told, but not asked for; returns its names."""
-        missing, self.unforeseen.expected = self.unforeseen.expected - made.keys(), set()
+        missing, self.unforeseen.expected = self.unforeseen.expected - params.keys(), set()
         if missing:
             self.parameters = self.parameters.without(missing)
         return missing
 
-    def allowed(self, made: Made, name: str, domain: Domain, tables: Tables) -> Bool[np.ndarray, "choices options"]:
+    def allowed(self, params: Params, name: str, domain: Domain, tables: Tables) -> Bool[np.ndarray, "choices options"]:
         """Returns which actions of each choice may be taken, in the order of the space.
 
         Args:
-            made: the parameters of a trial so far: each has the one action that it took.
+            params: the parameters of a trial so far: each has the one action that it took.
             name: of the parameter that is asked for next.
             domain: what that can be; others can be what they could be last.
             tables: of the search's own space.
         """
         allowed = np.ones((tables.rules.decision.shape[1], tables.decisions.actions.shape[1]), bool)
         for index, known in enumerate(self.parameters.actions, start=1):
-            if known in made:
-                its, value = made[known]
+            if known in params:
+                its, value = params[known]
                 may: tuple[Action, ...] = (its.action(value),)  # type: ignore[arg-type]
             elif known == name or known in self.domains:
                 may = (domain if known == name else self.domains[known]).actions
@@ -167,7 +167,7 @@ class OpenSpace:
         return {"evidence": self._evidence, "discovery": [self._wholes, self._patience]}
 
     @classmethod
-    def from_json(cls, value: Json, encoding: Encoding) -> "OpenSpace":
+    def from_json(cls, value: Json, encoding: Encoding) -> "DefineByRunSpace":
         """Returns the space that `to_json` described; it is not known what its parameters can be.
 
         Args:

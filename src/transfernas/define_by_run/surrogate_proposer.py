@@ -16,16 +16,16 @@ import numpy as np
 from jaxtyping import Float
 
 from ..learning.config import SurrogateConfig
-from ..learning.scores import Grade, Score
-from ..learning.surrogate import STEPS, Hyperparameters, Scale, Surrogate
+from ..learning.scores import Score, TrialOutcome
+from ..learning.surrogate import STEPS, Hyperparameters, Surrogate, ValueScale
 from ..processes.threads import one_thread
-from ..spaces.asked import asked, looked_at
+from ..spaces.asked import asked_choices, columns_of_conditions
 from ..spaces.condition import Action
-from ..spaces.domain import Categories, Domain, Numbers
+from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.places import nearest_places, place_of, value_at
 from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
-from .plans import Observed
+from .plans import ObservedTrial
 
 # Not for tuning. These numbers bound what a trial costs, however long a search is, and say how the largest improvement
 # is looked for. What may be tuned is in `SurrogateConfig`.
@@ -48,17 +48,17 @@ _SWITCHED = 0.15  # of the categories
 _EQUAL = 1e-9  # places that differ by less are one
 
 
-class Proposal(NamedTuple):
+class SurrogateProposal(NamedTuple):
     """A configuration: its actions, and its numbers where an action stands for several."""
 
     actions: dict[str, Action]
     numbers: dict[str, float]
 
 
-class Expected(NamedTuple):
+class ExpectedTrial(NamedTuple):
     """A trial, the reward that another evaluation of it is expected to have, and how sure that is."""
 
-    trial: Observed
+    trial: ObservedTrial
     reward: float
     deviation: float
 
@@ -68,10 +68,9 @@ class SurrogateProposer:
 
     Example:
         ```python
-        proposer = SurrogateProposer(SurrogateConfig())
-        proposer.add(Observed({"lr": 0.1}, {"lr": 0.08}, Score.of(-0.4)))
-        found = proposer.propose(space, {"lr": Numbers(1e-4, 1.0, log=True)}, (), generator(0, Use.SURROGATE, 8))
-        ```
+        proposer = SurrogateProposer(SurrogateConfig()) proposer.add(ObservedTrial({"lr": 0.1}, {"lr": 0.08},
+        Score.of(-0.4))) found = proposer.propose(space, {"lr": NumericDomain(1e-4, 1.0, log=True)}, (), generator(0,
+        Purpose.SURROGATE, 8)) ```
     """
 
     def __init__(self, config: SurrogateConfig) -> None:
@@ -81,10 +80,12 @@ class SurrogateProposer:
             config: when it proposes.
         """
         self.config = config
-        self._best: tuple[Observed, ...] = ()
-        self._latest: tuple[Observed, ...] = ()
-        self._spread: tuple[Observed, ...] = ()  # without them the process would forget what is bad, and try it again
-        self._failed: tuple[Observed, ...] = ()
+        self._best: tuple[ObservedTrial, ...] = ()
+        self._latest: tuple[ObservedTrial, ...] = ()
+        self._spread: tuple[
+            ObservedTrial, ...
+        ] = ()  # without them the process would forget what is bad, and try it again
+        self._failed: tuple[ObservedTrial, ...] = ()
         self._told, self._fitted_at = 0, 0
         self._found: Hyperparameters | None = None
         self._names: tuple[str, ...] = ()  # of the parameters that the lengths were found of
@@ -94,7 +95,7 @@ class SurrogateProposer:
         """Returns the same, to go on by itself."""
         return copy.copy(self)  # what it holds is replaced, never changed
 
-    def add(self, trial: Observed) -> None:
+    def add(self, trial: ObservedTrial) -> None:
         """Takes up a trial that was told, or failed."""
         if trial.score is None:
             self._failed = (*self._failed[1 - _PENDING :], trial)
@@ -110,7 +111,7 @@ class SurrogateProposer:
             oldest, *latest = self._latest
             self._latest, self._spread = tuple(latest), self._sampled(oldest)
 
-    def _sampled(self, trial: Observed) -> tuple[Observed, ...]:
+    def _sampled(self, trial: ObservedTrial) -> tuple[ObservedTrial, ...]:
         """Returns a sample of the trials that are neither among the best nor the latest, each as likely as any."""
         if len(self._spread) < SPREAD:
             return (*self._spread, trial)
@@ -118,7 +119,7 @@ class SurrogateProposer:
         return self._spread if at >= SPREAD else (*self._spread[:at], trial, *self._spread[at + 1 :])
 
     @property
-    def _kept(self) -> list[Observed]:
+    def _kept(self) -> list[ObservedTrial]:
         return [*self._best, *self._latest, *self._spread]
 
     def proposes(self, number: int) -> bool:
@@ -131,9 +132,9 @@ class SurrogateProposer:
         self,
         space: SearchSpace,
         domains: Mapping[str, Domain],
-        pending: Sequence[Observed],
+        pending: Sequence[ObservedTrial],
         rng: np.random.Generator,
-    ) -> Proposal | None:
+    ) -> SurrogateProposal | None:
         """Returns the configuration that promises most; None where nothing is left to be gained.
 
         Args:
@@ -172,7 +173,7 @@ class SurrogateProposer:
 
     @one_thread()
     @np.errstate(all="ignore")
-    def expected_best(self, space: SearchSpace, domains: Mapping[str, Domain]) -> "Expected | None":
+    def expected_best(self, space: SearchSpace, domains: Mapping[str, Domain]) -> "ExpectedTrial | None":
         """Returns the trial that the process expects to be best, were it evaluated again; None before any was told.
 
         Where evaluations are noisy the best single one is a lucky one; this is the one whose neighbours are good too.
@@ -190,16 +191,16 @@ class SurrogateProposer:
         scale = self._scale(values)
         mean, deviation = Surrogate.fitted(rows, values, points.numeric, found, scale=scale).predicted(rows)
         at = int(mean.argmin())
-        return Expected(told[at], -scale.value(float(mean[at])), scale.difference(float(deviation[at])))
+        return ExpectedTrial(told[at], -scale.value(float(mean[at])), scale.difference(float(deviation[at])))
 
-    def _scale(self, values: Float[np.ndarray, "trials"]) -> Scale:
+    def _scale(self, values: Float[np.ndarray, "trials"]) -> ValueScale:
         """Returns the scale of the values of the trials that are kept.
 
         It is that of those behind the best, once they are many: on the scale of the best alone, which come to differ
         by nothing, whatever is not known promises much.
         """
         behind = values[len(self._best) :]
-        return Scale.of(values if len(behind) < _MANY else np.append(behind, values.min()))
+        return ValueScale.of(values if len(behind) < _MANY else np.append(behind, values.min()))
 
     def to_json(self) -> Json:
         """Returns as JSON what is needed to go on."""
@@ -215,7 +216,7 @@ class SurrogateProposer:
             LookupError, TypeError, ValueError: it describes none.
         """
         proposer = cls(config)
-        trials = (tuple(map(_observed, each)) for each in value["trials"])
+        trials = (tuple(map(_read_observed, each)) for each in value["trials"])
         proposer._best, proposer._latest, proposer._spread, proposer._failed = trials
         proposer._told, proposer._fitted_at = map(int, value["counts"])
         proposer._names = tuple(map(str, value["names"]))
@@ -238,15 +239,18 @@ class _Points:
     """
 
     def __init__(self, space: SearchSpace, domains: Mapping[str, Domain]) -> None:
-        self._space, self._looked_at = space, looked_at(space)
+        self._space, self._looked_at = space, columns_of_conditions(space)
         self._domains = [domains.get(choice.name) for choice in space.choices]
         self.names = tuple(choice.name for choice in space.choices)
-        self.numeric = np.array([isinstance(its, Numbers) for its in self._domains])
-        self._known: dict[int, tuple[Observed, np.ndarray]] = {}
+        self.numeric = np.array([isinstance(its, NumericDomain) for its in self._domains])
+        self._known: dict[int, tuple[ObservedTrial, np.ndarray]] = {}
         # The categories that there are now, by their positions among all that there ever were.
         self._categories = [
             np.array(
-                [choice.index(action) for action in (its.actions if isinstance(its, Categories) else choice.actions)]
+                [
+                    choice.index(action)
+                    for action in (its.actions if isinstance(its, CategoricalDomain) else choice.actions)
+                ]
             )
             for choice, its in zip(space.choices, self._domains, strict=True)
         ]
@@ -257,7 +261,7 @@ class _Points:
             domains.get(name) is its for name, its in zip(self.names, self._domains, strict=True)
         )
 
-    def of_told(self, trials: Sequence[Observed]) -> Float[np.ndarray, "trials parameters"]:
+    def of_told(self, trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials parameters"]:
         """Returns trials as points, each of which is looked at once."""
         known, none = self._known, (None, None)
         # In a copy the trials are others, and may have the numbers of those that were copied.
@@ -267,7 +271,7 @@ class _Points:
         self._known = {id(trial): known[id(trial)] for trial in trials}
         return np.array([row for _, row in self._known.values()])
 
-    def of(self, trials: Sequence[Observed]) -> Float[np.ndarray, "trials parameters"]:
+    def of(self, trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials parameters"]:
         """Returns trials as points; what a parameter cannot be any more was not asked for."""
         found = np.full((len(trials), len(self.names)), np.nan)
         for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
@@ -276,7 +280,7 @@ class _Points:
                 if name not in trial.actions:
                     continue
                 action = trial.actions[name]
-                if isinstance(domain, Numbers):
+                if isinstance(domain, NumericDomain):
                     value = trial.numbers.get(name, action)
                     if type(value) in (int, float):
                         found[row, at] = place_of(domain, value)  # type: ignore[arg-type]
@@ -307,7 +311,7 @@ class _Points:
         for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
             column = found[:, at]
             none = np.isnan(column)
-            if isinstance(domain, Numbers):
+            if isinstance(domain, NumericDomain):
                 column[none] = drawn[none, at]
                 column[:] = nearest_places(domain, column)
                 if choice.name in self._looked_at:
@@ -319,15 +323,15 @@ class _Points:
                 none |= ~np.isin(column, its)
                 column[none] = its[(drawn[none, at] * len(its)).astype(np.intp)]
                 actions[:, at] = column
-        return np.where(asked(self._space, actions), found, np.nan)
+        return np.where(asked_choices(self._space, actions), found, np.nan)
 
-    def proposal(self, point: Float[np.ndarray, "parameters"]) -> Proposal:
+    def proposal(self, point: Float[np.ndarray, "parameters"]) -> SurrogateProposal:
         """Returns the configuration of a point."""
-        proposal = Proposal({}, {})
+        proposal = SurrogateProposal({}, {})
         for choice, domain, at in zip(self._space.choices, self._domains, point.tolist(), strict=True):
             if at != at:
                 continue
-            if isinstance(domain, Numbers):
+            if isinstance(domain, NumericDomain):
                 value = value_at(domain, at)
                 proposal.actions[choice.name] = domain.action(value)
                 proposal.numbers[choice.name] = float(value)
@@ -336,21 +340,24 @@ class _Points:
         return proposal
 
 
-_WORST = Score(Grade.FAILED, 0.0)
+_WORST = Score(TrialOutcome.FAILED, 0.0)
 
 
-def _worse(trial: Observed) -> tuple[float, float]:
+def _worse(trial: ObservedTrial) -> tuple[float, float]:
     """Returns a key that is the larger, the worse a trial is."""
-    grade, reward = trial.score or _WORST
-    return -grade, -reward
+    outcome, reward = trial.score or _WORST
+    return -outcome, -reward
 
 
 def _losses(scores: Sequence[Score]) -> Float[np.ndarray, "trials"]:
     """Returns losses, the lower the better; an infinite one becomes the worst or the best of the finite ones."""
-    finite = np.array([-one.reward for one in scores if one.grade == Grade.FINITE] or [0.0])
+    finite = np.array([-one.reward for one in scores if one.outcome == TrialOutcome.FINITE] or [0.0])
     low, high = float(finite.min()), float(finite.max())
     return np.array(
-        [-one.reward if one.grade == Grade.FINITE else high if one.grade < Grade.FINITE else low for one in scores]
+        [
+            -one.reward if one.outcome == TrialOutcome.FINITE else high if one.outcome < TrialOutcome.FINITE else low
+            for one in scores
+        ]
     )
 
 
@@ -360,9 +367,9 @@ def _is_among(point: Float[np.ndarray, "parameters"], tried: Float[np.ndarray, "
     return bool(equal.all(1).any())
 
 
-def _observed(value: Json) -> Observed:
+def _read_observed(value: Json) -> ObservedTrial:
     actions, numbers, score = value
     known = None if score is None else Score(int(score[0]), float(score[1]))
     if not np.isfinite([*numbers.values(), 0.0 if known is None else known.reward]).all():
         raise ValueError("a number of a trial is not finite")
-    return Observed(dict(actions), {str(name): float(number) for name, number in numbers.items()}, known)
+    return ObservedTrial(dict(actions), {str(name): float(number) for name, number in numbers.items()}, known)

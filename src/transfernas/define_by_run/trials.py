@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt64
 
-from ..learning.randomness import Use, generator
-from ..learning.scores import Grade, Score
-from ..spaces.condition import Action, same
-from ..spaces.domain import Categories, Domain, Numbers
+from ..learning.randomness import Purpose, generator
+from ..learning.scores import Score, TrialOutcome
+from ..spaces.condition import Action, is_same_action
+from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.encoding import Encoding
 from ..spaces.schema import Json
 from .discovery import Parameters
-from .plans import Observed, Plan, key_in
+from .plans import ObservedTrial, PlannedTrial, config_fingerprint
 
 # Not for tuning. These numbers say how a number is drawn inside of its bin; which bin it is, the policy says. A bin is
 # what they are measured in, so that they fit any range.
@@ -29,7 +29,7 @@ _VARIED = 0.85  # share of the values that are near one of the best trials', in 
 _NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
 
 
-class Trials:
+class SearchTrials:
     """The trials of one search; keys are of the encoding of its problem at this time.
 
     Attributes:
@@ -38,28 +38,28 @@ class Trials:
 
     def __init__(self) -> None:
         """Begins without any."""
-        self.best = Best()
-        self._plans: dict[Hashable, Plan] = {}
-        self._elsewhere: dict[Hashable, Observed] = {}
-        self._failed: dict[np.uint64, dict[str, Action]] = {}  # by their keys
+        self.best = TopTrials()
+        self._plans: dict[Hashable, PlannedTrial] = {}
+        self._elsewhere: dict[Hashable, ObservedTrial] = {}
+        self._failed: dict[np.uint64, dict[str, Action]] = {}  # by their fingerprints
 
-    def copy(self) -> "Trials":
+    def copy(self) -> "SearchTrials":
         """Returns the same trials, to go on by themselves."""
         trials = copy.copy(self)
         trials.best, trials._plans, trials._failed = self.best.copy(), dict(self._plans), dict(self._failed)
         return trials
 
-    def plan(self, trial: Hashable) -> Plan | None:
+    def plan(self, trial: Hashable) -> PlannedTrial | None:
         """Returns the plan of a trial; None where it is not open."""
         return self._plans.get(trial)
 
-    def open(self, trial: Hashable, plan: Plan) -> None:
+    def open(self, trial: Hashable, plan: PlannedTrial) -> None:
         """Gives a trial a plan, instead of the one that it had if it is open already."""
         while trial not in self._plans and len(self._plans) >= _MOST_PLANS:
             self._plans.pop(next(iter(self._plans)))
         self._plans[trial] = plan
 
-    def close(self, trial: Hashable) -> Plan | None:
+    def close(self, trial: Hashable) -> PlannedTrial | None:
         """Takes note that a trial is open no more, and returns the plan that it had."""
         return self._plans.pop(trial, None)
 
@@ -67,17 +67,17 @@ class Trials:
         """Drops the plans that have one of these parameters, which are no more."""
         self._plans = {trial: plan for trial, plan in self._plans.items() if plan.actions.keys().isdisjoint(names)}
 
-    def evaluated_elsewhere(self, trials: Mapping[Hashable, Observed]) -> None:
-        """Takes note of the trials that others evaluate at this time, see `OpenSearch.evaluated_elsewhere`."""
+    def evaluated_elsewhere(self, trials: Mapping[Hashable, ObservedTrial]) -> None:
+        """Takes note of the trials that others evaluate at this time, see `DefineByRunSearch.evaluated_elsewhere`."""
         self._elsewhere = dict(trials)
 
-    def others(self, trial: Hashable) -> tuple[list[Plan], list[Observed]]:
+    def others(self, trial: Hashable) -> tuple[list[PlannedTrial], list[ObservedTrial]]:
         """Returns the other trials that are being evaluated: plans of those asked for here, and those of others."""
         here = [plan for known, plan in self._plans.items() if known != trial]
         return here, [one for known, one in self._elsewhere.items() if known not in self._plans]
 
     def pending(self, trial: Hashable, encoding: Encoding, parameters: Parameters) -> UInt64[np.ndarray, "pending"]:
-        """Returns the keys of what is not to be proposed for a trial: what is being evaluated, and what failed.
+        """Returns the fingerprints of what is not to be proposed for a trial: what is being evaluated, and what failed.
 
         Args:
             trial: which one.
@@ -86,34 +86,35 @@ class Trials:
         """
         (here, others), known = self.others(trial), parameters.position
         elsewhere = [
-            key_in(encoding, one.actions)
+            config_fingerprint(encoding, one.actions)
             for one in others
-            if all(known(*taken) is not None for taken in one.actions.items())
+            if all(known(*name_and_action) is not None for name_and_action in one.actions.items())
         ]
-        return np.array([*(plan.key for plan in here), *elsewhere, *self._failed], np.uint64)
+        return np.array([*(plan.fingerprint for plan in here), *elsewhere, *self._failed], np.uint64)
 
     def fail(self, config: dict[str, Action], encoding: Encoding) -> None:
         """Takes note of a configuration that failed, so that it is not proposed again."""
-        self._failed.setdefault(key_in(encoding, config), config)
+        self._failed.setdefault(config_fingerprint(encoding, config), config)
 
-    def rekey(self, encoding: Encoding) -> None:
-        """Finds all keys anew, where the encoding that they follow from has changed."""
-        self._failed = {key_in(encoding, config): config for config in self._failed.values()}
-        self.best.rekey(encoding)
+    def refresh_fingerprints(self, encoding: Encoding) -> None:
+        """Finds all fingerprints anew, where the encoding that they follow from has changed."""
+        self._failed = {config_fingerprint(encoding, config): config for config in self._failed.values()}
+        self.best.refresh_fingerprints(encoding)
         self._plans = {
-            trial: dataclasses.replace(plan, key=key_in(encoding, plan.actions)) for trial, plan in self._plans.items()
+            trial: dataclasses.replace(plan, fingerprint=config_fingerprint(encoding, plan.actions))
+            for trial, plan in self._plans.items()
         }
 
     def to_json(self) -> Json:
         """Returns the trials as JSON; those that are open must be called by strings or whole numbers."""
         plans = [
-            [trial, plan.number, plan.member, plan.actions, dict(plan.observed.numbers)]
+            [trial, plan.number, plan.proposer, plan.actions, dict(plan.observed.numbers)]
             for trial, plan in self._plans.items()
         ]
         return {"failed": [*self._failed.values()], "best": self.best.to_json(), "plans": plans}
 
     @classmethod
-    def from_json(cls, value: Json, encoding: Encoding, seed: int) -> "Trials":
+    def from_json(cls, value: Json, encoding: Encoding, seed: int) -> "SearchTrials":
         """Returns the trials that `to_json` described, but for what their parameters were given.
 
         Args:
@@ -125,59 +126,59 @@ class Trials:
             LookupError, TypeError, ValueError: it describes none of such a problem.
         """
         trials = cls()
-        trials.best = Best.from_json(value["best"])
+        trials.best = TopTrials.from_json(value["best"])
         trials._plans = {
-            trial: Plan(
+            trial: PlannedTrial(
                 operator.index(number),
-                operator.index(member),
+                operator.index(proposer),
                 actions,
-                key_in(encoding, actions),
+                config_fingerprint(encoding, actions),
                 {},
-                generator(seed, Use.VALUE, number),
+                generator(seed, Purpose.VALUE, number),
                 numbers=numbers,
             )
-            for trial, number, member, actions, numbers in value["plans"]
+            for trial, number, proposer, actions, numbers in value["plans"]
         }
-        trials.best.rekey(encoding)
+        trials.best.refresh_fingerprints(encoding)
         for config in value["failed"]:
             trials.fail(config, encoding)
         return trials
 
 
-class Told(NamedTuple):
+class FinishedTrial(NamedTuple):
     """A trial that was told, and what its configuration is known by."""
 
     score: Score
     actions: dict[str, Action]
     values: dict[str, object]
-    key: np.uint64 = np.uint64(0)
+    fingerprint: np.uint64 = np.uint64(0)
 
 
-class Best:
+class TopTrials:
     """The best trials so far: a bin stands for many numbers, and those near the best ones' are better."""
 
     def __init__(self) -> None:
         """Begins without any."""
-        self._trials: list[Told] = []
-        self._varied: np.ndarray | None = None  # until the trials or their keys change
+        self._trials: list[FinishedTrial] = []
+        self._varied: np.ndarray | None = None  # until the trials or their fingerprints change
 
     @property
-    def trials(self) -> tuple[Told, ...]:
+    def trials(self) -> tuple[FinishedTrial, ...]:
         """The trials, best first."""
         return tuple(self._trials)
 
-    def copy(self) -> "Best":
+    def copy(self) -> "TopTrials":
         """Returns the same trials, to go on by themselves."""
         return copy.copy(self)  # what it holds is replaced, never changed
 
-    def add(self, trial: Told) -> None:
+    def add(self, trial: FinishedTrial) -> None:
         """Takes up a trial, if it is good enough."""
         self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
         if any(one is trial for one in self._trials):
             self._varied = None
 
     def varied(self, domains: Mapping[str, Domain]) -> UInt64[np.ndarray, "trials"]:
-        """Returns the keys of those trials of which an action stands for more than one value.
+        """Returns the fingerprints of those trials of which an action stands for more than one value.
 
         These may come again, because their bins have other values to try. Worse configurations may not: a policy that
         is wrong about one would propose it again and again.
@@ -186,14 +187,16 @@ class Best:
             domains: what parameters can be; looked at once for the same trials.
         """
         if self._varied is None:
-            numbers = {name for name, each in domains.items() if isinstance(each, Numbers) and each.continuous}
-            varied = [trial.key for trial in self._trials if not numbers.isdisjoint(trial.actions)]
+            numbers = {name for name, each in domains.items() if isinstance(each, NumericDomain) and each.continuous}
+            varied = [trial.fingerprint for trial in self._trials if not numbers.isdisjoint(trial.actions)]
             self._varied = np.array(varied, np.uint64)
         return self._varied
 
-    def rekey(self, encoding: Encoding) -> None:
-        """Finds the keys of the trials anew, where the encoding that they follow from has changed."""
-        self._trials = [trial._replace(key=key_in(encoding, trial.actions)) for trial in self._trials]
+    def refresh_fingerprints(self, encoding: Encoding) -> None:
+        """Finds the fingerprints of the trials anew, where the encoding that they follow from has changed."""
+        self._trials = [
+            trial._replace(fingerprint=config_fingerprint(encoding, trial.actions)) for trial in self._trials
+        ]
         self._varied = None
 
     def value(
@@ -208,8 +211,8 @@ class Best:
             rng: for numbers.
             before: what an earlier search tried for the action, where that did well.
         """
-        position = next(at for at, known in enumerate(domain.actions) if same(known, action))
-        if isinstance(domain, Categories):
+        position = next(at for at, known in enumerate(domain.actions) if is_same_action(known, action))
+        if isinstance(domain, CategoricalDomain):
             return domain.values[position]
         part = domain.bins[position]
         chance, varied, nearness = rng.random(3).tolist()
@@ -231,7 +234,7 @@ class Best:
         """
         for trial in self._trials:
             for name in trial.actions:
-                if isinstance(domain := domains[name], Numbers):
+                if isinstance(domain := domains[name], NumericDomain):
                     domain.position(trial.values[name])  # type: ignore[arg-type]
 
     def to_json(self) -> Json:
@@ -242,7 +245,7 @@ class Best:
         ]
 
     @classmethod
-    def from_json(cls, value: Json) -> "Best":
+    def from_json(cls, value: Json) -> "TopTrials":
         """Returns the trials that `to_json` described.
 
         Raises:
@@ -250,8 +253,8 @@ class Best:
         """
         best = cls()
         best._trials = [
-            Told(Score(Grade(grade), float(reward)), dict(actions), dict(values))
-            for (grade, reward), actions, values in value
+            FinishedTrial(Score(TrialOutcome(outcome), float(reward)), dict(actions), dict(values))
+            for (outcome, reward), actions, values in value
         ]
         for trial in best._trials:
             for name, value in trial.values.items():

@@ -10,10 +10,10 @@ from ..spaces.choice import Choice
 from ..spaces.condition import Action
 from ..spaces.domain import Domain
 from ..spaces.problem import Problem
-from .plans import Plan
+from .plans import PlannedTrial
 
 
-class Unforeseen:
+class UnforeseenParameters:
     """Parameters that were asked for, or will be, and that a search has not taken up.
 
     Attributes:
@@ -26,13 +26,13 @@ class Unforeseen:
         self.waiting: dict[str, tuple[Action, ...]] = {}
         self.expected: set[str] = set()
 
-    def copy(self) -> "Unforeseen":
+    def copy(self) -> "UnforeseenParameters":
         """Returns the same parameters, to go on by themselves."""
-        same = Unforeseen()
+        same = UnforeseenParameters()
         same.waiting, same.expected = dict(self.waiting), set(self.expected)
         return same
 
-    def put(self, plan: Plan, name: str, domain: Domain) -> None:
+    def put(self, plan: PlannedTrial, name: str, domain: Domain) -> None:
         """Puts a new parameter into a plan that agrees with its trial so far: one action, all alike in probability.
 
         Raises:
@@ -69,7 +69,7 @@ class Unforeseen:
                 return True
         return False
 
-    def taken(self) -> dict[str, tuple[Action, ...]]:
+    def take_waiting(self) -> dict[str, tuple[Action, ...]]:
         """Returns the waiting parameters in order, and empties the list of them."""
         waiting, self.waiting = self.waiting, {}
         return waiting

@@ -42,7 +42,7 @@ def check_mode(mode: object) -> None:
         raise ValueError(f'mode must be "min" or "max", not {mode!r}')
 
 
-def check_known(rename: Iterable[str], agent: Agent | None) -> None:
+def check_rename(rename: Iterable[str], agent: Agent | None) -> None:
     """Checks that an agent, if there is one, knows the parameters that others are to mean.
 
     Raises:
@@ -53,7 +53,9 @@ def check_known(rename: Iterable[str], agent: Agent | None) -> None:
     known = agent.learner.vocabulary.states[1:]
     for name in rename:
         if name not in known:
-            raise ValueError(f"rename: {name!r} is no parameter that the agent knows; it knows {named(known, name)}")
+            raise ValueError(
+                f"rename: {name!r} is no parameter that the agent knows; it knows {resolve_name(known, name)}"
+            )
 
 
 def check_parameters(argument: str, names: Iterable[str], parameters: Iterable[str]) -> None:
@@ -65,19 +67,19 @@ def check_parameters(argument: str, names: Iterable[str], parameters: Iterable[s
     known = tuple(dict.fromkeys(parameters))
     for name in names:
         if known and name not in known:
-            have = named(known, name)
+            have = resolve_name(known, name)
             raise ValueError(
                 f"{argument} names {name!r}, which is no parameter of any of the studies; they have {have}"
             )
 
 
-def named(known: Sequence[str], meant: str) -> str:
+def resolve_name(known: Sequence[str], meant: str) -> str:
     """Returns the names that there are, and the one that another name may be a slip of."""
     close = get_close_matches(meant, known, n=1)
     return (", ".join(known) or "none") + (f". Did you mean {close[0]!r}?" if close else "")
 
 
-def agent_of(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:
+def as_agent(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:
     """Returns an agent, or the one in a file; None for None.
 
     Raises:

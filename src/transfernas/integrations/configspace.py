@@ -20,7 +20,7 @@ from ..extras import needed
 with needed("configspace", __name__):
     import ConfigSpace as cs
 
-from ..learning.randomness import Use, generator
+from ..learning.randomness import Purpose, generator
 from ..searcher import check_seed
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, And, Condition, Config, In, Not, Or
@@ -178,29 +178,29 @@ def from_configspace(space: cs.ConfigurationSpace, name: str | None = None) -> C
             values[key] = found
             choices.append(Choice(key, found.actions, None if when is True else when))
     named = SearchSpace(name if name is not None else space.name or SPACE, choices)
-    return ConfigSpaceAdapter(_told_apart(space), named, values)
+    return ConfigSpaceAdapter(_disambiguate(space), named, values)
 
 
 def _candidates(chosen: Mapping[str, tuple[Values, int]], seed: int | None) -> Iterator[dict[str, Any]]:
     """Yields values for the actions chosen, the best first."""
-    usual = {name: values.usual(at) for name, (values, at) in chosen.items()}
+    representative = {name: values.representative(at) for name, (values, at) in chosen.items()}
     if seed is None:
-        yield usual
-    if any(values.wide for values, _ in chosen.values()):
-        rng = generator(seed or 0, Use.VALUE)
+        yield representative
+    if any(values.has_range for values, _ in chosen.values()):
+        rng = generator(seed or 0, Purpose.VALUE)
         for _ in range(_TRIES):
-            yield {name: values.drawn(at, rng) for name, (values, at) in chosen.items()}
+            yield {name: values.draw(at, rng) for name, (values, at) in chosen.items()}
     if seed is not None:
-        yield usual
+        yield representative
 
 
-def _told_apart(space: cs.ConfigurationSpace) -> cs.ConfigurationSpace:
+def _disambiguate(space: cs.ConfigurationSpace) -> cs.ConfigurationSpace:
     """Returns a space in which ConfigSpace takes no two conditions for one that are not, the given one if possible."""
     conditions: dict[str, Any] = {}
     confused: dict[str, str] = {}
     given: list[Any] = copy.deepcopy(list(space.conditions))
     for condition in given:
-        while other := next((one for one in conditions.values() if _taken_for_one(one, condition)), None):
+        while other := next((one for one in conditions.values() if _is_same_condition(one, condition)), None):
             confused.setdefault(condition.child.name, other.child.name)
             # One part more, though it says nothing new, and ConfigSpace compares no further.
             condition = type(condition)(*condition.components, condition.components[0])
@@ -221,7 +221,7 @@ def _told_apart(space: cs.ConfigurationSpace) -> cs.ConfigurationSpace:
     return apart
 
 
-def _taken_for_one(one: Any, other: Any) -> bool:
+def _is_same_condition(one: Any, other: Any) -> bool:
     """Returns whether ConfigSpace takes two conditions for one though they differ; it compares in both directions."""
     alike = one.equivalent_condition_on_parent(other) or other.equivalent_condition_on_parent(one)
     return bool(alike) and _meaning(one) != _meaning(other)
@@ -285,10 +285,10 @@ def _comparison(condition: Any, space: cs.ConfigurationSpace, values: Mapping[st
     inactive = bool(condition.satisfied_by_vector(vector))
     wanted: list[Action] = []
     for at, action in enumerate(values[parent].actions if parent in values else ()):  # else it is never active
-        vector[condition.parent_vector_id] = space[parent].to_vector(values[parent].usual(at))
+        vector[condition.parent_vector_id] = space[parent].to_vector(values[parent].representative(at))
         if bool(condition.satisfied_by_vector(vector)) is not inactive:
             wanted.append(action)
     if not wanted:
         return inactive
-    among = In(parent, tuple(wanted))
-    return Not(among) if inactive else among
+    is_any_of = In(parent, tuple(wanted))
+    return Not(is_any_of) if inactive else is_any_of

@@ -11,7 +11,7 @@ import numpy as np
 from ConfigSpace.hyperparameters import FloatHyperparameter, IntegerHyperparameter
 
 from ..spaces.condition import Action
-from ..spaces.domain import Categories, Numbers
+from ..spaces.domain import CategoricalDomain, NumericDomain
 
 Cut = tuple[float, float]
 """A place in a range: in front of a number, `(number, FRONT)`, or behind it, `(number, BEHIND)`."""
@@ -31,19 +31,19 @@ _SIDES = {
 }
 
 
-class Listed:
+class ListedValues:
     """Values one by one: of a categorical, an ordinal or a constant.
 
     Attributes:
         actions: what they are called.
-        wide: False: an action has one value.
+        has_range: False: an action has one value.
     """
 
-    wide = False
+    has_range = False
 
     def __init__(self, values: Iterable[object]) -> None:
         """Takes the values, in order."""
-        self._categories = Categories(values)
+        self._categories = CategoricalDomain(values)
         self.actions = self._categories.actions
 
     def action(self, value: object) -> Action:
@@ -54,17 +54,17 @@ class Listed:
         """
         return self._categories.action(value)
 
-    def usual(self, at: int) -> Any:
+    def representative(self, at: int) -> Any:
         """Returns the value of the action at a position, as plain Python."""
         value = self._categories.values[at]
         return value.item() if isinstance(value, np.generic) else value
 
-    def drawn(self, at: int, rng: np.random.Generator) -> Any:
+    def draw(self, at: int, rng: np.random.Generator) -> Any:
         """Returns the same: there is nothing to draw."""
-        return self.usual(at)
+        return self.representative(at)
 
 
-class _Part(NamedTuple):
+class _Interval(NamedTuple):
     """A part of a range, with all numbers between two cuts.
 
     Attributes:
@@ -73,7 +73,7 @@ class _Part(NamedTuple):
         end: where it ends.
         low: its least number, or what all its numbers are above.
         high: its largest number, or what all its numbers are below.
-        usual: the number that stands for it.
+        representative: the number that stands for it.
     """
 
     action: int | float
@@ -81,31 +81,31 @@ class _Part(NamedTuple):
     end: Cut
     low: float
     high: float
-    usual: float
+    representative: float
 
     def has(self, number: float) -> bool:
         return self.start < (number, _ON) < self.end
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Ranged:
-    """The numbers of a range, part by part: the bins of `Numbers`, cut once more where a rule of the space changes.
+class RangedValues:
+    """The numbers of a range, part by part: bins of `NumericDomain`, cut once more where a rule of the space changes.
 
     So a condition on a number, or a clause that forbids one, says the same of all numbers of an action.
 
     Attributes:
         actions: what the parts are called: the name of the bin where the number that gives it its name lies in the
             part, else a number in the middle of the part.
-        wide: whether a part has several numbers.
+        has_range: whether a part has several numbers.
     """
 
     actions: tuple[Action, ...]
-    wide: bool
-    _numbers: Numbers
-    _parts: tuple[_Part, ...]
+    has_range: bool
+    _numbers: NumericDomain
+    _parts: tuple[_Interval, ...]
     _starts: tuple[Cut, ...]
 
-    def __init__(self, numbers: Numbers, cuts: Iterable[Cut]) -> None:
+    def __init__(self, numbers: NumericDomain, cuts: Iterable[Cut]) -> None:
         """Cuts a range.
 
         Args:
@@ -114,7 +114,7 @@ class Ranged:
         """
         found = _parts(numbers, cuts)
         object.__setattr__(self, "actions", tuple(part.action for part in found))
-        object.__setattr__(self, "wide", any(part.low < part.high for part in found))
+        object.__setattr__(self, "has_range", any(part.low < part.high for part in found))
         object.__setattr__(self, "_numbers", numbers)
         object.__setattr__(self, "_parts", found)
         object.__setattr__(self, "_starts", tuple(part.start for part in found))
@@ -134,11 +134,11 @@ class Ranged:
             raise ValueError(f"{value!r} is no {kind} from {low!r} to {high!r}")
         return self.actions[max(bisect_right(self._starts, (value, _ON)) - 1, 0)]
 
-    def usual(self, at: int) -> Any:
+    def representative(self, at: int) -> Any:
         """Returns the number that stands for a part."""
-        return self._parts[at].usual
+        return self._parts[at].representative
 
-    def drawn(self, at: int, rng: np.random.Generator) -> Any:
+    def draw(self, at: int, rng: np.random.Generator) -> Any:
         """Returns a number of a part, uniform, or its logarithm where the range is logarithmic and not of integers."""
         part = self._parts[at]
         if self._numbers.integer:
@@ -146,10 +146,10 @@ class Ranged:
         chance, low, high = rng.random(), part.low, part.high
         number = low * (high / low) ** chance if self._numbers.log else low + chance * (high - low)
         rounded = round(min(max(number, low), high), _PLACES)
-        return rounded if part.has(rounded) else part.usual
+        return rounded if part.has(rounded) else part.representative
 
 
-Values = Listed | Ranged
+Values = ListedValues | RangedValues
 
 
 def values_of(hyperparameter: Any, rules: Iterable[Any]) -> Values:
@@ -164,15 +164,17 @@ def values_of(hyperparameter: Any, rules: Iterable[Any]) -> Values:
     """
     match hyperparameter:
         case cs.CategoricalHyperparameter():
-            return Listed(hyperparameter.choices)
+            return ListedValues(hyperparameter.choices)
         case cs.OrdinalHyperparameter():
-            return Listed(hyperparameter.sequence)
+            return ListedValues(hyperparameter.sequence)
         case cs.Constant():
-            return Listed((hyperparameter.value,))
+            return ListedValues((hyperparameter.value,))
         case IntegerHyperparameter() | FloatHyperparameter():
             integer = isinstance(hyperparameter, IntegerHyperparameter)
-            numbers = Numbers(hyperparameter.lower, hyperparameter.upper, bool(hyperparameter.log), integer=integer)
-            return Ranged(numbers, [cut for rule in rules for cut in _cuts(rule, integer)])
+            numbers = NumericDomain(
+                hyperparameter.lower, hyperparameter.upper, bool(hyperparameter.log), integer=integer
+            )
+            return RangedValues(numbers, [cut for rule in rules for cut in _cuts(rule, integer)])
     raise TypeError(
         f'hyperparameter "{hyperparameter.name}" is a {type(hyperparameter).__name__}, which cannot be searched; it '
         f"should be a categorical, an ordinal, a constant, or an integer or a float with bounds"
@@ -186,7 +188,7 @@ def _cuts(rule: Any, integer: bool) -> Iterable[Cut]:
             yield (round(value) + side, FRONT) if integer else (float(value), side)
 
 
-def _parts(numbers: Numbers, cuts: Iterable[Cut]) -> tuple[_Part, ...]:
+def _parts(numbers: NumericDomain, cuts: Iterable[Cut]) -> tuple[_Interval, ...]:
     begin, end = (numbers.low, FRONT), (numbers.high, BEHIND)
     starts = [(part.low, FRONT) for part in numbers.bins]
     bounds = sorted({begin, *starts, *(cut for cut in cuts if begin < cut < end)})
@@ -197,14 +199,23 @@ def _parts(numbers: Numbers, cuts: Iterable[Cut]) -> tuple[_Part, ...]:
         middle = numbers.bins[bisect_right(starts, first) - 1].action
         if (first, last) not in whole and not first < (middle, _ON) < last:
             middle = _middle(numbers, first[0], high)
-        usual = min(max(middle, first[0]), high)
-        part = _Part(middle, first, last, first[0], high, int(usual) if numbers.integer else round(usual, _PLACES))
-        if part.has(part.usual):  # else it is narrower than what ConfigSpace tells apart, and belongs to the one before
+        representative = min(max(middle, first[0]), high)
+        part = _Interval(
+            middle,
+            first,
+            last,
+            first[0],
+            high,
+            int(representative) if numbers.integer else round(representative, _PLACES),
+        )
+        if part.has(
+            part.representative
+        ):  # else it is narrower than what ConfigSpace tells apart, and belongs to the one before
             found.append(part)
     return tuple(found)
 
 
-def _middle(numbers: Numbers, low: float, high: float) -> int | float:
+def _middle(numbers: NumericDomain, low: float, high: float) -> int | float:
     if numbers.integer:
         return int(low + high) // 2
     middle = (low * high) ** 0.5 if numbers.log else (low + high) / 2

@@ -8,11 +8,11 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ..checkpoint.ledger import Ledger
+from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.discovery import Parameters
 from ..define_by_run.evidence import EVIDENCE
 from ..define_by_run.plans import numbers_of
-from ..learning.archive import WITH_NUMBERS, Archived, of_trials
+from ..learning.archive import WITH_NUMBERS, ArchivedProblem, archive_of_trials
 from ..learning.scores import Score
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
@@ -51,7 +51,7 @@ class OldStudy:
         parameters: all of its trials.
         names: of all parameters of its trials, as the study has them.
         learned: those of its trials that were learned from.
-        counts: how many trials are not learned from, by the reason, see `studies.Learned`.
+        counts: how many trials are not learned from, by the reason, see `studies.StudySummary`.
     """
 
     def __init__(self, study: optuna.Study, space: str, task: str, rename: Mapping[str, str]) -> None:
@@ -79,7 +79,7 @@ class OldStudy:
         self.names: dict[str, None] = {}
         self.counts = {"before": 0, "failed": 0, "unfinished": 0, "unknown": 0}
         self._values: list[float] = []
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, _SeenValues] = {}
 
     @property
     def evidence(self) -> list[dict[str, Action]]:
@@ -92,12 +92,12 @@ class OldStudy:
         best = max if sign_of(self.study) > 0 else min
         return best(self._values) if self._values else None
 
-    def read(self, on_failure: str, ledger: Ledger, given: Set[int]) -> set[int]:
+    def read(self, on_failure: str, processed: ProcessedTrials, given: Set[int]) -> set[int]:
         """Takes in the trials that were not learned from before, and returns the stamps of all that are finished.
 
         Args:
             on_failure: see `TransferSampler`.
-            ledger: says which were learned from before.
+            processed: says which were learned from before.
             given: the stamps of the trials of other studies, of which this one may be a copy.
         """
         trials, stamps = self.study.get_trials(deepcopy=False), set[int]()
@@ -111,7 +111,7 @@ class OldStudy:
             stamps.add(stamp)
             if trial.state == TrialState.COMPLETE and trial.value is not None and not violation_of(trial):
                 self._values.append(trial.value)
-            if stamp in given or ledger.has(stamp):
+            if stamp in given or processed.has(stamp):
                 self.counts["before"] += 1
             elif (score := score_of(trial, sign_of(self.study), on_failure)) is None or not trial.params:
                 self.counts["failed"] += 1
@@ -122,14 +122,14 @@ class OldStudy:
                 self.trials.append(OldTrial(trial.number, stamp, actions, score, whole))
         return stamps
 
-    def archived(self) -> Archived:
+    def archived(self) -> ArchivedProblem:
         """Returns the best trials that were learned from with the numbers that they tried, as an agent keeps them."""
         best, told = heapq.nlargest(WITH_NUMBERS, self.learned, key=lambda trial: trial.score), []
         trials = self.study.get_trials(deepcopy=False)
         for one in best:
             values = {self.renamed(name): value for name, value in trials[one.number].params.items()}
             told.append((one.actions, numbers_of(one.actions, values), one.score))
-        return of_trials(self.space, self.task, told)
+        return archive_of_trials(self.space, self.task, told)
 
     def renamed(self, name: str) -> str:
         """Returns the name by which a parameter of the study is learned."""
@@ -142,7 +142,7 @@ class OldStudy:
 
     def _actions(self, trial: FrozenTrial) -> dict[str, Action] | None:
         """Returns the actions that a trial took; None where a parameter cannot be a choice."""
-        asked, values = dict[str, _Asked](), list[object]()
+        asked, values = dict[str, _SeenValues](), list[object]()
         for old, value in trial.params.items():
             name = self.renamed(old)
             if name in asked:
@@ -151,7 +151,7 @@ class OldStudy:
             try:
                 known = self._asked.get(name)
                 if known is None or not same_distribution(known.distribution, distribution):
-                    known = self._asked[name] = _Asked(name, distribution)
+                    known = self._asked[name] = _SeenValues(name, distribution)
                 asked[name] = known
                 values.append(value_of(distribution, value))
             except (ValueError, TypeError, ArithmeticError):
@@ -162,7 +162,7 @@ class OldStudy:
         return {name: each.action(value) for (name, each), value in zip(asked.items(), values, strict=True)}
 
 
-class _Asked:
+class _SeenValues:
     """A parameter as trials asked for it: what its values are called is found once, but for floats."""
 
     def __init__(self, name: str, distribution: BaseDistribution) -> None:

@@ -15,14 +15,14 @@ with needed("optuna", __name__):
     from optuna.trial import FrozenTrial, TrialState
 
 from ..agent import Agent
-from ..checkpoint.ledger import Ledger
+from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.plans import ExpectedBest
-from ..define_by_run.search import OpenSearch
+from ..define_by_run.search import DefineByRunSearch
 from ..learning.config import TrainingConfig
 from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
-from .arguments import agent_of, check_known, check_name, check_on_failure
+from .arguments import as_agent, check_name, check_on_failure, check_rename
 from .optuna_study import TO_USER, Progress, StudySearch
 from .optuna_trials import sign_of, stamp_of, task_of
 
@@ -82,12 +82,12 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         check_name("space is named by", space)
         check_name("task is named by", task, optional=True)
         super().__init__()
-        self._source = agent_of(agent)
-        check_known(rename or (), self._source)
+        self._source = as_agent(agent)
+        check_rename(rename or (), self._source)
         self._space, self._task, self._learn, self._on_failure = space, task, learn, on_failure
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
-        self._first_ledger = Ledger() if self._source is None else self._source.ledger.copy(), 0
+        self._first_ledger = ProcessedTrials() if self._source is None else self._source.processed.copy(), 0
         self._searches: dict[int, StudySearch] = {}  # in the order in which they began
         self._uses = 0
 
@@ -107,7 +107,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                     "(Optuna asks for none that has one value alone)"
                 )
             if found is not self._source:
-                found.ledger = self._ledger[0].copy()
+                found.processed = self._processed[0].copy()
             return found
 
     def save(self, path: str | os.PathLike[str]) -> "os.PathLike[str]":
@@ -179,7 +179,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             search = self._search(study, trial)
             search.warn_of_slips(trial.number)
             domain = search.domain(param_name, param_distribution)
-            return search.search.suggest(trial.number, search.made(trial), param_name, domain)
+            return search.search.suggest(trial.number, search.params(trial), param_name, domain)
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
@@ -222,7 +222,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         search = self._searches[number]
         search.moved(study)
         search.used = self._uses = self._uses + 1
-        search.catch_up(trials, self._ledger, self._learn, trial.number)
+        search.catch_up(trials, self._processed, self._learn, trial.number)
         return search
 
     def _begin(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> int:
@@ -233,8 +233,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                 return number
         source = self._latest()
         finished = [trial for trial in trials if trial.state.is_finished()] if source is self._source else []
-        resumes = source is not None and any(self._ledger[0].has(stamp_of(trial)) for trial in finished)
-        search = OpenSearch(
+        resumes = source is not None and any(self._processed[0].has(stamp_of(trial)) for trial in finished)
+        search = DefineByRunSearch(
             self._space,
             self._task or task_of(study),
             self._config,
@@ -246,7 +246,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             resumes=resumes,
         )
         given = dict.fromkeys(self._rename.values(), "rename") | dict.fromkeys(self._fill, "fill")
-        progress, place = Progress(search, *self._ledger), (study._storage, study._study_id, name)
+        progress, place = Progress(search, *self._processed), (study._storage, study._study_id, name)
         found = StudySearch(progress, *place, sign_of(study), self._on_failure, given=given)
         number = self._uses
         self._searches = {**self._searches, number: found}
@@ -254,19 +254,19 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         return number
 
     def _let_go(self) -> None:
-        """Lets go of searches where there are too many; if their studies come again, the ledger knows their trials."""
+        """Lets go of searches where there are too many; if their studies come again, the record knows their trials."""
         *others, _ = self._searches.items()
         kept = dict(sorted(others, key=lambda item: -item[1].used)[: _MOST_SEARCHES - 1])
         for number, _ in others:
             if number not in kept:
-                self._first_ledger = self._ledger
+                self._first_ledger = self._processed
                 self._searches = {other: each for other, each in self._searches.items() if other != number}
 
     @property
-    def _ledger(self) -> tuple[Ledger, int]:
-        """The ledger, and how often it changed: the latest that a search has, so that one assignment changes both."""
-        ledgers = [(each.progress.ledger, each.progress.turn) for each in self._searches.values()]
-        return max([self._first_ledger, *ledgers], key=lambda ledger: ledger[1])
+    def _processed(self) -> tuple[ProcessedTrials, int]:
+        """The processed trials, and how often they changed: one assignment changes both."""
+        ledgers = [(each.progress.processed, each.progress.turn) for each in self._searches.values()]
+        return max([self._first_ledger, *ledgers], key=lambda processed: processed[1])
 
     def _catch_up(self) -> None:
         """Learns from what was finished by now in all studies; one that cannot be read is passed over.
@@ -279,7 +279,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             try:
                 trials = search.storage.get_all_trials(search.study_id, deepcopy=False)
                 if search.is_of(search.name, trials):
-                    search.catch_up(trials, self._ledger, self._learn)
+                    search.catch_up(trials, self._processed, self._learn)
             except KeyError:  # the study was deleted
                 continue
             except Exception as error:

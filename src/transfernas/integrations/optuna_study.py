@@ -10,12 +10,12 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ..checkpoint.ledger import Ledger
-from ..define_by_run.plans import Made, Observed, Old
-from ..define_by_run.search import OpenSearch
+from ..checkpoint.processed_trials import ProcessedTrials
+from ..define_by_run.plans import ExternalTrial, ObservedTrial, Params
+from ..define_by_run.search import DefineByRunSearch
 from ..spaces.domain import Domain
 from ..spaces.vocabulary import listed
-from .arguments import named
+from .arguments import resolve_name
 from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -35,15 +35,15 @@ class Progress:
 
     Attributes:
         search: has learned from the trials that were finished.
-        ledger: has them, and those of all other studies.
-        turn: counts the changes of the ledger; the one of the latest turn is the sampler's.
+        processed: has them, and those of all other studies.
+        turn: counts the changes of the record of processed trials; the one of the latest turn is the sampler's.
         seen: how many trials the study had.
         unfinished: the numbers of those that are to be looked at again.
         ends: the numbers and stamps of the first and the last trial that was learned from; none before there is one.
     """
 
-    search: OpenSearch
-    ledger: Ledger
+    search: DefineByRunSearch
+    processed: ProcessedTrials
     turn: int = 0
     seen: int = 0
     unfinished: tuple[int, ...] = ()
@@ -78,10 +78,10 @@ class StudySearch:
     _first: int | None = None
     _record: str = ""
     _domains: dict[str, tuple[BaseDistribution, Domain]] = field(default_factory=dict)
-    _made: dict[Hashable, dict[str, tuple[Domain, object]]] = field(default_factory=dict)
+    _params: dict[Hashable, dict[str, tuple[Domain, object]]] = field(default_factory=dict)
 
     @property
-    def search(self) -> OpenSearch:
+    def search(self) -> DefineByRunSearch:
         """The search."""
         return self.progress.search
 
@@ -101,16 +101,16 @@ class StudySearch:
 
     def knows(self, trial: FrozenTrial) -> bool:
         """Returns whether a trial asked for a parameter before."""
-        return _key(trial) in self._made
+        return _running_id(trial) in self._params
 
     def catch_up(
-        self, trials: Sequence[FrozenTrial], latest: tuple[Ledger, int], learns: bool, asking: int = -1
+        self, trials: Sequence[FrozenTrial], latest: tuple[ProcessedTrials, int], learns: bool, asking: int = -1
     ) -> None:
         """Learns from the trials that were finished since, each once; what is not finished is looked at again.
 
         Args:
             trials: of the study, all that there are.
-            latest: the sampler's ledger, and how often it changed.
+            latest: the sampler's processed trials, and how often it changed.
             learns: whether trials are learned from at all.
             asking: the number of the trial that is asked for.
         """
@@ -124,20 +124,20 @@ class StudySearch:
             self.progress = replace(progress, search=search)
             return
         self._record = self._record or record_of(self.name, trials)
-        ledger, old, stamp = latest[0].copy(), list[Old](), 0
+        processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
         for number in finished:
             stamp = stamp_of(trials[number])
-            known = ledger.has(stamp)
+            known = processed.has(stamp)
             self._learn_from(search, trials[number], known, old if len(finished) > _ONE_BY_ONE else None)
             if not known:
-                ledger.add(self._record, number, stamp)
+                processed.add(self._record, number, stamp)
         if old:
             TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
             search.tell_many(old, min(_STEPS, len(old)))
         unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
         ends = first, (finished[-1], stamp)
-        self.progress = Progress(search, ledger, latest[1] + 1, len(trials), unfinished, ends)
+        self.progress = Progress(search, processed, latest[1] + 1, len(trials), unfinished, ends)
 
     def start(self) -> tuple[int, str] | None:
         """Returns, once, how loud to say what the agent knew of the study, and the words; None where there is none."""
@@ -147,7 +147,7 @@ class StudySearch:
         self.said, known, new = True, report.known_states, report.new_states
         words = (
             f"Study {self.name!r} starts from an agent: {len(known)} of {len(known) + len(new)} parameters known, task "
-            f"{'known' if report.known_tasks else 'new'}, {self.search.remembered} configurations to try first"
+            f"{'known' if report.known_tasks else 'new'}, {self.search.warm_start_size} configurations to try first"
         )
         words += f"; new: {listed(new)}" if new else ""
         if len(new) > len(known):
@@ -163,7 +163,7 @@ class StudySearch:
             if name not in self._domains:
                 _LOGGER.warning(
                     f"{argument} names {name!r}, for which no trial of study {self.name!r} asked yet; they ask for "
-                    f"{named(tuple(self._domains), name)}"
+                    f"{resolve_name(tuple(self._domains), name)}"
                 )
         self.given = {}
 
@@ -174,36 +174,38 @@ class StudySearch:
             known = self._domains[name] = distribution, domain_of(distribution)
         return known[1]
 
-    def made(self, trial: FrozenTrial) -> Made:
+    def params(self, trial: FrozenTrial) -> Params:
         """Returns the parameters of a trial that asks for the next one, and keeps them until then."""
-        params, distributions = trial.params, trial.distributions
-        made = self._made.pop(_key(trial), {})
-        if list(itertools.islice(params, len(made))) != list(made):
-            made = {}
-        for name, value in itertools.islice(params.items(), len(made), None):
-            made[name] = self.domain(name, distributions[name]), value_of(distributions[name], value)
-        while len(self._made) >= _AT_ONCE:
-            self._made.pop(next(iter(self._made)))
-        self._made[_key(trial)] = made
-        return made
+        values, distributions = trial.params, trial.distributions
+        params = self._params.pop(_running_id(trial), {})
+        if list(itertools.islice(values, len(params))) != list(params):
+            params = {}
+        for name, value in itertools.islice(values.items(), len(params), None):
+            params[name] = self.domain(name, distributions[name]), value_of(distributions[name], value)
+        while len(self._params) >= _AT_ONCE:
+            self._params.pop(next(iter(self._params)))
+        self._params[_running_id(trial)] = params
+        return params
 
-    def _taken(self, trial: FrozenTrial) -> Made:
+    def _trial_params(self, trial: FrozenTrial) -> Params:
         """Returns the parameters of a trial; those that were there when it asked are as they were then."""
-        distributions, known = trial.distributions, self._made.get(_key(trial), {})
+        distributions, known = trial.distributions, self._params.get(_running_id(trial), {})
         return {
             name: known.get(name) or (self.domain(name, distributions[name]), value_of(distributions[name], value))
             for name, value in trial.params.items()
         }
 
-    def _observed(self, trials: Sequence[FrozenTrial]) -> dict[Hashable, Observed]:
+    def _observed(self, trials: Sequence[FrozenTrial]) -> dict[Hashable, ObservedTrial]:
         """Returns what trials took, by their numbers, of those for which that can be said."""
-        found: dict[Hashable, Observed] = {}
+        found: dict[Hashable, ObservedTrial] = {}
         for trial in trials:
             with suppress(ValueError, TypeError, ArithmeticError):
-                found[trial.number] = Observed.of(self._taken(trial))
+                found[trial.number] = ObservedTrial.of(self._trial_params(trial))
         return found
 
-    def _learn_from(self, search: OpenSearch, trial: FrozenTrial, known: bool, old: list[Old] | None) -> None:
+    def _learn_from(
+        self, search: DefineByRunSearch, trial: FrozenTrial, known: bool, old: list[ExternalTrial] | None
+    ) -> None:
         """Learns from a trial, or takes it up again where the agent learned from it before this search began.
 
         Args:
@@ -214,18 +216,18 @@ class StudySearch:
         """
         whole, score = trial.state == TrialState.COMPLETE, score_of(trial, self.sign, self.on_failure)
         try:
-            made = self._taken(trial)
+            params = self._trial_params(trial)
             if known:
-                search.recall(made, score, whole)
-            elif old is None or score is None or not made or search.asked_for(trial.number):
-                search.tell(trial.number, made, score, whole)
+                search.recall(params, score, whole)
+            elif old is None or score is None or not params or search.asked_for(trial.number):
+                search.tell(trial.number, params, score, whole)
             else:
-                search.declare({name: domain for name, (domain, _) in made.items()})
-                old.append(Old(made, Observed.of(made, score), whole))
+                search.declare({name: domain for name, (domain, _) in params.items()})
+                old.append(ExternalTrial(params, ObservedTrial.of(params, score), whole))
         except (ValueError, TypeError, ArithmeticError) as error:
             _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
 
 
-def _key(trial: FrozenTrial) -> Hashable:
+def _running_id(trial: FrozenTrial) -> Hashable:
     """Returns what a trial is known by while it runs: its number alone may be that of another in a study made anew."""
     return trial.number, trial.datetime_start

@@ -10,8 +10,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from ..learning.scores import Grade, Score
-from ..spaces.domain import Categories, Domain, Numbers
+from ..learning.scores import Score, TrialOutcome
+from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 
 
 def domain_of(distribution: BaseDistribution) -> Domain:
@@ -22,11 +22,11 @@ def domain_of(distribution: BaseDistribution) -> Domain:
     """
     match distribution:
         case CategoricalDistribution():
-            return Categories(distribution.choices)
+            return CategoricalDomain(distribution.choices)
         case IntDistribution():
-            return Numbers(distribution.low, distribution.high, distribution.log, distribution.step, integer=True)
+            return NumericDomain(distribution.low, distribution.high, distribution.log, distribution.step, integer=True)
         case FloatDistribution():
-            return Numbers(distribution.low, distribution.high, distribution.log, distribution.step)
+            return NumericDomain(distribution.low, distribution.high, distribution.log, distribution.step)
     raise TypeError(f"{distribution!r} is no distribution that is known")
 
 
@@ -62,11 +62,11 @@ def score_of(trial: FrozenTrial, sign: float, on_failure: str) -> Score | None:
         on_failure: "ignore" or "worst", see `TransferSampler`.
     """
     if trial.state == TrialState.FAIL:
-        return Score(Grade.FAILED, 0.0) if on_failure == "worst" else None
+        return Score(TrialOutcome.FAILED, 0.0) if on_failure == "worst" else None
     if (broken := violation_of(trial)) > 0:
-        return Score(Grade.INFEASIBLE, -min(broken, sys.float_info.max))
+        return Score(TrialOutcome.INFEASIBLE, -min(broken, sys.float_info.max))
     if trial.state == TrialState.PRUNED:
-        return Score(Grade.PRUNED, float(max(trial.last_step or 0, 0)))
+        return Score(TrialOutcome.PRUNED, float(max(trial.last_step or 0, 0)))
     assert trial.value is not None
     return Score.of(sign * trial.value)
 

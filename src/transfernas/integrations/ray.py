@@ -16,17 +16,17 @@ with needed("ray", __name__):
     from ray.tune.search import UNDEFINED_METRIC_MODE, UNDEFINED_SEARCH_SPACE, Searcher
 
 from ..agent import Agent
-from ..checkpoint.ledger import Ledger
+from ..checkpoint.processed_trials import ProcessedTrials
 from ..checkpoint.snapshot import CheckpointError
-from ..define_by_run.declared import Domains, FixedSearch, domains_from_json, domains_to_json, read_search
+from ..define_by_run.declared import DeclaredSearch, Domains, domains_from_json, domains_to_json, read_search
 from ..define_by_run.plans import ExpectedBest
-from ..define_by_run.search import OpenSearch
+from ..define_by_run.search import DefineByRunSearch
 from ..learning.config import TrainingConfig
-from ..learning.scores import Grade, Score
+from ..learning.scores import Score, TrialOutcome
 from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
-from .arguments import agent_of, check_known, check_mode, check_name, check_on_failure
+from .arguments import as_agent, check_mode, check_name, check_on_failure, check_rename
 from .ray_notes import SearchNotes
 from .ray_spaces import as_number, check_names, domains_of, look_up, nested, values_in
 
@@ -89,18 +89,18 @@ class TransferSearch(Locked, Searcher):
         check_on_failure(on_failure)
         check_name("space_name is", space_name)
         check_name("task is", task, optional=True)
-        self._source = agent_of(agent)
+        self._source = as_agent(agent)
         super().__init__()
-        check_known(rename or (), self._source)
+        check_rename(rename or (), self._source)
         self._take_metric(metric, mode)
         self._resumes = task is not None
         self._names = space_name, _new_task(self._source) if task is None else task
-        self._ledger = Ledger() if self._source is None else self._source.ledger
+        self._processed = ProcessedTrials() if self._source is None else self._source.processed
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
         self._on_failure = on_failure
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
         self._points = [dict(point) for point in points_to_evaluate or ()]
-        self._search: FixedSearch | None = None
+        self._search: DeclaredSearch | None = None
         self._counted: set[str] = set()  # trials that were learned from
         self._lost: Exception | None = None
         if space:
@@ -124,7 +124,7 @@ class TransferSearch(Locked, Searcher):
                     raise ValueError("the search has no agent before it has a space; give it one, or run a Tuner")
                 return self._source
             found = self._search.agent
-            found.ledger = self._ledger.copy()
+            found.processed = self._processed.copy()
             return found
 
     def save_agent(self, path: str | os.PathLike[str]) -> Path:
@@ -244,7 +244,7 @@ class TransferSearch(Locked, Searcher):
             notes = SearchNotes(
                 self._names, self._metric, self._mode, self._seed, self._on_failure, frozenset(self._counted)
             )
-            self._begun().save(Path(checkpoint_path), self._ledger, notes.to_json())
+            self._begun().save(Path(checkpoint_path), self._processed, notes.to_json())
 
     def restore(self, checkpoint_path: str) -> None:
         """Goes on as the search would have that was saved; results of its open trials are learned from.
@@ -268,7 +268,7 @@ class TransferSearch(Locked, Searcher):
             config = saved.snapshot.learner.config
             search = self._new_search(domains, notes.names, config, notes.seed)
             search.restore(saved)
-            self._search, self._config, self._ledger = search, config, saved.snapshot.ledger
+            self._search, self._config, self._processed = search, config, saved.snapshot.processed
             self._names, self._metric, self._mode, self._seed, self._on_failure, counted = notes
             self._counted = set(counted)
 
@@ -294,15 +294,15 @@ class TransferSearch(Locked, Searcher):
 
     def _new_search(
         self, domains: Domains, names: tuple[str, str], config: TrainingConfig | None, seed: int
-    ) -> FixedSearch:
+    ) -> DeclaredSearch:
         for point in self._points:
             check_names(point, domains)
         points = [values_in(point, domains) for point in self._points]
-        fill = self._filled(domains)
-        search = OpenSearch(*names, config, seed, self._source, self._rename, fill, resumes=self._resumes)
-        return FixedSearch(search, domains, points)
+        fill = self._resolve_fill(domains)
+        search = DefineByRunSearch(*names, config, seed, self._source, self._rename, fill, resumes=self._resumes)
+        return DeclaredSearch(search, domains, points)
 
-    def _filled(self, domains: Domains) -> dict[str, Action]:
+    def _resolve_fill(self, domains: Domains) -> dict[str, Action]:
         """Returns what new parameters were, as actions, after it checked what `rename` and `fill` name."""
         check_names(self._fill, domains)
         for new in self._rename.values():
@@ -310,7 +310,7 @@ class TransferSearch(Locked, Searcher):
                 raise ValueError(f"rename: {new!r} is no parameter of the space, which has {list(domains)}")
         return {name: domains[name].action(value) for name, value in values_in(self._fill, domains).items()}  # type: ignore[arg-type]
 
-    def _ready(self) -> FixedSearch:
+    def _ready(self) -> DeclaredSearch:
         search = self._begun()
         if not self._metric or not self._mode:
             raise RuntimeError(
@@ -318,7 +318,7 @@ class TransferSearch(Locked, Searcher):
             )
         return search
 
-    def _begun(self) -> FixedSearch:
+    def _begun(self) -> DeclaredSearch:
         if self._lost is not None:
             raise RuntimeError(
                 f"the search was not restored, so it proposes nothing. Mend this, and restore the experiment again: "
@@ -361,7 +361,7 @@ class TransferSearch(Locked, Searcher):
     def _reward(self, number: float | None) -> Score | None:
         """Returns how good a trial is; None for one that says nothing."""
         if number is None:
-            return Score(Grade.FAILED, 0.0) if self._on_failure == "worst" else None
+            return Score(TrialOutcome.FAILED, 0.0) if self._on_failure == "worst" else None
         return Score.of(number if self._mode == "max" else -number)
 
 

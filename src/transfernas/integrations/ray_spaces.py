@@ -10,7 +10,7 @@ from ray.tune.search.sample import Domain as RayDomain
 from ray.tune.search.variant_generator import parse_spec_vars
 
 from ..define_by_run.declared import Domains, Values, checked
-from ..spaces.domain import Categories, Domain, Numbers
+from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 
 _MISSING = object()
 _DEVIATIONS = 3  # of a normal distribution, in the range that is proposed instead of it
@@ -131,15 +131,15 @@ def _domain(domain: RayDomain) -> Domain:
     ratios = isinstance(inner, LogUniform)
     match domain:
         case Categorical() if isinstance(inner, Uniform):
-            return Categories(domain.categories)
+            return CategoricalDomain(domain.categories)
         case Float() if ratios or isinstance(inner, Uniform):
-            return Numbers(float(domain.lower), float(domain.upper), ratios, step)
+            return NumericDomain(float(domain.lower), float(domain.upper), ratios, step)
         case Integer() if ratios or isinstance(inner, Uniform):
             # As Ray draws: the end is left out, but for steps of more than 1, which count from 0.
             if step is None or step == 1:
-                return Numbers(int(domain.lower), int(domain.upper) - 1, ratios, 1, integer=True)
+                return NumericDomain(int(domain.lower), int(domain.upper) - 1, ratios, 1, integer=True)
             low, high = math.ceil(domain.lower / step) * step, math.floor(domain.upper / step) * step
-            return Numbers(low, high, ratios, step, integer=True)
+            return NumericDomain(low, high, ratios, step, integer=True)
         case Float() if isinstance(inner, Normal):
             ends = [inner.mean + side * _DEVIATIONS * inner.sd for side in (-1, 1)]
             instead = f"tune.uniform({ends[0]:g}, {ends[1]:g})"

@@ -13,22 +13,22 @@ with needed("optuna", __name__):
     import optuna
 
 from ..agent import Agent
-from ..checkpoint.ledger import Ledger
+from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.discovery import Parameters, discover
-from ..define_by_run.evidence import told_of
-from ..define_by_run.plans import room_for
+from ..define_by_run.evidence import recent_configs
+from ..define_by_run.plans import shapes_for
 from ..learning.config import TrainingConfig
-from ..learning.extension import extend
-from ..learning.learner import Learner, new_learner, noted
-from ..learning.randomness import Use, generator
+from ..learning.growth import grow
+from ..learning.learner import Learner, new_learner, note
+from ..learning.randomness import Purpose, generator
 from ..learning.scores import Scores
 from ..learning.studying import study
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.problem import Problem
-from ..spaces.tables import Room
+from ..spaces.tables import MinShapes
 from ..spaces.trajectory import Trajectory
-from .arguments import agent_of, check_on_failure, check_parameters
+from .arguments import as_agent, check_on_failure, check_parameters
 from .old_study import OldStudy
 from .optuna import SPACE
 from .optuna_trials import task_of
@@ -41,7 +41,7 @@ ProgressFn = Callable[[int, int], bool]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Learned:
+class StudySummary:
     """What was learned from a study.
 
     Attributes:
@@ -68,7 +68,7 @@ class Learned:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Report:
+class LearningReport:
     """What was learned from studies.
 
     Attributes:
@@ -76,7 +76,7 @@ class Report:
         spaces: for each space, its parameters with the number of actions that each can take.
     """
 
-    studies: tuple[Learned, ...]
+    studies: tuple[StudySummary, ...]
     spaces: Mapping[str, Mapping[str, int]]
 
     @property
@@ -121,7 +121,7 @@ def learn_from_studies(
     seed: int = 0,
     config: TrainingConfig | None = None,
     progress: ProgressFn | None = None,
-) -> tuple[Agent, Report]:
+) -> tuple[Agent, LearningReport]:
     """Returns an agent that has learned from all finished trials of studies, whatever proposed them, and a report.
 
     It learns from all studies in turn, so that what it knows is of all of them. A trial that the agent learned from
@@ -147,17 +147,17 @@ def learn_from_studies(
             to learn from; or `rename` makes one name of two.
     """
     check_on_failure(on_failure)
-    agent = agent_of(agent)
+    agent = as_agent(agent)
     if agent is not None and config is not None:
         raise ValueError("config is for a new agent; the agent that is given keeps its own: leave config out")
-    ledger = Ledger() if agent is None else agent.ledger.copy()
+    processed = ProcessedTrials() if agent is None else agent.processed.copy()
     found = [
         OldStudy(study, _named(space, study, SPACE), _named(task, study, task_of(study)), dict(rename or {}))
         for study in studies
     ]
     given = set[int]()
     for one in found:
-        stamps = one.read(on_failure, ledger, given)
+        stamps = one.read(on_failure, processed, given)
         if stamps and stamps <= given and any(one.record == other.record for other in found if other is not one):
             raise ValueError(f"study {one.study.study_name!r} is there twice")
         given |= stamps
@@ -172,7 +172,7 @@ def learn_from_studies(
         )
     learner = _learner(agent, found, config, check_seed(seed))
     rows = {problem.name: row for row, problem in enumerate(learner.encoding.problems)}
-    order = generator(learner.seed, Use.STUDIES, learner.learned).permutation(len(turns))
+    order = generator(learner.seed, Purpose.STUDIES, learner.learned).permutation(len(turns))
     ordered = [turns[turn] for turn in order.tolist()]
     told = [rows[one.space, one.task] for one, _ in ordered]
     sequences = learner.encoding.sequences(told, [trial.actions for _, trial in ordered])
@@ -182,16 +182,16 @@ def learn_from_studies(
     if goes_on is None or goes_on(0):
         learner, count = study(learner, np.array([told], np.int32), together, scores, goes_on)
     for one, trial in ordered[:count]:
-        ledger.add(one.record, trial.number, trial.stamp)
+        processed.add(one.record, trial.number, trial.stamp)
         one.learned.append(trial)
-    result = Agent.of(noted(learner, [one.archived() for one in found if one.learned]))
-    result.ledger = ledger
+    result = Agent.of(note(learner, [one.archived() for one in found if one.learned]))
+    result.processed = processed
     spaces = {problem.space.name: problem.space for problem in learner.encoding.problems}
     sizes = {
         name: {choice.name: len(choice.actions) for choice in spaces[name].choices}
         for name in dict.fromkeys(one.space for one in found)
     }
-    return result, Report(tuple(map(_learned, found)), sizes)
+    return result, LearningReport(tuple(map(_learned, found)), sizes)
 
 
 def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | NameFn | None = None) -> Problem:
@@ -201,7 +201,7 @@ def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | 
         ValueError: it has several objectives, or no trial with a parameter.
     """
     one = OldStudy(study, _named(space, study, SPACE), _named(task, study, task_of(study)), {})
-    one.read("worst", Ledger(), set())
+    one.read("worst", ProcessedTrials(), set())
     if not one.parameters.actions:
         raise ValueError(f"study {study.study_name!r} has no finished trial, so that its space is not known")
     return Problem(discover(one.space, one.parameters.actions, one.evidence), one.task)
@@ -228,16 +228,16 @@ def _fill(studies: Sequence[OldStudy], name: str, value: Action) -> None:
             one.fill(name, action)
 
 
-def _learned(one: OldStudy) -> Learned:
+def _learned(one: OldStudy) -> StudySummary:
     """Returns the report of what was learned from a study."""
-    return Learned(one.study.study_name, one.space, one.task, len(one.learned), **one.counts, best=one.best)
+    return StudySummary(one.study.study_name, one.space, one.task, len(one.learned), **one.counts, best=one.best)
 
 
 def _learner(agent: Agent | None, studies: Sequence[OldStudy], config: TrainingConfig | None, seed: int) -> Learner:
     """Returns a learner of all problems, those of the agent first."""
     old = () if agent is None else agent.problems
     spaces = {problem.space.name: problem.space for problem in old}
-    room, grown = Room(), dict(spaces)
+    min_shapes, grown = MinShapes(), dict(spaces)
     for name in dict.fromkeys(one.space for one in studies):
         parameters = Parameters()
         if name in spaces:
@@ -245,16 +245,16 @@ def _learner(agent: Agent | None, studies: Sequence[OldStudy], config: TrainingC
                 raise ValueError(f"space {name!r} of the agent has blocks that repeat; give the studies another name")
             parameters.take({choice.name: choice.actions for choice in spaces[name].choices})
         of = [row for row, problem in enumerate(old) if problem.space.name == name]
-        evidence = [config for row in of if agent is not None for config in told_of(agent.learner, row)]
+        evidence = [config for row in of if agent is not None for config in recent_configs(agent.learner, row)]
         for one in studies:
             if one.space == name:
                 parameters.take(one.parameters.actions)
                 evidence += one.evidence
         grown[name] = discover(name, parameters.actions, evidence)
-        room = Room(*map(max, room, room_for(parameters.actions)))
+        min_shapes = MinShapes(*map(max, min_shapes, shapes_for(parameters.actions)))
     problems = {problem.name: dataclasses.replace(problem, space=grown[problem.space.name]) for problem in old}
     for one in studies:
         problems.setdefault((one.space, one.task), Problem(grown[one.space], one.task))
     if agent is None:
-        return new_learner(tuple(problems.values()), config or TrainingConfig(), seed, room=room)
-    return extend(agent.learner, tuple(problems.values()), room)
+        return new_learner(tuple(problems.values()), config or TrainingConfig(), seed, min_shapes=min_shapes)
+    return grow(agent.learner, tuple(problems.values()), min_shapes)

@@ -1,8 +1,9 @@
 """What a learner keeps of every problem that it ever learned from: its best trials and a spread of the others.
 
 A transfer leaves the trials of earlier problems behind. What is archived of them goes along, through transfers, saves
-and loads: new problems take their first configurations from it (`memory.py`), and the policy learns it once more before
-the next transfer (`rehearsal.py`), so that a row of searches is worth what learning from all of them together is.
+and loads: new problems take their first configurations from it (`warm_start.py`), and the policy learns it once more
+before the next transfer (`rehearsal.py`), so that a row of searches is worth what learning from all of them together
+is.
 
 Shapes: `replicas` run side by side, `size` trials are kept of a problem, of so many `choices`.
 """
@@ -15,11 +16,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..spaces.choice import Choice
-from ..spaces.condition import Action, key
+from ..spaces.condition import Action, action_key
 from ..spaces.encoding import Encoding
 from ..spaces.trajectory import Trajectory
-from .history import History
-from .queue import Queue
+from .priority_queue import PriorityQueue
+from .replay import ReplayBuffer
 from .scores import Score, Scores
 
 # Not for tuning. These numbers bound the file, whatever was searched. What one agent archived another one goes on with.
@@ -38,7 +39,7 @@ NOT_MADE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Archived:
+class ArchivedProblem:
     """What is kept of a problem.
 
     Attributes:
@@ -46,7 +47,8 @@ class Archived:
         task: its name.
         choices: of the space, without their conditions: the trials say which were made.
         count: Shape `[replicas]`, how many trials there are; what lies behind them is room.
-        taken: Shape `[replicas, size, choices]`, the position of the action that each choice took, or `NOT_MADE`.
+        action_indices: Shape `[replicas, size, choices]`, the position of the action that each choice took, or
+            `NOT_MADE`.
         values: Shape `[replicas, size, choices]`, the number that was tried where an action stands for several; NaN
             where it does not, or is not known.
         scores: Shape `[replicas, size]`; the trials are in their order, the best first.
@@ -56,7 +58,7 @@ class Archived:
     task: str
     choices: tuple[Choice, ...]
     count: Int[np.ndarray, "replicas"]
-    taken: Int[np.ndarray, "replicas size choices"]
+    action_indices: Int[np.ndarray, "replicas size choices"]
     values: Float[np.ndarray, "replicas size choices"]
     scores: Scores
 
@@ -67,7 +69,7 @@ class Archived:
 
     def config(self, replica: int, slot: int) -> dict[str, Action]:
         """Returns a trial as a configuration."""
-        pairs = zip(self.choices, self.taken[replica, slot].tolist(), strict=True)
+        pairs = zip(self.choices, self.action_indices[replica, slot].tolist(), strict=True)
         return {choice.name: choice.actions[at] for choice, at in pairs if at != NOT_MADE}
 
     def numbers(self, replica: int, slot: int) -> dict[str, float]:
@@ -75,7 +77,7 @@ class Archived:
         pairs = zip(self.choices, self.values[replica, slot].tolist(), strict=True)
         return {choice.name: value for choice, value in pairs if value == value}
 
-    def renamed(self, names: Mapping[str, str]) -> "Archived":
+    def renamed(self, names: Mapping[str, str]) -> "ArchivedProblem":
         """Returns the same with other names of states; the choices of a repeated block are called by their state."""
         if names.keys().isdisjoint(choice.state for choice in self.choices):
             return self
@@ -91,39 +93,41 @@ class Archived:
         ]
         return dataclasses.replace(self, choices=tuple(choices))
 
-    def selected(self, replica: int) -> "Archived":
+    def selected(self, replica: int) -> "ArchivedProblem":
         """Returns what is kept of one replica alone."""
         rows = slice(replica, replica + 1)
         scores = Scores(*(array[rows].copy() for array in self.scores))
-        count, taken, values = (array[rows].copy() for array in (self.count, self.taken, self.values))
-        return dataclasses.replace(self, count=count, taken=taken, values=values, scores=scores)
+        count, action_indices, values = (array[rows].copy() for array in (self.count, self.action_indices, self.values))
+        return dataclasses.replace(self, count=count, action_indices=action_indices, values=values, scores=scores)
 
 
-def archived(kept: Sequence[Archived], encoding: Encoding, history: History, queue: Queue) -> tuple[Archived, ...]:
+def archive_trials(
+    kept: Sequence[ArchivedProblem], encoding: Encoding, replay: ReplayBuffer, queue: PriorityQueue
+) -> tuple[ArchivedProblem, ...]:
     """Returns what is to be kept of all problems: those that were kept before, and those that are searched.
 
     Args:
         kept: what was kept before.
         encoding: the problems that are searched.
-        history: their trials; if there are none, as with the paper's hyperparameters, the best are those of the queue.
+        replay: their trials; if there are none, as with the paper's hyperparameters, the best are those of the queue.
         queue: their best trials.
     """
     told = np.flatnonzero(queue.filled.any(axis=0)).tolist()  # none for a search that asks for one more parameter
-    trials = [_by_problem(history, replica, len(encoding.problems)) for replica in range(len(queue.filled))]
-    return added(kept, (_present(encoding, row, history, queue, [its[row] for its in trials]) for row in told))
+    trials = [_by_problem(replay, replica, len(encoding.problems)) for replica in range(len(queue.filled))]
+    return merge_archives(kept, (_present(encoding, row, replay, queue, [its[row] for its in trials]) for row in told))
 
 
-def added(kept: Sequence[Archived], more: Iterable[Archived]) -> tuple[Archived, ...]:
+def merge_archives(kept: Sequence[ArchivedProblem], more: Iterable[ArchivedProblem]) -> tuple[ArchivedProblem, ...]:
     """Returns what is kept with what others know of problems, those last."""
     found = {each.name: each for each in kept}
     for new in more:
-        found[new.name] = merged([found.pop(new.name), new]) if new.name in found else new
+        found[new.name] = merge_entries([found.pop(new.name), new]) if new.name in found else new
     return tuple(found.values())[-MOST_PROBLEMS:]
 
 
-def of_trials(
+def archive_of_trials(
     space: str, task: str, trials: Iterable[tuple[Mapping[str, Action], Mapping[str, float], Score]]
-) -> Archived:
+) -> ArchivedProblem:
     """Returns trials of one replica as they are archived.
 
     Args:
@@ -135,33 +139,35 @@ def of_trials(
     actions: dict[str, dict[object, Action]] = {}
     for config, _, _ in listed:
         for name, action in config.items():
-            actions.setdefault(name, {})[key(action)] = action
+            actions.setdefault(name, {})[action_key(action)] = action
     choices = tuple(Choice(name, its.values()) for name, its in actions.items())
     shape = (1, len(listed), len(choices))
-    taken, values = np.full(shape, NOT_MADE, np.int32), np.full(shape, np.nan)
+    action_indices, values = np.full(shape, NOT_MADE, np.int32), np.full(shape, np.nan)
     for slot, (config, numbers, _) in enumerate(listed):
         for at, choice in enumerate(choices):
             if choice.name in config:
-                taken[0, slot, at] = choice.index(config[choice.name])
+                action_indices[0, slot, at] = choice.index(config[choice.name])
                 values[0, slot, at] = numbers.get(choice.name, np.nan)
-    grades, rewards = [score.grade for *_, score in listed], [score.reward for *_, score in listed]
+    grades, rewards = [score.outcome for *_, score in listed], [score.reward for *_, score in listed]
     scores = Scores(np.array([grades], np.int32), np.array([rewards], np.float64))
-    return merged([Archived(space, task, choices, np.array([len(listed)], np.int32), taken, values, scores)])
+    return merge_entries(
+        [ArchivedProblem(space, task, choices, np.array([len(listed)], np.int32), action_indices, values, scores)]
+    )
 
 
-def merged(entries: Sequence[Archived]) -> Archived:
+def merge_entries(entries: Sequence[ArchivedProblem]) -> ArchivedProblem:
     """Returns entries of one problem as one: of equal configurations the best, and what is known of their numbers.
 
     Args:
         entries: their actions may differ, the later ones are newer.
     """
-    choices = union(entries)
+    choices = union_of_choices(entries)
     parts = [_aligned(each, choices) for each in entries]
     replicas = len(entries[0].count)
     count = np.zeros(replicas, np.int32)
-    taken = np.full((replicas, SIZE, len(choices)), NOT_MADE, np.int32)
-    values = np.full(taken.shape, np.nan)
-    scores = Scores(np.zeros(taken.shape[:2], np.int32), np.zeros(taken.shape[:2]))
+    action_indices = np.full((replicas, SIZE, len(choices)), NOT_MADE, np.int32)
+    values = np.full(action_indices.shape, np.nan)
+    scores = Scores(np.zeros(action_indices.shape[:2], np.int32), np.zeros(action_indices.shape[:2]))
     for replica in range(replicas):
         filled = [int(each.count[replica]) for each in entries]
         rows = np.concatenate([its[replica, :n] for (its, _), n in zip(parts, filled, strict=True)])
@@ -173,16 +179,16 @@ def merged(entries: Sequence[Archived]) -> Archived:
             )
         )
         # Of equally good trials of one configuration the one whose numbers are known comes first.
-        order = np.lexsort((np.isnan(numbers).sum(axis=1), -told.reward, -told.grade))
+        order = np.lexsort((np.isnan(numbers).sum(axis=1), -told.reward, -told.outcome))
         distinct = order[np.sort(np.unique(rows[order], axis=0, return_index=True)[1])]
         chosen = distinct[_spread(len(distinct))]
         here = replica, slice(len(chosen))
         count[replica] = len(chosen)
-        taken[here], values[here] = rows[chosen], numbers[chosen]
-        scores.grade[here], scores.reward[here] = told.grade[chosen], told.reward[chosen]
+        action_indices[here], values[here] = rows[chosen], numbers[chosen]
+        scores.outcome[here], scores.reward[here] = told.outcome[chosen], told.reward[chosen]
     most = max(1, int(count.max()))
     scores = scores.at((slice(None), slice(most)))
-    return Archived(*entries[-1].name, choices, count, taken[:, :most], values[:, :most], scores)
+    return ArchivedProblem(*entries[-1].name, choices, count, action_indices[:, :most], values[:, :most], scores)
 
 
 def _spread(count: int) -> Int[np.ndarray, "kept"]:
@@ -193,7 +199,7 @@ def _spread(count: int) -> Int[np.ndarray, "kept"]:
     return np.concatenate([np.arange(_BEST), others])
 
 
-def union(entries: Sequence[Archived]) -> tuple[Choice, ...]:
+def union_of_choices(entries: Sequence[ArchivedProblem]) -> tuple[Choice, ...]:
     """Returns the choices of all entries, each with the actions of all."""
     if all(each.choices == entries[0].choices for each in entries):
         return entries[0].choices
@@ -207,31 +213,31 @@ def union(entries: Sequence[Archived]) -> tuple[Choice, ...]:
 
 
 def _aligned(
-    entry: Archived, choices: tuple[Choice, ...]
+    entry: ArchivedProblem, choices: tuple[Choice, ...]
 ) -> tuple[Int[np.ndarray, "replicas size choices"], Float[np.ndarray, "replicas size choices"]]:
     """Returns the actions and the numbers of an entry as those of other choices, which have all of its."""
     if entry.choices == choices:
-        return entry.taken, entry.values
-    shape = (*entry.taken.shape[:2], len(choices))
-    taken, values = np.full(shape, NOT_MADE, np.int32), np.full(shape, np.nan)
+        return entry.action_indices, entry.values
+    shape = (*entry.action_indices.shape[:2], len(choices))
+    action_indices, values = np.full(shape, NOT_MADE, np.int32), np.full(shape, np.nan)
     place = {choice.name: at for at, choice in enumerate(choices)}
     for at, choice in enumerate(entry.choices):
         there = place[choice.name]
         position = np.array([*map(choices[there].index, choice.actions), NOT_MADE], np.int32)
-        taken[..., there], values[..., there] = position[entry.taken[..., at]], entry.values[..., at]
-    return taken, values
+        action_indices[..., there], values[..., there] = position[entry.action_indices[..., at]], entry.values[..., at]
+    return action_indices, values
 
 
-def _by_problem(history: History, replica: int, problems: int) -> list[Int[np.ndarray, "trials"]]:
+def _by_problem(replay: ReplayBuffer, replica: int, problems: int) -> list[Int[np.ndarray, "trials"]]:
     """Returns the trials of each problem of a replica, oldest first, by one look at all of them."""
-    problem = history.problem[replica, : history.count]
+    problem = replay.problem[replica, : replay.count]
     order = np.argsort(problem, kind="stable")
     return np.split(order, np.searchsorted(problem[order], np.arange(1, problems)))
 
 
 def _present(
-    encoding: Encoding, row: int, history: History, queue: Queue, told: Sequence[Int[np.ndarray, "trials"]]
-) -> Archived:
+    encoding: Encoding, row: int, replay: ReplayBuffer, queue: PriorityQueue, told: Sequence[Int[np.ndarray, "trials"]]
+) -> ArchivedProblem:
     """Returns the trials of a problem that is searched; more than are kept, for they may have to be merged."""
     problem = encoding.problems[row]
     choices = tuple(
@@ -239,37 +245,37 @@ def _present(
         for each in problem.space.choices
     )
     replicas = queue.filled.shape[0]
-    ranked = [history.ranked(replica, trials) for replica, trials in enumerate(told)]
+    ranked = [replay.ranked(replica, trials) for replica, trials in enumerate(told)]
     which = [trials[_spread(len(trials))] for trials in ranked]
     queued = not any(map(len, which))
     if queued:
         which = [queue.best_first(replica, row) for replica in range(replicas)]
     size = max(1, *map(len, which))
-    taken = np.full((replicas, size, len(choices)), NOT_MADE, np.int32)
+    action_indices = np.full((replicas, size, len(choices)), NOT_MADE, np.int32)
     scores = Scores(np.zeros((replicas, size), np.int32), np.zeros((replicas, size)))
     for replica, slots in enumerate(which):
-        kept, here = (queue, (replica, row, slots)) if queued else (history, (replica, slots))
+        kept, here = (queue, (replica, row, slots)) if queued else (replay, (replica, slots))
         trials, its = Trajectory(*(leaf[here] for leaf in kept.trials)), kept.scores.at(here)
-        taken[replica, : len(slots)] = _taken(encoding, row, trials)
-        scores.grade[replica, : len(slots)], scores.reward[replica, : len(slots)] = its
+        action_indices[replica, : len(slots)] = _action_indices(encoding, row, trials)
+        scores.outcome[replica, : len(slots)], scores.reward[replica, : len(slots)] = its
     count = np.array([len(slots) for slots in which], np.int32)
-    return Archived(*problem.name, choices, count, taken, np.full(taken.shape, np.nan), scores)
+    return ArchivedProblem(*problem.name, choices, count, action_indices, np.full(action_indices.shape, np.nan), scores)
 
 
-def _taken(encoding: Encoding, row: int, trials: Trajectory) -> Int[np.ndarray, "trials choices"]:
+def _action_indices(encoding: Encoding, row: int, trials: Trajectory) -> Int[np.ndarray, "trials choices"]:
     """Returns the action of each choice of trials of a problem, `NOT_MADE` where it was not made."""
     choices, tables = encoding.problems[row].space.choices, encoding.tables
     decisions = tables.rules.decision[tables.space[row], 1 : 1 + len(choices)]
-    taken = np.full((len(trials.length), len(choices)), NOT_MADE, np.int32)
+    action_indices = np.full((len(trials.length), len(choices)), NOT_MADE, np.int32)
     if len(np.unique(decisions)) < len(decisions):  # repeated choices are one decision: which one takes following
         for number in range(len(trials.length)):
             config = encoding.config(row, Trajectory(*(leaf[number] for leaf in trials)))
-            its = encoding.taken(row, config)[1 : 1 + len(choices)]
-            taken[number] = np.where(its < tables.decisions.actions.shape[1], its, NOT_MADE)
-        return taken
+            its = encoding.action_indices(row, config)[1 : 1 + len(choices)]
+            action_indices[number] = np.where(its < tables.decisions.actions.shape[1], its, NOT_MADE)
+        return action_indices
     place = np.zeros(len(tables.decisions.state), np.int64)
     place[decisions] = np.arange(len(decisions))
     step = np.arange(trials.actions.shape[1])
     slot, at = np.nonzero((step > 0) & (step < trials.length[:, None]))
-    taken[slot, place[trials.decisions[slot, at]]] = trials.actions[slot, at]
-    return taken
+    action_indices[slot, place[trials.decisions[slot, at]]] = trials.actions[slot, at]
+    return action_indices

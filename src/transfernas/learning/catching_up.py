@@ -13,7 +13,7 @@ from jaxtyping import Int
 from ..spaces.trajectory import Trajectory
 from .config import QueueConfig
 from .learner import Learner, learn
-from .queue import Queue
+from .priority_queue import PriorityQueue
 from .rules import Reinforce
 from .scores import Scores
 
@@ -30,45 +30,52 @@ def catch_up(
         scores: Shape `[replicas, trials]`.
         steps: after how many of the trials, evenly spread, the policies learn.
     """
-    count = scores.grade.shape[1]
+    count = scores.outcome.shape[1]
     nobody = np.full(learner.replicas, -1, np.int32)
     ends = sorted({-(-at * count // steps) for at in range(1, steps + 1)} - {0})
     for start, end in zip([0, *ends], ends, strict=False):
         before, last = slice(start, end - 1), end - 1
         rows = np.repeat(problem[:, None], last - start, axis=1)
-        learner = taken_in(learner, rows, _at(trials, before), scores.at((slice(None), before)))
+        learner = take_in(learner, rows, _at(trials, before), scores.at((slice(None), before)))
         score = scores.at((slice(None), last))
-        learner = learn(learner, problem, _at(trials, last), score.reward, nobody, score.grade, others=True)
+        learner = learn(learner, problem, _at(trials, last), score.reward, nobody, score.outcome, others=True)
     return learner
 
 
-def taken_in(
+def take_in(
     learner: Learner, problem: Int[np.ndarray, "replicas trials"], trials: Trajectory, scores: Scores
 ) -> Learner:
     """Returns the replicas that know of trials, and learn from them when they learn next."""
-    count = scores.grade.shape[1]
-    queue, tally, history, config = learner.queue, learner.tally.mapped(np.copy), learner.history, learner.config
-    np.add.at(tally.trials, (np.arange(len(problem))[:, None], problem), 1)
+    count = scores.outcome.shape[1]
+    queue, trial_stats, replay, config = (
+        learner.queue,
+        learner.trial_stats.map_arrays(np.copy),
+        learner.replay,
+        learner.config,
+    )
+    np.add.at(trial_stats.trials, (np.arange(len(problem))[:, None], problem), 1)
     for at in _promising(queue, problem, scores, config.queue).tolist():
-        queue = queue.inserted(problem[:, at], _at(trials, at), scores.at((slice(None), at)), config.queue)
+        queue = queue.insert(problem[:, at], _at(trials, at), scores.at((slice(None), at)), config.queue)
     if not config.proposal.repeats or not isinstance(config.rule, Reinforce):
-        members = np.full(scores.grade.shape, -1, np.int32)
-        history = history.extended(problem, trials, scores, members)
-    return dataclasses.replace(learner, queue=queue, tally=tally, history=history, learned=learner.learned + count)
+        proposers = np.full(scores.outcome.shape, -1, np.int32)
+        replay = replay.extend(problem, trials, scores, proposers)
+    return dataclasses.replace(
+        learner, queue=queue, trial_stats=trial_stats, replay=replay, learned=learner.learned + count
+    )
 
 
 def _promising(
-    queue: Queue, problem: Int[np.ndarray, "replicas trials"], scores: Scores, config: QueueConfig
+    queue: PriorityQueue, problem: Int[np.ndarray, "replicas trials"], scores: Scores, config: QueueConfig
 ) -> Int[np.ndarray, "some"]:
     """Returns which trials the queues may take: most are behind all that full ones hold, and would change nothing."""
     if config.repeats != "best" or config.ties != "keep":
-        return np.arange(scores.grade.shape[1])
+        return np.arange(scores.outcome.shape[1])
     held = queue.scores
-    order = np.lexsort((held.reward, held.grade), axis=-1)[..., :1]
-    grade, reward = (np.take_along_axis(each, order, -1)[..., 0] for each in (held.grade, held.reward))
+    order = np.lexsort((held.reward, held.outcome), axis=-1)[..., :1]
+    outcome, reward = (np.take_along_axis(each, order, -1)[..., 0] for each in (held.outcome, held.reward))
     at = np.arange(len(problem))[:, None], problem
-    free = queue.filled[at] < held.grade.shape[-1]
-    return np.flatnonzero((free | scores.above(Scores(grade[at], reward[at]))).any(axis=0))
+    free = queue.filled[at] < held.outcome.shape[-1]
+    return np.flatnonzero((free | scores.above(Scores(outcome[at], reward[at]))).any(axis=0))
 
 
 def _at(trials: Trajectory, which: int | slice) -> Trajectory:

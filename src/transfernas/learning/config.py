@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from ..fields import Part, Range, changed
+from ..fields import ConfigPart, Range, changed
 from ..policy.architecture import DecoderConfig, NetworkConfig, TransformerConfig
 from .rules import Count, LearningRule, Preferences, Reinforce, Share
 
-New = Literal["random", "mean"]
+NewEmbedding = Literal["random", "mean"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BestOf(Part):
+class BestOf(ConfigPart):
     """How a proposal is chosen from several draws: the most probable one is proposed.
 
     Attributes:
         draws: the number of draws.
         trials: the number of trials of a problem over which the number of draws grows from 1. A transferred policy is
-            ahead by the share of the problem's actions that it met before.
+            ahead by the share of the problem's actions that it seen before.
     """
 
     path: ClassVar[str] = "TrainingConfig.proposal.best_of"
@@ -28,7 +28,7 @@ class BestOf(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SurrogateConfig(Part):
+class SurrogateConfig(ConfigPart):
     """When a Gaussian process proposes (see `surrogate_proposer`).
 
     Attributes:
@@ -43,7 +43,7 @@ class SurrogateConfig(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalConfig(Part):
+class ProposalConfig(ConfigPart):
     """How a policy's draws become proposals.
 
     Attributes:
@@ -70,7 +70,7 @@ class ProposalConfig(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueConfig(Part):
+class QueueConfig(ConfigPart):
     """The queue of the best trials of each problem: `Agent.best` returns them, and REINFORCE imitates them.
 
     Attributes:
@@ -88,7 +88,7 @@ class QueueConfig(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UniformConfig(Part):
+class UniformConfig(ConfigPart):
     """The uniform distribution that is mixed into a policy after a transfer, equation (1).
 
     Attributes:
@@ -103,8 +103,8 @@ class UniformConfig(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CuriosityConfig(Part):
-    """How curious proposals favour actions that were never met, in a state that was (see `learning.novelty`).
+class ExplorationConfig(ConfigPart):
+    """How exploring proposals favour actions that were never seen, in a state that was (see `learning.exploration`).
 
     Attributes:
         logits: the number that is added to the logits of such actions.
@@ -113,77 +113,79 @@ class CuriosityConfig(Part):
             declared, as inside of Optuna and Ray Tune, where numbers are bins of a range.
     """
 
-    path: ClassVar[str] = "TrainingConfig.transfer.gate.curiosity"
+    path: ClassVar[str] = "TrainingConfig.transfer.bandit.exploration"
 
     logits: Annotated[float, Range(0, 10**6, above=True)] = 3.0
     of_numbers: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateConfig(Part):
-    """How rewards decide who proposes: the transferred policy, a new one, the memory, or curiosity (`learning.gate`).
+class BanditConfig(ConfigPart):
+    """How rewards decide who proposes: the transferred policy, a new one, the warm start, or exploration.
+
+    See `learning.bandit`.
 
     Attributes:
-        trust: what a transferred policy, and curiosity, are expected to do at first, as the share of others' trials
+        trust: what a transferred policy, and exploration, are expected to do at first, as the share of others' trials
             that their proposals beat. Of the new policy it is 0.5.
-        memory: the number of configurations that were best before the transfer and are remembered, to be tried again
-            as they are.
-        trust_memory: what the memory is expected to do at first, as a share like `trust`.
+        warm_start: the number of configurations that were best before the transfer and are remembered, to be tried
+            again as they are.
+        trust_warm_start: what the warm start is expected to do at first, as a share like `trust`.
         control: the number of the trial that is the new policy's, if it proposed none before. What it finds is what
             the others are compared with. Only knowledge proposes before that trial. 0 is for neither.
         decay: the factor by which the weight of earlier proposals falls with each trial.
-        curiosity: how curious proposals favour what is new. None is without such proposals.
+        exploration: how exploring proposals favour what is new. None is without such proposals.
     """
 
-    path: ClassVar[str] = "TrainingConfig.transfer.gate"
+    path: ClassVar[str] = "TrainingConfig.transfer.bandit"
 
     trust: Share = 1.0
-    memory: Annotated[int, Range(1, 10**6)] = 10
-    trust_memory: Share = 1.0
+    warm_start: Annotated[int, Range(1, 10**6)] = 10
+    trust_warm_start: Share = 1.0
     control: Annotated[int, Range(0, 10**9)] = 3
     decay: Share = 0.9
-    curiosity: CuriosityConfig | None = CuriosityConfig()
+    exploration: ExplorationConfig | None = ExplorationConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransferConfig(Part):
+class TransferConfig(ConfigPart):
     """What a transfer does with what is new, and how far it trusts what is known.
 
     Attributes:
-        new_task: how the embedding of a task that was never met starts. "random" draws it like the others. "mean" is
+        new_task: how the embedding of a task that was never seen starts. "random" draws it like the others. "mean" is
             the mean of the known tasks' embeddings. Paper: "random".
-        new_action: how the embedding of an action that was never met starts, in a state that was. "random" draws it
+        new_action: how the embedding of an action that was never seen starts, in a state that was. "random" draws it
             like the others. "mean" is near the mean of the state's known actions; numbers start near their neighbours
             where the network's `number_length` says so. Paper: "random".
         uniform: the uniform distribution that is mixed in at first. None mixes in nothing. Paper: `UniformConfig()`.
-        gate: how rewards decide who proposes. It takes `Preferences`. None is without a gate: the transferred policy
-            proposes every trial. Paper: None.
+        bandit: how rewards decide who proposes. It takes `Preferences`. None is without a proposer bandit: the
+            transferred policy proposes every trial. Paper: None.
     """
 
     path: ClassVar[str] = "TrainingConfig.transfer"
 
-    new_task: New = "mean"
-    new_action: New = "mean"
+    new_task: NewEmbedding = "mean"
+    new_action: NewEmbedding = "mean"
     uniform: UniformConfig | None = None
-    gate: GateConfig | None = GateConfig()
+    bandit: BanditConfig | None = BanditConfig()
 
     @classmethod
     def paper(cls) -> "TransferConfig":
         """Returns the paper's."""
-        return cls(new_task="random", new_action="random", uniform=UniformConfig(), gate=None)
+        return cls(new_task="random", new_action="random", uniform=UniformConfig(), bandit=None)
 
     def uniform_share(self, sampled: int) -> float:
         """Returns gamma of equation (1) after so many trials were sampled since a transfer."""
         return 0.0 if self.uniform is None else self.uniform.share * max(0.0, 1.0 - sampled / self.uniform.trials)
 
-    def curious_of_numbers(self, grows: bool) -> bool:
+    def explore_numbers(self, grows: bool) -> bool:
         """Returns what `of_numbers` is, in a space that grows as nobody declared it, or in one that does not."""
-        curiosity = None if self.gate is None else self.gate.curiosity
-        return not grows if curiosity is None or curiosity.of_numbers is None else curiosity.of_numbers
+        exploration = None if self.bandit is None else self.bandit.exploration
+        return not grows if exploration is None or exploration.of_numbers is None else exploration.of_numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingConfig(Part):
+class TrainingConfig(ConfigPart):
     """The settings of an agent, the same in `Agent`, `TransferSampler` and `TransferSearch`.
 
     `TrainingConfig()` are the defaults, which learn fastest; docs/results.md says what each is worth.
@@ -198,9 +200,9 @@ class TrainingConfig(Part):
     Some numbers that shape proposals are no settings. A comment where each is defined says why. They are here:
 
     - `surrogate_proposer`, `learning.surrogate`: how the Gaussian process looks for candidates.
-    - `learning.proposing`: how many candidates are drawn, and how draws go on where all is known.
-    - `learning.gate`: how proposals are compared.
-    - `learning.inheritance`, `learning.numbers`: how near new embeddings start to those that they are like.
+    - `learning.proposal`: how many candidates are drawn, and how draws go on where all is known.
+    - `learning.bandit`: how proposals are compared.
+    - `learning.inheritance`, `learning.number_embeddings`: how near new embeddings start to those that they are like.
     - `learning.archive`, `learning.portfolio`, `learning.rehearsal`: what is kept of earlier problems.
     - `learning.pairs`, `learning.studying`, `open_learner`: how old trials are learned from.
     - `spaces.domain`, `trials`, `evidence`: how ranges become bins, and bins become numbers.
@@ -232,13 +234,14 @@ class TrainingConfig(Part):
         """Checks that the parts go together.
 
         Raises:
-            ValueError: a part is none of those that can be in its place, or there is a gate without preferences.
+            ValueError: a part is none of those that can be in its place, or there is a proposer bandit without
+                preferences.
         """
-        Part.__post_init__(self)
-        if self.transfer.gate is not None and not isinstance(self.rule, Preferences):
+        ConfigPart.__post_init__(self)
+        if self.transfer.bandit is not None and not isinstance(self.rule, Preferences):
             raise ValueError(
-                f"{self.path}.transfer.gate takes rule=Preferences(): REINFORCE learns from its own trials alone, and "
-                "both policies learn from the trials of both; give transfer.gate=None, or another rule"
+                f"{self.path}.transfer.bandit takes rule=Preferences(): REINFORCE learns from its own trials alone, "
+                "and both policies learn from the trials of both; give transfer.bandit=None, or another rule"
             )
 
     @classmethod
@@ -275,7 +278,8 @@ class TrainingConfig(Part):
         """Returns the settings with other values in single fields.
 
         Args:
-            changes: values by the paths of their fields, such as `{"rule.learning_rate": 1e-3, "transfer.gate": None}`.
+            changes: values by the paths of their fields, such as `{"rule.learning_rate": 1e-3, "transfer.bandit":
+                None}`.
 
         Raises:
             ValueError: there is no such field here, it may have no such value, or the values do not go together; the

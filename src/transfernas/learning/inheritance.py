@@ -11,29 +11,29 @@ from jaxtyping import Int
 
 from ..policy.policy import Policy
 from ..spaces.vocabulary import Vocabulary
-from .numbers import with_numbers
+from .number_embeddings import initialise_numbers
 
 # Not for tuning. What is new must differ from what it is like, so that it can be told from it, but by less than names
 # that have nothing to do with one another.
-APART = 0.3
+INITIAL_DISTANCE = 0.3
 """How far what is new starts from what it is like, in initial standard deviations."""
 
 Parents = Int[np.ndarray, "rows"]
 
 
-def begun(policy: Policy, vocabulary: Vocabulary, known: Vocabulary, length: float) -> Policy:
+def initialise_new_rows(policy: Policy, vocabulary: Vocabulary, known: Vocabulary, length: float) -> Policy:
     """Returns networks, as NumPy arrays, in which what is new starts near what it is like: families, and numbers.
 
     Args:
         policy: the networks, one a replica.
         vocabulary: all names.
         known: those whose rows stay.
-        length: the network's `number_length`, see `learning.numbers`.
+        length: the network's `number_length`, see `learning.number_embeddings`.
     """
-    return with_numbers(near_families(policy, vocabulary, known), vocabulary, len(known.actions), length)
+    return initialise_numbers(initialise_families(policy, vocabulary, known), vocabulary, len(known.actions), length)
 
 
-def near_families(policy: Policy, vocabulary: Vocabulary, known: Vocabulary) -> Policy:
+def initialise_families(policy: Policy, vocabulary: Vocabulary, known: Vocabulary) -> Policy:
     """Returns networks, as NumPy arrays, in which new members of families differ little from these.
 
     Args:
@@ -46,11 +46,11 @@ def near_families(policy: Policy, vocabulary: Vocabulary, known: Vocabulary) -> 
         new = np.flatnonzero((after >= 0) & (np.arange(len(after)) >= count))
         if len(new):
             tables[name] = getattr(policy, name).copy()
-            tables[name][:, new] *= np.float32(APART)
+            tables[name][:, new] *= np.float32(INITIAL_DISTANCE)
     return dataclasses.replace(policy, **tables)
 
 
-def adopted(policy: Policy, before: Vocabulary, vocabulary: Vocabulary, known: Vocabulary) -> Policy:
+def reassign_families(policy: Policy, before: Vocabulary, vocabulary: Vocabulary, known: Vocabulary) -> Policy:
     """Returns networks, as NumPy arrays, in which known states that have another family than before mean the same.
 
     Args:

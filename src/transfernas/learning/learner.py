@@ -1,4 +1,4 @@
-"""Learners between compiled steps: what they know, and learning from rewards (`proposing.py` says what they propose).
+"""Learners between compiled steps: what they know, and learning from rewards (`proposal.py` says what they propose).
 
 A `Learner` is one or more replicas that search the same problems in lockstep, each on its own: an experiment runs many,
 a user's agent is one. Learners are immutable; each function returns the next one.
@@ -19,24 +19,24 @@ from ..processes.remote import on_host
 from ..processes.runtime import placed, run
 from ..spaces.encoding import Encoding, encode
 from ..spaces.problem import Problem
-from ..spaces.tables import NO_ROOM, Room, Tables, power_of_two
+from ..spaces.tables import EXACT, MinShapes, Tables, power_of_two
 from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import Vocabulary
-from .archive import Archived, added, archived
-from .builds import Builds
-from .config import GateConfig, TrainingConfig
-from .gate import MEMORY, POLICIES, Gate
-from .history import History
-from .inheritance import begun
-from .memory import Memory
-from .novelty import Novelty, novelty
+from .archive import ArchivedProblem, archive_trials, merge_archives
+from .bandit import N_POLICIES, WARM_START, ProposerBandit
+from .config import BanditConfig, TrainingConfig
+from .exploration import UnseenActions, find_unseen
+from .inheritance import initialise_new_rows
+from .network_cache import NetworkCache
 from .pairs import draw_pairs
-from .queue import Queue
-from .randomness import Use, derived_seed, generator
+from .priority_queue import PriorityQueue
+from .randomness import Purpose, derived_seed, generator
+from .replay import ReplayBuffer
 from .rules import Reinforce
 from .scores import Scores
 from .steps import LearnerState, init_state, prefer, update
-from .tally import Tally
+from .trial_stats import TrialStats
+from .warm_start import WarmStartConfigs
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +46,26 @@ class Learner:
     Attributes:
         config: hyperparameters.
         seed: of everything random, with the counts below.
-        vocabulary: every name met so far, also in earlier problems.
+        vocabulary: every name seen so far, also in earlier problems.
         encoding: the problems.
         tables: the problems as arrays where the network is.
         state: what the replicas know.
-        history: the trials that they learned from, if by preferences; else it is empty.
+        replay: the trials that they learned from, if by preferences; else it is empty.
         queue: the best of them.
-        tally: how many they were, and their mean reward.
-        gate: which policy of each replica proposes, where it has two; the state then has a row for each of them, those
-            of a replica side by side.
-        memory: what was best before a transfer, where there is a gate.
+        trial_stats: how many they were, and their mean reward.
+        bandit: which policy of each replica proposes, where it has two; the state then has a row for each of them,
+            those of a replica side by side.
+        warm_start: what was best before a transfer, where there is a proposer bandit.
         known: the names it had learned of before these problems, if it came to them by a transfer; equation (1)
             applies then.
         past: what it learned from before these problems.
-        archive: what it keeps of problems for good; of these ones, what the history does not hold.
+        archive: what it keeps of problems for good; of these ones, what the replay buffer does not hold.
         archived_at: how many trials of these problems were learned from when all was archived last.
         sampled: trials proposed for these problems so far.
         learned: trials of these problems learned from so far.
         acceptance: running share of candidates that were valid; it sets how many are drawn at once.
-        novel: which actions are new where it knew others.
-        builds: what the configurations build that were looked at, where a problem has a key.
+        unseen: which actions are new where it knew others.
+        network_cache: what the configurations build that were looked at, where a problem has a key.
     """
 
     config: TrainingConfig
@@ -74,20 +74,20 @@ class Learner:
     encoding: Encoding
     tables: Tables
     state: LearnerState
-    history: History
-    queue: Queue
-    tally: Tally
-    novel: Novelty
+    replay: ReplayBuffer
+    queue: PriorityQueue
+    trial_stats: TrialStats
+    unseen: UnseenActions
     known: Vocabulary | None = None
-    past: tuple["Past", ...] = ()
+    past: tuple["PastProblem", ...] = ()
     sampled: int = 0
     learned: int = 0
     acceptance: float = 0.5
-    gate: Gate | None = None
-    memory: Memory | None = None
-    archive: tuple[Archived, ...] = ()
+    bandit: ProposerBandit | None = None
+    warm_start: WarmStartConfigs | None = None
+    archive: tuple[ArchivedProblem, ...] = ()
     archived_at: int = 0
-    builds: Builds = field(default_factory=Builds)
+    network_cache: NetworkCache = field(default_factory=NetworkCache)
 
     def __copy__(self) -> "Learner":
         """Learners are immutable, so that a copy needs no arrays of its own."""
@@ -105,18 +105,18 @@ class Learner:
     @property
     def replicas(self) -> int:
         """How many replicas there are."""
-        return len(self.tally.trials)
+        return len(self.trial_stats.trials)
 
     @property
-    def members(self) -> int:
+    def policies(self) -> int:
         """How many policies each replica has."""
-        return 1 if self.gate is None else POLICIES
+        return 1 if self.bandit is None else N_POLICIES
 
     @property
-    def gate_config(self) -> GateConfig:
-        """What the gate goes by, where there is one."""
-        assert self.config.transfer.gate is not None  # else there is no gate
-        return self.config.transfer.gate
+    def bandit_config(self) -> BanditConfig:
+        """What the proposer bandit goes by, where there is one."""
+        assert self.config.transfer.bandit is not None  # else there is no bandit
+        return self.config.transfer.bandit
 
     @property
     def capacity(self) -> Capacity:
@@ -124,10 +124,10 @@ class Learner:
         return self.state.policy.capacity
 
     @property
-    def provenance(self) -> tuple["Past", ...]:
+    def provenance(self) -> tuple["PastProblem", ...]:
         """What it learned from: earlier problems first, the present ones last."""
-        trials = self.tally.trials
-        present = [Past(*p.name, tuple(trials[:, row].tolist())) for row, p in enumerate(self.encoding.problems)]
+        trials = self.trial_stats.trials
+        present = [PastProblem(*p.name, tuple(trials[:, row].tolist())) for row, p in enumerate(self.encoding.problems)]
         return self.past + tuple(past for past in present if any(past.trials))
 
     @property
@@ -141,7 +141,7 @@ class Learner:
         return not self.config.proposal.repeats and any(problem.key is not None for problem in self.encoding.problems)
 
 
-class Past(NamedTuple):
+class PastProblem(NamedTuple):
     """How many trials of a problem each replica has learned from."""
 
     space: str
@@ -156,23 +156,25 @@ def _placed(fields: tuple[Any, ...]) -> Learner:
 
 
 def new_learner(
-    problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1, room: Room = NO_ROOM
+    problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1, min_shapes: MinShapes = EXACT
 ) -> Learner:
-    """Returns replicas that know nothing of the problems; `room` is for what these will grow to."""
-    vocabulary = Vocabulary().extended(problems, with_families=room != NO_ROOM)
-    encoding = encode(problems, vocabulary, room)
-    rng = generator(seed, Use.WEIGHTS)
+    """Returns replicas that know nothing of the problems; `min_shapes` is for what these will grow to."""
+    vocabulary = Vocabulary().extended(problems, with_families=min_shapes != EXACT)
+    encoding = encode(problems, vocabulary, min_shapes)
+    rng = generator(seed, Purpose.WEIGHTS)
     state = init_state(rng, replicas, capacity_for(vocabulary, encoding), config)
-    policy = begun(state.policy, vocabulary, Vocabulary(), config.network.number_length)
+    policy = initialise_new_rows(state.policy, vocabulary, Vocabulary(), config.network.number_length)
     state = dataclasses.replace(state, policy=policy)
-    return restore(config, seed, vocabulary, encoding, state, *nothing_told(replicas, encoding, config))
+    return restore(config, seed, vocabulary, encoding, state, *empty_trials(replicas, encoding, config))
 
 
-def nothing_told(replicas: int, encoding: Encoding, config: TrainingConfig) -> tuple[History, Queue, Tally]:
+def empty_trials(
+    replicas: int, encoding: Encoding, config: TrainingConfig
+) -> tuple[ReplayBuffer, PriorityQueue, TrialStats]:
     """Returns what replicas that were told nothing keep of trials."""
     rows, steps = len(encoding.tables.task), encoding.steps
-    queue = Queue.empty(replicas, rows, config.queue.size, steps)
-    return History.empty(replicas, steps), queue, Tally.empty(replicas, rows)
+    queue = PriorityQueue.empty(replicas, rows, config.queue.size, steps)
+    return ReplayBuffer.empty(replicas, steps), queue, TrialStats.empty(replicas, rows)
 
 
 def restore(
@@ -181,25 +183,25 @@ def restore(
     vocabulary: Vocabulary,
     encoding: Encoding,
     state: LearnerState,
-    history: History,
-    queue: Queue,
-    tally: Tally,
+    replay: ReplayBuffer,
+    queue: PriorityQueue,
+    trial_stats: TrialStats,
     known: Vocabulary | None = None,
-    past: tuple[Past, ...] = (),
+    past: tuple[PastProblem, ...] = (),
     sampled: int = 0,
     learned: int = 0,
     acceptance: float = 0.5,
-    gate: Gate | None = None,
-    memory: Memory | None = None,
-    archive: tuple[Archived, ...] = (),
+    bandit: ProposerBandit | None = None,
+    warm_start: WarmStartConfigs | None = None,
+    archive: tuple[ArchivedProblem, ...] = (),
     archived_at: int = 0,
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
     tables, state = placed((encoding.tables, state))
-    numbers = config.transfer.curious_of_numbers(encoding.grows)
-    novel = novelty(encoding, known, vocabulary, state.policy.capacity.actions, numbers)
-    parts = (config, seed, vocabulary, encoding, tables, state, history, queue, tally, novel, known, past)
-    return Learner(*parts, sampled, learned, acceptance, gate, memory, archive, archived_at)
+    numbers = config.transfer.explore_numbers(encoding.grows)
+    unseen = find_unseen(encoding, known, vocabulary, state.policy.capacity.actions, numbers)
+    parts = (config, seed, vocabulary, encoding, tables, state, replay, queue, trial_stats, unseen, known, past)
+    return Learner(*parts, sampled, learned, acceptance, bandit, warm_start, archive, archived_at)
 
 
 def learn(
@@ -207,8 +209,8 @@ def learn(
     problem: Int[np.ndarray, "replicas"],
     trajectory: Trajectory,
     reward: Float[np.ndarray, "replicas"],
-    member: Int[np.ndarray, "replicas"] | None = None,
-    grade: Int[np.ndarray, "replicas"] | None = None,
+    proposer: Int[np.ndarray, "replicas"] | None = None,
+    outcome: Int[np.ndarray, "replicas"] | None = None,
     followed: Float[np.ndarray, "replicas"] | None = None,
     others: bool = False,
     waits: bool = False,
@@ -220,95 +222,98 @@ def learn(
         problem: Shape `[replicas]`, row of the problem.
         trajectory: Shape `[replicas, ...]`, what was evaluated.
         reward: Shape `[replicas]`, finite.
-        member: Shape `[replicas]`, which policy of the replica proposed it, -1 for none; None for the first.
-        grade: Shape `[replicas]`, what each came to, see `scores.Grade`; None for finite rewards.
+        proposer: Shape `[replicas]`, which policy of the replica proposed it, -1 for none; None for the first.
+        outcome: Shape `[replicas]`, what each came to, see `scores.TrialOutcome`; None for finite rewards.
         followed: Shape `[replicas]`, what REINFORCE follows in the rewards' place; None for the rewards.
         others: whether somebody else searched, so that what they found good is imitated; a search that goes its own way
             does not imitate what it was made to try.
         waits: whether learning by preferences from this trial waits for the next one, which costs nothing then.
     """
-    config, history, gate, number = learner.config, learner.history, learner.gate, learner.learned
-    member = np.zeros(learner.replicas, np.int32) if member is None else member
-    scores = Scores.of(reward) if grade is None else Scores(grade, reward)
+    config, replay, bandit, number = learner.config, learner.replay, learner.bandit, learner.learned
+    proposer = np.zeros(learner.replicas, np.int32) if proposer is None else proposer
+    scores = Scores.of(reward) if outcome is None else Scores(outcome, reward)
     followed = scores.reward if followed is None else followed
-    queue = learner.queue.inserted(problem, trajectory, scores, config.queue)
+    queue = learner.queue.insert(problem, trajectory, scores, config.queue)
     if isinstance(rule := config.rule, Reinforce):
-        pick = generator(learner.seed, Use.QUEUE, number).random(learner.replicas, np.float32)
-        advantage = learner.tally.advantage(problem, followed, member >= 0)
-        queued = queue.drawn(problem, pick)
+        pick = generator(learner.seed, Purpose.QUEUE, number).random(learner.replicas, np.float32)
+        advantage = learner.trial_stats.advantage(problem, followed, proposer >= 0)
+        queued = queue.draw(problem, pick)
         state = run(update, learner.state, learner.tables, trajectory, advantage, queued, rule)
-        history = history if config.proposal.repeats else history.appended(problem, trajectory, scores, member)
-        tally = learner.tally.after(problem, followed, member >= 0, rule.baseline_decay)
+        replay = replay if config.proposal.repeats else replay.append(problem, trajectory, scores, proposer)
+        trial_stats = learner.trial_stats.update(problem, followed, proposer >= 0, rule.baseline_decay)
     else:
-        if gate is not None:
-            gate = gate.told(problem, member, scores, history, learner.gate_config)
-        history = history.appended(problem, trajectory, scores, member)
+        if bandit is not None:
+            bandit = bandit.update(problem, proposer, scores, replay, learner.bandit_config)
+        replay = replay.append(problem, trajectory, scores, proposer)
         state = learner.state
         if not waits:
-            rng, encoding = generator(learner.seed, Use.PAIRS, number), learner.encoding
+            rng, encoding = generator(learner.seed, Purpose.PAIRS, number), learner.encoding
             new_task, imitated = config.transfer.new_task, np.full(learner.replicas, others)
             of = encoding.steps_made, encoding.grows, new_task, imitated
-            pairs = draw_pairs(history, problem, rng, rule, learner.members, *of)
+            pairs = draw_pairs(replay, problem, rng, rule, learner.policies, *of)
             state = run(prefer, state, learner.tables, pairs, rule)
-        tally = learner.tally.counted(problem)
+        trial_stats = learner.trial_stats.count_trial(problem)
     return dataclasses.replace(
-        learner, state=state, history=history, queue=queue, tally=tally, gate=gate, learned=number + 1
+        learner, state=state, replay=replay, queue=queue, trial_stats=trial_stats, bandit=bandit, learned=number + 1
     )
 
 
 def fail(
-    learner: Learner, problem: Int[np.ndarray, "replicas"], trajectory: Trajectory, member: Int[np.ndarray, "replicas"]
+    learner: Learner,
+    problem: Int[np.ndarray, "replicas"],
+    trajectory: Trajectory,
+    proposer: Int[np.ndarray, "replicas"],
 ) -> Learner:
-    """Returns the replicas after a trial of each that failed: no policy learns, the memory does not try it again.
+    """Returns the replicas after a trial of each that failed: no policy learns, the warm start does not try it again.
 
     Args:
         learner: the replicas.
         problem: Shape `[replicas]`, row of the problem.
         trajectory: Shape `[replicas, ...]`, what was to be evaluated.
-        member: Shape `[replicas]`, which policy of the replica, or its memory, proposed it.
+        proposer: Shape `[replicas]`, which policy of the replica, or its warm start, proposed it.
     """
-    if learner.memory is None or not (member == MEMORY).any():
+    if learner.warm_start is None or not (proposer == WARM_START).any():
         return learner
-    memory = learner.memory.without(np.flatnonzero(member == MEMORY), problem, trajectory)
-    return dataclasses.replace(learner, memory=memory)
+    warm_start = learner.warm_start.without(np.flatnonzero(proposer == WARM_START), problem, trajectory)
+    return dataclasses.replace(learner, warm_start=warm_start)
 
 
-def noted(learner: Learner, entries: Iterable[Archived]) -> Learner:
+def note(learner: Learner, entries: Iterable[ArchivedProblem]) -> Learner:
     """Returns the learner that keeps what others know of its trials, such as numbers for which its actions stand."""
-    learner = with_archive(learner)
-    return dataclasses.replace(learner, archive=added(learner.archive, entries))
+    learner = update_archive(learner)
+    return dataclasses.replace(learner, archive=merge_archives(learner.archive, entries))
 
 
-def with_archive(learner: Learner) -> Learner:
+def update_archive(learner: Learner) -> Learner:
     """Returns the learner whose archive has all that it was told."""
     if learner.archived_at == learner.learned:
         return learner
-    archive = archived(learner.archive, learner.encoding, learner.history, learner.queue)
+    archive = archive_trials(learner.archive, learner.encoding, learner.replay, learner.queue)
     return dataclasses.replace(learner, archive=archive, archived_at=learner.learned)
 
 
 def best_policy(learner: Learner) -> Policy:
     """Returns the network of each replica whose proposals did best, as NumPy arrays."""
-    kept = np.arange(learner.replicas) * learner.members
-    if learner.gate is not None:
-        kept += learner.gate.most_promising(learner.gate_config)
+    kept = np.arange(learner.replicas) * learner.policies
+    if learner.bandit is not None:
+        kept += learner.bandit.best_policy(learner.bandit_config)
     policy: Policy = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.policy)
     return policy
 
 
 def select(learner: Learner, replica: int) -> Learner:
     """Returns one of the replicas alone."""
-    rows = slice(replica * learner.members, (replica + 1) * learner.members)
+    rows = slice(replica * learner.policies, (replica + 1) * learner.policies)
     state = jax.tree.map(lambda leaf: np.asarray(leaf)[rows].copy(), learner.state)
     return dataclasses.replace(
         learner,
-        seed=derived_seed(learner.seed, Use.REPLICA, replica),
-        past=tuple(Past(past.space, past.task, (past.trials[replica],)) for past in learner.past),
-        history=learner.history.selected(replica),
+        seed=derived_seed(learner.seed, Purpose.REPLICA, replica),
+        past=tuple(PastProblem(past.space, past.task, (past.trials[replica],)) for past in learner.past),
+        replay=learner.replay.selected(replica),
         queue=learner.queue.selected(replica),
-        tally=learner.tally.mapped(lambda array: array[replica : replica + 1].copy()),
-        gate=None if learner.gate is None else learner.gate.selected(replica),
-        memory=None if learner.memory is None else learner.memory.selected(replica),
+        trial_stats=learner.trial_stats.map_arrays(lambda array: array[replica : replica + 1].copy()),
+        bandit=None if learner.bandit is None else learner.bandit.selected(replica),
+        warm_start=None if learner.warm_start is None else learner.warm_start.selected(replica),
         archive=tuple(entry.selected(replica) for entry in learner.archive),
         state=placed(state),
     )
@@ -330,11 +335,13 @@ def with_functions(learner: Learner, given: tuple[Problem, ...]) -> Learner:
             )
         problems[row] = problem
     encoding = dataclasses.replace(learner.encoding, problems=tuple(problems))
-    return dataclasses.replace(learner, encoding=encoding, builds=Builds())
+    return dataclasses.replace(learner, encoding=encoding, network_cache=NetworkCache())
 
 
 def capacity_for(vocabulary: Vocabulary, encoding: Encoding) -> Capacity:
     """Returns the room that a network needs for the names of a vocabulary and the trajectories of an encoding."""
-    names, room = (vocabulary.states, vocabulary.actions, vocabulary.tasks), encoding.room
+    names, min_shapes = (vocabulary.states, vocabulary.actions, vocabulary.tasks), encoding.min_shapes
     states, actions, tasks = (power_of_two(len(found)) for found in names)
-    return Capacity(max(states, room.states), max(actions, room.names), max(tasks, room.tasks), encoding.steps)
+    return Capacity(
+        max(states, min_shapes.states), max(actions, min_shapes.names), max(tasks, min_shapes.tasks), encoding.steps
+    )

@@ -94,14 +94,14 @@ def preferences(
     both = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), better, worse)
     log_pi, real = jax.vmap(step_log_probs, in_axes=(None, None, 0))(policy, tables, both)
     first, second = jnp.split(jax.vmap(_chosen)(log_pi, real, both), 2)
-    expected = jnp.split(jax.vmap(by_chance)(real), 2)
+    expected = jnp.split(jax.vmap(uniform_log_prob)(real), 2)
     ahead = (first - second) - (expected[0] - expected[1])
     likelihood = weight * jax.nn.log_sigmoid(rule.scale * ahead) + imitation * first
     weight_of_entropy = jnp.where(tables.problems > 1, rule.joint_entropy_weight, rule.entropy_weight)
     return jnp.mean(likelihood) + weight_of_entropy * jnp.mean(jax.vmap(entropy)(log_pi, real))
 
 
-def by_chance(real: Bool[Array, "steps actions"]) -> Float[Array, ""]:
+def uniform_log_prob(real: Bool[Array, "steps actions"]) -> Float[Array, ""]:
     """Returns the log-probability of a trajectory if each action were drawn uniformly from those available."""
     return -jnp.sum(jnp.log(jnp.maximum(jnp.sum(real, -1), 1)))
 
@@ -123,5 +123,5 @@ def _real(tables: Tables, trajectory: Trajectory) -> Bool[Array, "steps actions"
 def _chosen(
     log_pi: Float[Array, "steps actions"], real: Bool[Array, "steps actions"], trajectory: Trajectory
 ) -> Float[Array, ""]:
-    taken = jax.nn.one_hot(trajectory.actions, log_pi.shape[1], dtype=bool)
-    return jnp.sum(jnp.where(taken & real, log_pi, 0.0))
+    picked = jax.nn.one_hot(trajectory.actions, log_pi.shape[1], dtype=bool)
+    return jnp.sum(jnp.where(picked & real, log_pi, 0.0))

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float, Int
 
 from ..arrays import AnyArray
 from ..spaces.trajectory import Trajectory
-from .config import New
-from .history import History
+from .config import NewEmbedding
+from .replay import ReplayBuffer
 from .rules import Preferences
 
 # Not for tuning beside `Preferences.imitation`, the weight of the whole.
@@ -24,7 +24,7 @@ class Pairs(NamedTuple):
         worse: Shape `[updates, pairs, ...]`.
         weight: Shape `[updates, pairs]`, 0 where the two are equally good, and 1.
         imitation: Shape `[updates, pairs]`, what the likelihood of the better trial weighs.
-        unknown: Shape `[updates]`, whether a batch is learned from as trials of a task that was never met.
+        unknown: Shape `[updates]`, whether a batch is learned from as trials of a task that was never seen.
     """
 
     better: Trajectory
@@ -35,14 +35,14 @@ class Pairs(NamedTuple):
 
 
 def draw_pairs(
-    history: History,
+    replay: ReplayBuffer,
     problem: Int[np.ndarray, "replicas"],
     rng: np.random.Generator,
     rule: Preferences,
-    members: int = 1,
+    policies: int = 1,
     steps: int | None = None,
     grows: bool = False,
-    new_task: New = "random",
+    new_task: NewEmbedding = "random",
     others: Bool[np.ndarray, "replicas"] | None = None,
 ) -> Pairs:
     """Draws pairs for each policy of each replica from the replica's trials of a problem.
@@ -53,11 +53,11 @@ def draw_pairs(
     uniform among those that rank behind it.
 
     Args:
-        history: the trials.
+        replay: the trials.
         problem: Shape `[replicas]`, row of the problem.
         rng: for the draws.
         rule: how many.
-        members: policies of a replica.
+        policies: policies of a replica.
         steps: a length that no trajectory passes; None for the padded one.
         grows: whether the space is one that nobody declared. Then only the best trial of each configuration counts. A
             pair of others says nothing, and late in a search in which configurations come again most would be such
@@ -66,13 +66,13 @@ def draw_pairs(
         others: Shape `[replicas]`, whether the latest trial is one that somebody else proposed, so that what others
             found good is imitated; None for no replica.
     """
-    steps = history.trials.actions.shape[-1] if steps is None else steps
-    shape = (len(problem), members, rule.updates, _pairs_of(rule, members * steps, grows))
+    steps = replay.trials.actions.shape[-1] if steps is None else steps
+    shape = (len(problem), policies, rule.updates, _pairs_of(rule, policies * steps, grows))
     chance = rng.random((2, *shape))
     better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     imitation, unknown = np.zeros(shape, np.float32), np.zeros(shape[:-1], bool)
     for replica, row in enumerate(problem.tolist()):
-        ranked = history.ranked(replica, history.of(replica, row), grows)
+        ranked = replay.ranked(replica, replay.of(replica, row), grows)
         if len(ranked) < 2:
             continue  # a trial paired with itself weighs nothing
         good, last = _good(len(ranked), rule), len(ranked) - 1
@@ -80,33 +80,33 @@ def draw_pairs(
         second = first + 1 + (chance[1, replica] * (last - first)).astype(np.int64)
         better[replica], worse[replica] = ranked[first], ranked[second]
         if rule.imitation and others is not None and others[replica]:
-            whose = history.member[replica, better[replica]]
+            whose = replay.proposer[replica, better[replica]]
             imitation[replica] = rule.imitation * (whose < 0) * (1 - first / good) ** _SHARPNESS
             unknown[replica, :, 1::2] = new_task == "mean"
-    return _paired(history, steps, better, worse, imitation, unknown)
+    return _paired(replay, steps, better, worse, imitation, unknown)
 
 
 class Ranking:
-    """The trials of a history, ranked within their problems: pairs of all problems are drawn from it together.
+    """The trials of a replay buffer, ranked within their problems: pairs of all problems are drawn from it together.
 
     It costs as much as one look at every trial, and a draw from it nothing that grows with them.
     """
 
-    def __init__(self, history: History, rule: Preferences, grows: bool, new_task: New) -> None:
+    def __init__(self, replay: ReplayBuffer, rule: Preferences, grows: bool, new_task: NewEmbedding) -> None:
         """Ranks the trials.
 
         Args:
-            history: the trials; those that are added to it later are not drawn.
+            replay: the trials; those that are added to it later are not drawn.
             rule: how many of a problem's trials are good ones.
             grows: see `draw_pairs`.
             new_task: see there.
         """
-        self._history, self._rule, self._grows, self._new_task = history, rule, grows, new_task
+        self._replay, self._rule, self._grows, self._new_task = replay, rule, grows, new_task
         self._ranked, self._from, self._count, self._good = [], [], [], []
-        for replica in range(len(history.problem)):
-            order = np.argsort(history.problem[replica, : history.count], kind="stable")
-            rows, starts = np.unique(history.problem[replica, order], return_index=True)
-            parts = [history.ranked(replica, trials, grows) for trials in np.split(order, starts[1:])]
+        for replica in range(len(replay.problem)):
+            order = np.argsort(replay.problem[replica, : replay.count], kind="stable")
+            rows, starts = np.unique(replay.problem[replica, order], return_index=True)
+            parts = [replay.ranked(replica, trials, grows) for trials in np.split(order, starts[1:])]
             counts = np.zeros((2, rows.max() + 1), np.int64)
             counts[0, rows] = [len(part) for part in parts]
             counts[1, rows] = [max(1, _good(len(part), rule)) for part in parts]
@@ -115,7 +115,7 @@ class Ranking:
             self._count.append(counts[0])
             self._good.append(counts[1])
 
-    def draw(self, rng: np.random.Generator, members: int, steps: int) -> Pairs:
+    def draw(self, rng: np.random.Generator, policies: int, steps: int) -> Pairs:
         """Draws pairs as `draw_pairs` does for others' trials, but each of a problem of its own.
 
         The problem of a pair is that of a trial drawn from all. Leaves have the policies first, those of a replica side
@@ -123,24 +123,24 @@ class Ranking:
 
         Args:
             rng: for the draws.
-            members: policies of a replica.
+            policies: policies of a replica.
             steps: a length that no trajectory passes.
         """
-        history, rule = self._history, self._rule
-        shape = (len(history.problem), members, rule.updates, _pairs_of(rule, members * steps, self._grows))
+        replay, rule = self._replay, self._rule
+        shape = (len(replay.problem), policies, rule.updates, _pairs_of(rule, policies * steps, self._grows))
         chance = rng.random((3, *shape))
         better, worse = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         imitation, unknown = np.zeros(shape, np.float32), np.zeros(shape[:-1], bool)
         for replica, ranked in enumerate(self._ranked):
-            row = history.problem[replica, (chance[0, replica] * history.count).astype(np.int64)]
+            row = replay.problem[replica, (chance[0, replica] * replay.count).astype(np.int64)]
             start, last, good = self._from[replica][row], self._count[replica][row] - 1, self._good[replica][row]
             first = (chance[1, replica] * good).astype(np.int64)
             second = np.minimum(first + 1 + (chance[2, replica] * (last - first)).astype(np.int64), last)
             better[replica], worse[replica] = ranked[start + first], ranked[start + second]
-            imitated = (history.member[replica, better[replica]] < 0) & (last > 0)
+            imitated = (replay.proposer[replica, better[replica]] < 0) & (last > 0)
             imitation[replica] = rule.imitation * imitated * (1 - first / good) ** _SHARPNESS
             unknown[replica, :, 1::2] = bool(rule.imitation) and self._new_task == "mean"
-        return _paired(history, steps, better, worse, imitation, unknown)
+        return _paired(replay, steps, better, worse, imitation, unknown)
 
 
 def _pairs_of(rule: Preferences, steps: int, grows: bool) -> int:
@@ -154,24 +154,24 @@ def _good(count: int, rule: Preferences) -> int:
 
 
 def _paired(
-    history: History,
+    replay: ReplayBuffer,
     steps: int,
     better: Int[np.ndarray, "replicas members updates pairs"],
     worse: Int[np.ndarray, "replicas members updates pairs"],
     imitation: Float[np.ndarray, "replicas members updates pairs"],
     unknown: Bool[np.ndarray, "replicas members updates"],
 ) -> Pairs:
-    """Returns pairs of trials of a history, given by their numbers there; see `Pairs`."""
+    """Returns pairs of trials of a replay buffer, given by their numbers there; see `Pairs`."""
     which = np.arange(len(better))[:, None, None, None]
 
     def picked(at: Int[np.ndarray, "replicas members updates pairs"]) -> Trajectory:
-        def taken(leaf: np.ndarray) -> np.ndarray:
-            short = leaf[..., :steps] if leaf.ndim > history.problem.ndim else leaf
+        def picked_leaf(leaf: np.ndarray) -> np.ndarray:
+            short = leaf[..., :steps] if leaf.ndim > replay.problem.ndim else leaf
             return short[which, at].reshape(-1, *at.shape[2:], *short.shape[2:])
 
-        return jax.tree.map(taken, history.trials)
+        return jax.tree.map(picked_leaf, replay.trials)
 
-    scores = history.scores
+    scores = replay.scores
     weight = scores.at((which, better)).above(scores.at((which, worse))).astype(np.float32)
     per_policy = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in (weight, imitation, unknown))
     return Pairs(picked(better), picked(worse), *per_policy)

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ..spaces.condition import Action, are_numbers, key
-from .archive import NOT_MADE, Archived
-from .scores import Grade
+from ..spaces.condition import Action, action_key, are_numbers
+from .archive import NOT_MADE, ArchivedProblem
+from .scores import TrialOutcome
 
 # Not for tuning. Two numbers bound what a portfolio costs. The others say how alike trials are, in shares of their
-# choices, so that they fit any space. How many trials are picked is `GateConfig.memory`.
+# choices, so that they fit any space. How many trials are picked is `BanditConfig.warm_start`.
 _CANDIDATES = 8  # the best of each problem
 _MOST = 32  # problems; of more, those that were learned from last
 _LIKE = 0.12  # trials that differ in this share of their choices say much of one another
@@ -43,7 +43,7 @@ Portfolios = Sequence[Sequence[Sequence[Pick]]]
 
 
 def portfolios(
-    entries: Sequence[Archived], replicas: int, names: Sequence[tuple[str, str]], count: int
+    entries: Sequence[ArchivedProblem], replicas: int, names: Sequence[tuple[str, str]], count: int
 ) -> list[list[list[Pick]]]:
     """Returns the portfolios of new problems.
 
@@ -62,7 +62,7 @@ def portfolios(
     return [[portfolio(entries, replica, sources, 3 * count) for sources in alike] for replica in range(replicas)]
 
 
-def portfolio(entries: Sequence[Archived], replica: int, sources: Sequence[int], count: int) -> list[Pick]:
+def portfolio(entries: Sequence[ArchivedProblem], replica: int, sources: Sequence[int], count: int) -> list[Pick]:
     """Returns trials in the order in which they are to be tried; of one problem they are its best, best first.
 
     Args:
@@ -90,23 +90,23 @@ def portfolio(entries: Sequence[Archived], replica: int, sources: Sequence[int],
     return found
 
 
-def quality(entry: Archived, replica: int) -> Float[np.ndarray, "kept"]:
+def rate_trials(entry: ArchivedProblem, replica: int) -> Float[np.ndarray, "kept"]:
     """Returns how good the trials of a problem are: 1 for its best, 0 for the middle one of those kept, and below."""
     count = int(entry.count[replica])
     scores = entry.scores.at((replica, slice(count)))
-    finite = scores.grade == Grade.FINITE
+    finite = scores.outcome == TrialOutcome.FINITE
     if not finite.any():
         return 1.0 - np.arange(count) / count
     rewards = scores.reward[finite]
     scale = rewards[0] - np.median(rewards)
     if not np.isfinite(scale) or scale <= 0:
-        return np.where(scores.grade >= Grade.FINITE, 1.0 - np.arange(count) / count, 0.0)
+        return np.where(scores.outcome >= TrialOutcome.FINITE, 1.0 - np.arange(count) / count, 0.0)
     found = 1.0 - (rewards[0] - scores.reward) / scale
-    return np.where(finite, np.maximum(found, 0.0), np.where(scores.grade > Grade.FINITE, 1.0, 0.0))
+    return np.where(finite, np.maximum(found, 0.0), np.where(scores.outcome > TrialOutcome.FINITE, 1.0, 0.0))
 
 
 def _worth(
-    entries: Sequence[Archived], replica: int, rows: Sequence[int], picks: Sequence[Pick]
+    entries: Sequence[ArchivedProblem], replica: int, rows: Sequence[int], picks: Sequence[Pick]
 ) -> Float[np.ndarray, "problems candidates"]:
     """Returns what each candidate is worth on each problem, as far as the trials there tell."""
     place = _Places([entries[at] for at in rows])
@@ -114,7 +114,7 @@ def _worth(
     candidates = np.stack([at_home[pick.entry][pick.slot] for pick in picks])
     worth = np.zeros((len(rows), len(picks)))
     for number, at in enumerate(rows):
-        good = quality(entries[at], replica)
+        good = rate_trials(entries[at], replica)
         weight = np.exp(-((place.differences(candidates, at_home[at]) / _LIKE) ** 2))
         worth[number] = (weight @ good + _PRIOR * good.mean()) / (weight.sum(axis=1) + _PRIOR)
         for index, pick in enumerate(picks):
@@ -130,12 +130,12 @@ class _Places:
     was not made.
     """
 
-    def __init__(self, entries: Sequence[Archived]) -> None:
+    def __init__(self, entries: Sequence[ArchivedProblem]) -> None:
         actions: dict[str, dict[object, Action]] = {}
         for entry in entries:
             for choice in entry.choices:
                 known = actions.setdefault(choice.name, {})
-                known |= {key(action): action for action in choice.actions if key(action) not in known}
+                known |= {action_key(action): action for action in choice.actions if action_key(action) not in known}
         self._column = {name: column for column, name in enumerate(actions)}
         self._place: list[dict[object, float]] = []
         self._numeric = np.zeros(len(actions), bool)
@@ -148,15 +148,15 @@ class _Places:
             else:
                 self._place.append({one: float(rank) for rank, one in enumerate(its)})
 
-    def of(self, entry: Archived, replica: int) -> Float[np.ndarray, "kept choices"]:
+    def of(self, entry: ArchivedProblem, replica: int) -> Float[np.ndarray, "kept choices"]:
         """Returns the trials that are kept of a problem."""
         count = int(entry.count[replica])
         found = np.full((count, len(self._column)), np.nan)
         for at, choice in enumerate(entry.choices):
             column = self._column[choice.name]
-            place = np.array([self._place[column][key(action)] for action in choice.actions] + [np.nan])
-            taken = entry.taken[replica, :count, at]
-            found[:, column] = place[np.where(taken == NOT_MADE, len(choice.actions), taken)]
+            place = np.array([self._place[column][action_key(action)] for action in choice.actions] + [np.nan])
+            action_indices = entry.action_indices[replica, :count, at]
+            found[:, column] = place[np.where(action_indices == NOT_MADE, len(choice.actions), action_indices)]
         return found
 
     def differences(

@@ -10,7 +10,7 @@ import enum
 import numpy as np
 
 
-class Use(enum.IntEnum):
+class Purpose(enum.IntEnum):
     """What a draw is for; the numbers are part of what makes a seed reproducible."""
 
     WEIGHTS = 0
@@ -23,9 +23,9 @@ class Use(enum.IntEnum):
     BOOTSTRAP = 7
     TUNING = 8
     PAIRS = 9
-    MEMBER = 10
-    MEMORY = 11
-    EXTENSION = 12
+    NEW_POLICY = 10
+    WARM_START = 11
+    GROWTH = 12
     VALUE = 13
     STUDIES = 14
     REHEARSAL = 15
@@ -33,18 +33,18 @@ class Use(enum.IntEnum):
     SURROGATE = 17
 
 
-def generator(seed: int, use: Use, *counts: int) -> np.random.Generator:
+def generator(seed: int, purpose: Purpose, *counts: int) -> np.random.Generator:
     """Returns the generator of one draw.
 
     Args:
         seed: of the search, not negative.
-        use: what the draw is for.
+        purpose: what the draw is for.
         *counts: which of the draws it is, for example the number of the trial.
     """
     # As spawn key, uses and counts are kept apart from the seed, however large it is.
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(int(use), *counts))))
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(int(purpose), *counts))))
 
 
-def derived_seed(seed: int, use: Use, *counts: int) -> int:
+def derived_seed(seed: int, purpose: Purpose, *counts: int) -> int:
     """Returns a seed for something that a search starts, such as the agent after a transfer."""
-    return int(generator(seed, use, *counts).integers(2**63))
+    return int(generator(seed, purpose, *counts).integers(2**63))

@@ -16,11 +16,11 @@ from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
 from ..spaces.tables import Tables
 from ..spaces.trajectory import Trajectory
-from .archive import NOT_MADE, Archived, union
-from .history import History
-from .learner import Learner, best_policy, nothing_told, with_archive
+from .archive import NOT_MADE, ArchivedProblem, union_of_choices
+from .learner import Learner, best_policy, empty_trials, update_archive
 from .pairs import Ranking
-from .randomness import Use, generator
+from .randomness import Purpose, generator
+from .replay import ReplayBuffer
 from .rules import Preferences
 from .steps import fresh_state, prefer
 
@@ -32,7 +32,7 @@ MOST = 64
 """Of so many problems, those that were learned from last."""
 
 
-def settled(learner: Learner, steps: int = STEPS) -> Learner:
+def rehearse(learner: Learner, steps: int = STEPS) -> Learner:
     """Returns replicas that are between searches: all that they were told is archived, and learned once more.
 
     A learner that knows no other problems than those that it searches has learned from all of them side by side, so
@@ -42,49 +42,51 @@ def settled(learner: Learner, steps: int = STEPS) -> Learner:
         learner: the replicas; of two policies the one that did best goes on.
         steps: how often pairs of trials are drawn.
     """
-    learner = with_archive(learner)
+    learner = update_archive(learner)
     entries = learner.archive
     policy = best_policy(learner)
     present = {problem.name for problem in learner.encoding.problems}
     rule = learner.config.rule
     if any(entry.name not in present for entry in entries) and isinstance(rule, Preferences):
         policy = _rehearsed(policy, entries[-MOST:], learner, rule, steps)
-    history, queue, tally = nothing_told(learner.replicas, learner.encoding, learner.config)
+    replay, queue, trial_stats = empty_trials(learner.replicas, learner.encoding, learner.config)
     return dataclasses.replace(
         learner,
-        history=history,
+        replay=replay,
         queue=queue,
-        tally=tally,
+        trial_stats=trial_stats,
         state=placed(fresh_state(policy, rule)),
-        gate=None,
-        memory=None,
+        bandit=None,
+        warm_start=None,
         past=learner.provenance,
     )
 
 
 def _rehearsed(
-    policy: Policy, entries: tuple[Archived, ...], learner: Learner, rule: Preferences, steps: int
+    policy: Policy, entries: tuple[ArchivedProblem, ...], learner: Learner, rule: Preferences, steps: int
 ) -> Policy:
     encoding = _encoded(entries, learner)
-    history = _told(entries, encoding, learner.replicas)
+    replay = _told(entries, encoding, learner.replicas)
     state, tables = placed((fresh_state(policy, rule), _with_room(encoding.tables)))
-    ranking = Ranking(history, rule, encoding.grows, learner.config.transfer.new_task)
+    ranking = Ranking(replay, rule, encoding.grows, learner.config.transfer.new_task)
     for number in range(steps):
-        pairs = ranking.draw(generator(learner.seed, Use.REHEARSAL, learner.learned, number), 1, encoding.steps_made)
+        pairs = ranking.draw(
+            generator(learner.seed, Purpose.REHEARSAL, learner.learned, number), 1, encoding.steps_made
+        )
         state = run(prefer, state, tables, pairs, rule)
     known: Policy = jax.tree.map(np.asarray, state.policy)
     return known
 
 
-def _encoded(entries: tuple[Archived, ...], learner: Learner) -> Encoding:
+def _encoded(entries: tuple[ArchivedProblem, ...], learner: Learner) -> Encoding:
     """Returns what is archived as problems; spaces of one name are one, which has the choices of all."""
-    alike: dict[str, list[Archived]] = {}
+    alike: dict[str, list[ArchivedProblem]] = {}
     for entry in entries:
         alike.setdefault(entry.space, []).append(entry)
-    spaces = {name: SearchSpace(name, union(its)) for name, its in alike.items()}
+    spaces = {name: SearchSpace(name, union_of_choices(its)) for name, its in alike.items()}
     problems = tuple(Problem(spaces[entry.space], entry.task) for entry in entries)
-    encoding = encode(problems, learner.vocabulary, learner.encoding.room)
-    longest = max(int((entry.taken != NOT_MADE).sum(axis=-1).max()) for entry in entries)
+    encoding = encode(problems, learner.vocabulary, learner.encoding.min_shapes)
+    longest = max(int((entry.action_indices != NOT_MADE).sum(axis=-1).max()) for entry in entries)
     tables = encoding.tables._replace(longest=np.array(1 + longest, np.int32))  # without conditions it would be all
     return dataclasses.replace(encoding, tables=tables)
 
@@ -95,11 +97,11 @@ def _with_room(tables: Tables) -> Tables:
     return tables._replace(space=np.pad(tables.space, room), task=np.pad(tables.task, room))
 
 
-def _told(entries: tuple[Archived, ...], encoding: Encoding, replicas: int) -> History:
-    """Returns the archived trials as a history; a replica that has fewer of a problem than others repeats some."""
-    history = History.empty(replicas, encoding.steps)
+def _told(entries: tuple[ArchivedProblem, ...], encoding: Encoding, replicas: int) -> ReplayBuffer:
+    """Returns the archived trials as a replay buffer; a replica with fewer of a problem than others repeats some."""
+    replay = ReplayBuffer.empty(replicas, encoding.steps)
     for row, entry in enumerate(entries):
-        shape = replicas, entry.taken.shape[1]
+        shape = replicas, entry.action_indices.shape[1]
         which = np.arange(shape[1]) % np.maximum(1, entry.count)[:, None]
         order = {choice.name: at for at, choice in enumerate(encoding.problems[row].space.choices)}
         configs = [
@@ -111,5 +113,5 @@ def _told(entries: tuple[Archived, ...], encoding: Encoding, replicas: int) -> H
         trials = Trajectory(*(leaf.reshape(*shape, *leaf.shape[1:]) for leaf in sequences))
         scores = entry.scores.at((np.arange(replicas)[:, None], which))
         problem, nobody = (np.full(shape, value, np.int32) for value in (row, -1))
-        history = history.extended(problem, trials, scores, nobody)
-    return history
+        replay = replay.extend(problem, trials, scores, nobody)
+    return replay

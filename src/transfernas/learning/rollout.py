@@ -22,22 +22,23 @@ class Rollout(NamedTuple):
 
     Attributes:
         trajectory: what was decided.
-        taken: Shape `[choices]`, the action of each choice of the space, S among them; `actions` where inactive.
+        action_indices: Shape `[choices]`, the action of each choice of the space, S among them; `actions` where
+            inactive.
         log_prob: Shape `[]`, of the trajectory under the policy, without the uniform share.
     """
 
     trajectory: Trajectory
-    taken: Int[AnyArray, "*batch choices"]
+    action_indices: Int[AnyArray, "*batch choices"]
     log_prob: Float[AnyArray, "*batch"]
 
 
-def rollouts(
+def sample_rollouts(
     policy: Policy,
     tables: Tables,
     problem: Int[Array, "replicas"],
     noise: Float[Array, "replicas candidates steps"],
     uniform_share: Float[Array, "candidates"],
-    favour: Float[Array, "replicas actions"],
+    logit_bonus: Float[Array, "replicas actions"],
     allowed: Bool[Array, "choices options"] | None = None,
 ) -> Rollout:
     """Samples trajectories, several candidates for each replica.
@@ -49,7 +50,7 @@ def rollouts(
         noise: Shape `[replicas, candidates, steps]`, in [0, 1). Uniform noise makes the actions follow the policy: the
             action taken is the one at which the cumulative probability passes the noise of the step.
         uniform_share: Shape `[candidates]`, gamma of equation (1).
-        favour: Shape `[replicas, actions]`, added to the policy's logits; 0 for what the policy says.
+        logit_bonus: Shape `[replicas, actions]`, added to the policy's logits; 0 for what the policy says.
         allowed: Shape `[choices, actions]`, which of a choice's actions may be taken, at least one of each; None for
             all. Where it leaves one, that is taken, and counts nothing in `log_prob`.
 
@@ -65,19 +66,19 @@ def rollouts(
     over_replicas = jax.vmap(over_candidates, in_axes=(0, None, 0, 0, 0, None, 0, None, None, 0))
 
     def body(step: Int[Array, ""], carry: _Carry) -> _Carry:
-        here = policy, tables.decisions, rules, known, noise, uniform_share, favour, allowed
+        here = policy, tables.decisions, rules, known, noise, uniform_share, logit_bonus, allowed
         return over_replicas(*here, step, carry)
 
     one = _start(jax.tree.map(lambda leaf: leaf[0], policy), tables, steps)
     start = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, n_candidates, *leaf.shape)), one)
     end = _in_blocks(policy, tables.longest, steps, body, start)
     tasks = jnp.broadcast_to(task[:, None], (replicas, n_candidates))
-    return Rollout(Trajectory(tasks, end.decisions, end.actions, end.length), end.taken, end.log_prob)
+    return Rollout(Trajectory(tasks, end.decisions, end.actions, end.length), end.action_indices, end.log_prob)
 
 
 class _Carry(NamedTuple):
     cache: Cache
-    taken: Int[Array, "choices"]
+    action_indices: Int[Array, "choices"]
     decisions: Int[Array, "steps"]
     actions: Int[Array, "steps"]
     length: Int[Array, ""]
@@ -120,29 +121,29 @@ def _advance(
     known: Candidates,
     noise: Float[Array, "steps"],
     uniform_share: Float[Array, ""],
-    favour: Float[Array, "actions"],
+    logit_bonus: Float[Array, "actions"],
     allowed: Bool[Array, "choices options"] | None,
     step: Int[Array, ""],
     carry: _Carry,
 ) -> _Carry:
     """Makes the next decision of one trajectory; once it is finished, nothing that is read later changes."""
     decision = rules.decision[carry.choice]
-    met = jax.tree.map(lambda table: jax.lax.dynamic_index_in_dim(table, decision), known)
-    logits, entries = policy.decode_step(met, carry.cache, step)
+    candidate = jax.tree.map(lambda table: jax.lax.dynamic_index_in_dim(table, decision), known)
+    logits, entries = policy.decode_step(candidate, carry.cache, step)
     available = decisions.available[decision]
     if allowed is not None:
         available &= allowed[carry.choice]
-    log_pi = masked_log_softmax(logits + favour[decisions.actions[decision]], available)
+    log_pi = masked_log_softmax(logits + logit_bonus[decisions.actions[decision]], available)
     action = _pick(_mix(log_pi, available, uniform_share), available, noise[step])
 
     def write(row: Int[Array, "size"], at: Int[Array, ""], value: Int[Array, ""]) -> Int[Array, "size"]:
         return jnp.where((jnp.arange(row.shape[0]) == at) & carry.unfinished, value, row)
 
-    taken = write(carry.taken, carry.choice, action)
-    following, more = _next_choice(rules, taken, carry.choice)
+    action_indices = write(carry.action_indices, carry.choice, action)
+    following, more = _next_choice(rules, action_indices, carry.choice)
     return _Carry(
         cache=policy.append(carry.cache, entries, step, action),
-        taken=taken,
+        action_indices=action_indices,
         decisions=write(carry.decisions, step, decision),
         actions=write(carry.actions, step, action),
         length=carry.length + carry.unfinished,
@@ -169,18 +170,18 @@ def _pick(
 
 
 def _next_choice(
-    rules: Rules, taken: Int[Array, "choices"], last: Int[Array, ""]
+    rules: Rules, action_indices: Int[Array, "choices"], last: Int[Array, ""]
 ) -> tuple[Int[Array, ""], Bool[Array, ""]]:
     """Returns the first active choice behind the last one, and whether there is one.
 
-    Choices between the last and the next are inactive, and so are they in `taken`: each condition reads what it would
-    read if the choices were made one by one.
+    Choices between the last and the next are inactive, and so are they in `action_indices`: each condition reads what
+    it would read if the choices were made one by one.
     """
-    count = taken.shape[0]
+    count = action_indices.shape[0]
 
     def passed_over(at: Int[Array, ""]) -> Bool[Array, ""]:
         looked_at, allows = (jax.lax.dynamic_index_in_dim(table, at, keepdims=False) for table in rules[1:])
-        holds = jnp.take_along_axis(allows, taken[looked_at][..., None], axis=-1)[..., 0]
+        holds = jnp.take_along_axis(allows, action_indices[looked_at][..., None], axis=-1)[..., 0]
         return (at < count) & ~jnp.any(jnp.all(holds, -1))
 
     # One after the other: mostly the next one is active, and to look at all takes as long as the network where there

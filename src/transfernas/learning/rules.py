@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from ..fields import Part, Range
+from ..fields import ConfigPart, Range
 
 Share = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0, 10**6)]
@@ -13,7 +13,7 @@ _MOST_STEPS = 1 << 20  # of trajectories that one trial may be learned from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule(Part):
+class Rule(ConfigPart):
     """What both rules have.
 
     Attributes:

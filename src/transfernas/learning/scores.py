@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 
-class Grade(enum.IntEnum):
+class TrialOutcome(enum.IntEnum):
     """What a trial came to; a higher grade is better, whatever the rewards."""
 
     FAILED = -4
@@ -24,10 +24,10 @@ class Score(NamedTuple):
 
     Attributes:
         reward: finite, higher is better; it tells apart the trials of one grade.
-        grade: see `Grade`.
+        outcome: see `TrialOutcome`.
     """
 
-    grade: int
+    outcome: int
     reward: float
 
     @classmethod
@@ -40,35 +40,35 @@ class Score(NamedTuple):
         if math.isnan(reward):
             raise ValueError(f"a reward is a number, not {reward}; a trial without one is told None")
         if math.isinf(reward):
-            return cls(Grade.INFINITE if reward > 0 else Grade.DIVERGED, 0.0)
-        return cls(Grade.FINITE, reward)
+            return cls(TrialOutcome.INFINITE if reward > 0 else TrialOutcome.DIVERGED, 0.0)
+        return cls(TrialOutcome.FINITE, reward)
 
 
 class Scores(NamedTuple):
     """How good trials are, as arrays of one shape; see `Score`."""
 
-    grade: Int[np.ndarray, "*batch"]
+    outcome: Int[np.ndarray, "*batch"]
     reward: Float[np.ndarray, "*batch"]
 
     @classmethod
     def of(cls, reward: Float[np.ndarray, "*batch"]) -> "Scores":
         """Returns the scores of finite rewards."""
-        return cls(np.full(reward.shape, Grade.FINITE, np.int32), reward.astype(np.float64))
+        return cls(np.full(reward.shape, TrialOutcome.FINITE, np.int32), reward.astype(np.float64))
 
     def at(self, index: Any) -> "Scores":
         """Returns the scores at an index of NumPy's."""
-        return Scores(self.grade[index], self.reward[index])
+        return Scores(self.outcome[index], self.reward[index])
 
     def above(self, other: "Scores") -> Bool[np.ndarray, "*batch"]:
         """Returns where a trial is better than another."""
-        same = self.grade == other.grade
-        return np.asarray((self.grade > other.grade) | (same & (self.reward > other.reward)))
+        same = self.outcome == other.outcome
+        return np.asarray((self.outcome > other.outcome) | (same & (self.reward > other.reward)))
 
     def best_first(self) -> Int[np.ndarray, "*batch"]:
         """Returns the order along the last axis; of equals the first stays first."""
-        return np.lexsort((-self.reward, -self.grade), axis=-1)
+        return np.lexsort((-self.reward, -self.outcome), axis=-1)
 
     def shown(self) -> Float[np.ndarray, "*batch"]:
         """Returns the rewards as a user sees them, infinite where a trial came to no finite one."""
-        infinite = np.where(self.grade > Grade.FINITE, np.inf, -np.inf)
-        return np.where(self.grade == Grade.FINITE, self.reward, infinite)
+        infinite = np.where(self.outcome > TrialOutcome.FINITE, np.inf, -np.inf)
+        return np.where(self.outcome == TrialOutcome.FINITE, self.reward, infinite)

@@ -24,7 +24,7 @@ from ..spaces.trajectory import Trajectory
 from .config import TrainingConfig
 from .objective import objective, preferences
 from .pairs import Pairs
-from .rollout import Rollout, rollouts
+from .rollout import Rollout, sample_rollouts
 from .rules import LearningRule, Preferences, Reinforce
 
 # The network is small and compiled for each new shape: LLVM's second level of optimisation costs a fifth more
@@ -91,12 +91,12 @@ def sample(
     problem: Int[Array, "replicas"],
     noise: Float[Array, "replicas candidates steps"],
     uniform_share: Float[Array, "candidates"],
-    favour: Float[Array, "replicas actions"],
+    logit_bonus: Float[Array, "replicas actions"],
     allowed: Bool[Array, "choices options"] | None = None,
 ) -> Rollout:
-    """Samples candidates from some of the networks, given by their rows; see `rollouts`."""
+    """Samples candidates from some of the networks, given by their rows; see `sample_rollouts`."""
     policies = jax.tree.map(lambda leaf: leaf[which], policy)
-    return rollouts(policies, tables, problem, noise, uniform_share, favour, allowed)
+    return sample_rollouts(policies, tables, problem, noise, uniform_share, logit_bonus, allowed)
 
 
 @partial(jax.jit, static_argnames=("rule",), compiler_options=_QUICK_TO_COMPILE)

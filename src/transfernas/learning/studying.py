@@ -1,7 +1,7 @@
 """Learning from many trials of several problems, which were told before anybody asked.
 
 The trials are taken in part by part. After each part the policies learn in fewer steps than it has trials. The pairs of
-a step are of all problems that were met so far, so that no step forgets one problem for another.
+a step are of all problems that were seen so far, so that no step forgets one problem for another.
 """
 
 import dataclasses
@@ -13,10 +13,10 @@ from jaxtyping import Int
 
 from ..processes.runtime import run
 from ..spaces.trajectory import Trajectory
-from .catching_up import taken_in
+from .catching_up import take_in
 from .learner import Learner, learn
 from .pairs import Ranking
-from .randomness import Use, generator
+from .randomness import Purpose, generator
 from .rules import Reinforce
 from .scores import Scores
 from .steps import prefer
@@ -51,21 +51,21 @@ def study(
         scores: Shape `[replicas, trials]`.
         goes_on: asked after each step; where it says no, the trials that are left are not learned from.
     """
-    count, rule = scores.grade.shape[1], learner.config.rule
+    count, rule = scores.outcome.shape[1], learner.config.rule
     if count <= FEW or isinstance(rule, Reinforce):
         return _one_by_one(learner, problem, trials, scores, goes_on)
     for start, end, steps in _parts(count):
         before = learner
-        learner = _taken(before, problem, trials, scores, slice(start, end))
-        ranking = Ranking(learner.history, rule, learner.encoding.grows, learner.config.transfer.new_task)
+        learner = _take_part(before, problem, trials, scores, slice(start, end))
+        ranking = Ranking(learner.replay, rule, learner.encoding.grows, learner.config.transfer.new_task)
         for step in range(steps):
-            rng = generator(learner.seed, Use.STUDIED_PAIRS, learner.learned, step)
-            pairs = ranking.draw(rng, learner.members, learner.encoding.steps_made)
+            rng = generator(learner.seed, Purpose.STUDIED_PAIRS, learner.learned, step)
+            pairs = ranking.draw(rng, learner.policies, learner.encoding.steps_made)
             state = run(prefer, learner.state, learner.tables, pairs, rule)
             learner = dataclasses.replace(learner, state=state)
             done = start + (end - start) * (step + 1) // steps
             if goes_on is not None and not goes_on(done):
-                left = _taken(before, problem, trials, scores, slice(start, done))
+                left = _take_part(before, problem, trials, scores, slice(start, done))
                 return dataclasses.replace(left, state=state), done
     return learner, count
 
@@ -77,10 +77,10 @@ def _one_by_one(
     scores: Scores,
     goes_on: GoesOnFn | None,
 ) -> tuple[Learner, int]:
-    nobody, count = np.full(learner.replicas, -1, np.int32), scores.grade.shape[1]
+    nobody, count = np.full(learner.replicas, -1, np.int32), scores.outcome.shape[1]
     for at in range(count):
         score, trial = scores.at((slice(None), at)), _at(trials, at)
-        learner = learn(learner, problem[:, at], trial, score.reward, nobody, score.grade, others=True)
+        learner = learn(learner, problem[:, at], trial, score.reward, nobody, score.outcome, others=True)
         if goes_on is not None and not goes_on(at + 1):
             return learner, at + 1
     return learner, count
@@ -97,10 +97,10 @@ def _parts(count: int) -> Iterator[tuple[int, int, int]]:
         start, made = end, due
 
 
-def _taken(
+def _take_part(
     learner: Learner, problem: Int[np.ndarray, "replicas trials"], trials: Trajectory, scores: Scores, which: slice
 ) -> Learner:
-    return taken_in(learner, problem[:, which], _at(trials, which), scores.at((slice(None), which)))
+    return take_in(learner, problem[:, which], _at(trials, which), scores.at((slice(None), which)))
 
 
 def _at(trials: Trajectory, which: int | slice) -> Trajectory:

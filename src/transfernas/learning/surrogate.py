@@ -139,7 +139,7 @@ class Surrogate:
         numeric: Bool[np.ndarray, "parameters"],
         start: Hyperparameters | None = None,
         steps: int = STEPS,
-        scale: "Scale | None" = None,
+        scale: "ValueScale | None" = None,
     ) -> "Surrogate":
         """Returns a process that was fitted to trials.
 
@@ -151,7 +151,7 @@ class Surrogate:
             steps: at most so many; 0 for the start as it is.
             scale: what values are standardised by; None for that of these values.
         """
-        standard, features = (scale or Scale.of(values)).standardised(values), Features.of(points, numeric)
+        standard, features = (scale or ValueScale.of(values)).standardised(values), Features.of(points, numeric)
         its, hyperparameters = features(points), start or Hyperparameters.usual(len(numeric))
         if steps:
             bounds = [_BOUNDS["length"]] * len(numeric) + [_BOUNDS["variance"], _BOUNDS["noise"]]
@@ -214,7 +214,7 @@ class Surrogate:
         return scaled
 
 
-class Scale(NamedTuple):
+class ValueScale(NamedTuple):
     """What values are standardised by.
 
     Attributes:
@@ -230,7 +230,7 @@ class Scale(NamedTuple):
     spread: float
 
     @classmethod
-    def of(cls, values: Float[np.ndarray, "trials"]) -> "Scale":
+    def of(cls, values: Float[np.ndarray, "trials"]) -> "ValueScale":
         """Returns the scale of values: those far above the median count as nearer to it."""
         size = float(np.abs(values).max()) or 1.0
         scaled = values / size

@@ -11,18 +11,18 @@ from ..policy.policy import Policy
 from ..spaces.condition import Action
 from ..spaces.encoding import encode
 from ..spaces.problem import Problem
-from ..spaces.tables import NO_ROOM, Room
+from ..spaces.tables import EXACT, MinShapes
 from ..spaces.vocabulary import Vocabulary
+from .bandit import ProposerBandit
 from .config import TrainingConfig
-from .gate import Gate
-from .inheritance import APART, adopted, begun
-from .learner import Learner, best_policy, capacity_for, nothing_told, restore, with_archive
-from .memory import remember
-from .novelty import new_actions
-from .numbers import number_rows
+from .exploration import new_actions
+from .inheritance import INITIAL_DISTANCE, initialise_new_rows, reassign_families
+from .learner import Learner, best_policy, capacity_for, empty_trials, restore, update_archive
+from .number_embeddings import number_rows
 from .portfolio import Portfolios, portfolios
-from .randomness import Use, derived_seed, generator
+from .randomness import Purpose, derived_seed, generator
 from .steps import fresh_state, init_policies
+from .warm_start import fit_warm_start
 
 
 def transfer(
@@ -32,13 +32,13 @@ def transfer(
     seed: int | None = None,
     rename: Mapping[str, str] | None = None,
     fill: Mapping[str, Action] | None = None,
-    room: Room = NO_ROOM,
+    min_shapes: MinShapes = EXACT,
     picks: Portfolios | None = None,
 ) -> Learner:
     """Returns the replicas ready for new problems.
 
     Weights and the embeddings of every known name stay; new embeddings are drawn; baselines, queues and the optimiser
-    start afresh. With a gate, each replica gets a new policy beside the one that it had, and
+    start afresh. With a proposer bandit, each replica gets a new policy beside the one that it had, and
     remembers what was best.
 
     Args:
@@ -48,7 +48,7 @@ def transfer(
         seed: of what comes; None for one that follows from the learner's.
         rename: from states it knows to states of the new problems that mean the same.
         fill: what choices of the new spaces were before they were choices, so that what is remembered fits there.
-        room: for what the problems will grow to.
+        min_shapes: for what the problems will grow to.
         picks: the portfolios of the problems, where the caller knows them.
 
     Raises:
@@ -58,36 +58,40 @@ def transfer(
     config = learner.config if config is None else config
     _check_same_network(learner.config, config)
     _check_fill(fill or {}, problems)
-    seed = derived_seed(learner.seed, Use.TRANSFER, learner.learned) if seed is None else seed
+    seed = derived_seed(learner.seed, Purpose.TRANSFER, learner.learned) if seed is None else seed
     known = learner.vocabulary.renamed(rename or {})
-    vocabulary = known.extended(problems, with_families=room != NO_ROOM)
-    encoding = encode(problems, vocabulary, room)
+    vocabulary = known.extended(problems, with_families=min_shapes != EXACT)
+    encoding = encode(problems, vocabulary, min_shapes)
     old = best_policy(learner)
     needed = capacity_for(vocabulary, encoding)
     needed = needed._replace(steps=max(needed.steps, old.steps))
     rows = len(encoding.tables.task)
-    drawn = init_policies(generator(seed, Use.WEIGHTS), learner.replicas, needed, config.network)
-    policy, gate, memory = transplanted(old, drawn, known, vocabulary, config, learner.vocabulary), None, None
-    archive = tuple(entry.renamed(rename or {}) for entry in with_archive(learner).archive)
-    rule = config.transfer.gate
+    drawn = init_policies(generator(seed, Purpose.WEIGHTS), learner.replicas, needed, config.network)
+    policy, bandit, warm_start = (
+        carry_over_embeddings(old, drawn, known, vocabulary, config, learner.vocabulary),
+        None,
+        None,
+    )
+    archive = tuple(entry.renamed(rename or {}) for entry in update_archive(learner).archive)
+    rule = config.transfer.bandit
     if rule is not None:
-        fresh = init_policies(generator(seed, Use.MEMBER), learner.replicas, needed, config.network)
-        fresh = begun(fresh, vocabulary, Vocabulary(), config.network.number_length)
+        fresh = init_policies(generator(seed, Purpose.NEW_POLICY), learner.replicas, needed, config.network)
+        fresh = initialise_new_rows(fresh, vocabulary, Vocabulary(), config.network.number_length)
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
-        gate = Gate.of(learner.replicas, rows)
+        bandit = ProposerBandit.of(learner.replicas, rows)
         if picks is None:
-            picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], rule.memory)
-        memory = remember(archive, picks, encoding, rule.memory, fill or {})
-    state, told = fresh_state(policy, config.rule), nothing_told(learner.replicas, encoding, config)
+            picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], rule.warm_start)
+        warm_start = fit_warm_start(archive, picks, encoding, rule.warm_start, fill or {})
+    state, told = fresh_state(policy, config.rule), empty_trials(learner.replicas, encoding, config)
     return restore(
         *(config, seed, vocabulary, encoding, state, *told, known, learner.provenance),
-        gate=gate,
-        memory=memory,
+        bandit=bandit,
+        warm_start=warm_start,
         archive=archive,
     )
 
 
-def transplanted(
+def carry_over_embeddings(
     old: Policy,
     drawn: Policy,
     known: Vocabulary,
@@ -120,9 +124,9 @@ def transplanted(
         for state, (old_rows, new_rows) in new_actions(known, vocabulary).items():
             if state not in numbers:
                 mean = action[:, old_rows].mean(axis=1, keepdims=True)
-                action[:, new_rows] = mean + APART * action[:, new_rows]
-    grown = begun(dataclasses.replace(old, **tables), vocabulary, known, config.network.number_length)
-    return adopted(grown, known if before is None else before, vocabulary, known)
+                action[:, new_rows] = mean + INITIAL_DISTANCE * action[:, new_rows]
+    grown = initialise_new_rows(dataclasses.replace(old, **tables), vocabulary, known, config.network.number_length)
+    return reassign_families(grown, known if before is None else before, vocabulary, known)
 
 
 def _check_fill(fill: Mapping[str, Action], problems: tuple[Problem, ...]) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from ..fields import Part, Range
+from ..fields import ConfigPart, Range
 
 Attention = Literal["causal", "bidirectional"]
 Normalise = Literal["after", "before"]
@@ -12,7 +12,7 @@ Scale = Annotated[float, Range(0, 10**6)]  # and so would these, or in numbers t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Architecture(Part):
+class Architecture(ConfigPart):
     """What all networks have.
 
     Attributes:
@@ -26,7 +26,7 @@ class Architecture(Part):
         logit_scale: the same for the layers that give the logits. A small one makes a new policy nearly uniform. Paper:
             open.
         number_length: the number of gaps over which the initial embeddings of actions that are numbers are alike (see
-            `learning.numbers`). At 0 they are drawn like other actions. Paper: 0.
+            `learning.number_embeddings`). At 0 they are drawn like other actions. Paper: 0.
     """
 
     path: ClassVar[str] = "TrainingConfig.network"
@@ -104,7 +104,7 @@ class DecoderConfig(Attentive):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LstmConfig(Architecture):
-    """The rival of the paper's section 4.1, after Zoph and Le 2017.
+    """The baseline of the paper's section 4.1, after Zoph and Le 2017.
 
     Attributes:
         units: the width of the LSTM. 48 units make as many parameters as the Transformer has. Paper: open.

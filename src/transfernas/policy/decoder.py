@@ -26,7 +26,7 @@ _LONG, _BLOCK = 64, 32
 """Trajectories of more steps change their past a block at a time: XLA copies at each step what a loop changes."""
 
 
-class Asked(NamedTuple):
+class StepInputs(NamedTuple):
     """Decisions to make, one row each.
 
     Attributes:
@@ -47,7 +47,7 @@ class Asked(NamedTuple):
         return jnp.einsum("rae,re->ra", self.actions, wanted) + self.bias
 
 
-class Written(NamedTuple):
+class DecoderCache(NamedTuple):
     """What the steps so far left.
 
     Attributes:
@@ -112,37 +112,37 @@ class Decoder(Policy):
     ) -> Float[Array, "steps actions"]:
         """Scores every available action of every step in one pass over the actions taken."""
         here = self.candidates(visited(decisions, trajectory), trajectory.task)
-        taken = jnp.take_along_axis(here.actions, trajectory.actions[:, None, None], axis=1)[:, 0]
-        before = jnp.concatenate([jnp.zeros_like(taken[:1]), taken[:-1]])
+        picked = jnp.take_along_axis(here.actions, trajectory.actions[:, None, None], axis=1)[:, 0]
+        before = jnp.concatenate([jnp.zeros_like(picked[:1]), picked[:-1]])
         steps = before.shape[0]
         tokens = jnp.concatenate([before, here.context], -1) + self.position[:steps]
         return here.logits(encode(self.encoder, tokens, jnp.tril(jnp.ones((steps, steps), bool)))[0])
 
-    def candidates(self, decisions: Decisions, task: Int[Array, ""]) -> Asked:
+    def candidates(self, decisions: Decisions, task: Int[Array, ""]) -> StepInputs:
         """Returns embeddings and the layers of the states."""
         state = self.state[decisions.state]
         context = jnp.concatenate([jnp.broadcast_to(self.task[task], state.shape), state], -1)
         weight, bias = self.logit_weight[decisions.state], self.action_bias[decisions.actions]
-        return Asked(context, self.action[decisions.actions], weight, bias)
+        return StepInputs(context, self.action[decisions.actions], weight, bias)
 
     @classmethod
     def block(cls, steps: int) -> int:
         """After how many steps the cache is to be settled."""
         return _BLOCK if steps > _LONG else steps
 
-    def empty_cache(self, steps: int) -> Written:
+    def empty_cache(self, steps: int) -> DecoderCache:
         """Returns a cache of zeros."""
         layers, heads, width = self.encoder.layers, self.encoder.heads, self.position.shape[-1]
         length = self.block(steps)
         block, last = jnp.zeros((2 * layers, length, width)), jnp.zeros(self.action.shape[-1])
         if length == steps:
-            return Written((), block, last)
+            return DecoderCache((), block, last)
         whole = length * math.ceil(steps / length)
         keys, values = jnp.zeros((whole, heads, width // heads)), jnp.zeros((heads, width // heads, whole))
-        return Written((keys, values) * layers, block, last)
+        return DecoderCache((keys, values) * layers, block, last)
 
     def decode_step(
-        self, decision: Asked, cache: Written, step: Int[Array, ""]
+        self, decision: StepInputs, cache: DecoderCache, step: Int[Array, ""]
     ) -> tuple[Float[Array, "actions"], tuple[Float[Array, "slots width"], Float[Array, "actions embedding"]]]:
         """Scores the candidates of the next decision."""
         token = jnp.concatenate([cache.last, decision.context[0]]) + self.position[step]
@@ -162,16 +162,16 @@ class Decoder(Policy):
 
     def append(
         self,
-        cache: Written,
+        cache: DecoderCache,
         entries: tuple[Float[Array, "slots width"], Float[Array, "actions embedding"]],
         step: Int[Array, ""],
         action: Int[Array, ""],
-    ) -> Written:
+    ) -> DecoderCache:
         """Returns the cache after the action taken at a step."""
         written, actions = entries
-        return Written(cache.past, cache.block.at[:, step % cache.block.shape[1]].set(written), actions[action])
+        return DecoderCache(cache.past, cache.block.at[:, step % cache.block.shape[1]].set(written), actions[action])
 
-    def settled(self, cache: Written, first: Int[Array, ""]) -> Written:
+    def settled(self, cache: DecoderCache, first: Int[Array, ""]) -> DecoderCache:
         """Returns the cache after a block of steps."""
         put, past = jax.lax.dynamic_update_slice_in_dim, []
         for slot, (kept, block) in enumerate(zip(cache.past, by_head(self.encoder, cache.block), strict=True)):

@@ -1,4 +1,4 @@
-"""The LSTM policy: the paper's rival, after Zoph and Le 2017 (paper, sections 3 and 4.1).
+"""The LSTM policy: the paper's baseline, after Zoph and Le 2017 (paper, sections 3 and 4.1).
 
 The token of the last action is the input, the history lives in the hidden state, and each state has an output layer of
 its own, with a row for each of its actions; rows are found by name, so that they transfer like embeddings.
@@ -37,7 +37,7 @@ class OpenGates(NamedTuple):
     cell: Float[Array, "layers units"]
 
 
-class Memory(NamedTuple):
+class LstmState(NamedTuple):
     """What the steps so far left; `past` are the outputs of the last layer, step by step."""
 
     gates: OpenGates
@@ -53,7 +53,7 @@ class Readout(NamedTuple):
 
 
 class Lstm(Policy):
-    """The rival's policy."""
+    """The baseline's policy."""
 
     input_weight: Float[AnyArray, "*replicas width gates"]
     between: Float[AnyArray, "*replicas layers_but_one units gates"]
@@ -125,23 +125,23 @@ class Lstm(Policy):
         weight, bias = self.logit_weight[decisions.actions], self.logit_bias[decisions.actions]
         return Readout(tokens(self, decisions, task), weight, bias)
 
-    def empty_cache(self, steps: int) -> Memory:
-        """Returns a memory of zeros."""
+    def empty_cache(self, steps: int) -> LstmState:
+        """Returns a state of zeros."""
         layers, units, _ = self.recurrent.shape
-        return Memory(OpenGates(jnp.zeros((layers, units)), jnp.zeros((layers, units))), jnp.zeros((steps, units)))
+        return LstmState(OpenGates(jnp.zeros((layers, units)), jnp.zeros((layers, units))), jnp.zeros((steps, units)))
 
     def decode_step(
-        self, decision: Readout, cache: Memory, step: Int[Array, ""]
+        self, decision: Readout, cache: LstmState, step: Int[Array, ""]
     ) -> tuple[Float[Array, "actions"], Float[Array, "actions width"]]:
         """Scores the candidates of the next decision."""
         return decision.weight[0] @ _speak(self, cache.past, step) + decision.bias[0], decision.tokens[0]
 
     def append(
-        self, cache: Memory, entries: Float[Array, "actions width"], step: Int[Array, ""], action: Int[Array, ""]
-    ) -> Memory:
-        """Returns the memory after the token of the action taken."""
+        self, cache: LstmState, entries: Float[Array, "actions width"], step: Int[Array, ""], action: Int[Array, ""]
+    ) -> LstmState:
+        """Returns the state after the token of the action taken."""
         gates = _advance(self, cache.gates, entries[action])
-        return Memory(gates, cache.past.at[step].set(gates.output[-1]))
+        return LstmState(gates, cache.past.at[step].set(gates.output[-1]))
 
 
 def _draw_anchors(rng: np.random.Generator, scale: float, units: int) -> Anchors:

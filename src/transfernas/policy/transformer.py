@@ -33,7 +33,7 @@ Cached = Float[Array, "slots steps width"]
 """The keys and values of every layer (causal attention) or the tokens (bidirectional, which encodes the past anew)."""
 
 
-class Met(NamedTuple):
+class CandidateTokens(NamedTuple):
     """The candidates of decisions, one row each.
 
     Attributes:
@@ -110,10 +110,10 @@ class Transformer(Policy):
             return _score_causal(self, here, placed, trajectory, slots)
         return here.logits(_score_bidirectional(self, placed, trajectory))
 
-    def candidates(self, decisions: Decisions, task: Int[Array, ""]) -> Met:
+    def candidates(self, decisions: Decisions, task: Int[Array, ""]) -> CandidateTokens:
         """Returns tokens and the logit layers of the states."""
         weight, bias = self.logit_weight[decisions.state], self.logit_bias[decisions.state]
-        return Met(tokens(self, decisions, task), jnp.asarray(decisions.available), weight, bias)
+        return CandidateTokens(tokens(self, decisions, task), jnp.asarray(decisions.available), weight, bias)
 
     def empty_cache(self, steps: int) -> Cached:
         """Returns a cache of zeros."""
@@ -121,7 +121,7 @@ class Transformer(Policy):
         return jnp.zeros((slots, steps, self.position.shape[-1]))
 
     def decode_step(
-        self, decision: Met, cache: Cached, step: Int[Array, ""]
+        self, decision: CandidateTokens, cache: Cached, step: Int[Array, ""]
     ) -> tuple[Float[Array, "actions"], Float[Array, "slots actions width"]]:
         """Scores the candidates of the next decision."""
         placed = decision.tokens[0] + self.position[step][None]
@@ -188,16 +188,16 @@ def _pack(available: Bool[Array, "steps actions"], length: Int[Array, ""], slots
 
 
 def _score_causal(
-    policy: Transformer, here: Met, placed: Rows, trajectory: Trajectory, slots: Slots
+    policy: Transformer, here: CandidateTokens, placed: Rows, trajectory: Trajectory, slots: Slots
 ) -> Float[Array, "steps actions"]:
     packing = _pack(here.available, trajectory.length, slots)
     packed = placed[packing.step, packing.action]
     steps = jnp.arange(placed.shape[0])
     # A product with ones and zeros: its gradient is cheaper than the scatter of an indexing.
-    taken = jax.nn.one_hot(packing.place[steps, trajectory.actions], packed.shape[0])
+    picked = jax.nn.one_hot(packing.place[steps, trajectory.actions], packed.shape[0])
 
     def past(_layer: int, key: Float[Array, "candidates width"], value: Float[Array, "candidates width"]) -> list[Past]:
-        return [(by_head(policy.encoder, taken @ key), by_head(policy.encoder, taken @ value))]
+        return [(by_head(policy.encoder, picked @ key), by_head(policy.encoder, picked @ value))]
 
     encoded, _ = encode_causal(policy.encoder, packed, past, [steps[None] < packing.step[:, None]])
     logits = jnp.sum(encoded * here.weight[packing.step], -1) + here.bias[packing.step]

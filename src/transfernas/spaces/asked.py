@@ -12,17 +12,19 @@ from .space import SearchSpace
 Columns = Mapping[str, tuple[Choice, int]]
 
 
-def looked_at(space: SearchSpace) -> frozenset[str]:
+def columns_of_conditions(space: SearchSpace) -> frozenset[str]:
     """Returns the names of the choices that conditions of others look at."""
     return frozenset(literal.choice for choice in space.choices for literal in literals(choice.when))
 
 
-def asked(space: SearchSpace, actions: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs choices"]:
+def asked_choices(
+    space: SearchSpace, actions: Int[np.ndarray, "configs choices"]
+) -> Bool[np.ndarray, "configs choices"]:
     """Returns which choices are made, given the actions that each would take.
 
     Args:
         space: the space.
-        actions: positions among the actions of each choice; they count only of choices that are `looked_at`.
+        actions: positions among the actions of each choice; only those of choices in `columns_of_conditions` count.
     """
     columns = {choice.name: (choice, at) for at, choice in enumerate(space.choices)}
     made = np.ones(actions.shape, bool)

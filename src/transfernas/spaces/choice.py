@@ -9,12 +9,12 @@ from .condition import (
     Condition,
     In,
     Typed,
+    action_key,
     as_condition,
-    in_order,
-    key,
-    plain,
+    as_tuple,
     rename,
     stable_hash,
+    to_builtin,
 )
 
 START = "<S>"  # the paper's S, whose actions are the spaces
@@ -60,14 +60,14 @@ class Choice(Typed):
         if state is not None and (not isinstance(state, str) or not state):
             raise ValueError(f'choice "{name}": state={state!r} must be a non-empty string, or left out')
         try:
-            values, condition = tuple(plain(action) for action in in_order(actions, "actions")), as_condition(when)
+            values, condition = tuple(to_builtin(action) for action in as_tuple(actions, "actions")), as_condition(when)
         except (TypeError, ValueError) as error:
             raise type(error)(f'choice "{name}": {error}') from None
         if not values:
             raise ValueError(f'choice "{name}" has no actions; give at least one, as in Choice("{name}", (1, 2))')
         positions: dict[tuple[type, Action], int] = {}
         for position, action in enumerate(values):
-            if positions.setdefault(key(action), position) != position:
+            if positions.setdefault(action_key(action), position) != position:
                 raise ValueError(f'choice "{name}" has the action {action!r} twice')
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "actions", values)
@@ -79,7 +79,7 @@ class Choice(Typed):
     def has(self, action: Action) -> bool:
         """Returns whether this is one of the choice's actions, by value and type."""
         try:
-            return key(action) in self._positions
+            return action_key(action) in self._positions
         except TypeError:  # of what cannot be an action, such as a list
             return False
 
@@ -92,10 +92,10 @@ class Choice(Typed):
         if type(action) in (int, float, str) and (at := self._positions.get((type(action), action))) is not None:
             return at
         try:
-            value = plain(action)
+            value = to_builtin(action)
         except (TypeError, ValueError) as error:
             raise ValueError(f'choice "{self.name}": {error}') from None
-        position = self._positions.get(key(value))
+        position = self._positions.get(action_key(value))
         if position is not None:
             return position
         near = next((known for known in self.actions if known == value), None)

@@ -66,7 +66,7 @@ class Equal(Typed, _Operators):
     _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "action", plain(self.action))
+        object.__setattr__(self, "action", to_builtin(self.action))
         object.__setattr__(self, "_hash", stable_hash(self))
 
 
@@ -79,7 +79,7 @@ class In(Typed, _Operators):
     _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        actions = tuple(plain(action) for action in in_order(self.actions, "the actions of In"))
+        actions = tuple(to_builtin(action) for action in as_tuple(self.actions, "the actions of In"))
         object.__setattr__(self, "actions", actions)
         object.__setattr__(self, "_hash", stable_hash(self))
         if not self.actions:
@@ -142,7 +142,7 @@ def as_condition(when: Condition | Config | Mapping[str, object] | None) -> Cond
     return parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
-def in_order(values: Iterable[T], what: str) -> tuple[T, ...]:
+def as_tuple(values: Iterable[T], what: str) -> tuple[T, ...]:
     """Returns values as a tuple.
 
     Raises:
@@ -156,7 +156,7 @@ def in_order(values: Iterable[T], what: str) -> tuple[T, ...]:
     return tuple(values)
 
 
-def plain(value: object) -> Action:
+def to_builtin(value: object) -> Action:
     """Returns an action as plain Python: NumPy scalars and members of enumerations become what they hold.
 
     Raises:
@@ -175,19 +175,19 @@ def plain(value: object) -> Action:
     return str.__str__(value) if isinstance(value, str) else int(value) if isinstance(value, int) else float(value)
 
 
-def same(left: Action, right: Action) -> bool:
+def is_same_action(left: Action, right: Action) -> bool:
     """Returns whether two actions are one: `True`, `1` and `1.0` are three."""
     return type(left) is type(right) and left == right
 
 
-def key(action: Action) -> tuple[type, Action]:
+def action_key(action: Action) -> tuple[type, Action]:
     """Returns what two actions share exactly where they are one: its type and its value."""
     return type(action), action
 
 
-def among(action: Action, actions: Iterable[Action]) -> bool:
+def is_any_of(action: Action, actions: Iterable[Action]) -> bool:
     """Returns whether an action is one of several, by value and type."""
-    return any(same(action, other) for other in actions)
+    return any(is_same_action(action, other) for other in actions)
 
 
 def are_numbers(actions: Sequence[Action]) -> bool:
@@ -201,9 +201,9 @@ def holds(condition: Condition | None, config: Config) -> bool:
         case None:
             return True
         case Equal(choice, action):
-            return choice in config and same(config[choice], action)
+            return choice in config and is_same_action(config[choice], action)
         case In(choice, actions):
-            return choice in config and any(same(config[choice], action) for action in actions)
+            return choice in config and any(is_same_action(config[choice], action) for action in actions)
         case Not(inner):
             return not holds(inner, config)
         case And(parts):
@@ -316,8 +316,8 @@ def _terms(condition: Condition, actions: Callable[[str], tuple[Action, ...]], n
 def _literal(
     choice: str, members: tuple[Action, ...], actions: Callable[[str], tuple[Action, ...]], negated: bool
 ) -> list[Term]:
-    wanted = set(map(key, members))
-    chosen = [key(action) in wanted for action in actions(choice)]
+    wanted = set(map(action_key, members))
+    chosen = [action_key(action) in wanted for action in actions(choice)]
     allowed = tuple(hit is not negated for hit in (*chosen, False))
     return [{choice: allowed}] if any(allowed) else []
 

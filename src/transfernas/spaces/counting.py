@@ -25,7 +25,7 @@ class Edge(NamedTuple):
     target: str
 
 
-class Tally(NamedTuple):
+class SpaceSize(NamedTuple):
     """What configurations amount to.
 
     Attributes:
@@ -39,7 +39,7 @@ class Tally(NamedTuple):
     widest: int
 
 
-def tally(choices: tuple[Choice, ...]) -> Tally:
+def count_space(choices: tuple[Choice, ...]) -> SpaceSize:
     """Counts configurations exactly.
 
     Choices that no condition connects are counted apart and multiplied.
@@ -47,17 +47,17 @@ def tally(choices: tuple[Choice, ...]) -> Tally:
     Raises:
         ValueError: conditions read so many choices at once that they cannot be counted.
     """
-    total = Tally(1, 0, 0)
+    total = SpaceSize(1, 0, 0)
     for group in _connected(choices):
-        part = _tally_connected(group)
-        total = Tally(total.size * part.size, total.longest + part.longest, total.widest + part.widest)
+        part = _count_connected(group)
+        total = SpaceSize(total.size * part.size, total.longest + part.longest, total.widest + part.widest)
     return total
 
 
 def bounds(choices: tuple[Choice, ...]) -> tuple[int, int]:
-    """Returns upper bounds of a tally's `longest` and `widest`: exact ones where they can be had."""
+    """Returns upper bounds of trial statistics's `longest` and `widest`: exact ones where they can be had."""
     try:
-        exact = tally(choices)
+        exact = count_space(choices)
     except ValueError:
         return len(choices), sum(len(choice.actions) for choice in choices)
     return exact.longest, exact.widest
@@ -82,21 +82,21 @@ def edges(choices: tuple[Choice, ...]) -> tuple[Edge, ...]:
     return tuple(found | {Edge(last, END): None for last, _ in lasts})
 
 
-def _tally_connected(choices: tuple[Choice, ...]) -> Tally:
-    tallies, readers = {_conditions(choices): Tally(1, 0, 0)}, _readers(choices)
+def _count_connected(choices: tuple[Choice, ...]) -> SpaceSize:
+    tallies, readers = {_conditions(choices): SpaceSize(1, 0, 0)}, _readers(choices)
     for index, choice in enumerate(choices):
-        grown: dict[_Left, Tally] = {}
+        grown: dict[_Left, SpaceSize] = {}
         for left, (size, longest, widest) in tallies.items():
             for active, after in _decide(choice, index, left, readers[choice.name]):
-                old = grown.get(after, Tally(0, 0, 0))
-                grown[after] = Tally(
+                old = grown.get(after, SpaceSize(0, 0, 0))
+                grown[after] = SpaceSize(
                     old.size + size,
                     max(old.longest, longest + active),
                     max(old.widest, widest + active * len(choice.actions)),
                 )
         tallies = _bounded(grown)
     sizes, lengths, widths = zip(*tallies.values(), strict=True)
-    return Tally(sum(sizes), max(lengths), max(widths))
+    return SpaceSize(sum(sizes), max(lengths), max(widths))
 
 
 def _decide(choice: Choice, index: int, left: _Left, readers: set[int]) -> Iterator[tuple[bool, _Left]]:

@@ -3,7 +3,7 @@
 A range of numbers becomes bins on an absolute grid: so many a decade where it is logarithmic, of a power of two else. A
 bin is an action, named by the number in its middle. Two ranges that overlap have the same actions where they do, so
 that what is learned of a learning rate in one is known in the other; and where their grids differ, because one range is
-much longer, the numbers are near one another, which embeddings start from (`learning.numbers`).
+much longer, the numbers are near one another, which embeddings start from (`learning.number_embeddings`).
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .condition import Action, in_order, plain
+from .condition import Action, as_tuple, to_builtin
 
 # Not for tuning. Bins are what an agent's actions are called: agents with other bins would share no names.
 MOST_BINS = 16
@@ -43,7 +43,7 @@ class Bin(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Categories:
+class CategoricalDomain:
     """One of some values, without order.
 
     Attributes:
@@ -60,7 +60,7 @@ class Categories:
         Raises:
             ValueError: there is none.
         """
-        found = in_order(values, "the values of a categorical parameter")
+        found = as_tuple(values, "the values of a categorical parameter")
         if not found:
             raise ValueError("a categorical parameter needs at least one value")
         object.__setattr__(self, "values", found)
@@ -94,7 +94,7 @@ class Categories:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class NumericDomain:
     """A range of numbers, its ends included.
 
     Attributes:
@@ -255,7 +255,7 @@ class Numbers:
         return next(at for at, part in enumerate(self.bins) if value <= part.high)
 
 
-Domain = Categories | Numbers
+Domain = CategoricalDomain | NumericDomain
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +336,7 @@ def _grid(low: float, high: float, log: bool, integer: bool) -> _Grid | None:
 
 def _name(value: object) -> Action:
     try:
-        return plain(value)
+        return to_builtin(value)
     except (TypeError, ValueError):
         if callable(value) and hasattr(value, "__qualname__"):
             return f"{value.__module__}.{value.__qualname__}"

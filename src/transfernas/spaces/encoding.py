@@ -16,7 +16,7 @@ from .choice import Choice
 from .condition import Action, Config, holds
 from .problem import Problem
 from .space import SearchSpace
-from .tables import NO_ROOM, Room, Tables, power_of_two, tables_of
+from .tables import EXACT, MinShapes, Tables, power_of_two, tables_of
 from .trajectory import Trajectory
 from .vocabulary import Vocabulary
 
@@ -33,22 +33,22 @@ class Encoding:
     Attributes:
         problems: the problems, in the order of their rows.
         tables: the problems as NumPy arrays.
-        room: the least sizes of the arrays.
+        min_shapes: the least sizes of the arrays.
     """
 
     problems: tuple[Problem, ...]
     tables: Tables
-    room: Room = NO_ROOM
+    min_shapes: MinShapes = EXACT
 
     @property
     def steps(self) -> int:
         """The padded length of a trajectory."""
-        return max(power_of_two(int(self.tables.longest)), self.room.steps)
+        return max(power_of_two(int(self.tables.longest)), self.min_shapes.steps)
 
     @property
     def grows(self) -> bool:
         """Whether it has room for what is not known of its problems yet, as inside of other tools."""
-        return self.room != NO_ROOM
+        return self.min_shapes != EXACT
 
     @property
     def wide(self) -> bool:
@@ -162,21 +162,21 @@ class Encoding:
             config[choice.name] = choice.actions[action]
         return config
 
-    def taken_config(self, row: int, taken: Int[np.ndarray, "choices"]) -> dict[str, Action]:
+    def config_of_indices(self, row: int, action_indices: Int[np.ndarray, "choices"]) -> dict[str, Action]:
         """Returns a configuration of a problem from the action that each choice took, S first, as a rollout has it."""
         space = self.problems[row].space
-        pairs = zip(space.choices, taken[1:].tolist(), strict=False)
+        pairs = zip(space.choices, action_indices[1:].tolist(), strict=False)
         return {choice.name: choice.actions[action] for choice, action in pairs if action < len(choice.actions)}
 
-    def taken(self, row: int, config: Config) -> Int[np.ndarray, "choices"]:
+    def action_indices(self, row: int, config: Config) -> Int[np.ndarray, "choices"]:
         """Returns a configuration of a problem as the action that each choice took, S first, as a rollout has it."""
         choices = self.problems[row].space.choices
-        taken = np.full(self.tables.rules.decision.shape[1], self.tables.decisions.actions.shape[1], _INT)
-        taken[0] = 0
+        action_indices = np.full(self.tables.rules.decision.shape[1], self.tables.decisions.actions.shape[1], _INT)
+        action_indices[0] = 0
         for index, choice in enumerate(choices, start=1):
             if choice.name in config:
-                taken[index] = choice.index(config[choice.name])
-        return taken
+                action_indices[index] = choice.index(config[choice.name])
+        return action_indices
 
 
 class _Following:
@@ -197,6 +197,6 @@ class _Following:
         return None
 
 
-def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room = NO_ROOM) -> Encoding:
+def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, min_shapes: MinShapes = EXACT) -> Encoding:
     """Returns the problems as arrays; see `tables_of`."""
-    return Encoding(problems, tables_of(problems, vocabulary, room), room)
+    return Encoding(problems, tables_of(problems, vocabulary, min_shapes), min_shapes)

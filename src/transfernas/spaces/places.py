@@ -5,12 +5,12 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from .domain import Numbers
+from .domain import NumericDomain
 
 _MIDDLE = 0.5  # the place of all numbers of a range that has one
 
 
-def place_of(numbers: Numbers, value: float) -> float:
+def place_of(numbers: NumericDomain, value: float) -> float:
     """Returns the place of a value of a range; one outside it has a place below 0 or above 1."""
     low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)
     if low == high:
@@ -18,7 +18,7 @@ def place_of(numbers: Numbers, value: float) -> float:
     return (_on_scale(numbers, value) - low) / (high - low)
 
 
-def value_at(numbers: Numbers, place: float) -> float:
+def value_at(numbers: NumericDomain, place: float) -> float:
     """Returns the value of a range that is nearest to a place from 0 to 1."""
     low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)
     at = low + place * (high - low)
@@ -26,7 +26,7 @@ def value_at(numbers: Numbers, place: float) -> float:
     return numbers.near(min(max(value, numbers.low), numbers.high), 0.0, 0.0)
 
 
-def nearest_places(numbers: Numbers, places: Float[np.ndarray, "places"]) -> Float[np.ndarray, "places"]:
+def nearest_places(numbers: NumericDomain, places: Float[np.ndarray, "places"]) -> Float[np.ndarray, "places"]:
     """Returns the places of the values that are nearest to places from 0 to 1; with steps, few places have one."""
     if numbers.step is None or numbers.count is None or numbers.low == numbers.high:
         return places
@@ -39,7 +39,7 @@ def nearest_places(numbers: Numbers, places: Float[np.ndarray, "places"]) -> Flo
     return (scaled - low) / (high - low)
 
 
-def _on_scale(numbers: Numbers, value: float) -> float:
+def _on_scale(numbers: NumericDomain, value: float) -> float:
     """Returns the logarithm of a value, or half of the value: the length of a range may be too large for a number."""
     if not numbers.log:
         return value / 2.0

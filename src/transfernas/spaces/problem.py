@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import BuiltinFunctionType, FunctionType
 from typing import NamedTuple
 
-from .condition import Config, in_order
+from .condition import Config, as_tuple
 from .space import SearchSpace
 
 ObjectiveFn = Callable[[Config], float]  # configuration -> reward, higher is better
@@ -107,7 +107,7 @@ def check_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     Raises:
         ValueError: there is none, a pair is there twice, or two different spaces have one name.
     """
-    found = in_order(problems, "problems")
+    found = as_tuple(problems, "problems")
     if not found:
         raise ValueError("a searcher needs at least one Problem")
     spaces: dict[str, SearchSpace] = {}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from .choice import Choice as Choice
 from .choice import Repeat, expand
-from .condition import Action, Config, In, disjunction, holds, in_order, literals, plain
-from .counting import Edge, edges, tally
+from .condition import Action, Config, In, as_tuple, disjunction, holds, literals, to_builtin
+from .counting import Edge, count_space, edges
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -31,7 +31,7 @@ class SearchSpace:
         if not isinstance(name, str) or not name:
             raise ValueError(f"a search space needs a name that is a non-empty string, not {name!r}")
         expanded = tuple(
-            choice for item in in_order(choices, f'the choices of search space "{name}"') for choice in expand(item)
+            choice for item in as_tuple(choices, f'the choices of search space "{name}"') for choice in expand(item)
         )
         if not expanded:
             raise ValueError(f'search space "{name}" is empty; give it at least one Choice')
@@ -62,7 +62,7 @@ class SearchSpace:
             if holds(choice.when, made):
                 if choice.name not in config:
                     return choice
-                made[choice.name] = plain(config[choice.name])
+                made[choice.name] = to_builtin(config[choice.name])
         return None
 
     def validate(self, config: Config) -> None:
@@ -105,7 +105,7 @@ class SearchSpace:
         Raises:
             ValueError: conditions read so many choices at once that they cannot be counted.
         """
-        return tally(self.choices).size
+        return count_space(self.choices).size
 
     @property
     def edges(self) -> tuple[Edge, ...]:

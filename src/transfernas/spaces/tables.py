@@ -93,7 +93,7 @@ class Tables(NamedTuple):
     lineage: Lineage | None = None
 
 
-class Room(NamedTuple):
+class MinShapes(NamedTuple):
     """The least sizes of arrays: what grows within them needs nothing compiled anew. All are powers of two.
 
     Attributes:
@@ -117,10 +117,10 @@ class Room(NamedTuple):
     slots: int = 1
 
 
-NO_ROOM = Room()
+EXACT = MinShapes()
 
 
-def tables_of(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room) -> Tables:
+def tables_of(problems: tuple[Problem, ...], vocabulary: Vocabulary, min_shapes: MinShapes) -> Tables:
     """Returns the arrays of problems whose names the vocabulary holds.
 
     Raises:
@@ -130,23 +130,23 @@ def tables_of(problems: tuple[Problem, ...], vocabulary: Vocabulary, room: Room)
     spaces = tuple({problem.space.name: problem.space for problem in problems}.values())
     table: dict[tuple[int, tuple[int, ...]], int] = {}
     decision = [_space_decisions(space, vocabulary, table) for space in spaces]
-    width = max(power_of_two(max(len(actions) for _, actions in table)), room.actions)
+    width = max(power_of_two(max(len(actions) for _, actions in table)), min_shapes.actions)
     order = {space.name: index for index, space in enumerate(spaces)}
     padding = (0, power_of_two(len(problems)) - len(problems))
     sizes = [bounds(space.choices) for space in spaces]
     return Tables(
-        decisions=_decision_arrays(table, width, room),
-        rules=_rule_arrays(spaces, decision, width, room),
+        decisions=_decision_arrays(table, width, min_shapes),
+        rules=_rule_arrays(spaces, decision, width, min_shapes),
         space=np.pad(np.array([order[problem.space.name] for problem in problems], _INT), padding),
         task=np.pad(np.array([vocabulary.task(problem.task) for problem in problems], _INT), padding),
         problems=np.array(len(problems), _INT),
         longest=np.array(1 + max(longest for longest, _ in sizes), _INT),
-        slots=np.arange(max(power_of_two(1 + max(widest for _, widest in sizes)), room.slots), dtype=_INT),
-        lineage=_lineage(vocabulary, room),
+        slots=np.arange(max(power_of_two(1 + max(widest for _, widest in sizes)), min_shapes.slots), dtype=_INT),
+        lineage=_lineage(vocabulary, min_shapes),
     )
 
 
-def in_order_asked(rules: Rules, space: int, asked: Sequence[int]) -> tuple[Rules, Int[np.ndarray, "choices"]]:
+def reorder_rules(rules: Rules, space: int, asked: Sequence[int]) -> tuple[Rules, Int[np.ndarray, "choices"]]:
     """Returns the rules of a space as if some choices always came first; the others follow as they would.
 
     What comes before the last of them in the space, and is none of them, was passed over, and stays so.
@@ -179,11 +179,11 @@ def power_of_two(number: int) -> int:
     return 1 << max(0, number - 1).bit_length()
 
 
-def _lineage(vocabulary: Vocabulary, room: Room) -> Lineage | None:
+def _lineage(vocabulary: Vocabulary, min_shapes: MinShapes) -> Lineage | None:
     states, actions = vocabulary.parents()
-    if room == NO_ROOM and states.max() < 0:
+    if min_shapes == EXACT and states.max() < 0:
         return None
-    sizes = (max(power_of_two(len(states)), room.states), max(power_of_two(len(actions)), room.names))
+    sizes = (max(power_of_two(len(states)), min_shapes.states), max(power_of_two(len(actions)), min_shapes.names))
     padded = (np.pad(a, (0, n - len(a)), constant_values=-1) for a, n in zip((states, actions), sizes, strict=True))
     return Lineage(*padded)
 
@@ -199,11 +199,11 @@ def _space_decisions(
     return [table.setdefault(key, len(table)) for key in keys]
 
 
-def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int, room: Room) -> Decisions:
-    rows = max(power_of_two(len(table)), room.decisions)
+def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int, min_shapes: MinShapes) -> Decisions:
+    rows = max(power_of_two(len(table)), min_shapes.decisions)
     _check_size(rows * width * 5, power_of_two(len(table)) * power_of_two(max(len(a) for _, a in table)) * 5)
     state, actions, available = np.zeros(rows, _INT), np.zeros((rows, width), _INT), np.zeros((rows, width), bool)
-    available[:, 0] = True  # a padded decision is never met, but its softmax must be finite
+    available[:, 0] = True  # a padded decision is never seen, but its softmax must be finite
     for (row_state, row_actions), row in table.items():
         state[row] = row_state
         actions[row, : len(row_actions)] = row_actions
@@ -211,7 +211,9 @@ def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int, 
     return Decisions(state, actions, available)
 
 
-def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], width: int, room: Room) -> Rules:
+def _rule_arrays(
+    spaces: tuple[SearchSpace, ...], decision: list[list[int]], width: int, min_shapes: MinShapes
+) -> Rules:
     terms = [[_alternatives(space, choice) for choice in space.choices] for space in spaces]
     needed = (
         len(spaces),
@@ -220,7 +222,7 @@ def _rule_arrays(spaces: tuple[SearchSpace, ...], decision: list[list[int]], wid
         max([1, *(len(term) for space in terms for alternatives in space for term in alternatives)]),
     )
     padded = tuple(map(power_of_two, needed))
-    shape = tuple(map(max, padded, (1, room.choices, room.terms, room.literals)))
+    shape = tuple(map(max, padded, (1, min_shapes.choices, min_shapes.terms, min_shapes.literals)))
     _check_size(math.prod(shape) * (width + 5), math.prod(padded) * (width + 5))
     rules = Rules(np.zeros(shape[:2], _INT), np.zeros(shape, _INT), np.zeros((*shape, width + 1), bool))
     for row, space in enumerate(spaces):

@@ -40,7 +40,7 @@ def blank_trajectories(shape: tuple[int, ...], steps: int) -> Trajectory:
     return Trajectory(task=zeros(), decisions=zeros(steps), actions=zeros(steps), length=zeros())
 
 
-def padded(trajectory: Trajectory, steps: int) -> Trajectory:
+def pad_trajectory(trajectory: Trajectory, steps: int) -> Trajectory:
     """Returns trajectories, as NumPy arrays, with room for more steps."""
     room = [(0, 0)] * (trajectory.actions.ndim - 1) + [(0, steps - trajectory.actions.shape[-1])]
     decisions, actions = (np.pad(leaf, room) for leaf in (trajectory.decisions, trajectory.actions))

@@ -134,18 +134,18 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class TransferReport:
-    """What an agent had met of new problems before their first trial, by name.
+    """What an agent had seen of new problems before their first trial, by name.
 
     What is known keeps its embedding, what is new has one drawn. How many trials taught it is in `Agent.provenance`.
 
     Attributes:
-        known_states: states of the new problems that it had met in earlier ones.
+        known_states: states of the new problems that it had seen in earlier ones.
         new_states: those it had not.
-        known_actions: (state, action) pairs of the new problems that it had met.
+        known_actions: (state, action) pairs of the new problems that it had seen.
         new_actions: those it had not.
-        known_spaces: the new problems' spaces whose names it had met.
+        known_spaces: the new problems' spaces whose names it had seen.
         new_spaces: those it had not.
-        known_tasks: the new problems' tasks that it had met.
+        known_tasks: the new problems' tasks that it had seen.
         new_tasks: those it had not.
         source_spaces: every space of its earlier problems.
         source_tasks: every task of its earlier problems.

@@ -51,7 +51,7 @@ _REHASHED = 100  # rows whose official hash is computed again, to see that the a
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cells:
+class CellTable:
     """Cells with the accuracies of their trainings, found however a cell is written.
 
     Attributes:
@@ -145,7 +145,7 @@ class Cells:
         return here
 
 
-def load_cells(path: Path | str) -> Cells:
+def load_cells(path: Path | str) -> CellTable:
     """Reads a compact file, an `.npz`, and checks it; takes a second or two.
 
     Its arrays are those that `nasbench101_records.read_records` returns, of which the time of training and the number
@@ -160,7 +160,7 @@ def load_cells(path: Path | str) -> Cells:
         arrays = _read(path)
         _check(arrays)
         runs = arrays["val_acc"].astype(np.float64)
-        cells = Cells(
+        cells = CellTable(
             name=_name(arrays),
             adjacency=arrays["adjacency"],
             ops=arrays["ops"],

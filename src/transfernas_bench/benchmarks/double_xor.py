@@ -34,14 +34,14 @@ class XorChain:
     pairs: tuple[tuple[int, int], ...]
 
     def reward(
-        self, taken: Int[np.ndarray, "configs choices"], rng: np.random.Generator
+        self, action_indices: Int[np.ndarray, "configs choices"], rng: np.random.Generator
     ) -> Float[np.ndarray, "configs"]:
         """Returns the reward of each configuration; there is no noise."""
-        return self.value(taken)
+        return self.value(action_indices)
 
-    def value(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
+    def value(self, action_indices: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
         """Returns the reward of each configuration."""
-        differ = [taken[:, left] != taken[:, right] for left, right in self.pairs]
+        differ = [action_indices[:, left] != action_indices[:, right] for left, right in self.pairs]
         return np.all(differ, axis=0).astype(float)
 
 

@@ -18,7 +18,7 @@ from transfernas.spaces.problem import Problem
 from transfernas.spaces.space import SearchSpace
 
 from .cell_hash import hash_codes
-from .cell_table import Cells as Cells
+from .cell_table import CellTable as CellTable
 from .cell_table import load_cells as load_cells
 from .cells import EDGES, MAX_EDGES, OP_BITS, OP_CODES, OPERATIONS, VERTICES
 from .tabular import ProductIndex, TabularProblem, noisy_objective
@@ -77,15 +77,15 @@ class CellIndex:
     """
 
     codes: ProductIndex
-    cells: Cells
+    cells: CellTable
 
-    def rows(self, taken: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
+    def rows(self, action_indices: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
         """Returns the row of each configuration, given as positions of actions.
 
         Raises:
             ValueError: a configuration is no cell of the table.
         """
-        rows = self.cells.code_rows(self.codes.rows(taken))
+        rows = self.cells.code_rows(self.codes.rows(action_indices))
         if (rows < 0).any():
             raise ValueError(
                 f"configuration {(rows < 0).argmax()} of {len(rows)} is no cell of the table: no path leads from input "
@@ -102,9 +102,9 @@ class CellIndex:
         space = self.codes.space
         return int(self.rows(np.array([[choice.index(config[choice.name]) for choice in space.choices]]))[0])
 
-    def valid(self, taken: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
+    def valid(self, action_indices: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
         """Returns whether each configuration, given as positions of actions, is a cell of the table."""
-        return self.cells.code_valid(self.codes.rows(taken))
+        return self.cells.code_valid(self.codes.rows(action_indices))
 
     def valid_config(self, config: Config) -> bool:
         """Returns whether a configuration is a cell of the table."""
@@ -131,13 +131,13 @@ class CellProblem(TabularProblem):
 
     index: CellIndex
 
-    def valid(self, taken: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
+    def valid(self, action_indices: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
         """Returns whether each configuration, given as positions of actions, is a cell of the table."""
-        return self.index.valid(taken)
+        return self.index.valid(action_indices)
 
-    def test(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
+    def test(self, action_indices: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
         """Returns the mean test accuracy of each configuration, of which a searcher sees nothing."""
-        return self.index.cells.test[self.index.rows(taken)]
+        return self.index.cells.test[self.index.rows(action_indices)]
 
     @property
     def best_test(self) -> float:
@@ -157,7 +157,7 @@ class CellProblem(TabularProblem):
 
 
 def cell_problem(
-    cells: Cells, space: SearchSpace | None = None, seed: int = 0, each_network_once: bool = False
+    cells: CellTable, space: SearchSpace | None = None, seed: int = 0, each_network_once: bool = False
 ) -> CellProblem:
     """Returns NAS-Bench-101 over the whole space or a sub-space of it.
 

@@ -65,7 +65,7 @@ def nasbench101_data(
     folder = data_folder() if folder is None else folder
     if source is not None:
         return compact(source, folder, progress, trusted=trusted)
-    if (made := _Made.read(folder)) is not None and (trusted or made.official):
+    if (made := _Provenance.read(folder)) is not None and (trusted or made.official):
         return compact_file(folder)
     name = Path(urlsplit(url).path).name or "download"
     downloaded = folder / f"{name}.downloaded"  # whatever the url, no name of ours
@@ -94,12 +94,12 @@ def compact(source: Path, folder: Path, progress: DataStageFn | None = None, *, 
         ValueError: the file is neither of the official ones, is damaged, or holds something else.
         OSError: a file cannot be read or written.
     """
-    made, status = _Made.read(folder), source.stat()
+    made, status = _Provenance.read(folder), source.stat()
     same = made is not None and (made.bytes, made.modified_ns) == (status.st_size, status.st_mtime_ns)
     if made is not None and same and (trusted or made.official):
         return compact_file(folder)
     digest = file_sha256(source, None if progress is None else partial(progress, "check"))
-    now = _Made(digest, status.st_size, status.st_mtime_ns)
+    now = _Provenance(digest, status.st_size, status.st_mtime_ns)
     if not (trusted or now.official):
         raise ValueError(
             f"{source} has the SHA-256 {digest}; the official files have "
@@ -117,7 +117,7 @@ def compact(source: Path, folder: Path, progress: DataStageFn | None = None, *, 
     return compact_file(folder)
 
 
-class _Made(NamedTuple):
+class _Provenance(NamedTuple):
     """The file that the compact one was made from."""
 
     sha256: str
@@ -125,7 +125,7 @@ class _Made(NamedTuple):
     modified_ns: int
 
     @classmethod
-    def read(cls, folder: Path) -> "_Made | None":
+    def read(cls, folder: Path) -> "_Provenance | None":
         """Returns what the folder's compact file was made from, None if there is none."""
         try:
             made = cls(**json.loads(_about_file(folder).read_text(encoding="utf8")))

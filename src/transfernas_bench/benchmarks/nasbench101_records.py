@@ -54,7 +54,7 @@ def read_records(path: Path, progress: Callable[[int, int | None], None] | None 
         RecordError: the file is damaged, a record is foreign, or a cell has not three runs; the message says which
             record and what is wrong.
     """
-    cells, done, size = _Cells(), 0, path.stat().st_size
+    cells, done, size = _CellCollector(), 0, path.stat().st_size
     for number, data in enumerate(records(path)):
         done += len(data) + _FRAME_BYTES
         try:
@@ -107,8 +107,8 @@ class _Run(NamedTuple):
     parameters: int
 
 
-class _Cells:
-    """The cells met so far, in columns that grow: 1.27 million runs as Python objects would take gigabytes."""
+class _CellCollector:
+    """The cells seen so far, in columns that grow: 1.27 million runs as Python objects would take gigabytes."""
 
     def __init__(self) -> None:
         self.row_of: dict[bytes, int] = {}

@@ -63,13 +63,13 @@ class GraphIndex:
     codes: ProductIndex
     code_rows: Int[np.ndarray, "codes"]
 
-    def rows(self, taken: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
+    def rows(self, action_indices: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
         """Returns the row of each configuration, given as positions of actions.
 
         Raises:
             ValueError: a configuration is no cell of the table.
         """
-        rows = self.code_rows[self.codes.rows(taken)]
+        rows = self.code_rows[self.codes.rows(action_indices)]
         if (rows < 0).any():
             raise ValueError(
                 f"configuration {(rows < 0).argmax()} of {len(rows)} is no cell of the table: all its operations are "
@@ -86,9 +86,9 @@ class GraphIndex:
         choices = self.codes.space.choices
         return int(self.rows(np.array([[choice.index(config[choice.name]) for choice in choices]]))[0])
 
-    def valid(self, taken: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
+    def valid(self, action_indices: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
         """Returns whether each configuration, given as positions of actions, is a cell of the table."""
-        return self.code_rows[self.codes.rows(taken)] >= 0
+        return self.code_rows[self.codes.rows(action_indices)] >= 0
 
     def valid_config(self, config: Config) -> bool:
         """Returns whether a configuration is a cell of the table."""
@@ -109,18 +109,18 @@ class GraphProblem(TabularProblem):
     index: GraphIndex
     test_table: Float[np.ndarray, "rows"]
 
-    def valid(self, taken: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
+    def valid(self, action_indices: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
         """Returns whether each configuration, given as positions of actions, is a cell of the table."""
-        return self.index.valid(taken)
+        return self.index.valid(action_indices)
 
-    def test(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
+    def test(self, action_indices: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
         """Returns the test accuracy of each configuration, of which a searcher sees nothing."""
-        return self.test_table[self.index.rows(taken)]
+        return self.test_table[self.index.rows(action_indices)]
 
     def every_value(self) -> Float[np.ndarray, "configs"]:
         """Returns the value of every configuration that may be proposed."""
-        taken = every_config(self.problem.space)
-        return self.value(taken[self.valid(taken)])
+        action_indices = every_config(self.problem.space)
+        return self.value(action_indices[self.valid(action_indices)])
 
 
 def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) -> GraphProblem:

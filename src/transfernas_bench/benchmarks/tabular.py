@@ -25,7 +25,7 @@ from transfernas.spaces.space import SearchSpace
 class Index(Protocol):
     """From configurations to rows of a table."""
 
-    def rows(self, taken: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
+    def rows(self, action_indices: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
         """Returns the row of each configuration, given as positions of actions."""
 
     def row(self, config: Config) -> int:
@@ -52,9 +52,9 @@ class ProductIndex:
         width = max(map(len, self.adds))
         object.__setattr__(self, "_padded", np.array([adds + (0,) * (width - len(adds)) for adds in self.adds]))
 
-    def rows(self, taken: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
+    def rows(self, action_indices: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
         """Returns the row of each configuration, given as positions of actions."""
-        return self._padded[np.arange(len(self.adds)), taken].sum(axis=1)
+        return self._padded[np.arange(len(self.adds)), action_indices].sum(axis=1)
 
     def row(self, config: Config) -> int:
         """Returns the row of a configuration."""
@@ -121,14 +121,14 @@ class TabularProblem:
     table: Table
 
     def reward(
-        self, taken: Int[np.ndarray, "configs choices"], rng: np.random.Generator
+        self, action_indices: Int[np.ndarray, "configs choices"], rng: np.random.Generator
     ) -> Float[np.ndarray, "configs"]:
         """Returns what one run of each configuration gives, the run drawn at random: what a searcher sees."""
-        return self.table.draw(self.index.rows(taken), rng)
+        return self.table.draw(self.index.rows(action_indices), rng)
 
-    def value(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
+    def value(self, action_indices: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
         """Returns the mean over the runs of each configuration: what is reported."""
-        return self.table.means[self.index.rows(taken)]
+        return self.table.means[self.index.rows(action_indices)]
 
     def every_value(self) -> Float[np.ndarray, "configs"]:
         """Returns the value of every configuration that may be proposed."""

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from transfernas.learning.config import TrainingConfig
 
-    from ..benchmarks.nasbench101 import Cells
+    from ..benchmarks.nasbench101 import CellTable
     from ..experiments.result import Result
-    from ..experiments.run_directory import Stages
+    from ..experiments.run_directory import RunDirectory
 
 WITH_RESUME = "the same command with --resume goes on from here."
 
@@ -62,7 +62,7 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def load_table(path: Path | None) -> "Cells":
+def load_table(path: Path | None) -> "CellTable":
     """Returns the table of NAS-Bench-101, that of the cache unless a path is given.
 
     Raises:
@@ -82,17 +82,17 @@ def load_table(path: Path | None) -> "Cells":
 
 
 @contextmanager
-def open_stages(out: Path, settings: Mapping[str, object], resume: bool) -> Iterator["Stages"]:
+def open_run_directory(out: Path, settings: Mapping[str, object], resume: bool) -> Iterator["RunDirectory"]:
     """Opens the stages in a folder, or begins them, and keeps other processes out.
 
     Raises:
         typer.BadParameter: they cannot be begun or resumed.
     """
-    from ..experiments.run_directory import Stages
+    from ..experiments.run_directory import RunDirectory
 
     with ExitStack() as stack:
         try:
-            stages = Stages(out / "stages", settings, resume)
+            stages = RunDirectory(out / "stages", settings, resume)
             stack.enter_context(stages.at_work())
         except (OSError, ValueError) as error:
             raise refused(error, "--resume" if resume else "--out") from None
@@ -107,5 +107,5 @@ def say_where(console: "Console", result: "Result", out: Path, files: Sequence[P
     names = ", ".join(str(file.relative_to(out)) for file in files if file.exists())
     resumed = " since it was resumed" if result.settings.get("resumed") else ""
     peak = peak_memory_mib()
-    memory = "" if peak is None else f", at most {peak:.0f} MiB"
-    say(console, f"{result.seconds:.0f} s{resumed}{memory}. Results in {out.resolve()}: {names}")
+    warm_start = "" if peak is None else f", at most {peak:.0f} MiB"
+    say(console, f"{result.seconds:.0f} s{resumed}{warm_start}. Results in {out.resolve()}: {names}")

@@ -1,4 +1,4 @@
-"""`transfernas compare`: the transferred agent and its rivals on the transfer suite."""
+"""`transfernas compare`: the transferred agent and the other methods on the transfer suite."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -9,18 +9,18 @@ import typer
 from transfernas.cli.common import end, errors_as_lines, refused
 from transfernas.cli.terminal import say
 
-from .common import WITH_RESUME, changed_config, load_table, make_folder, open_stages, say_where
+from .common import WITH_RESUME, changed_config, load_table, make_folder, open_run_directory, say_where
 
 if TYPE_CHECKING:
-    from ..experiments.run_directory import Stages
-    from ..experiments.suite import Split
+    from ..experiments.run_directory import RunDirectory
+    from ..experiments.suite import TransferScenario
 
 
 class Half(StrEnum):
     """The halves of the suite."""
 
     development = "development"
-    held_back = "held-back"
+    held_out = "held-out"
 
 
 @errors_as_lines()
@@ -28,18 +28,18 @@ def compare(
     half: Annotated[
         Half | None,
         typer.Option(
-            help="development: for choosing methods and settings, the default unless splits are named. held-back: for "
-            "the report."
+            help="development: for choosing methods and settings, the default unless scenarios are named. held-out: "
+            "for the report."
         ),
     ] = None,
-    split: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A split; may be repeated. --list shows them.")
+    scenario: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A scenario; may be repeated. --list shows them.")
     ] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help='Splits of a kind, such as "leave one out"; may be repeated.'),
+        typer.Option(metavar="KIND", help='Scenarios of a kind, such as "leave one out"; may be repeated.'),
     ] = None,
-    rival: Annotated[
+    method: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
@@ -55,7 +55,7 @@ def compare(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="A compact file of NAS-Bench-101, for the splits that need it; they are left out without it unless "
+            help="A compact file of NAS-Bench-101, for the scenarios that need it; they are left out without it unless "
             "they are named and `transfernas data nasbench101` made one.",
         ),
     ] = None,
@@ -73,9 +73,11 @@ def compare(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/compare"),
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with what the folder holds; splits and rivals may be others than before."),
+        typer.Option(
+            "--resume", help="Go on with what the folder holds; scenarios and methods may be others than before."
+        ),
     ] = False,
-    rivals_from: Annotated[
+    methods_from: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
@@ -85,55 +87,56 @@ def compare(
             "TPE from scratch are taken over, which depend on no agent.",
         ),
     ] = None,
-    show: Annotated[bool, typer.Option("--list", help="Print the splits that are chosen, and run nothing.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="Print the scenarios that are chosen, and run nothing.")] = False,
 ) -> None:
-    """Compare the transferred agent with its rivals, on problems from tables of real trainings."""
+    """Compare the transferred agent with the other methods, on problems from tables of real trainings."""
     # Imported here, so that `transfernas --help` answers at once.
     from rich.console import Console
 
     from transfernas.fields import to_json
 
     from ..experiments.compare import run_comparison
-    from ..experiments.methods import OPTIONAL, RIVALS
+    from ..experiments.methods import METHODS, OPTIONAL
     from ..experiments.result import write_result
     from ..experiments.searches import Comparison, count_stages, shared_stages
     from ..experiments.suite import load_one_each
     from ..figures import draw_ranks, draw_regrets
-    from ..report import comparison_tables, cost_line, progress_bars, split_table, write_tables
+    from ..report import comparison_tables, cost_line, progress_bars, scenario_table, write_tables
 
     console = Console()
-    splits = _chosen(half, split, kind, data is not None or show)
+    scenarios = _chosen(half, scenario, kind, data is not None or show)
     if show:
-        console.print(split_table(splits))
+        console.print(scenario_table(scenarios))
         return
-    known = (*RIVALS, *OPTIONAL)
-    if unknown := [name for name in rival or () if name not in known]:
-        raise refused(f"{unknown[0]} is none of {', '.join(known)}", "--rival")
-    rivals = tuple(name for name in known if name in (rival or RIVALS))
-    cells = load_table(data) if any(each.target.of_cells for each in splits) else None
-    if rivals_from is not None and not (rivals_from / "stages" / "settings.json").is_file():
-        raise refused(f"{rivals_from} is no --out of an earlier run: it has no stages/settings.json", "--rivals-from")
+    known = (*METHODS, *OPTIONAL)
+    if unknown := [name for name in method or () if name not in known]:
+        raise refused(f"{unknown[0]} is none of {', '.join(known)}", "--method")
+    methods = tuple(name for name in known if name in (method or METHODS))
+    cells = load_table(data) if any(each.target.needs_cells for each in scenarios) else None
+    if methods_from is not None and not (methods_from / "stages" / "settings.json").is_file():
+        raise refused(f"{methods_from} is no --out of an earlier run: it has no stages/settings.json", "--methods-from")
     config = changed_config(change or (), fast=not paper)
-    load_one_each(splits, cells)  # what is missing is said before anything is made
+    load_one_each(scenarios, cells)  # what is missing is said before anything is made
     out = make_folder(out)
-    comparison = Comparison(config, splits, rivals, seed, replicas, trials, joint_trials)
-    # Searches do not depend on one another, so that splits and rivals may be added to what is there.
+    comparison = Comparison(config, scenarios, methods, seed, replicas, trials, joint_trials)
+    # Searches do not depend on one another, so that scenarios and methods may be added to what is there.
     fixed = {"config": to_json(config), "seed": seed, "replicas": replicas, "trials": trials}
     data_used = {} if cells is None else {"data": cells.name, "checksum": cells.checksum}
     settings = {"command": "compare", "joint_trials": joint_trials, **fixed, **data_used}
     say(
         console,
-        f"{len(splits)} splits, {len(rivals)} rivals, {replicas} replicas, seed {seed}; two searches run at a time.",
+        f"{len(scenarios)} scenarios, {len(methods)} methods, {replicas} replicas, seed {seed}; "
+        "two searches run at a time.",
     )
-    with open_stages(out, settings, resume) as stages:
-        if rivals_from is not None:
-            _adopt(stages, rivals_from, shared_stages(comparison))
+    with open_run_directory(out, settings, resume) as run_directory:
+        if methods_from is not None:
+            _adopt(run_directory, methods_from, shared_stages(comparison))
         with progress_bars(console, percent=False, stages=count_stages(comparison)) as stage:
-            outcome = run_comparison(comparison, cells, stages, stage)
+            outcome = run_comparison(comparison, cells, run_directory, stage)
     files = [write_result(out / "result.json", outcome.result)]
-    if outcome.standings:
-        files += draw_regrets(out / "regrets", outcome.standings, replicas)
-        files += draw_ranks(out / "ranks", outcome.standings, replicas)
+    if outcome.rankings:
+        files += draw_regrets(out / "regrets", outcome.rankings, replicas)
+        files += draw_ranks(out / "ranks", outcome.rankings, replicas)
     tables = comparison_tables(outcome)
     files.append(write_tables(out / "tables.txt", tables))
     for table in tables:
@@ -143,35 +146,37 @@ def compare(
     end(outcome.result.interrupted, WITH_RESUME)
 
 
-def _adopt(stages: "Stages", run: Path, names: tuple[str, ...]) -> None:
+def _adopt(run_directory: "RunDirectory", run: Path, names: tuple[str, ...]) -> None:
     try:
-        stages.adopt(run / "stages", names, ("seed", "replicas", "trials", "checksum"))
+        run_directory.adopt(run / "stages", names, ("seed", "replicas", "trials", "checksum"))
     except (OSError, ValueError) as error:
-        raise refused(error, "--rivals-from") from None
+        raise refused(error, "--methods-from") from None
 
 
-def _chosen(half: Half | None, names: list[str] | None, kinds: list[str] | None, cells: bool) -> tuple["Split", ...]:
-    """Returns the splits that are named, or those of a half and some kinds.
+def _chosen(
+    half: Half | None, names: list[str] | None, kinds: list[str] | None, cells: bool
+) -> tuple["TransferScenario", ...]:
+    """Returns the scenarios that are named, or those of a half and some kinds.
 
     Raises:
         typer.BadParameter: there is none.
     """
-    from ..experiments.suite import KINDS, all_splits
+    from ..experiments.suite import KINDS, all_scenarios
 
-    every = all_splits()
-    known = [split.name for split in every]
+    every = all_scenarios()
+    known = [scenario.name for scenario in every]
     if unknown := [name for name in names or () if name not in known]:
-        raise refused(f"{unknown[0]} is no split; --list shows them", "--split")
+        raise refused(f"{unknown[0]} is no scenario; --list shows them", "--scenario")
     if unknown := [kind for kind in kinds or () if kind not in KINDS]:
         raise refused(f"{unknown[0]} is none of {', '.join(KINDS)}", "--kind")
     halves = [half] if half else list(Half) if names else [Half.development]
     found = tuple(
-        split
-        for split in every
-        if split.half in halves
-        and (not kinds or split.kind in kinds)
-        and (split.name in names if names else cells or not split.target.of_cells)
+        scenario
+        for scenario in every
+        if scenario.half in halves
+        and (not kinds or scenario.kind in kinds)
+        and (scenario.name in names if names else cells or not scenario.target.needs_cells)
     )
     if not found:
-        raise refused("no split is of that half, kind and name; --list shows them", "--split")
+        raise refused("no scenario is of that half, kind and name; --list shows them", "--scenario")
     return found

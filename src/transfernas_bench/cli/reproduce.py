@@ -11,7 +11,7 @@ from rich.console import Console
 from transfernas.cli.common import end, errors_as_lines, refused
 from transfernas.cli.terminal import say
 
-from .common import WITH_RESUME, changed_config, load_table, make_folder, open_stages, say_where
+from .common import WITH_RESUME, changed_config, load_table, make_folder, open_run_directory, say_where
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -40,7 +40,7 @@ class AgentKind(StrEnum):
     fast = "fast"
 
 
-class Part(StrEnum):
+class ReproductionPart(StrEnum):
     """The parts of the experiment on double XOR."""
 
     figures = "figures"
@@ -59,13 +59,13 @@ def main() -> None:
 @errors_as_lines()
 def double_xor(
     part: Annotated[
-        Part,
+        ReproductionPart,
         typer.Option(
             help="figures: both agents at their best settings, figures 3 and 4. sweep: the sweep behind those "
             "settings. network: choices of the network, one at a time. harder: without the queue, longer chains, more "
             "pairs, merged spaces. modes: causal against bidirectional attention."
         ),
-    ] = Part.figures,
+    ] = ReproductionPart.figures,
     replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions.")] = 10,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each search.")] = 1_000,
     seed: Seed = 0,
@@ -88,11 +88,11 @@ def double_xor(
     console, study = Console(), DoubleXorStudy(part.value, seed, replicas, trials)
     out = make_folder(out or Path("runs/double-xor") / part.value)
     settings = {"command": "double-xor", "variants": describe(study.part), **dataclasses.asdict(study)}
-    with open_stages(out, settings, resume) as stages, progress_bars(console, percent=False) as stage:
-        result, attention, parameters = run_double_xor(study, stages, stage)
+    with open_run_directory(out, settings, resume) as run_directory, progress_bars(console, percent=False) as stage:
+        result, attention, parameters = run_double_xor(study, run_directory, stage)
     files = [write_result(out / "result.json", result)]
     title = "Double XOR: the agents learn two far dependencies"
-    if part is Part.figures and any(curve.values.shape[1] >= WINDOW for curve in result.curves.values()):
+    if part is ReproductionPart.figures and any(curve.values.shape[1] >= WINDOW for curve in result.curves.values()):
         files += draw_averages(out / "rewards", result.curves, WINDOW, f"{title} (68 % interval)")
     console.print(reached_table(result, f"{title}: trials until the mean of the last 100 rewards passes"))
     names: dict[int, list[str]] = {}
@@ -144,7 +144,7 @@ def nasbench101(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/nasbench101"),
     resume: Resume = False,
 ) -> None:
-    """NAS-Bench-101, section 4.2: transfer from two sub-spaces of cells to the whole space, and its rivals."""
+    """NAS-Bench-101, section 4.2: transfer from two sub-spaces of cells to the whole space, and the other methods."""
     from ..experiments.nasbench101 import CURVES, OPTIONAL, CellStudy, describe, run_nasbench101
     from ..experiments.result import write_result
     from ..figures import draw_reproduction
@@ -175,8 +175,8 @@ def nasbench101(
     )
     settings = {"command": "nasbench101", "data": cells.name, "checksum": cells.checksum, **describe(study)}
     say(console, f"{cells.name}, {replicas} replicas, seed {seed}; two searches run at a time.")
-    with open_stages(out, settings, resume) as stages, progress_bars(console) as stage:
-        result = run_nasbench101(study, cells, stages, stage)
+    with open_run_directory(out, settings, resume) as run_directory, progress_bars(console) as stage:
+        result = run_nasbench101(study, cells, run_directory, stage)
     files = [write_result(out / "result.json", result)]
     if result.curves:
         files += draw_reproduction(out / "curves", result, cells.name, cells.best_test())

@@ -9,7 +9,7 @@ from threading import Event
 from transfernas.agent import Agent
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.learner import Learner, new_learner, select
-from transfernas.learning.randomness import Use, derived_seed
+from transfernas.learning.randomness import Purpose, derived_seed
 from transfernas.learning.transfer import transfer
 from transfernas.processes.interrupts import calling_at_interrupt
 
@@ -19,7 +19,7 @@ from .methods import searcher_replicas
 from .result import Curve, NamedRatio, Result, table_of
 from .runner import AgentReplicas, Replicas, StageFn, search
 from .statistics import trial_ratio
-from .trace import Record
+from .trace import Trace
 
 MILESTONES = (10, 20, 50, 100, 200, 300)
 STAGES = ("joint training", "transfer", "scratch", "tpe", "evolution", "random")
@@ -65,11 +65,11 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
     joint = AgentReplicas(new_learner(tuple(p.problem for p in sources), config, demo.seed, demo.replicas))
     curves: dict[str, Curve] = {}
 
-    def run(name: str, replicas: Replicas, problems: Sequence[TabularProblem], trials: int) -> Record:
-        record = search(replicas, problems, trials, demo.seed, stage(name, trials), after_trial=lambda _: stop.is_set())
-        if record.interrupted:
+    def run(name: str, replicas: Replicas, problems: Sequence[TabularProblem], trials: int) -> Trace:
+        trace = search(replicas, problems, trials, demo.seed, stage(name, trials), after_trial=lambda _: stop.is_set())
+        if trace.interrupted:
             stop.set()
-        return record
+        return trace
 
     with calling_at_interrupt(stop.set):
         run(STAGES[0], joint, sources, demo.joint_trials)
@@ -77,9 +77,9 @@ def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
         for name in STAGES[1:]:
             if stop.is_set():
                 break
-            record = run(name, _replicas(name, target, config, demo, joint.learner), [target], demo.trials)
-            if record.trials:
-                curves[name] = Curve(record.values)
+            trace = run(name, _replicas(name, target, config, demo, joint.learner), [target], demo.trials)
+            if trace.trials:
+                curves[name] = Curve(trace.values)
     milestones = sorted({count for count in MILESTONES if count < demo.trials} | {demo.trials})
     return Result(
         command="demo",
@@ -99,13 +99,13 @@ def _replicas(name: str, target: TabularProblem, config: TrainingConfig, demo: D
             return AgentReplicas(transfer(trained, problems))
         case "scratch":
             return AgentReplicas(new_learner(problems, config, demo.seed, demo.replicas))
-        case rival:
-            seeds = [derived_seed(demo.seed, Use.WEIGHTS, replica) for replica in range(demo.replicas)]
-            return searcher_replicas(rival, target, seeds, [()] * demo.replicas)
+        case method:
+            seeds = [derived_seed(demo.seed, Purpose.WEIGHTS, replica) for replica in range(demo.replicas)]
+            return searcher_replicas(method, target, seeds, [()] * demo.replicas)
 
 
 def _ratios(curves: dict[str, Curve], seed: int) -> tuple[NamedRatio, ...]:
-    """Returns how many times fewer trials than each rival the transferred agent needs for scratch's 100-trial value."""
+    """Returns how many times fewer trials than each method the transferred agent needs for scratch's value at 100."""
     if "transfer" not in curves or "scratch" not in curves or curves["scratch"].values.shape[1] < 100:
         return ()
     target = float(curves["scratch"].values[:, 99].mean())

@@ -10,15 +10,15 @@ import numpy as np
 from jaxtyping import Float
 
 from transfernas.learning.learner import Learner, new_learner
-from transfernas.learning.randomness import Use, derived_seed
+from transfernas.learning.randomness import Purpose, derived_seed
 from transfernas.learning.transfer import transfer
 from transfernas.policy.policy import Policy, parameters
 from transfernas.policy.transformer import attention_weights
 
 from ..benchmarks.double_xor import PAIRS, XorChain
-from .double_xor_variants import AS_PAPER, PARTS, Variant
+from .double_xor_variants import AS_PAPER, VARIANTS, Variant
 from .result import Curve, NamedReached, Result
-from .run_directory import Stages
+from .run_directory import RunDirectory
 from .runner import AgentReplicas, StageFn
 from .statistics import moving_average, reached
 
@@ -31,7 +31,7 @@ class DoubleXorStudy:
     """How large the experiment is.
 
     Attributes:
-        part: which variants it runs, one of `PARTS`.
+        part: which variants it runs, one of `VARIANTS`.
         seed: of everything random.
         replicas: independent repetitions.
         trials: of each search.
@@ -43,7 +43,7 @@ class DoubleXorStudy:
     trials: int = 1_000
 
 
-class Outcome(NamedTuple):
+class DoubleXorResult(NamedTuple):
     """What the experiment found.
 
     Attributes:
@@ -58,20 +58,20 @@ class Outcome(NamedTuple):
     parameters: Mapping[str, int]
 
 
-def run_double_xor(study: DoubleXorStudy, stages: Stages, stage: StageFn) -> Outcome:
+def run_double_xor(study: DoubleXorStudy, run_directory: RunDirectory, stage: StageFn) -> DoubleXorResult:
     """Runs a part; an interrupt ends it with what was measured so far.
 
     Args:
         study: how large.
-        stages: where it is kept.
+        run_directory: where it is kept.
         stage: told when a stage begins.
     """
     started, curves, sizes = time.monotonic(), dict[str, Curve](), dict[str, int]()
     attention = None
-    for name, variant in PARTS[study.part]().items():
-        if stages.interrupted:
+    for name, variant in VARIANTS[study.part]().items():
+        if run_directory.interrupted:
             break
-        replicas, rewards = _run(name, variant, study, stages, stage)
+        replicas, rewards = _run(name, variant, study, run_directory, stage)
         if rewards.shape[1]:
             sizes[name] = parameters(_one(replicas.learner.state.policy))
             curves[name] = Curve(rewards)
@@ -84,9 +84,9 @@ def run_double_xor(study: DoubleXorStudy, stages: Stages, stage: StageFn) -> Out
         curves=curves,
         table=(),
         ratios=(),
-        interrupted=stages.interrupted,
+        interrupted=run_directory.interrupted,
         settings={
-            "resumed": stages.resumed,
+            "resumed": run_directory.resumed,
             "replicas": study.replicas,
             "trials": study.trials,
             "window": WINDOW,
@@ -94,7 +94,7 @@ def run_double_xor(study: DoubleXorStudy, stages: Stages, stage: StageFn) -> Out
         },
         reached=_reached(curves, study.seed),
     )
-    return Outcome(result, attention, sizes)
+    return DoubleXorResult(result, attention, sizes)
 
 
 def attention_map(learner: Learner, benchmark: XorChain) -> Float[np.ndarray, "replicas positions positions"]:
@@ -130,22 +130,24 @@ def partner_ratios(attention: Float[np.ndarray, "replicas positions positions"])
 
 
 def _run(
-    name: str, variant: Variant, study: DoubleXorStudy, stages: Stages, stage: StageFn
+    name: str, variant: Variant, study: DoubleXorStudy, run_directory: RunDirectory, stage: StageFn
 ) -> tuple[AgentReplicas, Float[np.ndarray, "replicas trials"]]:
     if variant.sources:
         before = variant._replace(benchmarks=variant.sources, sources=())
         longer = DoubleXorStudy(study.part, study.seed, study.replicas, variant.joint_trials)
-        joint, _ = _run(f"{name}, before", before, longer, stages, stage)
-        if stages.interrupted:
+        joint, _ = _run(f"{name}, before", before, longer, run_directory, stage)
+        if run_directory.interrupted:
             return joint, np.zeros((study.replicas, 0))
         learner = transfer(joint.learner, tuple(b.problem for b in variant.benchmarks), variant.config)
     else:
-        seed = derived_seed(study.seed, Use.WEIGHTS)
+        seed = derived_seed(study.seed, Purpose.WEIGHTS)
         problems = tuple(benchmark.problem for benchmark in variant.benchmarks)
         learner = new_learner(problems, variant.config, seed, study.replicas)
     replicas = AgentReplicas(learner)
-    record = stages.search(name, replicas, variant.benchmarks, study.trials, study.seed, stage(name, study.trials))
-    return replicas, record.reward
+    trace = run_directory.search(
+        name, replicas, variant.benchmarks, study.trials, study.seed, stage(name, study.trials)
+    )
+    return replicas, trace.reward
 
 
 def _reached(curves: Mapping[str, Curve], seed: int) -> tuple[NamedReached, ...]:

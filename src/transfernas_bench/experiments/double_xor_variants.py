@@ -163,7 +163,7 @@ def modes() -> dict[str, Variant]:
     return found
 
 
-PARTS: dict[str, Callable[[], dict[str, Variant]]] = {
+VARIANTS: dict[str, Callable[[], dict[str, Variant]]] = {
     "figures": figures,
     "sweep": sweep,
     "network": network,
@@ -185,5 +185,5 @@ def describe(part: str) -> dict[str, object]:
             "tasks": [[b.problem.space.name, *(c.name for c in b.problem.space.choices)] for b in variant.benchmarks],
             "joint_trials": variant.joint_trials,
         }
-        for name, variant in PARTS[part]().items()
+        for name, variant in VARIANTS[part]().items()
     }

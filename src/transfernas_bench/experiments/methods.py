@@ -1,4 +1,4 @@
-"""Who is compared: the rivals' replicas, and the configurations of the sources that the seeded ones start from.
+"""Who is compared: the methods' replicas, and the configurations of the sources that the seeded ones start from.
 
 Shapes: `replicas` run side by side, `trials` one after the other, `choices` of a space.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 from transfernas.baselines.evolution import MutateFn, RegularizedEvolution, mutate
 from transfernas.baselines.random import RandomSearch
-from transfernas.learning.archive import Archived, of_trials
+from transfernas.learning.archive import ArchivedProblem, archive_of_trials
 from transfernas.learning.portfolio import portfolio
 from transfernas.learning.scores import Score
 from transfernas.searcher import Searcher
@@ -21,19 +21,19 @@ from ..benchmarks.nasbench101 import CellProblem, mutate_cell
 from ..benchmarks.tabular import TabularProblem
 from ..optuna_searcher import OptunaSearcher, gaussian_process, tpe
 from .runner import SearcherReplicas
-from .suite import Split
-from .trace import Record
+from .suite import TransferScenario
+from .trace import Trace
 
 TRANSFER, SCRATCH = AGENTS = ("transfer", "scratch")
 SEEDED = ("evolution seeded", "tpe seeded")
-RIVALS = (*AGENTS, "tpe", "tpe seeded", "evolution", "evolution seeded", "random")
+METHODS = (*AGENTS, "tpe", "tpe seeded", "evolution", "evolution seeded", "random")
 """Those compared unless told otherwise."""
 
 OPTIONAL = ("gp",)
 """Those too slow, or with too much to install, to be compared unless told so."""
 
 STARTS = 10
-"""How many configurations of the sources a seeded rival starts from."""
+"""How many configurations of the sources a seeded method starts from."""
 
 # Of seven pairs tried on the development half, from 10 and 3 to 100 and 8, these did best for 200 trials.
 _POPULATION, _SAMPLE = 10, 5
@@ -45,21 +45,21 @@ SearcherFn = Callable[[int, Sequence[Config]], Searcher]
 """From a seed and configurations to start from to a searcher."""
 
 
-def searcher_replicas(rival: str, target: TabularProblem, seeds: Sequence[int], starts: Starts) -> SearcherReplicas:
-    """Returns the replicas of a rival that is no agent.
+def searcher_replicas(method: str, target: TabularProblem, seeds: Sequence[int], starts: Starts) -> SearcherReplicas:
+    """Returns the replicas of a method that is no agent.
 
     Args:
-        rival: its name.
+        method: its name.
         target: what it searches.
         seeds: one a replica.
-        starts: for each replica what to start from; empty for rivals that are not seeded.
+        starts: for each replica what to start from; empty for methods that are not seeded.
     """
-    make = _searcher_fn(rival.removesuffix(" seeded"), target)
+    make = _searcher_fn(method.removesuffix(" seeded"), target)
     return SearcherReplicas([make(seed, start) for seed, start in zip(seeds, starts, strict=True)])
 
 
 def best_starts(
-    record: Record, split: Split, sources: Sequence[TabularProblem], target: Problem, count: int = STARTS
+    trace: Trace, scenario: TransferScenario, sources: Sequence[TabularProblem], target: Problem, count: int = STARTS
 ) -> list[list[Config]]:
     """Returns a portfolio of what each replica found on its sources, as far as it fits the target.
 
@@ -67,17 +67,17 @@ def best_starts(
     left out, so that some are parts of configurations; whole ones that it refuses are dropped.
 
     Args:
-        record: of the search of the sources.
-        split: what its choices mean on the target.
+        trace: of the search of the sources.
+        scenario: what its choices mean on the target.
         sources: in the order of their rows.
         target: the problem to start on.
         count: at most so many a replica.
     """
-    starts = (_starts(record, replica, split, sources, target, count) for replica in range(len(record.reward)))
+    starts = (_starts(trace, replica, scenario, sources, target, count) for replica in range(len(trace.reward)))
     return [list(itertools.islice(configs, count)) for configs in starts]
 
 
-def _searcher_fn(rival: str, target: TabularProblem) -> SearcherFn:
+def _searcher_fn(method: str, target: TabularProblem) -> SearcherFn:
     problems = (target.problem,)
 
     def evolution(seed: int, start: Sequence[Config]) -> Searcher:
@@ -92,32 +92,37 @@ def _searcher_fn(rival: str, target: TabularProblem) -> SearcherFn:
         "tpe": lambda seed, start: OptunaSearcher(problems, tpe, seed, start),
         "gp": lambda seed, start: OptunaSearcher(problems, gaussian_process, seed, start, ordinal=True),
     }
-    return made[rival]
+    return made[method]
 
 
 def _starts(
-    record: Record, replica: int, split: Split, sources: Sequence[TabularProblem], target: Problem, count: int
+    trace: Trace,
+    replica: int,
+    scenario: TransferScenario,
+    sources: Sequence[TabularProblem],
+    target: Problem,
+    count: int,
 ) -> Iterator[Config]:
     """Yields what one replica has to offer, in the order in which it is to be tried."""
-    entries = [_archived(record, replica, row, split, source.problem) for row, source in enumerate(sources)]
+    entries = [_archived(trace, replica, row, scenario, source.problem) for row, source in enumerate(sources)]
     found = list[Config]()
     for pick in portfolio(entries, 0, range(len(entries)), 3 * count):
-        config = _fitted({**split.fill, **entries[pick.entry].config(0, pick.slot)}, target)
+        config = _fitted({**scenario.fill, **entries[pick.entry].config(0, pick.slot)}, target)
         if config and config not in found:
             found.append(config)
             yield config
 
 
-def _archived(record: Record, replica: int, row: int, split: Split, source: Problem) -> Archived:
+def _archived(trace: Trace, replica: int, row: int, scenario: TransferScenario, source: Problem) -> ArchivedProblem:
     """Returns the trials of a source, its choices named as the target's."""
-    trials = np.flatnonzero(record.problem[replica] == row)
-    taken, rewards = record.taken[replica, trials].tolist(), record.reward[replica, trials].tolist()
+    trials = np.flatnonzero(trace.problem[replica] == row)
+    action_indices, rewards = trace.action_indices[replica, trials].tolist(), trace.reward[replica, trials].tolist()
     configs = [
         {c.name: c.actions[p] for c, p in zip(source.space.choices, its, strict=False) if p < len(c.actions)}
-        for its in taken
+        for its in action_indices
     ]
     told = [(config, dict[str, float](), Score.of(reward)) for config, reward in zip(configs, rewards, strict=True)]
-    return of_trials(*source.name, told).renamed(split.rename)
+    return archive_of_trials(*source.name, told).renamed(scenario.rename)
 
 
 def _fitted(config: Mapping[str, Action], target: Problem) -> Config:

@@ -13,17 +13,17 @@ from transfernas.baselines.random import RandomSearch
 from transfernas.fields import to_json
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.learner import new_learner
-from transfernas.learning.randomness import Use, derived_seed
+from transfernas.learning.randomness import Purpose, derived_seed
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.problem import Problem
 
-from ..benchmarks.nasbench101 import CellProblem, Cells, cell_problem, mutate_cell, sub_spaces
+from ..benchmarks.nasbench101 import CellProblem, CellTable, cell_problem, mutate_cell, sub_spaces
 from ..optuna_searcher import OptunaSearcher, tpe
-from .result import Curve, NamedRatio, NamedReached, Result, Row, table_of
-from .run_directory import Stages, side_by_side
+from .result import Curve, NamedRatio, NamedReached, Result, TableRow, table_of
+from .run_directory import RunDirectory, run_in_parallel
 from .runner import AgentReplicas, Replicas, SearcherReplicas, StageFn
 from .statistics import mean_interval, reached, trial_ratio
-from .trace import Record
+from .trace import Trace
 
 CURVES = ("transfer", "scratch", "evolution", "random")
 """Those of the paper, which run unless told otherwise."""
@@ -76,42 +76,42 @@ def describe(study: CellStudy) -> dict[str, object]:
     return dataclasses.asdict(study) | {"config": to_json(study.config)}
 
 
-class _Lab(NamedTuple):
+class _StudyRun(NamedTuple):
     """What the searches need: how large they are, the whole space, the sub-spaces, where and to whom they tell."""
 
     study: CellStudy
     target: CellProblem
     sources: tuple[CellProblem, ...]
-    stages: Stages
+    run_directory: RunDirectory
     stage: StageFn
 
-    def search(self, name: str, replicas: Replicas, trials: int, tuning: bool = False) -> Record:
+    def search(self, name: str, replicas: Replicas, trials: int, tuning: bool = False) -> Trace:
         """Searches the whole space; what is only for tuning has noise of its own."""
-        seed = derived_seed(self.study.seed, Use.TUNING) if tuning else self.study.seed
-        return self.stages.search(name, replicas, (self.target,), trials, seed, self.stage(name, trials))
+        seed = derived_seed(self.study.seed, Purpose.TUNING) if tuning else self.study.seed
+        return self.run_directory.search(name, replicas, (self.target,), trials, seed, self.stage(name, trials))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         return (self.target.problem,)
 
 
-def run_nasbench101(study: CellStudy, cells: Cells, stages: Stages, stage: StageFn) -> Result:
+def run_nasbench101(study: CellStudy, cells: CellTable, run_directory: RunDirectory, stage: StageFn) -> Result:
     """Runs everything, two searches at a time; an interrupt ends it with what was measured so far.
 
     Args:
         study: how large.
         cells: the table.
-        stages: where it is kept.
+        run_directory: where it is kept.
         stage: told when a stage begins.
     """
     started = time.monotonic()
     once = study.each_network_once
     sources = tuple(cell_problem(cells, space, each_network_once=once) for space in sub_spaces())
-    lab = _Lab(study, cell_problem(cells, each_network_once=once), sources, stages, stage)
-    choice: list[Row] = []
-    lanes = side_by_side(stages, lambda: _transferred(lab), lambda: _others(lab, choice))
-    records = {name: record for lane in lanes for name, record in lane.items() if record.trials}
-    curves = {name: _curve(records[name], lab.target) for name in (*CURVES, *OPTIONAL) if name in records}
+    run_context = _StudyRun(study, cell_problem(cells, each_network_once=once), sources, run_directory, stage)
+    choice: list[TableRow] = []
+    lanes = run_in_parallel(run_directory, lambda: _transferred(run_context), lambda: _others(run_context, choice))
+    records = {name: trace for lane in lanes for name, trace in lane.items() if trace.trials}
+    curves = {name: _curve(records[name], run_context.target) for name in (*CURVES, *OPTIONAL) if name in records}
     milestones = sorted({count for count in MILESTONES if count < study.trials} | {study.trials})
     grid = _grid(curves)
     return Result(
@@ -121,89 +121,100 @@ def run_nasbench101(study: CellStudy, cells: Cells, stages: Stages, stage: Stage
         curves=curves,
         table=table_of(curves, milestones),
         ratios=_ratios(curves, grid, study.seed),
-        interrupted=stages.interrupted,
+        interrupted=run_directory.interrupted,
         settings={
-            "resumed": stages.resumed,
+            "resumed": run_directory.resumed,
             "data": cells.name,
             "replicas": study.replicas,
             "joint_trials": study.joint_trials,
             "config": to_json(study.config),
-            "best_test": lab.target.best_test,
+            "best_test": run_context.target.best_test,
             "each_network_once": once,
-            "networks": {name: _networks(record, lab.target) for name, record in records.items()},
+            "networks": {name: _networks(trace, run_context.target) for name, trace in records.items()},
         },
         reached=tuple(NamedReached(n, reached(t, c.values, study.seed)) for n, c in curves.items() for t in grid),
         choice=tuple(choice),
     )
 
 
-def _transferred(lab: _Lab) -> dict[str, Record]:
+def _transferred(run_context: _StudyRun) -> dict[str, Trace]:
     """Trains jointly on the sub-spaces, then searches the whole one."""
-    study = lab.study
+    study = run_context.study
     if "transfer" not in study.curves:
         return {}
-    problems = tuple(source.problem for source in lab.sources)
-    joint = AgentReplicas(new_learner(problems, study.config, study.seed, study.replicas), lab.sources)
+    problems = tuple(source.problem for source in run_context.sources)
+    joint = AgentReplicas(new_learner(problems, study.config, study.seed, study.replicas), run_context.sources)
     name = "joint training"
-    lab.stages.search(name, joint, lab.sources, study.joint_trials, study.seed, lab.stage(name, study.joint_trials))
-    if lab.stages.interrupted:
+    run_context.run_directory.search(
+        name, joint, run_context.sources, study.joint_trials, study.seed, run_context.stage(name, study.joint_trials)
+    )
+    if run_context.run_directory.interrupted:
         return {}
-    replicas = AgentReplicas(transfer(joint.learner, lab.problems), (lab.target,))
-    return {"transfer": lab.search("transfer", replicas, study.trials)}
+    replicas = AgentReplicas(transfer(joint.learner, run_context.problems), (run_context.target,))
+    return {"transfer": run_context.search("transfer", replicas, study.trials)}
 
 
-def _others(lab: _Lab, choice: list[Row]) -> dict[str, Record]:
+def _others(run_context: _StudyRun, choice: list[TableRow]) -> dict[str, Trace]:
     """Searches the whole space from scratch."""
-    study, found = lab.study, dict[str, Record]()
-    seeds = [derived_seed(study.seed, Use.WEIGHTS, replica) for replica in range(study.replicas)]
+    study, found = run_context.study, dict[str, Trace]()
+    seeds = [derived_seed(study.seed, Purpose.WEIGHTS, replica) for replica in range(study.replicas)]
     for name in study.curves:
-        if lab.stages.interrupted or name == "transfer":
+        if run_context.run_directory.interrupted or name == "transfer":
             continue
         replicas: Replicas
         if name == "scratch":
-            learner = new_learner(lab.problems, study.config, study.seed, study.replicas)
-            replicas = AgentReplicas(learner, (lab.target,))
+            learner = new_learner(run_context.problems, study.config, study.seed, study.replicas)
+            replicas = AgentReplicas(learner, (run_context.target,))
         elif name == "random":
-            replicas = SearcherReplicas([RandomSearch(lab.problems, seed) for seed in seeds])
+            replicas = SearcherReplicas([RandomSearch(run_context.problems, seed) for seed in seeds])
         elif name == "tpe":
-            replicas = SearcherReplicas([OptunaSearcher(lab.problems, tpe, seed) for seed in seeds])
+            replicas = SearcherReplicas([OptunaSearcher(run_context.problems, tpe, seed) for seed in seeds])
         else:
-            choice += _choose_sample_size(lab)
-            if lab.stages.interrupted:
+            choice += _choose_sample_size(run_context)
+            if run_context.run_directory.interrupted:
                 continue
             best = SAMPLE_SIZES[int(np.argmax([row.mean for row in choice]))]
-            replicas = _evolution(lab, best, seeds)
-        found[name] = lab.search(name, replicas, study.trials)
+            replicas = _evolution(run_context, best, seeds)
+        found[name] = run_context.search(name, replicas, study.trials)
     return found
 
 
-def _evolution(lab: _Lab, sample_size: int, seeds: list[int]) -> Replicas:
+def _evolution(run_context: _StudyRun, sample_size: int, seeds: list[int]) -> Replicas:
     return SearcherReplicas(
-        [RegularizedEvolution(lab.problems, sample_size=sample_size, seed=seed, mutation=mutate_cell) for seed in seeds]
+        [
+            RegularizedEvolution(run_context.problems, sample_size=sample_size, seed=seed, mutation=mutate_cell)
+            for seed in seeds
+        ]
     )
 
 
-def _choose_sample_size(lab: _Lab) -> list[Row]:
+def _choose_sample_size(run_context: _StudyRun) -> list[TableRow]:
     """Returns the final test accuracy of each sample size, by which the paper chose; with seeds of their own."""
-    seeds = [derived_seed(lab.study.seed, Use.TUNING, replica) for replica in range(CHOICE_REPLICAS)]
-    rows, trials = [], lab.study.trials
+    seeds = [derived_seed(run_context.study.seed, Purpose.TUNING, replica) for replica in range(CHOICE_REPLICAS)]
+    rows, trials = [], run_context.study.trials
     for size in SAMPLE_SIZES:
-        record = lab.search(f"evolution, sample {size}", _evolution(lab, size, seeds), trials, tuning=True)
-        if record.interrupted:
+        trace = run_context.search(
+            f"evolution, sample {size}", _evolution(run_context, size, seeds), trials, tuning=True
+        )
+        if trace.interrupted:
             return []
-        rows.append(Row(f"sample {size}", trials, *mean_interval(lab.target.test(record.incumbents[:, -1]))))
+        rows.append(
+            TableRow(f"sample {size}", trials, *mean_interval(run_context.target.test(trace.incumbents[:, -1])))
+        )
     return rows
 
 
-def _networks(record: Record, target: CellProblem) -> float:
+def _networks(trace: Trace, target: CellProblem) -> float:
     """Returns how many different cells a replica evaluated, on average."""
-    return float(np.mean([len(np.unique(target.index.rows(taken))) for taken in record.taken]))
+    return float(
+        np.mean([len(np.unique(target.index.rows(action_indices))) for action_indices in trace.action_indices])
+    )
 
 
-def _curve(record: Record, target: CellProblem) -> Curve:
-    replicas, trials, choices = record.taken.shape
-    test = target.test(record.incumbents.reshape(-1, choices)).reshape(replicas, trials)
-    return Curve(record.values, test)
+def _curve(trace: Trace, target: CellProblem) -> Curve:
+    replicas, trials, choices = trace.action_indices.shape
+    test = target.test(trace.incumbents.reshape(-1, choices)).reshape(replicas, trials)
+    return Curve(trace.values, test)
 
 
 def _grid(curves: dict[str, Curve]) -> tuple[float, ...]:

@@ -37,7 +37,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One entry of the table: the mean of a curve after so many trials, with its 95 % interval."""
 
     name: str
@@ -78,7 +78,7 @@ class Result:
         interrupted: whether it was stopped before its end.
         settings: what else the results depend on.
         reached: when the curves reach some targets.
-        choice: rows of a choice that was made by an experiment of its own, such as a rival's best setting.
+        choice: rows of a choice that was made by an experiment of its own, such as a method's best setting.
         summary: what was found over several curves together, for JSON.
         kept_trials: those of the curves' trials that are written; None for all.
     """
@@ -87,20 +87,20 @@ class Result:
     seed: int
     seconds: float
     curves: Mapping[str, Curve]
-    table: tuple[Row, ...]
+    table: tuple[TableRow, ...]
     ratios: tuple[NamedRatio, ...]
     interrupted: bool = False
     settings: Mapping[str, object] = field(default_factory=dict)
     reached: tuple[NamedReached, ...] = ()
-    choice: tuple[Row, ...] = ()
+    choice: tuple[TableRow, ...] = ()
     summary: Mapping[str, object] = field(default_factory=dict)
     kept_trials: tuple[int, ...] | None = None
 
 
-def table_of(curves: Mapping[str, Curve], trials: Sequence[int], test: bool = False) -> tuple[Row, ...]:
+def table_of(curves: Mapping[str, Curve], trials: Sequence[int], test: bool = False) -> tuple[TableRow, ...]:
     """Returns the mean of each curve after each number of trials that it got to; of its test accuracy if so said."""
     return tuple(
-        Row(name, count, *mean_interval(values[:, count - 1]))
+        TableRow(name, count, *mean_interval(values[:, count - 1]))
         for name, curve in curves.items()
         if (values := curve.test if test else curve.values) is not None
         for count in trials
@@ -146,7 +146,7 @@ def _curve_document(curve: Curve, kept: tuple[int, ...] | None) -> dict[str, obj
     return document if curve.test is None else {**document, "test": np.round(curve.test[:, columns], 6).tolist()}
 
 
-def _row_document(row: Row) -> dict[str, object]:
+def _row_document(row: TableRow) -> dict[str, object]:
     return {
         "name": row.name,
         "trials": row.trials,

@@ -22,7 +22,7 @@ from transfernas.extras import needed
 from transfernas.processes.interrupts import calling_at_interrupt
 
 from .runner import Benchmark, ProgressFn, Replicas, search
-from .trace import Record, Recorder
+from .trace import Trace, TraceRecorder
 
 with needed("bench", __name__):
     from filelock import FileLock, Timeout
@@ -33,7 +33,7 @@ KEEP_EVERY_SECONDS = 60.0
 _RECORD, _SETTINGS = "record.npz", "settings.json"
 
 
-class Stages:
+class RunDirectory:
     """The folder of an experiment's stages."""
 
     def __init__(self, folder: Path, settings: Mapping[str, object], resume: bool) -> None:
@@ -130,7 +130,7 @@ class Stages:
         trials: int,
         seed: int,
         progress: ProgressFn,
-    ) -> Record:
+    ) -> Trace:
         """Runs a stage, goes on with it, or returns what it found before.
 
         Args:
@@ -143,7 +143,7 @@ class Stages:
         """
         start = None
         for folder in self._kept(name)[-1:]:
-            start = Record.read(folder / _RECORD)
+            start = Trace.read(folder / _RECORD)
             progress(start.trials, float(start.values[:, -1].mean()))
             if start.trials >= trials:
                 replicas.finish(folder, start)
@@ -151,27 +151,27 @@ class Stages:
             replicas.resume(folder, start)
         last = time.monotonic()
 
-        def after_trial(recorder: Recorder) -> bool:
+        def after_trial(recorder: TraceRecorder) -> bool:
             nonlocal last
             if self.interrupted or time.monotonic() - last > KEEP_EVERY_SECONDS:
-                self._keep(name, replicas, recorder.record(interrupted=recorder.trials < trials))
+                self._keep(name, replicas, recorder.trace(interrupted=recorder.trials < trials))
                 last = time.monotonic()
             return self.interrupted
 
-        record = search(replicas, benchmarks, trials, seed, progress, start, after_trial)
-        if record.interrupted:
+        trace = search(replicas, benchmarks, trials, seed, progress, start, after_trial)
+        if trace.interrupted:
             self.stop()
         else:
-            self._keep(name, replicas, record)
-        return record
+            self._keep(name, replicas, trace)
+        return trace
 
-    def _keep(self, name: str, replicas: Replicas, record: Record) -> None:
-        earlier, folder = self._kept(name), self._folder / f"{name}.{record.trials}"
+    def _keep(self, name: str, replicas: Replicas, trace: Trace) -> None:
+        earlier, folder = self._kept(name), self._folder / f"{name}.{trace.trials}"
         if folder in earlier:
             return
         part = self._folder / f".{name}.{uuid.uuid4().hex}.part"
         part.mkdir()
-        record.write(part / _RECORD)
+        trace.write(part / _RECORD)
         replicas.save(part)
         part.rename(folder)
         for old in earlier:
@@ -181,7 +181,7 @@ class Stages:
         return _kept(self._folder, name)
 
 
-def side_by_side(stages: Stages, *jobs: Callable[[], T]) -> list[T]:
+def run_in_parallel(run_directory: RunDirectory, *jobs: Callable[[], T]) -> list[T]:
     """Runs jobs that search in the stages at the same time, and returns what they do.
 
     Compiled code runs outside the interpreter's lock, so that threads are enough for a few cores. An error of one job
@@ -195,7 +195,7 @@ def side_by_side(stages: Stages, *jobs: Callable[[], T]) -> list[T]:
         except KeyboardInterrupt:  # the second Ctrl-C; the lanes see neither
             ended = True
         if ended:
-            stages.stop()
+            run_directory.stop()
     return [lane.result() for lane in lanes]
 
 

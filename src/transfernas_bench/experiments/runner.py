@@ -14,12 +14,12 @@ from jaxtyping import Bool, Float, Int
 
 from transfernas.checkpoint.snapshot import Snapshot, read_snapshot, write_snapshot
 from transfernas.learning.learner import Learner, learn, with_functions
-from transfernas.learning.proposing import Rows, Taken, propose
-from transfernas.learning.randomness import Use, generator
+from transfernas.learning.proposal import ActionIndices, RowIndices, propose
+from transfernas.learning.randomness import Purpose, generator
 from transfernas.searcher import Searcher
 from transfernas.spaces.problem import Problem
 
-from .trace import Record, Recorder
+from .trace import Trace, TraceRecorder
 
 ProgressFn = Callable[[int, float], None]
 """Told, after every trial, how many are done and the mean over the replicas of the best value so far."""
@@ -27,7 +27,7 @@ ProgressFn = Callable[[int, float], None]
 StageFn = Callable[[str, int], ProgressFn]
 """From a stage's name and its number of trials to who is told of its progress."""
 
-AfterTrialFn = Callable[[Recorder], bool]
+AfterTrialFn = Callable[[TraceRecorder], bool]
 """Told what was recorded, after every trial; says whether to stop."""
 
 _LEARNER, _SECONDS = "learner.safetensors", "seconds.npy"
@@ -42,11 +42,11 @@ class Benchmark(Protocol):
         """The problem."""
 
     def reward(
-        self, taken: Int[np.ndarray, "configs choices"], rng: np.random.Generator
+        self, action_indices: Int[np.ndarray, "configs choices"], rng: np.random.Generator
     ) -> Float[np.ndarray, "configs"]:
         """Returns what one evaluation of each configuration gives: what a searcher sees."""
 
-    def value(self, taken: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
+    def value(self, action_indices: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
         """Returns each configuration's value without noise: what is reported."""
 
 
@@ -54,7 +54,7 @@ class Benchmark(Protocol):
 class Restricted(Protocol):
     """A benchmark that knows in batches which configurations may be proposed."""
 
-    def valid(self, taken: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
+    def valid(self, action_indices: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
         """Returns whether each configuration may be proposed."""
 
 
@@ -63,11 +63,11 @@ class Batch(NamedTuple):
 
     Attributes:
         problem: Shape `[replicas]`, row of the problem.
-        taken: Shape `[replicas, choices]`, the position of the action that each choice took.
+        action_indices: Shape `[replicas, choices]`, the position of the action that each choice took.
     """
 
     problem: Int[np.ndarray, "replicas"]
-    taken: Int[np.ndarray, "replicas choices"]
+    action_indices: Int[np.ndarray, "replicas choices"]
 
 
 class Replicas(abc.ABC):
@@ -86,14 +86,14 @@ class Replicas(abc.ABC):
         """Writes what it takes to go on to a folder."""
 
     @abc.abstractmethod
-    def resume(self, folder: Path, record: Record) -> None:
+    def resume(self, folder: Path, trace: Trace) -> None:
         """Goes on after a record, from what `save` wrote; the searchers must be as new.
 
         Raises:
             ValueError: they do not propose what was recorded.
         """
 
-    def finish(self, folder: Path, record: Record) -> None:  # noqa: B027  (most leave nothing to take)
+    def finish(self, folder: Path, trace: Trace) -> None:  # noqa: B027  (most leave nothing to take)
         """Takes what is of use after the last trial from what `save` wrote; the searchers must be as new."""
 
 
@@ -116,12 +116,12 @@ class AgentReplicas(Replicas):
         """Returns the next trial of each replica."""
         self.learner, self._proposal = propose(self.learner, self._first_valid if self._benchmarks else None)
         widest = max(len(problem.space.choices) for problem in self.learner.encoding.problems)
-        return Batch(self._proposal.problem, self._proposal.rollout.taken[:, 1 : 1 + widest])
+        return Batch(self._proposal.problem, self._proposal.rollout.action_indices[:, 1 : 1 + widest])
 
     def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
         """Lets each replica learn from the trial asked last."""
-        problem, rollout, member = self._proposal
-        self.learner = learn(self.learner, problem, rollout.trajectory, reward, member)
+        problem, rollout, proposer = self._proposal
+        self.learner = learn(self.learner, problem, rollout.trajectory, reward, proposer)
 
     def save(self, folder: Path) -> None:
         """Writes the learner."""
@@ -130,7 +130,7 @@ class AgentReplicas(Replicas):
         keyed = tuple(row for row, problem in enumerate(problems) if problem.key is not None)
         write_snapshot(folder / _LEARNER, Snapshot(self.learner, "replicas", 0, (), restricted, keyed=keyed))
 
-    def resume(self, folder: Path, record: Record) -> None:
+    def resume(self, folder: Path, trace: Trace) -> None:
         """Takes the learner from its file.
 
         Raises:
@@ -142,18 +142,20 @@ class AgentReplicas(Replicas):
                 raise ValueError(f"{folder} holds agents with another {name}; start the search afresh")
         self.learner = with_functions(found, problems)
 
-    def finish(self, folder: Path, record: Record) -> None:
+    def finish(self, folder: Path, trace: Trace) -> None:
         """Takes the learner from its file, as `resume` does."""
-        self.resume(folder, record)
+        self.resume(folder, trace)
 
-    def _first_valid(self, rows: Rows, taken: Taken) -> Rows:
-        count = taken.shape[1]
-        valid = np.ones(taken.shape[:2], bool)
+    def _first_valid(self, rows: RowIndices, action_indices: ActionIndices) -> RowIndices:
+        count = action_indices.shape[1]
+        valid = np.ones(action_indices.shape[:2], bool)
         for row, benchmark in enumerate(self._benchmarks):
             here = rows == row
             if isinstance(benchmark, Restricted) and here.any():
                 choices = len(benchmark.problem.space.choices)
-                valid[here] = benchmark.valid(taken[here, :, 1 : 1 + choices].reshape(-1, choices)).reshape(-1, count)
+                valid[here] = benchmark.valid(action_indices[here, :, 1 : 1 + choices].reshape(-1, choices)).reshape(
+                    -1, count
+                )
         return np.where(valid.any(axis=1), valid.argmax(axis=1), count)
 
 
@@ -169,11 +171,11 @@ class SearcherReplicas(Replicas):
         self._trials = [searcher.ask() for searcher in self._searchers]
         names = [problem.name for problem in self._searchers[0].problems]
         problem = np.array([names.index(trial.problem.name) for trial in self._trials], np.int32)
-        taken = [
+        action_indices = [
             [c.index(t.config[c.name]) if c.name in t.config else len(c.actions) for c in t.problem.space.choices]
             for t in self._trials
         ]
-        return Batch(problem, np.array(taken, np.int32))
+        return Batch(problem, np.array(action_indices, np.int32))
 
     def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
         """Tells each searcher the reward of its trial."""
@@ -183,16 +185,16 @@ class SearcherReplicas(Replicas):
     def save(self, folder: Path) -> None:
         """Writes nothing: asking and telling again takes a minute or two for 100,000 trials."""
 
-    def resume(self, folder: Path, record: Record) -> None:
+    def resume(self, folder: Path, trace: Trace) -> None:
         """Asks and tells again.
 
         Raises:
             ValueError: asked again, a searcher does not propose what was recorded.
         """
-        for trial in range(record.trials):
-            if not np.array_equal(self.ask().taken, record.taken[:, trial]):
+        for trial in range(trace.trials):
+            if not np.array_equal(self.ask().action_indices, trace.action_indices[:, trial]):
                 raise ValueError(f"trial {trial + 1} in {folder} is not what this search proposes; start it afresh")
-            self.tell(record.reward[:, trial])
+            self.tell(trace.reward[:, trial])
 
 
 class Timed(Replicas):
@@ -225,14 +227,14 @@ class Timed(Replicas):
         np.save(folder / _SECONDS, self.seconds)
         self._replicas.save(folder)
 
-    def resume(self, folder: Path, record: Record) -> None:
+    def resume(self, folder: Path, trace: Trace) -> None:
         """Goes on after a record."""
-        self._replicas.resume(folder, record)
+        self._replicas.resume(folder, trace)
         self._seconds = np.load(folder / _SECONDS).tolist()
 
-    def finish(self, folder: Path, record: Record) -> None:
+    def finish(self, folder: Path, trace: Trace) -> None:
         """Takes the times, and what the replicas do."""
-        self._replicas.finish(folder, record)
+        self._replicas.finish(folder, trace)
         self._seconds = np.load(folder / _SECONDS).tolist()
 
 
@@ -242,9 +244,9 @@ def search(
     trials: int,
     seed: int,
     progress: ProgressFn = lambda done, best: None,
-    start: Record | None = None,
+    start: Trace | None = None,
     after_trial: AfterTrialFn = lambda recorder: False,
-) -> Record:
+) -> Trace:
     """Runs a search; Ctrl-C ends it after the trials that are done.
 
     Args:
@@ -259,20 +261,20 @@ def search(
     Raises:
         ValueError: a searcher finds no valid configuration.
     """
-    rng = generator(seed, Use.REWARD)
-    recorder = Recorder(len(benchmarks), rng, start)
+    rng = generator(seed, Purpose.REWARD)
+    recorder = TraceRecorder(len(benchmarks), rng, start)
     try:
         while recorder.trials < trials:
             batch = replicas.ask()
             reward, value = _evaluate(batch, benchmarks, rng)
             replicas.tell(reward)
-            recorder.add(batch.problem, batch.taken, reward, value)
+            recorder.add(batch.problem, batch.action_indices, reward, value)
             progress(recorder.trials, recorder.best)
             if after_trial(recorder):
-                return recorder.record(interrupted=recorder.trials < trials)
+                return recorder.trace(interrupted=recorder.trials < trials)
     except KeyboardInterrupt:
-        return recorder.record(interrupted=True)
-    return recorder.record()
+        return recorder.trace(interrupted=True)
+    return recorder.trace()
 
 
 def _evaluate(
@@ -281,6 +283,6 @@ def _evaluate(
     reward, value = np.zeros(len(batch.problem)), np.zeros(len(batch.problem))
     for row, benchmark in enumerate(benchmarks):
         here = batch.problem == row
-        taken = batch.taken[here, : len(benchmark.problem.space.choices)]
-        reward[here], value[here] = benchmark.reward(taken, rng), benchmark.value(taken)
+        action_indices = batch.action_indices[here, : len(benchmark.problem.space.choices)]
+        reward[here], value[here] = benchmark.reward(action_indices, rng), benchmark.value(action_indices)
     return reward, value

@@ -1,7 +1,7 @@
-"""The searches of a comparison: the agents and their rivals on every target of some splits.
+"""The searches of a comparison: the agents and the other methods on every target of some scenarios.
 
-Two searches run at a time: the agents', and those of the rivals. What a rival finds on a target without sources is
-shared by all splits that have that target.
+Two searches run at a time: the agents', and those of the methods. What a method finds on a target without sources is
+shared by all scenarios that have that target.
 """
 
 import threading
@@ -16,15 +16,15 @@ from jaxtyping import Float
 
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.learner import Learner, new_learner
-from transfernas.learning.randomness import Use, derived_seed
+from transfernas.learning.randomness import Purpose, derived_seed
 from transfernas.learning.transfer import transfer
 
-from ..benchmarks.nasbench101 import Cells
+from ..benchmarks.nasbench101 import CellTable
 from ..benchmarks.tabular import TabularProblem
-from .methods import AGENTS, RIVALS, SCRATCH, SEEDED, TRANSFER, Starts, best_starts, searcher_replicas
-from .run_directory import Stages, side_by_side
+from .methods import AGENTS, METHODS, SCRATCH, SEEDED, TRANSFER, Starts, best_starts, searcher_replicas
+from .run_directory import RunDirectory, run_in_parallel
 from .runner import AgentReplicas, Replicas, StageFn, Timed
-from .suite import Place, Split
+from .suite import TaskRef, TransferScenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Comparison:
 
     Attributes:
         config: the agents' hyperparameters.
-        splits: of the suite.
-        rivals: their names.
+        scenarios: of the suite.
+        methods: their names.
         seed: of everything random.
         replicas: independent repetitions of every search.
         trials: of each search of a target.
@@ -42,8 +42,8 @@ class Comparison:
     """
 
     config: TrainingConfig
-    splits: tuple[Split, ...]
-    rivals: tuple[str, ...] = RIVALS
+    scenarios: tuple[TransferScenario, ...]
+    methods: tuple[str, ...] = METHODS
     seed: int = 0
     replicas: int = 20
     trials: int = 200
@@ -63,153 +63,161 @@ class Run(NamedTuple):
 
 
 Runs = dict[tuple[str, str], Run]
-"""From where and rival to its search: the split's name, or the target's for what the splits share."""
+"""From where and method to its search: the scenario's name, or the target's for what the scenarios share."""
 
 
-def run_key(split: Split, rival: str) -> tuple[str, str]:
-    """Returns where the search of a rival on a split's target is found."""
-    return (split.name if rival in (TRANSFER, *SEEDED) else split.target.name), rival
+def run_key(scenario: TransferScenario, method: str) -> tuple[str, str]:
+    """Returns where the search of a method on a scenario's target is found."""
+    return (scenario.name if method in (TRANSFER, *SEEDED) else scenario.target.name), method
 
 
-def run_searches(comparison: Comparison, cells: Cells | None, stages: Stages, stage: StageFn) -> Runs:
+def run_searches(comparison: Comparison, cells: CellTable | None, run_directory: RunDirectory, stage: StageFn) -> Runs:
     """Runs everything; an interrupt ends it with what was searched so far.
 
     Args:
         comparison: what, and how large.
-        cells: the table of NAS-Bench-101, for splits that need it.
-        stages: where it is kept.
+        cells: the table of NAS-Bench-101, for scenarios that need it.
+        run_directory: where it is kept.
         stage: told when a stage begins.
     """
-    lab = _Lab(comparison, cells, stages, stage, {split.name: Future() for split in comparison.splits})
-    agents, searchers = side_by_side(stages, lambda: _agents(lab), lambda: _searchers(lab))
+    run_context = _ComparisonRun(
+        comparison, cells, run_directory, stage, {scenario.name: Future() for scenario in comparison.scenarios}
+    )
+    agents, searchers = run_in_parallel(run_directory, lambda: _agents(run_context), lambda: _searchers(run_context))
     return {key: run for key, run in {**agents, **searchers}.items() if run.values.size}
 
 
 def shared_stages(comparison: Comparison) -> tuple[str, ...]:
     """Returns the names of the searches that depend on no agent: another comparison of that seed and size has them."""
-    keys = {run_key(s, rival) for s in comparison.splits for rival in comparison.rivals if _alone(rival)}
-    return tuple(sorted(f"{where}, {rival}" for where, rival in keys))
+    keys = {
+        run_key(s, method) for s in comparison.scenarios for method in comparison.methods if _needs_no_agent(method)
+    }
+    return tuple(sorted(f"{where}, {method}" for where, method in keys))
 
 
 def count_stages(comparison: Comparison) -> int:
     """Returns how many searches there are, joint trainings among them."""
-    keys = {run_key(split, rival) for split in comparison.splits for rival in comparison.rivals}
-    return len(keys) + len(comparison.splits) * _learns(comparison)
+    keys = {run_key(scenario, method) for scenario in comparison.scenarios for method in comparison.methods}
+    return len(keys) + len(comparison.scenarios) * _needs_joint_training(comparison)
 
 
 @dataclass(frozen=True, slots=True)
-class _Lab:
+class _ComparisonRun:
     """What the searches need: how large they are, the data, where and to whom they tell, what the seeded start from."""
 
     comparison: Comparison
-    cells: Cells | None
-    stages: Stages
+    cells: CellTable | None
+    run_directory: RunDirectory
     stage: StageFn
     starts: dict[str, Future[Starts]]
     loading: threading.Lock = field(default_factory=threading.Lock)
 
-    def load(self, place: Place) -> TabularProblem:
+    def load(self, task_ref: TaskRef) -> TabularProblem:
         """Returns a benchmark; a table that both lanes need is read once."""
         with self.loading:
-            return place.load(self.cells)
+            return task_ref.load(self.cells)
 
     def seed(self, name: str, replica: int = 0) -> int:
         """Returns the seed of a search, which depends on no other search."""
-        return derived_seed(self.comparison.seed, Use.REPLICA, zlib.crc32(name.encode()), replica)
+        return derived_seed(self.comparison.seed, Purpose.REPLICA, zlib.crc32(name.encode()), replica)
 
-    def search(self, where: str, rival: str, make: Callable[[str], Replicas], target: TabularProblem) -> Runs:
+    def search(self, where: str, method: str, make: Callable[[str], Replicas], target: TabularProblem) -> Runs:
         """Searches a target with what is made from the name of the search."""
-        name, trials = f"{where}, {rival}", self.comparison.trials
+        name, trials = f"{where}, {method}", self.comparison.trials
         replicas = Timed(make(name))
-        record = self.stages.search(name, replicas, (target,), trials, self.seed(name), self.stage(name, trials))
-        return {(where, rival): Run(record.values, replicas.seconds)}
+        trace = self.run_directory.search(name, replicas, (target,), trials, self.seed(name), self.stage(name, trials))
+        return {(where, method): Run(trace.values, replicas.seconds)}
 
 
-def _agents(lab: _Lab) -> Runs:
+def _agents(run_context: _ComparisonRun) -> Runs:
     """Searches every target with agents, from scratch and after the joint training on the sources."""
     found: Runs = {}
     try:
-        for split in lab.comparison.splits:
+        for scenario in run_context.comparison.scenarios:
             for step in (_scratch, _transferred):
-                if lab.stages.interrupted:
+                if run_context.run_directory.interrupted:
                     return found
-                found |= step(lab, split, found)
+                found |= step(run_context, scenario, found)
     finally:
-        for starts in lab.starts.values():  # the other lane must not wait for what will not come
+        for starts in run_context.starts.values():  # the other lane must not wait for what will not come
             starts.cancel()
     return found
 
 
-def _scratch(lab: _Lab, split: Split, found: Runs) -> Runs:
-    where, _ = key = run_key(split, SCRATCH)
-    if SCRATCH not in lab.comparison.rivals or key in found:
+def _scratch(run_context: _ComparisonRun, scenario: TransferScenario, found: Runs) -> Runs:
+    where, _ = key = run_key(scenario, SCRATCH)
+    if SCRATCH not in run_context.comparison.methods or key in found:
         return {}
-    target = lab.load(split.target)
-    return lab.search(where, SCRATCH, lambda name: AgentReplicas(_new(lab, (target,), name), (target,)), target)
+    target = run_context.load(scenario.target)
+    return run_context.search(
+        where, SCRATCH, lambda name: AgentReplicas(_new(run_context, (target,), name), (target,)), target
+    )
 
 
-def _transferred(lab: _Lab, split: Split, found: Runs) -> Runs:
-    rivals = lab.comparison.rivals
-    if not _learns(lab.comparison):
+def _transferred(run_context: _ComparisonRun, scenario: TransferScenario, found: Runs) -> Runs:
+    methods = run_context.comparison.methods
+    if not _needs_joint_training(run_context.comparison):
         return {}
-    sources, target = tuple(map(lab.load, split.sources)), lab.load(split.target)
-    name, trials = f"{split.name}, joint training", lab.comparison.joint_trials * len(sources)
-    joint = AgentReplicas(_new(lab, sources, name), sources)
-    record = lab.stages.search(name, joint, sources, trials, lab.seed(name), lab.stage(name, trials))
-    if record.interrupted:
+    sources, target = tuple(map(run_context.load, scenario.sources)), run_context.load(scenario.target)
+    name, trials = f"{scenario.name}, joint training", run_context.comparison.joint_trials * len(sources)
+    joint = AgentReplicas(_new(run_context, sources, name), sources)
+    trace = run_context.run_directory.search(
+        name, joint, sources, trials, run_context.seed(name), run_context.stage(name, trials)
+    )
+    if trace.interrupted:
         return {}
-    lab.starts[split.name].set_result(best_starts(record, split, sources, target.problem))
-    if TRANSFER not in rivals or lab.stages.interrupted:
+    run_context.starts[scenario.name].set_result(best_starts(trace, scenario, sources, target.problem))
+    if TRANSFER not in methods or run_context.run_directory.interrupted:
         return {}
-    learner = transferred(joint.learner, split, target)
-    return lab.search(split.name, TRANSFER, lambda name: AgentReplicas(learner, (target,)), target)
+    learner = transferred(joint.learner, scenario, target)
+    return run_context.search(scenario.name, TRANSFER, lambda name: AgentReplicas(learner, (target,)), target)
 
 
-def transferred(learner: Learner, split: Split, target: TabularProblem) -> Learner:
+def transferred(learner: Learner, scenario: TransferScenario, target: TabularProblem) -> Learner:
     """Returns the agents of the joint training ready for the target."""
-    return transfer(learner, (target.problem,), rename=split.rename, fill=split.fill)
+    return transfer(learner, (target.problem,), rename=scenario.rename, fill=scenario.fill)
 
 
-def _new(lab: _Lab, benchmarks: tuple[TabularProblem, ...], name: str) -> Learner:
+def _new(run_context: _ComparisonRun, benchmarks: tuple[TabularProblem, ...], name: str) -> Learner:
     problems = tuple(benchmark.problem for benchmark in benchmarks)
-    return new_learner(problems, lab.comparison.config, lab.seed(name), lab.comparison.replicas)
+    return new_learner(problems, run_context.comparison.config, run_context.seed(name), run_context.comparison.replicas)
 
 
-def _searchers(lab: _Lab) -> Runs:
-    """Searches every target with the rivals that are no agents."""
+def _searchers(run_context: _ComparisonRun) -> Runs:
+    """Searches every target with the methods that are no agents."""
     found: Runs = {}
-    for split, rival in _in_turn(lab.comparison):
-        where, _ = key = run_key(split, rival)
+    for scenario, method in _ordered_searches(run_context.comparison):
+        where, _ = key = run_key(scenario, method)
         if key in found:
             continue
-        starts: Starts = [()] * lab.comparison.replicas
-        if rival in SEEDED:
+        starts: Starts = [()] * run_context.comparison.replicas
+        if method in SEEDED:
             try:
-                starts = lab.starts[split.name].result()
+                starts = run_context.starts[scenario.name].result()
             except CancelledError:
                 return found
-        if lab.stages.interrupted:
+        if run_context.run_directory.interrupted:
             return found
-        target = lab.load(split.target)
+        target = run_context.load(scenario.target)
 
-        def make(name: str, rival: str = rival, target: TabularProblem = target, starts: Starts = starts) -> Replicas:
-            return searcher_replicas(rival, target, [lab.seed(name, r) for r in range(len(starts))], starts)
+        def make(name: str, method: str = method, target: TabularProblem = target, starts: Starts = starts) -> Replicas:
+            return searcher_replicas(method, target, [run_context.seed(name, r) for r in range(len(starts))], starts)
 
-        found |= lab.search(where, rival, make, target)
+        found |= run_context.search(where, method, make, target)
     return found
 
 
-def _learns(comparison: Comparison) -> bool:
-    """Returns whether any of the rivals needs the joint training."""
-    return bool({TRANSFER, *SEEDED} & set(comparison.rivals))
+def _needs_joint_training(comparison: Comparison) -> bool:
+    """Returns whether any of the methods needs the joint training."""
+    return bool({TRANSFER, *SEEDED} & set(comparison.methods))
 
 
-def _alone(rival: str) -> bool:
-    return rival not in (*AGENTS, *SEEDED)
+def _needs_no_agent(method: str) -> bool:
+    return method not in (*AGENTS, *SEEDED)
 
 
-def _in_turn(comparison: Comparison) -> Iterator[tuple[Split, str]]:
-    """Yields splits and rivals that are no agents; those that wait for the other lane last."""
-    for split in comparison.splits:
-        for rival in sorted(set(comparison.rivals) - set(AGENTS), key=lambda name: (name in SEEDED, name)):
-            yield split, rival
+def _ordered_searches(comparison: Comparison) -> Iterator[tuple[TransferScenario, str]]:
+    """Yields scenarios and methods that are no agents; those that wait for the other lane last."""
+    for scenario in comparison.scenarios:
+        for method in sorted(set(comparison.methods) - set(AGENTS), key=lambda name: (name in SEEDED, name)):
+            yield scenario, method

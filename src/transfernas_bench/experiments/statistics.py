@@ -10,7 +10,7 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Float
 
-from transfernas.learning.randomness import Use, generator
+from transfernas.learning.randomness import Purpose, generator
 
 RESAMPLES = 2_000
 _ROUNDING = 1e-9  # the order of a sum must not decide whether a mean reaches a target that is one of its values
@@ -81,7 +81,7 @@ def trials_to(target: float, values: Float[np.ndarray, "replicas trials"]) -> in
 
 def reached(target: float, values: Float[np.ndarray, "replicas trials"], seed: int) -> Reached:
     """Returns when a curve reaches a target, with the 95 % interval of a bootstrap over the replicas."""
-    resampled = _resampled_trials(target, values, generator(seed, Use.BOOTSTRAP))
+    resampled = _resampled_trials(target, values, generator(seed, Purpose.BOOTSTRAP))
     low, high = (int(q) if math.isfinite(q) else None for q in np.quantile(resampled, [0.025, 0.975], method="nearest"))
     return Reached(target, trials_to(target, values), low, high)
 
@@ -100,7 +100,7 @@ def trial_ratio(
 ) -> Ratio:
     """Compares how many trials two curves need to reach a target; the interval resamples the replicas of both."""
     of, to = trials_to(target, slower), trials_to(target, faster)
-    rng = generator(seed, Use.BOOTSTRAP)
+    rng = generator(seed, Purpose.BOOTSTRAP)
     slow, fast = (_resampled_trials(target, values, rng) for values in (slower, faster))
     # Out of reach is infinitely many trials; 0 and infinity as ratios sort to the right ends. Both out of reach tells
     # nothing in either direction and counts half on each side.
@@ -117,8 +117,8 @@ def trial_ratio(
     )
 
 
-def ranks(values: Float[np.ndarray, "rivals *shape"]) -> Float[np.ndarray, "rivals *shape"]:
-    """Returns the rank of each rival beside the others, 1 for the highest value; equal ones share the mean rank."""
+def ranks(values: Float[np.ndarray, "methods *shape"]) -> Float[np.ndarray, "methods *shape"]:
+    """Returns the rank of each method beside the others, 1 for the highest value; equal ones share the mean rank."""
     return scipy.stats.rankdata(-values, method="average", axis=0)
 
 
@@ -128,7 +128,7 @@ def bootstrap_means(values: Float[np.ndarray, "groups replicas columns"], seed: 
     Every column is resampled alike, so that the difference of two columns may be a column of its own.
     """
     groups, replicas, columns = values.shape
-    rng = generator(seed, Use.BOOTSTRAP)
+    rng = generator(seed, Purpose.BOOTSTRAP)
     drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
     # A group drawn twice is resampled twice; together those are one draw of twice as many replicas.
     weights = rng.multinomial(drawn * replicas, np.full(replicas, 1 / replicas)) / (groups * replicas)
@@ -148,7 +148,7 @@ def simultaneous_means(
     """
     groups, replicas, columns = values.shape
     means, errors = values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(replicas)
-    rng = generator(seed, Use.BOOTSTRAP)
+    rng = generator(seed, Purpose.BOOTSTRAP)
     weights = rng.multinomial(replicas, np.full(replicas, 1 / replicas), size=RESAMPLES) / replicas
     away = np.abs(weights @ values.swapaxes(0, 1).reshape(replicas, -1) - means.reshape(-1))
     varied = errors.reshape(-1) > 0
@@ -160,16 +160,16 @@ def simultaneous_means(
     )
 
 
-def critical_difference(rivals: int, blocks: int, confidence: float = 0.95) -> float:
+def critical_difference(methods: int, blocks: int, confidence: float = 0.95) -> float:
     """Returns by how much two mean ranks must differ in Nemenyi's test (Demsar 2006).
 
     Args:
-        rivals: how many are ranked; at least 2.
+        methods: how many are ranked; at least 2.
         blocks: how many independent rankings the means are of.
         confidence: of the test.
     """
-    quantile = float(scipy.stats.studentized_range.ppf(confidence, rivals, np.inf)) / math.sqrt(2)
-    return quantile * math.sqrt(rivals * (rivals + 1) / (6 * blocks))
+    quantile = float(scipy.stats.studentized_range.ppf(confidence, methods, np.inf)) / math.sqrt(2)
+    return quantile * math.sqrt(methods * (methods + 1) / (6 * blocks))
 
 
 def _resampled_trials(

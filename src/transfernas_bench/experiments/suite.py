@@ -1,7 +1,7 @@
 """The transfer suite: what is searched, what was learned from before, and which half of it is for tuning.
 
-The development half is for choosing methods and their settings; the held-back half is run once, for the report. Every
-target belongs to one half, whatever the kind of split.
+The development half is for choosing methods and their settings; the held-out half is run once, for the report. Every
+target belongs to one half, whatever the kind of scenario.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,10 +16,10 @@ from transfernas.spaces.condition import Action
 from transfernas.spaces.space import SearchSpace
 
 from ..benchmarks import hpobench, hpolib, nasbench101, nasbench201, nasbench_graph
-from ..benchmarks.nasbench101 import Cells
+from ..benchmarks.nasbench101 import CellTable
 from ..benchmarks.tabular import TabularProblem
 
-DEVELOPMENT, HELD_BACK = HALVES = ("development", "held-back")
+DEVELOPMENT, HELD_OUT = HALVES = ("development", "held-out")
 LEAVE_ONE_OUT, SAME_TASK, OTHER_TASKS, ACROSS, ADVERSARIAL, UNRELATED = KINDS = (
     *("leave one out", "sub-space, same task", "sub-space, other tasks", "across spaces", "adversarial", "unrelated"),
 )
@@ -32,7 +32,7 @@ _TO_HPOBENCH = MappingProxyType({"init_lr": "learning_rate_init", "n_units_1": "
 _TO_HPOLIB = MappingProxyType({new: old for old, new in _TO_HPOBENCH.items()})
 
 
-class Scale(NamedTuple):
+class RegretScale(NamedTuple):
     """What regrets are measured by.
 
     Attributes:
@@ -44,7 +44,7 @@ class Scale(NamedTuple):
     median: float
 
     @classmethod
-    def of(cls, benchmark: TabularProblem) -> "Scale":
+    def of(cls, benchmark: TabularProblem) -> "RegretScale":
         """Returns the best and the median noise-free value of a benchmark."""
         values = benchmark.every_value()
         return cls(float(values.max()), float(np.median(values)))
@@ -55,7 +55,7 @@ class Scale(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TaskRef:
     """A benchmark of the suite that is not loaded yet.
 
     Attributes:
@@ -82,11 +82,11 @@ class Place:
         return f"{sign}{self.benchmark if self.part is None else self.part.name}"
 
     @property
-    def of_cells(self) -> bool:
+    def needs_cells(self) -> bool:
         """Whether it needs the table of NAS-Bench-101."""
         return self.benchmark in (CELLS, _SIX)
 
-    def load(self, cells: Cells | None = None) -> TabularProblem:
+    def load(self, cells: CellTable | None = None) -> TabularProblem:
         """Returns the benchmark; the first of a table takes a few seconds.
 
         Args:
@@ -101,7 +101,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class TransferScenario:
     """What is learned from, and what is searched then.
 
     Attributes:
@@ -118,123 +118,132 @@ class Split:
     name: str
     kind: str
     half: str
-    sources: tuple[Place, ...]
-    target: Place
+    sources: tuple[TaskRef, ...]
+    target: TaskRef
     rename: Mapping[str, str] = field(default_factory=dict, hash=False)
     fill: Mapping[str, Action] = field(default_factory=dict, hash=False)
 
 
-def all_splits() -> tuple[Split, ...]:
-    """Returns every split of the suite; no table is loaded for that."""
+def all_scenarios() -> tuple[TransferScenario, ...]:
+    """Returns every scenario of the suite; no table is loaded for that."""
     return tuple(
-        Split(f"{row.benchmark}-{task}-{row.rule.name}", row.kind, half, places, target, row.rename, row.fill)
+        TransferScenario(
+            f"{row.benchmark}-{task}-{row.rule.name}", row.kind, half, task_refs, target, row.rename, row.fill
+        )
         for row in _suite()
-        for half, tasks in zip(HALVES, (row.development, row.held_back), strict=True)
+        for half, tasks in zip(HALVES, (row.development, row.held_out), strict=True)
         for task in tasks.split()
-        for target in [Place(row.benchmark, task)]
-        for places in [row.rule.sources(target)]
+        for target in [TaskRef(row.benchmark, task)]
+        for task_refs in [row.rule.sources(target)]
     )
 
 
-def load_one_each(splits: Iterable[Split], cells: Cells | None = None) -> None:
-    """Loads one place of each benchmark that splits need; tables are loaded once.
+def load_one_each(scenarios: Iterable[TransferScenario], cells: CellTable | None = None) -> None:
+    """Loads one place of each benchmark that scenarios need; tables are loaded once.
 
     Raises:
         ModuleNotFoundError: the extra `bench` is not installed.
     """
-    places = [place for split in splits for place in (split.target, *split.sources)]
-    for place in {place.benchmark: place for place in places}.values():
-        place.load(cells)
+    task_refs = [task_ref for scenario in scenarios for task_ref in (scenario.target, *scenario.sources)]
+    for task_ref in {task_ref.benchmark: task_ref for task_ref in task_refs}.values():
+        task_ref.load(cells)
 
 
-class _Rule(NamedTuple):
-    """What a target is to be searched after: the end of the split's name, and from the target to the sources."""
+class _SourceRule(NamedTuple):
+    """What a target is to be searched after: the end of the scenario's name, and from the target to the sources."""
 
     name: str
-    sources: Callable[[Place], tuple[Place, ...]]
+    sources: Callable[[TaskRef], tuple[TaskRef, ...]]
 
 
-class _Row(NamedTuple):
-    """Splits of one kind on one benchmark; the tasks of each half."""
+class _SuiteRow(NamedTuple):
+    """Scenarios of one kind on one benchmark; the tasks of each half."""
 
     kind: str
     benchmark: str
-    rule: _Rule
+    rule: _SourceRule
     development: str
-    held_back: str
+    held_out: str
     rename: Mapping[str, str] = MappingProxyType({})
     fill: Mapping[str, Action] = MappingProxyType({})
 
 
-def _suite() -> tuple[_Row, ...]:
+def _suite() -> tuple[_SuiteRow, ...]:
     """Returns the suite, a row a kind and benchmark: the tasks of the development half, then those held back."""
-    others, negated = _Rule("other-tasks", _other_tasks), _Rule("adversarial", _negated)
-    parts, parts_of_others = _Rule("sub-spaces", _sub_spaces), _Rule("sub-spaces-other-tasks", _sub_spaces_elsewhere)
+    others, negated = _SourceRule("other-tasks", _other_tasks), _SourceRule("adversarial", _negated)
+    parts, parts_of_others = (
+        _SourceRule("sub-spaces", _sub_spaces),
+        _SourceRule("sub-spaces-other-tasks", _sub_spaces_elsewhere),
+    )
     return (
-        _Row(LEAVE_ONE_OUT, "nasbench201", others, "cifar10", "cifar100 imagenet16-120"),
-        _Row(LEAVE_ONE_OUT, "nasbench_graph", others, "cora arxiv photo physics", "citeseer pubmed cs computers"),
-        _Row(
+        _SuiteRow(LEAVE_ONE_OUT, "nasbench201", others, "cifar10", "cifar100 imagenet16-120"),
+        _SuiteRow(LEAVE_ONE_OUT, "nasbench_graph", others, "cora arxiv photo physics", "citeseer pubmed cs computers"),
+        _SuiteRow(
             *(LEAVE_ONE_OUT, "hpolib", others),
             *("naval_propulsion slice_localization", "parkinsons_telemonitoring protein_structure"),
         ),
-        _Row(
+        _SuiteRow(
             *(LEAVE_ONE_OUT, "hpobench", others),
             *("car phoneme vehicle australian", "kc1 segment blood_transfusion credit_g"),
         ),
-        _Row(SAME_TASK, "nasbench201", parts, "cifar10", "cifar100 imagenet16-120"),
-        _Row(SAME_TASK, "nasbench_graph", parts, "cora", "citeseer"),
-        _Row(SAME_TASK, _SIX, parts, "cifar10", "", fill=_no_edges(_SIX_VERTICES)),
-        _Row(SAME_TASK, CELLS, parts, "", "cifar10", fill=_no_edges(nasbench101.cell_space())),
-        _Row(OTHER_TASKS, "nasbench201", parts_of_others, "cifar10", "cifar100 imagenet16-120"),
-        _Row(OTHER_TASKS, "nasbench_graph", parts_of_others, "photo", "cs"),
-        _Row(ACROSS, "nasbench_graph", _every("nasbench_graph"), "", "proteins"),
-        _Row(ACROSS, "hpobench", _every("hpolib"), "phoneme vehicle car australian", "segment kc1", _TO_HPOBENCH),
-        _Row(
+        _SuiteRow(SAME_TASK, "nasbench201", parts, "cifar10", "cifar100 imagenet16-120"),
+        _SuiteRow(SAME_TASK, "nasbench_graph", parts, "cora", "citeseer"),
+        _SuiteRow(SAME_TASK, _SIX, parts, "cifar10", "", fill=_no_edges(_SIX_VERTICES)),
+        _SuiteRow(SAME_TASK, CELLS, parts, "", "cifar10", fill=_no_edges(nasbench101.cell_space())),
+        _SuiteRow(OTHER_TASKS, "nasbench201", parts_of_others, "cifar10", "cifar100 imagenet16-120"),
+        _SuiteRow(OTHER_TASKS, "nasbench_graph", parts_of_others, "photo", "cs"),
+        _SuiteRow(ACROSS, "nasbench_graph", _every("nasbench_graph"), "", "proteins"),
+        _SuiteRow(ACROSS, "hpobench", _every("hpolib"), "phoneme vehicle car australian", "segment kc1", _TO_HPOBENCH),
+        _SuiteRow(
             *(ACROSS, "hpolib", _every("hpobench")),
             *("naval_propulsion slice_localization", "protein_structure", _TO_HPOLIB),
         ),
-        _Row(ADVERSARIAL, "nasbench201", negated, "cifar10", "imagenet16-120"),
-        _Row(ADVERSARIAL, "nasbench_graph", negated, "cora", "citeseer"),
-        _Row(ADVERSARIAL, "hpobench", negated, "phoneme", "segment"),
-        _Row(UNRELATED, "hpobench", _every("nasbench201"), "vehicle", "credit_g"),
+        _SuiteRow(ADVERSARIAL, "nasbench201", negated, "cifar10", "imagenet16-120"),
+        _SuiteRow(ADVERSARIAL, "nasbench_graph", negated, "cora", "citeseer"),
+        _SuiteRow(ADVERSARIAL, "hpobench", negated, "phoneme", "segment"),
+        _SuiteRow(UNRELATED, "hpobench", _every("nasbench201"), "vehicle", "credit_g"),
     )
 
 
-def _other_tasks(target: Place) -> tuple[Place, ...]:
+def _other_tasks(target: TaskRef) -> tuple[TaskRef, ...]:
     """Returns the benchmark's other tasks."""
-    return tuple(Place(target.benchmark, task) for task in _BENCHMARKS[target.benchmark].tasks if task != target.task)
+    return tuple(TaskRef(target.benchmark, task) for task in _BENCHMARKS[target.benchmark].tasks if task != target.task)
 
 
-def _negated(target: Place) -> tuple[Place, ...]:
+def _negated(target: TaskRef) -> tuple[TaskRef, ...]:
     """Returns the benchmark's other tasks with their rewards negated."""
-    return tuple(Place(place.benchmark, place.task, negated=True) for place in _other_tasks(target))
+    return tuple(TaskRef(task_ref.benchmark, task_ref.task, negated=True) for task_ref in _other_tasks(target))
 
 
-def _sub_spaces(target: Place) -> tuple[Place, ...]:
+def _sub_spaces(target: TaskRef) -> tuple[TaskRef, ...]:
     """Returns the target's own task on two sub-spaces."""
     spaces = _BENCHMARKS[target.benchmark].sub_spaces
-    return tuple(Place(target.benchmark, target.task, space) for space in spaces)
+    return tuple(TaskRef(target.benchmark, target.task, space) for space in spaces)
 
 
-def _sub_spaces_elsewhere(target: Place) -> tuple[Place, ...]:
+def _sub_spaces_elsewhere(target: TaskRef) -> tuple[TaskRef, ...]:
     """Returns two other tasks, each on two sub-spaces."""
-    places = _other_tasks(target)[:2]
-    return tuple(Place(place.benchmark, place.task, part.part) for place in places for part in _sub_spaces(target))
+    task_refs = _other_tasks(target)[:2]
+    return tuple(
+        TaskRef(task_ref.benchmark, task_ref.task, part.part) for task_ref in task_refs for part in _sub_spaces(target)
+    )
 
 
-def _every(benchmark: str) -> _Rule:
-    return _Rule(f"from-{benchmark}", lambda target: tuple(Place(benchmark, t) for t in _BENCHMARKS[benchmark].tasks))
+def _every(benchmark: str) -> _SourceRule:
+    return _SourceRule(
+        f"from-{benchmark}", lambda target: tuple(TaskRef(benchmark, t) for t in _BENCHMARKS[benchmark].tasks)
+    )
 
 
 class _Benchmark(NamedTuple):
     """How a benchmark is loaded, the tasks to learn from, and two sub-spaces."""
 
-    load: Callable[[str, SearchSpace | None, Cells | None], TabularProblem]
+    load: Callable[[str, SearchSpace | None, CellTable | None], TabularProblem]
     tasks: tuple[str, ...]
     sub_spaces: tuple[SearchSpace, ...] = ()
 
 
-def _cell_problem(space: SearchSpace | None, cells: Cells | None) -> TabularProblem:
+def _cell_problem(space: SearchSpace | None, cells: CellTable | None) -> TabularProblem:
     if cells is None:
         raise ValueError("NAS-Bench-101 needs its table: get it by transfernas data nasbench101")
     return nasbench101.cell_problem(cells, space)

@@ -21,12 +21,12 @@ _CHECKSUM = 64  # hexadecimal digits
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Trace:
     """What was evaluated.
 
     Attributes:
         problem: Shape `[replicas, trials]`, row of the problem.
-        taken: Shape `[replicas, trials, choices]`, the position of the action that each choice took.
+        action_indices: Shape `[replicas, trials, choices]`, the position of the action that each choice took.
         reward: Shape `[replicas, trials]`, what the searcher was told.
         value: Shape `[replicas, trials]`, the same without noise.
         incumbent: Shape `[replicas, trials]`, the trial with the best reward so far of the problem that this trial
@@ -36,7 +36,7 @@ class Record:
     """
 
     problem: Int[np.ndarray, "replicas trials"]
-    taken: Int[np.ndarray, "replicas trials choices"]
+    action_indices: Int[np.ndarray, "replicas trials choices"]
     reward: Float[np.ndarray, "replicas trials"]
     value: Float[np.ndarray, "replicas trials"]
     incumbent: Int[np.ndarray, "replicas trials"]
@@ -56,7 +56,7 @@ class Record:
     @property
     def incumbents(self) -> Int[np.ndarray, "replicas trials choices"]:
         """The incumbent after each trial."""
-        return np.take_along_axis(self.taken, self.incumbent[..., None], axis=1)
+        return np.take_along_axis(self.action_indices, self.incumbent[..., None], axis=1)
 
     def write(self, path: Path) -> None:
         """Writes the record, whole or not at all: an `.npz`, whose comment is the checksum of all before it."""
@@ -68,7 +68,7 @@ class Record:
         write_atomically(path, whole + _checksum(whole))
 
     @classmethod
-    def read(cls, path: Path) -> "Record":
+    def read(cls, path: Path) -> "Trace":
         """Reads a record.
 
         Raises:
@@ -91,10 +91,10 @@ def _checksum(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
 
 
-class Recorder:
+class TraceRecorder:
     """Collects a record."""
 
-    def __init__(self, problems: int, rng: np.random.Generator, start: Record | None = None) -> None:
+    def __init__(self, problems: int, rng: np.random.Generator, start: Trace | None = None) -> None:
         """Begins, or goes on after a record.
 
         Args:
@@ -108,7 +108,7 @@ class Recorder:
         if start is not None and start.trials:
             rng.bit_generator.state = _arrays(json.loads(start.noise))
             for trial in range(start.trials):
-                columns = (start.problem, start.taken, start.reward, start.value)
+                columns = (start.problem, start.action_indices, start.reward, start.value)
                 self.add(*(column[:, trial] for column in columns))
 
     @property
@@ -125,7 +125,7 @@ class Recorder:
     def add(
         self,
         problem: Int[np.ndarray, "replicas"],
-        taken: Int[np.ndarray, "replicas choices"],
+        action_indices: Int[np.ndarray, "replicas choices"],
         reward: Float[np.ndarray, "replicas"],
         value: Float[np.ndarray, "replicas"],
     ) -> None:
@@ -138,18 +138,18 @@ class Recorder:
         better = rows[reward > best_reward[rows, problem]]
         best_reward[better, problem[better]] = reward[better]
         best_trial[better, problem[better]] = self.trials
-        self._rows.append((problem, taken.astype(np.int16), reward, value, best_trial[rows, problem]))
+        self._rows.append((problem, action_indices.astype(np.int16), reward, value, best_trial[rows, problem]))
 
-    def record(self, interrupted: bool = False) -> Record:
+    def trace(self, interrupted: bool = False) -> Trace:
         """Returns what was added."""
         noise = json.dumps(_lists(self._rng.bit_generator.state))
         if not self._rows:
             whole, real = np.zeros((0, 0), np.int32), np.zeros((0, 0))
-            return Record(whole, np.zeros((0, 0, 0), np.int16), real, real, whole, noise, interrupted)
-        problem, taken, reward, value, incumbent = (
+            return Trace(whole, np.zeros((0, 0, 0), np.int16), real, real, whole, noise, interrupted)
+        problem, action_indices, reward, value, incumbent = (
             np.stack(column, axis=1) for column in zip(*self._rows, strict=True)
         )
-        return Record(problem, taken, reward, value, incumbent, noise, interrupted)
+        return Trace(problem, action_indices, reward, value, incumbent, noise, interrupted)
 
 
 def _lists(state: object) -> object:

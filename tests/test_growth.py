@@ -8,10 +8,10 @@ from jaxtyping import Float
 from problems import PROBLEMS, cnn, ffn
 from test_searchers import FAST, play
 from transfernas import Agent, Choice, Problem, SearchSpace
-from transfernas.learning.extension import extend
+from transfernas.learning.growth import grow
 from transfernas.learning.learner import Learner
 from transfernas.learning.steps import LearnerState
-from transfernas.spaces.tables import Room
+from transfernas.spaces.tables import MinShapes
 from transfernas.spaces.trajectory import Trajectory
 
 wider = SearchSpace(
@@ -26,24 +26,24 @@ wider = SearchSpace(
 GROWN = (*(Problem(wider if p.space is cnn else p.space, p.task) for p in PROBLEMS), Problem(ffn, "new"))
 
 
-def learned(gate: bool = False, trials: int = 40) -> Learner:
+def learned(bandit: bool = False, trials: int = 40) -> Learner:
     agent = Agent(PROBLEMS, FAST, seed=1)
     play(agent, trials)
-    if gate:
-        agent = agent.transfer_to(PROBLEMS, config=FAST.with_changes({"transfer.gate.memory": 4}))
+    if bandit:
+        agent = agent.transfer_to(PROBLEMS, config=FAST.with_changes({"transfer.bandit.warm_start": 4}))
         play(agent, trials)
     return agent.learner
 
 
 def told(learner: Learner) -> list[tuple[str, dict[str, object], float]]:
-    encoding, history = learner.encoding, learner.history
+    encoding, replay = learner.encoding, learner.replay
     return [
         (
             str(encoding.problems[row].name),
-            dict(encoding.config(row, Trajectory(*(leaf[0, number] for leaf in history.trials)))),
-            float(history.reward[0, number]),
+            dict(encoding.config(row, Trajectory(*(leaf[0, number] for leaf in replay.trials)))),
+            float(replay.reward[0, number]),
         )
-        for number, row in enumerate(history.problem[0, : history.count].tolist())
+        for number, row in enumerate(replay.problem[0, : replay.count].tolist())
     ]
 
 
@@ -53,10 +53,10 @@ def embeddings(learner: Learner) -> dict[tuple[object, ...], Float[np.ndarray, "
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("gate", [False, True])
-def test_nothing_learned_is_lost(gate: bool) -> None:
-    before = learned(gate)
-    after = extend(before, GROWN)
+@pytest.mark.parametrize("bandit", [False, True])
+def test_nothing_learned_is_lost(bandit: bool) -> None:
+    before = learned(bandit)
+    after = grow(before, GROWN)
     assert told(after) == told(before) and len(told(before)) == 40
     known = embeddings(before)
     for name, row in embeddings(after).items():
@@ -68,10 +68,10 @@ def test_nothing_learned_is_lost(gate: bool) -> None:
     for old, new in zip(PROBLEMS, GROWN, strict=False):
         assert [(o.config, o.reward) for o in second.top(new)] == [(o.config, o.reward) for o in first.top(old)]
     assert second.provenance == first.provenance
-    if gate:
-        assert before.gate is not None and after.gate is not None and before.memory and after.memory
-        np.testing.assert_array_equal(after.gate.count[:, :3], before.gate.count[:, :3])
-        assert after.memory.count[0, :3].tolist() == before.memory.count[0, :3].tolist()
+    if bandit:
+        assert before.bandit is not None and after.bandit is not None and before.warm_start and after.warm_start
+        np.testing.assert_array_equal(after.bandit.comparisons[:, :3], before.bandit.comparisons[:, :3])
+        assert after.warm_start.count[0, :3].tolist() == before.warm_start.count[0, :3].tolist()
     play(second, 20)
     assert second.learner.learned == before.learned + 20
     assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(second.learner.state))
@@ -79,7 +79,7 @@ def test_nothing_learned_is_lost(gate: bool) -> None:
 
 def test_what_did_not_grow_goes_on_to_the_bit() -> None:
     before = learned()
-    first, second = Agent.of(before), Agent.of(extend(before, PROBLEMS))
+    first, second = Agent.of(before), Agent.of(grow(before, PROBLEMS))
     assert play(first, 10) == play(second, 10)
 
     def bits(state: LearnerState) -> list[bytes]:
@@ -89,11 +89,11 @@ def test_what_did_not_grow_goes_on_to_the_bit() -> None:
 
 
 def test_within_its_room_nothing_changes_shape() -> None:
-    room = Room(
+    min_shapes = MinShapes(
         states=16, names=64, tasks=4, choices=8, steps=8, decisions=16, actions=4, terms=1, literals=1, slots=32
     )
-    before = extend(learned(), PROBLEMS, room)
-    after = extend(before, (Problem(wider, "digits"), *PROBLEMS[1:]), room)
+    before = grow(learned(), PROBLEMS, min_shapes)
+    after = grow(before, (Problem(wider, "digits"), *PROBLEMS[1:]), min_shapes)
 
     def shapes(learner: Learner) -> list[tuple[int, ...]]:
         return [leaf.shape for leaf in jax.tree.leaves((learner.state, learner.tables))]
@@ -108,7 +108,7 @@ def test_spaces_that_shared_a_decision_may_share_it_no_longer() -> None:
     agent = Agent([Problem(space("a", 4), "t"), Problem(space("b", 4), "t")], FAST, seed=0)
     play(agent, 20)
     before = agent.learner
-    after = extend(before, (Problem(space("a", 6), "t"), Problem(space("b", 4), "t")))
+    after = grow(before, (Problem(space("a", 6), "t"), Problem(space("b", 4), "t")))
     assert told(after) == told(before)
     first, second = agent, Agent.of(after)
     for old, new in zip(first.problems, second.problems, strict=True):
@@ -118,7 +118,7 @@ def test_spaces_that_shared_a_decision_may_share_it_no_longer() -> None:
 def test_what_shrank_or_moved_is_told() -> None:
     learner = learned(trials=3)
     with pytest.raises(ValueError, match="keep their names and their order"):
-        extend(learner, PROBLEMS[1:])
+        grow(learner, PROBLEMS[1:])
     fewer = SearchSpace("cnn", [Choice("filters", (16, 32)), *cnn.choices[1:]])
     with pytest.raises(ValueError, match='choice "filters" of search space "cnn" lost an action, or is missing'):
-        extend(learner, (Problem(fewer, "digits"), *PROBLEMS[1:]))
+        grow(learner, (Problem(fewer, "digits"), *PROBLEMS[1:]))

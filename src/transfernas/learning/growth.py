@@ -1,8 +1,8 @@
 """Learners whose problems grow while they are searched: new choices, new actions, new problems, and nothing forgotten.
 
 A space that is asked for decision by decision is known only as far as it was asked for (`spaces.discovery`). What was
-learned stays, unlike in a transfer: trials, queues, baselines and the gate go on; the moments of the optimiser do too,
-while the tables have room.
+learned stays, unlike in a transfer: trials, queues, baselines and the proposer bandit go on; the moments of the
+optimiser do too, while the tables have room.
 """
 
 import dataclasses
@@ -15,24 +15,24 @@ from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..spaces.encoding import Encoding, encode
 from ..spaces.problem import Problem
-from ..spaces.tables import NO_ROOM, Room
-from ..spaces.trajectory import Trajectory, padded
-from .gate import Gate
+from ..spaces.tables import EXACT, MinShapes
+from ..spaces.trajectory import Trajectory, pad_trajectory
+from .bandit import ProposerBandit
 from .learner import Learner, capacity_for, restore
-from .memory import Memory
-from .randomness import Use, generator
+from .randomness import Purpose, generator
 from .steps import fresh_state, init_policies
-from .transfer import transplanted
+from .transfer import carry_over_embeddings
+from .warm_start import WarmStartConfigs
 
 
-def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM) -> Learner:
+def grow(learner: Learner, problems: tuple[Problem, ...], min_shapes: MinShapes = EXACT) -> Learner:
     """Returns the replicas ready for problems that grew.
 
     Args:
         learner: the replicas.
         problems: first those that it has, under their names and in their order, their spaces with at least the choices
             and actions that they had, actions in the same order; then new ones.
-        room: the least sizes of the arrays.
+        min_shapes: the least sizes of the arrays.
 
     Raises:
         ValueError: one of its problems is not where it was, or a choice or an action is missing.
@@ -40,44 +40,44 @@ def extend(learner: Learner, problems: tuple[Problem, ...], room: Room = NO_ROOM
     old = learner.encoding
     if [problem.name for problem in problems[: len(old.problems)]] != [problem.name for problem in old.problems]:
         raise ValueError("problems that grew keep their names and their order; new ones come behind them")
-    vocabulary = learner.vocabulary.extended(problems, with_families=room != NO_ROOM)
-    room = Room(*map(max, old.room, room))
-    encoding = encode(problems, vocabulary, room)
+    vocabulary = learner.vocabulary.extended(problems, with_families=min_shapes != EXACT)
+    min_shapes = MinShapes(*map(max, old.min_shapes, min_shapes))
+    encoding = encode(problems, vocabulary, min_shapes)
     if encoding.steps < old.steps:  # what is found out of conditions may make trials shorter, but not those that were
-        encoding = encode(problems, vocabulary, room._replace(steps=old.steps))
-    move = _Move(_decisions_moved(old, encoding), encoding.steps, len(encoding.tables.task))
+        encoding = encode(problems, vocabulary, min_shapes._replace(steps=old.steps))
+    move = _Relocation(_relocate_decisions(old, encoding), encoding.steps, len(encoding.tables.task))
     needed = Capacity(*map(max, learner.capacity, capacity_for(vocabulary, encoding)))
     state = jax.tree.map(np.asarray, learner.state)
     policy: Policy = state.policy
     if vocabulary != learner.vocabulary or needed != learner.capacity:
-        rng = generator(learner.seed, Use.EXTENSION, len(vocabulary.actions))
+        rng = generator(learner.seed, Purpose.GROWTH, len(vocabulary.actions))
         drawn = init_policies(rng, len(policy.state), needed, learner.config.network)
-        policy = transplanted(policy, drawn, learner.vocabulary, vocabulary, learner.config)
+        policy = carry_over_embeddings(policy, drawn, learner.vocabulary, vocabulary, learner.config)
     grown = fresh_state(policy, learner.config.rule)
     if needed == learner.capacity:
         grown = dataclasses.replace(grown, optimizer=state.optimizer)
-    told, gate, memory = learner.history, learner.gate, learner.memory
+    told, bandit, warm_start = learner.replay, learner.bandit, learner.warm_start
     return restore(
         learner.config,
         learner.seed,
         vocabulary,
         encoding,
         grown,
-        told.rewritten(move.trials(told.trials, told.problem)),
-        learner.queue.grown(move.of_problems(learner.queue.trials), move.padded),
-        learner.tally.mapped(move.padded),
+        told.with_trials(move.trials(told.trials, told.problem)),
+        learner.queue.grow(move.of_problems(learner.queue.trials), move.padded),
+        learner.trial_stats.map_arrays(move.padded),
         learner.known,
         learner.past,
         learner.sampled,
         learner.learned,
         learner.acceptance,
-        None if gate is None else Gate(move.padded(gate.count), move.padded(gate.total)),
-        None if memory is None else _memory(memory, encoding, old, move),
+        None if bandit is None else ProposerBandit(move.padded(bandit.comparisons), move.padded(bandit.wins)),
+        None if warm_start is None else _warm_start(warm_start, encoding, old, move),
         learner.archive,
     )
 
 
-class _Move:
+class _Relocation:
     """How trajectories and arrays of problems change.
 
     Attributes:
@@ -95,7 +95,7 @@ class _Move:
         step = np.arange(trials.actions.shape[-1])
         moved = self.rows[problem[..., None], trials.decisions]
         decisions = np.where(step < trials.length[..., None], moved, 0)
-        return padded(trials._replace(decisions=decisions), self.steps)
+        return pad_trajectory(trials._replace(decisions=decisions), self.steps)
 
     def of_problems(self, trials: Trajectory) -> Trajectory:
         """Returns trajectories of which each problem has some, `[replicas, problems, size, ...]`, as `trials` does."""
@@ -104,12 +104,12 @@ class _Move:
 
     def padded(self, array: np.ndarray) -> np.ndarray:
         """Returns an array `[replicas, problems, ...]` with room for more problems."""
-        room = [(0, 0)] * array.ndim
-        room[1] = (0, self.problems - array.shape[1])
-        return np.pad(array, room)
+        min_shapes = [(0, 0)] * array.ndim
+        min_shapes[1] = (0, self.problems - array.shape[1])
+        return np.pad(array, min_shapes)
 
 
-def _decisions_moved(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_problems old_decisions"]:
+def _relocate_decisions(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_problems old_decisions"]:
     rows = np.zeros((len(old.tables.task), len(old.tables.decisions.state)), np.int32)
     for row, problem in enumerate(old.problems):
         space, grown = problem.space, new.problems[row].space
@@ -123,15 +123,19 @@ def _decisions_moved(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_probl
     return rows
 
 
-def _memory(memory: Memory, encoding: Encoding, old: Encoding, move: _Move) -> Memory:
-    count, trials, source = move.padded(memory.count), move.of_problems(memory.trials), move.padded(memory.source)
+def _warm_start(warm_start: WarmStartConfigs, encoding: Encoding, old: Encoding, move: _Relocation) -> WarmStartConfigs:
+    count, trials, source = (
+        move.padded(warm_start.count),
+        move.of_problems(warm_start.trials),
+        move.padded(warm_start.source),
+    )
     shape = (*trials.length.shape, encoding.tables.rules.decision.shape[1])
-    taken, values = np.zeros(shape, np.int32), np.full(shape, np.nan)
+    action_indices, values = np.zeros(shape, np.int32), np.full(shape, np.nan)
     for replica, row, slot in np.argwhere(np.arange(trials.length.shape[2]) < count[..., None]).tolist():
         trial = jax.tree.map(lambda leaf: leaf[replica, row, slot], trials)  # noqa: B023  (used at once)
-        taken[replica, row, slot] = encoding.taken(row, encoding.config(row, trial))
+        action_indices[replica, row, slot] = encoding.action_indices(row, encoding.config(row, trial))
     for row, problem in enumerate(old.problems):
         place = {choice.name: index for index, choice in enumerate(encoding.problems[row].space.choices, start=1)}
         there = [0, *(place[choice.name] for choice in problem.space.choices)]
-        values[:, row][..., there] = memory.values[:, row, :, : len(there)]
-    return Memory(count, trials, taken, values, source)
+        values[:, row][..., there] = warm_start.values[:, row, :, : len(there)]
+    return WarmStartConfigs(count, trials, action_indices, values, source)

@@ -19,7 +19,7 @@ from .scores import Scores
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class PriorityQueue:
     """The best distinct trials of each problem; slots from `filled` on are empty. Immutable.
 
     Attributes:
@@ -33,15 +33,15 @@ class Queue:
     filled: Int[np.ndarray, "replicas problems"]
 
     @classmethod
-    def empty(cls, replicas: int, problems: int, size: int, steps: int) -> "Queue":
+    def empty(cls, replicas: int, problems: int, size: int, steps: int) -> "PriorityQueue":
         """Returns queues without trials."""
         shape = (replicas, problems, size)
         filled = np.zeros((replicas, problems), np.int32)
         return cls(blank_trajectories(shape, steps), Scores.of(np.zeros(shape)), filled)
 
-    def inserted(
+    def insert(
         self, problem: Int[np.ndarray, "replicas"], trial: Trajectory, scores: Scores, config: QueueConfig
-    ) -> "Queue":
+    ) -> "PriorityQueue":
         """Returns the queues after a trial of each replica.
 
         A sequence that is there already only updates its score (`config.repeats`). A full queue gives up its
@@ -55,13 +55,13 @@ class Queue:
         """
         replicas = np.arange(len(problem))
         known, held, filled = self._of(problem)
-        size = held.grade.shape[1]
+        size = held.outcome.shape[1]
         occupied = np.arange(size) < filled[:, None]
         repeated = occupied & (known.decisions == trial.decisions[:, None]).all(-1)
         repeated &= (known.actions == trial.actions[:, None]).all(-1)
         is_repeat, full = repeated.any(axis=1), filled == size
 
-        lowest = np.lexsort((held.reward, held.grade, ~occupied), axis=-1)[:, 0]
+        lowest = np.lexsort((held.reward, held.outcome, ~occupied), axis=-1)[:, 0]
         slot = np.where(is_repeat, repeated.argmax(axis=1), np.where(full, lowest, filled))
         there = held.at((replicas, np.where(is_repeat | full, slot, 0)))
         better = scores.above(there)
@@ -77,7 +77,7 @@ class Queue:
         queue.filled[replicas, problem] += ~(is_repeat | full)
         return queue
 
-    def drawn(self, problem: Int[np.ndarray, "replicas"], pick: Float[np.ndarray, "replicas"]) -> Trajectory:
+    def draw(self, problem: Int[np.ndarray, "replicas"], pick: Float[np.ndarray, "replicas"]) -> Trajectory:
         """Returns one of a problem's trials for each replica; the queues must not be empty.
 
         Args:
@@ -92,23 +92,23 @@ class Queue:
         """Returns the slots of a problem of a replica that are filled, the best trial's first."""
         return self.scores.at((replica, row, slice(int(self.filled[replica, row])))).best_first()
 
-    def selected(self, replica: int) -> "Queue":
+    def selected(self, replica: int) -> "PriorityQueue":
         """Returns the queues of one replica alone."""
         return self._mapped(lambda array: array[replica : replica + 1].copy())
 
-    def grown(self, trials: Trajectory, padded: Callable[[np.ndarray], np.ndarray]) -> "Queue":
+    def grow(self, trials: Trajectory, padded: Callable[[np.ndarray], np.ndarray]) -> "PriorityQueue":
         """Returns the queues for more problems.
 
         Args:
             trials: the same ones, with that room.
             padded: gives an array room for problems.
         """
-        return Queue(trials, Scores(*map(padded, self.scores)), padded(self.filled))
+        return PriorityQueue(trials, Scores(*map(padded, self.scores)), padded(self.filled))
 
     def _of(self, problem: Int[np.ndarray, "replicas"]) -> tuple[Trajectory, Scores, Int[np.ndarray, "replicas"]]:
         here = np.arange(len(problem)), problem
         return Trajectory(*(leaf[here] for leaf in self.trials)), self.scores.at(here), self.filled[here]
 
-    def _mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "Queue":
+    def _mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "PriorityQueue":
         trials, scores = Trajectory(*map(change, self.trials)), Scores(*map(change, self.scores))
         return dataclasses.replace(self, trials=trials, scores=scores, filled=change(self.filled))

@@ -14,12 +14,12 @@ import pytest
 
 from transfernas import CheckpointError, Choice, Problem, RegularizedEvolution, SearchSpace, TrainingConfig
 from transfernas.learning.learner import new_learner
-from transfernas.learning.randomness import Use, generator
+from transfernas.learning.randomness import Purpose, generator
 from transfernas_bench.benchmarks.tabular import ProductIndex, Table, TabularProblem
 from transfernas_bench.experiments import run_directory as stages_module
-from transfernas_bench.experiments.run_directory import Stages
+from transfernas_bench.experiments.run_directory import RunDirectory
 from transfernas_bench.experiments.runner import AgentReplicas, Replicas, SearcherReplicas, Timed, search
-from transfernas_bench.experiments.trace import Record, Recorder
+from transfernas_bench.experiments.trace import Trace, TraceRecorder
 
 SPACE = SearchSpace("s", [Choice("a", (0, 1, 2)), Choice("b", (0, 1))])
 TASK = TabularProblem(
@@ -32,8 +32,8 @@ TASK = TabularProblem(
 class Rule(TabularProblem):
     """The same with its rule in batches."""
 
-    def valid(self, taken: np.ndarray) -> np.ndarray:
-        return np.asarray(taken.any(axis=1))
+    def valid(self, action_indices: np.ndarray) -> np.ndarray:
+        return np.asarray(action_indices.any(axis=1))
 
 
 RULED = Rule(TASK.problem, TASK.index, TASK.table)
@@ -48,7 +48,7 @@ def evolution() -> Replicas:
     return SearcherReplicas([RegularizedEvolution([TASK.problem], 4, 2, seed) for seed in range(3)])
 
 
-def assert_same(left: Record, right: Record) -> None:
+def assert_same(left: Trace, right: Trace) -> None:
     for name, value in dataclasses.asdict(left).items():
         np.testing.assert_array_equal(value, getattr(right, name), err_msg=name)
 
@@ -65,19 +65,19 @@ def interrupt_at(trial: int) -> Callable[[int, float], None]:
 def test_a_resumed_search_is_the_search_without_an_interrupt(make: Callable[[], Replicas], tmp_path: Path) -> None:
     whole = search(make(), [TASK], 12, seed=7)
     for trial in (3, 8):
-        stages = Stages(tmp_path, {"seed": 7}, resume=True)
-        with stages.at_work():
-            record = stages.search("x", make(), [TASK], 12, 7, interrupt_at(trial))
-        assert stages.interrupted and record.interrupted and record.trials == trial
+        run_directory = RunDirectory(tmp_path, {"seed": 7}, resume=True)
+        with run_directory.at_work():
+            trace = run_directory.search("x", make(), [TASK], 12, 7, interrupt_at(trial))
+        assert run_directory.interrupted and trace.interrupted and trace.trials == trial
         assert [path.name for path in tmp_path.glob("x*")] == [f"x.{trial}"]
-        np.testing.assert_array_equal(record.reward, whole.reward[:, :trial])
+        np.testing.assert_array_equal(trace.reward, whole.reward[:, :trial])
     replicas = make()
     assert_same(
-        Stages(tmp_path, {"seed": 7}, resume=True).search("x", replicas, [TASK], 12, 7, lambda d, b: None), whole
+        RunDirectory(tmp_path, {"seed": 7}, resume=True).search("x", replicas, [TASK], 12, 7, lambda d, b: None), whole
     )
 
     seen: list[tuple[int, float]] = []  # finished: nothing is searched again
-    again = Stages(tmp_path, {"seed": 7}, resume=True).search(
+    again = RunDirectory(tmp_path, {"seed": 7}, resume=True).search(
         "x", make(), [TASK], 12, 7, lambda *told: seen.append(told)
     )
     assert_same(again, whole)
@@ -87,7 +87,7 @@ def test_a_resumed_search_is_the_search_without_an_interrupt(make: Callable[[], 
 def test_an_agents_learner_is_there_after_a_finished_stage(tmp_path: Path) -> None:
     first, second = agents(), agents()
     for replicas in (first, second):
-        Stages(tmp_path, {}, resume=True).search("joint", replicas, [TASK], 5, 0, lambda done, best: None)
+        RunDirectory(tmp_path, {}, resume=True).search("joint", replicas, [TASK], 5, 0, lambda done, best: None)
     assert isinstance(first, AgentReplicas) and isinstance(second, AgentReplicas)
     for name in ("task", "action"):
         left, right = (np.asarray(getattr(r.learner.state.policy, name)) for r in (first, second))
@@ -104,22 +104,22 @@ def test_a_stage_is_kept_every_minute(tmp_path: Path, monkeypatch: pytest.Monkey
             raise MemoryError
 
     with pytest.raises(MemoryError):
-        Stages(tmp_path, {}, resume=False).search("x", agents(), [TASK], 12, 7, die)
+        RunDirectory(tmp_path, {}, resume=False).search("x", agents(), [TASK], 12, 7, die)
     assert [path.name for path in tmp_path.glob("x*")] == ["x.5"]
-    resumed = Stages(tmp_path, {}, resume=True).search("x", agents(), [TASK], 12, 7, lambda done, best: None)
+    resumed = RunDirectory(tmp_path, {}, resume=True).search("x", agents(), [TASK], 12, 7, lambda done, best: None)
     assert_same(resumed, search(agents(), [TASK], 12, seed=7))
 
 
 def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
-    stages = Stages(tmp_path, {}, resume=False)
+    run_directory = RunDirectory(tmp_path, {}, resume=False)
 
     def twice(done: int, best: float) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    with stages.at_work():
-        record = stages.search("x", evolution(), [TASK], 12, 7, twice)
-    assert record.interrupted and not list(tmp_path.glob("x*"))
+    with run_directory.at_work():
+        trace = run_directory.search("x", evolution(), [TASK], 12, 7, twice)
+    assert trace.interrupted and not list(tmp_path.glob("x*"))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -136,81 +136,81 @@ def test_a_trial_that_was_cut_off_has_no_time(step: str, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(replicas, step, cut)
     timed = Timed(replicas)
-    record = search(timed, [TASK], 12, 7)
-    assert record.interrupted and record.trials == len(timed.seconds) == 3
+    trace = search(timed, [TASK], 12, 7)
+    assert trace.interrupted and trace.trials == len(timed.seconds) == 3
 
 
 def test_a_folder_is_not_mixed_up(tmp_path: Path) -> None:
-    Stages(tmp_path, {"seed": 0, "trials": 12}, resume=False)
+    RunDirectory(tmp_path, {"seed": 0, "trials": 12}, resume=False)
     with pytest.raises(FileExistsError, match="add --resume to go on with them, choose another --out"):
-        Stages(tmp_path, {"seed": 0, "trials": 12}, resume=False)
+        RunDirectory(tmp_path, {"seed": 0, "trials": 12}, resume=False)
     with pytest.raises(ValueError, match=r"holds a run with trials 12, which cannot go on with 13"):
-        Stages(tmp_path, {"seed": 0, "trials": 13}, resume=True)
+        RunDirectory(tmp_path, {"seed": 0, "trials": 13}, resume=True)
     (tmp_path / ".x.abc.part").mkdir()
-    with Stages(tmp_path, {"seed": 0, "trials": 12}, resume=True).at_work():
-        other = Stages(tmp_path, {"seed": 0, "trials": 12}, resume=True)
+    with RunDirectory(tmp_path, {"seed": 0, "trials": 12}, resume=True).at_work():
+        other = RunDirectory(tmp_path, {"seed": 0, "trials": 12}, resume=True)
         with pytest.raises(BlockingIOError, match="another process is at work"), other.at_work():
             pass
     assert sorted(os.listdir(tmp_path)) == [".lock", "settings.json"]
 
 
 def test_settings_are_compared_one_by_one(tmp_path: Path) -> None:
-    Stages(tmp_path, {"config": {"heads": 1, "layers": 2}}, resume=False)
+    RunDirectory(tmp_path, {"config": {"heads": 1, "layers": 2}}, resume=False)
     with pytest.raises(ValueError, match=r"holds a run with config.heads 1, which cannot go on with 3"):
-        Stages(tmp_path, {"config": {"heads": 3, "layers": 2}}, resume=True)
+        RunDirectory(tmp_path, {"config": {"heads": 3, "layers": 2}}, resume=True)
 
 
 def test_agents_of_other_hyperparameters_are_not_resumed(tmp_path: Path) -> None:
-    stages = Stages(tmp_path, {}, resume=False)
-    stages.search("x", agents(), [TASK], 3, 7, lambda done, best: None)
+    run_directory = RunDirectory(tmp_path, {}, resume=False)
+    run_directory.search("x", agents(), [TASK], 3, 7, lambda done, best: None)
     other = AgentReplicas(
         new_learner(
             (TASK.problem,), TrainingConfig.paper().with_changes({"rule.learning_rate": 0.1}), seed=1, replicas=3
         )
     )
     with pytest.raises(ValueError, match="holds agents with another config"):
-        stages.search("x", other, [TASK], 5, 7, lambda done, best: None)
+        run_directory.search("x", other, [TASK], 5, 7, lambda done, best: None)
 
 
 def test_a_stage_is_not_taken_for_another_of_a_like_name(tmp_path: Path) -> None:
-    stages = Stages(tmp_path, {}, resume=False)
+    run_directory = RunDirectory(tmp_path, {}, resume=False)
     for name in ("x [1]", "x [1].5"):
-        stages.search(name, evolution(), [TASK], 3, 7, lambda done, best: None)
+        run_directory.search(name, evolution(), [TASK], 3, 7, lambda done, best: None)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["x [1].3", "x [1].5.3"]
-    assert stages.search("x [1]", evolution(), [TASK], 4, 7, lambda done, best: None).trials == 4
+    assert run_directory.search("x [1]", evolution(), [TASK], 4, 7, lambda done, best: None).trials == 4
 
 
 def test_a_changed_search_does_not_go_on(tmp_path: Path) -> None:
-    stages = Stages(tmp_path, {}, resume=False)
-    with stages.at_work():
-        stages.search("x", evolution(), [TASK], 12, 7, interrupt_at(6))
+    run_directory = RunDirectory(tmp_path, {}, resume=False)
+    with run_directory.at_work():
+        run_directory.search("x", evolution(), [TASK], 12, 7, interrupt_at(6))
     other = SearcherReplicas([RegularizedEvolution([TASK.problem], 4, 2, seed) for seed in range(5, 8)])
     with pytest.raises(ValueError, match=r"trial 1 in .* is not what this search proposes"):
-        Stages(tmp_path, {}, resume=True).search("x", other, [TASK], 12, 7, lambda done, best: None)
+        RunDirectory(tmp_path, {}, resume=True).search("x", other, [TASK], 12, 7, lambda done, best: None)
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     for trials in (0, 5):
-        record = search(evolution(), [TASK], trials, seed=3)
-        record.write(tmp_path / "record.npz")
-        assert_same(Record.read(tmp_path / "record.npz"), record)
-        assert record.trials == trials and record.incumbents.shape[:2] == record.values.shape
+        trace = search(evolution(), [TASK], trials, seed=3)
+        trace.write(tmp_path / "record.npz")
+        assert_same(Trace.read(tmp_path / "record.npz"), trace)
+        assert trace.trials == trials and trace.incumbents.shape[:2] == trace.values.shape
 
 
 def test_the_noise_goes_on_where_a_record_ended() -> None:
-    rng, again = generator(0, Use.REWARD), generator(1, Use.REWARD)
-    recorder = Recorder(1, rng)
+    rng, again = generator(0, Purpose.REWARD), generator(1, Purpose.REWARD)
+    recorder = TraceRecorder(1, rng)
     rng.integers(10, size=7)
     one = (np.zeros(1, np.int32), np.zeros((1, 1), np.int32), np.zeros(1), np.zeros(1))
     recorder.add(*one)
-    Recorder(1, again, recorder.record())
+    TraceRecorder(1, again, recorder.trace())
     np.testing.assert_array_equal(rng.random(5), again.random(5))
 
 
 def test_a_rule_in_batches_gives_the_same_trials() -> None:
     one_by_one, batched = (search(agents(which), [RULED], 10, seed=2) for which in (False, True))
     assert_same(one_by_one, batched)
-    assert batched.taken.any(axis=2).all()
+    assert batched.action_indices.any(axis=2).all()
 
 
 def killed_at(step: str, folder: Path) -> None:
@@ -221,7 +221,7 @@ def killed_at(step: str, folder: Path) -> None:
         from transfernas_bench.experiments import run_directory
         def killed(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
         {step} = killed
-        with run_directory.Stages(Path({str(folder)!r}), {{"seed": 7}}, resume=True).at_work():
+        with run_directory.RunDirectory(Path({str(folder)!r}), {{"seed": 7}}, resume=True).at_work():
             pass
     """
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
@@ -231,7 +231,7 @@ def killed_at(step: str, folder: Path) -> None:
 def test_a_run_goes_on_after_a_kill_while_it_began(tmp_path: Path, step: str) -> None:
     killed_at(step, tmp_path)
     assert len(list(tmp_path.glob(".settings.json.*.part"))) == 1
-    with Stages(tmp_path, {"seed": 7}, resume=True).at_work():
+    with RunDirectory(tmp_path, {"seed": 7}, resume=True).at_work():
         assert sorted(os.listdir(tmp_path)) == [".lock", "settings.json"]
 
 
@@ -241,50 +241,52 @@ def test_a_stage_goes_on_after_a_kill_while_it_is_kept(
 ) -> None:
     """What a kill leaves is what an error leaves that nobody catches: nothing is tidied up."""
     whole = search(evolution(), [TASK], 12, seed=7)
-    with Stages(tmp_path, {}, resume=False).at_work():
+    with RunDirectory(tmp_path, {}, resume=False).at_work():
         pass
 
     def killed(*_: object, **__: object) -> None:
         raise MemoryError
 
     for trial in (3, 5, 8):
-        stages, replicas = Stages(tmp_path, {}, resume=True), evolution()
-        step = {"record": (Record, "write"), "replicas": (replicas, "save"), "Path": (Path, "rename")}
+        run_directory, replicas = RunDirectory(tmp_path, {}, resume=True), evolution()
+        step = {"record": (Trace, "write"), "replicas": (replicas, "save"), "Path": (Path, "rename")}
         where, what = step.get(name.split(".")[0], (shutil, "rmtree"))
-        with stages.at_work(), monkeypatch.context() as patch:
+        with run_directory.at_work(), monkeypatch.context() as patch:
             patch.setattr(where, what, killed)
             if name == "shutil.rmtree" and trial == 3:
-                stages.search("x", replicas, [TASK], 12, 7, interrupt_at(trial))  # there is nothing to remove yet
+                run_directory.search(
+                    "x", replicas, [TASK], 12, 7, interrupt_at(trial)
+                )  # there is nothing to remove yet
             else:
                 with pytest.raises(MemoryError):
-                    stages.search("x", replicas, [TASK], 12, 7, interrupt_at(trial))
-    stages = Stages(tmp_path, {}, resume=True)
-    with stages.at_work():
+                    run_directory.search("x", replicas, [TASK], 12, 7, interrupt_at(trial))
+    run_directory = RunDirectory(tmp_path, {}, resume=True)
+    with run_directory.at_work():
         assert not list(tmp_path.glob(".*.part"))
-        assert_same(stages.search("x", evolution(), [TASK], 12, 7, lambda done, best: None), whole)
+        assert_same(run_directory.search("x", evolution(), [TASK], 12, 7, lambda done, best: None), whole)
     assert sorted(os.listdir(tmp_path)) == [".lock", "settings.json", "x.12"]
 
 
 def test_a_file_of_a_killed_writer_does_not_keep_others_out(tmp_path: Path) -> None:
-    Stages(tmp_path, {}, resume=False)
+    RunDirectory(tmp_path, {}, resume=False)
     (tmp_path / ".settings.json.abc.part").write_bytes(b"{")
-    with Stages(tmp_path, {}, resume=True).at_work():
+    with RunDirectory(tmp_path, {}, resume=True).at_work():
         assert sorted(os.listdir(tmp_path)) == [".lock", "settings.json"]
 
 
 def test_two_runs_do_not_begin_in_one_folder(tmp_path: Path) -> None:
-    first = Stages(tmp_path / "first", {"seed": 0}, resume=False)
+    first = RunDirectory(tmp_path / "first", {"seed": 0}, resume=False)
     with first.at_work():
         (tmp_path / "first" / "settings.json").rename(tmp_path / "aside")  # as before it was written
         with pytest.raises(BlockingIOError, match="another process is at work"):
-            Stages(tmp_path / "first", {"seed": 1}, resume=False)
+            RunDirectory(tmp_path / "first", {"seed": 1}, resume=False)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"\xff\xfe", b"[" * 100_000, b'{"seed": 1' + b"0" * 5_000])
 def test_damaged_settings_are_named(tmp_path: Path, content: bytes) -> None:
-    Stages(tmp_path, {"seed": 1}, resume=False)
+    RunDirectory(tmp_path, {"seed": 1}, resume=False)
     (tmp_path / "settings.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=rf"settings.json is damaged: .*; remove {tmp_path} to start the run afr"):
-        Stages(tmp_path, {"seed": 1}, resume=True)
+        RunDirectory(tmp_path, {"seed": 1}, resume=True)
     with pytest.raises(CheckpointError, match="settings.json is damaged"):
-        Stages(tmp_path / "other", {"seed": 1}, resume=False).adopt(tmp_path, ["x"], ["seed"])
+        RunDirectory(tmp_path / "other", {"seed": 1}, resume=False).adopt(tmp_path, ["x"], ["seed"])

@@ -8,12 +8,12 @@ import pytest
 
 from test_searchers import CONFIG, FAST
 from transfernas import Agent, Choice, DecoderConfig, Problem, Repeat, SearchSpace, TrainingConfig
-from transfernas.define_by_run.plans import batch_of_one
-from transfernas.learning.gate import MEMORY
+from transfernas.define_by_run.plans import as_batch
+from transfernas.learning.bandit import WARM_START
 from transfernas.learning.learner import Learner, new_learner
-from transfernas.learning.memory import Memory
 from transfernas.learning.scores import Scores
 from transfernas.learning.transfer import transfer
+from transfernas.learning.warm_start import WarmStartConfigs
 from transfernas.spaces.condition import Action
 from transfernas.spaces.trajectory import Trajectory
 
@@ -35,22 +35,22 @@ def taught(told: Sequence[Told], config: TrainingConfig = FAST) -> Learner:
     for problem, actions, reward in told:
         row = learner.encoding.row(problem)
         names = [choice.name for choice in problem.space.choices][: len(actions)]
-        trial = batch_of_one(learner.encoding.trajectory(row, dict(zip(names, actions, strict=True))))
-        queue = learner.queue.inserted(np.array([row]), trial, Scores.of(np.array([reward])), config.queue)
+        trial = as_batch(learner.encoding.trajectory(row, dict(zip(names, actions, strict=True))))
+        queue = learner.queue.insert(np.array([row]), trial, Scores.of(np.array([reward])), config.queue)
         learner = dataclasses.replace(learner, queue=queue, learned=learner.learned + 1)
     return learner
 
 
 def remembered(learner: Learner, row: int = 0) -> Configs:
     """What a transferred learner remembers for one of its problems."""
-    memory, encoding, found = learner.memory, learner.encoding, Configs()
-    assert isinstance(memory, Memory)
-    for slot in range(int(memory.count[0, row])):
-        trial = Trajectory(*(leaf[0, row, slot] for leaf in memory.trials))
+    warm_start, encoding, found = learner.warm_start, learner.encoding, Configs()
+    assert isinstance(warm_start, WarmStartConfigs)
+    for slot in range(int(warm_start.count[0, row])):
+        trial = Trajectory(*(leaf[0, row, slot] for leaf in warm_start.trials))
         config = encoding.config(row, trial)
         for left, right in zip(trial, encoding.trajectory(row, config), strict=True):
             np.testing.assert_array_equal(left, right)
-        assert encoding.taken_config(row, memory.taken[0, row, slot]) == config
+        assert encoding.config_of_indices(row, warm_start.action_indices[0, row, slot]) == config
         found.append(config)
     return found
 
@@ -65,12 +65,14 @@ def small(*pairs: tuple[float, int]) -> Configs:
 def test_the_best_are_remembered_best_first(config: TrainingConfig) -> None:
     """Whatever the learning: the queue is what counts."""
     learner = taught(TOLD, config.with_changes({"network.feed_forward": 8}))
-    assert learner.memory is None
+    assert learner.warm_start is None
     assert remembered(transfer(learner, (ONE,), FAST)) == small(*RANKED)
-    assert remembered(transfer(learner, (ONE,), FAST.with_changes({"transfer.gate.memory": 2}))) == small(*RANKED[:2])
+    assert remembered(transfer(learner, (ONE,), FAST.with_changes({"transfer.bandit.warm_start": 2}))) == small(
+        *RANKED[:2]
+    )
     valid = Problem(SMALL, "one", valid=lambda config: config["units"] == 8)
     assert remembered(transfer(learner, (valid,), FAST)) == small((0.3, 8), (0.1, 8))
-    assert transfer(learner, (ONE,), FAST.with_changes({"transfer.gate": None})).memory is None
+    assert transfer(learner, (ONE,), FAST.with_changes({"transfer.bandit": None})).warm_start is None
 
 
 def test_sources_give_in_turn_and_each_configuration_once() -> None:
@@ -113,12 +115,12 @@ def test_half_of_a_configuration_is_enough() -> None:
     assert len(filled) == 5 and {config["act"] for config in filled} == {"tanh"}
 
 
-def test_the_memory_proposes_each_once_and_in_order() -> None:
+def test_the_warm_start_proposes_each_once_and_in_order() -> None:
     learner, members = transfer(taught(TOLD), (ONE,), seed=1), set[bool]()
     agent, seen = Agent.of(learner), Configs()
     for number in range(SMALL.size + 5):
         trial = agent.ask()
-        proposed = agent._open[trial.number].kept.member == MEMORY
+        proposed = agent._open[trial.number].kept.proposer == WARM_START
         if proposed:
             assert trial.config == next(config for config in small(*RANKED) if config not in seen)
         members.add(proposed)
@@ -127,10 +129,10 @@ def test_the_memory_proposes_each_once_and_in_order() -> None:
     assert members == {True, False} and all(seen.index(config) < SMALL.size for config in seen)
 
 
-def test_the_memory_does_not_try_again_what_is_open() -> None:
+def test_the_warm_start_does_not_try_again_what_is_open() -> None:
     agent = Agent.of(transfer(taught(TOLD), (ONE,), seed=1))
     trials = agent.ask(SMALL.size)
-    assert {agent._open[trial.number].kept.member == MEMORY for trial in trials} == {True, False}
+    assert {agent._open[trial.number].kept.proposer == WARM_START for trial in trials} == {True, False}
     assert len({tuple(trial.config.items()) for trial in trials}) == SMALL.size
 
 
@@ -144,11 +146,11 @@ def test_repetitions_are_renamed_as_well() -> None:
         assert found == [{"layers": 1, "width[0]": 8}, {"layers": 1, "width[0]": 16}]
 
 
-def test_the_memory_does_not_try_again_what_failed() -> None:
+def test_the_warm_start_does_not_try_again_what_failed() -> None:
     agent, proposed = Agent.of(transfer(taught(TOLD), (ONE,), seed=1)), []
     for _ in range(40):
         trial = agent.ask()
-        if agent._open[trial.number].kept.member == MEMORY:
+        if agent._open[trial.number].kept.proposer == WARM_START:
             proposed.append(tuple(trial.config.items()))
         agent.tell(trial, failed=True)
     assert len(proposed) == len(set(proposed))

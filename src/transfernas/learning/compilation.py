@@ -12,13 +12,13 @@ import numpy as np
 from ..processes.runtime import run
 from ..spaces.trajectory import blank_trajectories
 from .learner import Learner, learn
-from .proposing import ONE, SEVERAL, candidates
+from .proposal import LARGE_BATCH, SMALL_BATCH, count_candidates
 from .steps import sample
 
 _LOGGER = logging.getLogger(__name__)
 
 
-class WarmUp:
+class BackgroundCompiler:
     """Runs each compiled function once, on made-up input, in a thread of its own.
 
     A function is not to be called elsewhere before its turn here is over: two callers at once would compile it twice.
@@ -32,19 +32,19 @@ class WarmUp:
             learner: what it will be run on.
             proposes: whether to compile what proposes, and not only what learns.
         """
-        self._samples: dict[int, Future[None]] = {candidates(learner): Future()} if proposes else {}
+        self._samples: dict[int, Future[None]] = {count_candidates(learner): Future()} if proposes else {}
         config = learner.config.proposal
         if proposes and config.best_of is None and (learner.restricted or not config.repeats):
-            self._samples |= {count: Future() for count in (ONE, SEVERAL) if count not in self._samples}
+            self._samples |= {count: Future() for count in (SMALL_BATCH, LARGE_BATCH) if count not in self._samples}
         self._update: Future[None] = Future()
         self._process = os.getpid()
         turns = [(future, partial(_run_sample, learner, count)) for count, future in self._samples.items()]
         turns.insert(1, (self._update, partial(_run_update, learner)))
-        thread = threading.Thread(target=_take, args=(turns,), name="transfernas-warm-up")
+        thread = threading.Thread(target=_run_turns, args=(turns,), name="transfernas-compiler")
         try:
             thread.start()
         except RuntimeError:  # no more threads can be started, as in a program that is ending
-            _take(turns)
+            _run_turns(turns)
 
     def wait_for_sample(self, candidates: int) -> None:
         """Returns once drawing so many candidates compiles nothing more."""
@@ -59,7 +59,7 @@ class WarmUp:
             future.result()
 
 
-def _take(turns: Sequence[tuple[Future[None], Callable[[], object]]]) -> None:
+def _run_turns(turns: Sequence[tuple[Future[None], Callable[[], object]]]) -> None:
     for future, turn in turns:
         try:
             # A program that is ending has nobody who waits, but for other threads; they can compile for themselves.
@@ -74,8 +74,11 @@ def _take(turns: Sequence[tuple[Future[None], Callable[[], object]]]) -> None:
 def _run_sample(learner: Learner, count: int) -> None:
     noise = np.zeros((learner.replicas, count, learner.encoding.steps), np.float32)
     problem = np.zeros(learner.replicas, np.int32)
-    shares, favour = np.zeros(count, np.float32), np.zeros((learner.replicas, learner.capacity.actions), np.float32)
-    run(sample, learner.state.policy, problem, learner.tables, problem, noise, shares, favour, None)
+    shares, logit_bonus = (
+        np.zeros(count, np.float32),
+        np.zeros((learner.replicas, learner.capacity.actions), np.float32),
+    )
+    run(sample, learner.state.policy, problem, learner.tables, problem, noise, shares, logit_bonus, None)
 
 
 def _run_update(learner: Learner) -> None:

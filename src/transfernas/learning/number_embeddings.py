@@ -20,7 +20,7 @@ _DECADE = 10.0
 _LARGEST = 1e300  # beyond it, and not a number, are names
 
 
-def with_numbers(policy: Policy, vocabulary: Vocabulary, known: int, length: float) -> Policy:
+def initialise_numbers(policy: Policy, vocabulary: Vocabulary, known: int, length: float) -> Policy:
     """Returns networks, as NumPy arrays, in which new actions that are numbers are near their neighbours.
 
     Args:
@@ -31,10 +31,10 @@ def with_numbers(policy: Policy, vocabulary: Vocabulary, known: int, length: flo
     """
     if not length:
         return policy
-    return dataclasses.replace(policy, action=smoothed(policy.action, vocabulary, known, length))
+    return dataclasses.replace(policy, action=gp_initialised_embeddings(policy.action, vocabulary, known, length))
 
 
-def smoothed(
+def gp_initialised_embeddings(
     drawn: Float[np.ndarray, "replicas actions embedding"], vocabulary: Vocabulary, known: int, length: float
 ) -> Float[np.ndarray, "replicas actions embedding"]:
     """Returns embeddings of actions in which neighbouring numbers are alike.

@@ -13,13 +13,13 @@ from jaxtyping import Int, UInt64
 from ..spaces.condition import Config
 from ..spaces.encoding import Encoding
 from ..spaces.problem import network_of
-from .history import History
+from .replay import ReplayBuffer
 
 Networks = Set[Hashable]
 """What was built, as a problem's key says it."""
 
 
-class Builds:
+class NetworkCache:
     """What configurations build; each is looked at once.
 
     This is a cache: what it holds follows from the problems, so learners that grew from one another share it, and no
@@ -32,30 +32,30 @@ class Builds:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Leaves what it holds behind, which its owner finds again."""
-        return Builds, ()
+        return NetworkCache, ()
 
-    def network(self, encoding: Encoding, row: int, key: int, config: Callable[[], Config]) -> Hashable:
+    def network(self, encoding: Encoding, row: int, fingerprint: int, config: Callable[[], Config]) -> Hashable:
         """Returns what a configuration builds.
 
         Args:
             encoding: the problems.
             row: of the problem, which has a key.
-            key: what the configuration is known by, see `history.keys`.
+            fingerprint: what the configuration is known by, see `replay.fingerprints`.
             config: returns the configuration.
 
         Raises:
             TypeError: see `network_of`.
         """
         networks = self._networks.setdefault(row, {})
-        if key not in networks:
-            networks[key] = network_of(encoding.problems[row], config())
-        return networks[key]
+        if fingerprint not in networks:
+            networks[fingerprint] = network_of(encoding.problems[row], config())
+        return networks[fingerprint]
 
     def known(
         self,
         encoding: Encoding,
         problem: Int[np.ndarray, "replicas"],
-        history: History,
+        replay: ReplayBuffer,
         pending: UInt64[np.ndarray, "pending"],
     ) -> tuple[Networks | None, ...]:
         """Returns the networks that each replica evaluated or evaluates; None where the problem has no key.
@@ -63,22 +63,22 @@ class Builds:
         Args:
             encoding: the problems.
             problem: Shape `[replicas]`, row of the problem.
-            history: the trials that were told.
-            pending: the `history.keys` of trials that are being evaluated; those of problems with a key must have been
-                looked at.
+            replay: the trials that were told.
+            pending: the `replay.fingerprints` of trials that are being evaluated; those of problems with a key must
+                have been looked at.
         """
         evaluated = set(pending.tolist())
         return tuple(
-            None if encoding.problems[row].key is None else self._of(encoding, replica, row, history, evaluated)
+            None if encoding.problems[row].key is None else self._of(encoding, replica, row, replay, evaluated)
             for replica, row in enumerate(problem.tolist())
         )
 
-    def _of(self, encoding: Encoding, replica: int, row: int, history: History, pending: Set[int]) -> Networks:
+    def _of(self, encoding: Encoding, replica: int, row: int, replay: ReplayBuffer, pending: Set[int]) -> Networks:
         def config(at: int) -> Config:
-            return encoding.config(row, jax.tree.map(lambda leaf: leaf[replica, at], history.trials))
+            return encoding.config(row, jax.tree.map(lambda leaf: leaf[replica, at], replay.trials))
 
-        trials = history.of(replica, row)
-        told = zip(history.key[replica, trials].tolist(), trials.tolist(), strict=True)
-        found = {self.network(encoding, row, key, lambda at=at: config(at)) for key, at in told}  # type: ignore[misc]
+        trials = replay.of(replica, row)
+        told = zip(replay.fingerprint[replica, trials].tolist(), trials.tolist(), strict=True)
+        found = {self.network(encoding, row, fingerprint, lambda at=at: config(at)) for fingerprint, at in told}  # type: ignore[misc]
         looked_at = self._networks.get(row, {})
-        return found | {looked_at[key] for key in pending if key in looked_at}
+        return found | {looked_at[fingerprint] for fingerprint in pending if fingerprint in looked_at}

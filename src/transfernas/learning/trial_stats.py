@@ -14,7 +14,7 @@ _MOST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class TrialStats:
     """How many trials of each problem were learned from, and the moving average of the rewards. Immutable.
 
     Attributes:
@@ -28,8 +28,8 @@ class Tally:
     trials: Int[np.ndarray, "replicas problems"]
 
     @classmethod
-    def empty(cls, replicas: int, problems: int) -> "Tally":
-        """Returns a tally of no trial."""
+    def empty(cls, replicas: int, problems: int) -> "TrialStats":
+        """Returns the statistics of no trial."""
         shape = (replicas, problems)
         return cls(np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, np.int32))
 
@@ -51,24 +51,24 @@ class Tally:
             difference = np.clip(reward - self.baseline[here], -_LARGEST, _LARGEST)
         return np.where(own & self.started[here], difference, 0.0).astype(np.float32)
 
-    def counted(self, problem: Int[np.ndarray, "replicas"]) -> "Tally":
-        """Returns the tally after a trial of each replica; the average stays.
+    def count_trial(self, problem: Int[np.ndarray, "replicas"]) -> "TrialStats":
+        """Returns the statistics after a trial of each replica; the average stays.
 
         Args:
             problem: Shape `[replicas]`, row of the problem.
         """
-        tally = self.mapped(np.copy)
-        tally.trials[np.arange(len(problem)), problem] += 1
-        return tally
+        trial_stats = self.map_arrays(np.copy)
+        trial_stats.trials[np.arange(len(problem)), problem] += 1
+        return trial_stats
 
-    def after(
+    def update(
         self,
         problem: Int[np.ndarray, "replicas"],
         reward: Float[np.ndarray, "replicas"],
         own: Bool[np.ndarray, "replicas"],
         decay: float,
-    ) -> "Tally":
-        """Returns the tally after a trial of each replica; the average starts at the first reward of its own.
+    ) -> "TrialStats":
+        """Returns the statistics after a trial of each replica; the average starts at the first reward of its own.
 
         Args:
             problem: Shape `[replicas]`, row of the problem.
@@ -76,14 +76,14 @@ class Tally:
             own: Shape `[replicas]`, whether the policy proposed the trial; the average takes no other.
             decay: what the average keeps of itself.
         """
-        tally, here = self.counted(problem), (np.arange(len(problem)), problem)
+        trial_stats, here = self.count_trial(problem), (np.arange(len(problem)), problem)
         before, started = self.baseline[here], self.started[here]
         with np.errstate(over="ignore"):  # between two numbers lies none beyond the largest, but rounding may say so
             average = np.clip(decay * before + (1.0 - decay) * reward, -_MOST, _MOST)
-        tally.baseline[here] = np.where(own, np.where(started, average, reward), before)
-        tally.started[here] |= own
-        return tally
+        trial_stats.baseline[here] = np.where(own, np.where(started, average, reward), before)
+        trial_stats.started[here] |= own
+        return trial_stats
 
-    def mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "Tally":
-        """Returns the tally with all arrays changed."""
-        return Tally(change(self.baseline), change(self.started), change(self.trials))
+    def map_arrays(self, change: Callable[[np.ndarray], np.ndarray]) -> "TrialStats":
+        """Returns the statistics with all arrays changed."""
+        return TrialStats(change(self.baseline), change(self.started), change(self.trials))

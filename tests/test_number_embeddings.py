@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from transfernas import Choice, DecoderConfig, Problem, SearchSpace
-from transfernas.learning.numbers import smoothed, with_numbers
+from transfernas.learning.number_embeddings import gp_initialised_embeddings, initialise_numbers
 from transfernas.learning.steps import init_policies
 from transfernas.policy.architecture import Capacity
 from transfernas.spaces.condition import Action
@@ -33,7 +33,7 @@ def rows(names: Vocabulary, actions: tuple[Action, ...]) -> list[int]:
 def correlations(actions: tuple[Action, ...]) -> np.ndarray:
     """Of the embeddings of actions, over replicas and coordinates."""
     names = vocabulary(actions)
-    found = smoothed(draws(), names, 0, LENGTH)[:, rows(names, actions)]
+    found = gp_initialised_embeddings(draws(), names, 0, LENGTH)[:, rows(names, actions)]
     return np.corrcoef(np.moveaxis(found, 1, 0).reshape(len(actions), -1))
 
 
@@ -66,7 +66,7 @@ def test_numbers_are_as_alike_as_they_are_near(actions: tuple[Action, ...], posi
 @pytest.mark.parametrize("scale", [1.0, 0.1])
 def test_each_number_alone_is_drawn_as_any_action(scale: float) -> None:
     names = vocabulary(tuple(range(20)))
-    found = smoothed(draws(scale=scale), names, 0, LENGTH)[:, rows(names, tuple(range(20)))]
+    found = gp_initialised_embeddings(draws(scale=scale), names, 0, LENGTH)[:, rows(names, tuple(range(20)))]
     np.testing.assert_allclose(found.std(axis=(0, 2)), scale, rtol=0.06)
     assert np.abs(found.mean(axis=(0, 2))).max() < 0.08 * scale
     coordinates = np.corrcoef(found[:, 3].T) - np.eye(4)
@@ -80,17 +80,17 @@ def test_each_number_alone_is_drawn_as_any_action(scale: float) -> None:
 )
 def test_what_is_no_scale_of_numbers_stays(actions: tuple[Action, ...]) -> None:
     before = draws()
-    np.testing.assert_array_equal(smoothed(before, vocabulary(actions), 0, LENGTH), before)
+    np.testing.assert_array_equal(gp_initialised_embeddings(before, vocabulary(actions), 0, LENGTH), before)
 
 
 def test_known_numbers_stay_and_new_ones_lie_between_them() -> None:
     old, new = (0, 2, 4, 6, 8, 10), (1, 3, 5, 7, 9)
     before = vocabulary(old)
-    learned = smoothed(draws(0), before, 0, LENGTH) + 0.1 * draws(1)
+    learned = gp_initialised_embeddings(draws(0), before, 0, LENGTH) + 0.1 * draws(1)
     names, known = vocabulary((*new, *old), before=old), len(before.actions)
     drawn = np.concatenate([learned[:, :known], draws(2)[:, known:]], axis=1)
     copy = drawn.copy()
-    found = smoothed(drawn, names, known, LENGTH)
+    found = gp_initialised_embeddings(drawn, names, known, LENGTH)
     np.testing.assert_array_equal(drawn, copy)
     np.testing.assert_array_equal(found[:, :known], drawn[:, :known])
     untouched = [row for row in range(32) if row not in rows(names, new)]
@@ -104,7 +104,7 @@ def test_known_numbers_stay_and_new_ones_lie_between_them() -> None:
 def test_far_from_what_is_known_a_number_is_drawn_as_any() -> None:
     before = vocabulary((0, 1, 2))
     names, far = vocabulary((0, 1, 2, 98, 99, 100), before=(0, 1, 2)), (98, 99, 100)
-    found = smoothed(draws(), names, len(before.actions), LENGTH / 100)[:, rows(names, (2, *far))]
+    found = gp_initialised_embeddings(draws(), names, len(before.actions), LENGTH / 100)[:, rows(names, (2, *far))]
     np.testing.assert_allclose(found.std(axis=(0, 2)), 1.0, rtol=0.06)
     assert np.abs(np.corrcoef(np.moveaxis(found, 1, 0).reshape(4, -1))[0, 1:]).max() < 0.08
 
@@ -112,8 +112,8 @@ def test_far_from_what_is_known_a_number_is_drawn_as_any() -> None:
 def test_new_networks_have_them_where_the_configuration_says() -> None:
     names, config = vocabulary(tuple(range(9))), DecoderConfig(feed_forward=8)
     policy = init_policies(np.random.default_rng(0), 100, Capacity(len(names.states), len(names.actions), 1, 2), config)
-    assert with_numbers(policy, names, 0, 0.0) is policy
-    found = with_numbers(policy, names, 0, config.number_length)
+    assert initialise_numbers(policy, names, 0, 0.0) is policy
+    found = initialise_numbers(policy, names, 0, config.number_length)
     assert (
         np.std(found.action[:, 4] - found.action[:, 5]) < 0.7 < 1.2 < np.std(policy.action[:, 4] - policy.action[:, 5])
     )
@@ -125,12 +125,14 @@ def test_new_numbers_beyond_the_known_ones_are_no_larger_than_any() -> None:
     """What was learned is not as smooth as what is drawn; a fast search moves embeddings by some tenths."""
     old, new = tuple(range(8)), tuple(range(8, 16))
     before = vocabulary(old)
-    learned = smoothed(draws(0), before, 0, LENGTH) + 0.3 * draws(1)
+    learned = gp_initialised_embeddings(draws(0), before, 0, LENGTH) + 0.3 * draws(1)
     names, known = vocabulary((*old, *new), before=old), len(before.actions)
-    found = smoothed(np.concatenate([learned[:, :known], draws(2)[:, known:]], axis=1), names, known, LENGTH)
+    found = gp_initialised_embeddings(
+        np.concatenate([learned[:, :known], draws(2)[:, known:]], axis=1), names, known, LENGTH
+    )
     assert found[:, rows(names, new)].std(axis=(0, 2)).max() < 1.5
 
 
 @pytest.mark.parametrize("actions", [(1.0, 2.0, float("inf")), (1, 2, 10**400)], ids=["infinity", "huge"])
 def test_numbers_that_have_no_place_do_not_break_the_others(actions: tuple[Action, ...]) -> None:
-    assert np.isfinite(smoothed(draws(), vocabulary(actions), 0, LENGTH)).all()
+    assert np.isfinite(gp_initialised_embeddings(draws(), vocabulary(actions), 0, LENGTH)).all()

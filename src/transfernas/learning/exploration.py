@@ -1,4 +1,4 @@
-"""What is new after a transfer: actions of known states that were never met, and how much of a problem was met."""
+"""Unseen actions after a transfer: which actions of known states are new, and how much of a problem was seen."""
 
 from typing import NamedTuple
 
@@ -8,22 +8,22 @@ from jaxtyping import Bool, Float, Int
 from ..spaces.choice import START
 from ..spaces.encoding import Encoding
 from ..spaces.vocabulary import Vocabulary
-from .numbers import number_rows
+from .number_embeddings import number_rows
 
 
-class Novelty(NamedTuple):
+class UnseenActions(NamedTuple):
     """Which actions are new in states that are not.
 
     Attributes:
         actions: Shape `[actions]`, 1 for those, room in the table included.
         problems: Shape `[problems]`, whether a problem has any.
-        met: Shape `[problems]`, the share of a choice's actions that were met before, whether its state was or not, in
-            the mean over the choices of a problem; 0 without a transfer.
+        seen_fraction: Shape `[problems]`, the share of a choice's actions that were seen before, whether its state was
+            or not, in the mean over the choices of a problem; 0 without a transfer.
     """
 
     actions: Float[np.ndarray, "actions"]
     problems: Bool[np.ndarray, "problems"]
-    met: Float[np.ndarray, "problems"]
+    seen_fraction: Float[np.ndarray, "problems"]
 
 
 def new_actions(
@@ -38,10 +38,10 @@ def new_actions(
     return {state: (old, new) for state, (old, new) in split.items() if len(old) and len(new)}
 
 
-def novelty(
+def find_unseen(
     encoding: Encoding, known: Vocabulary | None, vocabulary: Vocabulary, room: int, numbers: bool = True
-) -> Novelty:
-    """Returns what is new.
+) -> UnseenActions:
+    """Returns which actions were never seen, and how much of each problem was.
 
     Args:
         encoding: the problems.
@@ -51,9 +51,9 @@ def novelty(
         numbers: whether new numbers are among them.
     """
     actions, problems = np.zeros(room, np.float32), np.zeros(len(encoding.problems), bool)
-    met = np.zeros(len(encoding.problems))
+    seen_fraction = np.zeros(len(encoding.problems))
     if known is None:
-        return Novelty(actions, problems, met)
+        return UnseenActions(actions, problems, seen_fraction)
     passed_over = {} if numbers else number_rows(vocabulary)
     for state, (_, new) in new_actions(known, vocabulary).items():
         if state not in passed_over:
@@ -61,5 +61,5 @@ def novelty(
     for row, problem in enumerate(encoding.problems):
         rows = [np.array([vocabulary.action(c.state, a) for a in c.actions]) for c in problem.space.choices]
         problems[row] = any(actions[each].any() for each in rows)
-        met[row] = np.mean([np.mean(each < len(known.actions)) for each in rows])
-    return Novelty(actions, problems, met)
+        seen_fraction[row] = np.mean([np.mean(each < len(known.actions)) for each in rows])
+    return UnseenActions(actions, problems, seen_fraction)

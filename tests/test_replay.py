@@ -1,4 +1,4 @@
-"""What was told, on the host: a history is never changed, and pairs of its trials are drawn as they should be."""
+"""What was told, on the host: a replay buffer is never changed, and pairs of its trials are drawn as they should be."""
 
 from typing import Any
 
@@ -11,76 +11,78 @@ from hypothesis import strategies as st
 from strategies import problems, quick
 from test_policy import every_trajectory, stacked
 from transfernas import Preferences, Problem, TrainingConfig
-from transfernas.learning import history as module
-from transfernas.learning.config import New
-from transfernas.learning.history import History, keys
+from transfernas.learning import replay as module
+from transfernas.learning.config import NewEmbedding
 from transfernas.learning.learner import new_learner
 from transfernas.learning.pairs import Pairs, draw_pairs
+from transfernas.learning.replay import ReplayBuffer, fingerprints
 from transfernas.learning.scores import Scores
 from transfernas.spaces.trajectory import Trajectory
 
 REPLICAS, STEPS = 2, 3
 
 
-def told(history: History, number: int, problem: int = 0, reward: float | None = None, member: int = 0) -> History:
+def told(
+    replay: ReplayBuffer, number: int, problem: int = 0, reward: float | None = None, proposer: int = 0
+) -> ReplayBuffer:
     """One more trial of each replica, known by its number: the second replica's has all its numbers negative."""
     scalar = np.array([number, -number], np.int32)
     sequence = np.repeat(scalar[:, None], STEPS, axis=1)
     rows = np.full(REPLICAS, problem, np.int32)
     rewards = np.array([1.0, -1.0]) * (number if reward is None else reward)
-    members = np.full(REPLICAS, member, np.int32)
-    return history.appended(rows, Trajectory(scalar, sequence, 2 * sequence, scalar), Scores.of(rewards), members)
+    proposers = np.full(REPLICAS, proposer, np.int32)
+    return replay.append(rows, Trajectory(scalar, sequence, 2 * sequence, scalar), Scores.of(rewards), proposers)
 
 
-def content(history: History) -> list[Any]:
-    """All that a history holds, the room behind its trials left out."""
-    arrays = jax.tree.leaves((history.problem, history.trials, history.scores, history.key, history.member))
-    return [array[:, : history.count].tolist() for array in arrays]
+def content(replay: ReplayBuffer) -> list[Any]:
+    """All that a replay buffer holds, the room behind its trials left out."""
+    arrays = jax.tree.leaves((replay.problem, replay.trials, replay.scores, replay.fingerprint, replay.proposer))
+    return [array[:, : replay.count].tolist() for array in arrays]
 
 
 def expected(numbers: list[int]) -> list[Any]:
-    history = History.empty(REPLICAS, STEPS)
+    replay = ReplayBuffer.empty(REPLICAS, STEPS)
     for number in numbers:
-        history = told(history, number)
-    return content(history)
+        replay = told(replay, number)
+    return content(replay)
 
 
 @pytest.mark.thorough
 @quick
 @given(st.lists(st.integers(0, 30), max_size=25))
 def test_histories_that_grow_from_one_another_do_not_disturb_each_other(parents: list[int]) -> None:
-    """Each new history grows from any of those before it; the room is small, so that it has to grow, too."""
+    """Each new replay buffer grows from any of those before it; the room is small, so that it has to grow, too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_FIRST_ROOM", 2)
-        histories, numbers, alone = [History.empty(REPLICAS, STEPS)], [list[int]()], list[History]()
+        buffers, numbers, alone = [ReplayBuffer.empty(REPLICAS, STEPS)], [list[int]()], list[ReplayBuffer]()
         for number, parent in enumerate(parents, start=1):
-            at = parent % len(histories)
-            alone.append(histories[-1].selected(1))
-            histories.append(told(histories[at], number))
+            at = parent % len(buffers)
+            alone.append(buffers[-1].selected(1))
+            buffers.append(told(buffers[at], number))
             numbers.append([*numbers[at], number])
-        found = [content(history) for history in histories]
+        found = [content(replay) for replay in buffers]
         assert found == [expected(each) for each in numbers]
         assert [content(each) for each in alone] == [[part[1:] for part in whole] for whole in found[:-1]]
 
 
 def test_a_history_holds_what_was_told_to_each_replica() -> None:
-    history = History.empty(REPLICAS, STEPS)
+    replay = ReplayBuffer.empty(REPLICAS, STEPS)
     for number, problem in enumerate((0, 1, 0, 0, 1)):
-        history = told(history, number + 1, problem, member=number - 1)
-    assert history.member[:, : history.count].tolist() == [[-1, 0, 1, 2, 3]] * 2
-    assert [history.of(0, problem).tolist() for problem in (0, 1, 2)] == [[0, 2, 3], [1, 4], []]
-    assert history.reward[:, : history.count].tolist() == [[1, 2, 3, 4, 5], [-1, -2, -3, -4, -5]]
+        replay = told(replay, number + 1, problem, proposer=number - 1)
+    assert replay.proposer[:, : replay.count].tolist() == [[-1, 0, 1, 2, 3]] * 2
+    assert [replay.of(0, problem).tolist() for problem in (0, 1, 2)] == [[0, 2, 3], [1, 4], []]
+    assert replay.reward[:, : replay.count].tolist() == [[1, 2, 3, 4, 5], [-1, -2, -3, -4, -5]]
 
-    known = history.key[:, :5]
+    known = replay.fingerprint[:, :5]
     asked = np.stack([np.append(known[1], np.uint64(7)), np.append(known[0], known[1, 0])])
-    found = history.holds(np.array([1, 0]), asked)
+    found = replay.contains(np.array([1, 0]), asked)
     assert found.tolist() == [[True] * 5 + [False], [True] * 5 + [False]]
-    assert not History.empty(REPLICAS, STEPS).holds(np.array([0, 1]), np.zeros((2, 3), np.uint64)).any()
-    assert history.holds(np.array([], int), np.zeros((0, 3), np.uint64)).shape == (0, 3)
+    assert not ReplayBuffer.empty(REPLICAS, STEPS).contains(np.array([0, 1]), np.zeros((2, 3), np.uint64)).any()
+    assert replay.contains(np.array([], int), np.zeros((0, 3), np.uint64)).shape == (0, 3)
 
-    alone = history.selected(1)
-    assert content(alone) == [part[1:] for part in content(history)]
-    assert alone.holds(np.array([0]), known[1:]).all() and not alone.holds(np.array([0]), known[:1]).any()
+    alone = replay.selected(1)
+    assert content(alone) == [part[1:] for part in content(replay)]
+    assert alone.contains(np.array([0]), known[1:]).all() and not alone.contains(np.array([0]), known[:1]).any()
 
 
 @pytest.mark.thorough
@@ -97,20 +99,20 @@ def test_keys_tell_configurations_and_problems_apart(given_problems: tuple[Probl
     found: list[int] = []
     for row in range(len(learner.encoding.problems)):
         everything = stacked(every_trajectory(learner, row)[:200])
-        numbers = keys(np.full(len(everything.length), row), everything)
-        np.testing.assert_array_equal(numbers, keys(np.full((len(numbers), 1), row)[:, 0], everything))
+        numbers = fingerprints(np.full(len(everything.length), row), everything)
+        np.testing.assert_array_equal(numbers, fingerprints(np.full((len(numbers), 1), row)[:, 0], everything))
         found += numbers.tolist()
     assert len(set(found)) == len(found)
 
 
 def ranked(rewards: list[float], **fields: Any) -> tuple[Pairs, Preferences]:
     """Pairs of the second problem of two replicas; the second one's rewards are the negative ones."""
-    history = History.empty(REPLICAS, STEPS)
+    replay = ReplayBuffer.empty(REPLICAS, STEPS)
     for number, reward in enumerate(rewards):
-        history = told(history, 1000 + number, problem=0, reward=99.0)
-        history = told(history, number, problem=1, reward=reward)
+        replay = told(replay, 1000 + number, problem=0, reward=99.0)
+        replay = told(replay, number, problem=1, reward=reward)
     rule = Preferences(**{"updates": 5, "pairs": 40, **fields})
-    return draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), rule, members=2), rule
+    return draw_pairs(replay, np.array([1, 1]), np.random.default_rng(0), rule, policies=2), rule
 
 
 @pytest.mark.parametrize(
@@ -165,14 +167,14 @@ def test_equals_weigh_nothing() -> None:
 
 def test_what_others_found_good_is_imitated_the_more_the_better_it_was() -> None:
     """While a trial of theirs is learned from; of a replica's own trials none is."""
-    history = History.empty(REPLICAS, STEPS)
+    replay = ReplayBuffer.empty(REPLICAS, STEPS)
     for number in range(40):
-        history = told(history, number, problem=1, reward=float(number), member=-1 if number % 2 else 0)
+        replay = told(replay, number, problem=1, reward=float(number), proposer=-1 if number % 2 else 0)
     rule = Preferences(updates=4, pairs=40, imitation=3.0)
 
-    def drawn(others: np.ndarray | None, rule: Preferences = rule, new_task: New = "mean") -> Pairs:
+    def drawn(others: np.ndarray | None, rule: Preferences = rule, new_task: NewEmbedding = "mean") -> Pairs:
         rng = np.random.default_rng(0)
-        return draw_pairs(history, np.array([1, 1]), rng, rule, members=2, new_task=new_task, others=others)
+        return draw_pairs(replay, np.array([1, 1]), rng, rule, policies=2, new_task=new_task, others=others)
 
     found = drawn(np.array([True, False]))
     best, whose = found.better.task[:2].astype(int), found.better.task[:2] % 2
@@ -192,11 +194,11 @@ def test_what_others_found_good_is_imitated_the_more_the_better_it_was() -> None
 
 @pytest.mark.parametrize("rewards", [[], [0.5]], ids=["none", "one"])
 def test_one_trial_is_no_pair(rewards: list[float]) -> None:
-    history = told(History.empty(REPLICAS, STEPS), 7, problem=0)
+    replay = told(ReplayBuffer.empty(REPLICAS, STEPS), 7, problem=0)
     for reward in rewards:
-        history = told(history, 8, problem=1, reward=reward)
+        replay = told(replay, 8, problem=1, reward=reward)
     pairs = draw_pairs(
-        history,
+        replay,
         np.array([1, 1]),
         np.random.default_rng(0),
         Preferences(updates=2, pairs=3),
@@ -208,17 +210,17 @@ def test_one_trial_is_no_pair(rewards: list[float]) -> None:
 
 def test_of_a_configuration_that_came_again_only_the_best_trial_counts() -> None:
     """And no more steps are taken than any trajectory has."""
-    history, rewards = History.empty(REPLICAS, STEPS), [0.1, 0.9, 0.5, 0.4]
+    replay, rewards = ReplayBuffer.empty(REPLICAS, STEPS), [0.1, 0.9, 0.5, 0.4]
     for number, reward in enumerate(rewards):
         for times in range(3):
-            history = told(history, number, problem=1, reward=reward - 0.05 * times)
+            replay = told(replay, number, problem=1, reward=reward - 0.05 * times)
     rule = Preferences(updates=5, pairs=40, pair_steps=256, good_share=1.0)
     pairs = draw_pairs(
-        history, np.array([1, 1]), np.random.default_rng(0), rule, members=2, steps=STEPS - 1, grows=True
+        replay, np.array([1, 1]), np.random.default_rng(0), rule, policies=2, steps=STEPS - 1, grows=True
     )
     assert pairs.better.actions.shape == (REPLICAS * 2, 5, 40, STEPS - 1)
     assert (pairs.better.task != pairs.worse.task).all() and (pairs.weight == 1).all()
     first = np.abs(np.array(rewards)[pairs.better.task[:2]])
     assert (first > np.array(rewards)[pairs.worse.task[:2]]).all()
-    once = draw_pairs(history, np.array([1, 1]), np.random.default_rng(0), rule, members=2)
+    once = draw_pairs(replay, np.array([1, 1]), np.random.default_rng(0), rule, policies=2)
     assert (once.better.task == once.worse.task).any()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-class Ledger:
+class ProcessedTrials:
     """For each record, such as a study in a database, the trials that were learned from.
 
     A record is known by a name of its own. Its trials count from 0; those up to a mark are all learned from, so that
@@ -39,8 +39,8 @@ class Ledger:
         return iter(self._below)
 
     def __eq__(self, other: object) -> bool:
-        """Returns whether two ledgers say the same."""
-        return isinstance(other, Ledger) and self.entries() == other.entries()
+        """Returns whether two say the same."""
+        return isinstance(other, ProcessedTrials) and self.entries() == other.entries()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -90,9 +90,9 @@ class Ledger:
             for record, below in self._below.items()
         }
 
-    def copy(self) -> "Ledger":
-        """Returns a ledger that goes on by itself; what neither changes they share."""
-        copy = Ledger()
+    def copy(self) -> "ProcessedTrials":
+        """Returns a copy that goes on by itself; what neither changes they share."""
+        copy = ProcessedTrials()
         copy._below, copy._beyond, copy._stamps = dict(self._below), dict(self._beyond), dict(self._stamps)
         self._own = set()
         return copy

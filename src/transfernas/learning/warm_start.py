@@ -1,7 +1,7 @@
-"""What replicas found best before a transfer, as far as it fits the new problems: it may be tried again as it is.
+"""The warm start: the best configurations of earlier problems, as far as they fit the new ones, to be tried first.
 
-Shapes: `replicas` run side by side, `problems` searched, `size` of the memory of each, `choices` of a space (S among
-them), `steps` of a trajectory.
+Shapes: `replicas` run side by side, `problems` searched, `size` of the warm start of each, `choices` of a space (S
+among them), `steps` of a trajectory.
 """
 
 import functools
@@ -19,21 +19,21 @@ from ..spaces.encoding import Encoding
 from ..spaces.problem import Problem, network_of
 from ..spaces.trajectory import Trajectory, blank_trajectories
 from ..spaces.vocabulary import action_name
-from .archive import Archived
-from .gate import MEMORY, RECENT, Record
-from .history import History, among_keys, keys
+from .archive import ArchivedProblem
+from .bandit import RECENT_TRIALS, WARM_START, SourceRecord
 from .portfolio import Pick, Portfolios
+from .replay import ReplayBuffer, are_among, fingerprints
 from .rollout import Rollout
 
 
 @dataclass(frozen=True)
-class Memory:
+class WarmStartConfigs:
     """Configurations of the problems, best first.
 
     Attributes:
         count: Shape `[replicas, problems]`, how many there are; what lies behind them is room.
         trials: Shape `[replicas, problems, size, ...]`.
-        taken: Shape `[replicas, problems, size, choices]`, as in a rollout.
+        action_indices: Shape `[replicas, problems, size, choices]`, as in a rollout.
         values: Shape `[replicas, problems, size, choices]`, the number that was tried where an action stands for
             several; NaN where it does not, or nobody knows.
         source: Shape `[replicas, problems, size]`, the earlier problem that a configuration is from.
@@ -41,69 +41,69 @@ class Memory:
 
     count: Int[np.ndarray, "replicas problems"]
     trials: Trajectory
-    taken: Int[np.ndarray, "replicas problems size choices"]
+    action_indices: Int[np.ndarray, "replicas problems size choices"]
     values: Float[np.ndarray, "replicas problems size choices"]
     source: Int[np.ndarray, "replicas problems size"]
 
-    def following(
+    def next_configs(
         self,
         problem: Int[np.ndarray, "replicas"],
-        history: History,
+        replay: ReplayBuffer,
         pending: UInt64[np.ndarray, "pending"],
         decay: float,
         allowed: Bool[np.ndarray, "choices options"] | None = None,
-        built: Bool[np.ndarray, "replicas size"] | None = None,
-    ) -> tuple[Int[np.ndarray, "replicas"], Record]:
+        evaluated: Bool[np.ndarray, "replicas size"] | None = None,
+    ) -> tuple[Int[np.ndarray, "replicas"], SourceRecord]:
         """Returns which configuration of a problem each replica would try next, -1 where none is left.
 
         It is the first one, but those come last whose earlier problem disappointed here so far.
 
         Args:
             problem: Shape `[replicas]`, row of the problem.
-            history: the trials that were told.
-            pending: the keys of those that are being evaluated.
-            decay: what the trials of the memory weigh after each trial.
+            replay: the trials that were told.
+            pending: the fingerprints of those that are being evaluated.
+            decay: what the trials of the warm start weigh after each trial.
             allowed: Shape `[choices, actions]`, which actions may be taken; None for all.
-            built: Shape `[replicas, size]`, which configurations build a network that was evaluated; None for none.
+            evaluated: Shape `[replicas, size]`, which configurations build a network that was evaluated; None for none.
 
         Returns:
             The configurations, and what is known of where they come from.
         """
         replicas = np.arange(len(problem))
-        nothing = Record(np.zeros(len(problem), bool), *np.zeros((2, len(problem))))
+        nothing = SourceRecord(np.zeros(len(problem), bool), *np.zeros((2, len(problem))))
         if not self.count.any():
             return np.full(len(problem), -1), nothing
-        key, filled = self.slots(problem)
-        left = filled & ~history.holds(replicas, key) & ~among_keys(key, pending)
-        if built is not None:
-            left &= ~built
+        fingerprint, filled = self.slots(problem)
+        left = filled & ~replay.contains(replicas, fingerprint) & ~are_among(fingerprint, pending)
+        if evaluated is not None:
+            left &= ~evaluated
         if allowed is not None:
-            taken = self.taken[replicas, problem]
+            action_indices = self.action_indices[replicas, problem]
             inactive = np.ones((len(allowed), 1), bool)
-            left &= np.hstack([allowed, inactive])[np.arange(len(allowed)), taken].all(axis=-1)
+            left &= np.hstack([allowed, inactive])[np.arange(len(allowed)), action_indices].all(axis=-1)
         count, total = np.zeros((2, *left.shape))
         for replica in np.flatnonzero(left.any(axis=1) & (filled & ~left).any(axis=1)).tolist():
-            count[replica], total[replica] = self._record(replica, int(problem[replica]), history, decay)
+            count[replica], total[replica] = self._source_record(replica, int(problem[replica]), replay, decay)
         which = np.lexsort((total < 0.5 * count, ~left), axis=-1)[:, 0]
-        record = Record(left.any(axis=1), count[replicas, which], total[replicas, which])
-        return np.where(record.there, which, -1), record
+        source_record = SourceRecord(left.any(axis=1), count[replicas, which], total[replicas, which])
+        return np.where(source_record.has_next, which, -1), source_record
 
-    def _record(
-        self, replica: int, row: int, history: History, decay: float
+    def _source_record(
+        self, replica: int, row: int, replay: ReplayBuffer, decay: float
     ) -> tuple[Float[np.ndarray, "size"], Float[np.ndarray, "size"]]:
         """Returns how often trials from the source of each configuration were told, and what share of others they beat.
 
         Each is compared with those before and behind it that came from elsewhere.
         """
-        trials = history.of(replica, row)
-        key, source = self._keys[replica, row], self.source[replica, row]
-        same = history.key[replica, trials][:, None] == key[None, : self.count[replica, row]]
-        told = (history.member[replica, trials] == MEMORY) & same.any(axis=1)
+        trials = replay.of(replica, row)
+        fingerprint, source = self._fingerprints[replica, row], self.source[replica, row]
+        same = replay.fingerprint[replica, trials][:, None] == fingerprint[None, : self.count[replica, row]]
+        told = (replay.proposer[replica, trials] == WARM_START) & same.any(axis=1)
         whose = np.where(told, source[same.argmax(axis=1)] if same.size else 0, -1)
-        scores = history.scores.at((replica, trials))
+        scores = replay.scores.at((replica, trials))
         count, total = np.zeros((2, len(source)))
         for at in np.flatnonzero(told).tolist():
-            near = slice(max(0, at - RECENT), at + RECENT)
+            near = slice(max(0, at - RECENT_TRIALS), at + RECENT_TRIALS)
             others = scores.at(near).at(whose[near] != whose[at])
             if not len(others.reward):
                 continue
@@ -118,71 +118,75 @@ class Memory:
         """Returns one configuration of each replica as if it had been sampled; its log-probability is not known."""
         at = np.arange(len(problem)), problem, which
         trials: Trajectory = jax.tree.map(lambda leaf: leaf[at], self.trials)
-        return Rollout(trials, self.taken[at], np.full(len(problem), np.nan, np.float32))
+        return Rollout(trials, self.action_indices[at], np.full(len(problem), np.nan, np.float32))
 
-    def numbers(self, replica: int, row: int, key: np.uint64) -> Float[np.ndarray, "choices"]:
+    def numbers(self, replica: int, row: int, fingerprint: np.uint64) -> Float[np.ndarray, "choices"]:
         """Returns the `values` of the configuration of a problem that has a key."""
-        found: Float[np.ndarray, choices] = self.values[replica, row, self._slot(replica, row, key)]
+        found: Float[np.ndarray, choices] = self.values[replica, row, self._slot(replica, row, fingerprint)]
         return found
 
-    def origin(self, replica: int, row: int, key: np.uint64) -> int:
+    def origin(self, replica: int, row: int, fingerprint: np.uint64) -> int:
         """Returns the earlier problem that the configuration of a problem that has a key is from."""
-        return int(self.source[replica, row, self._slot(replica, row, key)])
+        return int(self.source[replica, row, self._slot(replica, row, fingerprint)])
 
-    def _slot(self, replica: int, row: int, key: np.uint64) -> int:
-        return int((self._keys[replica, row] == key).argmax())
+    def _slot(self, replica: int, row: int, fingerprint: np.uint64) -> int:
+        return int((self._fingerprints[replica, row] == fingerprint).argmax())
 
     def without(
         self, replicas: Int[np.ndarray, "some"], problem: Int[np.ndarray, "replicas"], trial: Trajectory
-    ) -> "Memory":
-        """Returns the memory of some replicas without one configuration each; what lay behind it moves up.
+    ) -> "WarmStartConfigs":
+        """Returns the warm start of some replicas without one configuration each; what lay behind it moves up.
 
         Args:
             replicas: those that forget.
             problem: Shape `[replicas]`, row of the problem.
             trial: Shape `[replicas, ...]`.
         """
-        memory = Memory(*jax.tree.map(np.copy, (self.count, self.trials, self.taken, self.values, self.source)))
-        key, filled = self.slots(problem)
-        stays = filled & (key != keys(problem, trial)[:, None])
+        warm_start = WarmStartConfigs(
+            *jax.tree.map(np.copy, (self.count, self.trials, self.action_indices, self.values, self.source))
+        )
+        fingerprint, filled = self.slots(problem)
+        stays = filled & (fingerprint != fingerprints(problem, trial)[:, None])
         for replica in replicas.tolist():
             row, kept = problem[replica], np.flatnonzero(stays[replica])
-            for leaf in jax.tree.leaves((memory.trials, memory.taken, memory.values, memory.source)):
+            for leaf in jax.tree.leaves(
+                (warm_start.trials, warm_start.action_indices, warm_start.values, warm_start.source)
+            ):
                 leaf[replica, row, : len(kept)] = leaf[replica, row, kept]
-            memory.count[replica, row] = len(kept)
-        return memory
+            warm_start.count[replica, row] = len(kept)
+        return warm_start
 
     def slots(
         self, problem: Int[np.ndarray, "replicas"]
     ) -> tuple[UInt64[np.ndarray, "replicas size"], Bool[np.ndarray, "replicas size"]]:
-        """Returns the keys of each replica's configurations of a problem, and which are no mere room."""
-        replicas, size = np.arange(len(problem)), self.taken.shape[2]
-        return self._keys[replicas, problem], np.arange(size) < self.count[replicas, problem][:, None]
+        """Returns the fingerprints of each replica's configurations of a problem, and which are no mere room."""
+        replicas, size = np.arange(len(problem)), self.action_indices.shape[2]
+        return self._fingerprints[replicas, problem], np.arange(size) < self.count[replicas, problem][:, None]
 
     @functools.cached_property
-    def _keys(self) -> UInt64[np.ndarray, "replicas problems size"]:
+    def _fingerprints(self) -> UInt64[np.ndarray, "replicas problems size"]:
         problem = np.arange(self.count.shape[1])[:, None]
-        return keys(np.broadcast_to(problem, self.taken.shape[:3]), self.trials)
+        return fingerprints(np.broadcast_to(problem, self.action_indices.shape[:3]), self.trials)
 
-    def selected(self, replica: int) -> "Memory":
-        """Returns the memory of one replica alone."""
+    def selected(self, replica: int) -> "WarmStartConfigs":
+        """Returns the warm start of one replica alone."""
         rows = slice(replica, replica + 1)
         trials: Trajectory = jax.tree.map(lambda leaf: leaf[rows].copy(), self.trials)
-        arrays = (array[rows].copy() for array in (self.taken, self.values, self.source))
-        return Memory(self.count[rows].copy(), trials, *arrays)
+        arrays = (array[rows].copy() for array in (self.action_indices, self.values, self.source))
+        return WarmStartConfigs(self.count[rows].copy(), trials, *arrays)
 
 
-def empty_memory(replicas: int, problems: int, size: int, steps: int, choices: int) -> Memory:
+def empty_warm_start(replicas: int, problems: int, size: int, steps: int, choices: int) -> WarmStartConfigs:
     """Returns a memory of nothing."""
     shape = (replicas, problems, size)
     count, trials = np.zeros((replicas, problems), np.int32), blank_trajectories(shape, steps)
-    taken, values = np.zeros((*shape, choices), np.int32), np.full((*shape, choices), np.nan)
-    return Memory(count, trials, taken, values, np.zeros(shape, np.int32))
+    action_indices, values = np.zeros((*shape, choices), np.int32), np.full((*shape, choices), np.nan)
+    return WarmStartConfigs(count, trials, action_indices, values, np.zeros(shape, np.int32))
 
 
-def remember(
-    entries: Sequence[Archived], picks: Portfolios, encoding: Encoding, size: int, fill: Mapping[str, Action]
-) -> Memory:
+def fit_warm_start(
+    entries: Sequence[ArchivedProblem], picks: Portfolios, encoding: Encoding, size: int, fill: Mapping[str, Action]
+) -> WarmStartConfigs:
     """Returns what fits new problems of the best trials of earlier ones.
 
     A configuration fits if its choices and `fill` give at least half of those that it takes to make one of the new
@@ -198,24 +202,24 @@ def remember(
         fill: the actions of choices that the earlier spaces had not.
     """
     choices = encoding.tables.rules.decision.shape[1]
-    memory = empty_memory(len(picks), len(encoding.tables.task), size, encoding.steps, choices)
+    warm_start = empty_warm_start(len(picks), len(encoding.tables.task), size, encoding.steps, choices)
     for replica, by_problem in enumerate(picks):
         for row, ordered in enumerate(by_problem):
             others = _others(entries, replica, ordered)
             problem, distinct = encoding.problems[row], set[Hashable]()
             for pick in ordered:
                 entry = entries[pick.entry]
-                config = _fitted({**fill, **entry.config(replica, pick.slot)}, problem, others)
+                config = _fit({**fill, **entry.config(replica, pick.slot)}, problem, others)
                 if config is None or (identity := _identity(problem, config)) in distinct:
                     continue
                 at = replica, row, len(distinct)
-                _put(memory, at, encoding, config, entry.numbers(replica, pick.slot))
-                memory.source[at] = pick.entry
+                _put(warm_start, at, encoding, config, entry.numbers(replica, pick.slot))
+                warm_start.source[at] = pick.entry
                 distinct.add(identity)
                 if len(distinct) == size:
                     break
-            memory.count[replica, row] = len(distinct)
-    return memory
+            warm_start.count[replica, row] = len(distinct)
+    return warm_start
 
 
 def _identity(problem: Problem, config: Mapping[str, Action]) -> Hashable:
@@ -226,21 +230,21 @@ def _identity(problem: Problem, config: Mapping[str, Action]) -> Hashable:
 
 
 def _put(
-    memory: Memory,
+    warm_start: WarmStartConfigs,
     at: tuple[int, int, int],
     encoding: Encoding,
     config: dict[str, Action],
     numbers: Mapping[str, float],
 ) -> None:
     row = at[1]
-    for leaf, value in zip(memory.trials, encoding.trajectory(row, config), strict=True):
+    for leaf, value in zip(warm_start.trials, encoding.trajectory(row, config), strict=True):
         leaf[at] = value
-    memory.taken[at] = encoding.taken(row, config)
+    warm_start.action_indices[at] = encoding.action_indices(row, config)
     for index, choice in enumerate(encoding.problems[row].space.choices, start=1):
-        memory.values[(*at, index)] = numbers.get(choice.name, np.nan) if choice.name in config else np.nan
+        warm_start.values[(*at, index)] = numbers.get(choice.name, np.nan) if choice.name in config else np.nan
 
 
-def _others(entries: Sequence[Archived], replica: int, picks: Sequence[Pick]) -> dict[str, list[Action]]:
+def _others(entries: Sequence[ArchivedProblem], replica: int, picks: Sequence[Pick]) -> dict[str, list[Action]]:
     """Returns what each choice was in the trials, in their order."""
     found: dict[str, list[Action]] = {}
     for pick in picks:
@@ -249,7 +253,7 @@ def _others(entries: Sequence[Archived], replica: int, picks: Sequence[Pick]) ->
     return found
 
 
-def _fitted(
+def _fit(
     given: Mapping[str, Action], problem: Problem, others: Mapping[str, Sequence[Action]]
 ) -> dict[str, Action] | None:
     """Returns a configuration as one of a problem's; None if it does not fit or is not valid."""
@@ -258,11 +262,11 @@ def _fitted(
     while (choice := problem.space.next_choice(fitted)) is not None:
         fits = choice.name in given and choice.has(given[choice.name])
         kept += fits
-        fitted[choice.name] = given[choice.name] if fits else _usual(choice, others.get(choice.name, ()))
+        fitted[choice.name] = given[choice.name] if fits else _representative(choice, others.get(choice.name, ()))
     return fitted if 2 * kept >= len(fitted) and (problem.valid is None or problem.valid(fitted)) else None
 
 
-def _usual(choice: Choice, others: Sequence[Action]) -> Action:
+def _representative(choice: Choice, others: Sequence[Action]) -> Action:
     """Returns an action for a choice of which a configuration says nothing."""
     for action in others:
         if choice.has(action):
