@@ -36,7 +36,7 @@ from transfernas.spaces.vocabulary import Vocabulary
 UNIFORM = CONFIG.with_changes(
     {"transfer.uniform.share": 1.0, "transfer.uniform.trials": 10**9, "transfer.new_task": "mean"}
 )
-# The method's network, with all that it can have.
+# The LSTM, with all that it can have.
 LSTM = CONFIG.with_changes({"network": LstmConfig(embedding_size=4, units=8, layers=2, anchors=True)})
 DECODER = CONFIG.with_changes({"network": DecoderConfig(embedding_size=4, feed_forward=8, number_length=0.0)})
 NEXT = SearchSpace(

@@ -177,7 +177,7 @@ class WarmStartConfigs:
 
 
 def empty_warm_start(replicas: int, problems: int, size: int, steps: int, choices: int) -> WarmStartConfigs:
-    """Returns a memory of nothing."""
+    """Returns a warm start with nothing in it."""
     shape = (replicas, problems, size)
     count, trials = np.zeros((replicas, problems), np.int32), blank_trajectories(shape, steps)
     action_indices, values = np.zeros((*shape, choices), np.int32), np.full((*shape, choices), np.nan)

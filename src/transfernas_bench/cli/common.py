@@ -107,5 +107,5 @@ def say_where(console: "Console", result: "Result", out: Path, files: Sequence[P
     names = ", ".join(str(file.relative_to(out)) for file in files if file.exists())
     resumed = " since it was resumed" if result.settings.get("resumed") else ""
     peak = peak_memory_mib()
-    warm_start = "" if peak is None else f", at most {peak:.0f} MiB"
-    say(console, f"{result.seconds:.0f} s{resumed}{warm_start}. Results in {out.resolve()}: {names}")
+    memory = "" if peak is None else f", at most {peak:.0f} MiB"
+    say(console, f"{result.seconds:.0f} s{resumed}{memory}. Results in {out.resolve()}: {names}")
