@@ -51,7 +51,7 @@ class PriorityQueue:
             problem: Shape `[replicas]`, row of the problem.
             trial: Shape `[replicas, ...]`.
             scores: Shape `[replicas]`.
-            config: `queue_ties` and `queue_repeats`.
+            config: its `ties` and `repeats`.
         """
         replicas = np.arange(len(problem))
         known, held, filled = self._of(problem)
