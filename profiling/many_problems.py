@@ -98,20 +98,20 @@ def learning(trials: int, folder: Path) -> dict[str, float]:
     """Returns what it costs to learn from so many trials of five studies, and how large the agent's file is."""
     studies = [study_of(0, task, trials // 5) for task in range(5)]
     before, start = _peak(), time.process_time()
-    initialise_new_rows: list[float] = []
+    begun: list[float] = []
 
     def progress(done: int, total: int) -> bool:
-        initialise_new_rows.append(time.process_time() - start)
+        begun.append(time.process_time() - start)
         return True
 
     agent, report = learn_from_studies(None, studies, progress=progress)
     seconds = time.process_time() - start
     return {
         "trials": report.trials,
-        "read_after_s": initialise_new_rows[0],
-        "first_step_after_s": initialise_new_rows[1],
+        "read_after_s": begun[0],
+        "first_step_after_s": begun[1],
         "s": seconds,
-        "ms_a_trial": 1e3 * (seconds - initialise_new_rows[1]) / report.trials,
+        "ms_a_trial": 1e3 * (seconds - begun[1]) / report.trials,
         "more_memory_mib": _peak() - before,
         "file_kib": agent.save(folder / "many trials").stat().st_size / 1024,
     }

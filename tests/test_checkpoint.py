@@ -486,7 +486,7 @@ def test_what_is_kept_on_the_host_is_checked(tmp_path: Path, fast_file: Path, na
     of_another_shape = changed(lambda tensor: tensor[..., :-1])
     # One trial fewer makes the rewards differ from all that are not.
     refused(
-        of_another_shape, "is damaged", "the tensor history." if name == "replay.reward" else f"the tensor {name} is "
+        of_another_shape, "is damaged", "the tensor replay." if name == "replay.reward" else f"the tensor {name} is "
     )
     refused(changed(lambda tensor: tensor.astype(np.int64)), "is damaged", f"the tensor {name} is int64[")
     refused(changed(lambda tensor: np.concatenate([tensor, tensor])), "is damaged", "the tensor ", " and should be ")

@@ -68,9 +68,11 @@ class SurrogateProposer:
 
     Example:
         ```python
-        proposer = SurrogateProposer(SurrogateConfig()) proposer.add(ObservedTrial({"lr": 0.1}, {"lr": 0.08},
-        Score.of(-0.4))) found = proposer.propose(space, {"lr": NumericDomain(1e-4, 1.0, log=True)}, (), generator(0,
-        Purpose.SURROGATE, 8)) ```
+        proposer = SurrogateProposer(SurrogateConfig())
+        proposer.add(ObservedTrial({"lr": 0.1}, {"lr": 0.08}, Score.of(-0.4)))
+        rng = generator(0, Purpose.SURROGATE, 8)
+        found = proposer.propose(space, {"lr": NumericDomain(1e-4, 1.0, log=True)}, (), rng)
+        ```
     """
 
     def __init__(self, config: SurrogateConfig) -> None:
