@@ -394,7 +394,7 @@ def test_the_command_goes_on_after_ctrl_c_with_the_same_result(tmp_path: Path, m
     compare(*size, "--out", str(tmp_path / "whole"))
 
     @contextmanager
-    def ctrl_c(console: object, percent: bool = True, run_directory: int = 0) -> Iterator[StageFn]:
+    def ctrl_c(console: object, percent: bool = True, stages: int = 0) -> Iterator[StageFn]:
         def stage(name: str, trials: int) -> ProgressFn:
             def progress(done: int, best: float) -> None:
                 if done == 3 and name.endswith(", transfer"):
