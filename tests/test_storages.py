@@ -101,7 +101,7 @@ def test_a_study_of_no_storage_is_told(tmp_path: Path, folder: Path) -> None:
     assert "there is no file one; if it is a study, say where: --storage URL" in result.output
 
 
-@pytest.mark.parametrize("arguments", [("demo",), ("compare", "--split", "nasbench201-cifar10-other-tasks")])
+@pytest.mark.parametrize("arguments", [("demo",), ("compare", "--scenario", "nasbench201-cifar10-other-tasks")])
 def test_a_package_that_is_missing_is_told_before_anything_is_made(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

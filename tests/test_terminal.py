@@ -81,5 +81,5 @@ def test_an_error_shows_a_servers_answer_as_it_is(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_option_is_quoted_as_it_is() -> None:
-    result = CliRunner().invoke(app, ["compare", "--split", "\x1b[2Jx"])
-    assert result.exit_code == 2 and r"\x1b[2Jx is no split" in result.output and "\x1b" not in result.output
+    result = CliRunner().invoke(app, ["compare", "--scenario", "\x1b[2Jx"])
+    assert result.exit_code == 2 and r"\x1b[2Jx is no scenario" in result.output and "\x1b" not in result.output
