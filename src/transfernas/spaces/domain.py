@@ -237,7 +237,8 @@ class NumericDomain:
         return tuple(Bin(value if self.integer else float(f"{value:.10g}"), value, value) for value in values)
 
     def _cut(self, grid: "_Grid") -> tuple[Bin, ...]:
-        parts, number, last = [], 0, grid.last(self.high)
+        parts = list[Bin]()
+        number, last = 0, grid.last(self.high)
         for at in range(grid.index(self.low), last + 1):
             low, high = grid.edge(at), grid.edge(at + 1)
             if self.step is None:
