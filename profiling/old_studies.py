@@ -29,12 +29,12 @@ from transfernas.integrations.studies import learn_from_studies
 from transfernas.spaces.condition import Action, Config
 from transfernas_bench.benchmarks.hpobench import ACTIONS, TASKS, tabular_problem
 from transfernas_bench.benchmarks.tabular import TabularProblem
+from transfernas_bench.experiments.methods import POPULATION, SAMPLE
 from transfernas_bench.experiments.statistics import mean_interval
 
 MARKS = (5, 10, 20, 50, 100)
 OLD_TRIALS = 100
 MAKERS = {"tpe": TPESampler, "random": RandomSampler}
-POPULATION, SAMPLE = 10, 5  # of evolution, as in `transfernas compare`
 LOGARITHMS = {name: np.log10(np.array(actions, float)) for name, actions in ACTIONS.items()}
 
 

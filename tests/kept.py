@@ -1,4 +1,4 @@
-"""What learners keep of trials on the host, beside their history."""
+"""What learners keep of trials on the host, beside their replay buffer."""
 
 import numpy as np
 

@@ -109,6 +109,15 @@ def test_a_broken_connection_leaves_nothing(server: Server, tmp_path: Path, sha2
     only(tmp_path / "file")
 
 
+@pytest.mark.parametrize("sha256", [SHA256, None])
+def test_a_download_that_fails_keeps_the_earlier_file(server: Server, tmp_path: Path, sha256: str | None) -> None:
+    (tmp_path / "file").write_bytes(b"something else")
+    server.break_after = [500_000]
+    with pytest.raises(DownloadError):
+        download(server.url, tmp_path / "file", sha256)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"something else"]
+
+
 def test_an_interrupt_leaves_nothing(server: Server, tmp_path: Path) -> None:
     def interrupt(done: int, total: int | None) -> None:
         raise KeyboardInterrupt

@@ -333,7 +333,7 @@ class OpenTrialData(NamedTuple):
     Attributes:
         trajectory: what was decided.
         proposer: which of its policies proposed it.
-        fingerprint: what it is known by, see `history.fingerprints`.
+        fingerprint: what it is known by, see `replay.fingerprints`.
     """
 
     trajectory: Trajectory

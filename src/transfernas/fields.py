@@ -177,7 +177,7 @@ def _allowed(field: _Field, value: object) -> bool:
 
 
 def _wanted(field: _Field, value: object) -> str:
-    """Returns what a field should be in the place of this value."""
+    """Describes the values that a field may have, for an error about this value."""
     none = "None or " if field.optional else ""
     if field.parts:
         return none + " or ".join(part.__name__ for part in field.parts)

@@ -42,11 +42,14 @@ def download(
     pooch.get_logger().setLevel(logging.WARNING)
     bar = False if progress is None else _Bar(progress)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # pooch keeps a file of no known digest that is there, so that the new one comes under a name of its own.
+    new = path.with_name(f".{path.name}.new") if sha256 is None else path
     if sha256 is None:
-        path.unlink(missing_ok=True)  # an earlier file, of which nothing says whether it is the same
+        new.unlink(missing_ok=True)
     try:
         fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK_BYTES, timeout=timeout_seconds)
-        pooch.retrieve(url, sha256, path.name, path.parent, downloader=fetch)
+        pooch.retrieve(url, sha256, new.name, new.parent, downloader=fetch)
+        new.replace(path)
     except HTTPError as error:
         assert error.response is not None
         answer = f"{error.response.status_code} {error.response.reason}"

@@ -126,7 +126,7 @@ def reached_table(result: Result, title: str) -> PlainTable:
 
 
 def scenario_table(scenarios: Sequence[TransferScenario]) -> PlainTable:
-    """Returns what scenarios are, a row each."""
+    """Returns a table that describes the scenarios, a row each."""
     table = PlainTable(title=f"{len(scenarios)} scenarios", show_lines=True)
     table.head("scenario", whole=True)  # whole, to be copied
     for name in ("kind", "half", "learned from", "searched"):
@@ -169,7 +169,7 @@ def write_tables(path: Path, tables: Iterable[PlainTable]) -> Path:
 
 
 def cost_line(outcome: ComparisonResult) -> str:
-    """Returns what a trial costs each method."""
+    """Returns a line with the cost of a trial for each method."""
     costs = ", ".join(f"{method} {1000 * seconds:.2g} ms" for method, seconds in outcome.seconds.items())
     return (
         f"Ask and tell, median over the trials, beside another search: {costs}. The agents' replicas run in lockstep, "

@@ -18,7 +18,7 @@ class BestOf(ConfigPart):
     Attributes:
         draws: the number of draws.
         trials: the number of trials of a problem over which the number of draws grows from 1. A transferred policy is
-            ahead by the share of the problem's actions that it seen before.
+            ahead by the share of the problem's actions that it saw before.
     """
 
     path: ClassVar[str] = "TrainingConfig.proposal.best_of"
@@ -29,7 +29,7 @@ class BestOf(ConfigPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurrogateConfig(ConfigPart):
-    """When a Gaussian process proposes (see `surrogate_proposer`).
+    """When a Gaussian process proposes (see `define_by_run.surrogate_proposer`).
 
     Attributes:
         first: the number of trials that are told before the process proposes.
@@ -179,7 +179,11 @@ class TransferConfig(ConfigPart):
         return 0.0 if self.uniform is None else self.uniform.share * max(0.0, 1.0 - sampled / self.uniform.trials)
 
     def explore_numbers(self, grows: bool) -> bool:
-        """Returns what `of_numbers` is, in a space that grows as nobody declared it, or in one that does not."""
+        """Returns whether numbers are explored.
+
+        Args:
+            grows: whether the space grows during the search, because nobody declared it.
+        """
         exploration = None if self.bandit is None else self.bandit.exploration
         return not grows if exploration is None or exploration.of_numbers is None else exploration.of_numbers
 
@@ -199,13 +203,13 @@ class TrainingConfig(ConfigPart):
 
     Some numbers that shape proposals are no settings. A comment where each is defined says why. They are here:
 
-    - `surrogate_proposer`, `learning.surrogate`: how the Gaussian process looks for candidates.
+    - `define_by_run.surrogate_proposer`, `learning.surrogate`: how the Gaussian process looks for candidates.
     - `learning.proposal`: how many candidates are drawn, and how draws go on where all is known.
     - `learning.bandit`: how proposals are compared.
     - `learning.inheritance`, `learning.number_embeddings`: how near new embeddings start to those that they are like.
     - `learning.archive`, `learning.portfolio`, `learning.rehearsal`: what is kept of earlier problems.
-    - `learning.pairs`, `learning.studying`, `open_learner`: how old trials are learned from.
-    - `spaces.domain`, `trials`, `evidence`: how ranges become bins, and bins become numbers.
+    - `learning.pairs`, `learning.studying`, `define_by_run.learner`: how old trials are learned from.
+    - `spaces.domain`, `define_by_run.trials`, `define_by_run.evidence`: how ranges become bins, and bins numbers.
 
     Example:
         ```python

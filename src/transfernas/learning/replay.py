@@ -42,7 +42,7 @@ class ReplayBuffer:
     scores: Scores
     fingerprint: UInt64[np.ndarray, "replicas room"]
     proposer: Int[np.ndarray, "replicas room"]
-    _written: list[int]  # how much of the shared arrays is taken, by any history; one number
+    _written: list[int]  # how much of the shared arrays is taken, by any replay buffer; one number
 
     @classmethod
     def empty(cls, replicas: int, steps: int) -> "ReplayBuffer":

@@ -1,4 +1,4 @@
-"""What a policy learns from its trials: the paper's rule, and the one that is the default."""
+"""The learning rules of a policy: the paper's, and the default one."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -14,7 +14,7 @@ _MOST_STEPS = 1 << 20  # of trajectories that one trial may be learned from
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule(ConfigPart):
-    """What both rules have.
+    """The settings that both rules have.
 
     Attributes:
         learning_rate: the learning rate of Adam. Paper: 5e-4.
@@ -97,7 +97,11 @@ class Preferences(Rule):
             )
 
     def most_steps(self, grows: bool) -> int:
-        """Returns what `pair_steps` is, in a space that grows as nobody declared it, or in one that does not."""
+        """Returns the largest number of padded steps of the better trials, see `pair_steps`.
+
+        Args:
+            grows: whether the space grows during the search, because nobody declared it.
+        """
         if self.pair_steps is not None:
             return self.pair_steps
         return 128 if grows else 256
