@@ -19,6 +19,7 @@ def run(code: str, hidden: tuple[str, ...], folder: Path) -> "subprocess.Complet
     )
 
 
+@pytest.mark.thorough
 def test_the_loop_of_the_readme_needs_no_extra(tmp_path: Path) -> None:
     (code,) = [block for block in python_blocks("README.md") if "import Agent" in block]
     done = run(code, HIDDEN, tmp_path)
@@ -39,6 +40,7 @@ def test_the_loop_of_the_readme_needs_no_extra(tmp_path: Path) -> None:
         ("optuna", "transfernas_bench.optuna_searcher", "bench"),
     ],
 )
+@pytest.mark.thorough
 def test_the_error_of_a_missing_package_names_its_extra(package: str, module: str, extra: str, tmp_path: Path) -> None:
     code = f"try:\n    import {module}\nexcept ModuleNotFoundError as error:\n    print(error)"
     done = run(code, (package,), tmp_path)
@@ -58,6 +60,7 @@ def test_the_error_of_a_missing_package_names_its_extra(package: str, module: st
         ("nas_bench_graph", ["compare", "--scenario", "nasbench_graph-cora-other-tasks"], "bench"),
     ],
 )
+@pytest.mark.thorough
 def test_a_command_says_in_one_line_what_to_install(
     package: str, arguments: list[str], extra: str, tmp_path: Path
 ) -> None:
@@ -68,6 +71,7 @@ def test_a_command_says_in_one_line_what_to_install(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.thorough
 def test_all_modules_are_imported_on_windows_too(tmp_path: Path) -> None:
     code = """
 import filelock, ray.tune.search, sys  # what these import is not for this test

@@ -144,6 +144,7 @@ def test_a_proposal_is_the_most_probable_of_more_and_more_draws() -> None:
         np.testing.assert_array_equal(rollout.log_prob, drawn[:, :count].max(axis=1))
 
 
+@pytest.mark.thorough
 def test_a_proposal_is_not_the_shortest_of_the_draws() -> None:
     """A new policy takes a chain for as good as its beginning; the log-probability of a long trial is lower."""
     chain = [Choice("go 0", (True, False))]
@@ -159,6 +160,7 @@ def test_a_proposal_is_not_the_shortest_of_the_draws() -> None:
     assert -0.5 < best.trajectory.length.mean() - drawn.trajectory.length.mean() < 1.0  # the shortest are 1 shorter
 
 
+@pytest.mark.thorough
 def test_after_a_transfer_each_policy_proposes_its_own() -> None:
     """What was transferred proposes the most probable of all draws at once, the new policy begins with one."""
     config = FAST.with_changes({"transfer.bandit.control": 0})  # so that the new policy may propose the first trial
@@ -282,6 +284,7 @@ def test_threads_may_share_a_transferred_agent() -> None:
     assert agent._learner.replay.count == agent._learner.sampled == 60
 
 
+@pytest.mark.thorough
 def test_a_transfer_leaves_the_old_agent_as_it_is() -> None:
     alone, transferred = Agent(PROBLEMS, FAST, seed=2), Agent(PROBLEMS, FAST, seed=2)
     assert play(alone, 6) == play(transferred, 6)

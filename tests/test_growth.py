@@ -101,6 +101,7 @@ def test_within_its_room_nothing_changes_shape() -> None:
     assert shapes(before) == shapes(after)
 
 
+@pytest.mark.thorough
 def test_spaces_that_shared_a_decision_may_share_it_no_longer() -> None:
     def space(name: str, most: int) -> SearchSpace:
         return SearchSpace(name, [Choice("k", tuple(range(most))), Choice("m", (0, 1, 2))])

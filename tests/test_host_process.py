@@ -87,6 +87,7 @@ def test_beside_a_gpu_that_is_in_use_the_agents_arrays_are_on_the_cpu() -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_platform_chosen_by_the_user_stays() -> None:
     assert run("import transfernas, jax; print(jax.config.jax_platforms)", JAX_PLATFORMS="cpu,cuda") == "cpu,cuda"
 

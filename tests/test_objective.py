@@ -58,6 +58,7 @@ def test_the_objective_agrees_with_the_oracle(mode: Attention) -> None:
         ("together", WEIGHTS, 0.7),
     ],
 )
+@pytest.mark.thorough
 def test_each_gradient_agrees_with_differences_of_the_oracle(
     term: str, weights: dict[str, float], advantage: float
 ) -> None:

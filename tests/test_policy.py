@@ -154,6 +154,7 @@ def test_probabilities_of_all_configurations_sum_to_one(name: str) -> None:
 @pytest.mark.parametrize("name", quick_first([SOME[0], *SOME[-2:]]))
 @settings(max_examples=5, deadline=None)
 @given(problems=random_problems())
+@pytest.mark.thorough
 def test_random_spaces_sum_to_one_and_sampling_agrees_with_scoring(name: str, problems: tuple[Problem, ...]) -> None:
     learner = strong_learner(problems, **NETWORKS[name])
     rng = np.random.default_rng(0)

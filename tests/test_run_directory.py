@@ -62,6 +62,7 @@ def interrupt_at(trial: int) -> Callable[[int, float], None]:
 
 
 @pytest.mark.parametrize("make", [agents, evolution])
+@pytest.mark.thorough
 def test_a_resumed_search_is_the_search_without_an_interrupt(make: Callable[[], Replicas], tmp_path: Path) -> None:
     whole = search(make(), [TASK], 12, seed=7)
     for trial in (3, 8):

@@ -64,6 +64,7 @@ def studies_of(url: str, *names: str) -> list[optuna.Study]:
     return [optuna.load_study(study_name=name, storage=url) for name in names or ("first", "second", "third")]
 
 
+@pytest.mark.thorough
 def test_an_agent_learns_from_all_studies_and_starts_the_next_ahead(url: str) -> None:
     agent, report = learn_from_studies(None, studies_of(url))
     assert agent.learner.learned == report.trials == 120
@@ -138,6 +139,7 @@ def test_names_can_change_and_what_was_constant_be_said(url: str) -> None:
         learn_from_studies(None, [wider], rename={"dropout": "rate"})
 
 
+@pytest.mark.thorough
 def test_conditional_spaces_are_learned_from() -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(objective, n_trials=80)
@@ -175,6 +177,7 @@ def command(*arguments: object, code: int = 0) -> str:
     return result.output
 
 
+@pytest.mark.thorough
 def test_the_command_trains_an_agent_and_inspect_shows_it(url: str, tmp_path: Path) -> None:
     path = tmp_path / "agent.safetensors"
     found = command("pretrain", "--storage", url, "--out", path, "--study", "first", "--study", "third")
@@ -251,6 +254,7 @@ def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
     assert "Learned from 5 trials" in command("pretrain", "--storage", file, "--out", tmp_path / "agent.safetensors")
 
 
+@pytest.mark.thorough
 def test_an_interrupt_keeps_what_was_learned(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = list[int]()
 

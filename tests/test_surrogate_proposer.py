@@ -225,6 +225,7 @@ def bowl(trial: optuna.trial.BaseTrial) -> float:
     return sum((trial.suggest_float(f"x{at}", -1.0, 1.0) - 0.1 * at) ** 2 for at in range(4))
 
 
+@pytest.mark.thorough
 def test_a_search_of_numbers_ends_far_nearer_to_the_best_than_with_bins_alone() -> None:
     values = {}
     for surrogate in (True, False):
@@ -265,6 +266,7 @@ def test_it_is_off_in_the_papers_settings() -> None:
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
+@pytest.mark.thorough
 def test_under_noise_the_expected_best_is_better_than_the_best_single_trial(
     direction: Literal["minimize", "maximize"],
 ) -> None:
@@ -316,6 +318,7 @@ def test_the_expected_best_has_the_values_that_were_tried() -> None:
     assert value_of(trial, "kind", CategoricalDomain(("a", "b"))) is True
 
 
+@pytest.mark.thorough
 def test_where_nothing_was_told_nothing_is_expected() -> None:
     sampler = TransferSampler(seed=3)
     with pytest.raises(ValueError, match="learned from no trial"):

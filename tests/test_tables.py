@@ -45,6 +45,7 @@ def perceptrons() -> dict[str, TabularProblem]:
 
 
 @pytest.mark.parametrize("task", hpolib.TASKS)
+@pytest.mark.thorough
 def test_hpolib_is_what_it_should_be(task: str) -> None:
     problem = hpolib.tabular_problem(task)
     assert problem.problem.name == ("hpolib", task)
@@ -56,6 +57,7 @@ def test_hpolib_is_what_it_should_be(task: str) -> None:
 
 
 @pytest.mark.parametrize("task", hpobench.TASKS)
+@pytest.mark.thorough
 def test_hpobench_is_what_it_should_be(task: str) -> None:
     problem = hpobench.tabular_problem(task)
     assert problem.problem.name == ("hpobench", task)
@@ -106,6 +108,7 @@ def test_a_sub_space_of_perceptrons_finds_the_same_rows(perceptrons: dict[str, T
     np.testing.assert_array_equal(small.value(action_indices), whole.table.means[rows])
 
 
+@pytest.mark.thorough
 def test_nasbench_graph_is_what_it_should_be() -> None:
     for task in nasbench_graph.TASKS:
         problem = nasbench_graph.tabular_problem(task)

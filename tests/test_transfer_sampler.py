@@ -85,6 +85,7 @@ def test_the_same_seed_gives_the_same_trials_and_another_others() -> None:
     assert params(first) != params(searched(TransferSampler(seed=4)))
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_trials_in_another_process() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
@@ -174,6 +175,7 @@ def test_it_answers_around_parameters_that_are_fixed() -> None:
     assert last["optimizer"] == "sgd" and last["layers"] == 3 and {"momentum", "units 2"} <= set(last)
 
 
+@pytest.mark.thorough
 def test_programs_that_ask_differently_each_time_are_answered() -> None:
     rng = np.random.default_rng(0)
 
@@ -193,6 +195,7 @@ def test_programs_that_ask_differently_each_time_are_answered() -> None:
     assert_finite(learner_of(sampler))
 
 
+@pytest.mark.thorough
 def test_parameters_that_come_to_hundreds_are_answered() -> None:
     def wide(trial: optuna.Trial) -> float:
         return sum(trial.suggest_float(f"x{i}", 0, 1) for i in range(40))
@@ -203,6 +206,7 @@ def test_parameters_that_come_to_hundreds_are_answered() -> None:
 
 
 @pytest.mark.parametrize("on_failure", ["ignore", pytest.param("worst", marks=pytest.mark.slow)])
+@pytest.mark.thorough
 def test_objectives_that_return_anything_leave_it_whole(on_failure: str) -> None:
     """Line 5 of the issue: a mixture of everything that an objective can do, 500 trials."""
     rng = np.random.default_rng(1)

@@ -242,8 +242,9 @@ class NumericDomain:
         for at in range(grid.index(self.low), last + 1):
             low, high = grid.edge(at), grid.edge(at + 1)
             if self.step is None:
-                start = low if parts else self.low  # the first edge may be a rounding error above the range's start
-                parts.append(Bin(grid.middle(at), start, min(high, self.high)))
+                # The first edge may be a rounding error above the range's start, and the last one below its end.
+                start, end = low if parts else self.low, high if at < last else self.high
+                parts.append(Bin(grid.middle(at), start, end))
                 continue
             behind = math.ceil((high - self.low) / self.step - _EDGE) if at < last else self.count or 1
             if behind > number:  # else the first bin of the range holds none of its values
