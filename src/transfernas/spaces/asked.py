@@ -1,4 +1,4 @@
-"""Which choices of many configurations are made."""
+"""Evaluates the conditions of a space for many configurations at once."""
 
 from collections.abc import Mapping
 
@@ -13,18 +13,19 @@ Columns = Mapping[str, tuple[Choice, int]]
 
 
 def columns_of_conditions(space: SearchSpace) -> frozenset[str]:
-    """Returns the names of the choices that conditions of others look at."""
+    """Returns the names of the choices that conditions of the space read."""
     return frozenset(literal.choice for choice in space.choices for literal in literals(choice.when))
 
 
 def asked_choices(
     space: SearchSpace, actions: Int[np.ndarray, "configs choices"]
 ) -> Bool[np.ndarray, "configs choices"]:
-    """Returns which choices are made, given the actions that each would take.
+    """Returns a mask of the choices that each configuration makes, of shape `[configs, choices]`.
 
     Args:
-        space: the space.
-        actions: positions among the actions of each choice; only those of choices in `columns_of_conditions` count.
+        space: The space, whose choices are the columns, in their order.
+        actions: Shape `[configs, choices]`, the position of the action that each choice takes if the choice is active.
+            Only the columns of choices in `columns_of_conditions` are read.
     """
     columns = {choice.name: (choice, at) for at, choice in enumerate(space.choices)}
     made = np.ones(actions.shape, bool)
@@ -40,7 +41,7 @@ def _holds(
     actions: Int[np.ndarray, "configs choices"],
     made: Bool[np.ndarray, "configs choices"],
 ) -> Bool[np.ndarray, "configs"]:
-    """Returns of which configurations a condition is true, see `condition.holds`."""
+    """Returns a mask of the configurations for which a condition is true; `condition.holds` gives the rules."""
     match condition:
         case Equal(name, action):
             choice, at = columns[name]

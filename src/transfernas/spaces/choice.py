@@ -23,14 +23,23 @@ END = "<T>"  # the paper's T
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
 class Choice(Typed):
-    """One decision: a name, the actions to choose from, and when it is made.
+    """A named decision of a search space: its actions, and the condition under which a configuration makes it.
 
     Attributes:
-        name: unique in its space; the key of the choice in a configuration.
-        actions: what can be chosen, each None, bool, int, float or str.
-        when: the condition under which the choice is made; None for always.
-        state: the name under which knowledge is shared (paper, section 3: embeddings are reused by state name). It is
-            the name itself unless said otherwise; the repetitions of a block share one state.
+        name: Key of the choice in a configuration, unique in the space.
+        actions: Values that the choice can take, each None, bool, int, float or str.
+        when: Condition under which the choice is made; None for always.
+        state: Name under which spaces share knowledge of the choice (paper, section 3: embeddings are reused by state
+            name). The default is `name`. The repetitions of a block share one state.
+
+    Example:
+        The number of layers decides whether the second kernel is chosen:
+
+        ```python
+        layers = Choice("layers", (1, 2))
+        second = Choice("kernel 2", (3, 5), when={"layers": 2}, state="kernel")
+        print(second.when)  # Equal(choice='layers', action=2)
+        ```
     """
 
     name: str
@@ -47,11 +56,17 @@ class Choice(Typed):
         when: Condition | Mapping[str, object] | None = None,
         state: str | None = None,
     ) -> None:
-        """Checks the choice.
+        """Checks the arguments and normalises the condition.
+
+        Args:
+            name: Key of the choice in a configuration.
+            actions: Values that the choice can take.
+            when: Condition, or a mapping that `as_condition` accepts; None for always.
+            state: Name under which knowledge is shared; None for `name`.
 
         Raises:
-            ValueError: the name is empty, there is no action, or an action is there twice.
-            TypeError: an action is not None, bool, int, float or str.
+            ValueError: The name or the state is empty or reserved, there is no action, or an action occurs twice.
+            TypeError: An action is not None, bool, int, float or str.
         """
         if not isinstance(name, str) or not name:
             raise ValueError(f"a choice needs a name that is a non-empty string, not {name!r}")
@@ -77,17 +92,17 @@ class Choice(Typed):
         object.__setattr__(self, "_positions", positions)
 
     def has(self, action: Action) -> bool:
-        """Returns whether this is one of the choice's actions, by value and type."""
+        """Returns whether the choice has an action of this value and type."""
         try:
             return action_key(action) in self._positions
-        except TypeError:  # of what cannot be an action, such as a list
+        except TypeError:  # a value that cannot be hashed, such as a list
             return False
 
     def index(self, action: Action) -> int:
-        """Returns the position of an action.
+        """Returns the position of an action in `actions`.
 
         Raises:
-            ValueError: the choice has no such action.
+            ValueError: The choice has no such action.
         """
         if type(action) in (int, float, str) and (at := self._positions.get((type(action), action))) is not None:
             return at
@@ -105,11 +120,25 @@ class Choice(Typed):
 
 @dataclass(frozen=True, slots=True, init=False)
 class Repeat:
-    """A block of choices made several times, how often itself a choice.
+    """A block of choices that a configuration makes several times; a choice gives the number of times.
 
-    `Repeat("layers", (1, 2), [Choice("units", (32, 64))])` stands for the choices "layers", "units[0]" and "units[1]",
-    the last one active when "layers" is 2. The repetitions share the state "units", so what is learned of one is known
-    of all. A condition inside the block that names a choice of the block means the same repetition's.
+    The repetitions share the states of the block, so the agent learns from all repetitions at once. A condition inside
+    the block that names a choice of the block refers to the choice of the same repetition.
+
+    Attributes:
+        name: Name of the choice of the number of times.
+        times: Numbers of times to choose from, each at least 0.
+        block: Choices and blocks to repeat.
+        when: Condition under which `name` is chosen, and with it the block; None for always.
+        state: State of the choice of the number of times; by default its name.
+
+    Example:
+        The block stands for the choices "layers", "units[0]" and "units[1]". The last is active when "layers" is 2:
+
+        ```python
+        block = Repeat("layers", (1, 2), [Choice("units", (32, 64))])
+        print([choice.name for choice in SearchSpace("mlp", [block]).choices])
+        ```
     """
 
     name: str
@@ -126,10 +155,18 @@ class Repeat:
         when: Condition | Mapping[str, object] | None = None,
         state: str | None = None,
     ) -> None:
-        """Checks the block.
+        """Checks the arguments.
+
+        Args:
+            name: Name of the choice of the number of times.
+            times: Numbers of times to choose from.
+            block: Choices and blocks to repeat.
+            when: Condition, or a mapping that `as_condition` accepts; None for always.
+            state: Name under which knowledge of the number of times is shared; None for `name`.
 
         Raises:
-            ValueError: a number of times is not a whole number of at least 0, or the block is empty.
+            ValueError: A number of times is not a whole number of at least 0, or the block is empty.
+            TypeError: The block has a member that is neither a Choice nor a Repeat.
         """
         count = Choice(name, times, when, state)
         for value in count.actions:
@@ -149,10 +186,10 @@ class Repeat:
 
 
 def expand(item: Choice | Repeat) -> Iterator[Choice]:
-    """Yields the choices that a part of a space stands for, repetitions written out.
+    """Yields the choices of a part of a space, with every repetition written out.
 
     Raises:
-        TypeError: it is neither a Choice nor a Repeat.
+        TypeError: The part is neither a Choice nor a Repeat.
     """
     if isinstance(item, Choice):
         yield item
@@ -178,7 +215,7 @@ def _block_names(block: Sequence[Choice | Repeat]) -> list[str]:
 
 
 def _turn(part: Choice | Repeat, names: Mapping[str, str], enough: Condition | None) -> Choice | Repeat:
-    """Returns one repetition of a part of a block: names with their index, active when the count is high enough."""
+    """Returns a repetition of a part of a block: its names have the index, and a high enough count makes it active."""
     own = rename(part.when, names)
     when = own if enough is None else enough if own is None else And((enough, own))
     if isinstance(part, Choice):

@@ -1,7 +1,7 @@
 """Conditions on earlier choices: equal, in, not, and, or.
 
-A condition says when a choice of a search space is active. A choice that is not active has no action, so it equals
-nothing: `Equal("kernel", 3)` is false while "kernel" is inactive, and `~Equal("kernel", 3)` is true.
+A condition states when a choice of a search space is active. An inactive choice has no action, so `Equal("kernel", 3)`
+is false while "kernel" is inactive, and `~Equal("kernel", 3)` is true.
 """
 
 import zlib
@@ -15,7 +15,7 @@ Action = None | bool | int | float | str
 Config = Mapping[str, Action]
 T = TypeVar("T")
 
-# One conjunction: for each choice it names, which of the choice's actions satisfy it; the last entry is "inactive".
+# A conjunction maps each choice that it names to a mask of the actions that satisfy it; the last entry is "inactive".
 Term = dict[str, tuple[bool, ...]]
 
 _MAX_TERMS = 256
@@ -40,12 +40,12 @@ class _Operators:
 
 
 def stable_hash(value: object) -> int:
-    """Returns a hash of what a value shows; unlike Python's own of a string, one for all processes."""
+    """Returns a hash of the `repr` of a value, which is the same in every process, unlike Python's hash of a string."""
     return zlib.crc32(repr(value).encode())
 
 
 class Typed:
-    """Compares by type as well as by value: `Equal("a", 1)` is not `Equal("a", True)`."""
+    """Base of classes that compare by type as well as by value: `Equal("a", 1)` is not `Equal("a", True)`."""
 
     __slots__ = ()
     _hash: int
@@ -59,7 +59,17 @@ class Typed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Equal(Typed, _Operators):
-    """True when the choice took this action."""
+    """Condition that is true when a choice takes a given action, by value and type.
+
+    Attributes:
+        choice: Name of an earlier choice.
+        action: The action.
+
+    Example:
+        ```python
+        momentum = Choice("momentum", (0.0, 0.9), when=Equal("optimizer", "sgd"))
+        ```
+    """
 
     choice: str
     action: Action
@@ -72,7 +82,17 @@ class Equal(Typed, _Operators):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class In(Typed, _Operators):
-    """True when the choice took one of these actions."""
+    """Condition that is true when a choice takes any of several actions.
+
+    Attributes:
+        choice: Name of an earlier choice.
+        actions: The actions, at least one.
+
+    Example:
+        ```python
+        third = Choice("units 3", (32, 64), when=In("layers", (3, 4)))
+        ```
+    """
 
     choice: str
     actions: tuple[Action, ...]
@@ -88,7 +108,16 @@ class In(Typed, _Operators):
 
 @dataclass(frozen=True, slots=True)
 class Not(_Operators):
-    """True when the condition is not; also when the choice it names is inactive."""
+    """Condition that is true when another condition is false, for example because the choice there is inactive.
+
+    Attributes:
+        condition: The condition to negate. `~condition` is a shorter form.
+
+    Example:
+        ```python
+        print(Not(Equal("pooling", "none")) == ~Equal("pooling", "none"))  # True
+        ```
+    """
 
     condition: "Condition"
 
@@ -98,7 +127,16 @@ class Not(_Operators):
 
 @dataclass(frozen=True, slots=True)
 class And(_Operators):
-    """True when all conditions are."""
+    """Condition that is true when all of several conditions are true.
+
+    Attributes:
+        conditions: The conditions. `left & right` is a shorter form for two.
+
+    Example:
+        ```python
+        momentum = Choice("momentum", (0.0, 0.9), when=Equal("optimizer", "sgd") & In("layers", (3, 4)))
+        ```
+    """
 
     conditions: tuple["Condition", ...]
 
@@ -108,7 +146,16 @@ class And(_Operators):
 
 @dataclass(frozen=True, slots=True)
 class Or(_Operators):
-    """True when any condition is."""
+    """Condition that is true when any of several conditions is true.
+
+    Attributes:
+        conditions: The conditions. `left | right` is a shorter form for two.
+
+    Example:
+        ```python
+        momentum = Choice("momentum", (0.0, 0.9), when=Equal("optimizer", "sgd") | In("layers", (3, 4)))
+        ```
+    """
 
     conditions: tuple["Condition", ...]
 
@@ -120,14 +167,14 @@ Condition = Equal | In | Not | And | Or
 
 
 def as_condition(when: Condition | Config | Mapping[str, object] | None) -> Condition | None:
-    """Turns what `when=` accepts into a condition.
+    """Returns the argument `when=` of a choice as a condition.
 
-    A mapping means that all its entries must hold; a tuple or list as a value means any of them:
+    All entries of a mapping must hold. A tuple or list as a value stands for any of its members:
     `{"layers": 2, "kind": ("conv", "pool")}`.
 
     Raises:
         TypeError: `when` is neither a mapping, a condition nor None.
-        ValueError: the mapping is empty.
+        ValueError: The mapping is empty.
     """
     if when is None or isinstance(when, Condition):
         return when
@@ -145,9 +192,12 @@ def as_condition(when: Condition | Config | Mapping[str, object] | None) -> Cond
 def as_tuple(values: Iterable[T], what: str) -> tuple[T, ...]:
     """Returns values as a tuple.
 
+    Args:
+        values: The values.
+        what: Name of the values in the error.
+
     Raises:
-        TypeError: they are a string or not iterable, or have no order, so that the same seed would not give the same
-            result.
+        TypeError: The values are a string, are not iterable, or are a set, whose order differs between processes.
     """
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise TypeError(f"{what} must be a tuple or list, not {values!r}; write ({values!r},)")
@@ -157,11 +207,11 @@ def as_tuple(values: Iterable[T], what: str) -> tuple[T, ...]:
 
 
 def to_builtin(value: object) -> Action:
-    """Returns an action as plain Python: NumPy scalars and members of enumerations become what they hold.
+    """Returns an action as a plain Python value, also from a NumPy scalar or a member of a str or int enumeration.
 
     Raises:
-        TypeError: the value is not None, bool, int, float or str.
-        ValueError: the value is not a number.
+        TypeError: The value is not None, bool, int, float or str.
+        ValueError: The value is nan.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -176,12 +226,12 @@ def to_builtin(value: object) -> Action:
 
 
 def is_same_action(left: Action, right: Action) -> bool:
-    """Returns whether two actions are one: `True`, `1` and `1.0` are three."""
+    """Returns whether two actions are the same by type and value: `True`, `1` and `1.0` are three actions."""
     return type(left) is type(right) and left == right
 
 
 def action_key(action: Action) -> tuple[type, Action]:
-    """Returns what two actions share exactly where they are one: its type and its value."""
+    """Returns the type and the value of an action, which are equal for two actions exactly if they are the same."""
     return type(action), action
 
 
@@ -191,7 +241,7 @@ def is_any_of(action: Action, actions: Iterable[Action]) -> bool:
 
 
 def are_numbers(actions: Sequence[Action]) -> bool:
-    """Returns whether actions are at least three numbers; of two an order says nothing."""
+    """Returns whether actions are at least three numbers; the order of two numbers carries no information."""
     return len(actions) > 2 and all(type(action) in (int, float) for action in actions)
 
 
@@ -213,13 +263,13 @@ def holds(condition: Condition | None, config: Config) -> bool:
 
 
 def reduce(condition: Condition | bool, choice: str, action: Action, active: bool = True) -> Condition | bool:
-    """Returns what is left of a condition once a choice is known: a simpler condition, true or false.
+    """Returns a condition simplified by the outcome of a choice: a condition on other choices, or True or False.
 
     Args:
-        condition: the condition.
-        choice: name of the choice.
-        action: what it took.
-        active: False where the choice was not made; `action` means nothing then.
+        condition: The condition.
+        choice: Name of the choice.
+        action: Action that the choice took.
+        active: False if the choice was not made; `action` is ignored then.
     """
     match condition:
         case bool():
@@ -241,7 +291,7 @@ def reduce(condition: Condition | bool, choice: str, action: Action, active: boo
 
 
 def literals(condition: Condition | None) -> tuple[Equal | In, ...]:
-    """Returns the comparisons a condition is made of, in reading order."""
+    """Returns the comparisons of a condition, in reading order."""
     match condition:
         case None:
             return ()
@@ -254,7 +304,7 @@ def literals(condition: Condition | None) -> tuple[Equal | In, ...]:
 
 
 def rename(condition: Condition | None, names: Mapping[str, str]) -> Condition | None:
-    """Returns the condition with its choices renamed; a name that is not mapped stays."""
+    """Returns the condition with its choices renamed; a name that `names` lacks stays."""
     match condition:
         case None:
             return None
@@ -271,14 +321,14 @@ def rename(condition: Condition | None, names: Mapping[str, str]) -> Condition |
 
 
 def disjunction(condition: Condition | None, actions: Callable[[str], tuple[Action, ...]]) -> list[Term]:
-    """Returns the condition in disjunctive normal form: true when any of the terms is.
+    """Returns the terms of a condition in disjunctive normal form; the condition is true when any term is true.
 
     Args:
-        condition: the condition; None is always true, one empty term.
-        actions: from a choice's name to its actions.
+        condition: The condition. None is always true and gives a single empty term.
+        actions: Function from the name of a choice to its actions.
 
     Raises:
-        ValueError: the normal form has more than 256 terms.
+        ValueError: The normal form has more than 256 terms.
     """
     if condition is None:
         return [{}]
@@ -333,7 +383,7 @@ def _conjunction(branches: list[list[Term]]) -> list[Term]:
 def _merge(left: Term, right: Term) -> Term | None:
     term = dict(left)
     for choice, allowed in right.items():
-        # What stands in one of them alone is shared, not copied: terms have many entries for many actions.
+        # A mask that only the right term has is shared, not copied: a choice of many actions has a long mask.
         both = tuple(a and b for a, b in zip(term[choice], allowed, strict=True)) if choice in term else allowed
         if not any(both):
             return None

@@ -1,7 +1,7 @@
-"""How many configurations choices have, how long they get, and which choice can follow which.
+"""Counts the configurations of a space exactly, with their greatest length and the steps between choices.
 
-Choices are gone through one by one. Partial configurations that leave the same of every later condition are taken
-together, so the cost grows with what conditions can still tell apart, not with the size of the space.
+The count goes through the choices in their order. Partial configurations are merged if they reduce every later
+condition to the same rest. So the cost grows with the number of distinct rests, not with the size of the space.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from .choice import END, START, Choice
 from .condition import Condition, literals, reduce
 
-# What is left of the conditions of later choices, by position; those that have become true are not kept.
+# The rests of the conditions of later choices, by position; a condition that has become true is dropped.
 _Left = tuple[tuple[int, Condition | bool], ...]
 
 _MOST_PARTIALS = 10_000
@@ -19,19 +19,19 @@ V = TypeVar("V")
 
 
 class Edge(NamedTuple):
-    """One step that a space allows: from a choice (or START) to the next (or END)."""
+    """A step that a space allows: from a choice (or START) to the next (or END)."""
 
     source: str
     target: str
 
 
 class SpaceSize(NamedTuple):
-    """What configurations amount to.
+    """Size of a set of configurations.
 
     Attributes:
-        size: how many there are.
-        longest: the most choices that one of them makes.
-        widest: the most actions that are available over all choices that one of them makes.
+        size: Number of configurations.
+        longest: Largest number of choices that a configuration makes.
+        widest: Largest number of actions that the choices of a configuration have together.
     """
 
     size: int
@@ -42,10 +42,10 @@ class SpaceSize(NamedTuple):
 def count_space(choices: tuple[Choice, ...]) -> SpaceSize:
     """Counts configurations exactly.
 
-    Choices that no condition connects are counted apart and multiplied.
+    Groups of choices that no condition connects are counted separately, and their sizes are multiplied.
 
     Raises:
-        ValueError: conditions read so many choices at once that they cannot be counted.
+        ValueError: The conditions tell more than 10,000 combinations of earlier choices apart.
     """
     total = SpaceSize(1, 0, 0)
     for group in _connected(choices):
@@ -55,7 +55,7 @@ def count_space(choices: tuple[Choice, ...]) -> SpaceSize:
 
 
 def bounds(choices: tuple[Choice, ...]) -> tuple[int, int]:
-    """Returns upper bounds of trial statistics's `longest` and `widest`: exact ones where they can be had."""
+    """Returns `longest` and `widest` of `SpaceSize`, or upper bounds of them if `count_space` fails."""
     try:
         exact = count_space(choices)
     except ValueError:
@@ -64,10 +64,10 @@ def bounds(choices: tuple[Choice, ...]) -> tuple[int, int]:
 
 
 def edges(choices: tuple[Choice, ...]) -> tuple[Edge, ...]:
-    """Returns every step from one choice to the next that some configuration takes, START and END included.
+    """Returns every step between two choices that some configuration takes, START and END included.
 
     Raises:
-        ValueError: conditions read so many choices at once that the steps cannot be told.
+        ValueError: The conditions tell more than 10,000 combinations of earlier choices apart.
     """
     found: dict[Edge, None] = {}
     lasts, readers = {(START, _conditions(choices)): None}, _readers(choices)
@@ -100,13 +100,13 @@ def _count_connected(choices: tuple[Choice, ...]) -> SpaceSize:
 
 
 def _decide(choice: Choice, index: int, left: _Left, readers: set[int]) -> Iterator[tuple[bool, _Left]]:
-    """Yields, for each action of a choice, whether it is active and what is left of the later conditions.
+    """Yields for each action of a choice whether the choice is active, and the rests of the later conditions.
 
     Args:
-        choice: an inactive one has one outcome.
-        index: its position.
-        left: what is left of the conditions so far.
-        readers: positions of the conditions that read the choice.
+        choice: The choice; an inactive choice has a single outcome.
+        index: Position of the choice.
+        left: Rests of the conditions before the choice.
+        readers: Positions of the conditions that read the choice.
     """
     mine = next((condition for position, condition in left if position == index), True)
     active = bool(mine)
@@ -141,7 +141,7 @@ def _bounded(partials: dict[K, V]) -> dict[K, V]:
 
 
 def _connected(choices: tuple[Choice, ...]) -> list[tuple[Choice, ...]]:
-    """Returns the choices in groups that no condition connects, each in the order of the space."""
+    """Returns the choices in groups that no condition connects; each group keeps the order of the space."""
     group = {choice.name: {choice.name} for choice in choices}
     for choice in choices:
         for literal in literals(choice.when):

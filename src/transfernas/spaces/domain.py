@@ -1,9 +1,10 @@
-"""What a parameter of somebody else's tool may be: categories or numbers, as actions that every range shares.
+"""Domains of the parameters of other tools: categories and ranges of numbers, as actions that spaces share.
 
-A range of numbers becomes bins on an absolute grid: so many a decade where it is logarithmic, of a power of two else. A
-bin is an action, named by the number in its middle. Two ranges that overlap have the same actions where they do, so
-that what is learned of a learning rate in one is known in the other; and where their grids differ, because one range is
-much longer, the numbers are near one another, which embeddings start from (`learning.number_embeddings`).
+A range of numbers is cut into bins on an absolute grid. A logarithmic range has a fixed number of bins in each decade,
+and the bins of a linear range have a power of two as their width. Each bin is an action, named by the number in its
+middle. Two ranges have the same actions where they overlap, so the agent shares knowledge of a learning rate between
+them. If a range is much longer than another, their grids differ. Their numbers are close even then, and embeddings of
+close numbers start close (`learning.number_embeddings`).
 """
 
 import math
@@ -17,24 +18,24 @@ import numpy as np
 
 from .condition import Action, as_tuple, to_builtin
 
-# Not for tuning. Bins are what an agent's actions are called: agents with other bins would share no names.
+# Not for tuning: bins name the actions of an agent, so agents with other bins would share no names.
 MOST_BINS = 16
-"""A linear range has at most so many bins, and half as many at least; a range of fewer values has a bin for each."""
+"""Largest number of bins of a linear range, which has at least half as many; few values have a bin each."""
 
 BINS_PER_DECADE = 4
-_LEAST_BINS = 8  # of a logarithmic range; where it has fewer, the bins of a decade are doubled
-_LONGEST = 12  # decades; where a range has more, the bins of a decade are halved
-_LAST_DECADE = 308.2  # of the numbers that a float can be
-_EDGE = 1e-9  # a bound so near to a bin's edge, in bins, lies on it
+_LEAST_BINS = 8  # of a logarithmic range; if there are fewer, the bins of a decade are doubled
+_LONGEST = 12  # decades; if a range has more, the bins of a decade are halved
+_LAST_DECADE = 308.2  # of the numbers that a float can hold
+_EDGE = 1e-9  # in bins; a bound that is closer to the edge of a bin lies on the edge
 
 
 class Bin(NamedTuple):
     """A part of a range.
 
     Attributes:
-        action: what it is called.
-        low: its least value.
-        high: its largest one.
+        action: Name of the bin.
+        low: Least value of the bin.
+        high: Largest value of the bin.
     """
 
     action: int | float
@@ -44,21 +45,22 @@ class Bin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CategoricalDomain:
-    """One of some values, without order.
+    """A set of values without order.
 
     Attributes:
-        values: whatever they are.
-        actions: what they are called: themselves where they are None, bool, int, float or str, else as they show.
+        values: The values, of any type.
+        actions: Names of the values: the value itself if it is None, bool, int, float or str, and its `repr` or
+            qualified name otherwise.
     """
 
     values: tuple[object, ...]
     actions: tuple[Action, ...] = field(init=False)
 
     def __init__(self, values: Iterable[object]) -> None:
-        """Checks the values.
+        """Checks and names the values.
 
         Raises:
-            ValueError: there is none.
+            ValueError: There is no value.
         """
         found = as_tuple(values, "the values of a categorical parameter")
         if not found:
@@ -67,10 +69,10 @@ class CategoricalDomain:
         object.__setattr__(self, "actions", _distinct([_name(value) for value in found]))
 
     def position(self, value: object) -> int:
-        """Returns which of the values this is.
+        """Returns the position of a value in `values`.
 
         Raises:
-            ValueError: it is none of them.
+            ValueError: The value is not in `values`.
         """
         for position, known in enumerate(self.values):
             if known is value:
@@ -84,27 +86,28 @@ class CategoricalDomain:
             for position, known in enumerate(self.values):
                 if (type(known) is type(value) or not same_type) and _equal(known, value):
                     return position
-        if _name(value) in self.actions:  # not a number equals nothing
+        if _name(value) in self.actions:  # nan does not equal itself
             return self.actions.index(_name(value))
         raise ValueError(f"{value!r} is none of {self.values}")
 
     def action(self, value: object) -> Action:
-        """Returns what a value is called."""
+        """Returns the name of a value."""
         return self.actions[self.position(value)]
 
 
 @dataclass(frozen=True, slots=True)
 class NumericDomain:
-    """A range of numbers, its ends included.
+    """A range of numbers, both ends included.
 
     Attributes:
-        low: the least.
-        high: the largest.
-        log: whether ratios count, not differences.
-        step: what the numbers are apart, from the least one; None for all numbers between. 1 for integers, or more.
-        integer: whether they are integers.
-        bins: its parts.
-        actions: what they are called.
+        low: Least number.
+        high: Largest number.
+        log: Whether the scale is logarithmic.
+        step: Distance between neighbouring numbers, counted from `low`; None for all numbers between the ends. Integers
+            have a step of at least 1.
+        integer: Whether the numbers are integers.
+        bins: Parts of the range.
+        actions: Names of the bins.
     """
 
     low: float
@@ -118,10 +121,11 @@ class NumericDomain:
     _grid: "_Grid | None" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Checks the range, and cuts it.
+        """Checks the range and cuts it into bins.
 
         Raises:
-            ValueError: the ends are not finite, in the wrong order, or not above 0 where ratios count.
+            ValueError: An end is not finite, the ends are in the wrong order, a logarithmic range begins at 0 or below,
+                or the step is not a finite number above 0.
         """
         if not (_finite(self.low) and _finite(self.high) and self.low <= self.high):
             raise ValueError(f"a range goes from a number to a larger one, not from {self.low!r} to {self.high!r}")
@@ -134,7 +138,7 @@ class NumericDomain:
         few = self.count is not None and self.count <= MOST_BINS
         grid = None if few or self.low == self.high else _grid(self.low, self.high, self.log, self.integer)
         bins = self._cut(grid) if grid else self._each()
-        if not bins or len({part.action for part in bins}) < len(bins):  # too narrow for parts that can be told apart
+        if not bins or len({part.action for part in bins}) < len(bins):  # too narrow for bins of different names
             grid, bins = None, (Bin(self.low, self.low, self.high),)
         object.__setattr__(self, "_grid", grid)
         object.__setattr__(self, "_first", grid.index(self.low) if grid else 0)
@@ -143,17 +147,17 @@ class NumericDomain:
 
     @property
     def continuous(self) -> bool:
-        """Whether a bin has more than one value."""
+        """Whether some bin has several values."""
         return any(part.low < part.high for part in self.bins)
 
     def position(self, value: float) -> int:
-        """Returns the bin that a value lies in, the nearest one if it lies in none.
+        """Returns the position of the bin that contains a value, or of the nearest bin if none does.
 
         Args:
-            value: a number of any type, such as one of NumPy's.
+            value: A number of any type, for example a NumPy scalar.
 
         Raises:
-            ValueError: it is not a finite number.
+            ValueError: The value is not a finite number.
         """
         value = self.number(value)
         if self._grid is None:
@@ -164,10 +168,10 @@ class NumericDomain:
         return min(max(wanted, 0), len(self.bins) - 1) if self.step is None else self._nearest(value)
 
     def number(self, value: object) -> int | float:
-        """Returns the number of Python's own that a number of any type equals.
+        """Returns a number of any type as a Python int or float.
 
         Raises:
-            ValueError: it is not a finite number.
+            ValueError: The value is not a finite number.
         """
         number = value if type(value) in (int, float) else _of_python(value)
         if number is None or not _finite(number):  # type: ignore[arg-type]
@@ -175,11 +179,16 @@ class NumericDomain:
         return number  # type: ignore[return-value]
 
     def action(self, value: float) -> Action:
-        """Returns what the bin of a value is called."""
+        """Returns the name of the bin of a value."""
         return self.actions[self.position(value)]
 
     def value(self, position: int, chance: float) -> float:
-        """Returns a value of a bin; uniform, or its logarithm, for a chance that is uniform in [0, 1)."""
+        """Returns a value drawn from a bin, uniformly on the scale of the range.
+
+        Args:
+            position: Position of the bin.
+            chance: Uniform draw from [0, 1).
+        """
         _, low, high = self.bins[position]
         if self.step is not None:
             first, last = self._number(low), self._number(high)
@@ -195,12 +204,12 @@ class NumericDomain:
         return min(max(drawn, low), high)
 
     def near(self, value: float, spread: float, chance: float) -> float:
-        """Returns a value of the range near another one, or its logarithm.
+        """Returns a value of the range near another value, on the scale of the range.
 
         Args:
-            value: the other one.
-            spread: how far away, in widths of a bin.
-            chance: from a standard normal distribution.
+            value: The other value.
+            spread: Standard deviation of the distance, in widths of a bin.
+            chance: Draw from a standard normal distribution.
         """
         away = spread * chance
         if self._grid is None:
@@ -214,7 +223,7 @@ class NumericDomain:
 
     @property
     def count(self) -> int | None:
-        """How many values there are; None where there is no step."""
+        """Number of values; None if there is no step."""
         if self.step is None:
             return None
         return (
@@ -226,7 +235,7 @@ class NumericDomain:
         return min(max(round((value - self.low) / self.step), 0), self.count - 1)
 
     def _numbered(self, number: int) -> float:
-        """Returns the value that lies so many steps from the least one."""
+        """Returns the value that is a number of steps above `low`."""
         assert self.step is not None
         value = self.low + number * self.step
         return int(value) if self.integer else min(float(value), self.high)
@@ -247,13 +256,13 @@ class NumericDomain:
                 parts.append(Bin(grid.middle(at), start, end))
                 continue
             behind = math.ceil((high - self.low) / self.step - _EDGE) if at < last else self.count or 1
-            if behind > number:  # else the first bin of the range holds none of its values
+            if behind > number:  # otherwise the first bin of the range has no value
                 parts.append(Bin(grid.middle(at), self._numbered(number), self._numbered(behind - 1)))
                 number = behind
         return tuple(parts)
 
     def _nearest(self, value: float) -> int:
-        """Returns the bin of the nearest value that there is."""
+        """Returns the position of the bin of the nearest value of a range with steps."""
         value = self._numbered(self._number(value))
         return next(at for at, part in enumerate(self.bins) if value <= part.high)
 
@@ -263,12 +272,12 @@ Domain = CategoricalDomain | NumericDomain
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """Numbers cut at the same places, whatever range is looked at.
+    """A grid of bins over all numbers, at positions that do not depend on a range.
 
     Attributes:
-        width: of a bin, where differences count; else 0.
-        per_decade: bins of a decade, where ratios count; else 0.
-        integer: whether the numbers are integers.
+        width: Width of a bin on a linear scale; 0 on a logarithmic scale.
+        per_decade: Number of bins in a decade on a logarithmic scale; 0 on a linear scale.
+        integer: Whether the numbers are integers.
     """
 
     width: float
@@ -276,21 +285,21 @@ class _Grid:
     integer: bool
 
     def edge(self, index: int) -> float:
-        """Returns where a bin begins."""
+        """Returns the number at which a bin begins."""
         if self.per_decade:
             return 10.0 ** min(index / self.per_decade, _LAST_DECADE)
         return index * self.width
 
     def index(self, value: float) -> int:
-        """Returns the bin that a value lies in; one on an edge lies above it."""
+        """Returns the bin that contains a value; a value on an edge belongs to the bin above."""
         return math.floor(self._position(value) + _EDGE)
 
     def last(self, value: float) -> int:
-        """Returns the bin that the end of a range lies in; one on an edge lies below it."""
+        """Returns the bin that contains the end of a range; an end on an edge belongs to the bin below."""
         return math.ceil(self._position(value) - _EDGE) - 1
 
     def middle(self, index: int) -> int | float:
-        """Returns what a bin is called."""
+        """Returns the name of a bin, a number in its middle."""
         if self.integer:
             first, behind = math.ceil(self.edge(index) - _EDGE), math.ceil(self.edge(index + 1) - _EDGE)
             return (first + max(behind - 1, first)) // 2
@@ -298,7 +307,7 @@ class _Grid:
 
     @property
     def _digits(self) -> int:
-        """How many digits tell neighbours apart."""
+        """Number of digits that distinguish the names of neighbours."""
         return max(4, 2 + math.ceil(math.log10(self.per_decade)))
 
     def _position(self, value: float) -> float:
@@ -306,19 +315,19 @@ class _Grid:
 
 
 def _of_python(value: object) -> int | float | None:
-    """Returns a number of another type as one of Python's own, or None for what is no number."""
+    """Returns a number of another type as a Python int or float, or None if the value is not a number."""
     try:
-        if hasattr(value, "__index__") and not isinstance(value, np.bool):  # NumPy 2.0's bool warns of its own
+        if hasattr(value, "__index__") and not isinstance(value, np.bool):  # `operator.index` of NumPy's bool warns
             return operator.index(value)
         return float(value) if hasattr(value, "__float__") else None
-    except (TypeError, ValueError, OverflowError):  # an array of several numbers; a fraction beyond what a float can be
+    except (TypeError, ValueError, OverflowError):  # an array of several numbers; a fraction too large for a float
         return None
 
 
 def _finite(value: float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer beyond what a float can be
+    except OverflowError:  # an integer too large for a float
         return False
 
 
@@ -330,7 +339,7 @@ def _grid(low: float, high: float, log: bool, integer: bool) -> _Grid | None:
         while decades * per_decade > _LONGEST * BINS_PER_DECADE:
             per_decade /= 2
         return _Grid(0.0, per_decade, integer)
-    length = high / MOST_BINS - low / MOST_BINS  # the whole may be more than a number can be
+    length = high / MOST_BINS - low / MOST_BINS  # `high - low` may be too large for a float
     if not length:
         return None
     width = 2.0 ** math.ceil(math.log2(length) - _EDGE)
@@ -343,7 +352,7 @@ def _name(value: object) -> Action:
     except (TypeError, ValueError):
         if callable(value) and hasattr(value, "__qualname__"):
             return f"{value.__module__}.{value.__qualname__}"
-        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))  # which is another one in each process
+        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))  # the address differs between processes
 
 
 def _equal(one: object, other: object) -> bool:
@@ -354,7 +363,7 @@ def _equal(one: object, other: object) -> bool:
 
 
 def _distinct(names: list[Action]) -> tuple[Action, ...]:
-    """Returns names of which none is there twice, with a number behind those that were."""
+    """Returns the names with a number appended to every repeated name, so that all differ."""
     found: dict[tuple[type, Action], Action] = {}
     for number, name in enumerate(names):
         unique = name if (type(name), name) not in found else f"{name!r} [{number}]"

@@ -1,4 +1,4 @@
-"""The merged graph of several search spaces, as text for Graphviz or Mermaid (paper, figure 1)."""
+"""Draws the merged graph of several search spaces as text for Graphviz or Mermaid (paper, figure 1)."""
 
 from collections.abc import Iterable
 
@@ -9,9 +9,20 @@ _NODE_NAMES = {START: "S", END: "T"}
 
 
 def merged_dot(spaces: Iterable[SearchSpace]) -> str:
-    """Returns the merged graph in Graphviz's DOT language.
+    """Returns the merged graph of search spaces in Graphviz's DOT language.
 
-    States of one name are one node, repetitions of a block too; an edge says in which spaces it exists.
+    States of the same name are a single node, and so are the repetitions of a block. The label of an edge lists the
+    spaces that have the edge.
+
+    Raises:
+        ValueError: See `SearchSpace.edges`.
+
+    Example:
+        ```python
+        small = SearchSpace("small", [Choice("filters", (16, 32))])
+        large = SearchSpace("large", [Choice("filters", (16, 32, 64)), Choice("kernel", (3, 5))])
+        print(merged_dot([small, large]))
+        ```
     """
     nodes, edges = _merge(tuple(spaces))
     lines = ["digraph merged {", "  rankdir=TB;", "  node [shape=box, style=rounded];"]
@@ -25,7 +36,16 @@ def merged_dot(spaces: Iterable[SearchSpace]) -> str:
 
 
 def merged_mermaid(spaces: Iterable[SearchSpace]) -> str:
-    """Returns the merged graph as a Mermaid flowchart; see `merged_dot`."""
+    """Returns the merged graph of search spaces as a Mermaid flowchart, which GitHub renders; see `merged_dot`.
+
+    Raises:
+        ValueError: See `SearchSpace.edges`.
+
+    Example:
+        ```python
+        print(merged_mermaid([SearchSpace("small", [Choice("filters", (16, 32))])]))
+        ```
+    """
     nodes, edges = _merge(tuple(spaces))
     lines = ["flowchart TD"]
     for number, (state, actions) in enumerate(nodes.items()):
@@ -40,7 +60,7 @@ def merged_mermaid(spaces: Iterable[SearchSpace]) -> str:
 def _merge(
     spaces: tuple[SearchSpace, ...],
 ) -> tuple[dict[str, tuple[str, ...]], dict[tuple[str, str], tuple[str, ...]]]:
-    """Returns states with their actions, and steps between states with the names of the spaces that allow them."""
+    """Returns the actions of each state, and the names of the spaces that allow each step between states."""
     nodes: dict[str, dict[str, None]] = {START: {}}
     edges: dict[tuple[str, str], dict[str, None]] = {}
     for space in spaces:

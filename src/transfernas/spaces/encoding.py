@@ -1,7 +1,7 @@
-"""Configurations to trajectories and back, for the problems of a search.
+"""Converts configurations to trajectories and back, for the problems of a search.
 
-Shapes: `steps` of decisions in a trajectory, `choices` of choices in a space (S among them). All are padded to powers
-of two.
+Shapes: `steps` is the number of decisions in a trajectory, `choices` the number of choices in a space, S among them.
+Both are padded to powers of two.
 """
 
 import itertools
@@ -21,19 +21,19 @@ from .trajectory import Trajectory
 from .vocabulary import Vocabulary
 
 WIDE = 64
-"""Trajectories of more steps are long."""
+"""Trajectories of more steps are long, and the cost of a trial is bounded."""
 
 _INT = np.int32
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A tuple of problems, their arrays, and the way from configurations to trajectories and back.
+    """Problems with their arrays, and the conversion between configurations and trajectories.
 
     Attributes:
-        problems: the problems, in the order of their rows.
-        tables: the problems as NumPy arrays.
-        min_shapes: the least sizes of the arrays.
+        problems: Problems, in the order of their rows.
+        tables: The problems as NumPy arrays.
+        min_shapes: Least sizes of the arrays.
     """
 
     problems: tuple[Problem, ...]
@@ -42,24 +42,24 @@ class Encoding:
 
     @property
     def steps(self) -> int:
-        """The padded length of a trajectory."""
+        """Padded length of a trajectory."""
         return max(power_of_two(int(self.tables.longest)), self.min_shapes.steps)
 
     @property
     def grows(self) -> bool:
-        """Whether it has room for what is not known of its problems yet, as inside of other tools."""
+        """Whether the arrays have room for choices that are not known yet, as for define-by-run spaces."""
         return self.min_shapes != EXACT
 
     @property
     def wide(self) -> bool:
-        """Whether trajectories are so long that what a trial costs must be bounded."""
+        """Whether trajectories are so long that the cost of a trial must be bounded."""
         return self.steps > WIDE
 
     @property
     def steps_made(self) -> int:
-        """A length that no trajectory passes, with less padding where there is room to grow.
+        """Upper bound of the length of trajectories, with less padding than `steps` if the problems can grow.
 
-        It is a multiple of four, or of an eighth of the padded length where that is `wide`.
+        The bound is a multiple of four, or of an eighth of `steps` if the encoding is `wide`.
         """
         if not self.grows:
             return self.steps
@@ -68,14 +68,14 @@ class Encoding:
 
     @property
     def steps_drawn(self) -> int:
-        """A length that no trajectory passes, to draw trajectories of."""
+        """Length of the trajectories that a draw makes: `steps_made` if the encoding is `wide`, else `steps`."""
         return self.steps_made if self.wide else self.steps
 
     def row(self, problem: Problem) -> int:
-        """Returns the row of a problem, found by its names.
+        """Returns the row of a problem, by the names of its space and task.
 
         Raises:
-            ValueError: it is none of these.
+            ValueError: The encoding has no problem of these names.
         """
         for index, known in enumerate(self.problems):
             if known.name == problem.name:
@@ -87,41 +87,42 @@ class Encoding:
         """Returns a configuration of a problem as a trajectory of shape `[steps]`.
 
         Raises:
-            ValueError: the configuration does not fit the space.
+            ValueError: The configuration does not fit the space.
         """
         return self.sequence(row, self.ordered(row, config))
 
     def ordered(self, row: int, config: Config) -> dict[str, Action]:
-        """Returns a configuration of a problem in the order in which its choices are made.
+        """Returns a configuration of a problem in the order of the space.
 
         Raises:
-            ValueError: the configuration does not fit the space.
+            ValueError: The configuration does not fit the space.
         """
         space = self.problems[row].space
         space.validate(config)
         return {choice.name: config[choice.name] for choice in space.choices if choice.name in config}
 
     def sequence(self, row: int, config: Config) -> Trajectory:
-        """Returns choices of a problem in the order in which they were made, whatever the space says of when they are.
+        """Returns the choices of a configuration as a trajectory in the order of the mapping; conditions are ignored.
 
         Args:
-            row: of the problem.
-            config: the actions of at most `steps` - 1 choices of its space.
+            row: Row of the problem.
+            config: Actions of at most `steps` - 1 choices of the space.
 
         Raises:
-            KeyError, ValueError: the space has no such choice, or the choice no such action.
+            KeyError: The space has no choice of a name.
+            ValueError: A choice has no such action.
         """
         return Trajectory(*(leaf[0] for leaf in self.sequences([row], [config])))
 
     def sequences(self, rows: Sequence[int], configs: Sequence[Config]) -> Trajectory:
-        """Returns many as `sequence` does one, as a trajectory of shape `[len(configs), steps]`.
+        """Returns many configurations as trajectories of shape `[len(configs), steps]`; see `sequence`.
 
         Args:
-            rows: of the problem of each.
-            configs: the actions of each.
+            rows: Row of the problem of each configuration.
+            configs: Actions of each configuration.
 
         Raises:
-            KeyError, ValueError: see `sequence`.
+            KeyError, ValueError: See `sequence`.
         """
         problem, places = np.array(rows, np.intp), dict[SearchSpace, dict[str, tuple[int, Choice]]]()
         choices, actions = np.zeros((2, len(configs), self.steps), _INT)
@@ -142,19 +143,19 @@ class Encoding:
         )
 
     def config(self, row: int, trajectory: Trajectory) -> dict[str, Action]:
-        """Returns a trajectory of shape `[steps]` of a problem as a configuration, in the order of its decisions."""
+        """Returns a trajectory of shape `[steps]` as a configuration, in the order of the decisions."""
         space, config = self.problems[row].space, dict[str, Action]()
         decision_of = self.tables.rules.decision[self.tables.space[row], 1 : 1 + len(space.choices)].tolist()
         made = slice(1, int(trajectory.length))
         decisions, actions = np.asarray(trajectory.decisions)[made].tolist(), np.asarray(trajectory.actions)[made]
         alone = dict(zip(decision_of, space.choices, strict=True))
-        if len(alone) == len(space.choices):  # no two choices are one decision, as those of a repeated block are
+        if len(alone) == len(space.choices):  # no two choices share a decision, as those of a repeated block do
             steps = zip(decisions, actions.tolist(), strict=True)
             return {(choice := alone[decision]).name: choice.actions[action] for decision, action in steps}
         following = _Following(space)
         for decision, action in zip(decisions, actions.tolist(), strict=True):
             at = following.after(config)
-            if at is None or decision_of[at] != decision:  # a sequence, see there
+            if at is None or decision_of[at] != decision:  # from `sequence`, which ignores conditions
                 choices = zip(space.choices, decision_of, strict=False)
                 choice = next(c for c, its in choices if its == decision and c.name not in config)
             else:
@@ -163,13 +164,22 @@ class Encoding:
         return config
 
     def config_of_indices(self, row: int, action_indices: Int[np.ndarray, "choices"]) -> dict[str, Action]:
-        """Returns a configuration of a problem from the action that each choice took, S first, as a rollout has it."""
+        """Returns a configuration from the positions of its actions; the inverse of `action_indices`.
+
+        Args:
+            row: Row of the problem.
+            action_indices: Shape `[choices]`, S first.
+        """
         space = self.problems[row].space
         pairs = zip(space.choices, action_indices[1:].tolist(), strict=False)
         return {choice.name: choice.actions[action] for choice, action in pairs if action < len(choice.actions)}
 
     def action_indices(self, row: int, config: Config) -> Int[np.ndarray, "choices"]:
-        """Returns a configuration of a problem as the action that each choice took, S first, as a rollout has it."""
+        """Returns the position of the action of each choice, S first, in the form of a rollout.
+
+        Returns:
+            Shape `[choices]`. The padded number of actions marks an inactive choice and padding.
+        """
         choices = self.problems[row].space.choices
         action_indices = np.full(self.tables.rules.decision.shape[1], self.tables.decisions.actions.shape[1], _INT)
         action_indices[0] = 0
@@ -180,7 +190,7 @@ class Encoding:
 
 
 class _Following:
-    """Follows `SearchSpace.next_choice` while a configuration grows, and looks at each choice once."""
+    """Equals `SearchSpace.next_choice` for a configuration that grows, but evaluates each condition once."""
 
     def __init__(self, space: SearchSpace) -> None:
         self._space, self._at = space, 0

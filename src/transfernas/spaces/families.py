@@ -1,8 +1,8 @@
 """Families of states: names that differ in their numbers alone, such as `units_0` and `units_1`.
 
-A program asks for the parameters of layer after layer under names of one form. What is learned of one layer says
-something of the next, which may never have been asked for; and yet each may have a best value of its own. So a
-family is a state of its own, the parent of its members: a member is what its parent is, plus what it is by itself.
+A program asks for the parameters of successive layers under names of the same form. Knowledge of a layer helps with
+the next layer, which may be new, and yet each layer may have its own best value. So a family is a state, the parent of
+its members: the embedding of a member is the embedding of its parent plus a part of its own.
 """
 
 import re
@@ -16,16 +16,16 @@ _NUMBER = re.compile(r"\d+")
 
 
 def family_of(state: str) -> str | None:
-    """Returns the name of the family that a state would be of, by its name; None where that has no number."""
+    """Returns the name of the family of a state, with `#` for each number; None if the state has no number."""
     family, numbers = _NUMBER.subn("#", state)
     return family if numbers else None
 
 
 def families(space: SearchSpace) -> dict[str, tuple[Action, ...]]:
-    """Returns the families of a space, by name, with the actions of their members.
+    """Returns the actions of the families of a space, by the name of the family.
 
-    Two states at least are of one form, have the same actions, and are not always made together. Numbers of a function
-    that are asked for in every trial (`x0`, `x1`) are none: they rather differ than agree.
+    A family needs two states of the same form that have the same actions and different conditions. The arguments of a
+    function that every trial has (`x0`, `x1`) are no family: their best values are likely to differ.
     """
     forms: dict[str, list[Choice]] = {}
     for choice in space.choices:
@@ -35,7 +35,7 @@ def families(space: SearchSpace) -> dict[str, tuple[Action, ...]]:
 
 
 def _alike(members: list[Choice]) -> Iterator[bool]:
-    """Yields, for each member behind the first, whether one before it is like it, but not always made where it is."""
+    """Yields for each pair of members whether they have the same actions and different conditions."""
     for number, choice in enumerate(members):
         for other in members[:number]:
             yield choice.actions == other.actions and choice.when != other.when

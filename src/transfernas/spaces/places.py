@@ -1,4 +1,4 @@
-"""Where numbers lie in their ranges: 0 is the least, 1 the largest, and ratios count where the range says so."""
+"""Places of numbers in their ranges: 0 is the least number and 1 the largest, on the scale of the range."""
 
 import math
 
@@ -7,11 +7,11 @@ from jaxtyping import Float
 
 from .domain import NumericDomain
 
-_MIDDLE = 0.5  # the place of all numbers of a range that has one
+_MIDDLE = 0.5  # the place of the number of a range with a single number
 
 
 def place_of(numbers: NumericDomain, value: float) -> float:
-    """Returns the place of a value of a range; one outside it has a place below 0 or above 1."""
+    """Returns the place of a value in a range; a value outside of the range has a place below 0 or above 1."""
     low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)
     if low == high:
         return _MIDDLE
@@ -27,7 +27,12 @@ def value_at(numbers: NumericDomain, place: float) -> float:
 
 
 def nearest_places(numbers: NumericDomain, places: Float[np.ndarray, "places"]) -> Float[np.ndarray, "places"]:
-    """Returns the places of the values that are nearest to places from 0 to 1; with steps, few places have one."""
+    """Returns the places of the values that are nearest to given places; a range with steps has few values.
+
+    Args:
+        numbers: The range.
+        places: Shape `[places]`, from 0 to 1.
+    """
     if numbers.step is None or numbers.count is None or numbers.low == numbers.high:
         return places
     low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)
@@ -40,7 +45,7 @@ def nearest_places(numbers: NumericDomain, places: Float[np.ndarray, "places"]) 
 
 
 def _on_scale(numbers: NumericDomain, value: float) -> float:
-    """Returns the logarithm of a value, or half of the value: the length of a range may be too large for a number."""
+    """Returns the logarithm of a value, or half of the value: the length of a range may be too large for a float."""
     if not numbers.log:
         return value / 2.0
     return math.log(value if value > 0 else numbers.low)

@@ -1,4 +1,4 @@
-"""What is searched: a space, the task that a reward is measured on, and the trials that measure it."""
+"""Problems and trials: a search space with the task that a reward is measured on, and the evaluations."""
 
 import math
 import sys
@@ -12,28 +12,29 @@ from .space import SearchSpace
 
 ObjectiveFn = Callable[[Config], float]  # configuration -> reward, higher is better
 ValidFn = Callable[[Config], bool]  # configuration -> whether it may be proposed
-KeyFn = Callable[[Config], Hashable]  # configuration -> what it builds, equal where two build the same
+KeyFn = Callable[[Config], Hashable]  # configuration -> network, equal for configurations that build the same
 
-# What is compared by identity, but is there once for all configurations.
+# Values of these types compare by identity, but every configuration refers to the same object.
 _NAMED = (type, FunctionType, BuiltinFunctionType)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A (search space, task) pair.
+    """A search space with the task that its rewards are measured on.
 
     Attributes:
-        space: what may be chosen.
-        task: the name of what the reward is measured on; knowledge is shared between tasks of one name.
-        objective: from a configuration to its reward, for those who run a search; an agent never calls it.
-        valid: which configurations may be proposed; None for all. It sees configurations that fit the space.
-        key: what a configuration builds, as a hashable value such as a canonical hash; None where every configuration
-            builds something else. Configurations with equal keys are one network, and a searcher proposes one of them:
-            once it was evaluated or is pending, the others are not proposed. It sees configurations that fit the space
-            and that `valid` accepts, and those given to `learn_from`.
+        space: The search space.
+        task: Name of the task, such as a data set; problems whose tasks have the same name share knowledge.
+        objective: Function from a configuration to its reward, where higher is better. Experiments call it; an agent
+            never does.
+        valid: Function that returns whether a configuration may be proposed; None for all. Its argument fits the space.
+        key: Function from a configuration to the network that the configuration builds, as a hashable value such as a
+            canonical hash; None if all configurations build different networks. A searcher proposes no configuration
+            whose key equals that of an evaluated or pending configuration. The argument fits the space, and `valid`
+            accepts it or `learn_from` received it.
 
     Example:
-        Of 8 layers that may be left out, the network is the layers that are left:
+        A layer may be left out, so the network is the sequence of the layers that are not "none":
 
         ```python
         space = SearchSpace("chain", [Choice(f"layer {i}", ("none", "conv", "pool")) for i in range(8)])
@@ -48,10 +49,11 @@ class Problem:
     key: KeyFn | None = None
 
     def __post_init__(self) -> None:
-        """Checks the names.
+        """Checks the arguments.
 
         Raises:
-            TypeError: the space is no SearchSpace, the task no non-empty string, or a function none.
+            TypeError: `space` is not a SearchSpace, `task` is not a non-empty string, or `objective`, `valid` or `key`
+                is not callable.
         """
         if not isinstance(self.space, SearchSpace):
             raise TypeError(f"Problem needs a SearchSpace, not {self.space!r}")
@@ -68,19 +70,26 @@ class Problem:
 
     @property
     def name(self) -> tuple[str, str]:
-        """The names of the space and of the task, which identify the problem."""
+        """Names of the space and of the task, which identify the problem."""
         return self.space.name, self.task
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A configuration that a searcher asks to have evaluated.
+    """A configuration that a searcher proposes for evaluation.
 
     Attributes:
-        number: counts the trials of the searcher from 0.
-        problem: the problem that the configuration belongs to.
-        config: from the names of the active choices to the chosen actions.
-        searcher: the searcher that asked, so that no other takes the answer.
+        number: Number of the trial, counted by the searcher from 0.
+        problem: Problem of the configuration.
+        config: Mapping from the names of the active choices to their actions.
+        searcher: Identifier of the searcher that proposed the trial; another searcher does not accept its result.
+
+    Example:
+        ```python
+        space = SearchSpace("cnn", [Choice("filters", (16, 32))])
+        trial = RandomSearch([Problem(space, "digits")]).ask()
+        print(trial.number, trial.config)
+        ```
     """
 
     number: int
@@ -89,12 +98,25 @@ class Trial:
     searcher: str = field(repr=False)
 
     def __hash__(self) -> int:
-        """Returns a hash of which trial it is, so that trials can be keys."""
+        """Returns a hash of the searcher and the number, so that trials can be keys of a dictionary."""
         return hash((self.searcher, self.number))
 
 
 class Observation(NamedTuple):
-    """An evaluated configuration, whoever proposed it."""
+    """An evaluated configuration from any source, for `Agent.learn_from`.
+
+    Attributes:
+        problem: Problem of the configuration.
+        config: Mapping from the names of the active choices to their actions.
+        reward: Measured reward; higher is better.
+
+    Example:
+        ```python
+        problem = Problem(SearchSpace("cnn", [Choice("filters", (16, 32))]), "digits")
+        agent = Agent([problem])
+        agent.learn_from([Observation(problem, {"filters": 32}, reward=0.97)])
+        ```
+    """
 
     problem: Problem
     config: Config
@@ -105,7 +127,8 @@ def check_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Returns the problems as a tuple.
 
     Raises:
-        ValueError: there is none, a pair is there twice, or two different spaces have one name.
+        ValueError: There is no problem, a (space, task) pair occurs twice, or two different spaces have the same name.
+        TypeError: A member is not a Problem, or `problems` has no order.
     """
     found = as_tuple(problems, "problems")
     if not found:
@@ -124,7 +147,12 @@ def check_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def no_valid(problem: Problem, tried: int) -> ValueError:
-    """Returns the error of a search that found no configuration which the problem takes for valid."""
+    """Returns the error of a search that drew no configuration that the problem accepts.
+
+    Args:
+        problem: The problem.
+        tried: Number of configurations drawn.
+    """
     return ValueError(
         f'none of {tried} configurations drawn from search space "{problem.space.name}" (task "{problem.task}") was '
         f"valid; check the problem's valid(config)"
@@ -132,14 +160,15 @@ def no_valid(problem: Problem, tried: int) -> ValueError:
 
 
 def network_of(problem: Problem, config: Config) -> Hashable:
-    """Returns what a configuration builds: what the problem's key says, which must be there.
+    """Returns the network of a configuration, by the key of its problem.
 
     Args:
-        problem: the problem.
-        config: the configuration; the key gets a copy.
+        problem: A problem that has a key.
+        config: The configuration; the key receives a copy.
 
     Raises:
-        TypeError: the key returned None, what cannot be hashed, or what is equal only to itself, such as an iterator.
+        TypeError: The key returned None, a value that cannot be hashed, or a value that equals only itself, such as an
+            iterator.
     """
     assert problem.key is not None
     network = problem.key(dict(config))
@@ -164,11 +193,11 @@ def check_reward(reward: object, what: str) -> float:
     """Returns a reward as a float.
 
     Args:
-        reward: the value given.
-        what: names the trial in the error.
+        reward: The reward as given.
+        what: Name of the trial in the error.
 
     Raises:
-        ValueError: it is not a finite number, or of a size beyond the largest one in double precision.
+        ValueError: The reward is not a finite number of double precision.
     """
     if isinstance(reward, (str, bytes)):
         raise ValueError(f"{what} was told the reward {reward!r}, which is not a number")

@@ -1,4 +1,4 @@
-"""Search spaces as plain JSON values and back, for the agent's file."""
+"""Converts search spaces to plain JSON values and back, for the agent's file."""
 
 from typing import Any, assert_never
 
@@ -10,7 +10,7 @@ Json = Any  # what json.loads returns
 
 
 def space_to_json(space: SearchSpace) -> Json:
-    """Returns a space as JSON values, repetitions written out."""
+    """Returns a space as JSON values, with every repetition written out."""
     return {"name": space.name, "choices": [choice_to_json(choice) for choice in space.choices]}
 
 
@@ -18,7 +18,7 @@ def space_from_json(value: Json) -> SearchSpace:
     """Returns the space that `space_to_json` described.
 
     Raises:
-        KeyError, TypeError, ValueError: it describes none.
+        KeyError, TypeError, ValueError: The value does not describe a space.
     """
     return SearchSpace(value["name"], [choice_from_json(choice) for choice in value["choices"]])
 
@@ -37,7 +37,7 @@ def choice_from_json(value: Json) -> Choice:
     """Returns the choice that `choice_to_json` described.
 
     Raises:
-        KeyError, TypeError, ValueError: it describes none.
+        KeyError, TypeError, ValueError: The value does not describe a choice.
     """
     when = _condition_from_json(value["when"]) if "when" in value else None
     return Choice(value["name"], value["actions"], when, value.get("state"))

@@ -1,4 +1,4 @@
-"""Search spaces: named choices, some of them conditional on earlier ones."""
+"""Search spaces: ordered choices, some of them conditional on earlier choices."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,22 +11,35 @@ from .counting import Edge, count_space, edges
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class SearchSpace:
-    """A named, ordered set of choices; a condition may only look back.
+    """A named sequence of choices, each of which may be conditional on earlier choices.
 
     Attributes:
-        name: the space is known by it; two spaces of one name are taken for versions of one space.
-        choices: every choice, repetitions written out.
+        name: Name of the space. The agent shares knowledge between spaces of the same name, as versions of one space.
+        choices: All choices, with every repetition written out.
+
+    Example:
+        ```python
+        pooling = Choice("pooling", ("none", "max"))
+        size = Choice("pool size", (2, 3), when={"pooling": "max"})
+        space = SearchSpace("cnn", [pooling, size])
+        print(space.size)  # 3
+        ```
     """
 
     name: str
     choices: tuple[Choice, ...]
 
     def __init__(self, name: str, choices: Iterable[Choice | Repeat]) -> None:
-        """Checks the space.
+        """Writes repetitions out, and checks the names and the conditions.
+
+        Args:
+            name: Name of the space.
+            choices: Choices and blocks, in the order in which a configuration makes them.
 
         Raises:
-            ValueError: no name, no choice, a name twice, or a condition on a choice that is unknown, later, or lacks
-                the action it is compared with.
+            ValueError: The name is empty, there is no choice, two choices have the same name, or a condition reads a
+                choice that is unknown, comes later, or lacks the action of the comparison.
+            TypeError: A member is neither a Choice nor a Repeat, or `choices` has no order.
         """
         if not isinstance(name, str) or not name:
             raise ValueError(f"a search space needs a name that is a non-empty string, not {name!r}")
@@ -45,10 +58,10 @@ class SearchSpace:
         return f"SearchSpace({self.name!r}, {len(self.choices)} choices)"
 
     def __getitem__(self, name: str) -> Choice:
-        """Returns the choice of that name.
+        """Returns the choice of a name.
 
         Raises:
-            KeyError: there is none.
+            KeyError: No choice has the name.
         """
         for choice in self.choices:
             if choice.name == name:
@@ -56,7 +69,7 @@ class SearchSpace:
         raise KeyError(f'search space "{self.name}" has no choice "{name}"')
 
     def next_choice(self, config: Config) -> Choice | None:
-        """Returns the first choice that is active and not yet made; None when the configuration is complete."""
+        """Returns the first active choice that a configuration lacks; None if the configuration is complete."""
         made: dict[str, Action] = {}
         for choice in self.choices:
             if holds(choice.when, made):
@@ -66,10 +79,10 @@ class SearchSpace:
         return None
 
     def validate(self, config: Config) -> None:
-        """Checks that a configuration makes exactly the active choices, with actions they have.
+        """Checks that a configuration makes exactly the active choices, with actions of these choices.
 
         Raises:
-            ValueError: a choice is missing, unknown or inactive, or an action unknown; the message names the choice.
+            ValueError: A choice is missing, unknown or inactive, or an action is unknown; the message names the choice.
         """
         if not isinstance(config, Mapping):
             raise ValueError(f'a configuration of search space "{self.name}" maps choices to actions; got {config!r}')
@@ -91,7 +104,7 @@ class SearchSpace:
                 made[choice.name] = choice.actions[choice.index(config[choice.name])]
 
     def fits(self, config: Config) -> bool:
-        """Returns whether a configuration makes exactly the active choices, with actions they have."""
+        """Returns whether `validate` accepts a configuration."""
         try:
             self.validate(config)
         except ValueError:
@@ -100,24 +113,24 @@ class SearchSpace:
 
     @property
     def size(self) -> int:
-        """The exact number of configurations.
+        """Exact number of configurations.
 
         Raises:
-            ValueError: conditions read so many choices at once that they cannot be counted.
+            ValueError: The conditions tell more than 10,000 combinations of earlier choices apart.
         """
         return count_space(self.choices).size
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """Every step from one choice to the next that some configuration takes, START and END included.
+        """Every step between two choices that some configuration takes, START and END included.
 
         Raises:
-            ValueError: conditions read so many choices at once that the steps cannot be told.
+            ValueError: The conditions tell more than 10,000 combinations of earlier choices apart.
         """
         return edges(self.choices)
 
     def enumerate(self) -> Iterator[dict[str, Action]]:
-        """Yields every configuration once, the last choices varying fastest."""
+        """Yields every configuration exactly once; the last choices vary fastest."""
         stack: list[dict[str, Action]] = [{}]
         while stack:
             config = stack.pop()

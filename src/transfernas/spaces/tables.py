@@ -1,8 +1,9 @@
-"""Problems as padded arrays: their decisions, and the rules of what comes next.
+"""Problems as padded arrays: their decisions, and the rules that determine the next decision.
 
-Shapes: `problems`, `spaces`, `decisions` count those; `actions` is the largest number of actions of a decision,
-`steps` of decisions in a trajectory, `choices` of choices in a space (S among them), `terms` of alternatives in a
-condition, `literals` of comparisons in an alternative. All are padded to powers of two.
+Shapes: `problems`, `spaces` and `decisions` are the numbers of these. The others are largest numbers: `actions` of the
+actions of a decision, `steps` of the decisions of a trajectory, `choices` of the choices of a space (S among them),
+`terms` of the alternatives of a condition, `literals` of the comparisons of an alternative. All are padded to powers of
+two.
 """
 
 import math
@@ -21,12 +22,12 @@ from .space import SearchSpace
 from .vocabulary import Vocabulary
 
 _INT = np.int32
-_MOST_BYTES = 1 << 26  # far beyond what can be searched: each draw looks at every entry
-_MOST_ROOM, _MOST_ROOM_BYTES = 16, 1 << 22  # times what is needed, unless it is little
+_MOST_BYTES = 1 << 26  # far beyond any feasible search: each draw reads every entry
+_MOST_ROOM, _MOST_ROOM_BYTES = 16, 1 << 22  # arrays of more than 16 times the needed size may take up to 4 MiB
 
 
 class Decisions(NamedTuple):
-    """Every decision that can occur; trajectories refer to it by row.
+    """All decisions that can occur; trajectories refer to their rows.
 
     Attributes:
         state: Shape `[decisions]`, the vocabulary's row of the state.
@@ -40,15 +41,15 @@ class Decisions(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What comes next in each space, given the choices so far.
+    """Conditions of the choices of each space.
 
-    Choice c of a space is active when, in one of its terms, every literal allows the action that its choice took. An
-    action is the position within the decision; the last position, `actions`, stands for a choice that is not active.
+    A choice is active if some term of the choice has literals that all allow the actions taken. An action is the
+    position within the decision; the last position, `actions`, stands for an inactive choice.
 
     Attributes:
-        decision: Shape `[spaces, choices]`, the decision that a choice is; choice 0 is S.
-        choice: Shape `[spaces, choices, terms, literals]`, the choice that a literal looks at.
-        allows: Shape `[spaces, choices, terms, literals, actions + 1]`.
+        decision: Shape `[spaces, choices]`, the row of the decision of a choice; choice 0 is S.
+        choice: Shape `[spaces, choices, terms, literals]`, the choice that a literal reads.
+        allows: Shape `[spaces, choices, terms, literals, actions + 1]`, True for the actions that satisfy a literal.
     """
 
     decision: Int[AnyArray, "spaces choices"]
@@ -57,10 +58,10 @@ class Rules(NamedTuple):
 
 
 class Lineage(NamedTuple):
-    """Which states and actions are members of a family (see `spaces.families`), by the vocabulary's rows.
+    """Families of states and actions (see `spaces.families`), as rows of the vocabulary.
 
     Attributes:
-        states: Shape `[states]`, the row of the family; -1 where there is none, as where padded.
+        states: Shape `[states]`, the row of the family; -1 for a state without a family and for padding.
         actions: Shape `[names]`, the row of the same action of the family; -1 likewise.
     """
 
@@ -72,15 +73,15 @@ class Tables(NamedTuple):
     """A tuple of problems as arrays.
 
     Attributes:
-        decisions: every decision of every space.
-        rules: what comes next, per space.
+        decisions: All decisions of all spaces.
+        rules: Conditions of the choices of each space.
         space: Shape `[problems]`, the row of each problem's space in `rules`; padded.
         task: Shape `[problems]`, the vocabulary's row of each problem's task; padded.
-        problems: Shape `[]`, how many of them are real.
+        problems: Shape `[]`, the number of problems without padding.
         longest: Shape `[]`, an upper bound of the number of steps of a trajectory, S among them.
-        slots: Shape `[candidates]`, 0, 1, ...: its length is an upper bound of the available actions of all steps of a
-            trajectory together.
-        lineage: the families; None where there can be none.
+        slots: Shape `[candidates]`, the numbers from 0. The length is an upper bound of the number of available actions
+            of all steps of a trajectory together.
+        lineage: Families; None if there are no families and no room for them.
     """
 
     decisions: Decisions
@@ -94,15 +95,19 @@ class Tables(NamedTuple):
 
 
 class MinShapes(NamedTuple):
-    """The least sizes of arrays: what grows within them needs nothing compiled anew. All are powers of two.
+    """Least sizes of arrays, all powers of two; problems that grow within these sizes need no new compilation.
 
     Attributes:
-        states: of the vocabulary; as are
-        names: of actions and spaces, and
-        tasks.
-        choices: of a space, S among them.
-        steps: of a trajectory.
-        decisions: as in the tables; as are `actions`, `terms`, `literals` and `slots`.
+        states: Rows of states in the vocabulary.
+        names: Rows of actions and spaces in the vocabulary.
+        tasks: Rows of tasks in the vocabulary.
+        choices: Choices of a space, S among them.
+        steps: Steps of a trajectory.
+        decisions: Rows of `Decisions`.
+        actions: Actions of a decision.
+        terms: Alternatives of a condition.
+        literals: Comparisons of an alternative.
+        slots: Available actions of all steps of a trajectory together.
     """
 
     states: int = 1
@@ -121,11 +126,16 @@ EXACT = MinShapes()
 
 
 def tables_of(problems: tuple[Problem, ...], vocabulary: Vocabulary, min_shapes: MinShapes) -> Tables:
-    """Returns the arrays of problems whose names the vocabulary holds.
+    """Returns the arrays of problems.
+
+    Args:
+        problems: The problems.
+        vocabulary: A vocabulary with the names of the problems.
+        min_shapes: Least sizes of the arrays.
 
     Raises:
-        KeyError: the vocabulary lacks a name.
-        ValueError: the arrays would take more than 64 MiB.
+        KeyError: The vocabulary lacks a name.
+        ValueError: The arrays would take more than 64 MiB, or more than 4 MiB because of `min_shapes`.
     """
     spaces = tuple({problem.space.name: problem.space for problem in problems}.values())
     table: dict[tuple[int, tuple[int, ...]], int] = {}
@@ -147,17 +157,18 @@ def tables_of(problems: tuple[Problem, ...], vocabulary: Vocabulary, min_shapes:
 
 
 def reorder_rules(rules: Rules, space: int, asked: Sequence[int]) -> tuple[Rules, Int[np.ndarray, "choices"]]:
-    """Returns the rules of a space as if some choices always came first; the others follow as they would.
+    """Returns the rules of a space with some choices always made first; the other choices follow under their rules.
 
-    What comes before the last of them in the space, and is none of them, was passed over, and stays so.
+    A choice that is not in `asked`, but comes before the last of `asked` in the space, was passed over and stays
+    inactive.
 
     Args:
-        rules: of every space.
-        space: which of them.
-        asked: these choices, S not among them, in their order.
+        rules: Rules of all spaces.
+        space: Row of the space.
+        asked: Positions of the choices to be made first, in their order, without S.
 
     Returns:
-        The rules, and the order: which choice is where now.
+        The rules, and the order: Shape `[choices]`, the old position of the choice at each new position.
     """
     choices = rules.decision.shape[1]
     rest = [index for index in range(1, choices) if index not in asked]
@@ -203,7 +214,7 @@ def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int, 
     rows = max(power_of_two(len(table)), min_shapes.decisions)
     _check_size(rows * width * 5, power_of_two(len(table)) * power_of_two(max(len(a) for _, a in table)) * 5)
     state, actions, available = np.zeros(rows, _INT), np.zeros((rows, width), _INT), np.zeros((rows, width), bool)
-    available[:, 0] = True  # a padded decision is never seen, but its softmax must be finite
+    available[:, 0] = True  # a padded decision never occurs, but its softmax must be finite
     for (row_state, row_actions), row in table.items():
         state[row] = row_state
         actions[row, : len(row_actions)] = row_actions
@@ -236,11 +247,14 @@ def _rule_arrays(
 
 
 def _check_size(size: int, needed: int) -> None:
-    """Checks the bytes of arrays before they are made: a file may ask for any.
+    """Checks the size of arrays before they are allocated, because a file may ask for any size.
 
     Args:
-        size: of the arrays.
-        needed: of arrays without room.
+        size: Bytes of the arrays.
+        needed: Bytes of arrays without the room of `MinShapes`.
+
+    Raises:
+        ValueError: The arrays are too large.
     """
     most = _MOST_BYTES if size <= _MOST_ROOM * needed else _MOST_ROOM_BYTES
     if size > most:

@@ -1,8 +1,8 @@
-"""Trajectories: sequences of decisions, with the action taken in each.
+"""Trajectories: sequences of decisions, with the action taken in each decision.
 
-A *decision* is a state with its tuple of available actions. The first decision of a trajectory is always S, whose one
-available action is the space. A trajectory says everything the policy must know, whether a declared space was rolled
-out or somebody decided step by step.
+A *decision* is a state with its tuple of available actions. The first decision of a trajectory is always S, whose only
+available action is the space. A trajectory is all that the policy needs, both for a rollout of a declared space and for
+a define-by-run program.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class Trajectory(NamedTuple):
         task: Shape `[]`, the vocabulary's row of the task.
         decisions: Shape `[steps]`, rows of `Decisions`; 0 where padded.
         actions: Shape `[steps]`, positions among the decision's actions; 0 where padded.
-        length: Shape `[]`, how many steps are real, S among them.
+        length: Shape `[]`, the number of steps without padding, S among them.
     """
 
     task: Int[AnyArray, "*batch"]
@@ -32,7 +32,7 @@ class Trajectory(NamedTuple):
 
 
 def blank_trajectories(shape: tuple[int, ...], steps: int) -> Trajectory:
-    """Returns room for trajectories, as NumPy arrays of zeros; `shape` comes before the shapes of `Trajectory`."""
+    """Returns trajectories of zeros as NumPy arrays; `shape` comes before the shapes of `Trajectory`."""
 
     def zeros(*more: int) -> np.ndarray:
         return np.zeros((*shape, *more), _INT)
@@ -41,7 +41,7 @@ def blank_trajectories(shape: tuple[int, ...], steps: int) -> Trajectory:
 
 
 def pad_trajectory(trajectory: Trajectory, steps: int) -> Trajectory:
-    """Returns trajectories, as NumPy arrays, with room for more steps."""
+    """Returns trajectories as NumPy arrays, padded to more steps."""
     room = [(0, 0)] * (trajectory.actions.ndim - 1) + [(0, steps - trajectory.actions.shape[-1])]
     decisions, actions = (np.pad(leaf, room) for leaf in (trajectory.decisions, trajectory.actions))
     return trajectory._replace(decisions=decisions, actions=actions)

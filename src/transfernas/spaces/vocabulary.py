@@ -1,4 +1,4 @@
-"""Names to indices, shared by every space and task that an agent has met (paper, section 3, figure 1)."""
+"""Maps names to rows of the embedding tables, for all spaces and tasks of an agent (paper, section 3, figure 1)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from .condition import Action
 from .families import families, family_of
 from .problem import Problem
 
-ActionName = tuple[str, str, Action]  # state, type of the action, action: `True`, `1` and `1.0` are three
+ActionName = tuple[str, str, Action]  # state, type of the action, action: `True`, `1` and `1.0` are three actions
 
 
 def action_name(state: str, action: Action) -> ActionName:
-    """Returns what identifies an action: its state, its type, its value."""
+    """Returns the identity of an action: its state, type and value."""
     return state, type(action).__name__, action
 
 
@@ -27,9 +27,9 @@ class Vocabulary:
     The start state S is state 0, and the spaces are its actions, so the embedding of a space is that of an action.
 
     Attributes:
-        states: names of states, S first.
-        actions: every action of every state, the spaces among them as actions of S.
-        tasks: names of tasks.
+        states: Names of states, S first.
+        actions: Actions of all states; the spaces are the actions of S.
+        tasks: Names of tasks.
     """
 
     states: tuple[str, ...] = (START,)
@@ -38,7 +38,7 @@ class Vocabulary:
     _state: dict[str, int] = field(init=False, repr=False, compare=False)
     _action: dict[ActionName, int] = field(init=False, repr=False, compare=False)
     _task: dict[str, int] = field(init=False, repr=False, compare=False)
-    # What follows from the names is found once: of an agent of many problems there are many.
+    # Caches arrays that follow from the names, because an agent of many problems has many names.
     _found: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class Vocabulary:
         return self._task[name]
 
     def rows_by_state(self) -> dict[str, Int[np.ndarray, "actions"]]:
-        """Returns the rows of the actions of each state; do not change them."""
+        """Returns the rows of the actions of each state; the arrays are shared, so do not change them."""
         if "rows" not in self._found:
             rows: dict[str, list[int]] = {}
             for row, (state, _, _) in enumerate(self.actions):
@@ -71,13 +71,13 @@ class Vocabulary:
         return self._found["rows"]
 
     def renamed(self, names: Mapping[str, str]) -> "Vocabulary":
-        """Returns the vocabulary with states under other names, where two names mean the same.
+        """Returns the vocabulary with some states renamed.
 
         Args:
-            names: from names it has to names it has not.
+            names: Mapping from names of the vocabulary to new names.
 
         Raises:
-            ValueError: a state is unknown, or the new name is taken.
+            ValueError: A state is unknown, a new name is already a state, or two states would have the same name.
         """
         if not names:
             return self
@@ -96,9 +96,11 @@ class Vocabulary:
         )
 
     def parents(self) -> tuple[Int[np.ndarray, "states"], Int[np.ndarray, "actions"]]:
-        """Returns the rows of the families of the states, and of their actions there; -1 where there is none.
+        """Returns the rows of the families of states and of actions; the arrays are shared, so do not change them.
 
-        Do not change them.
+        Returns:
+            Shape `[states]`, the row of the family of each state, and shape `[actions]`, the row of the same action of
+            the family. Names without a family have -1.
         """
         if "parents" not in self._found:
             self._found["parents"] = self._parents()
@@ -113,11 +115,11 @@ class Vocabulary:
         return np.array(states, np.int32), np.array(actions, np.int32)
 
     def extended(self, problems: Iterable[Problem], with_families: bool = False) -> "Vocabulary":
-        """Returns the vocabulary with the names of the problems added behind those it has.
+        """Returns the vocabulary with the names of problems appended.
 
         Args:
-            problems: whose names.
-            with_families: whether the families of their spaces are added as well (see `spaces.families`).
+            problems: The problems.
+            with_families: Whether to append the families of their spaces as well (see `spaces.families`).
         """
         states, actions, tasks = dict.fromkeys(self.states), dict.fromkeys(self.actions), dict.fromkeys(self.tasks)
         for problem in problems:
@@ -134,21 +136,31 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class TransferReport:
-    """What an agent had seen of new problems before their first trial, by name.
+    """Names of new problems that an agent knew, and names that were new, before the first trial.
 
-    What is known keeps its embedding, what is new has one drawn. How many trials taught it is in `Agent.provenance`.
+    A known name keeps its embedding, and a new name has a random embedding. `Agent.provenance` counts the trials of the
+    earlier problems.
 
     Attributes:
-        known_states: states of the new problems that it had seen in earlier ones.
-        new_states: those it had not.
-        known_actions: (state, action) pairs of the new problems that it had seen.
-        new_actions: those it had not.
-        known_spaces: the new problems' spaces whose names it had seen.
-        new_spaces: those it had not.
-        known_tasks: the new problems' tasks that it had seen.
-        new_tasks: those it had not.
-        source_spaces: every space of its earlier problems.
-        source_tasks: every task of its earlier problems.
+        known_states: States of the new problems that earlier problems had.
+        new_states: States of the new problems that no earlier problem had.
+        known_actions: (state, action) pairs of the new problems that earlier problems had.
+        new_actions: (state, action) pairs of the new problems that no earlier problem had.
+        known_spaces: Names of spaces of the new problems that earlier problems had.
+        new_spaces: Names of spaces of the new problems that no earlier problem had.
+        known_tasks: Tasks of the new problems that earlier problems had.
+        new_tasks: Tasks of the new problems that no earlier problem had.
+        source_spaces: All spaces of the earlier problems.
+        source_tasks: All tasks of the earlier problems.
+
+    Example:
+        ```python
+        filters, dropout = Choice("filters", (16, 32)), Choice("dropout", (0.0, 0.5))
+        agent = Agent([Problem(SearchSpace("cnn", [filters]), "digits")])
+        agent = agent.transfer_to([Problem(SearchSpace("cnn", [filters, dropout]), "faces")])
+        print(agent.transfer_report.known_states)  # ('filters',)
+        print(agent.transfer_report.new_states)  # ('dropout',)
+        ```
     """
 
     known_states: tuple[str, ...]
@@ -164,7 +176,7 @@ class TransferReport:
 
     @property
     def nothing_in_common(self) -> bool:
-        """Whether no state, space or task of the new problems was known."""
+        """Whether no state, no space and no task of the new problems was known."""
         return not (self.known_states or self.known_spaces or self.known_tasks)
 
     def __str__(self) -> str:
@@ -179,7 +191,7 @@ class TransferReport:
 
 
 def transfer_report(known: Vocabulary, problems: Iterable[Problem]) -> TransferReport:
-    """Compares new problems with what a vocabulary knows."""
+    """Returns the names of new problems that a vocabulary has, and the names that it lacks."""
     asked = Vocabulary().extended(problems)
     states = [(name, name in known.states) for name in asked.states if name != START]
     actions = [((key[0], key[2]), key in known.actions) for key in asked.actions if key[0] != START]
@@ -200,6 +212,11 @@ def transfer_report(known: Vocabulary, problems: Iterable[Problem]) -> TransferR
 
 
 def listed(names: tuple[object, ...], most: int = 8) -> str:
-    """Returns names as words of a sentence, the first few of many; a pair is a state and an action."""
+    """Returns names as a list in a sentence.
+
+    Args:
+        names: Names; a pair is a state and an action.
+        most: Largest number of names to write out; the number of the others follows.
+    """
     shown = [f"{name[0]}={name[1]!r}" if isinstance(name, tuple) else str(name) for name in names[:most]]
     return ", ".join(shown) + (f", and {len(names) - most} more" if len(names) > most else "") if names else "none"
