@@ -1,4 +1,4 @@
-"""The shape of the policy networks and how they are initialised."""
+"""Sizes of the policy networks, and the scales of their initial weights."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple
@@ -7,31 +7,30 @@ from ..fields import ConfigPart, Range
 
 Attention = Literal["causal", "bidirectional"]
 Normalise = Literal["after", "before"]
-Size = Annotated[int, Range(1, 10**12)]  # larger ones would end in an error
-Scale = Annotated[float, Range(0, 10**6)]  # and so would these, or in numbers that are not finite
+Size = Annotated[int, Range(1, 10**12)]  # larger sizes would end in an obscure error
+Scale = Annotated[float, Range(0, 10**6)]  # larger scales would give numbers that are not finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture(ConfigPart):
-    """What all networks have.
+    """Settings that all networks have.
 
     Attributes:
-        embedding_size: the numbers in the embedding of a state, of an action and of a task. A token is three times as
-            wide. Paper: 8.
-        embedding_scale: the standard deviation of the initial embeddings of actions. Paper: open.
-        context_scale: the standard deviation of the initial embeddings of states and tasks. They are equal for all
-            actions to choose from. Paper: open.
-        weight_scale: the standard deviation of the initial weights, times the root of the number of inputs. Paper:
-            open.
-        logit_scale: the same for the layers that give the logits. A small one makes a new policy nearly uniform. Paper:
-            open.
-        number_length: the number of gaps over which the initial embeddings of actions that are numbers are alike (see
-            `learning.number_embeddings`). At 0 they are drawn like other actions. Paper: 0.
+        embedding_size: Numbers in the embedding of a state, of an action and of a task. A token is three times as wide.
+            Paper: 8.
+        embedding_scale: Standard deviation of the initial embeddings of actions. Paper: open.
+        context_scale: Standard deviation of the initial embeddings of states and tasks, which all candidates of a
+            decision share. Paper: open.
+        weight_scale: Standard deviation of the initial weights, times the root of the number of inputs. Paper: open.
+        logit_scale: Standard deviation of the initial weights of the logit layers, times the root of the number of
+            inputs. With a small scale a new policy is nearly uniform. Paper: open.
+        number_length: Number of gaps over which the initial embeddings of numeric actions are alike (see
+            `learning.number_embeddings`). At 0 these embeddings are drawn like those of other actions. Paper: 0.
     """
 
     path: ClassVar[str] = "TrainingConfig.network"
     shape: ClassVar[tuple[str, ...]] = ("embedding_size",)
-    """The fields that say what the network is, and not how it starts."""
+    """Fields that determine the function of the network, not its initial weights."""
 
     embedding_size: Size = 8
     embedding_scale: Scale = 1.0
@@ -42,21 +41,21 @@ class Architecture(ConfigPart):
 
     @property
     def width(self) -> int:
-        """The width of a token: action, task and state embedding side by side."""
+        """Width of a token: the concatenated embeddings of action, task and state."""
         return 3 * self.embedding_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attentive(Architecture):
-    """What the networks with layers of attention have.
+    """Settings of networks with layers of attention.
 
     Attributes:
-        layers: the attention layers. Paper: 2.
-        heads: the attention heads. They divide the token's width. Paper: 1.
-        feed_forward: the width of the hidden layer after each attention. Paper: open.
-        normalise: where the network normalises. "after" is after each residual sum, as in Vaswani et al. 2017. "before"
-            is before each part, and at the end. Paper: open.
-        position_scale: the standard deviation of the initial positional encodings. Paper: open.
+        layers: Number of attention layers. Paper: 2.
+        heads: Number of attention heads, a divisor of the token's width. Paper: 1.
+        feed_forward: Width of the hidden layer after each attention. Paper: open.
+        normalise: Place of the normalisation: "after" each residual sum, as in Vaswani et al. 2017, or "before" each
+            part and at the end. Paper: open.
+        position_scale: Standard deviation of the initial positional encodings. Paper: open.
     """
 
     shape: ClassVar[tuple[str, ...]] = ("embedding_size", "layers", "heads", "feed_forward", "normalise")
@@ -68,7 +67,11 @@ class Attentive(Architecture):
     position_scale: Scale = 0.1
 
     def __post_init__(self) -> None:
-        """Checks every field, and that the heads divide the token's width."""
+        """Checks the fields.
+
+        Raises:
+            ValueError: A field has a wrong type or value, or `heads` does not divide the token's width.
+        """
         Architecture.__post_init__(self)
         if self.width % self.heads:
             raise ValueError(
@@ -78,11 +81,16 @@ class Attentive(Architecture):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransformerConfig(Attentive):
-    """The network of the paper's figure 2: each action to choose from is a token behind those of the actions taken.
+    """Settings of the network of the paper's figure 2: each candidate is a token after the tokens of the actions taken.
 
     Attributes:
-        attention: what a position sees. "bidirectional" is the paper's encoder, in which each candidate encodes the
-            whole sequence anew. "causal" lets a position see only earlier ones, so that the past is encoded once.
+        attention: Positions that a position attends to. "bidirectional" is the paper's encoder: all positions, so each
+            candidate encodes the whole sequence anew. "causal": earlier positions, so the past is encoded once.
+
+    Example:
+        ```python
+        config = TrainingConfig(network=TransformerConfig(layers=2, attention="bidirectional"))
+        ```
     """
 
     kind: ClassVar[str] = "transformer"
@@ -93,7 +101,13 @@ class TransformerConfig(Attentive):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderConfig(Attentive):
-    """The default network: it encodes the actions taken alone, so that a trajectory costs a fraction."""
+    """Settings of the default network, which encodes only the actions taken, so that a trajectory costs less.
+
+    Example:
+        ```python
+        config = TrainingConfig(network=DecoderConfig(embedding_size=16, heads=2))
+        ```
+    """
 
     kind: ClassVar[str] = "decoder"
 
@@ -104,12 +118,17 @@ class DecoderConfig(Attentive):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LstmConfig(Architecture):
-    """The baseline of the paper's section 4.1, after Zoph and Le 2017.
+    """Settings of the LSTM, the baseline of the paper's section 4.1, after Zoph and Le 2017.
 
     Attributes:
-        units: the width of the LSTM. 48 units make as many parameters as the Transformer has. Paper: open.
-        layers: the LSTM layers, one on the other. Paper: open.
-        anchors: whether the LSTM attends to its past outputs, the anchor points of Zoph and Le 2017. Paper: open.
+        units: Width of the LSTM. An LSTM of 48 units has about as many parameters as the Transformer. Paper: open.
+        layers: Number of stacked LSTM layers. Paper: open.
+        anchors: Whether the LSTM attends to its past outputs, the anchor points of Zoph and Le 2017. Paper: open.
+
+    Example:
+        ```python
+        config = TrainingConfig.paper().with_changes({"network": LstmConfig(anchors=True)})
+        ```
     """
 
     kind: ClassVar[str] = "lstm"
@@ -124,7 +143,7 @@ NetworkConfig = TransformerConfig | DecoderConfig | LstmConfig
 
 
 class Capacity(NamedTuple):
-    """How many rows the tables of a network have room for; powers of two, so that a new name rarely changes a shape."""
+    """Numbers of rows of the tables of a network, powers of two, so that a new name rarely changes a shape."""
 
     states: int
     actions: int

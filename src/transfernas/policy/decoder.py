@@ -1,10 +1,10 @@
-"""The decoder: a causal Transformer that encodes the actions taken, not those to choose from.
+"""The decoder: a causal Transformer that encodes the actions taken, not the candidates.
 
-The paper's network encodes a token for each candidate (`transformer.py`). Here one token stands for each decision: the
-action taken before it, the task, the state to decide. Its last output is mapped, by a layer that belongs to the state,
-to a vector in the space of embeddings; a candidate's logit is the product with its embedding, plus a number that each
-action has. So a trajectory costs one token a step, however many actions there are to choose from.
-Shapes: `steps`, `actions`, `width` as for any policy; `embedding` is a third of the width.
+The paper's network encodes a token for each candidate (`transformer.py`). This network encodes a token for each
+decision: the embeddings of the action taken before, of the task, and of the state to decide. A layer of the state maps
+the last output to a vector in the space of embeddings. The logit of a candidate is the product of this vector with the
+candidate's embedding, plus a bias of the action. So a step costs a single token for any number of candidates.
+Shapes: `steps`, `actions` and `width` are those of every policy; `embedding` is a third of the width.
 """
 
 import math
@@ -23,17 +23,17 @@ from .encoder import Encoder, Past, by_head, cached_past, draw_encoder, encode, 
 from .policy import Policy, Slots, draw_embeddings, embedding_shapes, normal, visited
 
 _LONG, _BLOCK = 64, 32
-"""Trajectories of more steps change their past a block at a time: XLA copies at each step what a loop changes."""
+"""Longer trajectories update their past in blocks, because XLA copies the arrays that a loop changes at each step."""
 
 
 class StepInputs(NamedTuple):
-    """Decisions to make, one row each.
+    """Decisions to make, with a row for each decision.
 
     Attributes:
         context: Shape `[rows, two_embeddings]`, the embeddings of the task and of the state.
-        actions: Shape `[rows, actions, embedding]`, those of the candidates.
-        weight: Shape `[rows, width, embedding]`, the layer that belongs to the state.
-        bias: Shape `[rows, actions]`.
+        actions: Shape `[rows, actions, embedding]`, the embeddings of the candidates.
+        weight: Shape `[rows, width, embedding]`, the layer of the state.
+        bias: Shape `[rows, actions]`, the biases of the candidates.
     """
 
     context: Float[Array, "rows two_embeddings"]
@@ -42,19 +42,19 @@ class StepInputs(NamedTuple):
     bias: Float[Array, "rows actions"]
 
     def logits(self, encoded: Float[Array, "rows width"]) -> Float[Array, "rows actions"]:
-        """Maps the last output of each decision to the logits of its candidates."""
+        """Returns the logits of the candidates of each decision from its last output."""
         wanted = jnp.einsum("rw,rwe->re", encoded, self.weight)
         return jnp.einsum("rae,re->ra", self.actions, wanted) + self.bias
 
 
 class DecoderCache(NamedTuple):
-    """What the steps so far left.
+    """Cache of the decoder after the steps so far.
 
     Attributes:
-        past: keys, Shape `[steps, heads, size]`, and values, Shape `[heads, size, steps]`, of every layer, of the
-            blocks before this one: as they lie, they are multiplied. Empty where all steps are one block.
-        block: Shape `[slots, steps_of_block, width]`, keys and values of every layer, of the steps of this block.
-        last: Shape `[embedding]`, the embedding of the last action; zeros before the first.
+        past: For every layer, the keys, Shape `[steps, heads, size]`, and the values, Shape `[heads, size, steps]`, of
+            the earlier blocks, in the layout of their products. Empty if all steps are a single block.
+        block: Shape `[slots, steps_of_block, width]`, the keys and values of every layer for the current block.
+        last: Shape `[embedding]`, the embedding of the last action; zeros before the first action.
     """
 
     past: tuple[Float[Array, "..."], ...]
@@ -63,7 +63,7 @@ class DecoderCache(NamedTuple):
 
 
 class Decoder(Policy):
-    """A policy whose cost does not depend on the number of actions to choose from."""
+    """The default policy, whose number of tokens does not depend on the number of candidates."""
 
     position: Float[AnyArray, "*replicas steps width"]
     encoder: Encoder
@@ -92,7 +92,7 @@ class Decoder(Policy):
 
     @classmethod
     def shapes(cls, capacity: Capacity, architecture: DecoderConfig) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of all tensors of a network, by their path."""
+        """Returns the shapes of all tensors of a network, by their paths."""
         a, width, size = architecture, architecture.width, architecture.embedding_size
         return {
             **embedding_shapes(capacity, a),
@@ -104,7 +104,7 @@ class Decoder(Policy):
 
     @property
     def steps(self) -> int:
-        """The number of positions."""
+        """Number of positions."""
         return self.position.shape[-2]
 
     def candidate_logits(
@@ -119,7 +119,7 @@ class Decoder(Policy):
         return here.logits(encode(self.encoder, tokens, jnp.tril(jnp.ones((steps, steps), bool)))[0])
 
     def candidates(self, decisions: Decisions, task: Int[Array, ""]) -> StepInputs:
-        """Returns embeddings and the layers of the states."""
+        """Returns the embeddings and the layers of the states."""
         state = self.state[decisions.state]
         context = jnp.concatenate([jnp.broadcast_to(self.task[task], state.shape), state], -1)
         weight, bias = self.logit_weight[decisions.state], self.action_bias[decisions.actions]
@@ -127,7 +127,7 @@ class Decoder(Policy):
 
     @classmethod
     def block(cls, steps: int) -> int:
-        """After how many steps the cache is to be settled."""
+        """Returns the number of steps after which to call `settled`."""
         return _BLOCK if steps > _LONG else steps
 
     def empty_cache(self, steps: int) -> DecoderCache:
@@ -167,12 +167,12 @@ class Decoder(Policy):
         step: Int[Array, ""],
         action: Int[Array, ""],
     ) -> DecoderCache:
-        """Returns the cache after the action taken at a step."""
+        """Returns the cache with the entries of the action taken at a step."""
         written, actions = entries
         return DecoderCache(cache.past, cache.block.at[:, step % cache.block.shape[1]].set(written), actions[action])
 
     def settled(self, cache: DecoderCache, first: Int[Array, ""]) -> DecoderCache:
-        """Returns the cache after a block of steps."""
+        """Returns the cache with the block moved to the past."""
         put, past = jax.lax.dynamic_update_slice_in_dim, []
         for slot, (kept, block) in enumerate(zip(cache.past, by_head(self.encoder, cache.block), strict=True)):
             past.append(put(kept, jnp.moveaxis(block, 0, -1), first, -1) if slot % 2 else put(kept, block, first, 0))

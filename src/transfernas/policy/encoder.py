@@ -1,6 +1,7 @@
 """The encoder of the Transformer, with causal and with bidirectional attention (paper, figure 2b).
 
-Shapes: `steps` of a sequence, `candidates` scored at once, `width` of a token, `layers` and `heads` of the attention.
+Shapes: `steps` is the length of a sequence, `candidates` the number of tokens scored at once, `width` the size of a
+token, `layers` and `heads` those of the attention, `size` the width of a head.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +18,14 @@ from .policy import weights
 
 Past = tuple[Float[Array, "steps heads size"], Float[Array, "steps heads size"]]
 PastFn = Callable[[int, Float[Array, "candidates width"], Float[Array, "candidates width"]], Sequence[Past]]
-"""From a layer and the candidates' keys and values in it to those of the actions taken, one a step, in parts."""
+"""Function from a layer and the candidates' keys and values in this layer to the keys and values of the actions taken.
+
+The result has a row for each step, in one or more parts.
+"""
 
 
 class Encoder(eqx.Module):
-    """The weights of every layer, stacked: attention, normalisation, feed-forward, normalisation."""
+    """Weights of all layers, stacked: attention, normalisation, feed-forward, normalisation."""
 
     query_key_value: Float[AnyArray, "*replicas layers width three_width"]
     attention_out: Float[AnyArray, "*replicas layers width width"]
@@ -36,7 +40,7 @@ class Encoder(eqx.Module):
 
     @property
     def layers(self) -> int:
-        """How many there are, of one network."""
+        """Number of layers of a network without an axis of replicas."""
         return self.hidden.shape[0]
 
 
@@ -56,7 +60,7 @@ def encoder_shapes(architecture: Attentive) -> dict[str, tuple[int, ...]]:
 
 
 def draw_encoder(rng: np.random.Generator, architecture: Attentive) -> Encoder:
-    """Draws an encoder, as NumPy arrays."""
+    """Draws an encoder as NumPy arrays."""
     a, n, width = architecture, architecture.layers, architecture.width
     norm = np.stack([np.ones((n, width), np.float32), np.zeros((n, width), np.float32)], axis=1)
     return Encoder(
@@ -79,16 +83,16 @@ def encode_causal(
     past: PastFn,
     visible: Sequence[Bool[Array, "candidates _"]],
 ) -> tuple[Float[Array, "candidates width"], list[Float[Array, "candidates width"]]]:
-    """Encodes candidates that see the actions taken before them and themselves, but not one another.
+    """Encodes candidates; each attends to the actions taken before, and to its own token, but to no other candidate.
 
     Args:
-        encoder: the weights.
+        encoder: Weights.
         tokens: Shape `[candidates, width]`.
-        past: the keys and values of the actions taken, layer by layer.
-        visible: Shape `[candidates, steps]` for each part of the past, which steps each candidate may see.
+        past: Function that gives the keys and values of the actions taken in each layer.
+        visible: For each part of the past, Shape `[candidates, steps]`, True for the steps that a candidate attends to.
 
     Returns:
-        The outputs, and the keys and values of the candidates: two for each layer.
+        Outputs, Shape `[candidates, width]`, and the keys and values of the candidates, two arrays for each layer.
     """
     x, cached = tokens, []
     for layer in range(encoder.layers):
@@ -112,27 +116,27 @@ def encode_causal(
 
 
 def by_head(encoder: Encoder, x: Float[Array, "*rows width"]) -> Float[Array, "*rows heads size"]:
-    """Returns rows with an axis for the heads of the attention."""
+    """Returns rows with a separate axis for the heads of the attention."""
     return x.reshape(*x.shape[:-1], encoder.heads, -1)
 
 
 def cached_past(encoder: Encoder, cache: Float[Array, "slots steps width"]) -> PastFn:
-    """Returns the keys and values of a cache that has two slots for each layer."""
+    """Returns the function that reads the keys and values of a cache with two slots for each layer."""
     return lambda layer, _key, _value: [(by_head(encoder, cache[2 * layer]), by_head(encoder, cache[2 * layer + 1]))]
 
 
 def encode_bidirectional(
     encoder: Encoder, tokens: Float[Array, "steps width"], last: Int[Array, ""]
 ) -> tuple[Float[Array, "steps width"], Float[Array, "layers heads steps steps"]]:
-    """Encodes a sequence in which every position sees every other up to the last one.
+    """Encodes a sequence in which every position attends to all positions up to the last.
 
     Args:
-        encoder: the weights.
+        encoder: Weights.
         tokens: Shape `[steps, width]`.
-        last: the position of the candidate; those behind it are not seen.
+        last: Position of the candidate; no position attends to later positions.
 
     Returns:
-        The outputs and the attention weights.
+        Outputs, Shape `[steps, width]`, and attention weights, Shape `[layers, heads, steps, steps]`.
     """
     steps = tokens.shape[0]
     return encode(encoder, tokens, jnp.broadcast_to(jnp.arange(steps) <= last, (steps, steps)))
@@ -141,10 +145,15 @@ def encode_bidirectional(
 def encode(
     encoder: Encoder, tokens: Float[Array, "steps width"], visible: Bool[Array, "steps steps"]
 ) -> tuple[Float[Array, "steps width"], Float[Array, "layers heads steps steps"]]:
-    """Encodes a sequence; row m of `visible` says what position m sees.
+    """Encodes a sequence.
+
+    Args:
+        encoder: Weights.
+        tokens: Shape `[steps, width]`.
+        visible: Shape `[steps, steps]`; row m is True for the positions that position m attends to.
 
     Returns:
-        The outputs and the attention weights.
+        Outputs, Shape `[steps, width]`, and attention weights, Shape `[layers, heads, steps, steps]`.
     """
     x, found = tokens, []
     for layer in range(encoder.layers):
@@ -177,7 +186,7 @@ def _feed_forward(encoder: Encoder, layer: int, x: Float[Array, "rows width"]) -
 
 
 def _end(encoder: Encoder, x: Float[Array, "rows width"]) -> Float[Array, "rows width"]:
-    return _standardise(x) if encoder.normalise == "before" else x  # the residual sums grew without bound on their way
+    return _standardise(x) if encoder.normalise == "before" else x  # nothing has bounded the residual sums
 
 
 def _norm(x: Float[Array, "rows width"], norm: Float[Array, "2 width"]) -> Float[Array, "rows width"]:

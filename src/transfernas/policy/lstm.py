@@ -1,8 +1,9 @@
 """The LSTM policy: the paper's baseline, after Zoph and Le 2017 (paper, sections 3 and 4.1).
 
-The token of the last action is the input, the history lives in the hidden state, and each state has an output layer of
-its own, with a row for each of its actions; rows are found by name, so that they transfer like embeddings.
-Shapes: `units` of the LSTM, four gates of so many; `layers` of it; otherwise as for any policy.
+The token of the last action is the input, and the hidden state holds the history. Each state has an output layer with a
+row for each action. Rows are found by name, so they transfer like embeddings.
+Shapes: `units` is the width of the LSTM, `gates` four times as many, `layers` the number of layers. The others are
+those of every policy.
 """
 
 from typing import ClassVar, NamedTuple
@@ -31,21 +32,21 @@ class Anchors(eqx.Module):
 
 
 class OpenGates(NamedTuple):
-    """What the LSTM remembers: the outputs and the cells of its layers."""
+    """State of the LSTM: the outputs and the cells of the layers."""
 
     output: Float[Array, "layers units"]
     cell: Float[Array, "layers units"]
 
 
 class LstmState(NamedTuple):
-    """What the steps so far left; `past` are the outputs of the last layer, step by step."""
+    """Cache of the LSTM: the state after the steps so far, and the outputs of the last layer at each step."""
 
     gates: OpenGates
     past: Steps
 
 
 class Readout(NamedTuple):
-    """The candidates of decisions: tokens and the rows of the states' output layers."""
+    """Candidates of decisions: the tokens, and the rows of the states' output layers."""
 
     tokens: Rows
     weight: Float[Array, "rows actions units"]
@@ -53,7 +54,7 @@ class Readout(NamedTuple):
 
 
 class Lstm(Policy):
-    """The baseline's policy."""
+    """The LSTM of the paper's baseline."""
 
     input_weight: Float[AnyArray, "*replicas width gates"]
     between: Float[AnyArray, "*replicas layers_but_one units gates"]
@@ -76,7 +77,7 @@ class Lstm(Policy):
         a, scale = architecture, architecture.weight_scale
         units, layers = a.units, a.layers
         bias = np.zeros((layers, 4 * units), np.float32)
-        bias[:, units : 2 * units] = 1.0  # the gate that forgets starts open: it remembers until it learns not to
+        bias[:, units : 2 * units] = 1.0  # the forget gate starts open, so a new network remembers
         return cls(
             **draw_embeddings(rng, capacity, a),
             input_weight=weights(rng, scale, a.width, 4 * units),
@@ -90,7 +91,7 @@ class Lstm(Policy):
 
     @classmethod
     def shapes(cls, capacity: Capacity, architecture: LstmConfig) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of all tensors of a network, by their path."""
+        """Returns the shapes of all tensors of a network, by their paths."""
         a, units, gates = architecture, architecture.units, 4 * architecture.units
         anchors = {"past": (units, units), "now": (units, units), "score": (units,)} if a.anchors else {}
         return {
@@ -107,7 +108,7 @@ class Lstm(Policy):
     def candidate_logits(
         self, decisions: Decisions, trajectory: Trajectory, slots: Slots
     ) -> Float[Array, "steps actions"]:
-        """Scores every available action of every step: one pass over the actions taken."""
+        """Scores every available action of every step in one pass over the actions taken."""
         here = self.candidates(visited(decisions, trajectory), trajectory.task)
         path = chosen(here.tokens, trajectory)
 
@@ -121,7 +122,7 @@ class Lstm(Policy):
         return jnp.einsum("sau,su->sa", here.weight, spoken) + here.bias
 
     def candidates(self, decisions: Decisions, task: Int[Array, ""]) -> Readout:
-        """Returns tokens and the rows of the states' output layers."""
+        """Returns the tokens and the rows of the states' output layers."""
         weight, bias = self.logit_weight[decisions.actions], self.logit_bias[decisions.actions]
         return Readout(tokens(self, decisions, task), weight, bias)
 
@@ -162,7 +163,7 @@ def _advance(policy: Lstm, gates: OpenGates, token: Float[Array, "width"]) -> Op
 
 
 def _speak(policy: Lstm, past: Steps, step: Int[Array, ""]) -> Float[Array, "units"]:
-    """Returns what the next decision is made from: the last output, and with anchors a mean over all added."""
+    """Returns the input of the output layers: the last output, plus an attention-weighted mean of all with anchors."""
     last = jnp.where(step > 0, past[step - 1], 0.0)
     if policy.anchors is None:
         return last

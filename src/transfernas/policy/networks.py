@@ -1,4 +1,4 @@
-"""The networks to choose from."""
+"""Registers the networks by the kind of their settings."""
 
 import numpy as np
 
@@ -12,5 +12,5 @@ NETWORKS: dict[str, type[Policy]] = {"transformer": Transformer, "decoder": Deco
 
 
 def draw_policy(rng: np.random.Generator, capacity: Capacity, architecture: NetworkConfig) -> Policy:
-    """Draws the network that an architecture says, as NumPy arrays."""
+    """Draws the network of an architecture, as NumPy arrays."""
     return NETWORKS[architecture.kind].draw(rng, capacity, architecture)

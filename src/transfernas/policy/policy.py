@@ -1,8 +1,8 @@
-"""What a policy is: a network that scores the available actions of each decision of a trajectory.
+"""Interface of policies: networks that score the available actions of each decision of a trajectory.
 
-The learner and the agent know policies by this interface alone. Methods are about one network and one trajectory; the
-learner maps them over replicas and batches. Shapes: `steps` is the padded length of a trajectory, `actions` the padded
-number of candidates of a decision, `width` three embeddings side by side.
+The learner and the agent use this interface alone. A method works on a single network and a single trajectory; the
+learner maps methods over replicas and batches. Shapes: `steps` is the padded length of a trajectory, `actions` the
+padded number of candidates of a decision, `width` the size of three embeddings.
 """
 
 import abc
@@ -23,22 +23,23 @@ from .architecture import Architecture, Capacity
 
 Rows = Float[Array, "rows actions width"]
 Slots = Int[AnyArray, "candidates"]
-Candidates = Any  # a PyTree: what the network knows of the actions to choose from; every leaf has decisions first
-Cache = Any  # a PyTree: what the steps so far left
-Entries = Any  # a PyTree: what each candidate would leave, were it taken
+Candidates = Any  # a PyTree of the network's inputs for the candidates; the first axis of every leaf is decisions
+Cache = Any  # a PyTree of the network's state after the steps so far
+Entries = Any  # a PyTree of the cache entries of each candidate, of which `append` keeps those of the action taken
 
 
 P = TypeVar("P", bound="Policy")
 
 
 class Policy(eqx.Module):
-    """The parameters of a policy (the paper's theta); the learner's have an axis of replicas before the others.
+    """Parameters of a policy (the paper's theta); in a learner, an axis of replicas comes before the others.
 
     Attributes:
-        state: embeddings of the states.
-        action: embeddings of the actions.
-        task: embeddings of the tasks.
-        rows: the fields that have a row for each name or step, and which: a field of `Capacity`.
+        state: Shape `[states, embedding]`, embeddings of the states.
+        action: Shape `[actions, embedding]`, embeddings of the actions.
+        task: Shape `[tasks, embedding]`, embeddings of the tasks.
+        rows: Mapping from each parameter with a row for each name or step to the field of `Capacity` that counts the
+            rows. A transfer keeps the rows of known names.
     """
 
     state: Float[AnyArray, "*replicas states embedding"]
@@ -49,50 +50,50 @@ class Policy(eqx.Module):
     @classmethod
     @abc.abstractmethod
     def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: Any) -> "Policy":
-        """Draws a network, as NumPy arrays: nothing is compiled for it."""
+        """Draws a network as NumPy arrays, so that the draw needs no compilation."""
 
     @classmethod
     @abc.abstractmethod
     def shapes(cls, capacity: Capacity, architecture: Any) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of all tensors of a network, by their path."""
+        """Returns the shapes of all tensors of a network, by their paths."""
 
     @property
     def capacity(self) -> Capacity:
-        """The room in its tables."""
+        """Numbers of rows of the tables."""
         return Capacity(self.state.shape[-2], self.action.shape[-2], self.task.shape[-2], self.steps)
 
     @property
     def steps(self) -> int:
-        """The longest trajectory that it has positions for; 1 where it needs none."""
+        """Number of steps with a positional encoding; 1 for a network without positional encodings."""
         return 1
 
     @abc.abstractmethod
     def candidate_logits(
         self, decisions: Decisions, trajectory: Trajectory, slots: Slots
     ) -> Float[Array, "steps actions"]:
-        """Scores every available action of every step of a trajectory, given the actions taken before it.
+        """Scores every available action of every step of a trajectory, given the actions of the earlier steps.
 
         Args:
-            decisions: every decision that can occur.
-            trajectory: what was decided.
-            slots: room for all candidates of all steps, see `Tables`.
+            decisions: All decisions that can occur.
+            trajectory: Decisions and actions of the trajectory.
+            slots: Shape `[candidates]`, room for all candidates of all steps, see `Tables`.
 
         Returns:
-            Logits, Shape `[steps, actions]`; those of unavailable actions and padded steps mean nothing.
+            Logits, Shape `[steps, actions]`. Logits of unavailable actions and padded steps are arbitrary.
         """
 
     @abc.abstractmethod
     def candidates(self, decisions: Decisions, task: Int[Array, ""]) -> Candidates:
-        """Returns what the network needs to know of the candidates of decisions, one row a decision.
+        """Returns the network's inputs for the candidates of decisions, with a row for each decision.
 
         Args:
-            decisions: the decisions, Shape `[rows]` and `[rows, actions]`.
-            task: row of the task.
+            decisions: The decisions, Shape `[rows]` and `[rows, actions]`.
+            task: Row of the task.
         """
 
     @abc.abstractmethod
     def empty_cache(self, steps: int) -> Cache:
-        """Returns the cache of a sequence that has room for so many steps and none yet."""
+        """Returns the cache of an empty sequence, with room for a number of steps."""
 
     @abc.abstractmethod
     def decode_step(
@@ -101,35 +102,35 @@ class Policy(eqx.Module):
         """Scores the candidates of the next decision.
 
         Args:
-            decision: the candidates, one row.
-            cache: what the steps before this one left.
-            step: how many steps came before.
+            decision: Candidates, with a single row.
+            cache: Cache after the earlier steps.
+            step: Number of earlier steps.
 
         Returns:
-            Logits, Shape `[actions]`, and what each candidate would leave in the cache.
+            Logits, Shape `[actions]`, and the cache entries of each candidate.
         """
 
     @abc.abstractmethod
     def append(self, cache: Cache, entries: Entries, step: Int[Array, ""], action: Int[Array, ""]) -> Cache:
-        """Returns the cache after the action taken at a step."""
+        """Returns the cache with the entries of the action taken at a step."""
 
     @classmethod
     def block(cls, steps: int) -> int:
-        """After how many steps of so many the cache is to be `settled`; all of them for never."""
+        """Returns the number of steps after which to call `settled`, for a trajectory of `steps`; `steps` for never."""
         return steps
 
     def settled(self, cache: Cache, first: Int[Array, ""]) -> Cache:
-        """Returns the cache after a block of steps, such that the steps of the next block change little of it.
+        """Returns the cache after a block of steps, arranged so that the next block changes a small part of the arrays.
 
         Args:
-            cache: what all steps so far left.
-            first: the first step of the block.
+            cache: Cache after all steps so far.
+            first: First step of the block.
         """
         return cache
 
 
 def inherited(policy: P, lineage: Lineage | None) -> P:
-    """Returns a network in which the rows of members of a family are the family's plus their own."""
+    """Returns a network in which the row of each member of a family is the family's row plus the member's own row."""
     if lineage is None:
         return policy
     tables = {}
@@ -145,7 +146,7 @@ def _column(rows: Bool[Array, "rows"], table: Array) -> Bool[Array, "rows *ones"
 
 
 def tokens(policy: Policy, decisions: Decisions, task: Int[Array, ""]) -> Rows:
-    """Returns the tokens of candidates: action, task and state embedding side by side (paper, section 3)."""
+    """Returns the tokens of candidates, the concatenated embeddings of action, task and state (paper, section 3)."""
     action = policy.action[decisions.actions]
     state = jnp.broadcast_to(policy.state[decisions.state][:, None], action.shape)
     return jnp.concatenate([action, jnp.broadcast_to(policy.task[task], action.shape), state], -1)
@@ -163,17 +164,17 @@ def chosen(tokens: Rows, trajectory: Trajectory) -> Float[Array, "steps width"]:
 
 
 def parameters(policy: Policy) -> int:
-    """Returns how many numbers a policy without replicas learns."""
+    """Returns the number of parameters of a policy without an axis of replicas."""
     return sum(leaf.size for leaf in jax.tree.leaves(policy))
 
 
 def normal(rng: np.random.Generator, scale: float, *shape: int) -> np.ndarray:
-    """Draws from a normal distribution, in single precision."""
+    """Draws from a normal distribution of standard deviation `scale`, in single precision."""
     return np.float32(scale) * rng.standard_normal(shape, np.float32)
 
 
 def weights(rng: np.random.Generator, scale: float, *shape: int) -> np.ndarray:
-    """Draws matrices that keep the scale of their input, times `scale`; the inputs are the last axis but one."""
+    """Draws matrices that multiply the scale of their input by `scale`; the last axis but one is that of the inputs."""
     return normal(rng, scale * shape[-2] ** -0.5, *shape)
 
 

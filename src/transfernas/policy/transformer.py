@@ -1,7 +1,7 @@
-"""The Transformer policy: embeddings, encoder, and one logit layer per state (paper, section 3, figure 2).
+"""The Transformer policy: embeddings, encoder, and a logit layer for each state (paper, section 3, figure 2).
 
 Shapes: `steps` is the padded length of a trajectory, `actions` the padded number of candidates of a decision, `width`
-three embeddings side by side. See `docs/explanation/paper-to-code.md` for the paper's letters.
+the size of three embeddings. See `docs/explanation/paper-to-code.md` for the paper's letters.
 """
 
 from typing import ClassVar, NamedTuple
@@ -30,17 +30,17 @@ from .encoder import (
 from .policy import Policy, Rows, Slots, chosen, draw_embeddings, embedding_shapes, normal, tokens, visited
 
 Cached = Float[Array, "slots steps width"]
-"""The keys and values of every layer (causal attention) or the tokens (bidirectional, which encodes the past anew)."""
+"""Keys and values of every layer (causal attention), or tokens (bidirectional attention, which encodes anew)."""
 
 
 class CandidateTokens(NamedTuple):
-    """The candidates of decisions, one row each.
+    """Candidates of decisions, with a row for each decision.
 
     Attributes:
         tokens: Shape `[rows, actions, width]`, without the positional encoding.
         available: Shape `[rows, actions]`, False where padded.
         weight: Shape `[rows, width]`, the logit layer of the decision's state.
-        bias: Shape `[rows]`.
+        bias: Shape `[rows]`, the bias of this layer.
     """
 
     tokens: Rows
@@ -49,12 +49,12 @@ class CandidateTokens(NamedTuple):
     bias: Float[Array, "rows"]
 
     def logits(self, encoded: Rows) -> Float[Array, "rows actions"]:
-        """Maps each candidate's last output to its logit, by the layer that belongs to the state."""
+        """Returns the logit of each candidate from its last output, by the logit layer of the state."""
         return jnp.einsum("raw,rw->ra", encoded, self.weight) + self.bias[:, None]
 
 
 class Transformer(Policy):
-    """The paper's policy."""
+    """The paper's policy, with causal or bidirectional attention."""
 
     position: Float[AnyArray, "*replicas steps width"]
     encoder: Encoder
@@ -85,7 +85,7 @@ class Transformer(Policy):
 
     @classmethod
     def shapes(cls, capacity: Capacity, architecture: TransformerConfig) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of all tensors of a network, by their path."""
+        """Returns the shapes of all tensors of a network, by their paths."""
         a, width = architecture, architecture.width
         return {
             **embedding_shapes(capacity, a),
@@ -97,13 +97,13 @@ class Transformer(Policy):
 
     @property
     def steps(self) -> int:
-        """The number of positions."""
+        """Number of positions."""
         return self.position.shape[-2]
 
     def candidate_logits(
         self, decisions: Decisions, trajectory: Trajectory, slots: Slots
     ) -> Float[Array, "steps actions"]:
-        """Scores every available action of every step: one pass (causal), or one for each candidate."""
+        """Scores every available action of every step, in one pass (causal) or in one pass for each candidate."""
         here = self.candidates(visited(decisions, trajectory), trajectory.task)
         placed = here.tokens + self.position[: here.tokens.shape[0], None]
         if self.attention == "causal":
@@ -111,7 +111,7 @@ class Transformer(Policy):
         return here.logits(_score_bidirectional(self, placed, trajectory))
 
     def candidates(self, decisions: Decisions, task: Int[Array, ""]) -> CandidateTokens:
-        """Returns tokens and the logit layers of the states."""
+        """Returns the tokens and the logit layers of the states."""
         weight, bias = self.logit_weight[decisions.state], self.logit_bias[decisions.state]
         return CandidateTokens(tokens(self, decisions, task), jnp.asarray(decisions.available), weight, bias)
 
@@ -145,11 +145,11 @@ class Transformer(Policy):
 def attention_weights(
     policy: Transformer, decisions: Decisions, trajectory: Trajectory
 ) -> Float[Array, "layers heads steps steps"]:
-    """Returns how each step's chosen action attends to the actions before it and to itself (paper, figure 4).
+    """Returns the attention of the action taken at each step to this and the earlier actions (paper, figure 4).
 
     Returns:
-        Shape `[layers, heads, steps, steps]`: row m are the weights of step m over steps 0 to m, summing to 1. Step 0
-        is S. Rows and columns from the trajectory's length on mean nothing.
+        Shape `[layers, heads, steps, steps]`. Row m has the weights of step m over steps 0 to m, which sum to 1. Step 0
+        is S. Rows and columns from the trajectory's length on are arbitrary.
     """
     placed = tokens(policy, visited(decisions, trajectory), trajectory.task)
     path = chosen(placed, trajectory) + policy.position[: placed.shape[0]]
@@ -161,14 +161,14 @@ def attention_weights(
 
 
 class _Packing(NamedTuple):
-    """Where the candidates of all steps lie when they stand in one row, without the gaps that padding leaves.
+    """Positions of the candidates of all steps in a single row without padding.
 
-    A step with two candidates beside one with eight would otherwise cost as much as eight.
+    With padding, a step of two candidates would cost as much as the step with the most candidates.
 
     Attributes:
-        step: Shape `[candidates]`, the step that each belongs to.
-        action: Shape `[candidates]`, its position among the actions of the step.
-        place: Shape `[steps, actions]`, where each candidate lies.
+        step: Shape `[candidates]`, the step of each candidate.
+        action: Shape `[candidates]`, the position of each candidate among the actions of its step.
+        place: Shape `[steps, actions]`, the position of each candidate in the row.
     """
 
     step: Int[Array, "candidates"]
@@ -193,7 +193,7 @@ def _score_causal(
     packing = _pack(here.available, trajectory.length, slots)
     packed = placed[packing.step, packing.action]
     steps = jnp.arange(placed.shape[0])
-    # A product with ones and zeros: its gradient is cheaper than the scatter of an indexing.
+    # A product with ones and zeros, because its gradient is cheaper than the scatter of an indexing.
     picked = jax.nn.one_hot(packing.place[steps, trajectory.actions], packed.shape[0])
 
     def past(_layer: int, key: Float[Array, "candidates width"], value: Float[Array, "candidates width"]) -> list[Past]:
@@ -207,8 +207,8 @@ def _score_causal(
 def _score_bidirectional(policy: Transformer, placed: Rows, trajectory: Trajectory) -> Rows:
     path = chosen(placed, trajectory)
 
-    # Recomputed in the backward pass: the activations of every candidate's own encoding of the whole sequence would
-    # take steps times the memory of the causal form.
+    # Recomputed in the backward pass: the activations of the encodings of all candidates would take `steps` times the
+    # memory of the causal form.
     @jax.checkpoint
     def score(step: Int[Array, ""], token: Float[Array, "width"]) -> Float[Array, "width"]:
         return _encode_last(policy, path.at[step].set(token), step)
