@@ -1,1 +1,1 @@
-"""An agent's file: what it holds as named tensors, its checks, and files that are written whole or not at all."""
+"""The agent's file: a learner as named tensors, checks of the file, and writing whole or not at all."""

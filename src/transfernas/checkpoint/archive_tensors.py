@@ -1,4 +1,4 @@
-"""An archive as named tensors, and back."""
+"""Converts an archive to named tensors and back."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ ARCHIVE = "archive."
 
 
 def archive_tensors(archive: tuple[ArchivedProblem, ...]) -> dict[str, np.ndarray]:
-    """Returns the trials of an archive as tensors, by name: those of all problems side by side."""
+    """Returns the trials of an archive as tensors by name; the trials of all problems are concatenated."""
     if not archive:
         return {}
     joined = {
@@ -30,15 +30,15 @@ def archive_tensors(archive: tuple[ArchivedProblem, ...]) -> dict[str, np.ndarra
 def archive_of(
     tensors: dict[str, np.ndarray], problems: Sequence[tuple[str, str, tuple[Choice, ...], int]], replicas: int
 ) -> tuple[ArchivedProblem, ...]:
-    """Takes an archive out of tensors.
+    """Returns the archive of tensors, and removes its tensors from the mapping.
 
     Args:
-        tensors: by name; those of the archive are taken out.
-        problems: of each the names of the space and the task, the choices, and how many trials there is room for.
-        replicas: how many.
+        tensors: Tensors by name.
+        problems: For each problem, the names of the space and the task, the choices, and the room for trials.
+        replicas: Number of replicas.
 
     Raises:
-        CheckpointError: they are not those of such problems; the message names the tensor.
+        CheckpointError: A tensor is missing or does not fit the problems; the message names the tensor.
     """
     if not problems:
         return ()

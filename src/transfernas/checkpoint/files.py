@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files whole or not at all."""
 
 import contextlib
 import errno
@@ -12,21 +12,25 @@ from typing import BinaryIO
 
 try:
     import fcntl
-except ImportError:  # not on Windows
+except ImportError:  # Windows has no fcntl
     fcntl = None  # type: ignore[assignment]
 
 _LONGEST_WRITE_SECONDS = 24 * 3600.0
-"""A temporary file of this age has no living writer, wherever the writer ran."""
+"""Age from which a temporary file has no living writer on any machine."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name beside it and renames it; makes the folder if there is none.
+    """Writes a file under a temporary name in the same folder and renames the file; a missing folder is created.
 
-    An existing file keeps its mode. A symbolic link stays, and the file that it points to is written. Temporary files
-    that killed writers of the same file left behind are removed.
+    An existing file keeps its mode. If the path is a symbolic link, its target is written and the link stays. Temporary
+    files that killed writers of the same file left behind are removed.
+
+    Args:
+        path: Path of the file.
+        content: Whole content of the file.
 
     Raises:
-        OSError: the file cannot be written; the message names the path.
+        OSError: The file cannot be written; the message names the path.
     """
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +56,7 @@ def _replace(target: Path, content: bytes) -> None:
             os.fsync(file.fileno())
             if fcntl is None:
                 file.close()  # Windows renames no open file
-            os.replace(part, target)  # while it is locked, so that no other writer takes it for a leftover
+            os.replace(part, target)  # while the file is locked, so that no other writer takes it for a leftover
     except BaseException:
         if made is not None:
             _discard(*made)
@@ -60,10 +64,10 @@ def _replace(target: Path, content: bytes) -> None:
 
 
 def _mode(target: Path) -> int | None:
-    """Returns the mode of an existing file, None if there is none.
+    """Returns the mode of an existing file, or None if there is no file.
 
     Raises:
-        OSError: the path is a folder or a device.
+        OSError: The path is a folder or a device.
     """
     try:
         found = target.stat().st_mode
@@ -77,7 +81,7 @@ def _mode(target: Path) -> int | None:
 
 
 def _new_part(target: Path) -> tuple[Path, BinaryIO]:
-    """Returns a new temporary file and its name; the file is locked for as long as it is open."""
+    """Returns the path of a new temporary file and the open file, which is locked until it is closed."""
     while True:
         part = target.with_name(f"{_prefix(target)}{_host()}.{uuid.uuid4().hex}.part")
         file: BinaryIO | None = None
@@ -100,8 +104,8 @@ def _discard(part: Path, file: BinaryIO) -> None:
 def _remove_leftovers(target: Path, mine: Path) -> None:
     """Removes the temporary files of dead writers of the same file.
 
-    Its lock tells whether a writer of this machine lives. Locks may not reach other machines that share the folder:
-    their files must be a day old, by the clock of the file system.
+    The lock of a file shows whether a writer on this machine lives. Locks may not reach other machines that share the
+    folder, so a file of another machine must be a day old, by the clock of the file system.
     """
     now = mine.stat().st_mtime
     with os.scandir(target.parent) as entries:
@@ -115,7 +119,7 @@ def _remove_leftovers(target: Path, mine: Path) -> None:
 
 
 def _lock(file: BinaryIO, wait: bool) -> bool | None:
-    """Locks a file; returns whether nobody else had it locked, None where files cannot be locked."""
+    """Locks a file; returns False if another process has the lock, and None if files cannot be locked."""
     if fcntl is None:
         return None
     try:
@@ -128,7 +132,7 @@ def _lock(file: BinaryIO, wait: bool) -> bool | None:
 
 
 def _prefix(target: Path) -> str:
-    """Returns how the temporary names of a file begin: short however long its own name is, and unlike any other's."""
+    """Returns the beginning of the temporary names of a file, which is short and differs from that of other files."""
     return f".{target.name[:16]}.{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}."
 
 

@@ -1,4 +1,4 @@
-"""Which trials of others' records an agent has learned from, so that it learns from none of them twice."""
+"""Remembers the trials of other records that an agent has learned from, so that it learns from each once."""
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,20 +8,20 @@ import numpy as np
 
 
 class ProcessedTrials:
-    """For each record, such as a study in a database, the trials that were learned from.
+    """Trials of each record, such as a study in a database, that the agent has learned from.
 
-    A record is known by a name of its own. Its trials count from 0; those up to a mark are all learned from, so that
-    the numbers that are kept do not grow with the record, unless a trial before is never finished, or was passed over.
+    A record has a unique name, and its trials are numbered from 0. All trials below a mark are processed, so the list
+    of further numbers stays short unless an early trial never finishes or was skipped.
 
-    A trial has a stamp, a number that no other trial has. It is known by its stamp under whatever name its record
-    comes: a study may be renamed, copied, and go on in both places.
+    Each trial has a unique stamp. The stamp identifies the trial under any name of its record, because a study may be
+    renamed, or copied and continued in both places.
     """
 
     def __init__(self, entries: Mapping[str, tuple[Any, ...]] | None = None) -> None:
-        """Takes up what `entries` returned.
+        """Restores the result of `entries`.
 
         Raises:
-            ValueError: a number is not a whole one of at least 0, or stamps cannot be read.
+            ValueError: A number is not a whole number of at least 0, or the stamps cannot be read.
         """
         self._below: dict[str, int] = {}
         self._beyond: dict[str, set[int]] = {}
@@ -35,32 +35,32 @@ class ProcessedTrials:
             self._stamps[record] = _unpacked(stamps)
 
     def __iter__(self) -> Iterator[str]:
-        """Iterates over the records."""
+        """Returns an iterator over the names of the records."""
         return iter(self._below)
 
     def __eq__(self, other: object) -> bool:
-        """Returns whether two say the same."""
+        """Returns whether both have the same entries."""
         return isinstance(other, ProcessedTrials) and self.entries() == other.entries()
 
     __hash__ = None  # type: ignore[assignment]
 
     def has(self, stamp: int) -> bool:
-        """Returns whether the trial that has this stamp was learned from, in whatever record."""
+        """Returns whether the agent has learned from the trial of a stamp, in any record."""
         return any(stamp in known for known in self._stamps.values())
 
     def add(self, record: str, number: int, stamp: int) -> None:
-        """Notes that a trial was learned from.
+        """Adds a trial.
 
-        Where a record of this name has another trial of the number, the record is a copy that went its own way. Its
-        trials are then kept under a name with a mark.
+        If the record already has another trial of this number, the record is a copy that has diverged. Its trials are
+        kept under the name with an appended "*".
 
         Args:
-            record: the record.
-            number: the trial's number there.
-            stamp: the trial's stamp.
+            record: Name of the record.
+            number: Number of the trial in the record.
+            stamp: Stamp of the trial.
 
         Raises:
-            ValueError: it was before.
+            ValueError: The stamp was added before.
         """
         if self.has(stamp):
             raise ValueError(f"trial {number} of {record!r} was learned from before")
@@ -80,18 +80,18 @@ class ProcessedTrials:
         self._below[record] = below
 
     def count(self, record: str) -> int:
-        """Returns how many trials of a record were learned from."""
+        """Returns the number of trials of a record that the agent has learned from."""
         return self._below.get(record, 0) + len(self._beyond.get(record, ()))
 
     def entries(self) -> dict[str, tuple[Any, ...]]:
-        """Returns for each record a mark, below which all were learned from, the others, and the stamps."""
+        """Returns for each record the mark below which all trials are processed, further numbers, and the stamps."""
         return {
             record: (below, sorted(self._beyond[record]), _packed(self._stamps[record]))
             for record, below in self._below.items()
         }
 
     def copy(self) -> "ProcessedTrials":
-        """Returns a copy that goes on by itself; what neither changes they share."""
+        """Returns an independent copy; both share the sets of records until one changes a record."""
         copy = ProcessedTrials()
         copy._below, copy._beyond, copy._stamps = dict(self._below), dict(self._beyond), dict(self._stamps)
         self._own = set()

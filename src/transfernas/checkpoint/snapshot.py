@@ -1,8 +1,8 @@
-"""The agent's file: one safetensors file with a JSON header, never a pickle.
+"""The agent's file: a safetensors file with a JSON header, never a pickle.
 
-The tensors are the learner's state, named by their place in it. The header says everything else: vocabulary, problems,
-hyperparameters, where the knowledge comes from, counts. Together they are all that
-the agent needs to go on bit for bit. `docs/reference/agent-file.md` describes the format field by field.
+The tensors are the learner's state, named by their paths. The header has the rest: vocabulary, problems, settings,
+origin of the knowledge, and counts. With both, the agent continues bit for bit. `docs/reference/agent-file.md`
+describes each field of the format.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ from .tensors import parts_of, replicas_of, tensors_of, widened
 
 FORMAT = "transfernas-agent"
 VERSION = 1
-# What NumPy has of the types that the format has.
+# The types of the format that NumPy has too.
 _DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
 _MOST_AXES = 8
 _MOST_COUNT = 1 << 62
@@ -51,7 +51,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SavedTrial:
-    """A trial that was asked and not told when the agent was saved."""
+    """A trial that was open when the agent was saved; `row` is that of the problem."""
 
     number: int
     row: int
@@ -61,17 +61,17 @@ class SavedTrial:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What an agent's file holds.
+    """Content of an agent's file.
 
     Attributes:
-        learner: the learner; an agent is one replica, an experiment keeps many.
-        name: the agent's name, by which its trials know it.
-        asked: how many trials it has asked for.
-        open_trials: those that were not told yet.
-        restricted: rows of the problems that have a function `valid`, which the file does not hold.
-        processed: the trials of others' records that it learned from.
-        notes: what else its owner keeps there, as JSON.
-        keyed: rows of the problems that have a function `key`, which the file does not hold either.
+        learner: The learner; an agent is a single replica, and an experiment has several.
+        name: Identifier of the agent, which its trials carry.
+        asked: Number of trials that the agent has proposed.
+        open_trials: Trials that are not told yet.
+        restricted: Rows of the problems with a function `valid`, which the file does not hold.
+        processed: Trials of other records that the agent has learned from.
+        notes: Further JSON data of the program that saves the agent.
+        keyed: Rows of the problems with a function `key`, which the file does not hold either.
     """
 
     learner: Learner
@@ -85,12 +85,14 @@ class Snapshot:
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> Path:
-    """Writes an agent's file under a temporary name and renames it, so that the path never holds half a file.
+    """Writes an agent's file whole or not at all; two files of the same snapshot have the same bytes.
 
-    Two files of one snapshot are the same to the byte.
+    Returns:
+        The path.
 
     Raises:
-        ValueError: a tensor holds values that are not finite; what the path held stays.
+        CheckpointError: A tensor holds values that are not finite; an existing file stays.
+        OSError: The file cannot be written.
     """
     tensors = {name: np.ascontiguousarray(leaf) for name, leaf in tensors_of(snapshot.learner).items()}
     for name, tensor in tensors.items():
@@ -106,9 +108,9 @@ def read_snapshot(path: Path) -> Snapshot:
     """Reads an agent's file.
 
     Raises:
-        CheckpointError: the file is damaged, foreign or of another version; the message names what is wrong.
-        FileNotFoundError: there is no such file.
-        IsADirectoryError: the path is a folder.
+        CheckpointError: The file is damaged, foreign or of another version; the message names the field or tensor.
+        FileNotFoundError: There is no such file.
+        IsADirectoryError: The path is a folder or a device.
     """
     if path.exists() and not path.is_file():
         kind = "folder" if path.is_dir() else "device"
@@ -122,7 +124,7 @@ def read_snapshot(path: Path) -> Snapshot:
         raise CheckpointError(f"{path} is not a whole safetensors file, or not one at all: {error}") from None
     try:
         snapshot = _from_json(_field(header, "agent", json.loads), dict(tensors))
-        # Last, so that what can be named is named; this finds a flipped bit that leaves everything plausible.
+        # Last, because the other checks name the damage; the checksum finds a flipped bit that they cannot find.
         if header.get("sha256") != _checksum(header, tensors):
             raise CheckpointError("its checksum is not that of its content")
         return snapshot
@@ -143,10 +145,10 @@ def _check_header(path: Path, header: dict[str, str]) -> None:
 
 
 def _tensor(path: Path, file: safetensors.safe_open, name: str) -> np.ndarray:
-    """Reads a tensor, if it is one that NumPy can hold."""
+    """Reads a tensor of a type and a shape that an agent may have."""
     about = file.get_slice(name)  # type: ignore[no-untyped-call]
     dtype, shape = about.get_dtype(), about.get_shape()
-    # Of a tensor without values any size is right: it is read as if the others did not count.
+    # A tensor with an axis of length 0 may have other axes of any length, which NumPy might refuse.
     if dtype not in _DTYPES or len(shape) > _MOST_AXES or math.prod(max(size, 1) for size in shape) > _MOST_ENTRIES:
         shown = f"{dtype}{shape}"
         raise CheckpointError(f"{path} is damaged: the tensor {name} is {shown:.100}, which no agent has")
@@ -155,10 +157,10 @@ def _tensor(path: Path, file: safetensors.safe_open, name: str) -> np.ndarray:
 
 
 def _sorted(content: bytes) -> bytes:
-    """Returns a safetensors file with its header in order: the library writes the metadata in any."""
+    """Returns a safetensors file with a sorted header, because the library writes the metadata in any order."""
     size = int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # so that the tensors lie where a processor likes them
+    header += b" " * (-len(header) % 8)  # so that the tensors are aligned
     return len(header).to_bytes(8, "little") + header + content[8 + size :]
 
 
@@ -255,10 +257,10 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
 
 
 def _field(header: Json, name: str, read: Callable[[Json], T]) -> T:
-    """Returns what a field of the header says.
+    """Returns the value of a field of the header.
 
     Raises:
-        CheckpointError: the header lacks the field, or it cannot be read; the message names it.
+        CheckpointError: The header lacks the field, or the field cannot be read; the message names the field.
     """
     if not isinstance(header, dict):
         raise CheckpointError(f"its header cannot be read: it is {header!r}")
@@ -277,7 +279,7 @@ def _whole(value: Json) -> int:
 
 
 def _count(value: Json) -> int:
-    """Returns how often something was done, which a computer can have done."""
+    """Returns a count, which must be small enough to be possible."""
     if _whole(value) > _MOST_COUNT:
         raise ValueError(f"{value:,} is more than can be")
     return value
@@ -348,7 +350,7 @@ def _saved_trial(encoding: Encoding, asked: int, value: Json) -> SavedTrial:
 
 
 def _archive_to_json(archive: tuple[ArchivedProblem, ...]) -> Json:
-    """Returns the problems of an archive as JSON; those that have the same choices share them."""
+    """Returns the problems of an archive as JSON; problems with the same choices share a list of choices."""
     spaces: dict[tuple[Choice, ...], int] = {}
     problems = [
         [entry.space, entry.task, spaces.setdefault(entry.choices, len(spaces)), entry.action_indices.shape[1]]
@@ -382,7 +384,7 @@ def _first_names(vocabulary: Vocabulary, value: Json) -> Vocabulary:
 
 
 def _capacity(value: Json, vocabulary: Vocabulary, min_shapes: MinShapes) -> Capacity:
-    """Returns the room in the network's tables, which all names must fit."""
+    """Returns the numbers of rows of the network's tables, which must be enough for all names."""
     capacity = Capacity(*map(_power_of_two, value))
     least = [
         max(pair)

@@ -1,4 +1,4 @@
-"""Checks of tensors that are read from a file, before they are used."""
+"""Checks tensors from a file before they are used."""
 
 import math
 
@@ -8,27 +8,47 @@ from ..learning.scores import TrialOutcome
 
 
 class CheckpointError(ValueError):
-    """A file that is no agent, or not one that this version can read."""
+    """The error of a file that is damaged, holds no agent, or is newer than this version.
+
+    Example:
+        ```python
+        from pathlib import Path
+
+        Path("notes.safetensors").write_text("no agent")
+        try:
+            Agent.load("notes.safetensors")
+        except CheckpointError as error:
+            print(error)  # notes.safetensors is not a whole safetensors file, or not one at all: ...
+        ```
+    """
 
 
 def check_finite(name: str, tensor: np.ndarray) -> None:
     """Checks that a tensor holds finite numbers.
 
     Raises:
-        CheckpointError: it does not.
+        CheckpointError: A number is not finite.
     """
     if np.issubdtype(tensor.dtype, np.floating) and not np.isfinite(tensor).all():
         raise CheckpointError(f"the tensor {name} holds values that are not finite")
 
 
 def check_not_negative(name: str, tensor: np.ndarray) -> None:
-    """Checks that a tensor holds nothing below 0."""
+    """Checks that no number of a tensor is below 0.
+
+    Raises:
+        CheckpointError: A number is below 0.
+    """
     if tensor.size and tensor.min() < 0:
         raise CheckpointError(f"the tensor {name} holds values below 0")
 
 
 def check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Checks that a tensor is there, and its shape and its type."""
+    """Checks the presence, the shape and the type of a tensor.
+
+    Raises:
+        CheckpointError: The tensor is missing, or has another shape or type.
+    """
     if name not in tensors:
         raise CheckpointError(f"the tensor {name} is missing")
     found = tensors[name]
@@ -39,13 +59,21 @@ def check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...
 
 
 def check_limits(name: str, tensor: np.ndarray, most: int, least: int = 0) -> None:
-    """Checks that a tensor holds numbers of a range alone."""
+    """Checks that all numbers of a tensor are from `least` to `most`.
+
+    Raises:
+        CheckpointError: A number is out of the range.
+    """
     if tensor.size and (tensor.min() < least or tensor.max() > most):
         raise CheckpointError(f"the tensor {name} holds values that are not from {least} to {most}")
 
 
 def check_scores(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> None:
-    """Checks the scores of trials."""
+    """Checks the scores of trials.
+
+    Raises:
+        CheckpointError: A tensor of the scores is missing or wrong.
+    """
     check_shape(part + "reward", tensors, shape, np.dtype(np.float64))
     check_shape(part + "outcome", tensors, shape, np.dtype(np.int32))
     check_finite(part + "reward", tensors[part + "reward"])
@@ -53,16 +81,16 @@ def check_scores(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ..
 
 
 def sparse(part: str, values: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns an array of which few numbers are known as these, and where they are."""
+    """Returns the known numbers of an array that is mostly nan, and their positions, as two named tensors."""
     at = np.flatnonzero(~np.isnan(values)).astype(np.int32)
     return {part + "known": at, part + "numbers": values.reshape(-1)[at]}
 
 
 def dense(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Takes what `sparse` made out of the tensors.
+    """Returns the array that `sparse` converted, and removes its tensors from the mapping.
 
     Raises:
-        CheckpointError: it is none of such an array.
+        CheckpointError: A tensor is missing or does not fit the shape.
     """
     values, size = np.full(shape, np.nan), math.prod(shape)
     if part + "known" not in tensors:

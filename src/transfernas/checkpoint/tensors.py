@@ -1,4 +1,4 @@
-"""A learner as named tensors, and back: every tensor is checked before it is used."""
+"""Converts a learner to named tensors and back; every tensor is checked before it is used."""
 
 import jax
 import numpy as np
@@ -35,7 +35,7 @@ _REPLAY, _BANDIT, _WARM_START, _QUEUE, _QUEUED = "replay.", "bandit.", "warm_sta
 
 
 def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
-    """Returns everything of a learner that is kept as tensors, by name."""
+    """Returns all tensors of a learner that its file holds, by name."""
     tensors, trial_stats, queue = dict(_named_leaves(learner.state)), learner.trial_stats, learner.queue
     tensors |= {"baseline": trial_stats.baseline, "started": trial_stats.started, "trials": trial_stats.trials}
     tensors |= {_QUEUE + name: array for name, array in queue.scores._asdict().items()}
@@ -66,7 +66,7 @@ def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
 
 
 def bytes_of(learner: Learner) -> dict[str, int]:
-    """Returns how many bytes of a learner's file each part of it takes, the largest first."""
+    """Returns the number of bytes of each part of a learner's file, the largest first."""
     parts: dict[str, int] = {}
     for name, tensor in tensors_of(learner).items():
         part = name.split(".")[0].split("[")[0]
@@ -81,13 +81,13 @@ def parts_of(
     """Returns the parts of a learner that are kept as tensors.
 
     Args:
-        tensors: by name; all are taken out.
-        config: hyperparameters.
-        capacity: room in the networks' tables.
-        encoding: the problems.
+        tensors: Tensors by name; all are removed from the mapping.
+        config: Settings of the learner.
+        capacity: Numbers of rows of the network's tables.
+        encoding: Problems of the learner.
 
     Raises:
-        CheckpointError: they are not those of such a learner; the message names the tensor.
+        CheckpointError: A tensor is missing, unknown or does not fit the settings; the message names the tensor.
     """
     replicas = _check_sizes(config, capacity, encoding, tensors)
     rows = replicas * (N_POLICIES if _has_bandit(tensors) else 1)
@@ -111,12 +111,12 @@ def parts_of(
 
 
 def _counts(name: str) -> bool:
-    """Returns whether a tensor holds what was counted, if it holds whole numbers."""
+    """Returns whether the whole numbers of a tensor are counts or positions, which may be narrowed."""
     return name == "trials" or name.startswith((_REPLAY, _QUEUE, _WARM_START, ARCHIVE))
 
 
 def _narrowed(tensor: np.ndarray) -> np.ndarray:
-    """Returns whole numbers of 32 bits in the narrowest type that holds them all; most are small."""
+    """Returns whole numbers of 32 bits in the narrowest type that holds all of them, because most are small."""
     if tensor.dtype != np.int32 or not tensor.size:
         return tensor
     least, most = tensor.min(), tensor.max()
@@ -128,12 +128,12 @@ def _narrowed(tensor: np.ndarray) -> np.ndarray:
 
 
 def replicas_of(tensors: dict[str, np.ndarray]) -> int:
-    """Returns how many replicas tensors are of, as far as they tell."""
+    """Returns the number of replicas by the tensor `baseline`; 1 if this tensor is missing or has no axis."""
     return len(tensors["baseline"]) if tensors.get("baseline", np.zeros(())).ndim else 1
 
 
 def widened(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns tensors of a file with whole numbers of 32 bits, as they were."""
+    """Returns the tensors of a file with narrowed whole numbers converted back to 32 bits."""
     return {
         name: tensor.astype(np.int32) if _counts(name) and tensor.dtype in _NARROW else tensor
         for name, tensor in tensors.items()
@@ -146,10 +146,10 @@ def _named_leaves(state: LearnerState) -> list[tuple[str, np.ndarray]]:
 
 
 def _replay(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> ReplayBuffer:
-    """Takes the replay buffer out of the tensors.
+    """Returns the replay buffer, and removes its tensors from the mapping.
 
     Raises:
-        CheckpointError: it is not one of trials of the problems.
+        CheckpointError: A tensor does not fit the problems.
     """
     reward = tensors.get(_REPLAY + "reward", np.zeros(0))
     count = reward.shape[-1] if reward.ndim else 0
@@ -170,10 +170,10 @@ def _replay(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -
 
 
 def _trial_stats(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> TrialStats:
-    """Takes the trial statistics out of the tensors.
+    """Returns the trial statistics, and removes their tensors from the mapping.
 
     Raises:
-        CheckpointError: it is not one of the problems.
+        CheckpointError: A tensor does not fit the problems.
     """
     shape = replicas, len(encoding.tables.task)
     for name, dtype in (("baseline", np.float64), ("started", np.bool_), ("trials", np.int32)):
@@ -184,10 +184,10 @@ def _trial_stats(tensors: dict[str, np.ndarray], replicas: int, encoding: Encodi
 
 
 def _queue(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> PriorityQueue:
-    """Takes the queues out of the tensors.
+    """Returns the priority queues, and removes their tensors from the mapping.
 
     Raises:
-        CheckpointError: they are not those of trials of the problems.
+        CheckpointError: A tensor does not fit the problems.
     """
     shape = replicas, len(encoding.tables.task), size
     check_scores(_QUEUE, tensors, shape)
@@ -205,10 +205,10 @@ def _queue(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: E
 
 
 def _warm_start(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> WarmStartConfigs:
-    """Takes the warm start out of the tensors.
+    """Returns the warm start, and removes its tensors from the mapping.
 
     Raises:
-        CheckpointError: it is not one of trials of the problems.
+        CheckpointError: A tensor does not fit the problems.
     """
     shape = (replicas, len(encoding.tables.task), size)
     shapes = {"count": shape[:2], "action_indices": (*shape, encoding.tables.rules.decision.shape[1])}
@@ -249,7 +249,7 @@ def _bandit(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -
 
 
 def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerState:
-    """Returns the state with the file's tensors in the place of the expected ones."""
+    """Returns the learner's state with the tensors of the file in place of the expected tensors."""
     found, leaves = [], _named_leaves(expected)
     unknown = sorted(tensors.keys() - dict(leaves).keys())
     if unknown:
@@ -262,10 +262,13 @@ def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerSt
 
 
 def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding, tensors: dict[str, np.ndarray]) -> int:
-    """Checks what sizes the header says against the tensors, before anything of those sizes is made.
+    """Compares the sizes of the header with the tensors, before arrays of these sizes are allocated.
 
     Returns:
-        The number of replicas.
+        Number of replicas.
+
+    Raises:
+        CheckpointError: A tensor has another size.
     """
     float32, int32 = np.dtype(np.float32), np.dtype(np.int32)
     replicas = replicas_of(tensors)
@@ -285,18 +288,21 @@ def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding,
 
 
 def _check_trials(name: str, problem: np.ndarray, trials: Trajectory, there: np.ndarray, encoding: Encoding) -> None:
-    """Checks that trajectories are trials of their problems, which can be read as configurations.
+    """Checks that trajectories are trials of their problems, so that they convert to configurations.
 
     Args:
-        name: of the tensor that is to blame.
-        problem: the row of the problem of each trial.
-        trials: the trajectories.
-        there: which of them are no mere room.
-        encoding: the problems.
+        name: Name of the tensor in the error.
+        problem: Row of the problem of each trial.
+        trials: The trajectories.
+        there: Mask of the trajectories that are trials and not padding.
+        encoding: The problems.
+
+    Raises:
+        CheckpointError: A trajectory is not a trial of its problem.
     """
     tables, real = encoding.tables, len(encoding.problems)
     kinds = len(tables.decisions.state)
-    often = np.zeros((len(tables.task), kinds), np.int64)  # how often a trial of a problem may make a decision
+    often = np.zeros((len(tables.task), kinds), np.int64)  # largest number of times that a trial makes a decision
     for row, each in enumerate(encoding.problems):
         made = tables.rules.decision[tables.space[row], : 1 + len(each.space.choices)]
         often[row] = np.bincount(made, minlength=kinds)
@@ -313,7 +319,7 @@ def _check_trials(name: str, problem: np.ndarray, trials: Trajectory, there: np.
 
 
 def _largest(encoding: Encoding) -> dict[str, int]:
-    """Returns the largest value that each field of a trajectory can have."""
+    """Returns the largest possible value of each field of a trajectory."""
     decisions, actions = encoding.tables.decisions.available.shape
     task = int(encoding.tables.task.max())
     return {"task": task, "decisions": decisions - 1, "actions": actions - 1, "length": encoding.steps}

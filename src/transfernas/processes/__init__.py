@@ -1,1 +1,1 @@
-"""What concerns processes and threads: how JAX is set up and called, forks, locks, Ctrl-C."""
+"""Processes and threads: set-up and calls of JAX, forks, locks, Ctrl-C."""

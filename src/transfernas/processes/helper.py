@@ -11,10 +11,10 @@ from .runtime import run
 
 
 def serve() -> None:
-    """Answers calls from standard input on standard output until the input ends; the helper's whole program."""
+    """Answers calls from standard input on standard output until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     calls, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not print into an answer
+    os.dup2(2, 1)  # prints go to stderr, because an answer must not contain them
     while True:
         try:
             module, name, arguments = pickle.load(calls)

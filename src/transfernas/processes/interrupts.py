@@ -1,4 +1,4 @@
-"""Ctrl-C: what a command does at the first one, and how a process ends at once."""
+"""Handles Ctrl-C: a command may finish its trial first, or end at once."""
 
 import atexit
 import os
@@ -10,34 +10,34 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 INTERRUPTED = 130
-"""The exit status of a command that was interrupted."""
+"""Exit status of an interrupted command."""
 
 _advice = "nothing was written."
 
 
 def end_at_interrupt() -> None:
-    """Lets Ctrl-C end this process at once, with one line on stderr and the exit status 130.
+    """Makes Ctrl-C end this process at once, with a line on stderr and the exit status 130.
 
-    The handler raises no KeyboardInterrupt. JAX's callback of the garbage collector and callbacks of weak references
-    swallow one, compiled code turns one into other errors, and a module whose import one cuts off can crash. A process
-    that ignores Ctrl-C, as one in a shell's background does, goes on to ignore it.
+    The handler does not raise KeyboardInterrupt. JAX's callback of the garbage collector and callbacks of weak
+    references swallow this exception, compiled code turns the exception into others, and a module whose import is
+    interrupted can crash. A process that ignores Ctrl-C, such as a process in a shell's background, still ignores it.
     """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _end)
-        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # all is done then, and the status is known
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the work is done and the status is set
 
 
 def advise(text: str) -> None:
-    """Sets what the line at an interrupt says after "Interrupted: "."""
+    """Sets the text after "Interrupted: " in the line that an interrupt prints."""
     global _advice
     _advice = text
 
 
 @contextmanager
 def calling_at_interrupt(call: Callable[[], None]) -> Iterator[None]:
-    """Calls a function at the first Ctrl-C; the second one does what Ctrl-C did before.
+    """Calls a function at the first Ctrl-C; the second Ctrl-C has the effect of the earlier handler.
 
-    In a thread other than the main one, which alone has signals, it does nothing.
+    Outside of the main thread, which alone receives signals, the context manager does nothing.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:

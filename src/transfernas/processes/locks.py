@@ -1,8 +1,8 @@
 """Locks that hold through a fork and through the end of a program.
 
-A process that forks while another thread holds a lock leaves the child with a lock that nobody gives back. A program
-that ends while a daemon thread computes aborts, because the thread loses the interpreter inside compiled code. Both
-are avoided alike: whoever forks or ends the program takes every lock first, so that no other thread is at work.
+A process that forks while another thread holds a lock leaves the child with a lock that no thread releases. A program
+that ends while a daemon thread computes aborts, because the thread loses the interpreter inside compiled code. The
+remedy is the same: the thread that forks or ends the program takes all locks first, so that no other thread computes.
 """
 
 import atexit
@@ -14,20 +14,20 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
-# Whoever forks or ends the program waits so long in all. A thread may be compiling, for seven seconds on a machine that
-# does nothing else; one that waits for the fork itself must not hang it.
+# Longest total wait of a thread that forks or ends the program. Another thread may compile for seven seconds on
+# an idle machine; a thread that waits for the fork itself must not block the fork for ever.
 _WAIT_SECONDS = 30.0
 
 
-# The built-in type: its `with` takes and gives back in one step, so that an interrupt leaves no lock behind.
+# The built-in type, whose `with` acquires and releases atomically, so that an interrupt leaves no lock behind.
 _RLock: Any = type(threading.RLock())
 
 
 class Lock(_RLock):  # type: ignore[misc]
-    """A reentrant lock, used as `with lock:`; it is free in a forked child."""
+    """A reentrant lock, used as `with lock:`, which is free in a forked child."""
 
     def __init__(self) -> None:
-        """Creates a lock that is free."""
+        """Creates a free lock."""
         super().__init__()
         self.owner: Callable[[], Locked | None] = lambda: None
         with _REGISTERING:
@@ -35,11 +35,11 @@ class Lock(_RLock):  # type: ignore[misc]
 
 
 class Locked:
-    """An object with a lock that threads share; copies and pickles get a lock of their own.
+    """Base of objects with a lock that threads share; a copy or a pickle gets its own lock.
 
-    Copies and pickles are of one moment: while they are made, no other thread changes anything. If another thread of
-    the parent held the lock all the time that a fork waited, the object may be half changed in the child, and every use
-    of it there is an error.
+    A copy or a pickle is consistent, because no other thread changes the object in the meantime. If another thread of
+    the parent held the lock for the whole wait of a fork, the object may be half changed in the child, and every use of
+    the object in the child raises RuntimeError.
     """
 
     def __init__(self) -> None:
@@ -48,24 +48,24 @@ class Locked:
         self._share()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies what is pickled, for it must not change until then."""
+        """Returns a copy of the state, which must not change before the pickle is written."""
         with self._lock:
             return copy.deepcopy(self._copied())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Makes a copy with a lock of its own."""
+        """Returns a copy with its own lock."""
         found = memo[id(self)] = type(self).__new__(type(self))
         with self._lock:
             found.__setstate__(copy.deepcopy(self._copied(), memo))
         return found
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Creates a new lock."""
+        """Restores the state and creates a new lock."""
         self.__dict__.update(state)
         self._share()
 
     def _copied(self) -> dict[str, Any]:
-        """Lists what copies have, which is not the lock; the caller holds it."""
+        """Returns the attributes of a copy, all but the lock; the caller holds the lock."""
         return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
     def _share(self) -> None:
@@ -74,7 +74,7 @@ class Locked:
 
 
 class _Torn:
-    """Stands for the lock of an object that a fork found in the middle of a change."""
+    """Replaces the lock of an object that a fork found in the middle of a change."""
 
     def __enter__(self) -> NoReturn:
         raise RuntimeError(
@@ -89,15 +89,15 @@ class _Torn:
 
 _REGISTERING = threading.RLock()  # guards the set of all locks
 _ALL: weakref.WeakSet[Lock] = weakref.WeakSet()
-_TAKEN: list[Lock] = []  # what the thread that forks holds
+_TAKEN: list[Lock] = []  # the locks that the forking thread holds
 _MISSED: list[Lock] = []
 
 
 def _take_all() -> None:
-    """Takes every lock, as far as their threads give them back in time; no lock is made until they are given back.
+    """Acquires all locks whose threads release them in time; no lock is created until `_release`.
 
-    It waits for a lock only while it holds no other one: a thread that has an agent's lock may be about to take that of
-    the runtime, or to make a lock, and would wait for this thread as this thread waits for it.
+    The function waits for a lock only while it holds no other lock. A thread with the lock of an agent may be about to
+    take the lock of the runtime, or to create a lock, and the two threads would wait for each other.
     """
     end, awaited = time.monotonic() + _WAIT_SECONDS, None
     while True:

@@ -1,8 +1,8 @@
 """A helper process that computes for a process in which JAX cannot run.
 
-JAX's threads do not live on in a forked process, and JAX cannot be started anew there. A forked process therefore has
-its calls made by a helper: a fresh interpreter that it starts once and talks to over pipes. The helper ends when its
-owner does. The two exchange pickles that never leave the pipes.
+JAX's threads do not survive in a forked process, and JAX cannot start again there. So a forked process starts a helper
+once, a fresh interpreter, and sends the calls to the helper over pipes. The helper ends when its owner ends. The two
+exchange pickles that never leave the pipes.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ class RemoteError(RuntimeError):
 
 
 class Remote:
-    """The helper process of this process; it is started by the first call. Threads may share it."""
+    """Client of the helper process, which the first call starts. Threads may share the client."""
 
     def __init__(self) -> None:
         """Creates a client without a helper."""
@@ -39,15 +39,15 @@ class Remote:
         """Calls a function in the helper.
 
         Args:
-            function: A function of a module of this package; the helper finds it by its name.
-            arguments: Its arguments; arrays of JAX are sent as NumPy arrays.
+            function: A function of a module of this package; the helper imports the module and finds the name.
+            arguments: Arguments of the function; JAX arrays are sent as NumPy arrays.
 
         Returns:
-            The result, with NumPy arrays in place of JAX's.
+            Result of the function, with NumPy arrays in place of JAX arrays.
 
         Raises:
             RemoteError: The helper did not start, or ended before it answered.
-            Exception: The error of the function itself.
+            Exception: The function raised this error.
         """
         call = function.__module__, function.__qualname__, on_host(arguments)
         with self._lock:
@@ -63,7 +63,7 @@ class Remote:
                     "the helper process, which computes because this process was forked from one that uses JAX, ended "
                     f"with exit code {process.poll()}; start processes by spawn or forkserver, which need no helper"
                 ) from error
-            except BaseException:  # an interrupt: what the helper answers now would be taken for the next answer
+            except BaseException:  # an interrupt: the late answer would be taken for the answer of the next call
                 self._end()
                 raise
         if not worked:
@@ -71,10 +71,10 @@ class Remote:
         return result
 
     def forget(self) -> None:
-        """Lets go of a helper that belongs to the process that this one was forked from."""
+        """Forgets a helper that belongs to the parent of this forked process."""
         process, self._process = self._process, None
         if process is not None:
-            process.returncode = 0  # it is no child of this process, and nobody here waits for it
+            process.returncode = 0  # the helper is no child of this process, which must not wait for it
             _close(process)
 
     def _started(self) -> "subprocess.Popen[bytes]":
@@ -87,7 +87,7 @@ class Remote:
                 [sys.executable, "-c", _SCRIPT.format(path=sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in the terminal is for its owner
+                start_new_session=True,  # so that Ctrl-C in the terminal reaches the owner alone
             )
         return self._process
 
@@ -100,12 +100,12 @@ class Remote:
 
 
 def on_host(tree: Any) -> Any:
-    """Replaces every array of JAX in a tree by the NumPy array of its values."""
+    """Returns a tree with every JAX array replaced by a NumPy array."""
     return jax.tree.map(lambda leaf: np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf, tree)
 
 
 def _close(process: "subprocess.Popen[bytes]") -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            with contextlib.suppress(OSError):  # it held bytes that a dead helper will not read
+            with contextlib.suppress(OSError):  # a dead helper does not read the bytes that are left in the pipe
                 pipe.close()

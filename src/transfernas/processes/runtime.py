@@ -1,15 +1,16 @@
-"""How JAX is set up for a library that lives in other people's processes.
+"""Sets JAX up for a library that shares a process with the user's program, and calls compiled functions.
 
-Import this before jax. Most objectives train a network of their own, often on a GPU and with worker processes, so:
+Import this module before jax. Most objectives train a network in the same process, often on a GPU and with worker
+processes. Therefore:
 
-- The agent computes on the CPU. Where jax was not imported yet and the user chose no platform, JAX is told to use the
-  CPU alone, so that it neither looks for a GPU nor reserves its memory.
-- Compiled functions are kept in the user's cache folder between runs, unless a cache was chosen. JAX has one cache for
-  the process, so compiled functions of the user's own go there too.
-- The library computes under settings of its own (`run`), whatever the user's are: double precision, a mesh, guards and
-  checks are for the user's own computations.
-- JAX and Python warn when a process with threads forks, since they do not live on in the child. Here a forked child
-  either evaluates and calls no JAX, or has a helper process compute for it (`remote`), so these warnings are silenced.
+- The agent computes on the CPU. If jax is not imported yet and the user chose no platform, JAX uses the CPU alone, so
+  JAX neither looks for a GPU nor reserves GPU memory.
+- Compiled functions are kept in the user's cache folder between runs, unless the user chose a cache. JAX has a single
+  cache for the process, so compiled functions of the user's program go there too.
+- The library computes under its own settings (`run`). The user's settings, such as double precision, a mesh, guards and
+  checks, apply to the user's computations alone.
+- JAX and Python warn when a process with threads forks, because threads do not survive in the child. A forked child
+  here either calls no JAX or uses a helper process (`remote`), so these warnings are silenced.
 """
 
 import contextlib
@@ -25,14 +26,14 @@ from typing import Any, TypeVar
 
 _CHOSEN_BY_USER = "jax" in sys.modules or bool(os.environ.get("JAX_PLATFORMS"))
 
-import jax  # noqa: E402  (what was imported before must be known first)
+import jax  # noqa: E402  (whether jax was imported before must be known first)
 
 from .remote import Remote, on_host  # noqa: E402
 
 T = TypeVar("T")
 
-# The settings of JAX that reach a computation: what the library wants, and the context manager that says so. Those of
-# a user who checks for NaN, say, would otherwise stop a search, and those of precision would change its results.
+# Settings of JAX that affect a computation: the library's value, and the context manager that sets the value. The
+# user's check for NaN, for example, would stop a search, and the user's precision would change the results.
 _OWN: dict[str, tuple[Any, Callable[[Any], contextlib.AbstractContextManager[Any]]]] = {
     "jax_enable_x64": (False, jax.enable_x64),
     "jax_numpy_dtype_promotion": ("standard", jax.numpy_dtype_promotion),
@@ -48,8 +49,8 @@ _OWN: dict[str, tuple[Any, Callable[[Any], contextlib.AbstractContextManager[Any
 }
 _GUARDS = tuple(f"jax_transfer_guard_{way}" for way in ("host_to_device", "device_to_device", "device_to_host"))
 
-_used = False  # whether this process, or one that it was forked from, has computed
-_forked = False  # whether JAX was started in a process that this one was forked from
+_used = False  # whether this process, or a process that it was forked from, has computed
+_forked = False  # whether JAX was started in a process that this process was forked from
 _remote = Remote()
 
 
@@ -62,19 +63,19 @@ def set_up() -> None:
             folder = cache_dir() / "jax" / _processor()
             folder.mkdir(parents=True, exist_ok=True)
         except (OSError, RuntimeError):
-            folder = None  # no home, or none that can be written to: compiled code lives as long as the process
+            folder = None  # without a writable home, compiled code lives as long as the process
         if folder is not None and os.access(folder, os.W_OK):
             jax.config.update("jax_compilation_cache_dir", str(folder))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)  # JAX's
-    warnings.filterwarnings(  # Python's own, from 3.12 on
+    warnings.filterwarnings(  # from Python, since 3.12
         "ignore", message=r"This process .* is multi-threaded, use of fork\(\)", category=DeprecationWarning
     )
 
 
 @functools.cache
 def device() -> jax.Device:
-    """Returns where the agent computes: the CPU, or JAX's default where the user left it no CPU."""
+    """Returns the device of the agent: the CPU, or JAX's default device if the user's platforms exclude the CPU."""
     try:
         return jax.local_devices(backend="cpu")[0]
     except RuntimeError:
@@ -82,13 +83,17 @@ def device() -> jax.Device:
 
 
 def run(function: Callable[..., T], *arguments: Any) -> T:
-    """Calls a compiled function under the library's own settings of JAX, and waits for its result.
+    """Calls a compiled function under the library's settings of JAX, and waits for the result.
 
-    In a process that was forked from one that uses JAX, a helper process makes the call; its result has the same bits.
+    In a process that was forked from a process that uses JAX, a helper process makes the call. The result has the same
+    bits.
 
     Args:
         function: A function of a module of this package.
-        arguments: Its arguments.
+        arguments: Arguments of the function.
+
+    Returns:
+        Result of the function.
 
     Example:
         `state = run(update, state, tables, experience, pick, config)`
@@ -102,7 +107,7 @@ def run(function: Callable[..., T], *arguments: Any) -> T:
 
 
 def placed(tree: T) -> T:
-    """Puts the arrays of a tree where the library computes; in a forked process they are NumPy arrays."""
+    """Returns a tree with its arrays on the device of the agent; in a forked process, with NumPy arrays."""
     global _used
     if _forked:
         return on_host(tree)
@@ -113,7 +118,7 @@ def placed(tree: T) -> T:
 
 @contextlib.contextmanager
 def own_settings() -> Iterator[None]:
-    """Has JAX compute under the library's own settings, in this thread."""
+    """Makes JAX compute under the library's settings in this thread."""
     with contextlib.ExitStack() as stack:
         for name, (wanted, manager) in _OWN.items():
             if getattr(jax.config, name) != wanted:
@@ -126,7 +131,7 @@ def own_settings() -> Iterator[None]:
 
 
 def cache_dir() -> Path:
-    """Returns the folder for what can be made again: `$TRANSFERNAS_CACHE`, or one in the user's cache folder."""
+    """Returns the folder for reproducible files: `$TRANSFERNAS_CACHE`, or a folder in the user's cache folder."""
     chosen = os.environ.get("TRANSFERNAS_CACHE")
     if chosen:
         return Path(chosen)
@@ -135,7 +140,7 @@ def cache_dir() -> Path:
 
 
 def _processor() -> str:
-    """Returns a name for this kind of processor: compiled code in a shared home must not meet another kind."""
+    """Returns a name of the kind of processor, because another kind in a shared home must not run the compiled code."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf8")
         features = next(line for line in text.splitlines() if line.startswith(("flags", "Features")))
@@ -145,9 +150,9 @@ def _processor() -> str:
 
 
 def _after_fork() -> None:
-    """Takes note, in a forked child, of whether JAX was started before; then it cannot run here."""
+    """Records in a forked child whether JAX was started in the parent; JAX cannot run in the child then."""
     global _forked
-    started = getattr(jax._src.xla_bridge, "backends_are_initialized", lambda: True)  # JAX has no public name for it
+    started = getattr(jax._src.xla_bridge, "backends_are_initialized", lambda: True)  # JAX has no public function
     _forked = _forked or _used or started()
     _remote.forget()
 

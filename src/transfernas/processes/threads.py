@@ -1,7 +1,7 @@
-"""Linear algebra in one thread.
+"""Limits linear algebra to a single thread.
 
-Matrices of a few hundred rows gain nothing from several threads. But OpenBLAS's threads wait for more work at full
-speed, so that a trial costs three times the CPU time, and the compiled functions of the library wait for a core.
+Matrices of a few hundred rows gain nothing from several threads. The idle threads of OpenBLAS spin, so a trial costs
+three times the CPU time, and the compiled functions of the library wait for a core.
 """
 
 import contextlib
@@ -12,13 +12,13 @@ from threadpoolctl import ThreadpoolController
 
 from .locks import Lock
 
-# Two threads that limit at a time would each restore what the other one set.
+# Two threads that limit at the same time would each restore the limit of the other.
 _LOCK = Lock()
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Limits NumPy's and SciPy's linear algebra, in all threads of the process, and gives it back as it was."""
+    """Limits the linear algebra of NumPy and SciPy to a thread, in the whole process, and restores the limit after."""
     with _LOCK, _controller().limit(limits=1):
         yield
 
