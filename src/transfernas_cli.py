@@ -1,4 +1,4 @@
-"""The command `transfernas`. It answers Ctrl-C from the first moment, also while the package is imported."""
+"""The command `transfernas`, which handles Ctrl-C from its start, even while the package is imported."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """Ends the process at once: an exception would be lost in some imports and crash others."""
+    """Ends the process at once, because an exception would be lost in some imports and crash others."""
     try:
         os.write(2, b"Interrupted: nothing was written.\n")
     finally:

@@ -1,7 +1,7 @@
-"""TransferNAS: search architectures and hyperparameters with an agent that keeps what it learned.
+"""TransferNAS: search architectures and hyperparameters with an agent that transfers its knowledge to new searches.
 
-The agent is the one of "Transfer NAS: Knowledge Transfer between Search Spaces with Transformer Agents" (Borsos,
-Khorlin, Gesmundo 2019).
+The agent implements "Transfer NAS: Knowledge Transfer between Search Spaces with Transformer Agents" (Borsos, Khorlin,
+Gesmundo 2019).
 """
 
 from .processes import runtime as runtime  # isort: skip  (sets up JAX before anything imports it)

@@ -1,4 +1,4 @@
-"""The agent: one Transformer policy over many search spaces and tasks."""
+"""The agent: a Transformer policy over many search spaces and tasks."""
 
 import functools
 import os
@@ -29,12 +29,23 @@ from .spaces.vocabulary import TransferReport, transfer_report
 
 
 class Agent(Searcher):
-    """Searches several problems at once with one policy, and takes what it learned to the next ones.
+    """Searches several problems at once with a single policy, and transfers the learned policy to new problems.
 
-    Each trial is of one of the problems, drawn uniformly. The same seed gives the same trials on the same machine.
+    The problem of each trial is drawn uniformly. The same seed gives the same trials on the same machine.
 
     Attributes:
-        processed: the trials of others' records, such as studies in a database, that it learned from.
+        processed: Trials of other records, such as studies in a database, that the agent has learned from.
+
+    Example:
+        ```python
+        space = SearchSpace("cnn", [Choice("filters", (16, 32)), Choice("kernel size", (3, 5))])
+        agent = Agent([Problem(space, task="digits")], seed=0)
+        for _ in range(5):
+            trial = agent.ask()
+            agent.tell(trial, reward=trial.config["filters"] / 32)
+        print(agent.best())
+        agent = agent.transfer_to([Problem(space, task="faces")])
+        ```
     """
 
     processed: ProcessedTrials
@@ -45,16 +56,17 @@ class Agent(Searcher):
         config: TrainingConfig | None = None,
         seed: int = 0,
     ) -> None:
-        """Creates an agent that knows nothing; it compiles in the background.
+        """Creates an untrained agent, whose functions compile in the background.
 
         Args:
-            problems: the (space, task) pairs to search.
-            config: settings; `TrainingConfig()` by default, `TrainingConfig.paper()` are the paper's.
-            seed: of everything random, a whole number of at least 0.
+            problems: Problems to search.
+            config: Settings, by default `TrainingConfig()`; `TrainingConfig.paper()` has those of the paper.
+            seed: Seed of all random draws, a whole number of at least 0.
 
         Raises:
-            ValueError: there is no problem, a pair is there twice, two different spaces have one name, or the seed is
-                not a whole number of at least 0.
+            ValueError: There is no problem, a (space, task) pair occurs twice, two different spaces have the same name,
+                or the seed is not a whole number of at least 0.
+            TypeError: A member of `problems` is not a Problem, or `config` is not a TrainingConfig.
         """
         super().__init__(problems)
         self._start(new_learner(self._problems, _checked(config or TrainingConfig()), check_seed(seed)))
@@ -62,10 +74,10 @@ class Agent(Searcher):
 
     @classmethod
     def of(cls, learner: Learner) -> "Agent":
-        """Returns the agent that goes on with a learner of one replica, as an experiment has them.
+        """Returns the agent that continues with a learner of a single replica, for example from an experiment.
 
         Raises:
-            ValueError: the learner has several replicas.
+            ValueError: The learner has several replicas.
         """
         if learner.replicas != 1:
             raise ValueError(f"an agent is one replica, not {learner.replicas}; take one with select(learner, replica)")
@@ -76,38 +88,38 @@ class Agent(Searcher):
 
     @property
     def learner(self) -> Learner:
-        """All that it knows; immutable."""
+        """Weights, trials and settings of the agent; immutable."""
         return self._learner
 
     @property
     def config(self) -> TrainingConfig:
-        """The hyperparameters."""
+        """Settings of the agent."""
         return self._learner.config
 
     @property
     def transfer_report(self) -> TransferReport | None:
-        """What was known of the problems when the agent was transferred to them; None if it never was."""
+        """Names of the problems that the agent knew when it was transferred; None without a transfer."""
         known = self._learner.known
         return None if known is None else transfer_report(known, self._problems)
 
     @property
     def provenance(self) -> tuple[tuple[str, str, int], ...]:
-        """What the agent learned from: (space, task, trials) of every problem, earlier ones first."""
+        """Space, task and number of trials of every problem that the agent has learned from, in order of time."""
         return tuple((past.space, past.task, past.trials[0]) for past in self._learner.provenance)
 
     def learn_from(self, history: Iterable[Observation | tuple[Problem, Config, float]]) -> None:
-        """Learns from configurations that somebody else proposed and evaluated.
+        """Learns from configurations that were proposed and evaluated elsewhere.
 
-        They enter the priority queue and are imitated from it, also where a problem's `valid` would refuse them.
-        REINFORCE takes only what the policy itself proposed. Learning by preferences makes one step for each of up to
-        50 configurations, and one for ten of them where there are more than 500.
+        The configurations enter the priority queue, even if a problem's `valid` would refuse them, and priority queue
+        training imitates the best. REINFORCE uses only trials that the policy proposed. The preference rule makes a
+        step for each of up to 50 configurations, and a step for every ten if there are more than 500.
 
         Args:
-            history: (problem, configuration, reward) of each; the problem is found by its names.
+            history: (problem, configuration, reward) triples; the names of its space and task identify a problem.
 
         Raises:
-            ValueError: a problem is none of the agent's, a configuration does not fit its space, or a reward is not a
-                finite number. Nothing of the history was learned then, nor after an interrupt.
+            ValueError: A problem is unknown to the agent, a configuration does not fit its space, or a reward is not a
+                finite number. The agent has learned nothing of the history then, nor after an interrupt.
         """
         encoding = self._learner.encoding
         rows, configs, rewards = list[int](), list[Config](), list[float]()
@@ -135,26 +147,28 @@ class Agent(Searcher):
         """Returns the best observation of a problem, the first of `top`; None before the first trial.
 
         Args:
-            problem: found by its names; may be left out where the agent has one.
+            problem: A problem of the agent, identified by its names. You may leave it out if the agent has a single
+                problem.
 
         Raises:
-            ValueError: the problem is none of the agent's, or was left out where it has several.
+            ValueError: The problem is unknown to the agent, or is left out although the agent has several.
         """
         top = self.top(problem)
         return top[0] if top else None
 
     def top(self, problem: Problem | None = None) -> list[Observation]:
-        """Returns a problem's best distinct observations, best first, at most `config.queue.size`.
+        """Returns the observations of a problem in the priority queue, best first, at most `config.queue.size`.
 
-        They are those of the priority queue. Rewards are as they were told; a configuration that was evaluated more
-        than once has the reward that `config.queue.repeats` says. In other tools a value may be infinite; a trial that
-        was pruned, or that failed and counts as the worst, has the reward minus infinity here.
+        All configurations differ. Rewards are those that you told; `config.queue.repeats` determines the reward of a
+        configuration that was evaluated more than once. A trial of another tool that was pruned, or that failed and
+        counts as the worst, has the reward minus infinity.
 
         Args:
-            problem: found by its names; may be left out where the agent has one.
+            problem: A problem of the agent, identified by its names. You may leave it out if the agent has a single
+                problem.
 
         Raises:
-            ValueError: the problem is none of the agent's, or was left out where it has several.
+            ValueError: The problem is unknown to the agent, or is left out although the agent has several.
         """
         if problem is None and len(self._problems) > 1:
             raise ValueError("the agent searches several problems; say which, as in agent.best(problem)")
@@ -175,24 +189,24 @@ class Agent(Searcher):
         rename: Mapping[str, str] | None = None,
         fill: Mapping[str, Action] | None = None,
     ) -> "Agent":
-        """Returns an agent for new problems that starts from what this one knows; this one stays as it is.
+        """Returns a new agent for new problems that starts from the knowledge of this agent, which does not change.
 
-        Everything whose name is known keeps its embedding, the rest is drawn anew (paper, section 3). See
-        `transfer_report` of the new agent for what that was.
+        Names that this agent knows keep their embeddings; embeddings of new names are drawn (paper, section 3). The
+        `transfer_report` of the new agent lists both.
 
         Args:
-            problems: the (space, task) pairs to search next.
-            config: other hyperparameters for the new agent; the network must stay the same.
-            seed: of the new agent; by default it follows from this one's.
-            rename: from names of states that this agent knows to names in the new spaces that mean the same, such as
+            problems: Problems to search next.
+            config: Settings of the new agent, with the same network; by default those of this agent.
+            seed: Seed of the new agent; by default derived from the seed of this agent.
+            rename: Mapping from states of this agent to states of the new spaces with the same meaning, such as
                 `{"lr": "learning rate"}`.
-            fill: what choices of the new spaces were before they were choices, such as `{"dropout": 0.0}`; then the
-                best configurations found so far fit there and are among the first that the new agent tries.
+            fill: Mapping from choices of the new spaces to the fixed actions that they had in the earlier problems,
+                such as `{"dropout": 0.0}`. With these actions, the best configurations so far fit the new spaces, and
+                the new agent tries them among the first.
 
         Raises:
-            ValueError: as for a new agent, or if `config` changes the network, or `rename` names a state that is not
-                known, or gives it the name of one that is, or `fill` names no choice of the new spaces or none of
-                its actions.
+            ValueError: `problems` or `seed` is invalid as for a new agent; `config` changes the network; `rename` has
+                an unknown state or a new name that is already a state; or `fill` has an unknown choice or action.
         """
         found = check_problems(problems)
         learner = transfer(
@@ -209,13 +223,16 @@ class Agent(Searcher):
         return agent
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the agent to one safetensors file, whole or not at all.
+        """Writes the agent to a safetensors file, whole or not at all.
 
-        An agent that is loaded goes on as this one would have, to the bit. The functions of the problems, objective,
-        valid and key, are not saved.
+        A loaded agent continues exactly as this agent would, bit for bit. The functions of the problems (`objective`,
+        `valid` and `key`) are not saved.
 
         Returns:
             The path.
+
+        Raises:
+            OSError: The file cannot be written.
         """
         rows, now = {problem.name: row for row, problem in enumerate(self._problems)}, self._now
         trials = [
@@ -234,16 +251,16 @@ class Agent(Searcher):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], problems: Iterable[Problem] = ()) -> "Agent":
-        """Reads an agent from its file.
+        """Reads an agent from a file; `open_trials` of the agent has the trials that are still open.
 
         Args:
-            path: the file.
-            problems: the agent's problems again, with their functions; needed for those that have `valid` or `key`.
-                Trials that are still open are in `open_trials`.
+            path: Path of the file.
+            problems: Problems of the agent with their functions, because a file holds no function. Problems that had
+                `valid` or `key` must be given.
 
         Raises:
-            CheckpointError: the file is damaged, foreign or newer than this version; the message names the field.
-            ValueError: a problem is none of the agent's, or its space changed.
+            CheckpointError: The file is damaged, foreign or newer than this version; the message names the field.
+            ValueError: A problem is unknown to the agent, or its space has changed.
         """
         snapshot = read_snapshot(Path(path))
         given = as_tuple(problems, "problems")
@@ -266,11 +283,11 @@ class Agent(Searcher):
         return agent
 
     def _copied(self) -> dict[str, Any]:
-        """Leaves out the thread that compiles too, which no copy can have."""
+        """Leaves out the compiling thread as well, which cannot be copied."""
         return super()._copied() | {"_compiler": None, "processed": self.processed.copy()}
 
     def _start(self, learner: Learner) -> None:
-        """Takes up its work: the part of construction that a new, a loaded and a transferred agent share."""
+        """Sets the state that a new, a loaded and a transferred agent share."""
         self._now = SearcherState(knowledge=learner)
         self.processed = ProcessedTrials()
         self._unset: dict[str, tuple[Problem, ...]] = {"valid": (), "key": ()}
@@ -305,7 +322,7 @@ class Agent(Searcher):
         return OpenTrial(self._problems[row], config, kept), learner
 
     def _look_at_open(self) -> None:
-        """Enters open trials, which may be of a file, in `network_cache`; only problems with a key need it."""
+        """Enters the networks of open trials in `network_cache`, because trials from a file are not there yet."""
         learner = self._learner
         for opened in self._open.values() if learner.keyed else ():
             if opened.problem.key is not None:
@@ -328,12 +345,12 @@ class Agent(Searcher):
 
 
 class OpenTrialData(NamedTuple):
-    """What an agent keeps of an open trial.
+    """Data of an open trial that the agent needs when the reward is told.
 
     Attributes:
-        trajectory: what was decided.
-        proposer: which of its policies proposed it.
-        fingerprint: what it is known by, see `replay.fingerprints`.
+        trajectory: Decisions and actions of the trial.
+        proposer: Number of the proposer of the trial.
+        fingerprint: Fingerprint of the configuration, see `replay.fingerprints`.
     """
 
     trajectory: Trajectory
@@ -350,7 +367,7 @@ def _open_trial_data(learner: Learner, trial: SavedTrial) -> OpenTrialData:
 def _one(
     row: int, trajectory: Trajectory, proposer: int
 ) -> tuple[Int[np.ndarray, "1"], Trajectory, Int[np.ndarray, "1"]]:
-    """Returns a trial as one of each of one replica."""
+    """Returns a trial with a leading axis for a single replica."""
     batched: Trajectory = jax.tree.map(lambda leaf: np.asarray(leaf)[None], trajectory)
     return np.array([row], np.int32), batched, np.array([proposer], np.int32)
 

@@ -1,4 +1,4 @@
-"""The type of arrays that are NumPy's on the host and JAX's inside compiled functions."""
+"""Type of arrays that are NumPy arrays on the host and JAX arrays inside compiled functions."""
 
 from typing import TYPE_CHECKING, Any
 

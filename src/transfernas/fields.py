@@ -1,4 +1,4 @@
-"""Settings as frozen dataclasses: the type of a field says what it may be, and every field is checked.
+"""Settings as frozen dataclasses whose fields are checked against their types.
 
 The type of a field is `bool`, a `Literal` of words, `Annotated[int, Range(...)]`, `Annotated[float, Range(...)]`, a
 `ConfigPart`, or a union of parts that have kinds. With `| None` the field may be None as well.
@@ -15,7 +15,7 @@ P = TypeVar("P", bound="ConfigPart")
 
 
 class Range(NamedTuple):
-    """The least and the largest value of a number; with `above` the least itself is excluded."""
+    """Least and largest value of a number; with `above`, the least value is excluded."""
 
     least: float
     most: float
@@ -24,11 +24,11 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigPart:
-    """A part of the settings, which is checked when it is made.
+    """Base of the parts of the settings; the constructor checks all fields.
 
     Attributes:
-        path: where it is among all settings, as errors name it.
-        kind: which of several parts it is that can be in its place; files and the command line have it.
+        path: Path of the part among all settings, for errors.
+        kind: Name of the class among the parts that can take the same place, for files and the command line.
     """
 
     path: ClassVar[str]
@@ -38,7 +38,7 @@ class ConfigPart:
         """Checks every field.
 
         Raises:
-            ValueError: a field is not of its type or out of its range; the message names it.
+            ValueError: The value of a field has the wrong type or is out of range; the message names the field.
         """
         for field in _fields(type(self)):
             value = getattr(self, field.name)
@@ -49,10 +49,14 @@ class ConfigPart:
 
 
 def changed(part: P, changes: Mapping[str, object]) -> P:
-    """Returns a part with other values in fields that are given by their paths, such as `rule.learning_rate`.
+    """Returns a part with some fields changed.
+
+    Args:
+        part: The part.
+        changes: Mapping from paths of fields, such as `rule.learning_rate`, to new values.
 
     Raises:
-        ValueError: there is no such field, or the values are none that it may have; the message names it.
+        ValueError: A field does not exist, or its value is wrong; the message names the field.
     """
     return _changed(part, changes, ())
 
@@ -67,10 +71,10 @@ def to_json(part: ConfigPart) -> dict[str, Any]:
 
 
 def from_json(part: type[P], value: Any) -> P:
-    """Returns the part that `to_json` described; every field must be there, and no other.
+    """Returns the part that `to_json` described.
 
     Raises:
-        ValueError: it describes none; the message names the field.
+        ValueError: The value lacks a field, has an unknown field, or has a wrong value; the message names the field.
     """
     if not isinstance(value, dict):
         raise ValueError(f"{part.path} must be an object, not {value!r}")
@@ -86,7 +90,7 @@ def from_json(part: type[P], value: Any) -> P:
 
 
 def flat(part: ConfigPart, before: str = "") -> dict[str, object]:
-    """Returns the values of all fields by their paths; that of a part with a kind is its kind."""
+    """Returns the values of all fields by their paths; the value of a part with a kind is the kind."""
     found: dict[str, object] = {}
     for field in _fields(type(part)):
         value, path = getattr(part, field.name), before + field.name
@@ -98,12 +102,12 @@ def flat(part: ConfigPart, before: str = "") -> dict[str, object]:
 
 
 def parsed(part: ConfigPart, path: str, text: str) -> object:
-    """Returns the value of a field that is given as text.
+    """Returns the value of a field from text.
 
-    A part is given by its kind, or as "default" where there is one kind of it; either has its defaults.
+    The text of a part is its kind, or "default" if the field has a single type of part; the part has default fields.
 
     Raises:
-        ValueError: there is no such field, or the text says none of its values; the message says what would be right.
+        ValueError: The field does not exist, or the text is not a value of the field; the message names right values.
     """
     alternatives: tuple[type[ConfigPart], ...] = ()
     *parents, last = path.split(".")
@@ -129,7 +133,7 @@ def parsed(part: ConfigPart, path: str, text: str) -> object:
 
 
 class _Field(NamedTuple):
-    """What a field may be: a number in a range, one of some words, one of some parts; None of these is a bool."""
+    """Type of a field: a number in a range, a choice of words, or a choice of parts; a bool has none of the three."""
 
     name: str
     number: type[int] | type[float] | None
@@ -177,7 +181,7 @@ def _allowed(field: _Field, value: object) -> bool:
 
 
 def _wanted(field: _Field, value: object) -> str:
-    """Describes the values that a field may have, for an error about this value."""
+    """Returns a description of the values that a field accepts, for an error about a wrong value."""
     none = "None or " if field.optional else ""
     if field.parts:
         return none + " or ".join(part.__name__ for part in field.parts)

@@ -1,4 +1,4 @@
-"""What every searcher has in common: ask for a trial, tell its reward."""
+"""Base of all searchers: you ask for a trial, evaluate its configuration, and tell its reward."""
 
 import abc
 import uuid
@@ -13,20 +13,35 @@ from .spaces.problem import Problem, Trial, check_problems, check_reward
 
 
 class Searcher(Locked, abc.ABC):
-    """Proposes configurations and learns from their rewards.
+    """Base class that proposes configurations and learns from their rewards.
 
-    Several trials may be open at once and are told in any order; each is told once, to the searcher that asked. Threads
-    may share a searcher; while an objective runs, no lock is held. An interrupt leaves nothing half done: a trial is
-    open and teaches nothing, or it is told and was learned from.
+    Several trials may be open at once. You tell them in any order, each exactly once, to the searcher that proposed it.
+    Threads may share a searcher, and no lock is held while you evaluate. After an interrupt, a trial is either open and
+    not learned from, or told and learned from.
+
+    Example:
+        The same loop runs with every searcher:
+
+        ```python
+        def search(searcher: Searcher, trials: int) -> None:
+            for _ in range(trials):
+                trial = searcher.ask()
+                searcher.tell(trial, reward=-trial.config["depth"])
+
+        problem = Problem(SearchSpace("mlp", [Choice("depth", (1, 2, 3))]), task="digits")
+        search(RandomSearch([problem]), trials=3)
+        search(RegularizedEvolution([problem], population_size=2, sample_size=1), trials=3)
+        ```
     """
 
     _now: "SearcherState"  # one assignment replaces it whole; what it holds is never changed
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        """Checks the problems; each trial belongs to one of them, drawn uniformly.
+        """Checks the problems; the problem of each trial is drawn uniformly.
 
         Raises:
-            ValueError: there is none, a pair is there twice, or two different spaces have one name.
+            ValueError: There is no problem, a (space, task) pair occurs twice, or two different spaces have the same
+                name.
         """
         super().__init__()
         self._problems = check_problems(problems)
@@ -35,12 +50,12 @@ class Searcher(Locked, abc.ABC):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The problems that are searched."""
+        """Problems of the search."""
         return self._problems
 
     @property
     def open_trials(self) -> tuple[Trial, ...]:
-        """The trials that were asked and not told yet, oldest first."""
+        """Trials that `ask` returned and that are not told yet, oldest first."""
         return tuple(self._trial(number, opened) for number, opened in self._open.items())
 
     @overload
@@ -48,11 +63,11 @@ class Searcher(Locked, abc.ABC):
     @overload
     def ask(self, n: int) -> list[Trial]: ...
     def ask(self, n: int | None = None) -> Trial | list[Trial]:
-        """Returns the next trial to evaluate, or a list of n of them.
+        """Returns the next trial to evaluate, or a list of the next n trials.
 
         Raises:
-            ValueError: n is not a whole number of at least 1, or no valid configuration was found; what was found
-                before is in `open_trials`.
+            ValueError: n is not a whole number of at least 1, or no valid configuration was found. Trials that were
+                found before are in `open_trials`.
         """
         if n is None:
             return self._ask_one()
@@ -61,13 +76,17 @@ class Searcher(Locked, abc.ABC):
         return [self._ask_one() for _ in range(n)]
 
     def tell(self, trial: Trial, reward: float | None = None, *, failed: bool = False) -> None:
-        """Takes the reward of a trial, higher is better, or that it failed.
+        """Closes a trial with its reward, or as failed.
 
-        A failed trial is closed and teaches nothing.
+        Args:
+            trial: An open trial of this searcher.
+            reward: Measured reward; higher is better.
+            failed: True if the evaluation failed. The searcher does not learn from a failed trial.
 
         Raises:
-            ValueError: the trial was told before or asked by another searcher, the reward is not a finite number, or
-                both or neither of reward and failed are given. The trial stays open where it was.
+            ValueError: The trial was told before or belongs to another searcher, the reward is not a finite number, or
+                both or neither of `reward` and `failed` are given. An open trial stays open.
+            TypeError: `trial` is not a Trial.
         """
         if not isinstance(trial, Trial):
             raise TypeError(f"tell takes a Trial that ask returned, not {trial!r}")
@@ -86,15 +105,15 @@ class Searcher(Locked, abc.ABC):
 
     @abc.abstractmethod
     def _propose(self) -> "tuple[OpenTrial, Any]":
-        """Returns a problem with a configuration, and what the searcher knows after that; it changes nothing."""
+        """Returns a proposed trial and the knowledge of the searcher after the proposal, without side effects."""
 
     @abc.abstractmethod
     def _passed_over(self) -> Any:
-        """Returns what the searcher knows after a proposal that failed; else the next one would fail likewise."""
+        """Returns the knowledge of the searcher after `_propose` failed, so that the next proposal differs."""
 
     @abc.abstractmethod
     def _close(self, trial: "OpenTrial", reward: float | None) -> Any:
-        """Returns what the searcher knows after a trial, whose reward is None if it failed; it changes nothing."""
+        """Returns the knowledge of the searcher after a trial, whose reward is None if the trial failed."""
 
     @property
     def _open(self) -> "Mapping[int, OpenTrial]":
@@ -116,14 +135,14 @@ class Searcher(Locked, abc.ABC):
             return self._trial(number, opened)
 
     def _trial(self, number: int, opened: "OpenTrial") -> Trial:
-        # The configuration is a copy: what its owner does to it must not reach what is learned.
+        # A copy, because a change of the trial's configuration must not reach the learner.
         return Trial(number, opened.problem, dict(opened.config), self._name)
 
     def _found(self, trial: Trial) -> "OpenTrial":
-        """Returns the open trial that is told.
+        """Returns the open trial of a trial that is told.
 
         Raises:
-            ValueError: there is none, or it is not as it was asked.
+            ValueError: The trial is not open, or its problem or configuration has changed.
         """
         if trial.number not in self._open:
             what = "was told already; a trial is told once" if trial.number < self._asked else "was never asked"
@@ -138,7 +157,7 @@ class Searcher(Locked, abc.ABC):
 
 
 class OpenTrial(NamedTuple):
-    """A trial that was asked and not told: its configuration, and what the searcher keeps of it."""
+    """An open trial: its problem and configuration, and data that the searcher needs when the reward is told."""
 
     problem: Problem
     config: Config
@@ -146,12 +165,12 @@ class OpenTrial(NamedTuple):
 
 
 class SearcherState(NamedTuple):
-    """Where a searcher stands.
+    """State of a searcher.
 
     Attributes:
-        asked: how many trials were asked for.
-        open: those that were not told yet, by their numbers, oldest first.
-        knowledge: what the searcher proposes from, of a type of its own.
+        asked: Number of trials that `ask` has returned.
+        open: Open trials by their numbers, oldest first.
+        knowledge: Data that the searcher proposes from, of a type that depends on the searcher.
     """
 
     asked: int = 0
@@ -163,7 +182,7 @@ def check_seed(seed: object) -> int:
     """Returns a seed as an int.
 
     Raises:
-        ValueError: it is not a whole number of at least 0.
+        ValueError: The seed is not a whole number of at least 0.
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")

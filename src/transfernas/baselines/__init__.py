@@ -1,1 +1,1 @@
-"""Searchers to compare with, behind the same ask and tell."""
+"""Baseline searchers with the same ask and tell as the agent."""

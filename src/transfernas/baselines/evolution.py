@@ -1,4 +1,4 @@
-"""Regularized evolution (Real et al. 2018): tournament selection, the oldest dies."""
+"""Regularized evolution (Real et al. 2018): tournament selection, and the oldest member dies."""
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
@@ -12,16 +12,16 @@ from ..spaces.problem import Problem
 from .once import BuiltNetwork, EvaluatedNetworks, add_network, build_network, draw_new_config
 from .random import MAX_CANDIDATES, RandomState, at_state, first_valid, random_config, state_of
 
-_TRIES = 10  # children in vain, after which a child is mutated one time more
+_TRIES = 10  # refused children, after which the number of mutations of a child grows by one
 
 MutateFn = Callable[[Problem, Config, np.random.Generator], dict[str, Action]]
-"""From a problem and a parent to a child; it is asked again until the child is valid."""
+"""Function from a problem, a parent and a generator to a child; it is called again until the child is valid."""
 
 
 def mutate(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[str, Action]:
-    """Returns the parent with one choice at random moved to another action, later choices re-drawn where they must be.
+    """Returns the parent with a random choice moved to another action; choices that become active are drawn.
 
-    A space whose active choices have one action each has no mutation; the parent is returned as it is.
+    If no active choice has a second action, the child equals the parent.
     """
     mutable = [choice for choice in problem.space.choices if choice.name in parent and len(choice.actions) > 1]
     if not mutable:
@@ -34,18 +34,19 @@ def mutate(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[s
 def start_configs(
     problems: tuple[Problem, ...], start: Iterable[Config], rng: np.random.Generator
 ) -> list[dict[str, Action]]:
-    """Returns the configurations to begin with: completed at random, without those that no valid one contains.
+    """Returns the first configurations of a search, with partial configurations completed at random.
 
-    Of those that build one network, where the problem has a key, the first is kept.
+    A partial configuration that no valid configuration contains is left out. If the problem has a key, a configuration
+    that builds the network of an earlier configuration is left out as well.
 
     Args:
-        problems: the one problem to search; several only where there is no start.
-        start: whole configurations or parts of them.
-        rng: the source of randomness; whole configurations take nothing from it.
+        problems: Problems of the search; a single problem unless `start` is empty.
+        start: Configurations or parts of configurations.
+        rng: Source of randomness; complete configurations draw nothing.
 
     Raises:
-        ValueError: there is a start and more than one problem.
-        TypeError: the start holds what is no configuration.
+        ValueError: There are a start and several problems.
+        TypeError: A member of `start` is not a mapping.
     """
     given = as_tuple(start, "start")
     if given and len(problems) > 1:
@@ -64,14 +65,23 @@ def start_configs(
 
 
 class RegularizedEvolution(Searcher):
-    """Mutates the best of a random sample of the youngest trials.
+    """Mutates the best of a random sample of the youngest trials (Real et al. 2018).
 
-    A mutation, unless another is given, draws one active choice at random and gives it another action; choices that
-    become active are drawn, those that stop being active are dropped. Each problem has a population of its own.
+    The default mutation draws an active choice at random and gives it another action. Choices that become active are
+    drawn, and choices that become inactive are dropped. Each problem has its own population.
 
-    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again,
-    unless 1,000 children gave no other. The parent of each child is drawn anew, and after every 10 children in vain a
-    child is mutated one time more.
+    A configuration may be proposed again. If a problem has a key, an evaluated network is proposed again only after
+    1,000 children gave no new network. The parent of each child is drawn anew, and after every 10 refused children the
+    number of mutations of a child grows by one.
+
+    Example:
+        ```python
+        space = SearchSpace("cnn", [Choice("filters", (16, 32)), Choice("kernel size", (3, 5))])
+        search = RegularizedEvolution([Problem(space, "digits")], population_size=4, sample_size=2)
+        for _ in range(8):
+            trial = search.ask()
+            search.tell(trial, reward=trial.config["filters"] / 32)
+        ```
     """
 
     def __init__(
@@ -86,18 +96,19 @@ class RegularizedEvolution(Searcher):
         """Creates the searcher.
 
         Args:
-            problems: the (space, task) pairs to search.
-            population_size: trials that live at once; so many are random before evolution starts. Paper: 100.
-            sample_size: how many of them compete to be mutated, drawn without replacement. Paper: 8.
-            seed: a whole number of at least 0.
-            mutation: from a parent to a child.
-            start: configurations of the one problem to try first, the beginning of its population. A part of a
-                configuration is completed at random; what no valid configuration contains is left out.
+            problems: Problems to search.
+            population_size: Size of a population, and number of random trials before the first mutation. Paper: 100.
+            sample_size: Number of members that compete to be mutated, drawn without replacement. Paper: 8.
+            seed: Seed of all random draws, a whole number of at least 0.
+            mutation: Function from a parent to a child.
+            start: Configurations to try first, for a search of a single problem. A part of a configuration is completed
+                at random. A part that no valid configuration contains is left out.
 
         Raises:
-            ValueError: as for any searcher; the seed is none; the sizes are not 1 <= sample <= population; or there is
-                a start and more than one problem.
-            TypeError: the start holds what is no configuration.
+            ValueError: `problems` is invalid as for any searcher; the seed is not a whole number of at least 0; the
+                sizes are not whole numbers with 1 <= sample_size <= population_size; or there are a start and several
+                problems.
+            TypeError: A member of `start` is not a mapping.
         """
         super().__init__(problems)
         whole = all(type(size) is int for size in (sample_size, population_size))
@@ -158,13 +169,13 @@ _Population = tuple[tuple[float, Config], ...]
 
 
 class _EvolutionState(NamedTuple):
-    """What evolution has come to.
+    """State of evolution.
 
     Attributes:
-        rng: what will be drawn.
-        waiting: configurations to begin with that were not asked for yet.
-        populations: the rewards and configurations of each problem's youngest trials.
-        evaluated: the networks that were evaluated.
+        rng: State of the generator.
+        waiting: First configurations that are not proposed yet.
+        populations: Rewards and configurations of the youngest trials of each problem.
+        evaluated: Networks that were evaluated.
     """
 
     rng: RandomState
@@ -174,7 +185,7 @@ class _EvolutionState(NamedTuple):
 
 
 def _completed(problem: Problem, part: Config, rng: np.random.Generator) -> dict[str, Action] | None:
-    """Returns a valid configuration that contains the part; None where there is none, or 10,000 draws gave none."""
+    """Returns a valid configuration that contains the part; None if there is none or 10,000 draws found none."""
     space = problem.space
     try:
         fixed = {name: space[name].actions[space[name].index(action)] for name, action in part.items()}
@@ -184,6 +195,6 @@ def _completed(problem: Problem, part: Config, rng: np.random.Generator) -> dict
         config = random_config(problem, rng, fixed)
         if fixed.keys() <= config.keys() and (problem.valid is None or problem.valid(config)):
             return config
-        if config.keys() <= fixed.keys():  # nothing was drawn, so the next draw would be the same
+        if config.keys() <= fixed.keys():  # no choice was drawn, so the next draw would be the same
             return None
     return None

@@ -1,4 +1,4 @@
-"""Each network once, where a problem has a key: the rule that the baselines share with the agent."""
+"""Proposes each network once if a problem has a key; the baselines share this rule with the agent."""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple
@@ -7,15 +7,15 @@ from ..spaces.condition import Action
 from ..spaces.problem import Problem, network_of
 
 MAX_DRAWS = 1_000
-"""How many valid configurations are drawn for one trial before one of a network that was evaluated is taken."""
+"""Largest number of valid configurations drawn for a trial; the last is taken even if its network was evaluated."""
 
 
 class BuiltNetwork(NamedTuple):
-    """What a configuration of a problem builds.
+    """A network that a configuration of a problem builds.
 
     Attributes:
-        problem: the names of the problem.
-        key: what its key says.
+        problem: Names of the space and of the task.
+        key: Value of the problem's key.
     """
 
     problem: tuple[str, str]
@@ -23,15 +23,15 @@ class BuiltNetwork(NamedTuple):
 
 
 EvaluatedNetworks = frozenset[BuiltNetwork]
-"""The networks that were evaluated; none of problems without a key."""
+"""Networks that were evaluated, of problems with a key."""
 
 
 class ProposedConfig(NamedTuple):
     """A configuration to propose.
 
     Attributes:
-        config: the configuration.
-        network: what it builds; None where the problem has no key.
+        config: The configuration.
+        network: Network of the configuration; None if the problem has no key.
     """
 
     config: dict[str, Action]
@@ -39,7 +39,7 @@ class ProposedConfig(NamedTuple):
 
 
 def build_network(problem: Problem, config: dict[str, Action]) -> BuiltNetwork | None:
-    """Returns what a configuration builds; None where the problem has no key."""
+    """Returns the network of a configuration; None if the problem has no key."""
     return None if problem.key is None else BuiltNetwork(problem.name, network_of(problem, config))
 
 
@@ -50,16 +50,17 @@ def draw_new_config(
     pending: Iterable[BuiltNetwork | None],
     most: int = MAX_DRAWS,
 ) -> ProposedConfig:
-    """Draws until a configuration builds a network that was not evaluated and is not being evaluated.
+    """Draws configurations until the network is neither evaluated nor pending.
 
-    Without a key the first draw is taken. After `most` draws what comes is taken: all networks may be evaluated.
+    Without a key, the first draw is returned. If all `most` draws are refused, the last is returned, because all
+    networks may be evaluated.
 
     Args:
-        problem: the problem.
-        draw: draws a valid configuration, told how many were drawn in vain.
-        evaluated: the networks that were evaluated.
-        pending: those that are being evaluated.
-        most: how many draws at most.
+        problem: The problem.
+        draw: Function from the number of refused draws to a valid configuration.
+        evaluated: Networks that were evaluated.
+        pending: Networks that are being evaluated.
+        most: Largest number of draws.
     """
     open_networks, config = set(pending), draw(0)
     network = build_network(problem, config)
@@ -72,5 +73,5 @@ def draw_new_config(
 
 
 def add_network(evaluated: EvaluatedNetworks, network: BuiltNetwork | None) -> EvaluatedNetworks:
-    """Returns the networks that were evaluated after one more trial."""
+    """Returns the evaluated networks together with the network of a new trial."""
     return evaluated if network is None else evaluated | {network}

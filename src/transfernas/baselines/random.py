@@ -1,4 +1,4 @@
-"""Random search: choices uniform, one after the other, until the configuration is valid."""
+"""Random search: uniform choices in the order of the space, until the configuration is valid."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -13,25 +13,33 @@ from .once import EvaluatedNetworks, add_network, draw_new_config
 MAX_CANDIDATES = 10_000
 
 RandomState = Mapping[str, Any]
-"""What a random number generator of NumPy's will draw."""
+"""State of a random number generator of NumPy."""
 
 
 class RandomSearch(Searcher):
-    """Proposes uniform choices; learns nothing.
+    """Proposes configurations whose choices are uniform, and does not learn.
 
-    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again,
-    unless 1,000 draws gave no other.
+    A configuration may be proposed again. If a problem has a key, an evaluated network is proposed again only after
+    1,000 draws gave no new network.
+
+    Example:
+        ```python
+        problem = Problem(SearchSpace("cnn", [Choice("filters", (16, 32))]), "digits")
+        search = RandomSearch([problem], seed=0)
+        trial = search.ask()
+        search.tell(trial, reward=trial.config["filters"] / 32)
+        ```
     """
 
     def __init__(self, problems: Iterable[Problem], seed: int = 0) -> None:
         """Creates the searcher.
 
         Args:
-            problems: the (space, task) pairs to search.
-            seed: a whole number of at least 0.
+            problems: Problems to search.
+            seed: Seed of all random draws, a whole number of at least 0.
 
         Raises:
-            ValueError: as for any searcher, or the seed is none.
+            ValueError: `problems` is invalid as for any searcher, or the seed is not a whole number of at least 0.
         """
         super().__init__(problems)
         self._rng = np.random.default_rng(check_seed(seed))
@@ -59,11 +67,11 @@ class RandomSearch(Searcher):
 
 
 class _RandomState(NamedTuple):
-    """Where random search stands.
+    """State of random search.
 
     Attributes:
-        rng: what will be drawn.
-        evaluated: the networks that were evaluated.
+        rng: State of the generator.
+        evaluated: Networks that were evaluated.
     """
 
     rng: RandomState
@@ -71,12 +79,12 @@ class _RandomState(NamedTuple):
 
 
 def state_of(rng: np.random.Generator) -> RandomState:
-    """Returns what a generator will draw, for `at_state`."""
+    """Returns the state of a generator, for `at_state`."""
     return rng.bit_generator.state
 
 
 def at_state(rng: np.random.Generator, state: RandomState) -> np.random.Generator:
-    """Returns the generator after it was set to a state: what an interrupted draw took from it is drawn again."""
+    """Sets a generator to a state and returns the generator, so that an interrupted draw is repeated."""
     rng.bit_generator.state = state
     return rng
 
@@ -85,9 +93,9 @@ def random_config(problem: Problem, rng: np.random.Generator, fixed: Config | No
     """Returns a configuration whose choices are uniform over their actions.
 
     Args:
-        problem: the problem.
-        rng: the source of randomness.
-        fixed: choices to keep where they are active; the rest is drawn.
+        problem: The problem.
+        rng: Source of randomness.
+        fixed: Actions of choices to keep if they are active; the other choices are drawn.
     """
     config: dict[str, Action] = {}
     while (choice := problem.space.next_choice(config)) is not None:
@@ -99,10 +107,10 @@ def random_config(problem: Problem, rng: np.random.Generator, fixed: Config | No
 
 
 def first_valid(problem: Problem, draw: Callable[[], dict[str, Action]]) -> dict[str, Action]:
-    """Draws until the problem takes the configuration for valid.
+    """Returns the first drawn configuration that the problem accepts.
 
     Raises:
-        ValueError: 10,000 draws gave none.
+        ValueError: The problem accepts none of 10,000 draws.
     """
     for _ in range(MAX_CANDIDATES):
         config = draw()
