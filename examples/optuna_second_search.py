@@ -1,10 +1,11 @@
-"""A second search that starts from what the first one taught, although data and search space changed.
+"""A second search that starts from the agent of the first search, with other data and a changed search space.
 
-First a support vector machine for the breast cancer data is searched, then one for handwritten digits in a changed
-space: a wider range, one kernel more, one parameter more. `TransferSampler` makes both searches, the second from the
-agent that the first one saved; Optuna's TPE makes both for comparison. About a minute on one core:
+The first search tunes a support vector machine for the breast cancer data. The second search tunes it for handwritten
+digits, in a space with a wider range, another kernel and another parameter. `TransferSampler` makes both searches, the
+second from the agent that the first search saved. Optuna's TPE makes both for comparison. In a clone of TransferNAS,
+the example takes about a minute on one core:
 
-    pip install 'transfernas[optuna]' scikit-learn
+    pip install '.[optuna,plots]' scikit-learn
     python examples/optuna_second_search.py
 """
 
@@ -34,25 +35,25 @@ def first(trial: optuna.Trial) -> float:
         kernel=kernel,
         C=trial.suggest_float("C", 1e-2, 1e2, log=True),
         gamma=trial.suggest_float("gamma", 1e-4, 1.0, log=True),
-        degree=trial.suggest_int("degree", 2, 5) if kernel == "poly" else 3,  # a parameter that only "poly" has
+        degree=trial.suggest_int("degree", 2, 5) if kernel == "poly" else 3,  # a parameter of "poly" alone
     )
     return 100 * float(cross_val_score(make_pipeline(StandardScaler(), machine), *CANCER, cv=3).mean())
 
 
 def second(trial: optuna.Trial) -> float:
-    kernel = trial.suggest_categorical("kernel", ["rbf", "poly", "sigmoid"])  # one choice more
+    kernel = trial.suggest_categorical("kernel", ["rbf", "poly", "sigmoid"])  # another choice
     machine = SVC(
         kernel=kernel,
         C=trial.suggest_float("C", 1e-2, 1e3, log=True),  # a wider range: it was 0.01 to 100
         gamma=trial.suggest_float("gamma", 1e-4, 1.0, log=True),
         degree=trial.suggest_int("degree", 2, 5) if kernel == "poly" else 3,
     )
-    reduced = PCA(trial.suggest_float("variance kept", 0.5, 0.99))  # one parameter more
+    reduced = PCA(trial.suggest_float("variance kept", 0.5, 0.99))  # another parameter
     return 100 * float(cross_val_score(make_pipeline(StandardScaler(), reduced, machine), *DIGITS, cv=3).mean())
 
 
 def search(objective: Callable[[optuna.Trial], float], sampler: optuna.samplers.BaseSampler, trials: int) -> np.ndarray:
-    """Runs a study; returns the best accuracy (%) so far after each trial."""
+    """Runs a study, and returns the best accuracy so far in percent after each trial."""
     study = optuna.create_study(study_name=objective.__name__, direction="maximize", sampler=sampler)
     study.optimize(objective, n_trials=trials)
     print(f"  {objective.__name__:6s} search, {type(sampler).__name__:15s} best {study.best_value:.2f} %", flush=True)
@@ -60,10 +61,10 @@ def search(objective: Callable[[optuna.Trial], float], sampler: optuna.samplers.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A second search that starts from what the first one taught.")
-    parser.add_argument("--trials", type=int, default=30, help="of each search")
-    parser.add_argument("--seeds", type=int, default=8, help="how often everything is repeated")
-    parser.add_argument("--out", type=Path, default=Path("runs/second_search"), help="the folder for the results")
+    parser = argparse.ArgumentParser(description="A second search that starts from the agent of the first search.")
+    parser.add_argument("--trials", type=int, default=30, help="number of trials of each search")
+    parser.add_argument("--seeds", type=int, default=8, help="number of repetitions")
+    parser.add_argument("--out", type=Path, default=Path("runs/second_search"), help="folder for the results")
     arguments = parser.parse_args()
     trials, out = arguments.trials, arguments.out
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -93,7 +94,7 @@ def main() -> None:
     for after in (count for count in (1, 3, 5, 10, 20, 30) if count <= trials):
         transferred, tpe = curves[1, :, after - 1]
         print(f"  after {after:2d} trials {transferred:.2f} transferred, {tpe:.2f} TPE")
-    print(f"The picture is {out / 'second_search.png'}; the agents are beside it")
+    print(f"The picture is {out / 'second_search.png'}; the agents are in the same folder")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Two searches by Ray Tune; the second starts from what the first one taught, though its space is another.
+"""Two searches by Ray Tune; the second starts from the agent of the first, in a changed space.
 
-Run it with `pip install 'transfernas[ray]'` and `python examples/ray_tune.py`; it takes less than a minute and leaves
-its results and the agent in `runs/ray`.
+In a clone of TransferNAS, the example takes less than a minute, and leaves its results and the agent in `runs/ray`:
+
+    pip install '.[ray]'
+    python examples/ray_tune.py
 """
 
 import math
@@ -18,7 +20,7 @@ AGENT = OUT / "agent.safetensors"
 
 
 def train(config: dict[str, Any]) -> dict[str, Any]:
-    """Stands for a training: its loss is least at a learning rate of 0.003, a depth of 6, and a dropout of 0.2."""
+    """Replaces a training; the loss is least at a learning rate of 0.003, a depth of 6, and a dropout of 0.2."""
     optimizer, dropout = config["optimizer"], config.get("dropout", 0.0)
     loss = 0.3 * abs(math.log10(optimizer["lr"] / 0.003)) + 0.05 * abs(config["depth"] - 6) + abs(dropout - 0.2)
     return {"loss": loss + (0.4 if optimizer["name"] == "sgd" else 0.0)}
@@ -37,7 +39,7 @@ def search(
             mode="min",
             search_alg=searcher,
             num_samples=trials,
-            max_concurrent_trials=1,  # so that every run is the same; take more for real trainings
+            max_concurrent_trials=1,  # so that all runs are the same; use more for real trainings
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(storage_path=str(OUT), verbose=0),
@@ -54,7 +56,7 @@ first, searcher = search({"optimizer": optimizer, "depth": tune.randint(1, 9)}, 
 searcher.save_agent(AGENT)
 print(f"first search: best loss {min(first):.3f} of {len(first)} trials")
 
-# A year later: a larger range of depths, and dropout is searched too.
+# The second space has a larger range of depths, and dropout.
 changed = {"optimizer": optimizer, "depth": tune.randint(1, 17), "dropout": tune.uniform(0.0, 0.5)}
 scratch, _ = search(changed, trials=10)
 transferred, searcher = search(changed, trials=10, agent=AGENT, fill={"dropout": 0.0})

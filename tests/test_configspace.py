@@ -576,7 +576,7 @@ def test_a_condition_of_an_unknown_kind_is_an_error() -> None:
 def test_without_configspace_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ConfigSpace", None)
     monkeypatch.delitem(sys.modules, "transfernas.integrations.configspace")
-    with pytest.raises(ModuleNotFoundError, match=re.escape("pip install 'transfernas[configspace]'")):
+    with pytest.raises(ModuleNotFoundError, match=re.escape("pip install '.[configspace]'")):
         importlib.import_module("transfernas.integrations.configspace")
 
 

@@ -192,5 +192,5 @@ def test_a_redirect_away_from_the_web_is_not_followed(server: Server, tmp_path: 
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pooch", None)
-    with pytest.raises(ModuleNotFoundError, match=re.escape("pip install 'transfernas[bench]'")):
+    with pytest.raises(ModuleNotFoundError, match=re.escape("pip install '.[bench]'")):
         download("http://127.0.0.1:1/file", tmp_path / "file", None)

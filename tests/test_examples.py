@@ -17,7 +17,7 @@ WARNINGS = ("-W", "error", "-W", "ignore:unclosed database in <sqlite3:ResourceW
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("sklearn") is None,
-    reason="scikit-learn is not installed: pip install 'transfernas[examples]'",
+    reason="scikit-learn is not installed: pip install '.[examples]'",
 )
 
 

@@ -1,4 +1,4 @@
-"""What a search needs is little; whatever else is missing, an error of one line says what to install."""
+"""A search needs few packages; if another package is missing, an error of one line names the extra."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ def test_the_error_of_a_missing_package_names_its_extra(package: str, module: st
     code = f"try:\n    import {module}\nexcept ModuleNotFoundError as error:\n    print(error)"
     done = run(code, (package,), tmp_path)
     assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stderr
-    assert f"needs the extra {extra!r}: pip install 'transfernas[{extra}]' (" in done.stdout
+    assert f"needs the extra {extra!r}: run pip install '.[{extra}]' in your clone of TransferNAS (" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_command_says_in_one_line_what_to_install(
     code = f"import transfernas_cli; sys.argv[1:] = {arguments!r}; transfernas_cli.main()"
     done = run(code, (package,), tmp_path)
     assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("Error: ") and f"pip install 'transfernas[{extra}]'" in done.stderr
+    assert done.stderr.startswith("Error: ") and f"pip install '.[{extra}]'" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

