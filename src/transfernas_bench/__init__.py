@@ -1,4 +1,4 @@
-"""The laboratory of TransferNAS: benchmarks, the experiments on them, their figures and reports, and the commands.
+"""The laboratory of TransferNAS: benchmarks, experiments on them, figures and reports, and the commands.
 
-It stands on the library, which imports nothing of it.
+The laboratory imports the library, and the library imports nothing of the laboratory.
 """

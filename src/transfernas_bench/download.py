@@ -1,4 +1,4 @@
-"""Downloads of large files: checked, and whole or not there."""
+"""Downloads large files, with a check of the content, whole or not at all."""
 
 import hashlib
 import logging
@@ -8,31 +8,31 @@ from pathlib import Path
 from transfernas.extras import needed
 
 ProgressFn = Callable[[int, int | None], None]
-"""Told the bytes done and the bytes in all, None if that is not known."""
+"""Function that receives the bytes done and the total bytes; the total is None if unknown."""
 _CHUNK_BYTES = 1 << 18
 
 
 class DownloadError(OSError):
-    """A file could not be downloaded."""
+    """The error of a download that failed."""
 
 
 def download(
     url: str, path: Path, sha256: str | None, progress: ProgressFn | None = None, *, timeout_seconds: float = 60.0
 ) -> None:
-    """Downloads a file. What came until a connection breaks, or an interrupt, is removed.
+    """Downloads a file; the part of an interrupted download is removed.
 
     Args:
-        url: begins with https:// or http://.
-        path: where the file will lie. One that is there and has the digest is kept; any other is replaced.
-        sha256: the digest that the file must have; None for any.
-        progress: told the bytes done and the bytes in all.
-        timeout_seconds: how long to wait for the server to say anything.
+        url: Address that begins with https:// or http://.
+        path: Path of the file. An existing file with the digest is kept; another existing file is replaced.
+        sha256: Digest that the file must have; None for any.
+        progress: Function that receives the bytes done and the total bytes.
+        timeout_seconds: Longest wait for an answer of the server.
 
     Raises:
-        DownloadError: the url is no address of the web, the server refuses or does not answer, the connection breaks,
-            or the digest is wrong.
-        OSError: the file cannot be written.
-        ModuleNotFoundError: the extra `bench` is not installed.
+        DownloadError: The url is not a web address, the server refuses or does not answer, the connection breaks, or
+            the digest is wrong.
+        OSError: The file cannot be written.
+        ModuleNotFoundError: The extra `bench` is not installed.
     """
     if not url.startswith(("https://", "http://")):
         raise DownloadError(f"{url!r} is no address that can be downloaded; one begins with https:// or http://")
@@ -42,7 +42,7 @@ def download(
     pooch.get_logger().setLevel(logging.WARNING)
     bar = False if progress is None else _Bar(progress)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # pooch keeps a file of no known digest that is there, so that the new one comes under a name of its own.
+    # pooch keeps an existing file if no digest is given, so the new file gets another name first.
     new = path.with_name(f".{path.name}.new") if sha256 is None else path
     if sha256 is None:
         new.unlink(missing_ok=True)
@@ -56,7 +56,7 @@ def download(
         raise DownloadError(f"{url}: the server answered {answer}; is the address right?") from None
     except RequestException as error:
         raise DownloadError(f"{url}: the server did not answer, or the connection broke ({error})") from None
-    except ValueError as error:  # of the digest, or of an address
+    except ValueError as error:  # a wrong digest or address
         raise DownloadError(f"{url}: {error}") from None
 
 
@@ -73,18 +73,18 @@ def file_sha256(path: Path, progress: ProgressFn | None = None) -> str:
 
 
 class _Bar:
-    """What pooch takes for a progress bar."""
+    """Adapter from a progress function to pooch's interface of a progress bar."""
 
     def __init__(self, progress: ProgressFn) -> None:
         self._progress, self._done, self.total = progress, 0, 0
 
     def update(self, count: int) -> None:
-        """Adds bytes; the last chunk may be counted as a whole one."""
+        """Adds bytes; pooch may count the last chunk as a whole chunk."""
         self._done += count
         self._progress(min(self._done, self.total) if self.total else self._done, self.total or None)
 
     def reset(self) -> None:
-        """Begins again, if the bytes in all are known: pooch then adds them at once."""
+        """Resets the bytes done if the total is known, because pooch then adds the total at once."""
         self._done = 0 if self.total else self._done
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Figures of results; they know nothing of how the results came about."""
+"""Draws figures of results, independently of the experiments."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ with needed("plots", __name__):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Colour and line style both tell the curves apart (Okabe and Ito's colours, safe for colour-blind readers).
+# Both colour and line style distinguish the curves (Okabe and Ito's colours, safe for colour-blind readers).
 STYLES = {
     "transformer": ("#0072B2", "-", "Transformer"),
     "transformer, one head": ("#009E73", ":", "Transformer, one head"),
@@ -31,7 +31,7 @@ STYLES = {
     "random": ("#555555", ":", "random search"),
     "tpe": ("#CC79A7", (0, (5, 1)), "TPE"),
 }
-# Those of a comparison: what starts from the best of the sources has the line of what does not, in another colour.
+# Styles of a comparison: a seeded method has the line style of the method from scratch, in another colour.
 METHOD_STYLES = STYLES | {
     "tpe seeded": ("#882255", (0, (5, 1)), "TPE, from the sources' best"),
     "evolution seeded": ("#E69F00", "-.", "evolution, from the sources' best"),
@@ -47,11 +47,14 @@ def draw_incumbents(path: Path, curves: Mapping[str, Curve], title: str, quantit
     """Draws the mean of each curve over the trials, with its 95 % interval.
 
     Args:
-        path: of the file.
-        curves: by name; accuracies in [0, 1], drawn in percent.
-        title: of the figure.
-        quantity: what the vertical axis shows.
-        lowest: where the vertical axis starts, in percent; the first few trials are below it.
+        path: Path of the file.
+        curves: Curves by name; accuracies in [0, 1], drawn in percent.
+        title: Title of the figure.
+        quantity: Label of the vertical axis.
+        lowest: Lower end of the vertical axis in percent, which cuts off the first few trials.
+
+    Returns:
+        The path.
     """
     figure = Figure(figsize=(7.5, 4.8), dpi=150, layout="constrained")
     axes = figure.subplots()
@@ -68,13 +71,13 @@ def draw_reproduction(path: Path, result: Result, data: str, best: float) -> lis
     """Draws the paper's figure 5: validation accuracy, test accuracy and regret of the incumbent; trials to a target.
 
     Args:
-        path: of the file, without its suffix.
-        result: of the experiment on NAS-Bench-101.
-        data: what the accuracies are to be quoted as.
-        best: the best test accuracy there is, in [0, 1].
+        path: Path of the files, without suffix.
+        result: Result of the experiment on NAS-Bench-101.
+        data: Name of the data, for the title.
+        best: Best test accuracy of the space, in [0, 1].
 
     Returns:
-        The files: a PNG and an SVG.
+        Paths of a PNG and an SVG.
     """
     figure = Figure(figsize=(11, 8), dpi=150, layout="constrained")
     (validation, test), (regret, needed) = figure.subplots(2, 2)
@@ -113,13 +116,13 @@ def draw_averages(path: Path, curves: Mapping[str, Curve], window: int, title: s
     """Draws the paper's figure 3: moving averages of rewards, mean of the replicas with its 68 % interval.
 
     Args:
-        path: of the file, without its suffix.
-        curves: of rewards, by name; those with fewer trials than the window are left out.
-        window: over how many trials.
-        title: of the figure.
+        path: Path of the files, without suffix.
+        curves: Rewards by name; curves with fewer trials than the window are left out.
+        window: Number of trials of the moving average.
+        title: Title of the figure.
 
     Returns:
-        The files: a PNG and an SVG.
+        Paths of a PNG and an SVG.
     """
     figure = Figure(figsize=(7.5, 4.8), dpi=150, layout="constrained")
     axes = figure.subplots()
@@ -135,14 +138,14 @@ def draw_averages(path: Path, curves: Mapping[str, Curve], window: int, title: s
 
 
 def draw_attention(path: Path, attention: Float[np.ndarray, "replicas positions positions"]) -> list[Path]:
-    """Draws the paper's figure 4: how the action in each state attends to those before it.
+    """Draws the paper's figure 4: the attention of the action in each state to the earlier actions.
 
     Args:
-        path: of the file, without its suffix.
+        path: Path of the files, without suffix.
         attention: Shape `[replicas, positions, positions]`; position 0 is S.
 
     Returns:
-        The files: a PNG and an SVG.
+        Paths of a PNG and an SVG.
     """
     mean = attention.mean(axis=0)
     names = ["S", *(f"S{number}" for number in range(1, len(mean)))]
@@ -163,15 +166,15 @@ def draw_attention(path: Path, attention: Float[np.ndarray, "replicas positions 
 
 
 def draw_regrets(path: Path, rankings: Sequence[MethodRanking], replicas: int) -> list[Path]:
-    """Draws the mean normalised regret of each method over the trials, a panel a kind of scenario.
+    """Draws the mean normalised regret of each method over the trials, with a panel for each kind of scenario.
 
     Args:
-        path: of the files, without their suffix.
-        rankings: of the methods, by kind.
-        replicas: of each search.
+        path: Path of the files, without suffix.
+        rankings: Rankings of the methods, by kind.
+        replicas: Number of replicas of each search.
 
     Returns:
-        The files: a PNG and an SVG.
+        Paths of a PNG and an SVG.
     """
     kinds = list(dict.fromkeys(row.kind for row in rankings))
     columns = min(len(kinds), 4)
@@ -183,7 +186,7 @@ def draw_regrets(path: Path, rankings: Sequence[MethodRanking], replicas: int) -
         for method in dict.fromkeys(row.method for row in here):
             _draw_regret(axes, method, [row for row in here if row.method == method])
         _trials_axis(axes, max(row.trials for row in here), steps=(1, 5))
-        # From the second trial on, and not below what a figure can tell from 0.
+        # The scale is that of the second trial on; smaller regrets look like 0.
         shown = [max(row.regret.mean, 1e-4) for row in here if row.trials >= min(2, here[-1].trials)]
         axes.set_yscale("log")
         ticks = [base * 10.0**power for power in range(-4, 2) for base in (1, 2, 5)]
@@ -206,15 +209,15 @@ def draw_regrets(path: Path, rankings: Sequence[MethodRanking], replicas: int) -
 
 
 def draw_ranks(path: Path, rankings: Sequence[MethodRanking], replicas: int) -> list[Path]:
-    """Draws the mean rank of each method over all scenarios, a panel a number of trials.
+    """Draws the mean rank of each method over all scenarios, with a panel for each number of trials.
 
     Args:
-        path: of the files, without their suffix.
-        rankings: of the methods, by kind; the first kind is drawn.
-        replicas: of each search.
+        path: Path of the files, without suffix.
+        rankings: Rankings of the methods; those of the first kind are drawn.
+        replicas: Number of replicas of each search.
 
     Returns:
-        The files: a PNG and an SVG.
+        Paths of a PNG and an SVG.
     """
     here = [row for row in rankings if row.kind == rankings[0].kind]
     methods = list(dict.fromkeys(row.method for row in here))
@@ -279,7 +282,7 @@ def _trials_axis(axes: Axes, longest: int, steps: tuple[int, ...] = (1, 2, 5)) -
 
 
 def _limit(axes: Axes, curves: Sequence[np.ndarray]) -> None:
-    """Shows the means of curves, Shape `[replicas, trials]` each, without the first trials, which are far off."""
+    """Sets the vertical axis to the means of curves, Shape `[replicas, trials]`, without the first trials."""
     means = [values.mean(axis=0)[min(_SETTLED, values.shape[1]) - 1 :] for values in curves]
     low, high = min(mean.min() for mean in means), max(mean.max() for mean in means)
     if axes.get_yscale() == "log":
@@ -291,7 +294,7 @@ def _limit(axes: Axes, curves: Sequence[np.ndarray]) -> None:
 def _written(figure: Figure, *paths: Path) -> list[Path]:
     for path in paths:
         content = io.BytesIO()
-        # No date, so that the same result gives the same file.
+        # Without a date, the same result gives the same file.
         metadata = {"Date": None} if path.suffix == ".svg" else {}
         with matplotlib.rc_context({"svg.hashsalt": "transfernas"}):
             figure.savefig(content, format=path.suffix[1:], metadata=metadata)

@@ -1,4 +1,4 @@
-"""Optuna's samplers: the tree-structured Parzen estimator, Gaussian processes, any other."""
+"""Optuna's samplers as searchers: the tree-structured Parzen estimator, Gaussian processes, and any other."""
 
 import importlib.util
 import itertools
@@ -22,13 +22,13 @@ from transfernas.spaces.problem import Problem
 with needed("bench", __name__):
     import optuna
 
-_MOST_DRAWS = 100  # a draw of a sampler takes longer than one of random search
+_MOST_DRAWS = 100  # fewer than for random search, because a draw of a sampler takes longer
 
 
 class SamplerFn(Protocol):
-    """From a seed to a sampler: the functions of this module, or a class of Optuna's as it stands."""
+    """Function from a seed to a sampler: a function of this module, or a sampler class of Optuna."""
 
-    # By keyword: what was the first positional argument of some classes is not the seed.
+    # By keyword, because the first positional argument of some classes is not the seed.
     def __call__(self, *, seed: int) -> optuna.samplers.BaseSampler:
         """Returns a new sampler."""
 
@@ -41,10 +41,10 @@ def tpe(seed: int) -> optuna.samplers.BaseSampler:
 def gaussian_process(seed: int) -> optuna.samplers.BaseSampler:
     """Returns a Gaussian process with Optuna's defaults.
 
-    Choices that are not always active are outside the model and drawn uniformly.
+    Choices that are not always active are outside of the model and are drawn uniformly.
 
     Raises:
-        ModuleNotFoundError: torch is not installed.
+        ModuleNotFoundError: PyTorch is not installed.
     """
     if importlib.util.find_spec("torch") is None:
         raise ModuleNotFoundError("Optuna's Gaussian processes need torch: pip install torch")
@@ -52,14 +52,14 @@ def gaussian_process(seed: int) -> optuna.samplers.BaseSampler:
 
 
 class OptunaSearcher(Searcher):
-    """Proposes what a sampler of Optuna does, choice by choice; each problem has a study and a sampler of its own.
+    """Proposes the configurations of an Optuna sampler, choice by choice; each problem has its own study and sampler.
 
-    What the problem refuses is told to Optuna as pruned, not as failed: samplers ignore what failed, so that they would
-    propose it for ever. Trials that are told as failed are.
+    A configuration that the problem refuses is told to Optuna as pruned, not as failed. Samplers ignore failed trials,
+    so they would propose the configuration again and again. A trial that you tell as failed is told as failed.
 
-    A configuration may come again. Where a problem has a key, a network that was evaluated is not proposed again,
-    unless 100 draws gave no other. These draws are told to Optuna as pruned too. As failed trials, TPE would draw the
-    same networks ten times as often.
+    A configuration may be proposed again. If a problem has a key, an evaluated network is proposed again only after 100
+    draws gave no new network. The refused draws are told as pruned as well. With failed trials instead, TPE would draw
+    the same networks ten times as often.
     """
 
     def __init__(
@@ -73,16 +73,17 @@ class OptunaSearcher(Searcher):
         """Creates the searcher.
 
         Args:
-            problems: the (space, task) pairs to search.
-            sampler: from a seed to the sampler of a problem, as `tpe` or `optuna.samplers.TPESampler`.
-            seed: a whole number of at least 0.
-            start: configurations of the one problem to try first, as `RegularizedEvolution` takes them.
-            ordinal: whether the sampler is told the order of the actions of a choice, where they are at least three
-                numbers that ascend; their distances it is not told. Otherwise every choice is categorical.
+            problems: Problems to search.
+            sampler: Function from a seed to the sampler of a problem, such as `tpe` or `optuna.samplers.TPESampler`.
+            seed: Seed of all random draws, a whole number of at least 0.
+            start: Configurations to try first, for a search of a single problem; see `RegularizedEvolution`.
+            ordinal: Whether a choice with at least three ascending numbers is an integer parameter of positions, so
+                that the sampler knows the order but not the distances. Other choices are categorical.
 
         Raises:
-            ValueError: as for any searcher; the seed is none; or there is a start and more than one problem.
-            TypeError: the sampler is no function, or the start holds what is no configuration.
+            ValueError: `problems` is invalid as for any searcher; the seed is not a whole number of at least 0; or
+                there are a start and several problems.
+            TypeError: `sampler` is not callable, or a member of `start` is not a mapping.
         """
         super().__init__(problems)
         if not callable(sampler):
@@ -120,7 +121,7 @@ class OptunaSearcher(Searcher):
             )
             return OpenTrial(problem, config, _OpenSuggestion(drawn.pop(), network)), asked._replace(rng=state_of(rng))
         finally:
-            # Only now: what runs is not proposed again, even by a sampler that ignores what was pruned.
+            # At the end, because even a sampler that ignores pruned trials does not propose running trials again.
             for refused in drawn:
                 study.tell(refused, state=optuna.trial.TrialState.PRUNED)
 
@@ -130,7 +131,7 @@ class OptunaSearcher(Searcher):
 
     def _close(self, trial: OpenTrial, reward: float | None) -> "_SamplerState":
         state = optuna.trial.TrialState.FAIL if reward is None else optuna.trial.TrialState.COMPLETE
-        # An interrupt may come between Optuna, whose studies are changed in place, and what is kept here.
+        # The trial may be finished already: an interrupt may come after the change of Optuna's study.
         self._studies[trial.problem.name].tell(trial.kept.trial, reward, state, skip_if_finished=True)
         asked: _SamplerState = self._now.knowledge
         return asked if reward is None else asked._replace(evaluated=add_network(asked.evaluated, trial.kept.network))
@@ -138,7 +139,7 @@ class OptunaSearcher(Searcher):
     def _suggest(self, problem: Problem, trial: optuna.Trial) -> dict[str, Action]:
         """Returns the configuration of a trial."""
         config: dict[str, Action] = {}
-        # Optuna is told positions: to it True, 1 and 1.0 are one.
+        # Positions instead of actions, because True, 1 and 1.0 are the same category for Optuna.
         while (choice := problem.space.next_choice(config)) is not None:
             if self._ordinal and _has_order(choice):
                 position = trial.suggest_int(choice.name, 0, len(choice.actions) - 1)
@@ -149,11 +150,11 @@ class OptunaSearcher(Searcher):
 
 
 class _SamplerState(NamedTuple):
-    """What the searcher keeps beside Optuna's studies.
+    """State of the searcher beside Optuna's studies.
 
     Attributes:
-        rng: what will be drawn.
-        evaluated: the networks that were evaluated.
+        rng: State of the generator.
+        evaluated: Networks that were evaluated.
     """
 
     rng: RandomState
@@ -161,14 +162,14 @@ class _SamplerState(NamedTuple):
 
 
 class _OpenSuggestion(NamedTuple):
-    """What is kept of an open trial: Optuna's trial, and what the configuration builds."""
+    """Data of an open trial: Optuna's trial, and the network of the configuration."""
 
     trial: optuna.Trial
     network: BuiltNetwork | None
 
 
 def _has_order(choice: Choice) -> bool:
-    """Returns whether the actions are numbers that ascend."""
+    """Returns whether the actions are at least three ascending numbers."""
     pairs = itertools.pairwise(choice.actions)
     return are_numbers(choice.actions) and all(low < high for low, high in pairs)  # type: ignore[operator]
 

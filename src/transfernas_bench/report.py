@@ -1,4 +1,4 @@
-"""Results as tables and progress bars on a terminal; they know nothing of how the results came about."""
+"""Shows results as tables and progress bars on a terminal, independently of the experiments."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,22 +27,22 @@ from .experiments.statistics import Interval, Ratio, Reached
 from .experiments.suite import TransferScenario
 
 _LOST = "Mean normalised regret (%)"
-_SCENARIO_TRIALS = (20, 100, 200)  # after which the regrets of each scenario are shown
+_SCENARIO_TRIALS = (20, 100, 200)  # numbers of trials with a table of the regrets of each scenario
 
 
 @contextmanager
 def progress_bars(
     console: Console, percent: bool = True, stages: int = 0
 ) -> Iterator[Callable[[str, int], Callable[[int, float], None]]]:
-    """Shows a bar for each stage of a job: done, rate, best so far, time left.
+    """Shows a bar for each stage of a job: trials done, rate, best so far, time left.
 
     Args:
-        console: where.
-        percent: whether the best is an accuracy, shown in percent.
-        stages: how many there are, if they are too many to be seen at once: then those that are done are only counted.
+        console: Console of the bars.
+        percent: Whether the best is an accuracy, shown in percent.
+        stages: Number of stages if they are too many for the screen, so that a bar counts the stages done; 0 otherwise.
 
     Yields:
-        From a stage's name and its number of trials to a function told how many are done and the best so far.
+        Function from the name and the number of trials of a stage to the function that receives the progress.
     """
     columns: tuple[ProgressColumn, ...] = (
         TextColumn("{task.description:<21}", markup=False),
@@ -56,7 +56,7 @@ def progress_bars(
         whole = progress.add_task("searches", total=stages, best="") if stages else None
 
         def stage(name: str, trials: int) -> Callable[[int, float], None]:
-            if not console.is_terminal:  # where no bar moves, a log tells how far it is
+            if not console.is_terminal:  # a log shows no bars, so it names the stages
                 console.print(shown(f"{name}: {trials} trials"))
             task = progress.add_task(plain(name), total=trials, best="best -")
 
@@ -74,20 +74,20 @@ def progress_bars(
 
 
 def incumbent_table(result: Result, title: str) -> PlainTable:
-    """Returns the mean accuracy of the incumbents with 95 % intervals, a row a milestone and a column a searcher."""
+    """Returns the mean accuracies of the incumbents, with a row for each milestone and a column for each searcher."""
     caption = "mean accuracy (%) over all runs of the cell that looked best so far in one run, ± half its 95 % interval"
     return _by_trials(result, result.table, title, caption)
 
 
 def accuracy_table(result: Result, title: str) -> PlainTable:
-    """Returns the same of the incumbents' test accuracies."""
+    """Returns the mean test accuracies of the incumbents, in the form of `incumbent_table`."""
     counts = sorted({row.trials for row in result.table})
     caption = "mean test accuracy (%) over all runs of the same cells, ± half its 95 % interval"
     return _by_trials(result, table_of(result.curves, counts, test=True), title, caption)
 
 
 def ratio_table(result: Result, title: str) -> PlainTable:
-    """Returns the trials that each curve needs for each target and how many times fewer the faster ones do."""
+    """Returns the trials that each curve needs for each target, and the ratios of trials."""
     table = PlainTable(title=title, caption="ratio of trials (95 % interval of a bootstrap over the replicas)")
     table.head("accuracy (%)", right=True)
     for name in result.curves:
@@ -104,7 +104,7 @@ def ratio_table(result: Result, title: str) -> PlainTable:
 
 
 def choice_table(result: Result, title: str) -> PlainTable:
-    """Returns what a choice was made by, a row a candidate."""
+    """Returns the values that a choice was based on, with a row for each candidate."""
     table = PlainTable("choice", "mean (%)", title=title)
     for row in result.choice:
         table.row(row.name, _cell(row))
@@ -112,7 +112,7 @@ def choice_table(result: Result, title: str) -> PlainTable:
 
 
 def reached_table(result: Result, title: str) -> PlainTable:
-    """Returns when each curve reached each target, with 95 % intervals, a row a curve and a column a target."""
+    """Returns the trials at which curves reached targets, with a row for each curve and a column for each target."""
     table = PlainTable(title=title, caption="trials (95 % interval of a bootstrap over the replicas)")
     table.head("")
     targets = sorted({named.reached.target for named in result.reached})
@@ -126,9 +126,9 @@ def reached_table(result: Result, title: str) -> PlainTable:
 
 
 def scenario_table(scenarios: Sequence[TransferScenario]) -> PlainTable:
-    """Returns a table that describes the scenarios, a row each."""
+    """Returns a table that describes the scenarios, with a row for each."""
     table = PlainTable(title=f"{len(scenarios)} scenarios", show_lines=True)
-    table.head("scenario", whole=True)  # whole, to be copied
+    table.head("scenario", whole=True)  # whole, so that you can copy the name
     for name in ("kind", "half", "learned from", "searched"):
         table.head(name)
     for scenario in scenarios:
@@ -142,7 +142,7 @@ def scenario_table(scenarios: Sequence[TransferScenario]) -> PlainTable:
 
 
 def comparison_tables(outcome: ComparisonResult) -> list[PlainTable]:
-    """Returns a comparison as tables: each scenario, trials to the reference, mean ranks, mean regrets, differences."""
+    """Returns the tables of a comparison: scenarios, trials to the reference, mean ranks, mean regrets, differences."""
     rows, ranked = outcome.result.table, "Mean rank (1 is best)"
     counts = sorted({row.trials for row in rows} & set(_SCENARIO_TRIALS)) or [
         max((row.trials for row in rows), default=0)
@@ -190,7 +190,8 @@ def _scenario_ratios(outcome: ComparisonResult) -> PlainTable:
     for named in outcome.result.ratios:
         cells[named.to] = _ratio_cell(named.ratio)
         if named.ratio.trials_of and named.ratio.trials_to is None:
-            cells[named.to] = f"< {named.ratio.trials_of / curves[named.to].values.shape[1]:.1f}"  # it is not reached
+            # The method does not reach the target in all its trials.
+            cells[named.to] = f"< {named.ratio.trials_of / curves[named.to].values.shape[1]:.1f}"
     return _by_scenario(PlainTable(title=title, caption=caption), outcome, cells)
 
 
@@ -205,7 +206,7 @@ def _by_scenario(table: PlainTable, outcome: ComparisonResult, cells: Mapping[st
 
 
 def _ranking_table(outcome: ComparisonResult, rankings: Sequence[MethodRanking], title: str, scale: int) -> PlainTable:
-    """Returns mean ranks, or mean regrets in percent where the scale is 100."""
+    """Returns mean ranks if the scale is 1, or mean regrets in percent if the scale is 100."""
     difference = outcome.result.summary["critical_difference"]
     shown = rankings is outcome.rankings and scale == 1 and difference is not None
     nemenyi = f"; critical difference over all by Nemenyi {difference:.2f}" if shown else ""
@@ -226,7 +227,7 @@ def _ranking_table(outcome: ComparisonResult, rankings: Sequence[MethodRanking],
 
 
 def _difference_table(outcome: ComparisonResult) -> PlainTable:
-    """Returns the differences over all scenarios, those of the first pair by kind as well."""
+    """Returns the differences over all scenarios, and for the first pair also by kind."""
     caption = (
         "below 0 the first is better; ± half the 95 % interval of a bootstrap; in brackets as a share of the second's"
     )
@@ -249,7 +250,7 @@ def _difference_table(outcome: ComparisonResult) -> PlainTable:
 
 
 def _harm_table(outcome: ComparisonResult) -> PlainTable:
-    """Returns the differences of the first pair on each scenario, and how many say that the first is worse."""
+    """Returns the differences of the first pair on each scenario, and the number of those where the first is worse."""
     first, rows = outcome.by_scenario[0], {(row.scenario, row.trials): row for row in outcome.by_scenario}
     counts = sorted({row.trials for row in outcome.by_scenario})
     worse = sum(row.regret.low > 0 for row in rows.values())
@@ -330,10 +331,10 @@ def _ratio_line(named: NamedRatio) -> str:
 
 
 class _RateColumn(ProgressColumn):
-    """Trials a second, each of all replicas."""
+    """Column with the trials per second, each of all replicas."""
 
     def render(self, task: Task) -> Text:
-        """Returns the speed so far; nothing for a bar that counts stages."""
+        """Returns the rate so far; empty for a bar that counts stages."""
         if not task.fields["best"]:
             return Text("")
         speed = task.finished_speed or task.speed

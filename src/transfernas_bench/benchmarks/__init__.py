@@ -1,1 +1,1 @@
-"""Problems with known answers: toy tasks and tabular benchmarks."""
+"""Problems with known values: toy tasks and tabular benchmarks."""

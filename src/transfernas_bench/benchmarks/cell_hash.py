@@ -1,6 +1,6 @@
-"""Hashes of cells that do not depend on the order of their vertices, and every cell once.
+"""Hashes of cells that do not depend on the order of the vertices, and the enumeration of all cells.
 
-Shapes and codes as in `cells`.
+`benchmarks/cells.py` describes the shapes and the codes.
 """
 
 import functools
@@ -34,10 +34,10 @@ from .cells import (
 )
 
 ProgressFn = Callable[[int, int], None]
-"""Told how many labelled cells were looked at, and of how many."""
+"""Function that receives the number of labelled cells done and the total number."""
 
-_CHUNK = 2048  # cells refined at once, so that they stay in the processor's cache
-_ROUNDS = VERTICES  # the official hash takes as many as the cell has vertices; more change nothing
+_CHUNK = 2048  # cells refined at once, so that the arrays stay in the processor's cache
+_ROUNDS = VERTICES  # the official hash has as many rounds as the cell has vertices; further rounds have no effect
 
 _LABEL, _IN, _OUT, _LAST, _MIX1, _MIX2 = np.array(
     [0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7, 0xABC98388FB8FAC03]
@@ -47,11 +47,11 @@ _LABEL, _IN, _OUT, _LAST, _MIX1, _MIX2 = np.array(
 
 
 def graph_hash(adjacency: UInt8[np.ndarray, "slots slots"], ops: UInt8[np.ndarray, "slots"]) -> str:
-    """Returns the official md5 hash of one pruned cell, by which the published table is keyed.
+    """Returns the official md5 hash of a pruned cell, the key of the published table.
 
     Args:
-        adjacency: Shape `[slots, slots]`, of the real vertices alone or padded.
-        ops: Shape `[slots]`, what each vertex is.
+        adjacency: Shape `[slots, slots]`, with or without unused vertices.
+        ops: Shape `[slots]`, the kind of each vertex.
     """
     numbers = range(int((ops != NONE).sum()))
     edges = adjacency[: len(numbers), : len(numbers)].astype(np.int64)
@@ -66,25 +66,26 @@ def graph_hash(adjacency: UInt8[np.ndarray, "slots slots"], ops: UInt8[np.ndarra
 
 
 def fast_hash(adjacency: Adjacency, ops: Ops) -> UInt64[np.ndarray, "batch"]:
-    """Returns hashes of pruned cells that are equal where the official ones are, in batches hundreds of times faster.
+    """Returns hashes of pruned cells that are equal exactly for cells of the same official hash.
 
-    The colours of the vertices are refined as in the official hash, by the sums of the mixed colours before and behind
-    instead of sorted texts. No two of the 423,624 cells of the table share one.
+    The colours of the vertices are refined as in the official hash, but with sums of mixed colours of the predecessors
+    and successors instead of sorted texts, which is hundreds of times faster in batches. All 423,624 cells of the table
+    have different hashes.
 
     Raises:
-        ValueError: an array is no batch of cells.
+        ValueError: An array is not a batch of cells.
     """
     return hash_codes(pack(adjacency, ops))
 
 
 def hash_codes(codes: Int[np.ndarray, "batch"]) -> UInt64[np.ndarray, "batch"]:
-    """Returns the hash, as `fast_hash`, of what pruning leaves of each cell; 0 where nothing is left."""
+    """Returns the `fast_hash` of each cell after pruning; 0 if no vertex is left."""
     if len(codes) > _CHUNK:
         return np.concatenate([hash_codes(codes[start : start + _CHUNK]) for start in range(0, len(codes), _CHUNK)])
     kept = kept_vertices(codes)
     there = ((kept >> np.arange(VERTICES)[:, None]) & 1).astype(np.uint64)
     label = code_ops(codes).T * there
-    # Vertices first and the batch last: every operation runs along the batch.
+    # The batch is the last axis, so that every operation runs along the batch.
     edges = (codes & edges_within()[kept]).astype(np.int32)
     neighbours = ((edges >> _neighbour_bits()[:, :, None]) & 1).astype(np.uint64)
     colour = _step(label * _LABEL, neighbours.sum(axis=1))
@@ -96,11 +97,11 @@ def hash_codes(codes: Int[np.ndarray, "batch"]) -> UInt64[np.ndarray, "batch"]:
 def enumerate_cells(progress: ProgressFn = lambda done, total: None) -> tuple[Adjacency, Ops]:
     """Returns every cell of 2 to 7 vertices and at most 9 edges once: the 423,624 cells of the published table.
 
-    Of cells that are isomorphic it keeps the one with the lowest code, and so looks at 1,293,208 labelled ones. A few
-    seconds.
+    Of isomorphic cells, the cell with the lowest code is kept. The enumeration hashes 1,293,208 labelled cells and
+    takes a few seconds.
 
     Args:
-        progress: told as the work goes on.
+        progress: Function that receives the number of labelled cells done and the total number.
     """
     codes = labelled_codes()
     hashes = np.empty(len(codes), np.uint64)
@@ -114,7 +115,7 @@ def enumerate_cells(progress: ProgressFn = lambda done, total: None) -> tuple[Ad
 
 
 def labelled_codes() -> Int[np.ndarray, "codes"]:
-    """Returns the code of every way to write a pruned cell of at most 9 edges, its vertices in the first places."""
+    """Returns the codes of all labelled pruned cells of at most 9 edges, with unused vertices before the output."""
     edges = np.arange(ALL_EDGES + 1)
     kept, left = kept_vertices(edges), edges_left(edges)
     whole = (edges & edges_within()[kept]) == edges
@@ -128,12 +129,12 @@ def labelled_codes() -> Int[np.ndarray, "codes"]:
 
 
 def _step(colour: UInt64[np.ndarray, "7 batch"], sums: UInt64[np.ndarray, "14 batch"]) -> UInt64[np.ndarray, "7 batch"]:
-    """Returns colours after one round, from the sums before and behind each vertex."""
+    """Returns the colours after a round, from the sums over the predecessors and successors of each vertex."""
     return _mix(colour + sums[:VERTICES] * _IN + sums[VERTICES:] * _OUT)
 
 
 def _mix(value: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:
-    """Returns each number scrambled, one to one (the last steps of SplitMix64)."""
+    """Returns each number under a bijective mixing function (the last steps of SplitMix64)."""
     value = (value ^ (value >> np.uint64(30))) * _MIX1
     value = (value ^ (value >> np.uint64(27))) * _MIX2
     return value ^ (value >> np.uint64(31))
@@ -145,7 +146,7 @@ def _md5(text: str) -> str:
 
 @functools.cache
 def _neighbour_bits() -> Int[np.ndarray, "14 7"]:
-    """Returns the bit of the edge from w to v at [v, w], from v to w at [7 + v, w]; 31, which is no edge, elsewhere."""
+    """Returns the bit of the edge from w to v at [v, w], and from v to w at [7 + v, w]; 31 if there is no such edge."""
     bits = np.full((2 * VERTICES, VERTICES), 31, np.int32)
     for bit, (x, y) in enumerate(EDGES):
         bits[y, x] = bits[VERTICES + x, y] = bit

@@ -1,6 +1,7 @@
-"""The accuracies of the cells of NAS-Bench-101, and which of its rows is a cell's.
+"""The table of NAS-Bench-101: accuracies of the cells, and the row of each cell.
 
-Shapes: `cells` of the table; `batch` cells asked for, written as `benchmarks/cells.py` says.
+Shapes: `cells` is the number of cells of the table, `batch` that of the cells to look up. `benchmarks/cells.py`
+describes the arrays of a cell.
 """
 
 import hashlib
@@ -35,7 +36,7 @@ from .tabular import Table
 CELLS = 423_624  # of at most 7 vertices and 9 edges
 OFFICIAL, SURROGATE, UNVERIFIED = "NAS-Bench-101", "NAS-Bench-101 surrogate", "NAS-Bench-101, unverified file"
 
-# The arrays that are read, with their types and the shapes of one cell's entries.
+# The arrays that are read, with their types and the shape of an entry.
 _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "hash": ("S32", ()),
     "num_vertices": ("uint8", ()),
@@ -43,22 +44,22 @@ _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "ops": ("uint8", (VERTICES,)),
     "val_acc": ("float32", (RUNS,)),
     "test_acc": ("float32", (RUNS,)),
-    "is_real": ("bool", ()),  # of the row's accuracies
-    "verified": ("bool", ()),  # whether they come from a file whose checksum is the official one
+    "is_real": ("bool", ()),  # whether the row's accuracies come from real trainings
+    "verified": ("bool", ()),  # whether the row comes from a file with the official checksum
 }
 _OPTIONAL = ("is_real", "verified")
-_REHASHED = 100  # rows whose official hash is computed again, to see that the arrays mean what they should
+_REHASHED = 100  # rows whose official hash is computed again, as a check of the arrays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellTable:
-    """Cells with the accuracies of their trainings, found however a cell is written.
+    """Cells with the accuracies of their trainings; the order of the vertices does not matter for a look-up.
 
     Attributes:
-        name: what figures obtained on it are to be quoted as, `OFFICIAL`, `SURROGATE` or `UNVERIFIED`.
+        name: Name under which results on the table are quoted: `OFFICIAL`, `SURROGATE` or `UNVERIFIED`.
         adjacency: Shape `[cells, 7, 7]`, pruned.
         ops: Shape `[cells, 7]`.
-        validation: validation accuracies of the runs, in [0, 1], and their means.
+        validation: Validation accuracies of the runs, in [0, 1], and their means.
         test: Shape `[cells]`, mean test accuracies, in [0, 1].
     """
 
@@ -68,13 +69,13 @@ class CellTable:
     validation: Table
     test: Float[np.ndarray, "cells"]
     _hashes: UInt64[np.ndarray, "cells"] = field(init=False, repr=False)  # sorted
-    _order: Int[np.ndarray, "cells"] = field(init=False, repr=False)  # their rows
+    _order: Int[np.ndarray, "cells"] = field(init=False, repr=False)  # the rows of the sorted hashes
 
     def __post_init__(self) -> None:
         """Builds the index.
 
         Raises:
-            ValueError: a cell is none, has parts that pruning removes, has more than 9 edges, or is there twice.
+            ValueError: A cell is invalid, has parts that pruning removes, has more than 9 edges, or occurs twice.
         """
         codes = pack(self.adjacency, self.ops)
         vertices, edges = _vertices(self.ops), np.bitwise_count(codes & ALL_EDGES)
@@ -96,24 +97,24 @@ class CellTable:
 
     @property
     def checksum(self) -> str:
-        """The SHA-256 of its accuracies."""
+        """SHA-256 of the accuracies."""
         return hashlib.sha256(self.validation.runs.tobytes() + self.test.tobytes()).hexdigest()
 
     @property
     def complete(self) -> bool:
-        """Whether every cell of at most 7 vertices and 9 edges is there."""
+        """Whether the table has every cell of at most 7 vertices and 9 edges."""
         return len(self.test) == CELLS
 
     def rows(self, adjacency: Adjacency, ops: Ops) -> Int[np.ndarray, "batch"]:
-        """Returns the row of each cell, -1 where it has none: no path from input to output, or more than 9 edges.
+        """Returns the row of each cell; -1 for a cell without a path from input to output or with more than 9 edges.
 
         Raises:
-            ValueError: an array is no batch of cells.
+            ValueError: An array is not a batch of cells.
         """
         return self.code_rows(pack(adjacency, ops))
 
     def code_rows(self, codes: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
-        """Returns the row of each cell given by its code, -1 where it has none."""
+        """Returns the row of the cell of each code; -1 if the table lacks the cell."""
         rows, possible = np.full(len(codes), -1), _possible(codes)
         hashes = hash_codes(codes[possible])
         places = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
@@ -121,22 +122,22 @@ class CellTable:
         return rows
 
     def code_valid(self, codes: Int[np.ndarray, "batch"]) -> Bool[np.ndarray, "batch"]:
-        """Returns whether each cell given by its code has a row; a table that is complete need not look."""
+        """Returns whether the table has the cell of each code; a complete table needs no look-up."""
         return _possible(codes) if self.complete else self.code_rows(codes) >= 0
 
     def best_test(self, vertices: int = VERTICES, operations: Sequence[str] = OPERATIONS) -> float:
-        """Returns the best mean test accuracy of the cells of at most so many vertices with some operations alone.
+        """Returns the best mean test accuracy of the cells with at most `vertices` vertices and given operations.
 
         Raises:
-            ValueError: the table has none.
+            ValueError: The table has no such cell.
         """
         return float(self.test[self.inside(vertices, operations)].max())
 
     def inside(self, vertices: int, operations: Sequence[str]) -> Bool[np.ndarray, "cells"]:
-        """Returns whether each cell of the table has at most so many vertices and some operations alone.
+        """Returns whether each cell of the table has at most `vertices` vertices, all with given operations.
 
         Raises:
-            ValueError: none has.
+            ValueError: The table has no such cell.
         """
         allowed = [OP_CODES[operation] for operation in operations]
         here = np.isin(self.ops[:, 1:], [NONE, OUTPUT, *allowed]).all(axis=1) & (_vertices(self.ops) <= vertices)
@@ -146,15 +147,14 @@ class CellTable:
 
 
 def load_cells(path: Path | str) -> CellTable:
-    """Reads a compact file, an `.npz`, and checks it; takes a second or two.
+    """Reads and checks a compact file, an `.npz`, in a second or two.
 
-    Its arrays are those that `nasbench101_records.read_records` returns, of which the time of training and the number
-    of parameters are not read, and where accuracies are not those of real trainings, `is_real` [N] bool.
+    The file has the arrays of `nasbench101_records.read_records`. The training time and the number of parameters are
+    not read. The optional array `is_real` [N] bool is False for accuracies that are not from real trainings.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no `.npz`, or an array is missing, damaged or not as it should be; the message names the
-            array.
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not an `.npz`, or an array is missing, damaged or wrong; the message names the array.
     """
     try:
         arrays = _read(path)
@@ -184,8 +184,8 @@ def _read(path: Path | str) -> dict[str, np.ndarray]:
         try:
             archive = zipfile.ZipFile(file)
             for member in archive.infolist():
-                archive.open(member).close()  # its name must be in both places, or an optional array is passed over
-        except Exception:  # what a damaged file makes of a parser is not foreseen
+                archive.open(member).close()  # a name that differs from the header would hide an optional array
+        except Exception:  # a damaged file may raise any error in the parser
             raise ValueError("it is no .npz file, or not whole") from None
         with archive:
             there = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
@@ -199,7 +199,7 @@ def _read(path: Path | str) -> dict[str, np.ndarray]:
 
 
 def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """Reads an array of the right type and shape; of others no more than the header, however much they inflate to."""
+    """Reads an array, whose type and shape are checked before its content is decompressed."""
     try:
         if (method := archive.getinfo(f"{name}.npy").compress_type) not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"its compression {method} is none that NumPy writes")
@@ -208,7 +208,7 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
             _check_form(name, dtype, shape)
             size = dtype.itemsize * math.prod(shape)
             content = member.read(size)
-            if len(content) != size or member.read(1):  # the archive's own checksum is compared at the end alone
+            if len(content) != size or member.read(1):  # at its end, the archive compares its checksum
                 raise ValueError(f"it does not hold the {size} bytes of its shape")
     except _FormError as error:
         raise ValueError(str(error)) from None
@@ -227,7 +227,7 @@ def _read_header(member: IO[bytes] | zipfile.ZipExtFile) -> tuple[tuple[int, ...
 
 
 class _FormError(ValueError):
-    """An array is not of the type or shape that it should be."""
+    """The error of an array with a wrong type or shape."""
 
 
 def _check_form(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:

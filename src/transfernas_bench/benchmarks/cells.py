@@ -1,11 +1,12 @@
 """Cells of NAS-Bench-101 (Ying et al. 2019) as arrays, checked and pruned.
 
-Shapes: `batch` cells; 7 vertices, the unused ones last. `adjacency` is upper triangular; `ops` says what a vertex is: 0
-none, 1 the input, 2 to 4 the `OPERATIONS`, 5 the output, which is the last real vertex.
+Shapes: `batch` is the number of cells. A cell has 7 vertices, with unused vertices at the end. `adjacency` is upper
+triangular. `ops` has the kind of each vertex: 0 for unused, 1 for the input, 2 to 4 for the `OPERATIONS`, and 5 for the
+output, which is the last used vertex.
 
-A *code* is a cell as one number, with the output always at vertex 7: the lower 21 bits are its edges, column by column
-of the adjacency (bit x + y (y - 1) / 2 for the edge from x to y, counted from 0, as in the public `nasbench` package),
-then 3 bits for each of the vertices 2 to 6.
+A *code* is a cell as a single number, with the output always at vertex 7. The lower 21 bits are the edges, column by
+column of the adjacency (bit x + y (y - 1) / 2 for the edge from x to y, counted from 0, as in the public `nasbench`
+package). Three bits for each of the vertices 2 to 6 follow.
 """
 
 import functools
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 VERTICES, MAX_EDGES = 7, 9
-RUNS = 3  # a cell was trained so often
+RUNS = 3  # training runs of each cell
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 NONE, INPUT, FIRST_OPERATION, OUTPUT = 0, 1, 2, 5
 OP_CODES = {
@@ -23,7 +24,7 @@ OP_CODES = {
     **{operation: code for code, operation in enumerate(OPERATIONS, FIRST_OPERATION)},
     "output": OUTPUT,
 }
-EDGES = tuple((x, y) for y in range(VERTICES) for x in range(y))  # their position is their bit in a code
+EDGES = tuple((x, y) for y in range(VERTICES) for x in range(y))  # the position of an edge is its bit in a code
 ALL_EDGES = (1 << len(EDGES)) - 1
 
 Adjacency = UInt8[np.ndarray, "batch 7 7"]
@@ -34,12 +35,12 @@ OP_BITS = np.array([len(EDGES) + 3 * number for number in range(VERTICES - 2)])
 
 
 class Pruned(NamedTuple):
-    """Cells without the vertices that lie on no path from input to output.
+    """Cells without the vertices that are on no path from input to output.
 
     Attributes:
         adjacency: Shape `[batch, 7, 7]`.
         ops: Shape `[batch, 7]`.
-        valid: Shape `[batch]`, False where no path leads from input to output; such a cell is all zeros.
+        valid: Shape `[batch]`, False for a cell without a path from input to output, whose arrays are zeros.
     """
 
     adjacency: Adjacency
@@ -48,10 +49,10 @@ class Pruned(NamedTuple):
 
 
 def prune(adjacency: Adjacency, ops: Ops) -> Pruned:
-    """Removes vertices that lie on no path from input to output; the rest moves up, in its order.
+    """Removes vertices that are on no path from input to output; the others move up and keep their order.
 
     Raises:
-        ValueError: an array is no batch of cells.
+        ValueError: An array is not a batch of cells.
     """
     codes = pack(adjacency, ops)
     adjacency, ops = unpack(codes)
@@ -64,12 +65,12 @@ def prune(adjacency: Adjacency, ops: Ops) -> Pruned:
 
 
 def edges_left(codes: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
-    """Returns how many edges pruning leaves of each cell: 0 where no path leads from input to output."""
+    """Returns the number of edges of each cell after pruning; 0 if no path leads from input to output."""
     return np.bitwise_count(codes & edges_within()[kept_vertices(codes)]).astype(np.int64)
 
 
 def kept_vertices(codes: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
-    """Returns the vertices on a path from input to output, bit x for vertex x; 0 where there is no path."""
+    """Returns a bit mask of the vertices on a path from input to output, bit x for vertex x; 0 without a path."""
     return kept_by_edges()[codes & ALL_EDGES].astype(np.int64)
 
 
@@ -77,7 +78,7 @@ def pack(adjacency: Adjacency, ops: Ops) -> Int[np.ndarray, "batch"]:
     """Returns the codes of cells.
 
     Raises:
-        ValueError: an array is no batch of cells.
+        ValueError: An array is not a batch of cells.
     """
     check_cells(adjacency, ops)
     output = np.argmax(ops == OUTPUT, axis=1)
@@ -103,7 +104,7 @@ def check_cells(adjacency: Adjacency, ops: Ops) -> None:
     """Checks that arrays are a batch of cells.
 
     Raises:
-        ValueError: they are not; the message names the array and the cell.
+        ValueError: An array is wrong; the message names the array and the cell.
     """
     if adjacency.shape != (len(ops), VERTICES, VERTICES) or ops.shape != (len(ops), VERTICES):
         raise ValueError(
@@ -128,7 +129,7 @@ def check_cells(adjacency: Adjacency, ops: Ops) -> None:
 
 
 def code_ops(codes: Int[np.ndarray, "batch"]) -> Ops:
-    """Returns what the vertices of each cell are."""
+    """Returns the kinds of the vertices of each cell, Shape `[batch, 7]`."""
     ops = np.empty((len(codes), VERTICES), np.uint8)
     ops[:, 0], ops[:, -1] = INPUT, OUTPUT
     ops[:, 1:-1] = (codes[:, None] >> OP_BITS) & 7
@@ -137,7 +138,7 @@ def code_ops(codes: Int[np.ndarray, "batch"]) -> Ops:
 
 @functools.cache
 def kept_by_edges() -> UInt8[np.ndarray, "masks"]:
-    """Returns `kept_vertices` of all 2^21 sets of edges: 2 MiB, made in a fifth of a second."""
+    """Returns `kept_vertices` of all 2^21 sets of edges: an array of 2 MiB, computed in a fifth of a second."""
     edges = np.arange(ALL_EDGES + 1, dtype=np.int32)
     into = [(edges >> _COLUMN[y]) & ((1 << y) - 1) for y in range(VERTICES)]
     reached, leads = np.ones_like(edges), np.full_like(edges, 1 << (VERTICES - 1))
@@ -150,7 +151,7 @@ def kept_by_edges() -> UInt8[np.ndarray, "masks"]:
 
 @functools.cache
 def edges_within() -> Int[np.ndarray, "128"]:
-    """Returns, for each set of vertices, the edges between them."""
+    """Returns a bit mask of the edges between the vertices of each set of vertices."""
     inside = [[x in kept and y in kept for x, y in EDGES] for kept in map(_members, range(1 << VERTICES))]
     return (np.array(inside, np.int64) << np.arange(len(EDGES))).sum(axis=1)
 

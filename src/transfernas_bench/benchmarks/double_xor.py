@@ -1,4 +1,4 @@
-"""Double XOR (paper, section 4.1): seven binary states, two interleaved dependencies; and longer and wider kin."""
+"""Double XOR (paper, section 4.1): seven binary states with two interleaved dependencies, and larger variants."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ def double_xor() -> Problem:
 
 @dataclass(frozen=True, slots=True)
 class XorChain:
-    """A chain of binary states whose reward is 1 where the actions of each of some pairs of states differ.
+    """A chain of binary states whose reward is 1 if the actions differ in each of several pairs of states, else 0.
 
     Attributes:
-        problem: the problem.
-        pairs: positions in the chain, from 0, of the states of each pair.
+        problem: The problem.
+        pairs: Positions in the chain, from 0, of the states of each pair.
     """
 
     problem: Problem
@@ -36,7 +36,7 @@ class XorChain:
     def reward(
         self, action_indices: Int[np.ndarray, "configs choices"], rng: np.random.Generator
     ) -> Float[np.ndarray, "configs"]:
-        """Returns the reward of each configuration; there is no noise."""
+        """Returns the reward of each configuration, without noise."""
         return self.value(action_indices)
 
     def value(self, action_indices: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
@@ -51,13 +51,13 @@ def xor_chain(
     order: Sequence[int] | None = None,
     name: str = "double xor",
 ) -> XorChain:
-    """Returns a chain; by default the paper's.
+    """Returns a chain, by default that of the paper.
 
     Args:
-        states: how many, S1, S2 and so on.
-        pairs: numbers of the states, from 1, whose actions must differ.
-        order: in which the numbered states come; ascending by default.
-        name: of the space.
+        states: Number of states, which are named S1, S2 and so on.
+        pairs: Pairs of numbers of states, from 1, whose actions must differ.
+        order: Numbers of the states in the order of the chain; ascending by default.
+        name: Name of the space.
     """
     order = tuple(range(1, states + 1) if order is None else order)
     space = SearchSpace(name, [Choice(f"S{number}", (0, 1)) for number in order])

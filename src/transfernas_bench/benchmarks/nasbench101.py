@@ -1,9 +1,9 @@
 """NAS-Bench-101 (Ying et al. 2019): cells of at most 7 vertices and 9 edges, as a chain of 26 choices.
 
-The chain is that of the paper, section 4.2: 21 edges, each there or not, then the operations of 5 vertices. The
-vertices are 1, the input, to 7, the output. The paper does not say in which order the edges come; here it is column by
-column of the adjacency, 1-2, 1-3, 2-3, 1-4, ..., as the public `nasbench` package numbers them, so that the first ten
-have the same places in a chain without vertex 6. A sub-space's choices keep their names, by which knowledge is shared.
+The chain is that of the paper, section 4.2: 21 edges, each present or not, then the operations of 5 vertices. Vertex 1
+is the input and vertex 7 the output. The paper leaves the order of the edges open. The order here is column by column
+of the adjacency, 1-2, 1-3, 2-3, 1-4, ..., as in the public `nasbench` package, so the first ten edges have the same
+positions in a chain without vertex 6. The choices of a sub-space keep their names, so the agent shares knowledge.
 """
 
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ _EDGE, _OPERATION = "edge ", "operation "
 def cell_space(
     vertices: int = VERTICES, operations: Sequence[str] = OPERATIONS, name: str = "nasbench101"
 ) -> SearchSpace:
-    """Returns the space of cells of some vertices whose operations are among some.
+    """Returns the space of cells with a number of vertices and given operations.
 
     Args:
-        vertices: how many, input and output included; 6 means all but vertex 6, 5 all but the vertices 5 and 6.
-        operations: those allowed, in any order; all by default.
-        name: of the space.
+        vertices: Number of vertices, input and output included; 6 omits vertex 6, and 5 omits the vertices 5 and 6.
+        operations: Allowed operations, in any order; all by default.
+        name: Name of the space.
 
     Raises:
-        ValueError: the number of vertices is not 2 to 7, or an operation is unknown.
+        ValueError: The number of vertices is not from 2 to 7, or an operation is unknown.
     """
     if type(vertices) is not int or not 2 <= vertices <= VERTICES:
         raise ValueError(f"a cell of NAS-Bench-101 has 2 to {VERTICES} vertices, not {vertices!r}")
@@ -54,10 +54,10 @@ def sub_spaces(vertices: int = VERTICES - 1) -> tuple[SearchSpace, SearchSpace]:
     """Returns the paper's sub-spaces: without vertex 6, with the operations {1, 2} and {1, 3} alone.
 
     Args:
-        vertices: how many their cells have; another number than the paper's is in their names.
+        vertices: Number of vertices of their cells; a number other than the paper's becomes part of the names.
 
     Raises:
-        ValueError: the number of vertices is not 2 to 7.
+        ValueError: The number of vertices is not from 2 to 7.
     """
     first, second, third = OPERATIONS
     prefix = "nasbench101" if vertices == VERTICES - 1 else f"nasbench101 {vertices} vertices"
@@ -69,21 +69,21 @@ def sub_spaces(vertices: int = VERTICES - 1) -> tuple[SearchSpace, SearchSpace]:
 
 @dataclass(frozen=True, slots=True)
 class CellIndex:
-    """From configurations of a space of cells to rows of the table.
+    """Map from configurations of a space of cells to rows of the table.
 
     Attributes:
-        codes: from configurations to codes of cells.
-        cells: the table.
+        codes: Map from configurations to codes of cells.
+        cells: The table.
     """
 
     codes: ProductIndex
     cells: CellTable
 
     def rows(self, action_indices: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
-        """Returns the row of each configuration, given as positions of actions.
+        """Returns the row of each configuration from the positions of its actions.
 
         Raises:
-            ValueError: a configuration is no cell of the table.
+            ValueError: A configuration is not a cell of the table.
         """
         rows = self.cells.code_rows(self.codes.rows(action_indices))
         if (rows < 0).any():
@@ -97,13 +97,13 @@ class CellIndex:
         """Returns the row of a configuration.
 
         Raises:
-            ValueError: it is no cell of the table.
+            ValueError: The configuration is not a cell of the table.
         """
         space = self.codes.space
         return int(self.rows(np.array([[choice.index(config[choice.name]) for choice in space.choices]]))[0])
 
     def valid(self, action_indices: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
-        """Returns whether each configuration, given as positions of actions, is a cell of the table."""
+        """Returns whether each configuration, as positions of actions, is a cell of the table."""
         return self.cells.code_valid(self.codes.rows(action_indices))
 
     def valid_config(self, config: Config) -> bool:
@@ -111,46 +111,46 @@ class CellIndex:
         return bool(self.cells.code_valid(np.array([self.codes.row(config)]))[0])
 
     def network(self, config: Config) -> int:
-        """Returns the hash of a configuration's graph, equal for all configurations that write one cell.
+        """Returns the hash of a configuration's graph, which all configurations of the same cell share.
 
-        That is `cell_hash.fast_hash`: what is on no path from input to output does not count, nor does the order of the
-        vertices.
+        The hash is `cell_hash.fast_hash`. Vertices on no path from input to output do not count, and neither does the
+        order of the vertices.
         """
         return int(hash_codes(np.array([self.codes.row(config)]))[0])
 
 
 @dataclass(frozen=True, slots=True)
 class CellProblem(TabularProblem):
-    """A space of cells with the accuracies of all of them.
+    """A space of cells with the accuracies of all cells.
 
     Attributes:
-        problem: the problem.
-        index: from configurations to rows of the table.
-        table: the validation accuracies.
+        problem: The problem.
+        index: Map from configurations to rows of the table.
+        table: Validation accuracies.
     """
 
     index: CellIndex
 
     def valid(self, action_indices: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
-        """Returns whether each configuration, given as positions of actions, is a cell of the table."""
+        """Returns whether each configuration, as positions of actions, is a cell of the table."""
         return self.index.valid(action_indices)
 
     def test(self, action_indices: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
-        """Returns the mean test accuracy of each configuration, of which a searcher sees nothing."""
+        """Returns the mean test accuracy of each configuration, which searchers do not see."""
         return self.index.cells.test[self.index.rows(action_indices)]
 
     @property
     def best_test(self) -> float:
-        """The best mean test accuracy of the cells of the space; what falls short of it is the regret."""
+        """Best mean test accuracy of the cells of the space, from which regrets are measured."""
         return self.index.cells.best_test(*self._cells_of_the_space)
 
     def every_value(self) -> Float[np.ndarray, "cells"]:
-        """Returns the value of every cell of the space, once, however many configurations write it."""
+        """Returns the value of every cell of the space once, although several configurations may give the same cell."""
         return self.table.means[self.index.cells.inside(*self._cells_of_the_space)]
 
     @property
     def _cells_of_the_space(self) -> tuple[int, tuple[str, ...]]:
-        """How many vertices they have at most, and their operations."""
+        """Largest number of vertices of the cells of the space, and their operations."""
         choices = [choice for choice in self.problem.space.choices if choice.name.startswith(_OPERATION)]
         operations = {str(action): None for choice in choices for action in choice.actions}
         return len(choices) + 2, tuple(operations)
@@ -161,17 +161,17 @@ def cell_problem(
 ) -> CellProblem:
     """Returns NAS-Bench-101 over the whole space or a sub-space of it.
 
-    The problem's objective draws one of the three runs of a cell, so that it is as noisy as training was.
+    The objective of the problem draws one of the three runs of a cell, so rewards have the noise of training.
 
     Args:
-        cells: the table.
-        space: as `cell_space` makes it; the whole space by default.
-        seed: of the objective's draws.
-        each_network_once: whether the problem has a key, the hash of the graph, so that no searcher evaluates a cell
-            twice. The paper's searches do.
+        cells: The table.
+        space: A space from `cell_space`; the whole space by default.
+        seed: Seed of the objective's draws.
+        each_network_once: Whether the problem has a key, the hash of the graph, so that no searcher evaluates a cell
+            twice. The paper's searches may evaluate a cell twice.
 
     Raises:
-        ValueError: the space is another.
+        ValueError: The space is not from `cell_space`.
     """
     space = cell_space() if space is None else space
     index = CellIndex(_code_index(space), cells)
@@ -183,11 +183,11 @@ def cell_problem(
 def mutate_cell(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[str, Action]:
     """Returns the parent with an edge flipped or, with equal chance, another operation at a vertex.
 
-    That is the mutation of the paper's appendix B and of Ying et al. (2019); the edge or vertex is uniform. The child
-    may be invalid.
+    The mutation is that of the paper's appendix B and of Ying et al. (2019). The edge or vertex is drawn uniformly. The
+    child may be invalid.
 
     Raises:
-        ValueError: the problem's space is none that `cell_space` makes.
+        ValueError: The space of the problem has no edges, so it is not from `cell_space`.
     """
     mutable = [choice for choice in problem.space.choices if len(choice.actions) > 1]
     edges, operations = ([c for c in mutable if c.name.startswith(kind)] for kind in (_EDGE, _OPERATION))
@@ -200,10 +200,10 @@ def mutate_cell(problem: Problem, parent: Config, rng: np.random.Generator) -> d
 
 
 def _code_index(space: SearchSpace) -> ProductIndex:
-    """Returns the index from configurations to codes of cells.
+    """Returns the map from configurations to codes of cells.
 
     Raises:
-        ValueError: the space is none that `cell_space` makes.
+        ValueError: The space is not from `cell_space`.
     """
     chosen = [choice for choice in space.choices if choice.name.startswith(_OPERATION)]
     operations = tuple(map(str, chosen[0].actions)) if chosen else OPERATIONS

@@ -1,4 +1,4 @@
-"""NAS-Bench-101 on this machine: from an official file, or from the network, to one compact file of arrays."""
+"""Converts an official file of NAS-Bench-101, given or downloaded, to a compact file of arrays in the cache."""
 
 import io
 import json
@@ -22,18 +22,18 @@ OFFICIAL_SHA256 = {
     "nasbench_only108.tfrecord": "4c39c3936e36a85269881d659e44e61a245babcb72cb374eacacf75d0e5f4fd1",
     "nasbench_full.tfrecord": "3d64db8180fb1b0207212f9032205064312b6907a3bbc81eabea10db2f5c7e9c",
 }
-"""As in the README of google-research/nasbench."""
+"""Checksums from the README of google-research/nasbench."""
 DataStageFn = Callable[[str, int, int | None], None]
-"""Told what is being done, the bytes done, and the bytes in all, None if that is not known."""
+"""Function that receives the name of the stage, the bytes done, and the total bytes, which are None if unknown."""
 
 
 def data_folder() -> Path:
-    """Returns where the compact file is kept."""
+    """Returns the default folder of the compact file."""
     return cache_dir() / "nasbench101"
 
 
 def compact_file(folder: Path | None = None) -> Path:
-    """Returns where the compact file is, or will be, in a folder; by default in `data_folder()`."""
+    """Returns the path of the compact file in a folder, by default `data_folder()`; the file may not exist yet."""
     return (data_folder() if folder is None else folder) / "nasbench101.npz"
 
 
@@ -45,19 +45,19 @@ def nasbench101_data(
     *,
     trusted: bool = False,
 ) -> Path:
-    """Returns the compact file, made from an official file or the network where there is none yet.
+    """Returns the path of the compact file; a missing compact file is made from an official file or the network.
 
     Args:
-        source: an official file, or a compact one (`.npz`), which is checked; None to download an official file.
-        url: what to download if there is no source.
-        folder: where the compact file is kept, by default `data_folder()`.
-        progress: told how far it is.
-        trusted: whether a file that is not one of the two official ones will do.
+        source: An official file, or a compact file (`.npz`), which is checked; None to download an official file.
+        url: Address of the download if there is no source.
+        folder: Folder of the compact file, by default `data_folder()`.
+        progress: Function that receives the progress of each stage.
+        trusted: Whether to accept a file other than the two official files.
 
     Raises:
-        DownloadError: the download failed.
-        ValueError: the file is not official, is damaged, or holds something else.
-        OSError: a file cannot be read or written.
+        DownloadError: The download failed.
+        ValueError: The file is not official, is damaged, or has other content.
+        OSError: A file cannot be read or written.
     """
     if source is not None and source.suffix == ".npz":
         load_cells(source)
@@ -68,31 +68,34 @@ def nasbench101_data(
     if (made := _Provenance.read(folder)) is not None and (trusted or made.official):
         return compact_file(folder)
     name = Path(urlsplit(url).path).name or "download"
-    downloaded = folder / f"{name}.downloaded"  # whatever the url, no name of ours
+    downloaded = folder / f"{name}.downloaded"  # for any url, the suffix differs from the names of the compact files
     tell = None if progress is None else partial(progress, "download")
     try:
         download(url, downloaded, None if trusted else OFFICIAL_SHA256.get(name), tell)
     except DownloadError as error:
         raise DownloadError(f"{error}. Or download it with a browser and give the file by --from FILE") from None
     result = compact(downloaded, folder, progress, trusted=trusted)
-    downloaded.unlink()  # some 500 MB, of which the compact file has what is of use
+    downloaded.unlink()  # some 500 MB, of which the compact file has the useful part
     return result
 
 
 def compact(source: Path, folder: Path, progress: DataStageFn | None = None, *, trusted: bool = False) -> Path:
-    """Converts an official file to `nasbench101.npz`, once: a second call for the same file returns at once.
+    """Converts an official file to `nasbench101.npz`; a second call for the same file returns at once.
 
-    `nasbench101.json` beside it says which file it was made from.
+    `nasbench101.json` in the same folder identifies the official file.
 
     Args:
         source: `nasbench_only108.tfrecord` or `nasbench_full.tfrecord`.
-        folder: where the compact file is kept; made if there is none.
-        progress: told how far it is.
-        trusted: whether a file that is not one of the two official ones will do.
+        folder: Folder of the compact file, created if missing.
+        progress: Function that receives the progress of each stage.
+        trusted: Whether to accept a file other than the two official files.
+
+    Returns:
+        Path of the compact file.
 
     Raises:
-        ValueError: the file is neither of the official ones, is damaged, or holds something else.
-        OSError: a file cannot be read or written.
+        ValueError: The file is not official, is damaged, or has other content.
+        OSError: A file cannot be read or written.
     """
     made, status = _Provenance.read(folder), source.stat()
     same = made is not None and (made.bytes, made.modified_ns) == (status.st_size, status.st_mtime_ns)
@@ -108,17 +111,17 @@ def compact(source: Path, folder: Path, progress: DataStageFn | None = None, *, 
         )
     if made is None or made.sha256 != digest:
         arrays = read_records(source, None if progress is None else partial(progress, "convert"))
-        _about_file(folder).unlink(missing_ok=True)  # until the new compact file is there, none is
+        _about_file(folder).unlink(missing_ok=True)  # without this file, an old compact file does not count
         arrays["verified"] = np.full(len(arrays["hash"]), now.official)
         content = io.BytesIO()
-        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # of `allow_pickle`, which is not among them
+        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # no array is named `allow_pickle`
         write_atomically(compact_file(folder), content.getvalue())
     write_atomically(_about_file(folder), json.dumps(now._asdict(), indent=2).encode())
     return compact_file(folder)
 
 
 class _Provenance(NamedTuple):
-    """The file that the compact one was made from."""
+    """The official file that a compact file was made from."""
 
     sha256: str
     bytes: int
@@ -126,7 +129,7 @@ class _Provenance(NamedTuple):
 
     @classmethod
     def read(cls, folder: Path) -> "_Provenance | None":
-        """Returns what the folder's compact file was made from, None if there is none."""
+        """Returns the official file of a folder's compact file; None if there is no compact file."""
         try:
             made = cls(**json.loads(_about_file(folder).read_text(encoding="utf8")))
         except (OSError, ValueError, TypeError):

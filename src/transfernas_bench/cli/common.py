@@ -1,4 +1,4 @@
-"""What several commands of the laboratory share."""
+"""Functions that several commands of the laboratory share."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,12 +26,16 @@ WITH_RESUME = "the same command with --resume goes on from here."
 def changed_config(
     changes: Sequence[str], fast: bool = False, more: Mapping[str, object] | None = None
 ) -> "TrainingConfig":
-    """Returns the paper's settings, or the default ones, with those of `more`, and then those given as FIELD=VALUE.
+    """Returns settings of agents with changes.
 
-    A field is given by its path, as in rule.learning_rate=0.001; a part by its kind, as in network=lstm, or by None.
+    Args:
+        changes: Changes of the form FIELD=VALUE. The path names a field, as in rule.learning_rate=0.001. The value of a
+            part is its kind, as in network=lstm, or None.
+        fast: Whether to start from the default settings instead of the paper's.
+        more: Changes by the path of the field, applied first.
 
     Raises:
-        typer.BadParameter: one is not of that form, there is no such field, or together they are no configuration.
+        typer.BadParameter: A change does not have this form, a field does not exist, or the settings are invalid.
     """
     from transfernas.fields import flat, parsed
     from transfernas.learning.config import TrainingConfig
@@ -49,10 +53,10 @@ def changed_config(
 
 
 def make_folder(path: Path) -> Path:
-    """Makes the folder for results.
+    """Creates the folder for results, and returns its path.
 
     Raises:
-        typer.BadParameter: it cannot be made or written to.
+        typer.BadParameter: The folder cannot be created or written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -63,10 +67,10 @@ def make_folder(path: Path) -> Path:
 
 
 def load_table(path: Path | None) -> "CellTable":
-    """Returns the table of NAS-Bench-101, that of the cache unless a path is given.
+    """Returns the table of NAS-Bench-101 from a path, or from the cache for None.
 
     Raises:
-        typer.BadParameter: there is none, or it is not as it should be.
+        typer.BadParameter: The file is missing or damaged.
     """
     from ..benchmarks.nasbench101 import load_cells
     from ..benchmarks.nasbench101_data import compact_file
@@ -83,10 +87,10 @@ def load_table(path: Path | None) -> "CellTable":
 
 @contextmanager
 def open_run_directory(out: Path, settings: Mapping[str, object], resume: bool) -> Iterator["RunDirectory"]:
-    """Opens the stages in a folder, or begins them, and keeps other processes out.
+    """Opens the stages in a folder, or begins them, and locks the folder for this process.
 
     Raises:
-        typer.BadParameter: they cannot be begun or resumed.
+        typer.BadParameter: The stages cannot be begun or resumed.
     """
     from ..experiments.run_directory import RunDirectory
 
@@ -101,7 +105,7 @@ def open_run_directory(out: Path, settings: Mapping[str, object], resume: bool) 
 
 
 def say_where(console: "Console", result: "Result", out: Path, files: Sequence[Path]) -> None:
-    """Says how long it took, how much memory, and where the results are."""
+    """Prints the duration, the peak memory, and the paths of the results."""
     from ..experiments.result import peak_memory_mib
 
     names = ", ".join(str(file.relative_to(out)) for file in files if file.exists())

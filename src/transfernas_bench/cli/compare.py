@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Half(StrEnum):
-    """The halves of the suite."""
+    """Halves of the suite."""
 
     development = "development"
     held_out = "held-out"
@@ -28,8 +28,8 @@ def compare(
     half: Annotated[
         Half | None,
         typer.Option(
-            help="development: for choosing methods and settings, the default unless scenarios are named. held-out: "
-            "for the report."
+            help="development: for the choice of methods and settings, the default unless you name scenarios. "
+            "held-out: for the report."
         ),
     ] = None,
     scenario: Annotated[
@@ -55,12 +55,12 @@ def compare(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="A compact file of NAS-Bench-101, for the scenarios that need it; they are left out without it unless "
-            "they are named and `transfernas data nasbench101` made one.",
+            help="A compact file of NAS-Bench-101, for the scenarios that need this table. Without this option, they "
+            "are left out, unless you name them and `transfernas data nasbench101` made the file.",
         ),
     ] = None,
     paper: Annotated[
-        bool, typer.Option("--paper", help="Agents with the paper's settings, not the default ones.")
+        bool, typer.Option("--paper", help="Give the agents the paper's settings, not the default settings.")
     ] = False,
     change: Annotated[
         list[str] | None,
@@ -69,12 +69,12 @@ def compare(
             help="A setting of the agents (TrainingConfig), as in rule.learning_rate=0.001; may be repeated.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/compare"),
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on with what the folder holds; scenarios and methods may be others than before."
+            "--resume", help="Continue the run in the folder; you may choose other scenarios and methods than before."
         ),
     ] = False,
     methods_from: Annotated[
@@ -83,8 +83,8 @@ def compare(
             metavar="DIR",
             exists=True,
             file_okay=False,
-            help="The --out of an earlier run with that seed, replicas and trials: its random search, evolution and "
-            "TPE from scratch are taken over, which depend on no agent.",
+            help="The --out of an earlier run with the same seed, replicas and trials. Its searches by random search, "
+            "evolution and TPE from scratch, which depend on no agent, are copied.",
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--list", help="Print the scenarios that are chosen, and run nothing.")] = False,
@@ -116,10 +116,10 @@ def compare(
     if methods_from is not None and not (methods_from / "stages" / "settings.json").is_file():
         raise refused(f"{methods_from} is no --out of an earlier run: it has no stages/settings.json", "--methods-from")
     config = changed_config(change or (), fast=not paper)
-    load_one_each(scenarios, cells)  # what is missing is said before anything is made
+    load_one_each(scenarios, cells)  # before any folder is created, because a missing package is an error
     out = make_folder(out)
     comparison = Comparison(config, scenarios, methods, seed, replicas, trials, joint_trials)
-    # Searches do not depend on one another, so that scenarios and methods may be added to what is there.
+    # Searches do not depend on one another, so you may add scenarios and methods to a run.
     fixed = {"config": to_json(config), "seed": seed, "replicas": replicas, "trials": trials}
     data_used = {} if cells is None else {"data": cells.name, "checksum": cells.checksum}
     settings = {"command": "compare", "joint_trials": joint_trials, **fixed, **data_used}
@@ -156,10 +156,10 @@ def _adopt(run_directory: "RunDirectory", run: Path, names: tuple[str, ...]) -> 
 def _chosen(
     half: Half | None, names: list[str] | None, kinds: list[str] | None, cells: bool
 ) -> tuple["TransferScenario", ...]:
-    """Returns the scenarios that are named, or those of a half and some kinds.
+    """Returns the scenarios of given names, or those of a half and of given kinds.
 
     Raises:
-        typer.BadParameter: there is none.
+        typer.BadParameter: A name or a kind is unknown, or no scenario is left.
     """
     from ..experiments.suite import KINDS, all_scenarios
 

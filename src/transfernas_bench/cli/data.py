@@ -39,12 +39,12 @@ def nasbench101(
             dir_okay=False,
             metavar="FILE",
             help="An official file that you have (nasbench_only108.tfrecord or nasbench_full.tfrecord), or a compact "
-            "one (.npz), which is checked. Without it, the url is downloaded.",
+            "file (.npz), which is checked. Without this option, the url is downloaded.",
         ),
     ] = None,
-    url: Annotated[str, typer.Option(help="What to download.")] = _OFFICIAL_URL,
+    url: Annotated[str, typer.Option(help="Address of the download.")] = _OFFICIAL_URL,
     any_checksum: Annotated[
-        bool, typer.Option("--any-checksum", help="Take a file that is not one of the two official ones.")
+        bool, typer.Option("--any-checksum", help="Accept a file other than the two official files.")
     ] = False,
 ) -> None:
     """Make NAS-Bench-101 ready for use: download it (499 MB), check it, and convert it to a compact file."""
@@ -69,7 +69,7 @@ def nasbench101(
 
 @contextmanager
 def _progress(console: "Console") -> Iterator["DataStageFn"]:
-    """Shows a bar for each stage that begins: bytes done, rate, time left."""
+    """Shows a bar for each stage: bytes done, rate, time left."""
     from rich.progress import (
         BarColumn,
         DownloadColumn,

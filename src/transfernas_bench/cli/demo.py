@@ -15,7 +15,7 @@ from .common import make_folder, say_where
 
 @errors_as_lines()
 def demo(
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
     replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions of every search.")] = 20,
     joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training.")] = 800,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each search on the new space and task.")] = 200,
@@ -29,7 +29,7 @@ def demo(
     from ..report import incumbent_table, progress_bars, ratio_lines
 
     console = Console()
-    target_problem()  # what is missing is said before anything is made
+    target_problem()  # before any folder is created, because a missing package is an error
     agent, picture = make_folder(out) / "agent.safetensors", out / "curves.png"
     say(
         console,
@@ -41,7 +41,7 @@ def demo(
         result = run_demo(Demo(seed, replicas, joint_trials, trials), stage, agent)
     write_result(out / "result.json", result)
     title = "NAS-Bench-201, ImageNet16-120: accuracy of the best cell so far"
-    picture.unlink(missing_ok=True)  # an earlier run's must not pass for this one's
+    picture.unlink(missing_ok=True)  # so that the picture of an earlier run is not taken for that of this run
     if result.curves:
         quantity = f"accuracy (%), mean of {replicas} replicas, 95 % interval"
         draw_incumbents(picture, result.curves, title, quantity, lowest=40.0)

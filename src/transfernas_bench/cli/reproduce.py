@@ -15,7 +15,7 @@ from .common import WITH_RESUME, changed_config, load_table, make_folder, open_r
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random draws.")]
 Change = Annotated[
     list[str] | None,
     typer.Option(
@@ -23,25 +23,25 @@ Change = Annotated[
         help="A setting of the agents (TrainingConfig), as in rule.learning_rate=0.001; may be repeated.",
     ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds of an interrupted run.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in the folder.")]
 
 
 class Attention(StrEnum):
-    """The attention modes."""
+    """Modes of attention."""
 
     causal = "causal"
     bidirectional = "bidirectional"
 
 
 class AgentKind(StrEnum):
-    """The agents: the paper's, and the library's default."""
+    """Agents: that of the paper, and the default of the library."""
 
     paper = "paper"
     fast = "fast"
 
 
 class ReproductionPart(StrEnum):
-    """The parts of the experiment on double XOR."""
+    """Parts of the experiment on double XOR."""
 
     figures = "figures"
     sweep = "sweep"
@@ -118,16 +118,16 @@ def nasbench101(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="A compact file. Without it, the one in the cache that `transfernas data nasbench101` makes.",
+            help="A compact file. Without this option, the file of `transfernas data nasbench101` in the cache.",
         ),
     ] = None,
     replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions of every search.")] = 50,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each search of the whole space.")] = 2_000,
     joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training on the sub-spaces.")] = 2_000,
     agent: Annotated[
-        AgentKind, typer.Option(help="Who is transferred: the paper's agent, or the library's default.")
+        AgentKind, typer.Option(help="The agent: that of the paper, or the default of the library.")
     ] = AgentKind.paper,
-    attention: Annotated[Attention, typer.Option(help="How the paper's agent attends.")] = Attention.causal,
+    attention: Annotated[Attention, typer.Option(help="Mode of attention of the paper's agent.")] = Attention.causal,
     only: Annotated[
         list[str] | None,
         typer.Option(help="transfer, scratch, evolution, random or tpe; may be repeated. All but tpe by default."),
@@ -136,7 +136,7 @@ def nasbench101(
         bool,
         typer.Option(
             "--each-network-once",
-            help="No search evaluates a cell twice, however it is written. In the paper all may.",
+            help="No search evaluates a cell twice, even under another configuration. In the paper all searches may.",
         ),
     ] = False,
     change: Change = None,

@@ -1,1 +1,1 @@
-"""Experiments: replicas in lockstep, statistics, and one module for each figure or table."""
+"""Experiments: replicas in lockstep, statistics, and a module for each figure or table."""

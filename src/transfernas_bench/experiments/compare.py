@@ -1,6 +1,6 @@
 """The comparison of the transferred agent with the other methods, over scenarios of the transfer suite.
 
-Regrets are normalised: 0 at the best configuration of the target, 1 at the median one.
+Regrets are normalised: 0 for the best configuration of the target, 1 for the median configuration.
 """
 
 import time
@@ -31,27 +31,28 @@ from .suite import RegretScale, TransferScenario
 
 MILESTONES = (5, 10, 20, 50, 100, 200, 500, 1_000)
 GRID = tuple(sorted({base * 10**power for base in (1, 2, 3, 5, 7) for power in range(4)} | {15, 150}))
-"""The trials that figures show."""
+"""Numbers of trials that figures show."""
 
 REFERENCE, REFERENCE_TRIALS = "tpe", 100
-"""The method and the trial whose mean value the others are to reach."""
+"""Method and number of trials whose mean value is the target of the ratios."""
 
 
 PAIRS = ((TRANSFER, SCRATCH), *((TRANSFER, name) for name in ("tpe", *SEEDED)), (SCRATCH, REFERENCE))
-"""The methods whose regrets are subtracted."""
+"""Pairs of methods whose regrets are compared."""
 
 
 class ComparisonResult(NamedTuple):
-    """What a comparison found.
+    """Results of a comparison.
 
     Attributes:
-        result: for `result.json`; its curves are named by the scenario and the method, and its table holds the mean
-            normalised regret of each.
-        rankings: of the methods, by kind of scenario and over all, over the scenarios whose searches are done.
-        from_scratch: of those that learned from no source, over the targets, each counted once.
-        differences: of the regrets of some pairs, first of all of the transferred agent and the one from scratch.
-        by_scenario: of these two, on each scenario.
-        seconds: median time of a method to ask and tell one trial of one replica; agents' replicas share their steps.
+        result: Content of `result.json`; the names of its curves have the scenario and the method, and its table has
+            the mean normalised regret of each curve.
+        rankings: Rankings of the methods, for each kind and for all, over the scenarios whose searches are complete.
+        from_scratch: Rankings of the methods without sources, over the targets, each counted once.
+        differences: Differences of the regrets of `PAIRS`; the first pair is the transferred agent and the agent from
+            scratch.
+        by_scenario: Differences of the first pair on each scenario.
+        seconds: Median time of each method to ask and tell a trial of a replica; the replicas of agents share steps.
     """
 
     result: Result
@@ -65,13 +66,13 @@ class ComparisonResult(NamedTuple):
 def run_comparison(
     comparison: Comparison, cells: CellTable | None, run_directory: RunDirectory, stage: StageFn
 ) -> ComparisonResult:
-    """Runs everything, two searches at a time; an interrupt ends it with what was measured so far.
+    """Runs all searches, two at a time; an interrupt ends the run with the measurements so far.
 
     Args:
-        comparison: what, and how large.
-        cells: the table of NAS-Bench-101, for scenarios that need it.
-        run_directory: where it is kept.
-        stage: told when a stage begins.
+        comparison: Scenarios, methods and size.
+        cells: Table of NAS-Bench-101, for scenarios with this benchmark.
+        run_directory: Folder of the stages.
+        stage: Function that is called when a stage begins.
     """
     started = time.monotonic()
     runs = run_searches(comparison, cells, run_directory, stage)
@@ -135,7 +136,7 @@ def run_comparison(
 
 
 def limit_trials(trials: int, counts: tuple[int, ...] | set[int]) -> tuple[int, ...]:
-    """Returns the counts that are below a number of trials, and that number."""
+    """Returns the counts below a number of trials, and this number, in ascending order."""
     return tuple(sorted({count for count in counts if count < trials} | {trials}))
 
 
@@ -145,7 +146,7 @@ def _of(runs: Runs, scenario: TransferScenario) -> dict[str, Run]:
 
 
 def _done(runs: Runs, scenario: TransferScenario, comparison: Comparison) -> bool:
-    """Returns whether all methods searched the target to the end."""
+    """Returns whether the searches of all methods on the target are complete."""
     found = _of(runs, scenario)
     return all(method in found and found[method].values.shape[1] == comparison.trials for method in comparison.methods)
 
@@ -164,7 +165,7 @@ def _regret_rows(
 
 
 def _ratios(name: str, found: Mapping[str, Run], seed: int) -> list[NamedRatio]:
-    """Returns how many times fewer trials than the reference each method needs for the reference's value."""
+    """Returns the ratio of the trials that the reference and each method need for the value of the reference."""
     if REFERENCE not in found or found[REFERENCE].values.shape[1] < REFERENCE_TRIALS:
         return []
     slow = found[REFERENCE].values
@@ -177,7 +178,7 @@ def _ratios(name: str, found: Mapping[str, Run], seed: int) -> list[NamedRatio]:
 
 
 def _seconds(runs: Runs, comparison: Comparison) -> dict[str, float]:
-    """Returns the median over all trials of all targets."""
+    """Returns the seconds of each method for a trial of a replica, the median over all trials of all targets."""
     found = dict[str, float]()
     for method in comparison.methods:
         times = [run.seconds for (_, name), run in runs.items() if name == method]
@@ -212,7 +213,7 @@ def _settings(
 
 
 def _document(row: MethodRanking | Difference | OnScenario) -> dict[str, object]:
-    """Returns a row for JSON, its intervals by name, what is not a number as null."""
+    """Returns a row for JSON, with its intervals as objects and nan as null."""
     found = dict[str, object]()
     for name, value in row._asdict().items():
         found[name] = value._asdict() if hasattr(value, "_asdict") else value

@@ -1,4 +1,4 @@
-"""The main job: learn on two sub-spaces and two tasks of NAS-Bench-201, transfer to the whole space on a third task."""
+"""The demonstration: learn two sub-spaces of NAS-Bench-201 on two tasks, then search the whole space on a third."""
 
 import time
 from collections.abc import Sequence
@@ -27,13 +27,13 @@ STAGES = ("joint training", "transfer", "scratch", "tpe", "evolution", "random")
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """How large the demonstration is.
+    """Size of the demonstration.
 
     Attributes:
-        seed: of everything random.
-        replicas: independent repetitions of every search.
-        joint_trials: trials of the joint training, over all its problems.
-        trials: trials of each search on the target.
+        seed: Seed of all random draws.
+        replicas: Number of independent repetitions of every search.
+        joint_trials: Trials of the joint training, over all its problems.
+        trials: Trials of each search of the target.
     """
 
     seed: int = 0
@@ -48,17 +48,17 @@ def source_problems() -> list[TabularProblem]:
 
 
 def target_problem() -> TabularProblem:
-    """Returns the problem to transfer to: the whole space on a task that was never seen."""
+    """Returns the problem to transfer to: the whole space on an unseen task."""
     return tabular_problem("imagenet16-120")
 
 
 def run_demo(demo: Demo, stage: StageFn, agent_path: Path) -> Result:
-    """Runs everything; the first Ctrl-C ends it after the trial, with what was measured so far.
+    """Runs all searches; the first Ctrl-C ends the run after the trial, with the measurements so far.
 
     Args:
-        demo: how large.
-        stage: told when a stage begins.
-        agent_path: where the first replica's agent goes once it is trained.
+        demo: Size of the demonstration.
+        stage: Function that is called when a stage begins.
+        agent_path: Path to which the agent of the first replica is written after the joint training.
     """
     started, stop = time.monotonic(), Event()
     config, sources, target = TrainingConfig(), source_problems(), target_problem()
@@ -105,7 +105,7 @@ def _replicas(name: str, target: TabularProblem, config: TrainingConfig, demo: D
 
 
 def _ratios(curves: dict[str, Curve], seed: int) -> tuple[NamedRatio, ...]:
-    """Returns how many times fewer trials than each method the transferred agent needs for scratch's value at 100."""
+    """Returns the ratio of the trials that each method and the transferred agent need for scratch's value at 100."""
     if "transfer" not in curves or "scratch" not in curves or curves["scratch"].values.shape[1] < 100:
         return ()
     target = float(curves["scratch"].values[:, 99].mean())

@@ -28,13 +28,13 @@ LEVELS = (0.5, 0.9, 0.95)
 
 @dataclass(frozen=True, slots=True)
 class DoubleXorStudy:
-    """How large the experiment is.
+    """Size of the experiment.
 
     Attributes:
-        part: which variants it runs, one of `VARIANTS`.
-        seed: of everything random.
-        replicas: independent repetitions.
-        trials: of each search.
+        part: Part of the experiment, a key of `VARIANTS`.
+        seed: Seed of all random draws.
+        replicas: Number of independent repetitions.
+        trials: Trials of each search.
     """
 
     part: str = "figures"
@@ -44,13 +44,13 @@ class DoubleXorStudy:
 
 
 class DoubleXorResult(NamedTuple):
-    """What the experiment found.
+    """Results of the experiment.
 
     Attributes:
-        result: curves of rewards, and when their moving averages pass the levels.
+        result: Curves of rewards, and the trials at which their moving averages pass the levels.
         attention: Shape `[replicas, states + 1, states + 1]`, see `attention_map`, of the Transformer at the paper's
-            settings; None where it was not trained to the end.
-        parameters: how many the network of each variant has.
+            settings; None if its training was interrupted.
+        parameters: Number of parameters of the network of each variant.
     """
 
     result: Result
@@ -59,12 +59,12 @@ class DoubleXorResult(NamedTuple):
 
 
 def run_double_xor(study: DoubleXorStudy, run_directory: RunDirectory, stage: StageFn) -> DoubleXorResult:
-    """Runs a part; an interrupt ends it with what was measured so far.
+    """Runs a part of the experiment; an interrupt ends the run with the measurements so far.
 
     Args:
-        study: how large.
-        run_directory: where it is kept.
-        stage: told when a stage begins.
+        study: Size of the experiment.
+        run_directory: Folder of the stages.
+        stage: Function that is called when a stage begins.
     """
     started, curves, sizes = time.monotonic(), dict[str, Curve](), dict[str, int]()
     attention = None
@@ -98,14 +98,14 @@ def run_double_xor(study: DoubleXorStudy, run_directory: RunDirectory, stage: St
 
 
 def attention_map(learner: Learner, benchmark: XorChain) -> Float[np.ndarray, "replicas positions positions"]:
-    """Returns how each action attends to those before it in the first layer, averaged over the optimal sequences.
+    """Returns the attention of each action to the earlier actions in the first layer, averaged over optimal sequences.
 
     Args:
-        learner: a Transformer's.
-        benchmark: its problem.
+        learner: Learner with a Transformer.
+        benchmark: Problem of the learner.
 
     Returns:
-        Shape `[replicas, positions, positions]`; position 0 is S, row m are the weights of the action in state m.
+        Shape `[replicas, positions, positions]`. Position 0 is S, and row m has the weights of the action in state m.
     """
     space, encoding = benchmark.problem.space, learner.encoding
     configs = [config for config in space.enumerate() if benchmark.problem.objective(config) == 1.0]  # type: ignore[misc]
@@ -118,9 +118,10 @@ def attention_map(learner: Learner, benchmark: XorChain) -> Float[np.ndarray, "r
 
 
 def partner_ratios(attention: Float[np.ndarray, "replicas positions positions"]) -> dict[str, np.ndarray]:
-    """Returns, for the second state of each pair, the weight on its partner over the mean on the other past actions.
+    """Returns the attention of the second state of each pair to the first, over the mean on the other past actions.
 
-    The values are of the replicas, Shape `[replicas]`.
+    Returns:
+        Mapping from the name of a pair to the ratios, Shape `[replicas]`.
     """
     found = {}
     for first, second in PAIRS:

@@ -1,11 +1,11 @@
-"""What is run on double XOR (paper, section 4.1): variants, each an agent's hyperparameters on a task, in parts.
+"""Variants of the experiment on double XOR (paper, section 4.1): the settings of an agent on a task, in parts.
 
-Choose by `sweep` and `network` with another seed than the one that `figures` reports. The parts:
+Choose settings by `sweep` and `network` with a seed other than that of `figures`. The parts:
 
 - `figures`: both agents at their best settings, the paper's figures 3 and 4;
-- `sweep`: the same small sweep of the learning for both agents, from which those settings were chosen;
-- `network`: one choice of the network at a time, from which heads and scales of the initial weights were chosen before;
-- `harder`: where one agent might be the better: no queue, longer chains, more pairs, merged spaces;
+- `sweep`: a sweep of the learning rule, the same for both agents, which gave the best settings;
+- `network`: changes of a single setting of the network, which gave the heads and the scales of the initial weights;
+- `harder`: tasks on which one agent might be better: no queue, longer chains, more pairs, merged spaces;
 - `modes`: causal against bidirectional attention.
 """
 
@@ -27,7 +27,7 @@ ORDERS = (
     (2, 5, 3, 6, 1, 4, 7),
     (4, 1, 7, 5, 3, 2, 6),
 )
-"""In which the merged spaces visit the seven states; the first is kept for the transfer."""
+"""Orders of the seven states in the merged spaces; the first is that of the transfer's target."""
 
 SWEPT = {
     "rule.learning_rate": (5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3),
@@ -36,7 +36,7 @@ SWEPT = {
     "rule.adam_b1": (0.9, 0.5),
     "rule.adam_b2": (0.999, 0.9),
 }
-"""What is swept for both agents: all combinations, but for the decays of Adam, which change together."""
+"""Settings of the sweep for both agents: all combinations, except that the decays of Adam change together."""
 
 _DECAYS = ("rule.adam_b1", "rule.adam_b2")
 
@@ -54,11 +54,11 @@ BEST = {
         rule=Reinforce(learning_rate=2e-3, pqt_weight=1.0, entropy_weight=0.5, adam_b1=0.5, adam_b2=0.9),
     ),
 }
-"""The best of the sweep, by the trials until the mean of the last 100 rewards passes 0.9 (seed 100, 20 replicas).
+"""Best settings of the sweep, by the trials until the mean of the last 100 rewards passes 0.9 (seed 100, 20 replicas).
 
-The Transformer's is 4 trials behind a rate of 3e-3, less than the noise; 80 replicas of seed 300 had favoured it.
-Heads and the scales of the initial weights are not swept; they were chosen for each agent one at a time, with the same
-two seeds.
+The rate of 1.5e-3 for the Transformer is 4 trials behind a rate of 3e-3, less than the noise, and is better with 80
+replicas of seed 300. Heads and the scales of the initial weights are not part of the sweep. They were chosen for each
+agent one at a time, with the same two seeds.
 """
 
 ONE_HEAD, AS_PAPER = "transformer, one head", "transformer, paper's settings"
@@ -68,10 +68,10 @@ class Variant(NamedTuple):
     """An agent on a task.
 
     Attributes:
-        config: hyperparameters.
-        benchmarks: what it searches.
-        sources: what it learned before, if it comes by a transfer.
-        joint_trials: how many trials it learned there.
+        config: Settings of the agent.
+        benchmarks: Problems of the search.
+        sources: Problems of a joint training before a transfer; empty for an agent from scratch.
+        joint_trials: Trials of the joint training.
     """
 
     config: TrainingConfig
@@ -81,14 +81,14 @@ class Variant(NamedTuple):
 
 
 def figures() -> dict[str, Variant]:
-    """Returns both agents at their best settings, and the Transformer with one head and at the paper's settings."""
+    """Returns both agents at their best settings, and the Transformer with a single head and with paper settings."""
     one_head = BEST["transformer"].with_changes({"network.heads": 1})
     agents = {**BEST, ONE_HEAD: one_head, AS_PAPER: PAPER["transformer"]}
     return {name: Variant(config, (xor_chain(),)) for name, config in agents.items()}
 
 
 def sweep() -> dict[str, Variant]:
-    """Returns the sweep, the same for both agents."""
+    """Returns the variants of the sweep, the same for both agents."""
     found = {}
     for name, values in itertools.product(BEST, itertools.product(*SWEPT.values())):
         setting = dict(zip(SWEPT, values, strict=True))
@@ -101,7 +101,7 @@ def sweep() -> dict[str, Variant]:
 
 
 def network() -> dict[str, Variant]:
-    """Returns the best settings with one choice of the network changed."""
+    """Returns the best settings with changes of the network."""
     changes: dict[str, list[dict[str, object]]] = {
         "transformer": [
             {"normalise": "before"},
@@ -139,7 +139,7 @@ def network() -> dict[str, Variant]:
 
 
 def harder() -> dict[str, Variant]:
-    """Returns tasks on which the paper's reasons for attention should show."""
+    """Returns tasks that test the paper's reasons for attention."""
     agents = {**BEST, "lstm anchors": BEST["lstm"].with_changes({"network.anchors": True, "network.units": 40})}
     merged = tuple(xor_chain(order=order, name=f"order {number}") for number, order in enumerate(ORDERS))
     tasks: dict[str, Callable[[TrainingConfig], Variant]] = {
@@ -156,7 +156,7 @@ def harder() -> dict[str, Variant]:
 
 
 def modes() -> dict[str, Variant]:
-    """Returns the Transformer with either attention."""
+    """Returns the Transformer with both modes of attention."""
     found = {}
     for attention in ("causal", "bidirectional"):
         found[attention] = Variant(BEST["transformer"].with_changes({"network.attention": attention}), (xor_chain(),))
@@ -173,12 +173,12 @@ VARIANTS: dict[str, Callable[[], dict[str, Variant]]] = {
 
 
 def _last(path: str) -> str:
-    """Returns the name of a field, given its path."""
+    """Returns the name of a field from its path."""
     return path.rpartition(".")[2]
 
 
 def describe(part: str) -> dict[str, object]:
-    """Returns the hyperparameters and tasks of a part's variants, for JSON."""
+    """Returns the settings and tasks of the variants of a part, for JSON."""
     return {
         name: {
             "config": to_json(variant.config),

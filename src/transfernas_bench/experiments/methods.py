@@ -1,6 +1,6 @@
-"""Who is compared: the methods' replicas, and the configurations of the sources that the seeded ones start from.
+"""Methods of a comparison: their replicas, and the source configurations that seeded methods start from.
 
-Shapes: `replicas` run side by side, `trials` one after the other, `choices` of a space.
+Shapes: `replicas` run in lockstep, `trials` is their length, `choices` the number of choices of a space.
 """
 
 import itertools
@@ -27,32 +27,32 @@ from .trace import Trace
 TRANSFER, SCRATCH = AGENTS = ("transfer", "scratch")
 SEEDED = ("evolution seeded", "tpe seeded")
 METHODS = (*AGENTS, "tpe", "tpe seeded", "evolution", "evolution seeded", "random")
-"""Those compared unless told otherwise."""
+"""Methods that a comparison has by default."""
 
 OPTIONAL = ("gp",)
-"""Those too slow, or with too much to install, to be compared unless told so."""
+"""Methods that a comparison has on request, because they are slow or have large dependencies."""
 
 STARTS = 10
-"""How many configurations of the sources a seeded method starts from."""
+"""Number of configurations of the sources that a seeded method starts from."""
 
-# Of seven pairs tried on the development half, from 10 and 3 to 100 and 8, these did best for 200 trials.
+# Of seven pairs on the development half, from 10 and 3 to 100 and 8, this pair had the least regret after 200 trials.
 POPULATION, SAMPLE = 10, 5
 
 Starts = Sequence[Sequence[Config]]
-"""For each replica the configurations to start from."""
+"""First configurations of each replica."""
 
 SearcherFn = Callable[[int, Sequence[Config]], Searcher]
-"""From a seed and configurations to start from to a searcher."""
+"""Function from a seed and first configurations to a searcher."""
 
 
 def searcher_replicas(method: str, target: TabularProblem, seeds: Sequence[int], starts: Starts) -> SearcherReplicas:
-    """Returns the replicas of a method that is no agent.
+    """Returns the replicas of a method other than an agent.
 
     Args:
-        method: its name.
-        target: what it searches.
-        seeds: one a replica.
-        starts: for each replica what to start from; empty for methods that are not seeded.
+        method: Name of the method.
+        target: Problem of the search.
+        seeds: Seed of each replica.
+        starts: First configurations of each replica; empty for methods that are not seeded.
     """
     make = _searcher_fn(method.removesuffix(" seeded"), target)
     return SearcherReplicas([make(seed, start) for seed, start in zip(seeds, starts, strict=True)])
@@ -61,17 +61,18 @@ def searcher_replicas(method: str, target: TabularProblem, seeds: Sequence[int],
 def best_starts(
     trace: Trace, scenario: TransferScenario, sources: Sequence[TabularProblem], target: Problem, count: int = STARTS
 ) -> list[list[Config]]:
-    """Returns a portfolio of what each replica found on its sources, as far as it fits the target.
+    """Returns for each replica a portfolio of its source configurations that fit the target.
 
-    It is the agent's own (`learning/portfolio.py`), of all sources. Choices and actions that the target has not are
-    left out, so that some are parts of configurations; whole ones that it refuses are dropped.
+    The portfolio is that of the agent (`learning/portfolio.py`), over all sources. Choices and actions that the target
+    lacks are left out, so some results are parts of configurations. Complete configurations that the target refuses are
+    dropped.
 
     Args:
-        trace: of the search of the sources.
-        scenario: what its choices mean on the target.
-        sources: in the order of their rows.
-        target: the problem to start on.
-        count: at most so many a replica.
+        trace: Record of the search of the sources.
+        scenario: Scenario with the meaning of the sources' choices on the target.
+        sources: Source problems, in the order of their rows.
+        target: Target problem.
+        count: Largest number of configurations for a replica.
     """
     starts = (_starts(trace, replica, scenario, sources, target, count) for replica in range(len(trace.reward)))
     return [list(itertools.islice(configs, count)) for configs in starts]
@@ -84,8 +85,8 @@ def _searcher_fn(method: str, target: TabularProblem) -> SearcherFn:
         mutation: MutateFn = mutate_cell if isinstance(target, CellProblem) else mutate
         return RegularizedEvolution(problems, POPULATION, SAMPLE, seed, mutation, start)
 
-    # TPE is better off without the order of numbers: on the development half its regret at 100 trials was 0.036 against
-    # 0.067 on HPOLib, 0.116 against 0.120 on HPOBench. Gaussian processes live by it.
+    # Without the order of numbers, TPE has less regret after 100 trials on the development half: 0.036 against 0.067 on
+    # HPOLib, 0.116 against 0.120 on HPOBench. Gaussian processes need the order.
     made: dict[str, SearcherFn] = {
         "random": lambda seed, start: RandomSearch(problems, seed),
         "evolution": evolution,
@@ -103,7 +104,7 @@ def _starts(
     target: Problem,
     count: int,
 ) -> Iterator[Config]:
-    """Yields what one replica has to offer, in the order in which it is to be tried."""
+    """Yields the first configurations of a replica, in the order of the trials."""
     entries = [_archived(trace, replica, row, scenario, source.problem) for row, source in enumerate(sources)]
     found = list[Config]()
     for pick in portfolio(entries, 0, range(len(entries)), 3 * count):
@@ -114,7 +115,7 @@ def _starts(
 
 
 def _archived(trace: Trace, replica: int, row: int, scenario: TransferScenario, source: Problem) -> ArchivedProblem:
-    """Returns the trials of a source, its choices named as the target's."""
+    """Returns the trials of a source, with the names of the target's choices."""
     trials = np.flatnonzero(trace.problem[replica] == row)
     action_indices, rewards = trace.action_indices[replica, trials].tolist(), trace.reward[replica, trials].tolist()
     configs = [
@@ -126,7 +127,7 @@ def _archived(trace: Trace, replica: int, row: int, scenario: TransferScenario, 
 
 
 def _fitted(config: Mapping[str, Action], target: Problem) -> Config:
-    """Returns what of a configuration the target has; nothing if it refuses it."""
+    """Returns the part of a configuration that the target has; nothing if the target refuses the configuration."""
     shared = (choice for choice in target.space.choices if choice.name in config)
     fitted = {c.name: config[c.name] for c in shared if c.has(config[c.name])}
     whole = target.space.next_choice(fitted) is None

@@ -26,10 +26,10 @@ from .statistics import mean_interval, reached, trial_ratio
 from .trace import Trace
 
 CURVES = ("transfer", "scratch", "evolution", "random")
-"""Those of the paper, which run unless told otherwise."""
+"""Searches of the paper, which run by default."""
 
 OPTIONAL = ("tpe",)
-"""Those that run only if told so: TPE takes hours."""
+"""Searches that run on request, because TPE takes hours."""
 
 MILESTONES = (10, 20, 50, 100, 200, 500, 1_000, 2_000)
 SAMPLE_SIZES = (2, 4, 8, 16, 32, 64)
@@ -39,16 +39,17 @@ GRID_STEP = 0.001
 
 @dataclass(frozen=True, slots=True)
 class CellStudy:
-    """How large the experiment is.
+    """Settings and size of the experiment.
 
     Attributes:
-        config: the agents' hyperparameters.
-        seed: of everything random.
-        replicas: independent repetitions of every search.
-        trials: of each search of the whole space.
-        joint_trials: of the joint training on the two sub-spaces.
-        curves: those to run, of `CURVES` and `OPTIONAL`.
-        each_network_once: whether no search evaluates a cell twice, however it is written; in the paper all may.
+        config: Settings of the agents.
+        seed: Seed of all random draws.
+        replicas: Number of independent repetitions of every search.
+        trials: Trials of each search of the whole space.
+        joint_trials: Trials of the joint training on the two sub-spaces.
+        curves: Searches to run, of `CURVES` and `OPTIONAL`.
+        each_network_once: Whether no search evaluates a cell twice, even under another configuration. In the paper all
+            searches may evaluate a cell twice.
     """
 
     config: TrainingConfig
@@ -60,10 +61,10 @@ class CellStudy:
     each_network_once: bool = False
 
     def __post_init__(self) -> None:
-        """Checks that the agents keep to what is asked of all.
+        """Checks that the agents follow `each_network_once`.
 
         Raises:
-            ValueError: they may repeat, but each network is to be evaluated once.
+            ValueError: `each_network_once` is True, but the agents may repeat configurations.
         """
         if self.each_network_once and self.config.proposal.repeats:
             raise ValueError(
@@ -72,12 +73,12 @@ class CellStudy:
 
 
 def describe(study: CellStudy) -> dict[str, object]:
-    """Returns how large the experiment is, for JSON."""
+    """Returns the settings and the size of the experiment, for JSON."""
     return dataclasses.asdict(study) | {"config": to_json(study.config)}
 
 
 class _StudyRun(NamedTuple):
-    """What the searches need: how large they are, the whole space, the sub-spaces, where and to whom they tell."""
+    """Data that all searches share: settings, target, sources, folder, and function for the progress."""
 
     study: CellStudy
     target: CellProblem
@@ -86,7 +87,7 @@ class _StudyRun(NamedTuple):
     stage: StageFn
 
     def search(self, name: str, replicas: Replicas, trials: int, tuning: bool = False) -> Trace:
-        """Searches the whole space; what is only for tuning has noise of its own."""
+        """Searches the whole space; a search for tuning has its own seed of the rewards' noise."""
         seed = derived_seed(self.study.seed, Purpose.TUNING) if tuning else self.study.seed
         return self.run_directory.search(name, replicas, (self.target,), trials, seed, self.stage(name, trials))
 
@@ -96,13 +97,13 @@ class _StudyRun(NamedTuple):
 
 
 def run_nasbench101(study: CellStudy, cells: CellTable, run_directory: RunDirectory, stage: StageFn) -> Result:
-    """Runs everything, two searches at a time; an interrupt ends it with what was measured so far.
+    """Runs all searches, two at a time; an interrupt ends the run with the measurements so far.
 
     Args:
-        study: how large.
-        cells: the table.
-        run_directory: where it is kept.
-        stage: told when a stage begins.
+        study: Settings and size of the experiment.
+        cells: Table of NAS-Bench-101.
+        run_directory: Folder of the stages.
+        stage: Function that is called when a stage begins.
     """
     started = time.monotonic()
     once = study.each_network_once
@@ -138,7 +139,7 @@ def run_nasbench101(study: CellStudy, cells: CellTable, run_directory: RunDirect
 
 
 def _transferred(run_context: _StudyRun) -> dict[str, Trace]:
-    """Trains jointly on the sub-spaces, then searches the whole one."""
+    """Trains jointly on the sub-spaces, then searches the whole space."""
     study = run_context.study
     if "transfer" not in study.curves:
         return {}
@@ -189,7 +190,7 @@ def _evolution(run_context: _StudyRun, sample_size: int, seeds: list[int]) -> Re
 
 
 def _choose_sample_size(run_context: _StudyRun) -> list[TableRow]:
-    """Returns the final test accuracy of each sample size, by which the paper chose; with seeds of their own."""
+    """Returns the final test accuracy of each sample size, the criterion of the paper, with separate seeds."""
     seeds = [derived_seed(run_context.study.seed, Purpose.TUNING, replica) for replica in range(CHOICE_REPLICAS)]
     rows, trials = [], run_context.study.trials
     for size in SAMPLE_SIZES:
@@ -205,7 +206,7 @@ def _choose_sample_size(run_context: _StudyRun) -> list[TableRow]:
 
 
 def _networks(trace: Trace, target: CellProblem) -> float:
-    """Returns how many different cells a replica evaluated, on average."""
+    """Returns the number of different cells that a replica evaluated, averaged over the replicas."""
     return float(
         np.mean([len(np.unique(target.index.rows(action_indices))) for action_indices in trace.action_indices])
     )
@@ -218,7 +219,7 @@ def _curve(trace: Trace, target: CellProblem) -> Curve:
 
 
 def _grid(curves: dict[str, Curve]) -> tuple[float, ...]:
-    """Returns validation accuracies from what the worst curve has after 10 trials to the best that any reaches."""
+    """Returns validation accuracies from that of the worst curve after 10 trials to the best of all curves."""
     if not curves:
         return ()
     low = min(float(curve.values.mean(axis=0)[:10][-1]) for curve in curves.values())

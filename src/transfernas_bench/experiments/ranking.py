@@ -1,6 +1,6 @@
-"""How the methods of a comparison stand: regrets and ranks, by kind of scenario and over all.
+"""Rankings of the methods of a comparison by regret and rank, for each kind of scenario and for all.
 
-Shapes: `methods` compared, `replicas` of a search, `trials` that are looked at.
+Shapes: `methods` and `replicas` of the comparison; `trials` is the number of evaluated numbers of trials.
 """
 
 import itertools
@@ -14,14 +14,14 @@ from jaxtyping import Float
 from .statistics import Interval, bootstrap_means, ranks, simultaneous_means
 
 ALL = "all"
-"""The kind of all scenarios together."""
+"""Name of the kind of all scenarios together."""
 
 
 class MeasuredScenario(NamedTuple):
-    """A scenario whose methods all ran to the end.
+    """A scenario whose searches are all complete.
 
     Attributes:
-        kind: of the scenario.
+        kind: Kind of the scenario.
         regret: Shape `[methods, replicas, trials]`, normalised regrets of the incumbents.
     """
 
@@ -30,15 +30,15 @@ class MeasuredScenario(NamedTuple):
 
 
 class MethodRanking(NamedTuple):
-    """How a method stands after so many trials.
+    """Mean regret and mean rank of a method after a number of trials.
 
     Attributes:
-        kind: of the scenarios that the means are over.
-        method: its name.
-        trials: after how many.
-        scenarios: how many there are.
-        regret: mean normalised regret.
-        rank: mean rank among the methods; 1 is best, equal ones share.
+        kind: Kind of the scenarios.
+        method: Name of the method.
+        trials: Number of trials.
+        scenarios: Number of scenarios.
+        regret: Mean normalised regret.
+        rank: Mean rank among the methods; 1 is best, and equal methods share the mean rank.
     """
 
     kind: str
@@ -50,16 +50,16 @@ class MethodRanking(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A method's mean normalised regret less another's, paired by scenario and replica; below 0 the first is better.
+    """Mean normalised regret of a method minus that of another, paired by scenario and replica; negative is better.
 
     Attributes:
-        kind: of the scenarios that the mean is over.
-        of: the first method.
-        to: the second.
-        trials: after how many.
-        scenarios: how many there are.
-        regret: the mean difference.
-        share: the mean difference as a share of the second's mean regret; not a number where that is 0.
+        kind: Kind of the scenarios.
+        of: The first method.
+        to: The second method.
+        trials: Number of trials.
+        scenarios: Number of scenarios.
+        regret: Mean difference.
+        share: Mean difference as a share of the mean regret of the second method; nan if that regret is 0.
     """
 
     kind: str
@@ -72,15 +72,15 @@ class Difference(NamedTuple):
 
 
 class OnScenario(NamedTuple):
-    """A method's mean normalised regret less another's on one scenario, paired by replica; below 0 the first is better.
+    """Mean normalised regret of a method minus that of another on a scenario, paired by replica; negative is better.
 
     Attributes:
-        scenario: its name.
-        of: the first method.
-        to: the second.
-        trials: after how many.
-        regret: the mean difference, with its interval.
-        together: the same, with an interval such that those of all scenarios and trials hold at once.
+        scenario: Name of the scenario.
+        of: The first method.
+        to: The second method.
+        trials: Number of trials.
+        regret: Mean difference, with its interval.
+        together: Mean difference, with a simultaneous interval over all scenarios and numbers of trials.
     """
 
     scenario: str
@@ -94,13 +94,13 @@ class OnScenario(NamedTuple):
 def rank_methods(
     measured: Sequence[MeasuredScenario], methods: Sequence[str], trials: Sequence[int], seed: int
 ) -> tuple[MethodRanking, ...]:
-    """Returns how the methods stand, for all scenarios and for each kind, with 95 % intervals.
+    """Returns the mean regrets and ranks of the methods, for all scenarios and for each kind, with 95 % intervals.
 
     Args:
-        measured: the scenarios.
-        methods: their names.
-        trials: after how many; as in the regrets.
-        seed: of the bootstrap over scenarios and replicas.
+        measured: The scenarios.
+        methods: Names of the methods.
+        trials: Numbers of trials, in the order of the regrets.
+        seed: Seed of the bootstrap over scenarios and replicas.
     """
     found = list[MethodRanking]()
     for kind, scenarios in _by_kind(measured).items():
@@ -121,14 +121,14 @@ def differences(
     trials: Sequence[int],
     seed: int,
 ) -> tuple[Difference, ...]:
-    """Returns how much less regret the first of a pair has than the second, for all scenarios and for each kind.
+    """Returns the differences of the regrets of a pair of methods, for all scenarios and for each kind.
 
     Args:
-        measured: the scenarios.
-        methods: their names.
-        pair: two of them.
-        trials: after how many; as in the regrets.
-        seed: of the bootstrap over scenarios and replicas.
+        measured: The scenarios.
+        methods: Names of the methods.
+        pair: First and second method.
+        trials: Numbers of trials, in the order of the regrets.
+        seed: Seed of the bootstrap over scenarios and replicas.
     """
     first, second = map(methods.index, pair)
     found = list[Difference]()
@@ -148,14 +148,14 @@ def compare_by_scenario(
     trials: Sequence[int],
     seed: int,
 ) -> tuple[OnScenario, ...]:
-    """Returns how much less regret the first of a pair has than the second on each scenario, with 95 % intervals.
+    """Returns the differences of the regrets of a pair of methods on each scenario, with 95 % intervals.
 
     Args:
-        measured: the scenarios, by name.
-        methods: their names.
-        pair: two of them.
-        trials: after how many; as in the regrets.
-        seed: of the bootstraps over the replicas.
+        measured: The scenarios by name.
+        methods: Names of the methods.
+        pair: First and second method.
+        trials: Numbers of trials, in the order of the regrets.
+        seed: Seed of the bootstraps over the replicas.
     """
     if not measured:
         return ()
@@ -170,7 +170,7 @@ def compare_by_scenario(
 
 
 def _by_kind(measured: Sequence[MeasuredScenario]) -> dict[str, list[MeasuredScenario]]:
-    """Returns the scenarios of each kind, those of all first; of a single kind there is no more to say than of all."""
+    """Returns the scenarios of each kind, and of all kinds first; a single kind would equal all, and is left out."""
     kinds = list(dict.fromkeys(scenario.kind for scenario in measured))
     found = {ALL: list(measured)} if measured else {}
     return found | (

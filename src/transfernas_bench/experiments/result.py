@@ -1,4 +1,4 @@
-"""What every experiment leaves behind: `result.json`, in the form of `docs/project/architecture.md`."""
+"""Results of experiments: `result.json`, in the form of `docs/project/architecture.md`."""
 
 import importlib.metadata
 import json
@@ -18,18 +18,18 @@ from .statistics import Ratio, Reached, mean_interval
 
 try:
     import resource
-except ImportError:  # not on Windows
+except ImportError:  # Windows has no resource
     resource = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """How a search went.
+    """Values of a search over its trials.
 
     Attributes:
-        values: Shape `[replicas, trials]`, the noise-free value of the incumbent, which is the best single observation
-            so far; with several problems, of the problem that the trial was of. For double XOR the rewards.
-        test: Shape `[replicas, trials]`, the incumbent's test accuracy, where there is one.
+        values: Shape `[replicas, trials]`, the noise-free value of the incumbent, which has the best observed reward so
+            far. With several problems, the incumbent is that of the trial's problem. For double XOR the rewards.
+        test: Shape `[replicas, trials]`, the test accuracy of the incumbent; None if there is no test accuracy.
     """
 
     values: Float[np.ndarray, "replicas trials"]
@@ -38,7 +38,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One entry of the table: the mean of a curve after so many trials, with its 95 % interval."""
+    """Entry of a table: the mean of a curve after a number of trials, with its 95 % interval."""
 
     name: str
     trials: int
@@ -49,7 +49,7 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class NamedRatio:
-    """A ratio of trials, with the names of the two curves."""
+    """Ratio of trials, with the names of the two curves."""
 
     of: str
     to: str
@@ -58,7 +58,7 @@ class NamedRatio:
 
 @dataclass(frozen=True, slots=True)
 class NamedReached:
-    """When a curve reaches a target, with its name."""
+    """Trial at which a curve reaches a target, with the name of the curve."""
 
     name: str
     reached: Reached
@@ -66,21 +66,21 @@ class NamedReached:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An experiment's outcome.
+    """Result of an experiment.
 
     Attributes:
-        command: what ran.
-        seed: of everything random.
-        seconds: how long it took.
-        curves: by name.
-        table: rows for some numbers of trials.
-        ratios: of the trials needed to reach a target.
-        interrupted: whether it was stopped before its end.
-        settings: what else the results depend on.
-        reached: when the curves reach some targets.
-        choice: rows of a choice that was made by an experiment of its own, such as a method's best setting.
-        summary: what was found over several curves together, for JSON.
-        kept_trials: those of the curves' trials that are written; None for all.
+        command: Command of the experiment.
+        seed: Seed of all random draws.
+        seconds: Duration of the experiment.
+        curves: Curves by name.
+        table: Means of the curves after some numbers of trials.
+        ratios: Ratios of the trials needed to reach a target.
+        interrupted: Whether the experiment was stopped before its end.
+        settings: Further settings that determine the results.
+        reached: Trials at which the curves reach some targets.
+        choice: Table of a separate experiment that chose a setting, such as the best setting of a method.
+        summary: Statistics over several curves, for JSON.
+        kept_trials: Trials of the curves that are written; None for all.
     """
 
     command: str
@@ -98,7 +98,7 @@ class Result:
 
 
 def table_of(curves: Mapping[str, Curve], trials: Sequence[int], test: bool = False) -> tuple[TableRow, ...]:
-    """Returns the mean of each curve after each number of trials that it got to; of its test accuracy if so said."""
+    """Returns the mean of each curve after each number of trials that the curve has, of test accuracies if `test`."""
     return tuple(
         TableRow(name, count, *mean_interval(values[:, count - 1]))
         for name, curve in curves.items()
@@ -109,7 +109,7 @@ def table_of(curves: Mapping[str, Curve], trials: Sequence[int], test: bool = Fa
 
 
 def peak_memory_mib() -> float | None:
-    """Returns the largest amount of memory that this process has held, in MiB; None on Windows, which does not say."""
+    """Returns the peak memory of this process in MiB; None on Windows."""
     if resource is None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,7 +1,8 @@
-"""Long experiments in stages that survive an interrupt: what was evaluated and learned is on disk, and goes on.
+"""Folders of long experiments, whose stages continue after an interrupt.
 
-A stage is a search. Its folder, named by the stage and how many trials are done, holds the record of them and what the
-searchers need to go on; it is written under a temporary name and renamed, at the end, at an interrupt and every minute.
+A stage is a search. The folder of a stage, named by the stage and the number of trials done, holds the record of the
+trials and the state of the searchers. The folder is written under a temporary name and renamed: at the end of the
+stage, at an interrupt and every minute.
 """
 
 import json
@@ -34,21 +35,21 @@ _RECORD, _SETTINGS = "record.npz", "settings.json"
 
 
 class RunDirectory:
-    """The folder of an experiment's stages."""
+    """Folder with the stages of an experiment."""
 
     def __init__(self, folder: Path, settings: Mapping[str, object], resume: bool) -> None:
-        """Opens the folder, or begins it.
+        """Opens the folder of a run, or begins a run.
 
         Args:
-            folder: made if there is none.
-            settings: everything that the results depend on, for JSON.
-            resume: whether to go on with what the folder holds.
+            folder: Path of the folder, created if missing.
+            settings: All settings that determine the results, for JSON.
+            resume: Whether to continue an earlier run in the folder.
 
         Raises:
-            FileExistsError: the folder holds stages and is not to be resumed.
-            ValueError: it is to be resumed and holds those of other settings.
-            CheckpointError: its settings are damaged.
-            BlockingIOError: another process begins a run there.
+            FileExistsError: The folder has an earlier run, and `resume` is False.
+            ValueError: The earlier run has other settings.
+            CheckpointError: The settings of the earlier run are damaged.
+            BlockingIOError: Another process begins a run in the folder.
         """
         self._folder, self._stop = folder, threading.Event()
         wanted = _flat(json.loads(json.dumps(dict(settings))))
@@ -70,29 +71,29 @@ class RunDirectory:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the searches are to end, by Ctrl-C or by `stop`."""
+        """Whether Ctrl-C or `stop` asked the searches to end."""
         return self._stop.is_set()
 
     @property
     def resumed(self) -> bool:
-        """Whether there were stages before."""
+        """Whether the folder had an earlier run."""
         return self._resumed
 
     def stop(self) -> None:
-        """Lets every running search end after its trial."""
+        """Asks every running search to end after its trial."""
         self._stop.set()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Keeps other processes out, and lets the first Ctrl-C end the running searches after their trials.
+        """Locks the folder for this process, and makes the first Ctrl-C end the running searches after their trials.
 
-        The second Ctrl-C raises where it always does.
+        The second Ctrl-C has its usual effect.
 
         Raises:
-            BlockingIOError: another process is at work in the folder.
+            BlockingIOError: Another process is at work in the folder.
         """
         with _locked(self._folder), calling_at_interrupt(self.stop):
-            for left in self._folder.glob(".*.part"):  # of a killed process: only who has the lock writes here
+            for left in self._folder.glob(".*.part"):  # from a killed process, as only the owner of the lock writes
                 if left.is_dir():
                     shutil.rmtree(left)
                 else:
@@ -100,17 +101,17 @@ class RunDirectory:
             yield
 
     def adopt(self, other: Path, names: Iterable[str], same: Sequence[str]) -> None:
-        """Copies stages of an earlier run, those that are not here yet.
+        """Copies stages of another run that this folder lacks.
 
         Args:
-            other: the folder of its stages.
-            names: of the stages; those that it has not are left out.
-            same: the settings on which those stages depend.
+            other: Folder of the other run.
+            names: Names of the stages; names that the other run lacks are skipped.
+            same: Names of the settings that determine these stages.
 
         Raises:
-            FileNotFoundError: there is no run in the folder.
-            ValueError: its settings are others.
-            CheckpointError: its settings are damaged.
+            FileNotFoundError: The other folder has no run.
+            ValueError: A setting of `same` differs.
+            CheckpointError: The settings of the other run are damaged.
         """
         there, here = _settings(other), _settings(self._folder)
         for name in same:
@@ -131,15 +132,15 @@ class RunDirectory:
         seed: int,
         progress: ProgressFn,
     ) -> Trace:
-        """Runs a stage, goes on with it, or returns what it found before.
+        """Runs a stage or continues it, and returns its record; a finished stage is read from the folder.
 
         Args:
-            name: of the stage, and of its folder.
-            replicas: the searchers, as new; agents are as after the last trial then.
-            benchmarks: what they search, in the order of their rows.
-            trials: how many trials each replica may spend.
-            seed: of the rewards' noise.
-            progress: told after every trial.
+            name: Name of the stage and of its folder.
+            replicas: New searchers. Agents have the state after the last trial when the method returns.
+            benchmarks: Benchmarks of the search, in the order of their rows.
+            trials: Number of trials of each replica.
+            seed: Seed of the rewards' noise.
+            progress: Function that is called after every trial.
         """
         start = None
         for folder in self._kept(name)[-1:]:
@@ -182,17 +183,17 @@ class RunDirectory:
 
 
 def run_in_parallel(run_directory: RunDirectory, *jobs: Callable[[], T]) -> list[T]:
-    """Runs jobs that search in the stages at the same time, and returns what they do.
+    """Runs jobs that search in stages at the same time, in threads, and returns their results.
 
-    Compiled code runs outside the interpreter's lock, so that threads are enough for a few cores. An error of one job
-    ends the others' searches after their trials.
+    Compiled code runs outside of the interpreter's lock, so threads are enough for a few cores. An error of a job ends
+    the searches of the other jobs after their trials.
     """
     with ThreadPoolExecutor(len(jobs)) as pool:
         lanes = [pool.submit(job) for job in jobs]
         try:
             done, _ = wait(lanes, return_when=FIRST_EXCEPTION)
             ended = any(lane.exception() for lane in done)
-        except KeyboardInterrupt:  # the second Ctrl-C; the lanes see neither
+        except KeyboardInterrupt:  # the second Ctrl-C, which no lane receives
             ended = True
         if ended:
             run_directory.stop()
@@ -200,7 +201,7 @@ def run_in_parallel(run_directory: RunDirectory, *jobs: Callable[[], T]) -> list
 
 
 def _begun(folder: Path, settings: dict[str, object]) -> bool:
-    """Writes the settings of a run to a folder that has none; returns whether it had none."""
+    """Writes the settings of a run to a folder without settings; returns whether they were written."""
     file = folder / _SETTINGS
     if file.exists():
         return False
@@ -216,8 +217,8 @@ def _settings(folder: Path) -> dict[str, object]:
     """Reads the settings of a run.
 
     Raises:
-        FileNotFoundError: there is no run in the folder.
-        CheckpointError: they are damaged.
+        FileNotFoundError: There is no run in the folder.
+        CheckpointError: The settings are damaged.
     """
     file = folder / _SETTINGS
     try:
@@ -230,14 +231,14 @@ def _settings(folder: Path) -> dict[str, object]:
 
 
 def _kept(parent: Path, name: str) -> list[Path]:
-    """Returns the folders of a stage, the one with the fewest trials first."""
+    """Returns the folders of a stage by the number of trials, in ascending order."""
     pattern = re.compile(re.escape(name) + r"\.(\d+)")
     found = [(int(match[1]), folder) for folder in parent.iterdir() if (match := pattern.fullmatch(folder.name))]
     return [folder for _, folder in sorted(found)]
 
 
 def _flat(settings: object, prefix: str = "") -> dict[str, object]:
-    """Returns nested settings as one level, so that a difference is named and not shown with all else."""
+    """Returns nested settings as a flat mapping, so that an error names the setting that differs."""
     if not isinstance(settings, dict):
         return {prefix: settings}
     found = dict[str, object]()

@@ -1,6 +1,6 @@
-"""Replicas in lockstep: one trial of each at a time, so that an agent's replicas share their compiled steps.
+"""Runs replicas in lockstep, a trial of each at a time, so that replicas of an agent share the compiled functions.
 
-Shapes: `replicas` run side by side, `trials` one after the other, `choices` of a space.
+Shapes: `replicas` run in lockstep, `trials` is their length, `choices` the number of choices of a space.
 """
 
 import abc
@@ -22,20 +22,20 @@ from transfernas.spaces.problem import Problem
 from .trace import Trace, TraceRecorder
 
 ProgressFn = Callable[[int, float], None]
-"""Told, after every trial, how many are done and the mean over the replicas of the best value so far."""
+"""Function that receives, after every trial, the number of trials done and the mean best value over the replicas."""
 
 StageFn = Callable[[str, int], ProgressFn]
-"""From a stage's name and its number of trials to who is told of its progress."""
+"""Function from the name and the number of trials of a stage to the function that receives its progress."""
 
 AfterTrialFn = Callable[[TraceRecorder], bool]
-"""Told what was recorded, after every trial; says whether to stop."""
+"""Function that receives the record after every trial and returns whether to stop."""
 
 _LEARNER, _SECONDS = "learner.safetensors", "seconds.npy"
 
 
 @runtime_checkable
 class Benchmark(Protocol):
-    """A problem that is evaluated in batches."""
+    """A problem whose configurations are evaluated in batches."""
 
     @property
     def problem(self) -> Problem:
@@ -44,26 +44,26 @@ class Benchmark(Protocol):
     def reward(
         self, action_indices: Int[np.ndarray, "configs choices"], rng: np.random.Generator
     ) -> Float[np.ndarray, "configs"]:
-        """Returns what one evaluation of each configuration gives: what a searcher sees."""
+        """Returns the reward of an evaluation of each configuration, which searchers see."""
 
     def value(self, action_indices: Int[np.ndarray, "configs choices"]) -> Float[np.ndarray, "configs"]:
-        """Returns each configuration's value without noise: what is reported."""
+        """Returns the value of each configuration without noise, which reports show."""
 
 
 @runtime_checkable
 class Restricted(Protocol):
-    """A benchmark that knows in batches which configurations may be proposed."""
+    """A benchmark that checks the validity of configurations in batches."""
 
     def valid(self, action_indices: Int[np.ndarray, "configs choices"]) -> Bool[np.ndarray, "configs"]:
         """Returns whether each configuration may be proposed."""
 
 
 class Batch(NamedTuple):
-    """One trial of each replica.
+    """A trial of each replica.
 
     Attributes:
         problem: Shape `[replicas]`, row of the problem.
-        action_indices: Shape `[replicas, choices]`, the position of the action that each choice took.
+        action_indices: Shape `[replicas, choices]`, position of the action of each choice.
     """
 
     problem: Int[np.ndarray, "replicas"]
@@ -75,38 +75,42 @@ class Replicas(abc.ABC):
 
     @abc.abstractmethod
     def ask(self) -> Batch:
-        """Returns the next trial of each."""
+        """Returns the next trial of each replica."""
 
     @abc.abstractmethod
     def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
-        """Takes the rewards of the trials asked last."""
+        """Tells the rewards of the last trials from `ask`."""
 
     @abc.abstractmethod
     def save(self, folder: Path) -> None:
-        """Writes what it takes to go on to a folder."""
+        """Writes to a folder the state from which `resume` continues."""
 
     @abc.abstractmethod
     def resume(self, folder: Path, trace: Trace) -> None:
-        """Goes on after a record, from what `save` wrote; the searchers must be as new.
+        """Restores new searchers to the end of a record, from the files of `save`.
 
         Raises:
-            ValueError: they do not propose what was recorded.
+            ValueError: The searchers do not propose the recorded trials.
         """
 
-    def finish(self, folder: Path, trace: Trace) -> None:  # noqa: B027  (most leave nothing to take)
-        """Takes what is of use after the last trial from what `save` wrote; the searchers must be as new."""
+    def finish(self, folder: Path, trace: Trace) -> None:  # noqa: B027  (most replicas have nothing to restore)
+        """Restores new searchers after the last trial, as far as their results are needed, from the files of `save`."""
 
 
 class AgentReplicas(Replicas):
-    """Replicas of the agent; `learner` is what they know so far."""
+    """Replicas of the agent.
+
+    Attributes:
+        learner: Learner of all replicas after the trials so far.
+    """
 
     def __init__(self, learner: Learner, benchmarks: Sequence[Benchmark] = ()) -> None:
         """Starts from a learner.
 
         Args:
-            learner: the learner.
-            benchmarks: its problems, in the order of their rows. If all that refuse configurations can be asked in
-                batches, they are; otherwise the problems' own `valid` is.
+            learner: The learner.
+            benchmarks: Benchmarks of the learner's problems, in the order of their rows. If all benchmarks that refuse
+                configurations check them in batches, the batches are used; otherwise `valid` of the problems.
         """
         self.learner = learner
         in_batches = all(isinstance(b, Restricted) or b.problem.valid is None for b in benchmarks)
@@ -119,7 +123,7 @@ class AgentReplicas(Replicas):
         return Batch(self._proposal.problem, self._proposal.rollout.action_indices[:, 1 : 1 + widest])
 
     def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
-        """Lets each replica learn from the trial asked last."""
+        """Updates each replica with the reward of its last trial."""
         problem, rollout, proposer = self._proposal
         self.learner = learn(self.learner, problem, rollout.trajectory, reward, proposer)
 
@@ -131,10 +135,10 @@ class AgentReplicas(Replicas):
         write_snapshot(folder / _LEARNER, Snapshot(self.learner, "replicas", 0, (), restricted, keyed=keyed))
 
     def resume(self, folder: Path, trace: Trace) -> None:
-        """Takes the learner from its file.
+        """Reads the learner from its file.
 
         Raises:
-            ValueError: the file holds another search.
+            ValueError: The file holds a search with other settings.
         """
         found, problems = read_snapshot(folder / _LEARNER).learner, self.learner.encoding.problems
         for name in ("config", "seed", "replicas"):
@@ -143,7 +147,7 @@ class AgentReplicas(Replicas):
         self.learner = with_functions(found, problems)
 
     def finish(self, folder: Path, trace: Trace) -> None:
-        """Takes the learner from its file, as `resume` does."""
+        """Reads the learner from its file, as `resume` does."""
         self.resume(folder, trace)
 
     def _first_valid(self, rows: RowIndices, action_indices: ActionIndices) -> RowIndices:
@@ -160,10 +164,10 @@ class AgentReplicas(Replicas):
 
 
 class SearcherReplicas(Replicas):
-    """Replicas of any searcher, one object each."""
+    """Replicas of any searcher, with an object for each replica."""
 
     def __init__(self, searchers: Sequence[Searcher]) -> None:
-        """Takes the searchers, which must have the same problems."""
+        """Creates replicas from searchers of the same problems."""
         self._searchers = tuple(searchers)
 
     def ask(self) -> Batch:
@@ -183,13 +187,13 @@ class SearcherReplicas(Replicas):
             searcher.tell(trial, value)
 
     def save(self, folder: Path) -> None:
-        """Writes nothing: asking and telling again takes a minute or two for 100,000 trials."""
+        """Writes nothing, because `resume` repeats the search, in a minute or two for 100,000 trials."""
 
     def resume(self, folder: Path, trace: Trace) -> None:
-        """Asks and tells again.
+        """Repeats the recorded search.
 
         Raises:
-            ValueError: asked again, a searcher does not propose what was recorded.
+            ValueError: A searcher does not propose the recorded trials.
         """
         for trial in range(trace.trials):
             if not np.array_equal(self.ask().action_indices, trace.action_indices[:, trial]):
@@ -198,42 +202,42 @@ class SearcherReplicas(Replicas):
 
 
 class Timed(Replicas):
-    """Replicas with the time that they take to ask and tell."""
+    """Replicas with measured times of ask and tell."""
 
     def __init__(self, replicas: Replicas) -> None:
-        """Times replicas that are as new."""
+        """Starts with new replicas."""
         self._replicas, self._seconds, self._asking = replicas, list[float](), 0.0
 
     @property
     def seconds(self) -> Float[np.ndarray, "trials"]:
-        """How long each trial took, all replicas together, evaluation left out."""
+        """Seconds of each trial for all replicas together, without the evaluation."""
         return np.array(self._seconds)
 
     def ask(self) -> Batch:
-        """Returns the next trial of each."""
+        """Returns the next trial of each replica."""
         started = time.perf_counter()
         batch = self._replicas.ask()
         self._asking = time.perf_counter() - started
         return batch
 
     def tell(self, reward: Float[np.ndarray, "replicas"]) -> None:
-        """Takes the rewards of the trials asked last."""
+        """Tells the rewards of the last trials."""
         started = time.perf_counter()
         self._replicas.tell(reward)
         self._seconds.append(self._asking + time.perf_counter() - started)
 
     def save(self, folder: Path) -> None:
-        """Writes what the replicas do, and the times."""
+        """Writes the times and the state of the replicas."""
         np.save(folder / _SECONDS, self.seconds)
         self._replicas.save(folder)
 
     def resume(self, folder: Path, trace: Trace) -> None:
-        """Goes on after a record."""
+        """Restores the times and the replicas to the end of a record."""
         self._replicas.resume(folder, trace)
         self._seconds = np.load(folder / _SECONDS).tolist()
 
     def finish(self, folder: Path, trace: Trace) -> None:
-        """Takes the times, and what the replicas do."""
+        """Restores the times and the results of the replicas."""
         self._replicas.finish(folder, trace)
         self._seconds = np.load(folder / _SECONDS).tolist()
 
@@ -247,19 +251,19 @@ def search(
     start: Trace | None = None,
     after_trial: AfterTrialFn = lambda recorder: False,
 ) -> Trace:
-    """Runs a search; Ctrl-C ends it after the trials that are done.
+    """Runs a search and returns its record; Ctrl-C ends the search.
 
     Args:
-        replicas: the searchers.
-        benchmarks: what they search, in the order of their rows.
-        trials: how many trials each replica may spend.
-        seed: of the rewards' noise.
-        progress: told after every trial.
-        start: what was recorded before, if the replicas go on.
-        after_trial: told after every trial; may end the search.
+        replicas: The searchers.
+        benchmarks: Benchmarks of the search, in the order of their rows.
+        trials: Number of trials of each replica.
+        seed: Seed of the rewards' noise.
+        progress: Function that is called after every trial.
+        start: Record of the trials so far, if the replicas were resumed.
+        after_trial: Function that is called after every trial and may end the search.
 
     Raises:
-        ValueError: a searcher finds no valid configuration.
+        ValueError: A searcher finds no valid configuration.
     """
     rng = generator(seed, Purpose.REWARD)
     recorder = TraceRecorder(len(benchmarks), rng, start)

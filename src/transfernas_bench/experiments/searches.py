@@ -1,7 +1,7 @@
-"""The searches of a comparison: the agents and the other methods on every target of some scenarios.
+"""The searches of a comparison: the agents and the other methods on every target of the scenarios.
 
-Two searches run at a time: the agents', and those of the methods. What a method finds on a target without sources is
-shared by all scenarios that have that target.
+Two searches run at a time: a search by agents, and a search by another method. The search of a method without sources
+on a target is shared by all scenarios with this target.
 """
 
 import threading
@@ -29,16 +29,16 @@ from .suite import TaskRef, TransferScenario
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is compared, and how large it is.
+    """Scenarios, methods and size of a comparison.
 
     Attributes:
-        config: the agents' hyperparameters.
-        scenarios: of the suite.
-        methods: their names.
-        seed: of everything random.
-        replicas: independent repetitions of every search.
-        trials: of each search of a target.
-        joint_trials: of the joint training, for each source.
+        config: Settings of the agents.
+        scenarios: Scenarios of the suite.
+        methods: Names of the methods.
+        seed: Seed of all random draws.
+        replicas: Number of independent repetitions of every search.
+        trials: Trials of each search of a target.
+        joint_trials: Trials of the joint training for each source.
     """
 
     config: TrainingConfig
@@ -54,8 +54,8 @@ class Run(NamedTuple):
     """A search of a target.
 
     Attributes:
-        values: Shape `[replicas, trials]`, the noise-free value of the incumbent.
-        seconds: Shape `[trials]`, to ask and tell, all replicas together.
+        values: Shape `[replicas, trials]`, noise-free value of the incumbent.
+        seconds: Shape `[trials]`, time to ask and tell for all replicas together.
     """
 
     values: Float[np.ndarray, "replicas trials"]
@@ -63,22 +63,22 @@ class Run(NamedTuple):
 
 
 Runs = dict[tuple[str, str], Run]
-"""From where and method to its search: the scenario's name, or the target's for what the scenarios share."""
+"""Mapping from a place and a method to a search; the place is a scenario, or a target for a shared search."""
 
 
 def run_key(scenario: TransferScenario, method: str) -> tuple[str, str]:
-    """Returns where the search of a method on a scenario's target is found."""
+    """Returns the key in `Runs` of the search of a method on a scenario's target."""
     return (scenario.name if method in (TRANSFER, *SEEDED) else scenario.target.name), method
 
 
 def run_searches(comparison: Comparison, cells: CellTable | None, run_directory: RunDirectory, stage: StageFn) -> Runs:
-    """Runs everything; an interrupt ends it with what was searched so far.
+    """Runs all searches; an interrupt ends the run with the trials so far.
 
     Args:
-        comparison: what, and how large.
-        cells: the table of NAS-Bench-101, for scenarios that need it.
-        run_directory: where it is kept.
-        stage: told when a stage begins.
+        comparison: Scenarios, methods and size.
+        cells: Table of NAS-Bench-101, for scenarios with this benchmark.
+        run_directory: Folder of the stages.
+        stage: Function that is called when a stage begins.
     """
     run_context = _ComparisonRun(
         comparison, cells, run_directory, stage, {scenario.name: Future() for scenario in comparison.scenarios}
@@ -88,7 +88,7 @@ def run_searches(comparison: Comparison, cells: CellTable | None, run_directory:
 
 
 def shared_stages(comparison: Comparison) -> tuple[str, ...]:
-    """Returns the names of the searches that depend on no agent: another comparison of that seed and size has them."""
+    """Returns the names of the searches that need no agent, which comparisons of the same seed and size share."""
     keys = {
         run_key(s, method) for s in comparison.scenarios for method in comparison.methods if _needs_no_agent(method)
     }
@@ -103,7 +103,7 @@ def count_stages(comparison: Comparison) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _ComparisonRun:
-    """What the searches need: how large they are, the data, where and to whom they tell, what the seeded start from."""
+    """Data that all searches share: comparison, table, folder, function for the progress, and first configurations."""
 
     comparison: Comparison
     cells: CellTable | None
@@ -113,16 +113,16 @@ class _ComparisonRun:
     loading: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self, task_ref: TaskRef) -> TabularProblem:
-        """Returns a benchmark; a table that both lanes need is read once."""
+        """Returns a benchmark; the lock makes both lanes read a table once."""
         with self.loading:
             return task_ref.load(self.cells)
 
     def seed(self, name: str, replica: int = 0) -> int:
-        """Returns the seed of a search, which depends on no other search."""
+        """Returns the seed of a search, which does not depend on other searches."""
         return derived_seed(self.comparison.seed, Purpose.REPLICA, zlib.crc32(name.encode()), replica)
 
     def search(self, where: str, method: str, make: Callable[[str], Replicas], target: TabularProblem) -> Runs:
-        """Searches a target with what is made from the name of the search."""
+        """Searches a target with the replicas that `make` returns for the name of the search."""
         name, trials = f"{where}, {method}", self.comparison.trials
         replicas = Timed(make(name))
         trace = self.run_directory.search(name, replicas, (target,), trials, self.seed(name), self.stage(name, trials))
@@ -139,7 +139,7 @@ def _agents(run_context: _ComparisonRun) -> Runs:
                     return found
                 found |= step(run_context, scenario, found)
     finally:
-        for starts in run_context.starts.values():  # the other lane must not wait for what will not come
+        for starts in run_context.starts.values():  # so that the other lane does not wait for ever
             starts.cancel()
     return found
 
@@ -174,7 +174,7 @@ def _transferred(run_context: _ComparisonRun, scenario: TransferScenario, found:
 
 
 def transferred(learner: Learner, scenario: TransferScenario, target: TabularProblem) -> Learner:
-    """Returns the agents of the joint training ready for the target."""
+    """Returns the agents of the joint training after the transfer to the target."""
     return transfer(learner, (target.problem,), rename=scenario.rename, fill=scenario.fill)
 
 
@@ -184,7 +184,7 @@ def _new(run_context: _ComparisonRun, benchmarks: tuple[TabularProblem, ...], na
 
 
 def _searchers(run_context: _ComparisonRun) -> Runs:
-    """Searches every target with the methods that are no agents."""
+    """Searches every target with the methods other than agents."""
     found: Runs = {}
     for scenario, method in _ordered_searches(run_context.comparison):
         where, _ = key = run_key(scenario, method)
@@ -208,7 +208,7 @@ def _searchers(run_context: _ComparisonRun) -> Runs:
 
 
 def _needs_joint_training(comparison: Comparison) -> bool:
-    """Returns whether any of the methods needs the joint training."""
+    """Returns whether a method needs the joint training."""
     return bool({TRANSFER, *SEEDED} & set(comparison.methods))
 
 
@@ -217,7 +217,7 @@ def _needs_no_agent(method: str) -> bool:
 
 
 def _ordered_searches(comparison: Comparison) -> Iterator[tuple[TransferScenario, str]]:
-    """Yields scenarios and methods that are no agents; those that wait for the other lane last."""
+    """Yields scenarios with methods other than agents; seeded methods come last, as they wait for the other lane."""
     for scenario in comparison.scenarios:
         for method in sorted(set(comparison.methods) - set(AGENTS), key=lambda name: (name in SEEDED, name)):
             yield scenario, method

@@ -1,6 +1,6 @@
-"""Means with intervals, trials to a target, and their ratios.
+"""Means with intervals, trials to a target, and ratios of trials.
 
-Shapes: `replicas` of a curve, `trials`, `resamples` of the bootstrap.
+Shapes: `replicas` and `trials` of a curve, `resamples` of the bootstrap.
 """
 
 import math
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from transfernas.learning.randomness import Purpose, generator
 
 RESAMPLES = 2_000
-_ROUNDING = 1e-9  # the order of a sum must not decide whether a mean reaches a target that is one of its values
+_ROUNDING = 1e-9  # so that the order of a sum does not decide whether a mean reaches a target equal to the mean
 
 
 class Interval(NamedTuple):
@@ -25,15 +25,15 @@ class Interval(NamedTuple):
 
 
 class Ratio(NamedTuple):
-    """How many times fewer trials one curve needs than another to reach a target.
+    """Ratio of the trials that two curves need to reach a target.
 
     Attributes:
-        target: the value to reach by the mean over the replicas.
-        trials_of: trials of the slower curve; None where it does not get there.
-        trials_to: trials of the faster curve; None where it does not get there.
-        ratio: `trials_of / trials_to`; None where either is None.
-        low: lower end of the 95 % bootstrap interval; None where the target is out of reach of the faster curve there.
-        high: upper end; None where the target is out of reach of the slower curve there.
+        target: Value to be reached by the mean over the replicas.
+        trials_of: Trials of the slower curve; None if the curve does not reach the target.
+        trials_to: Trials of the faster curve; None if the curve does not reach the target.
+        ratio: `trials_of / trials_to`; None if either is None.
+        low: Lower end of the 95 % bootstrap interval; None if the faster curve does not reach the target there.
+        high: Upper end of the interval; None if the slower curve does not reach the target there.
     """
 
     target: float
@@ -45,13 +45,13 @@ class Ratio(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """When the mean over the replicas reaches a target.
+    """Trial at which the mean over the replicas reaches a target.
 
     Attributes:
-        target: the value to reach.
-        trials: the first trial, from 1, at which it is reached; None where it never is.
-        low: lower end of the bootstrap interval; None where the target is out of reach there.
-        high: upper end; None where the target is out of reach there.
+        target: Value to be reached.
+        trials: First trial, from 1, at which the mean reaches the target; None if never.
+        low: Lower end of the bootstrap interval; None if the target is out of reach there.
+        high: Upper end of the interval; None if the target is out of reach there.
     """
 
     target: float
@@ -61,7 +61,7 @@ class Reached(NamedTuple):
 
 
 def mean_interval(values: Float[np.ndarray, "replicas"], confidence: float = 0.95) -> Interval:
-    """Returns the mean over replicas with its Student-t interval; no width is known from a single replica."""
+    """Returns the mean over replicas with its Student-t interval; the ends are nan for a single replica."""
     mean = float(values.mean())
     if len(values) < 2:
         return Interval(mean, math.nan, math.nan)
@@ -74,20 +74,20 @@ def mean_interval(values: Float[np.ndarray, "replicas"], confidence: float = 0.9
 
 
 def trials_to(target: float, values: Float[np.ndarray, "replicas trials"]) -> int | None:
-    """Returns the first trial, from 1, at which the mean over replicas reaches the target; None if it never does."""
+    """Returns the first trial, from 1, at which the mean over replicas reaches the target; None if never."""
     reached = np.flatnonzero(values.mean(axis=0) >= target - _ROUNDING)
     return int(reached[0]) + 1 if len(reached) else None
 
 
 def reached(target: float, values: Float[np.ndarray, "replicas trials"], seed: int) -> Reached:
-    """Returns when a curve reaches a target, with the 95 % interval of a bootstrap over the replicas."""
+    """Returns the trial at which a curve reaches a target, with the 95 % interval of a bootstrap over the replicas."""
     resampled = _resampled_trials(target, values, generator(seed, Purpose.BOOTSTRAP))
     low, high = (int(q) if math.isfinite(q) else None for q in np.quantile(resampled, [0.025, 0.975], method="nearest"))
     return Reached(target, trials_to(target, values), low, high)
 
 
 def moving_average(values: Float[np.ndarray, "replicas trials"], window: int) -> Float[np.ndarray, "replicas trials"]:
-    """Returns the mean of the last `window` values; those that are missing at the start count as 0."""
+    """Returns the mean of the last `window` values at each trial; values before the start count as 0."""
     sums = np.cumsum(np.pad(values, ((0, 0), (window, 0))), axis=1)
     return (sums[:, window:] - sums[:, :-window]) / window
 
@@ -98,12 +98,19 @@ def trial_ratio(
     faster: Float[np.ndarray, "other_replicas other_trials"],
     seed: int,
 ) -> Ratio:
-    """Compares how many trials two curves need to reach a target; the interval resamples the replicas of both."""
+    """Returns the ratio of the trials that two curves need for a target; the interval resamples both curves' replicas.
+
+    Args:
+        target: Value to be reached by the mean over the replicas.
+        slower: Values of the curve whose trials are the numerator.
+        faster: Values of the curve whose trials are the denominator.
+        seed: Seed of the bootstrap.
+    """
     of, to = trials_to(target, slower), trials_to(target, faster)
     rng = generator(seed, Purpose.BOOTSTRAP)
     slow, fast = (_resampled_trials(target, values, rng) for values in (slower, faster))
-    # Out of reach is infinitely many trials; 0 and infinity as ratios sort to the right ends. Both out of reach tells
-    # nothing in either direction and counts half on each side.
+    # A target out of reach needs infinitely many trials, so ratios of 0 and infinity sort to the right ends. If both
+    # curves do not reach the target, the resample is no evidence, and half of such resamples count on each side.
     both = np.isinf(slow) & np.isinf(fast)
     ratios = np.where(both, np.where(np.arange(RESAMPLES) % 2, np.inf, 0.0), slow / np.where(both, 1.0, fast))
     low, high = np.quantile(ratios, [0.025, 0.975], method="nearest")
@@ -118,19 +125,19 @@ def trial_ratio(
 
 
 def ranks(values: Float[np.ndarray, "methods *shape"]) -> Float[np.ndarray, "methods *shape"]:
-    """Returns the rank of each method beside the others, 1 for the highest value; equal ones share the mean rank."""
+    """Returns the rank of each method, 1 for the highest value; equal values share the mean rank."""
     return scipy.stats.rankdata(-values, method="average", axis=0)
 
 
 def bootstrap_means(values: Float[np.ndarray, "groups replicas columns"], seed: int) -> tuple[Interval, ...]:
-    """Returns the mean of each column with its 95 % interval: a bootstrap over the groups and, in each, the replicas.
+    """Returns the mean of each column with the 95 % interval of a bootstrap over groups and over replicas in a group.
 
-    Every column is resampled alike, so that the difference of two columns may be a column of its own.
+    All columns have the same resamples, so a column may be the difference of two others.
     """
     groups, replicas, columns = values.shape
     rng = generator(seed, Purpose.BOOTSTRAP)
     drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
-    # A group drawn twice is resampled twice; together those are one draw of twice as many replicas.
+    # A group drawn twice is resampled twice, which equals a single draw of twice as many replicas.
     weights = rng.multinomial(drawn * replicas, np.full(replicas, 1 / replicas)) / (groups * replicas)
     resampled = weights.reshape(RESAMPLES, -1) @ values.reshape(-1, columns)
     ends = np.quantile(resampled, [0.025, 0.975], axis=0)
@@ -141,10 +148,10 @@ def bootstrap_means(values: Float[np.ndarray, "groups replicas columns"], seed: 
 def simultaneous_means(
     values: Float[np.ndarray, "groups replicas columns"], seed: int, confidence: float = 0.95
 ) -> tuple[tuple[Interval, ...], ...]:
-    """Returns the mean of each column of each group with its interval; together they all hold with that confidence.
+    """Returns the mean of each column of each group with simultaneous intervals, which all hold with the confidence.
 
-    A bootstrap of the largest deviation, in standard errors, of all means (Westfall and Young 1993). The replicas are
-    resampled alike in all groups, so that these may have searches in common.
+    The intervals come from a bootstrap of the largest deviation of all means, in standard errors (Westfall and Young
+    1993). All groups have the same resamples of the replicas, so groups may share searches.
     """
     groups, replicas, columns = values.shape
     means, errors = values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(replicas)
@@ -161,12 +168,12 @@ def simultaneous_means(
 
 
 def critical_difference(methods: int, blocks: int, confidence: float = 0.95) -> float:
-    """Returns by how much two mean ranks must differ in Nemenyi's test (Demsar 2006).
+    """Returns the critical difference of two mean ranks in Nemenyi's test (Demsar 2006).
 
     Args:
-        methods: how many are ranked; at least 2.
-        blocks: how many independent rankings the means are of.
-        confidence: of the test.
+        methods: Number of methods, at least 2.
+        blocks: Number of independent rankings.
+        confidence: Confidence of the test.
     """
     quantile = float(scipy.stats.studentized_range.ppf(confidence, methods, np.inf)) / math.sqrt(2)
     return quantile * math.sqrt(methods * (methods + 1) / (6 * blocks))

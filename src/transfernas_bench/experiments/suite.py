@@ -1,7 +1,7 @@
-"""The transfer suite: what is searched, what was learned from before, and which half of it is for tuning.
+"""The transfer suite: scenarios of targets with sources, in a development half and a held-out half.
 
-The development half is for choosing methods and their settings; the held-out half is run once, for the report. Every
-target belongs to one half, whatever the kind of scenario.
+The development half is for the choice of methods and settings. The held-out half is run once, for the report. A target
+belongs to the same half in all kinds of scenarios.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +25,7 @@ LEAVE_ONE_OUT, SAME_TASK, OTHER_TASKS, ACROSS, ADVERSARIAL, UNRELATED = KINDS = 
 )
 
 CELLS = "nasbench101"
-"""The benchmark whose data are a file of the user's."""
+"""Name of the benchmark whose data come from a file of the user."""
 
 _SIX = "nasbench101-6-vertices"
 _TO_HPOBENCH = MappingProxyType({"init_lr": "learning_rate_init", "n_units_1": "width"})
@@ -33,11 +33,11 @@ _TO_HPOLIB = MappingProxyType({new: old for old, new in _TO_HPOBENCH.items()})
 
 
 class RegretScale(NamedTuple):
-    """What regrets are measured by.
+    """Scale of normalised regrets.
 
     Attributes:
-        best: the best value of all configurations.
-        median: the median value of all configurations.
+        best: Best value of all configurations.
+        median: Median value of all configurations.
     """
 
     best: float
@@ -45,12 +45,12 @@ class RegretScale(NamedTuple):
 
     @classmethod
     def of(cls, benchmark: TabularProblem) -> "RegretScale":
-        """Returns the best and the median noise-free value of a benchmark."""
+        """Returns the scale of a benchmark, from its noise-free values."""
         values = benchmark.every_value()
         return cls(float(values.max()), float(np.median(values)))
 
     def regret(self, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        """Returns normalised regrets: 0 at the best configuration, 1 at the median one."""
+        """Returns normalised regrets: 0 for the best configuration, 1 for the median configuration."""
         return (self.best - values) / (self.best - self.median)
 
 
@@ -59,10 +59,10 @@ class TaskRef:
     """A benchmark of the suite that is not loaded yet.
 
     Attributes:
-        benchmark: which; a key of the benchmarks below.
-        task: its task.
-        part: a sub-space; None for the whole.
-        negated: whether its rewards are.
+        benchmark: Name of the benchmark.
+        task: Name of the task.
+        part: A sub-space; None for the whole space.
+        negated: Whether the rewards are negated.
     """
 
     benchmark: str
@@ -72,29 +72,29 @@ class TaskRef:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the space and the task."""
         return f"{self.space_name} {self.task}"
 
     @property
     def space_name(self) -> str:
-        """What its space is called, and whether its rewards are negated."""
+        """Name of the space, after "minus" if the rewards are negated."""
         sign = "minus " if self.negated else ""
         return f"{sign}{self.benchmark if self.part is None else self.part.name}"
 
     @property
     def needs_cells(self) -> bool:
-        """Whether it needs the table of NAS-Bench-101."""
+        """Whether the benchmark needs the table of NAS-Bench-101."""
         return self.benchmark in (CELLS, _SIX)
 
     def load(self, cells: CellTable | None = None) -> TabularProblem:
-        """Returns the benchmark; the first of a table takes a few seconds.
+        """Returns the benchmark; the first load of a table takes a few seconds.
 
         Args:
-            cells: the table of NAS-Bench-101, where that is the benchmark.
+            cells: Table of NAS-Bench-101, for this benchmark alone.
 
         Raises:
-            ValueError: the table of NAS-Bench-101 is needed and not given.
-            ModuleNotFoundError: the extra `bench` is not installed.
+            ValueError: The table of NAS-Bench-101 is needed and missing.
+            ModuleNotFoundError: The extra `bench` is not installed.
         """
         found = _BENCHMARKS[self.benchmark].load(self.task, self.part, cells)
         return found.negated() if self.negated else found
@@ -102,17 +102,17 @@ class TaskRef:
 
 @dataclass(frozen=True, slots=True)
 class TransferScenario:
-    """What is learned from, and what is searched then.
+    """A target with the sources to learn from before.
 
     Attributes:
-        name: unique; fit for a folder.
-        kind: one of `KINDS`.
-        half: one of `HALVES`.
-        sources: what is learned from.
-        target: what is searched.
-        rename: from states of the sources to those of the target that mean the same.
-        fill: actions of the target's choices by which a configuration of a source, which has no such choices, means
-            the same there; the others are free.
+        name: Unique name, which can be that of a folder.
+        kind: A member of `KINDS`.
+        half: A member of `HALVES`.
+        sources: Source problems.
+        target: Target problem.
+        rename: Mapping from states of the sources to states of the target with the same meaning.
+        fill: Mapping from choices that the sources lack to the actions with which a source configuration has the same
+            meaning on the target.
     """
 
     name: str
@@ -125,7 +125,7 @@ class TransferScenario:
 
 
 def all_scenarios() -> tuple[TransferScenario, ...]:
-    """Returns every scenario of the suite; no table is loaded for that."""
+    """Returns every scenario of the suite, without loading a table."""
     return tuple(
         TransferScenario(
             f"{row.benchmark}-{task}-{row.rule.name}", row.kind, half, task_refs, target, row.rename, row.fill
@@ -139,10 +139,11 @@ def all_scenarios() -> tuple[TransferScenario, ...]:
 
 
 def load_one_each(scenarios: Iterable[TransferScenario], cells: CellTable | None = None) -> None:
-    """Loads one place of each benchmark that scenarios need; tables are loaded once.
+    """Loads a problem of each benchmark that scenarios need, so that a missing package is an error before the run.
 
     Raises:
-        ModuleNotFoundError: the extra `bench` is not installed.
+        ValueError: The table of NAS-Bench-101 is needed and missing.
+        ModuleNotFoundError: The extra `bench` is not installed.
     """
     task_refs = [task_ref for scenario in scenarios for task_ref in (scenario.target, *scenario.sources)]
     for task_ref in {task_ref.benchmark: task_ref for task_ref in task_refs}.values():
@@ -150,14 +151,14 @@ def load_one_each(scenarios: Iterable[TransferScenario], cells: CellTable | None
 
 
 class _SourceRule(NamedTuple):
-    """What a target is to be searched after: the end of the scenario's name, and from the target to the sources."""
+    """Rule for the sources: the end of the scenario's name, and the function from the target to the sources."""
 
     name: str
     sources: Callable[[TaskRef], tuple[TaskRef, ...]]
 
 
 class _SuiteRow(NamedTuple):
-    """Scenarios of one kind on one benchmark; the tasks of each half."""
+    """Scenarios of a kind on a benchmark, with the tasks of each half."""
 
     kind: str
     benchmark: str
@@ -169,7 +170,7 @@ class _SuiteRow(NamedTuple):
 
 
 def _suite() -> tuple[_SuiteRow, ...]:
-    """Returns the suite, a row a kind and benchmark: the tasks of the development half, then those held back."""
+    """Returns a row for each kind and benchmark: the tasks of the development half, then those of the held-out half."""
     others, negated = _SourceRule("other-tasks", _other_tasks), _SourceRule("adversarial", _negated)
     parts, parts_of_others = (
         _SourceRule("sub-spaces", _sub_spaces),
@@ -206,17 +207,17 @@ def _suite() -> tuple[_SuiteRow, ...]:
 
 
 def _other_tasks(target: TaskRef) -> tuple[TaskRef, ...]:
-    """Returns the benchmark's other tasks."""
+    """Returns the other tasks of the target's benchmark."""
     return tuple(TaskRef(target.benchmark, task) for task in _BENCHMARKS[target.benchmark].tasks if task != target.task)
 
 
 def _negated(target: TaskRef) -> tuple[TaskRef, ...]:
-    """Returns the benchmark's other tasks with their rewards negated."""
+    """Returns the other tasks of the target's benchmark with negated rewards."""
     return tuple(TaskRef(task_ref.benchmark, task_ref.task, negated=True) for task_ref in _other_tasks(target))
 
 
 def _sub_spaces(target: TaskRef) -> tuple[TaskRef, ...]:
-    """Returns the target's own task on two sub-spaces."""
+    """Returns the task of the target on two sub-spaces."""
     spaces = _BENCHMARKS[target.benchmark].sub_spaces
     return tuple(TaskRef(target.benchmark, target.task, space) for space in spaces)
 
@@ -236,7 +237,7 @@ def _every(benchmark: str) -> _SourceRule:
 
 
 class _Benchmark(NamedTuple):
-    """How a benchmark is loaded, the tasks to learn from, and two sub-spaces."""
+    """Function that loads a benchmark, the tasks of sources, and two sub-spaces."""
 
     load: Callable[[str, SearchSpace | None, CellTable | None], TabularProblem]
     tasks: tuple[str, ...]
@@ -250,12 +251,12 @@ def _cell_problem(space: SearchSpace | None, cells: CellTable | None) -> Tabular
 
 
 def _no_edges(space: SearchSpace) -> Mapping[str, Action]:
-    """A cell of fewer vertices is one whose other vertices have no edges, whatever their operations."""
+    """Returns the actions without edges: a cell of fewer vertices has no edges at the other vertices."""
     return MappingProxyType({choice.name: 0 for choice in space.choices if choice.actions == (0, 1)})
 
 
 _SIX_VERTICES = nasbench101.cell_space(6, name="nasbench101 6 vertices")
-_GRAPHS = tuple(task for task in nasbench_graph.TASKS if task != "proteins")  # which has a space of its own
+_GRAPHS = tuple(task for task in nasbench_graph.TASKS if task != "proteins")  # "proteins" has another space
 _BENCHMARKS: Mapping[str, _Benchmark] = MappingProxyType(
     {
         "nasbench201": _Benchmark(

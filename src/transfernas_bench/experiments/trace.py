@@ -1,6 +1,7 @@
-"""What a search evaluated, trial by trial, and the incumbents that follow from it.
+"""Records of the trials of a search, and the incumbents that follow.
 
-Shapes: `replicas` run side by side, `trials` one after the other, `choices` of a space, `problems` searched.
+Shapes: `replicas` run in lockstep, `trials` is their length, `choices` the number of choices of a space, `problems` the
+number of problems of the search.
 """
 
 import dataclasses
@@ -22,17 +23,16 @@ _CHECKSUM = 64  # hexadecimal digits
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What was evaluated.
+    """Record of a search.
 
     Attributes:
         problem: Shape `[replicas, trials]`, row of the problem.
-        action_indices: Shape `[replicas, trials, choices]`, the position of the action that each choice took.
-        reward: Shape `[replicas, trials]`, what the searcher was told.
-        value: Shape `[replicas, trials]`, the same without noise.
-        incumbent: Shape `[replicas, trials]`, the trial with the best reward so far of the problem that this trial
-            was of.
-        noise: the state of the rewards' noise after the last trial, as JSON.
-        interrupted: whether it was stopped before its last trial.
+        action_indices: Shape `[replicas, trials, choices]`, position of the action of each choice.
+        reward: Shape `[replicas, trials]`, reward that the searcher was told.
+        value: Shape `[replicas, trials]`, reward without noise.
+        incumbent: Shape `[replicas, trials]`, the trial with the best reward so far on the problem of this trial.
+        noise: State of the rewards' generator after the last trial, as JSON.
+        interrupted: Whether the search stopped before its last trial.
     """
 
     problem: Int[np.ndarray, "replicas trials"]
@@ -45,21 +45,21 @@ class Trace:
 
     @property
     def trials(self) -> int:
-        """How many there are."""
+        """Number of trials."""
         return self.reward.shape[1]
 
     @property
     def values(self) -> Float[np.ndarray, "replicas trials"]:
-        """The noise-free value of the incumbent after each trial."""
+        """Noise-free value of the incumbent after each trial."""
         return np.take_along_axis(self.value, self.incumbent, axis=1)
 
     @property
     def incumbents(self) -> Int[np.ndarray, "replicas trials choices"]:
-        """The incumbent after each trial."""
+        """Action positions of the incumbent after each trial."""
         return np.take_along_axis(self.action_indices, self.incumbent[..., None], axis=1)
 
     def write(self, path: Path) -> None:
-        """Writes the record, whole or not at all: an `.npz`, whose comment is the checksum of all before it."""
+        """Writes the record as an `.npz`, whole or not at all; the comment of the archive is a checksum of the rest."""
         content = io.BytesIO()
         np.savez_compressed(content, **dataclasses.asdict(self))
         with zipfile.ZipFile(content, "a") as archive:
@@ -72,8 +72,8 @@ class Trace:
         """Reads a record.
 
         Raises:
-            CheckpointError: the file is damaged.
-            FileNotFoundError: there is no such file.
+            CheckpointError: The file is damaged.
+            FileNotFoundError: There is no such file.
         """
         content = path.read_bytes()
         if content[-_CHECKSUM:] != _checksum(content[:-_CHECKSUM]):
@@ -92,15 +92,15 @@ def _checksum(content: bytes) -> bytes:
 
 
 class TraceRecorder:
-    """Collects a record."""
+    """Collects the trials of a record."""
 
     def __init__(self, problems: int, rng: np.random.Generator, start: Trace | None = None) -> None:
-        """Begins, or goes on after a record.
+        """Begins a record, or continues an earlier record.
 
         Args:
-            problems: how many there are.
-            rng: of the rewards' noise; put into the state in which the record left it.
-            start: the record to go on after.
+            problems: Number of problems.
+            rng: Generator of the rewards' noise, which is set to its state at the end of `start`.
+            start: Record to continue; None for a new record.
         """
         self._rng, self._problems = rng, problems
         self._rows: list[tuple[np.ndarray, ...]] = []
@@ -113,12 +113,12 @@ class TraceRecorder:
 
     @property
     def trials(self) -> int:
-        """How many were added."""
+        """Number of trials so far."""
         return len(self._rows)
 
     @property
     def best(self) -> float:
-        """The mean over the replicas of the value of the incumbents after the last trial."""
+        """Mean over the replicas of the value of the incumbents after the last trial."""
         *_, incumbent = self._rows[-1]
         return float(np.mean([self._rows[trial][3][replica] for replica, trial in enumerate(incumbent)]))
 
@@ -129,7 +129,7 @@ class TraceRecorder:
         reward: Float[np.ndarray, "replicas"],
         value: Float[np.ndarray, "replicas"],
     ) -> None:
-        """Adds one trial of each replica."""
+        """Adds a trial of each replica."""
         rows = np.arange(len(problem))
         if self._best is None:
             shape = (len(problem), self._problems)
@@ -141,7 +141,7 @@ class TraceRecorder:
         self._rows.append((problem, action_indices.astype(np.int16), reward, value, best_trial[rows, problem]))
 
     def trace(self, interrupted: bool = False) -> Trace:
-        """Returns what was added."""
+        """Returns the record of all trials so far."""
         noise = json.dumps(_lists(self._rng.bit_generator.state))
         if not self._rows:
             whole, real = np.zeros((0, 0), np.int32), np.zeros((0, 0))
@@ -153,14 +153,14 @@ class TraceRecorder:
 
 
 def _lists(state: object) -> object:
-    """Returns the state of a generator with lists in the place of arrays."""
+    """Returns the state of a generator with lists in place of arrays."""
     if isinstance(state, dict):
         return {name: _lists(value) for name, value in state.items()}
     return state.tolist() if isinstance(state, np.ndarray) else state
 
 
 def _arrays(state: dict[str, object]) -> dict[str, object]:
-    """Returns the state of a generator with arrays in the place of lists."""
+    """Returns the state of a generator with arrays in place of lists."""
     found = {}
     for name, value in state.items():
         found[name] = _arrays(value) if isinstance(value, dict) else value
