@@ -1,4 +1,4 @@
-"""The command line, `transfernas`; a module for each command."""
+"""The command line, `transfernas`, with a module for each command."""
 
 from ..extras import needed
 

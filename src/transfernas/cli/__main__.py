@@ -1,4 +1,4 @@
-"""`python -m transfernas.cli`; only `transfernas` answers Ctrl-C while the package is imported."""
+"""`python -m transfernas.cli`, which unlike `transfernas` does not handle Ctrl-C while the package is imported."""
 
 from .app import run
 

@@ -1,4 +1,4 @@
-"""The commands under one name."""
+"""The program `transfernas`, which collects the commands."""
 
 import io
 import sys
@@ -11,7 +11,7 @@ from ..processes.interrupts import end_at_interrupt
 from . import inspect, pretrain
 
 COMMANDS = "transfernas.commands"
-"""The group of the entry points by which other packages, such as the laboratory, add commands: functions of the app."""
+"""Group of entry points, each a function of the app, by which other packages such as the laboratory add commands."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -38,9 +38,9 @@ app.command("pretrain")(pretrain.pretrain)
 
 
 def run() -> None:
-    """Runs the command line in a process of its own, which Ctrl-C ends at once unless a command says otherwise."""
+    """Runs the command line as the program of this process; Ctrl-C ends the process unless a command handles it."""
     end_at_interrupt()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal has no letters for is no error
+        if isinstance(stream, io.TextIOWrapper):  # so that a name outside of the terminal's encoding is no error
             stream.reconfigure(errors="backslashreplace")
     app()

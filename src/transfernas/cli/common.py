@@ -1,4 +1,4 @@
-"""What several commands share."""
+"""Functions that several commands share."""
 
 import sys
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from .terminal import plain, say
 
 @contextmanager
 def errors_as_lines() -> Iterator[None]:
-    """Ends a command at an error with its message in one line."""
+    """Ends a command at an error, with the message in a single line and the exit status 1."""
     from rich.console import Console
 
     try:
         yield
-    except BrokenPipeError:  # nobody reads on
+    except BrokenPipeError:  # the reader of a pipe has ended
         raise
     except (OSError, ValueError, ModuleNotFoundError) as error:
         say(Console(stderr=True), "Error: " + " ".join(str(error).splitlines()))
@@ -27,10 +27,10 @@ def errors_as_lines() -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Checks that files can be made in a folder, before hours of work are to be written there.
+    """Checks that a folder can be written to, before hours of work.
 
     Raises:
-        typer.BadParameter: they cannot.
+        typer.BadParameter: No file can be created in the folder.
     """
     try:
         with TemporaryFile(dir=folder):
@@ -40,12 +40,12 @@ def check_writable(folder: Path) -> None:
 
 
 def refused(text: object, option: str) -> typer.BadParameter:
-    """Returns the error for an option's value, see `terminal.plain`."""
+    """Returns the error of a wrong value of an option; `terminal.plain` escapes the text."""
     return typer.BadParameter(plain(text), param_hint=option)
 
 
 def end(interrupted: bool, advice: str) -> None:
-    """Ends a command that was interrupted, and says how to go on."""
+    """Ends a command with the status of an interrupt and a line of advice, if `interrupted`."""
     if interrupted:
         print(f"Interrupted: {plain(advice)}", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -25,38 +25,39 @@ def pretrain(
     storage: Annotated[
         str,
         typer.Option(
-            metavar="URL", help="Where the studies are, as in sqlite:///studies.db; or a file: SQLite's, a journal."
+            metavar="URL",
+            help="Storage of the studies: a URL such as sqlite:///studies.db, a SQLite or a journal file.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The agent's file; it is written whole or not at all.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="File of the agent, written whole or not at all.")],
     study: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A study to learn from; all with one objective by default.")
     ] = None,
     agent: Annotated[
         Path | None,
-        typer.Option("--from", metavar="AGENT", help="An agent's file to go on from; it knows what it learned from."),
+        typer.Option("--from", metavar="AGENT", help="File of an agent to continue; no trial is learned from twice."),
     ] = None,
     space: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The name of the studies' space, in all its versions.")
+        str | None, typer.Option(metavar="NAME", help="Name of the studies' space, which all its versions share.")
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The name of the studies' task; each study's own name by default."),
+        typer.Option(metavar="NAME", help="Name of the studies' task; by default the name of each study."),
     ] = None,
     rename: Annotated[
         list[str] | None,
-        typer.Option(metavar="OLD=NEW", help="A parameter of the studies, and the name of one that means the same."),
+        typer.Option(metavar="OLD=NEW", help="A parameter of the studies, and the name to use instead."),
     ] = None,
     fill: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="What a parameter was in the studies that did not have it."),
+        typer.Option(metavar="NAME=VALUE", help="Fixed value of a parameter in the studies that lack the parameter."),
     ] = None,
     worst: Annotated[
-        bool, typer.Option("--failures-are-worst", help="Learn that trials that failed are worse than all others.")
+        bool, typer.Option("--failures-are-worst", help="Count failed trials as worse than all others.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of a new agent.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of a new agent.")] = 0,
 ) -> None:
-    """Train an agent on all finished trials of old Optuna studies, whatever proposed them."""
+    """Train an agent on all finished trials of old Optuna studies, by any sampler."""
     # Imported here, so that `transfernas --help` answers at once.
     from rich.console import Console
 
@@ -90,10 +91,10 @@ def pretrain(
 
 
 def _check_out(out: Path) -> None:
-    """Checks where the agent is to go, before anything is learned.
+    """Checks the path of the agent before the learning.
 
     Raises:
-        typer.BadParameter: no file can be written there.
+        typer.BadParameter: The path is a folder, or no file can be written there.
     """
     if out.is_dir():
         raise refused(f"{out} is a folder; the agent is to be a file", "--out")
@@ -101,10 +102,10 @@ def _check_out(out: Path) -> None:
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
-    """Returns what is given as NAME=VALUE.
+    """Returns the values of texts of the form NAME=VALUE, by name.
 
     Raises:
-        typer.BadParameter: one is not of that form.
+        typer.BadParameter: A text does not have this form.
     """
     found = {}
     for text in texts:
@@ -116,7 +117,7 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 
 
 def _value(text: str) -> "Action":
-    """Returns a value as it is written in JSON, or the text itself, as in 0.5, true and relu."""
+    """Returns the value of a text in JSON, or the text if it is not JSON, as in 0.5, true and relu."""
     import json
 
     try:
@@ -130,7 +131,7 @@ def _value(text: str) -> "Action":
 def _progress(console: "Console", interrupted: Event) -> Iterator["ProgressFn"]:
     """Shows a bar, on a terminal from the start.
 
-    Once all is read, the first Ctrl-C ends the learning, and nothing is lost.
+    After the studies are read, the first Ctrl-C ends the learning without a loss.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

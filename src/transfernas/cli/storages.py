@@ -1,4 +1,4 @@
-"""Optuna's storages, as the command line is told of them."""
+"""Opens the studies of Optuna's storages from the options of the command line."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ class StudySelection(NamedTuple):
     """Studies of a storage.
 
     Attributes:
-        studies: those with one objective, or those named.
-        left_out: the names of those that were not named and have several.
+        studies: The named studies, or all studies with a single objective.
+        left_out: Names of the studies with several objectives, if no study was named.
     """
 
     studies: list["optuna.Study"]
@@ -26,10 +26,10 @@ class StudySelection(NamedTuple):
 
 @contextmanager
 def reading(storage: str) -> Iterator[None]:
-    """Turns what a storage raises into one kind of error.
+    """Converts the errors of a storage to ValueError.
 
     Raises:
-        ValueError: the storage cannot be read; the message says why.
+        ValueError: The storage cannot be read; the message gives the reason.
     """
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
@@ -43,7 +43,7 @@ def reading(storage: str) -> Iterator[None]:
 
 
 def shown(storage: str) -> str:
-    """Returns a storage for a message: the password in the URL of a server is hidden."""
+    """Returns a storage for a message, without the password in the URL of a server."""
     scheme, _, rest = storage.partition("://")
     login, at, place = rest.rpartition("@")
     user, colon, _ = login.partition(":")
@@ -51,14 +51,14 @@ def shown(storage: str) -> str:
 
 
 def open_studies(storage: str, names: Sequence[str]) -> StudySelection:
-    """Returns studies of Optuna's: those named, or all that have one objective.
+    """Returns the studies of given names, or all studies with a single objective.
 
     Args:
-        storage: the URL of a database, or the path of a file: SQLite's or a journal's.
-        names: of the studies.
+        storage: URL of a database, or path of a SQLite or journal file.
+        names: Names of the studies; empty for all.
 
     Raises:
-        ValueError: there is no such storage or study; the message says which there are.
+        ValueError: The storage or a study does not exist; the message names the studies of the storage.
     """
     import optuna
 
@@ -80,10 +80,10 @@ def open_studies(storage: str, names: Sequence[str]) -> StudySelection:
 
 
 def _place(storage: str) -> "str | optuna.storages.BaseStorage":
-    """Returns a storage for Optuna, which makes what is not there and adds its tables to any database.
+    """Returns a storage for Optuna after a check, because Optuna would create a missing file or missing tables.
 
     Raises:
-        ValueError: the storage is none.
+        ValueError: The storage is neither a URL nor a file with studies.
     """
     if storage.startswith(_SQLITE):
         _check_database(storage.removeprefix(_SQLITE).partition("?")[0])

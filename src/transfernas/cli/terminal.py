@@ -1,4 +1,4 @@
-"""Text on a terminal. What files, servers and users wrote is shown as it is: it is no markup and no command."""
+"""Prints text of files, servers and users on a terminal, without effect as markup or as a control sequence."""
 
 from rich.console import Console, JustifyMethod
 from rich.table import Table
@@ -6,24 +6,24 @@ from rich.text import Text
 
 
 def plain(text: object) -> str:
-    """Returns text in one line, with its control characters escaped: they would move the cursor or set colours."""
+    """Returns text in a single line with control characters escaped, which could move the cursor or set colours."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in str(text)
     )
 
 
 def shown(text: object, style: str = "") -> Text:
-    """Returns text of one or several lines for Rich to print as it is, see `plain`."""
+    """Returns text of any number of lines that Rich prints without markup; see `plain`."""
     return Text("\n".join(map(plain, str(text).split("\n"))), style)
 
 
 def say(console: Console, text: object) -> None:
-    """Prints text as it is and leaves the wrapping to the terminal, so that paths can be copied."""
+    """Prints text without markup and without line breaks of Rich, so that you can copy paths."""
     console.print(shown(text), soft_wrap=True)
 
 
 class PlainTable(Table):
-    """A table whose title, caption, heads and cells are shown as they are."""
+    """A table whose title, caption, heads and cells are printed without markup."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class PlainTable(Table):
         title_justify: JustifyMethod = "center",
         show_lines: bool = False,
     ) -> None:
-        """Begins a table, see Rich's `Table`."""
+        """Creates a table; see Rich's `Table` for the arguments."""
         super().__init__(
             title=shown(title, "table.title") if title else None,
             caption=shown(caption, "table.caption") if caption else None,
@@ -47,9 +47,9 @@ class PlainTable(Table):
         """Adds a column.
 
         Args:
-            text: its head.
-            right: whether it is aligned to the right.
-            whole: whether its cells are folded, and not cut, where the terminal is narrow.
+            text: Head of the column.
+            right: Whether to align the column to the right.
+            whole: Whether to fold long cells on a narrow terminal instead of cutting them.
         """
         self.add_column(shown(text), justify="right" if right else "left", overflow="fold" if whole else "ellipsis")
 
