@@ -382,7 +382,7 @@ def try_table(path: Path) -> str:
     try:
         cells = load_cells(path)
     except ValueError as error:
-        assert f"{path} is no table of NAS-Bench-101" in str(error)
+        assert f"{path} is not a table of NAS-Bench-101" in str(error)
         return "refused"
     rows = cells.rows(cells.adjacency, cells.ops)
     np.testing.assert_array_equal(rows, np.arange(len(cells.test)))

@@ -149,7 +149,7 @@ def test_several_problems_need_to_be_told_apart() -> None:
     for method in (agent.best, agent.top):
         with pytest.raises(ValueError, match=r"searches several problems; say which, as in agent.best\(problem\)"):
             method()
-        with pytest.raises(ValueError, match=r"\('left', 'two'\) is none of the problems here.*\('left', 'one'\)"):
+        with pytest.raises(ValueError, match=r"\('left', 'two'\) is not a problem of this search.*\('left', 'one'\)"):
             method(Problem(LEFT, "two"))
 
 
@@ -161,7 +161,7 @@ def test_the_only_problem_may_be_left_out() -> None:
 
 
 BAD_ENTRIES = {
-    "problem": ((Problem(LEFT, "two"), TARGET["one"], 1.0), r"\('left', 'two'\) is none of the problems here"),
+    "problem": ((Problem(LEFT, "two"), TARGET["one"], 1.0), r"\('left', 'two'\) is not a problem of this search"),
     "missing": ((ONE, {"kind": "conv", "act": "relu"}, 1.0), 'choice "width" of search space "left" is active but'),
     "unknown": ((ONE, {**TARGET["one"], "norm": 1}, 1.0), 'search space "left" has no choice "norm"'),
     "inactive": ((ONE, {"kind": "skip", "act": "relu"}, 1.0), 'choice "act" of search space "left" is not active'),

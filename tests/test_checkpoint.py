@@ -289,7 +289,7 @@ def test_large_counts_are_kept_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_file_of_an_agent(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError, match=f"A folder is no agent's file: '{tmp_path}'"):
+    with pytest.raises(IsADirectoryError, match=f"A folder is not an agent's file: '{tmp_path}'"):
         Agent.load(tmp_path)
 
 
@@ -337,14 +337,14 @@ def test_a_truncated_file_is_refused(tmp_path: Path, saved: Path, share: float) 
     content = saved.read_bytes()
     path = tmp_path / "agent"
     path.write_bytes(content[: int(len(content) * share)])
-    refused(path, "is not a whole safetensors file, or not one at all")
+    refused(path, "is damaged or is not a safetensors file")
 
 
 @pytest.mark.parametrize("content", [b"weights: none\n" * 50, b"\x80\x04K\x01.", b"\0" * 64, b"\xff" * 64])
 def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "agent"
     path.write_bytes(content)
-    refused(path, "is not a whole safetensors file, or not one at all")
+    refused(path, "is damaged or is not a safetensors file")
 
 
 def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
 def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     path = tmp_path / "agent"
     safetensors.numpy.save_file({"weight": np.zeros(2, np.float32)}, path, metadata)
-    refused(path, "is a safetensors file, but no agent", f"its format is {metadata and metadata['format']!r}")
+    refused(path, "is a safetensors file, but not an agent", f"its format is {metadata and metadata['format']!r}")
 
 
 @pytest.mark.parametrize("version", ["2", "10", "next", "0", "01", "-1", "", "9" * 5_000, "²", "٤", "1\n"])
@@ -422,9 +422,9 @@ OTHER_NETWORKS: dict[str, tuple[dict[str, object] | NetworkConfig, str]] = {
     "layers": ({"layers": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
     "anchors": (
         {"anchors": False},
-        "the tensor policy.anchors.now is none that the header's hyperparameters have",
+        "the tensor policy.anchors.now is unknown to the header's hyperparameters",
     ),
-    "before": ({"normalise": "before"}, "its checksum is not that of its content"),  # no tensor says so
+    "before": ({"normalise": "before"}, "its checksum does not match its content"),  # no tensor says so
 }
 
 
@@ -445,7 +445,7 @@ def test_a_header_of_another_network_is_refused(
 
 def test_what_the_header_does_not_explain_is_refused(tmp_path: Path, saved: Path) -> None:
     extra = rewrite(saved, tmp_path / "extra", lambda _, __, tensors: tensors.update(more=np.zeros(2, np.float32)))
-    refused(extra, "is damaged", "the tensor more is none that the header's hyperparameters have")
+    refused(extra, "is damaged", "the tensor more is unknown to the header's hyperparameters")
     past = rewrite(saved, tmp_path / "past", lambda _, header, __: header.update(past=[["cnn", "digits", [1, 2]]]))
     refused(past, "is damaged", "field past: [1, 2] are not the counts of 1 replicas")
     none = rewrite(saved, tmp_path / "none", lambda _, __, tensors: tensors.update(baseline=tensors["baseline"][:0]))
@@ -534,7 +534,7 @@ def test_what_is_archived_is_checked(tmp_path: Path, fast_file: Path, name: str)
             lambda t: t.update({"archive.known": np.array([5, 5]), "archive.numbers": np.zeros(2)}),
         ),
         "is damaged",
-        "archive.known holds no places in order",
+        "archive.known does not hold positions in ascending order",
     )
 
 
@@ -725,7 +725,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path, saved: Path) -> None:
         header["sampled"] = 10**6
 
     for change in (flip, count):
-        refused(rewrite(saved, tmp_path / "agent", change), "is damaged: its checksum is not that of its content")
+        refused(rewrite(saved, tmp_path / "agent", change), "is damaged: its checksum does not match its content")
 
 
 NEEDS_VALID = r"\('right', 'two'\) was saved with a function `valid`.*Agent.load\(path, problems=\[Problem\("
@@ -758,7 +758,7 @@ def test_problems_given_must_be_the_agents(saved: Path) -> None:
     changed = SearchSpace("right", [Choice("depth", (1, 2, 3, 5)), *RIGHT.choices[1:2]])
     with pytest.raises(ValueError, match='search space "right" is not as it was.*use transfer_to'):
         Agent.load(saved, [Problem(changed, "two")])
-    with pytest.raises(ValueError, match=r"\('next', 'one'\) is none of the problems here"):
+    with pytest.raises(ValueError, match=r"\('next', 'one'\) is not a problem of this search"):
         Agent.load(saved, NEXT_PROBLEMS)
 
 

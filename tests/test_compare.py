@@ -423,10 +423,10 @@ def test_the_command_goes_on_after_ctrl_c_with_the_same_result(tmp_path: Path, m
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--scenario", "hpolib"], "hpolib is no scenario; --list shows them"),
-        (["--kind", "related"], "related is none of leave one out, sub-space, same task"),
-        (["--method", "sgd"], "sgd is none of transfer, scratch, tpe"),
-        (["--scenario", SPLIT, "--half", "held-out"], "no scenario is of that half, kind and name"),
+        (["--scenario", "hpolib"], "hpolib is not a scenario; --list shows the scenarios"),
+        (["--kind", "related"], "related is unknown; choose from leave one out, sub-space, same task"),
+        (["--method", "sgd"], "sgd is unknown; choose from transfer, scratch, tpe"),
+        (["--scenario", SPLIT, "--half", "held-out"], "no scenario has this half, kind and name"),
         (["--scenario", "nasbench101-cifar10-sub-spaces"], "nasbench101.npz is missing: transfernas data nasbench101"),
         (["--scenario", SPLIT, "--change", "width=3"], "TrainingConfig has no field 'width'"),
         (["--scenario", SPLIT, "--methods-from", "."], "settings.json"),

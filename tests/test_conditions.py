@@ -113,8 +113,8 @@ def test_numpy_scalars_in_conditions_are_plain(action: Action, shorthand: bool) 
     ("when", "error", "text"),
     [
         ({}, ValueError, "when={} names no choice; leave it out"),
-        (3, TypeError, 'when=3 is no condition; write {"choice": action} or Equal("choice", action)'),
-        ("a", TypeError, "when='a' is no condition"),
+        (3, TypeError, 'when=3 is not a condition; write {"choice": action} or Equal("choice", action)'),
+        ("a", TypeError, "when='a' is not a condition"),
         ({"a": {1, 2}}, TypeError, "{1, 2} of type set cannot be an action"),
         ({"a": math.nan}, ValueError, "nan cannot be an action"),
     ],

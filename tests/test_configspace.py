@@ -531,7 +531,11 @@ def with_odd() -> cs.ConfigurationSpace:
             "forbidden clause: Forbidden: k == 'b'",
         ),
         (lambda: small().config([1]), TypeError, "or a mapping from names to values, not [1]"),  # type: ignore[arg-type]
-        (lambda: small().config({"n": 1, "k": "c"}), ValueError, "hyperparameter \"k\": 'c' is none of ('a', 'b')"),
+        (
+            lambda: small().config({"n": 1, "k": "c"}),
+            ValueError,
+            "hyperparameter \"k\": 'c' is not one of the values ('a', 'b')",
+        ),
         (
             lambda: small().config({"n": 9, "k": "a"}),
             ValueError,

@@ -205,6 +205,6 @@ def test_row() -> None:
     cnn, ffn = figure_one()
     encoding = encoded(cnn, ffn)
     assert [encoding.row(ffn), encoding.row(Problem(cnn.space, "digits", objective=lambda config: 0.0))] == [1, 0]
-    text = "('cnn', 'wine') is none of the problems here; (space, task) can be ('cnn', 'digits'), ('ffn', 'wine')"
+    text = "('cnn', 'wine') is not a problem of this search; (space, task) can be ('cnn', 'digits'), ('ffn', 'wine')"
     with pytest.raises(ValueError, match=re.escape(text)):
         encoding.row(Problem(cnn.space, "wine"))

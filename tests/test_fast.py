@@ -342,10 +342,10 @@ def test_a_renamed_state_keeps_what_it_learned() -> None:
 @pytest.mark.parametrize(
     ("rename", "message"),
     [
-        ({"rate": "learning rate"}, r"rename: there is no state 'rate'; those known are \('lr', 'units'\)"),
+        ({"rate": "learning rate"}, r"rename: there is no state 'rate'; the known states are \('lr', 'units'\)"),
         ({"<S>": "start"}, "rename: there is no state '<S>'"),
-        ({"lr": "units"}, "rename: 'lr' cannot become 'units', which is a state of its own"),
-        ({"lr": "<S>"}, "rename: 'lr' cannot become '<S>', which is a state of its own"),
+        ({"lr": "units"}, "rename: 'lr' cannot become 'units', which is another state"),
+        ({"lr": "<S>"}, "rename: 'lr' cannot become '<S>', which is another state"),
         ({"lr": "size", "units": "size"}, "rename: two states cannot both become 'size'"),
     ],
 )

@@ -198,7 +198,7 @@ def test_a_file_that_names_a_problem_which_is_not_there_is_damaged(tmp_path: Pat
         (["conv"], r"returned \['conv'\], which cannot be hashed; return a str, bytes, an int, or a tuple"),
         (("conv", ["pool"]), "which cannot be hashed"),
         (np.zeros(2), "which cannot be hashed"),
-        (None, "returned None, which says nothing of what it builds"),
+        (None, "returned None, which identifies no network"),
         ((layer for layer in "ab"), "returned <generator object.*which is equal only to itself"),
         (object(), "which is equal only to itself"),
     ],

@@ -26,7 +26,7 @@ def test_threads_may_share_an_agent() -> None:
         (lambda: SearchSpace("s", {Choice("a", (1,))}), TypeError, "a set has no order"),
         (lambda: Agent({PROBLEMS[0]}), TypeError, "a set has no order"),
         (lambda: Equal("a", 1) and Equal("b", 2), TypeError, "combine conditions with &, | and ~"),
-        (lambda: Equal("a", 1) & 3, TypeError, "3 is no condition"),  # type: ignore[operator]
+        (lambda: Equal("a", 1) & 3, TypeError, "3 is not a condition"),  # type: ignore[operator]
         (lambda: SearchSpace("s", Choice("a", (1,))), TypeError, "must be a tuple or list"),  # type: ignore[arg-type]
         (lambda: Repeat("n", (1, 2), [("units", (1,))]), TypeError, "made of Choice and Repeat"),  # type: ignore[list-item]
         (lambda: Agent(PROBLEMS[0]), TypeError, "problems must be a tuple or list"),  # type: ignore[arg-type]

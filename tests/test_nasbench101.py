@@ -211,7 +211,7 @@ def test_the_enumeration_is_the_table(table: CellTable) -> None:
         (KNOWN[0], np.array([1, 2, 2, 2, 2, 2, 2], np.uint8), r"ops of cell 1 is \[1, 2, 2, 2, 2, 2, 2\]"),
         (KNOWN[0], np.array([1, 2, 5, 2, 2, 2, 5], np.uint8), "ops of cell 1"),
         (KNOWN[0], np.array([1, 2, 5, 2, 0, 0, 0], np.uint8), "ops of cell 1"),
-        (KNOWN[0], np.array([1, 2, 0, 2, 2, 2, 5], np.uint8), "has an edge at a vertex that ops says is none"),
+        (KNOWN[0], np.array([1, 2, 0, 2, 2, 2, 5], np.uint8), "has an edge at a vertex that is unused in ops"),
     ],
 )
 def test_what_is_no_cell_is_refused(adjacency: np.ndarray, ops: np.ndarray, text: str) -> None:
@@ -317,7 +317,7 @@ def test_what_is_not_in_the_table_is_invalid(few: CellTable) -> None:
     absent = {**known_config(), "operation 2": "maxpool3x3"}
     assert problem.problem.valid is not None and problem.problem.objective is not None
     assert not problem.problem.valid(absent)
-    with pytest.raises(ValueError, match="configuration 1 of 3 is no cell of the table"):
+    with pytest.raises(ValueError, match="configuration 1 of 3 is not a cell of the table"):
         problem.value(action_indices)
     with pytest.raises(ValueError, match="evaluate only what valid accepts"):
         problem.problem.objective(absent)
@@ -375,7 +375,7 @@ def without(name: str) -> Callable[[Arrays], Arrays]:
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, change: Callable[[Arrays], Arrays], text: str) -> None:
     np.savez(tmp_path / "t.npz", **change(few_arrays()))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"t.npz is no table of NAS-Bench-101: .*" + text):
+    with pytest.raises(ValueError, match=r"t.npz is not a table of NAS-Bench-101: .*" + text):
         load_cells(tmp_path / "t.npz")
 
 
@@ -389,7 +389,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     files = [path for path in tmp_path.iterdir() if path.name != "whole.npz"]
     assert len(files) == 6
     for path in files:
-        with pytest.raises(ValueError, match=rf"{path.name} is no table of .*: it is no .npz file, or not whole"):
+        with pytest.raises(ValueError, match=rf"{path.name} is not a table of .*: it is damaged or is not"):
             load_cells(path)
     with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
         archive.writestr("hash.npy", b"no array")
@@ -468,7 +468,10 @@ def test_no_cells_are_looked_up_as_none(few: CellTable) -> None:
     [
         (lambda cells: cell_space(8), "a cell of NAS-Bench-101 has 2 to 7 vertices, not 8"),
         (lambda cells: cell_space(7, ("conv7x7",)), "NAS-Bench-101 has no operation 'conv7x7'; it has"),
-        (lambda cells: cell_problem(cells, SearchSpace("x", [Choice("edge 1-2", (0, 1))])), '"x" is no space of cells'),
+        (
+            lambda cells: cell_problem(cells, SearchSpace("x", [Choice("edge 1-2", (0, 1))])),
+            '"x" is not a space of',
+        ),
         (lambda cells: cell_problem(cells, seed=-1), "seed must be a whole number"),
         (lambda cells: cells.best_test(1), "no cell of at most 1 vertices"),
         (

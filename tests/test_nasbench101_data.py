@@ -147,7 +147,7 @@ def test_a_compact_file_is_checked_and_used_where_it_is(source: Path, tmp_path: 
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     np.savez(path, **arrays | {"ops": arrays["ops"][::-1]})
-    with pytest.raises(ValueError, match="mine.npz is no table of NAS-Bench-101"):
+    with pytest.raises(ValueError, match="mine.npz is not a table of NAS-Bench-101"):
         nasbench101_data(path)
 
 

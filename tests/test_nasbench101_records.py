@@ -165,7 +165,7 @@ def with_metrics(message: bytes) -> bytes:
         (json.dumps([*GOOD[:4], "not base64!"]).encode(), "metrics that cannot be parsed"),
         (json.dumps([*GOOD[:4], "é"]).encode(), "metrics that cannot be parsed"),
         (with_metrics(b""), "cannot be parsed: 0 evaluations, not 3"),
-        (with_metrics(START + b"\x08\x05"), "cannot be parsed: an evaluation that is no message"),
+        (with_metrics(START + b"\x08\x05"), "cannot be parsed: an evaluation that is not a message"),
         (with_metrics(START + b"\x0a\x00"), "without a number of parameters that fits 31 bits: None"),
         (with_metrics(START + b"\x0a\x00\x10\x05"), "validation accuracy None at the end of training"),
         (with_metrics(START + b"\x0a\x09\x21" + struct.pack("<d", 0.5) + b"\x10\x05"), "test accuracy None at the end"),
@@ -222,7 +222,7 @@ def test_an_absurd_length_is_not_allocated(tmp_path: Path) -> None:
 
 
 def test_another_kind_of_file(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="record 0 at byte 0: .*or it is no TFRecord file"):
+    with pytest.raises(RecordError, match="record 0 at byte 0: .*or is not a TFRecord file"):
         list(records(tfrecord(tmp_path, b"\x1f\x8b\x08 something compressed, perhaps")))
     with pytest.raises(FileNotFoundError):
         list(records(tmp_path / "none"))

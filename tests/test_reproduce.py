@@ -127,7 +127,7 @@ def test_the_command_leaves_pictures_tables_and_a_result(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--only", "gp"], "gp is none of transfer"),
+        (["--only", "gp"], "gp is unknown; choose from transfer"),
         (["--agent", "fast", "--attention", "bidirectional"], "the fast agent attends causally"),
         (
             ["--each-network-once", "--change", "proposal.repeats=True"],
@@ -138,7 +138,7 @@ def test_the_command_leaves_pictures_tables_and_a_result(tmp_path: Path) -> None
         (["--change", "proposal.repeats=yes"], "must be True or False, not 'yes'"),
         (["--change", "network.units=3"], "units is a field of LstmConfig"),
         (["--change", "rule"], "is not FIELD=VALUE with a field of network"),
-        ([], "foreign.npz is no table of NAS-Bench-101: array hash is float64 [3]"),
+        ([], "foreign.npz is not a table of NAS-Bench-101: array hash is float64 [3]"),
     ],
 )
 def test_bad_options_are_refused(options: list[str], text: str, tmp_path: Path) -> None:

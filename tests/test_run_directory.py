@@ -143,9 +143,9 @@ def test_a_trial_that_was_cut_off_has_no_time(step: str, monkeypatch: pytest.Mon
 
 def test_a_folder_is_not_mixed_up(tmp_path: Path) -> None:
     RunDirectory(tmp_path, {"seed": 0, "trials": 12}, resume=False)
-    with pytest.raises(FileExistsError, match="add --resume to go on with them, choose another --out"):
+    with pytest.raises(FileExistsError, match="add --resume to continue them, choose another --out"):
         RunDirectory(tmp_path, {"seed": 0, "trials": 12}, resume=False)
-    with pytest.raises(ValueError, match=r"holds a run with trials 12, which cannot go on with 13"):
+    with pytest.raises(ValueError, match=r"holds a run with trials 12, which cannot continue with 13"):
         RunDirectory(tmp_path, {"seed": 0, "trials": 13}, resume=True)
     (tmp_path / ".x.abc.part").mkdir()
     with RunDirectory(tmp_path, {"seed": 0, "trials": 12}, resume=True).at_work():
@@ -157,7 +157,7 @@ def test_a_folder_is_not_mixed_up(tmp_path: Path) -> None:
 
 def test_settings_are_compared_one_by_one(tmp_path: Path) -> None:
     RunDirectory(tmp_path, {"config": {"heads": 1, "layers": 2}}, resume=False)
-    with pytest.raises(ValueError, match=r"holds a run with config.heads 1, which cannot go on with 3"):
+    with pytest.raises(ValueError, match=r"holds a run with config.heads 1, which cannot continue with 3"):
         RunDirectory(tmp_path, {"config": {"heads": 3, "layers": 2}}, resume=True)
 
 
@@ -186,7 +186,7 @@ def test_a_changed_search_does_not_go_on(tmp_path: Path) -> None:
     with run_directory.at_work():
         run_directory.search("x", evolution(), [TASK], 12, 7, interrupt_at(6))
     other = SearcherReplicas([RegularizedEvolution([TASK.problem], 4, 2, seed) for seed in range(5, 8)])
-    with pytest.raises(ValueError, match=r"trial 1 in .* is not what this search proposes"):
+    with pytest.raises(ValueError, match=r"trial 1 in .* is not the proposal of this search"):
         RunDirectory(tmp_path, {}, resume=True).search("x", other, [TASK], 12, 7, lambda done, best: None)
 
 

@@ -90,7 +90,7 @@ def test_of_equal_categories_the_one_of_its_kind_is_meant() -> None:
 
 @pytest.mark.parametrize("value", ["one", None, 1j, np.nan, np.array([1, 2]), Decimal("inf"), Fraction(10**400)])
 def test_what_is_no_number_is_told(value: object) -> None:
-    with pytest.raises(ValueError, match="is no number of a range from 0 to 5"):
+    with pytest.raises(ValueError, match="is not a number for a range from 0 to 5"):
         NumericDomain(0, 5, integer=True).number(value)
 
 

@@ -183,9 +183,9 @@ def test_trials_are_told_in_any_order(new: NewFn) -> None:
 
 
 BAD_REWARDS = [
-    ({"reward": float("nan")}, "trial 0 was told the reward nan; a trial without one is told with failed=True"),
-    ({"reward": float("inf")}, "trial 0 was told the reward inf; a trial without one"),
-    ({"reward": float("-inf")}, "trial 0 was told the reward -inf; a trial without one"),
+    ({"reward": float("nan")}, "trial 0 was told the reward nan; tell a trial without a reward by failed=True"),
+    ({"reward": float("inf")}, "trial 0 was told the reward inf; tell a trial without"),
+    ({"reward": float("-inf")}, "trial 0 was told the reward -inf; tell a trial without"),
     ({"reward": "x"}, "trial 0 was told the reward 'x', which is not a number"),
     ({"reward": [1.0]}, r"trial 0 was told the reward \[1.0\], which is not a number"),
     ({"reward": 10**400}, r"trial 0 was told a reward of a size beyond 1\.79769e\+308; scale it"),
@@ -447,7 +447,7 @@ def test_a_start_leaves_the_rest_to_the_seed(started: NewFn) -> None:
 @pytest.mark.parametrize(
     ("problems", "start", "error", "message"),
     [
-        (PROBLEMS, [{"kind": "skip"}], ValueError, "start belongs to one problem, not to 2; give each a searcher"),
+        (PROBLEMS, [{"kind": "skip"}], ValueError, "start belongs to one problem, not to 2; give each problem"),
         ([ONE], {"kind": "skip"}, TypeError, r"start holds configurations, as in start=\[.*\], not 'kind'"),
         ([ONE], [("kind", "skip")], TypeError, r"start holds configurations, .*, not \('kind', 'skip'\)"),
         ([ONE], "skip", TypeError, "start must be a tuple or list, not 'skip'"),

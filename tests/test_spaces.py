@@ -86,8 +86,8 @@ def test_wrong_types(make: Callable[[], object], text: str) -> None:
     [
         (UNIT, Equal("later", 1), ' names "later", which is not made before it; put it first'),
         (UNIT, Equal("a", 1), ' names "a", which is not made before it; put it first'),
-        (UNIT, ~(Equal("unit", 1) & Equal("z", 1)), ' names "z", which is no choice of the space'),
-        (Repeat("n", (1,), [UNIT]), Equal("unit", 1), ' names "unit", which is no choice of the space'),
+        (UNIT, ~(Equal("unit", 1) & Equal("z", 1)), ' names "z", which is not a choice of the space'),
+        (Repeat("n", (1,), [UNIT]), Equal("unit", 1), ' names "unit", which is not a choice of the space'),
         (UNIT, ~In("unit", (2, 3)), ' cannot be met: choice "unit" has no action 3; its actions are (1, 2)'),
         (UNIT, Equal("unit", True), ' cannot be met: choice "unit" has no action True (it has 1, of type int)'),
     ],

@@ -213,12 +213,12 @@ def test_the_command_renames_and_fills(url: str, tmp_path: Path) -> None:
         (("--fill", "y=0"), "back_fill names 'y'"),
         (("--fill", "knid=a"), "back_fill names 'knid', which is no parameter of any of the studies; they have"),
         (("--fill", "knid=a"), "Did you mean 'kind'?"),
-        (("--fill", "kind=zzz"), "back_fill gives 'kind' a value that it cannot have: 'zzz' is none of"),
+        (("--fill", "kind=zzz"), "back_fill gives 'kind' a value that it cannot have: 'zzz' is not one of the values"),
         (("--rename", "kidn=sort"), "rename names 'kidn', which is no parameter of any of the studies; they have"),
         (("--rename", "sort=kind"), "rename names 'sort', which is no parameter of any of the studies"),
         (("--space", ""), "named by non-empty strings, not ''"),
         (("--from", "nowhere.safetensors"), "nowhere.safetensors"),
-        (("--out", "."), ". is a folder; the agent is to be a file"),
+        (("--out", "."), ". is a folder; give the path of a file"),
     ],
 )
 def test_wrong_commands_are_told(url: str, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -82,4 +82,4 @@ def test_an_error_shows_a_servers_answer_as_it_is(monkeypatch: pytest.MonkeyPatc
 
 def test_an_option_is_quoted_as_it_is() -> None:
     result = CliRunner().invoke(app, ["compare", "--scenario", "\x1b[2Jx"])
-    assert result.exit_code == 2 and r"\x1b[2Jx is no scenario" in result.output and "\x1b" not in result.output
+    assert result.exit_code == 2 and r"\x1b[2Jx is not a scenario" in result.output and "\x1b" not in result.output

@@ -374,5 +374,5 @@ def _one(
 
 def _checked(config: object) -> TrainingConfig:
     if not isinstance(config, TrainingConfig):
-        raise TypeError(f"config must be a TrainingConfig, as TrainingConfig.paper(), not {config!r}")
+        raise TypeError(f"config must be a TrainingConfig, such as TrainingConfig.paper(), not {config!r}")
     return config

@@ -35,7 +35,7 @@ def download(
         ModuleNotFoundError: The extra `bench` is not installed.
     """
     if not url.startswith(("https://", "http://")):
-        raise DownloadError(f"{url!r} is no address that can be downloaded; one begins with https:// or http://")
+        raise DownloadError(f"{url!r} is not an address for a download; an address begins with https:// or http://")
     with needed("bench", "a download"):
         import pooch
         from requests import HTTPError, RequestException

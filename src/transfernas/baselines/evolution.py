@@ -50,7 +50,7 @@ def start_configs(
     """
     given = as_tuple(start, "start")
     if given and len(problems) > 1:
-        raise ValueError(f"start belongs to one problem, not to {len(problems)}; give each a searcher of its own")
+        raise ValueError(f"start belongs to one problem, not to {len(problems)}; give each problem its own searcher")
     for config in given:
         if not isinstance(config, Mapping):
             raise TypeError(f'start holds configurations, as in start=[{{"choice": action}}], not {config!r}')

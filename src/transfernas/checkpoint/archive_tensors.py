@@ -58,7 +58,7 @@ def archive_of(
         shape = (replicas, size, len(choices))
         its, most = action_indices[:, cells].reshape(shape), np.array([len(choice.actions) - 1 for choice in choices])
         if (its < NOT_MADE).any() or (its > most).any():
-            raise CheckpointError(f"the tensor {ARCHIVE}action_indices holds a trial that is none of its problem")
+            raise CheckpointError(f"the tensor {ARCHIVE}action_indices holds a trial that does not fit its problem")
         check_limits(ARCHIVE + "count", count[:, number], size)
         scores = Scores(outcome[:, rows], reward[:, rows])
         found.append(

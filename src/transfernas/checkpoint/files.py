@@ -76,7 +76,7 @@ def _mode(target: Path) -> int | None:
     if stat.S_ISDIR(found):
         raise IsADirectoryError(errno.EISDIR, "Is a folder, not a file")
     if not stat.S_ISREG(found):
-        raise OSError(errno.EINVAL, "Is no regular file")
+        raise OSError(errno.EINVAL, "Is not a regular file")
     return stat.S_IMODE(found)
 
 

@@ -114,19 +114,19 @@ def read_snapshot(path: Path) -> Snapshot:
     """
     if path.exists() and not path.is_file():
         kind = "folder" if path.is_dir() else "device"
-        raise IsADirectoryError(errno.EISDIR, f"A {kind} is no agent's file", str(path))
+        raise IsADirectoryError(errno.EISDIR, f"A {kind} is not an agent's file", str(path))
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             _check_header(path, header)
             tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     except (safetensors.SafetensorError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file, or not one at all: {error}") from None
+        raise CheckpointError(f"{path} is damaged or is not a safetensors file: {error}") from None
     try:
         snapshot = _from_json(_field(header, "agent", json.loads), dict(tensors))
         # Last, because the other checks name the damage; the checksum finds a flipped bit that they cannot find.
         if header.get("sha256") != _checksum(header, tensors):
-            raise CheckpointError("its checksum is not that of its content")
+            raise CheckpointError("its checksum does not match its content")
         return snapshot
     except CheckpointError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
@@ -136,7 +136,7 @@ def read_snapshot(path: Path) -> Snapshot:
 
 def _check_header(path: Path, header: dict[str, str]) -> None:
     if header.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is a safetensors file, but no agent: its format is {header.get('format')!r}")
+        raise CheckpointError(f"{path} is a safetensors file, but not an agent: its format is {header.get('format')!r}")
     version = header.get("version", "")
     if version != str(VERSION):
         raise CheckpointError(
@@ -274,32 +274,32 @@ def _field(header: Json, name: str, read: Callable[[Json], T]) -> T:
 
 def _whole(value: Json) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no whole number of at least 0")
+        raise ValueError(f"{value!r} is not a whole number of at least 0")
     return value
 
 
 def _count(value: Json) -> int:
     """Returns a count, which must be small enough to be possible."""
     if _whole(value) > _MOST_COUNT:
-        raise ValueError(f"{value:,} is more than can be")
+        raise ValueError(f"{value:,} is too large for a count")
     return value
 
 
 def _power_of_two(value: Json) -> int:
     if _whole(value) < 1 or value & (value - 1) or value > 1 << 20:
-        raise ValueError(f"{value!r} is no power of two from 1 to {1 << 20:,}")
+        raise ValueError(f"{value!r} is not a power of two from 1 to {1 << 20:,}")
     return value
 
 
 def _share(value: Json) -> float:
     if type(value) is not float or not 0 <= value <= 1:
-        raise ValueError(f"{value!r} is no number from 0 to 1")
+        raise ValueError(f"{value!r} is not a number from 0 to 1")
     return value
 
 
 def _name(value: Json) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no name")
+        raise TypeError(f"{value!r} is not a name")
     return value
 
 

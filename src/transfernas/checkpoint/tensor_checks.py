@@ -18,7 +18,7 @@ class CheckpointError(ValueError):
         try:
             Agent.load("notes.safetensors")
         except CheckpointError as error:
-            print(error)  # notes.safetensors is not a whole safetensors file, or not one at all: ...
+            print(error)  # notes.safetensors is damaged or is not a safetensors file: ...
         ```
     """
 
@@ -99,6 +99,6 @@ def dense(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> 
     check_shape(part + "numbers", tensors, at.shape, np.dtype(np.float64))
     check_finite(part + "numbers", tensors[part + "numbers"])
     if at.ndim != 1 or at.dtype != np.int32 or not (np.diff(at, prepend=-1, append=size) > 0).all():
-        raise CheckpointError(f"the tensor {part}known holds no places in order from 0 to {size - 1}")
+        raise CheckpointError(f"the tensor {part}known does not hold positions in ascending order from 0 to {size - 1}")
     values.reshape(-1)[at] = tensors.pop(part + "numbers")
     return values

@@ -253,7 +253,7 @@ def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerSt
     found, leaves = [], _named_leaves(expected)
     unknown = sorted(tensors.keys() - dict(leaves).keys())
     if unknown:
-        raise CheckpointError(f"the tensor {unknown[0]} is none that the header's hyperparameters have")
+        raise CheckpointError(f"the tensor {unknown[0]} is unknown to the header's hyperparameters")
     for name, leaf in leaves:
         check_shape(name, tensors, leaf.shape, leaf.dtype)
         check_finite(name, tensors[name])
@@ -279,7 +279,7 @@ def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding,
         check_shape(f"policy.{name}", tensors, (rows, *shape), float32)
     if "steps" in network.rows.values() and capacity.steps < encoding.steps:
         raise CheckpointError(
-            f"a trial has up to {encoding.steps} steps, and the network positions for {capacity.steps}"
+            f"a trial has up to {encoding.steps} steps, but the network has positions for {capacity.steps}"
         )
     kept = (replicas, len(encoding.tables.task), config.queue.size)
     check_shape("queue.reward", tensors, kept, np.dtype(np.float64))
@@ -315,7 +315,7 @@ def _check_trials(name: str, problem: np.ndarray, trials: Trajectory, there: np.
     right &= (found.reshape(-1, kinds) <= often[problem]).all(axis=1)
     right &= (tables.decisions.available[decisions, actions] | ~steps).all(axis=1)
     if not right.all():
-        raise CheckpointError(f"the tensor {name} holds a trial that is none of its problem")
+        raise CheckpointError(f"the tensor {name} holds a trial that does not fit its problem")
 
 
 def _largest(encoding: Encoding) -> dict[str, int]:

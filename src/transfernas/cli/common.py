@@ -36,7 +36,7 @@ def check_writable(folder: Path) -> None:
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise refused(f"{folder} is no folder that can be written to: {error.strerror}", "--out") from None
+        raise refused(f"{folder} is not a writable folder: {error.strerror}", "--out") from None
 
 
 def refused(text: object, option: str) -> typer.BadParameter:

@@ -97,7 +97,7 @@ def _check_out(out: Path) -> None:
         typer.BadParameter: The path is a folder, or no file can be written there.
     """
     if out.is_dir():
-        raise refused(f"{out} is a folder; the agent is to be a file", "--out")
+        raise refused(f"{out} is a folder; give the path of a file", "--out")
     check_writable(next(parent for parent in out.absolute().parents if parent.exists()))
 
 

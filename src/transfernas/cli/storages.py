@@ -67,7 +67,7 @@ def open_studies(storage: str, names: Sequence[str]) -> StudySelection:
         summaries = optuna.get_all_study_summaries(place, include_best_trial=False)
         known = [summary.study_name for summary in summaries]
         if not known:
-            raise ValueError(f"{shown(storage)} has no studies; is it a database or a journal of Optuna's?")
+            raise ValueError(f"{shown(storage)} has no studies; is it an Optuna database or journal?")
         for name in names:
             if name not in known:
                 raise ValueError(f"there is no study {name!r} in {shown(storage)}; it has {', '.join(known) or 'none'}")
@@ -89,9 +89,8 @@ def _place(storage: str) -> "str | optuna.storages.BaseStorage":
         _check_database(storage.removeprefix(_SQLITE).partition("?")[0])
         return storage
     if storage.startswith("sqlite:"):
-        raise ValueError(
-            f"{storage!r} is no URL of a file; one is {_SQLITE}{storage.removeprefix('sqlite:').lstrip('/')}"
-        )
+        right = _SQLITE + storage.removeprefix("sqlite:").lstrip("/")
+        raise ValueError(f"{storage!r} is not the URL of a file; the right form is {right}")
     if "://" in storage:
         return storage
     if not Path(storage).is_file():
@@ -110,7 +109,7 @@ def _check_database(path: str) -> None:
     uri = f"{Path(path).resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as database:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'studies'").fetchone():
-            raise ValueError(f"{path} is a database without studies of Optuna's")
+            raise ValueError(f"{path} is a database without Optuna studies")
 
 
 def _journal(path: str) -> "optuna.storages.BaseStorage":
@@ -120,4 +119,4 @@ def _journal(path: str) -> "optuna.storages.BaseStorage":
     try:
         return JournalStorage(JournalFileBackend(path))
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError):
-        raise ValueError(f"{path} is neither a SQLite database nor a journal of Optuna's, or it is damaged") from None
+        raise ValueError(f"{path} is neither a SQLite database nor an Optuna journal, or is damaged") from None

@@ -36,7 +36,7 @@ class _Operators:
         return Not(self)  # type: ignore[arg-type]
 
     def __bool__(self) -> bool:
-        raise TypeError("a condition is no truth value; combine conditions with &, | and ~, not with and, or, not")
+        raise TypeError("a condition has no truth value; combine conditions with &, | and ~, not with and, or, not")
 
 
 def stable_hash(value: object) -> int:
@@ -179,7 +179,7 @@ def as_condition(when: Condition | Config | Mapping[str, object] | None) -> Cond
     if when is None or isinstance(when, Condition):
         return when
     if not isinstance(when, Mapping):
-        raise TypeError(f'when={when!r} is no condition; write {{"choice": action}} or Equal("choice", action)')
+        raise TypeError(f'when={when!r} is not a condition; write {{"choice": action}} or Equal("choice", action)')
     if not when:
         raise ValueError("when={} names no choice; leave it out for a choice that is always active")
     parts: list[Condition] = [
@@ -338,7 +338,7 @@ def disjunction(condition: Condition | None, actions: Callable[[str], tuple[Acti
 def _member(condition: object) -> "Condition":
     found = as_condition(condition)  # type: ignore[arg-type]
     if found is None:
-        raise TypeError("None is no condition")
+        raise TypeError("None is not a condition")
     return found
 
 

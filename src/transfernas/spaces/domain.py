@@ -88,7 +88,7 @@ class CategoricalDomain:
                     return position
         if _name(value) in self.actions:  # nan does not equal itself
             return self.actions.index(_name(value))
-        raise ValueError(f"{value!r} is none of {self.values}")
+        raise ValueError(f"{value!r} is not one of the values {self.values}")
 
     def action(self, value: object) -> Action:
         """Returns the name of a value."""
@@ -128,7 +128,7 @@ class NumericDomain:
                 or the step is not a finite number above 0.
         """
         if not (_finite(self.low) and _finite(self.high) and self.low <= self.high):
-            raise ValueError(f"a range goes from a number to a larger one, not from {self.low!r} to {self.high!r}")
+            raise ValueError(f"a range has finite ends in ascending order, not from {self.low!r} to {self.high!r}")
         if self.log and self.low <= 0:
             raise ValueError(f"a logarithmic range is above 0, and cannot begin at {self.low!r}")
         if self.step is not None and not (_finite(self.step) and self.step > 0):
@@ -175,7 +175,7 @@ class NumericDomain:
         """
         number = value if type(value) in (int, float) else _of_python(value)
         if number is None or not _finite(number):  # type: ignore[arg-type]
-            raise ValueError(f"{value!r} is no number of a range from {self.low} to {self.high}")
+            raise ValueError(f"{value!r} is not a number for a range from {self.low} to {self.high}")
         return number  # type: ignore[return-value]
 
     def action(self, value: float) -> Action:

@@ -81,7 +81,7 @@ class Encoding:
             if known.name == problem.name:
                 return index
         known_names = ", ".join(f"{known.name}" for known in self.problems)
-        raise ValueError(f"{problem.name} is none of the problems here; (space, task) can be {known_names}")
+        raise ValueError(f"{problem.name} is not a problem of this search; (space, task) can be {known_names}")
 
     def trajectory(self, row: int, config: Config) -> Trajectory:
         """Returns a configuration of a problem as a trajectory of shape `[steps]`.

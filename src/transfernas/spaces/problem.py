@@ -178,7 +178,7 @@ def network_of(problem: Problem, config: Config) -> Hashable:
         wrong = "which cannot be hashed"
     else:
         if network is None:
-            wrong = "which says nothing of what it builds"
+            wrong = "which identifies no network"
         elif type(network).__hash__ is object.__hash__ and not isinstance(network, _NAMED):
             wrong = "which is equal only to itself"
         else:
@@ -208,5 +208,5 @@ def check_reward(reward: object, what: str) -> float:
     except OverflowError:
         raise ValueError(f"{what} was told a reward of a size beyond {sys.float_info.max:g}; scale it") from None
     if not math.isfinite(value):
-        raise ValueError(f"{what} was told the reward {value}; a trial without one is told with failed=True")
+        raise ValueError(f"{what} was told the reward {value}; tell a trial without a reward by failed=True")
     return value

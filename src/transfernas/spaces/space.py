@@ -155,7 +155,7 @@ def _check_conditions(space: SearchSpace) -> None:
         for literal in literals(choice.when):
             where = f'the condition of choice "{choice.name}" in search space "{space.name}"'
             if literal.choice not in position:
-                raise ValueError(f'{where} names "{literal.choice}", which is no choice of the space')
+                raise ValueError(f'{where} names "{literal.choice}", which is not a choice of the space')
             if position[literal.choice] >= index:
                 raise ValueError(f'{where} names "{literal.choice}", which is not made before it; put it first')
             for action in literal.actions if isinstance(literal, In) else (literal.action,):

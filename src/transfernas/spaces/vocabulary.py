@@ -84,9 +84,9 @@ class Vocabulary:
         for old, new in names.items():
             if old not in self._state or old == START:
                 known = tuple(name for name in self.states if name != START)
-                raise ValueError(f"rename: there is no state {old!r}; those known are {known}")
+                raise ValueError(f"rename: there is no state {old!r}; the known states are {known}")
             if new in self._state:
-                raise ValueError(f"rename: {old!r} cannot become {new!r}, which is a state of its own")
+                raise ValueError(f"rename: {old!r} cannot become {new!r}, which is another state")
             if list(names.values()).count(new) > 1:
                 raise ValueError(f"rename: two states cannot both become {new!r}")
         return Vocabulary(

@@ -169,7 +169,7 @@ def load_cells(path: Path | str) -> CellTable:
         )
         _check_hashes(arrays)
     except ValueError as error:
-        raise ValueError(f"{path} is no table of NAS-Bench-101: {error}") from None
+        raise ValueError(f"{path} is not a table of NAS-Bench-101: {error}") from None
     return cells
 
 
@@ -186,7 +186,7 @@ def _read(path: Path | str) -> dict[str, np.ndarray]:
             for member in archive.infolist():
                 archive.open(member).close()  # a name that differs from the header would hide an optional array
         except Exception:  # a damaged file may raise any error in the parser
-            raise ValueError("it is no .npz file, or not whole") from None
+            raise ValueError("it is damaged or is not an .npz file") from None
         with archive:
             there = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
             arrays = {}
@@ -202,7 +202,7 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     """Reads an array, whose type and shape are checked before its content is decompressed."""
     try:
         if (method := archive.getinfo(f"{name}.npy").compress_type) not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"its compression {method} is none that NumPy writes")
+            raise ValueError(f"its compression {method} is not one that NumPy writes")
         with archive.open(f"{name}.npy") as member:
             shape, fortran, dtype = _read_header(member)
             _check_form(name, dtype, shape)

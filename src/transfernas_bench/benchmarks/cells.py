@@ -125,7 +125,7 @@ def check_cells(adjacency: Adjacency, ops: Ops) -> None:
         )
     wrong = ((adjacency.any(axis=1) | adjacency.any(axis=2)) & (ops == NONE)).any(axis=1)
     if wrong.any():
-        raise ValueError(f"adjacency of cell {wrong.argmax()} has an edge at a vertex that ops says is none")
+        raise ValueError(f"adjacency of cell {wrong.argmax()} has an edge at a vertex that is unused in ops")
 
 
 def code_ops(codes: Int[np.ndarray, "batch"]) -> Ops:

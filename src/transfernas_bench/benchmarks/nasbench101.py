@@ -88,8 +88,8 @@ class CellIndex:
         rows = self.cells.code_rows(self.codes.rows(action_indices))
         if (rows < 0).any():
             raise ValueError(
-                f"configuration {(rows < 0).argmax()} of {len(rows)} is no cell of the table: no path leads from input "
-                f"to output, or more than {MAX_EDGES} edges are on one; evaluate only what valid accepts"
+                f"configuration {(rows < 0).argmax()} of {len(rows)} is not a cell of the table: no path leads from "
+                f"input to output, or more than {MAX_EDGES} edges are on one; evaluate only what valid accepts"
             )
         return rows
 
@@ -209,7 +209,7 @@ def _code_index(space: SearchSpace) -> ProductIndex:
     operations = tuple(map(str, chosen[0].actions)) if chosen else OPERATIONS
     known = len(chosen) <= VERTICES - 2 and set(operations) <= set(OPERATIONS)
     if not known or cell_space(len(chosen) + 2, operations, space.name) != space:
-        raise ValueError(f'search space "{space.name}" is no space of cells; make it by nasbench101.cell_space()')
+        raise ValueError(f'search space "{space.name}" is not a space of cells; make it by nasbench101.cell_space()')
     adds = {f"{_EDGE}{x + 1}-{y + 1}": (0, 1 << bit) for bit, (x, y) in enumerate(EDGES)}
     for vertex, bit in enumerate(OP_BITS.tolist(), start=2):
         adds[f"{_OPERATION}{vertex}"] = tuple(OP_CODES[operation] << bit for operation in operations)

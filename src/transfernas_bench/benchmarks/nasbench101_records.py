@@ -91,7 +91,7 @@ def records(path: Path) -> Iterator[bytes]:
             if end > size:  # before anything is allocated
                 raise RecordError(
                     f"{path}, record {number} at byte {offset}: the file ends within it, after {size} bytes; the file "
-                    "is damaged, or it is no TFRecord file"
+                    "is damaged, or is not a TFRecord file"
                 )
             yield file.read(length + 4)[:length]
             number, offset = number + 1, end
@@ -237,7 +237,7 @@ def _parse_metrics(encoded: str) -> tuple[float, float, float, int]:
 def _doubles(evaluation: int | float | bytes) -> Iterator[tuple[int, float]]:
     """Yields the number and the value of each field of type double of an evaluation."""
     if not isinstance(evaluation, bytes):
-        raise ValueError("an evaluation that is no message")
+        raise ValueError("an evaluation that is not a message")
     for field, value in _fields(evaluation):
         if isinstance(value, float):
             yield field, value
@@ -264,7 +264,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
         if kind == _BYTES:
             length, position = _varint(message, position)
         elif kind not in (_FIXED64, _FIXED32):
-            raise ValueError(f"field {number} has the wire type {kind}, which is none of 0, 1, 2 and 5")
+            raise ValueError(f"field {number} has the wire type {kind}, which is not 0, 1, 2 or 5")
         end = position + length
         if end > len(message):
             raise ValueError(f"the message ends within field {number}")

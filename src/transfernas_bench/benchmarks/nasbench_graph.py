@@ -72,8 +72,8 @@ class GraphIndex:
         rows = self.code_rows[self.codes.rows(action_indices)]
         if (rows < 0).any():
             raise ValueError(
-                f"configuration {(rows < 0).argmax()} of {len(rows)} is no cell of the table: all its operations are "
-                f"skips; evaluate only what valid accepts"
+                f"configuration {(rows < 0).argmax()} of {len(rows)} is not a cell of the table: all its operations "
+                f"are skips; evaluate only what valid accepts"
             )
         return rows
 
@@ -162,7 +162,7 @@ def _code_index(space: SearchSpace, task: str) -> ProductIndex:
     """
     operations, known = tuple(map(str, space.choices[-1].actions)), _operations(task)
     if not set(operations) <= set(OPERATIONS) or cell_space(operations, space.name) != space:
-        raise ValueError(f'search space "{space.name}" is no space of cells; make it by nasbench_graph.cell_space()')
+        raise ValueError(f'search space "{space.name}" is not a space of cells; make it by nasbench_graph.cell_space()')
     _check_operations(operations, known, f"the task {task!r} of NAS-Bench-Graph")
     strides = [len(known) ** power for power in reversed(range(_VERTICES + 1))]
     digits = [range(len(STRUCTURES)), *[[known.index(operation) for operation in operations]] * _VERTICES]

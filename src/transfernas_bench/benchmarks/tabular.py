@@ -200,7 +200,8 @@ def grid_index(benchmark: str, actions: Mapping[str, tuple[Action, ...]], space:
     choices = tuple(choice.name for choice in space.choices)
     if choices != tuple(actions) or any(choice.when is not None for choice in space.choices):
         raise ValueError(
-            f'search space "{space.name}" is none of {benchmark}: its choices are {tuple(actions)}, always'
+            f'search space "{space.name}" is not a space of {benchmark}: the choices of a space are '
+            f"{tuple(actions)}, without conditions"
         )
     stride, adds = 1, list[tuple[int, ...]]()
     for choice in reversed(space.choices):

@@ -110,11 +110,13 @@ def compare(
         return
     known = (*METHODS, *OPTIONAL)
     if unknown := [name for name in method or () if name not in known]:
-        raise refused(f"{unknown[0]} is none of {', '.join(known)}", "--method")
+        raise refused(f"{unknown[0]} is unknown; choose from {', '.join(known)}", "--method")
     methods = tuple(name for name in known if name in (method or METHODS))
     cells = load_table(data) if any(each.target.needs_cells for each in scenarios) else None
     if methods_from is not None and not (methods_from / "stages" / "settings.json").is_file():
-        raise refused(f"{methods_from} is no --out of an earlier run: it has no stages/settings.json", "--methods-from")
+        raise refused(
+            f"{methods_from} is not the --out of an earlier run: it has no stages/settings.json", "--methods-from"
+        )
     config = changed_config(change or (), fast=not paper)
     load_one_each(scenarios, cells)  # before any folder is created, because a missing package is an error
     out = make_folder(out)
@@ -166,9 +168,9 @@ def _chosen(
     every = all_scenarios()
     known = [scenario.name for scenario in every]
     if unknown := [name for name in names or () if name not in known]:
-        raise refused(f"{unknown[0]} is no scenario; --list shows them", "--scenario")
+        raise refused(f"{unknown[0]} is not a scenario; --list shows the scenarios", "--scenario")
     if unknown := [kind for kind in kinds or () if kind not in KINDS]:
-        raise refused(f"{unknown[0]} is none of {', '.join(KINDS)}", "--kind")
+        raise refused(f"{unknown[0]} is unknown; choose from {', '.join(KINDS)}", "--kind")
     halves = [half] if half else list(Half) if names else [Half.development]
     found = tuple(
         scenario
@@ -178,5 +180,5 @@ def _chosen(
         and (scenario.name in names if names else cells or not scenario.target.needs_cells)
     )
     if not found:
-        raise refused("no scenario is of that half, kind and name; --list shows them", "--scenario")
+        raise refused("no scenario has this half, kind and name; --list shows the scenarios", "--scenario")
     return found

@@ -56,7 +56,7 @@ def nasbench101(
     try:
         urlsplit(url)
     except ValueError as error:
-        raise refused(f"{url!r} is no address: {error}", "--url") from None
+        raise refused(f"{url!r} is not an address: {error}", "--url") from None
     console = Console()
     advise(_ADVICE)
     try:

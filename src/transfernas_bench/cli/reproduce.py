@@ -153,7 +153,7 @@ def nasbench101(
     curves = (*CURVES, *OPTIONAL)
     unknown = [name for name in only or () if name not in curves]
     if unknown:
-        raise refused(f"{unknown[0]} is none of {', '.join(curves)}", "--only")
+        raise refused(f"{unknown[0]} is unknown; choose from {', '.join(curves)}", "--only")
     fast = agent is AgentKind.fast
     if fast and attention is not Attention.causal:
         raise refused("the fast agent attends causally; leave it out, or take --agent paper", "--attention")

@@ -68,7 +68,7 @@ class CellStudy:
         """
         if self.each_network_once and self.config.proposal.repeats:
             raise ValueError(
-                "each_network_once takes agents that do not repeat, as with proposal=ProposalConfig(repeats=False)"
+                "each_network_once needs agents that do not repeat, as with proposal=ProposalConfig(repeats=False)"
             )
 
 

@@ -58,14 +58,14 @@ class RunDirectory:
             return
         if not resume:
             raise FileExistsError(
-                f"{folder} holds the stages of an earlier run: add --resume to go on with them, choose another --out, "
+                f"{folder} holds the stages of an earlier run: add --resume to continue them, choose another --out, "
                 f"or remove the folder"
             )
         found = _settings(folder)
         for name in sorted(found.keys() | wanted.keys()):
             if found.get(name) != wanted.get(name):
                 raise ValueError(
-                    f"{folder} holds a run with {name} {found.get(name)!r}, which cannot go on with "
+                    f"{folder} holds a run with {name} {found.get(name)!r}, which cannot continue with "
                     f"{wanted.get(name)!r}"
                 )
 

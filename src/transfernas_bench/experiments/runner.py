@@ -197,7 +197,9 @@ class SearcherReplicas(Replicas):
         """
         for trial in range(trace.trials):
             if not np.array_equal(self.ask().action_indices, trace.action_indices[:, trial]):
-                raise ValueError(f"trial {trial + 1} in {folder} is not what this search proposes; start it afresh")
+                raise ValueError(
+                    f"trial {trial + 1} in {folder} is not the proposal of this search; start the search afresh"
+                )
             self.tell(trace.reward[:, trial])
 
 

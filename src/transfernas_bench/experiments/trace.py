@@ -78,8 +78,8 @@ class Trace:
         content = path.read_bytes()
         if content[-_CHECKSUM:] != _checksum(content[:-_CHECKSUM]):
             raise CheckpointError(
-                f"{path} is damaged: its checksum is not that of its content; remove {path.parent} to run that search "
-                "afresh"
+                f"{path} is damaged: its checksum does not match its content; remove {path.parent} to run that "
+                "search afresh"
             )
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {field.name: file[field.name] for field in dataclasses.fields(cls)}
