@@ -11,10 +11,8 @@ import numpy as np
 from jaxtyping import Int
 
 from ..spaces.trajectory import Trajectory
-from .config import QueueConfig
 from .learner import Learner, learn
-from .priority_queue import PriorityQueue
-from .rules import Reinforce
+from .priority_queue import PriorityQueue, QueueConfig
 from .scores import Scores
 
 
@@ -56,7 +54,7 @@ def take_in(
     np.add.at(trial_stats.trials, (np.arange(len(problem))[:, None], problem), 1)
     for at in _promising(queue, problem, scores, config.queue).tolist():
         queue = queue.insert(problem[:, at], _at(trials, at), scores.at((slice(None), at)), config.queue)
-    if not config.proposal.repeats or not isinstance(config.rule, Reinforce):
+    if config.keeps_trials:
         proposers = np.full(scores.outcome.shape, -1, np.int32)
         replay = replay.extend(problem, trials, scores, proposers)
     return dataclasses.replace(

@@ -1,14 +1,20 @@
-"""Every setting of the agent, grouped by what it is about."""
+"""The settings of an agent, grouped by subject."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
-from ..fields import ConfigPart, Range, changed
+from ..fields import ConfigPart, OneOf, Range, changed
 from ..policy.architecture import DecoderConfig, NetworkConfig, TransformerConfig
-from .rules import Count, LearningRule, Preferences, Reinforce, Share
-
-NewEmbedding = Literal["random", "mean"]
+from .bandit import BaseBanditConfig
+from .bandits import BANDITS
+from .preferences import Preferences
+from .priority_queue import QueueConfig
+from .ranges import Count
+from .reinforce import Reinforce
+from .rule import LearningRule, NewEmbedding
+from .rules import RULES
+from .thompson import BanditConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,24 +76,6 @@ class ProposalConfig(ConfigPart):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueConfig(ConfigPart):
-    """The queue of the best trials of each problem: `Agent.best` returns them, and REINFORCE imitates them.
-
-    Attributes:
-        size: the number of distinct trials in a queue. Paper: 25.
-        ties: what happens to a new trial as good as the worst of a full queue. "keep" keeps the old trial, "replace"
-            replaces it. Paper: open.
-        repeats: the reward of a sequence that was evaluated more than once: the "best" or the "latest". Paper: open.
-    """
-
-    path: ClassVar[str] = "TrainingConfig.queue"
-
-    size: Annotated[int, Range(1, 10**6)] = 25
-    ties: Literal["keep", "replace"] = "keep"
-    repeats: Literal["best", "latest"] = "best"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UniformConfig(ConfigPart):
     """The uniform distribution that is mixed into a policy after a transfer, equation (1).
 
@@ -103,51 +91,6 @@ class UniformConfig(ConfigPart):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExplorationConfig(ConfigPart):
-    """How exploring proposals favour actions that were never seen, in a state that was (see `learning.exploration`).
-
-    Attributes:
-        logits: the number that is added to the logits of such actions.
-        of_numbers: whether numbers are among such actions. Something is known of a new number from its neighbours, but
-            most of what a wider range has is at its ends. None is True, and False in a search of a space that nobody
-            declared, as inside of Optuna and Ray Tune, where numbers are bins of a range.
-    """
-
-    path: ClassVar[str] = "TrainingConfig.transfer.bandit.exploration"
-
-    logits: Annotated[float, Range(0, 10**6, above=True)] = 3.0
-    of_numbers: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BanditConfig(ConfigPart):
-    """How rewards decide who proposes: the transferred policy, a new one, the warm start, or exploration.
-
-    See `learning.bandit`.
-
-    Attributes:
-        trust: what a transferred policy, and exploration, are expected to do at first, as the share of others' trials
-            that their proposals beat. Of the new policy it is 0.5.
-        warm_start: the number of configurations that were best before the transfer and are remembered, to be tried
-            again as they are.
-        trust_warm_start: what the warm start is expected to do at first, as a share like `trust`.
-        control: the number of the trial that is the new policy's, if it proposed none before. What it finds is what
-            the others are compared with. Only knowledge proposes before that trial. 0 is for neither.
-        decay: the factor by which the weight of earlier proposals falls with each trial.
-        exploration: how exploring proposals favour what is new. None is without such proposals.
-    """
-
-    path: ClassVar[str] = "TrainingConfig.transfer.bandit"
-
-    trust: Share = 1.0
-    warm_start: Annotated[int, Range(1, 10**6)] = 10
-    trust_warm_start: Share = 1.0
-    control: Annotated[int, Range(0, 10**9)] = 3
-    decay: Share = 0.9
-    exploration: ExplorationConfig | None = ExplorationConfig()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig(ConfigPart):
     """What a transfer does with what is new, and how far it trusts what is known.
 
@@ -158,7 +101,7 @@ class TransferConfig(ConfigPart):
             like the others. "mean" is near the mean of the state's known actions; numbers start near their neighbours
             where the network's `number_length` says so. Paper: "random".
         uniform: the uniform distribution that is mixed in at first. None mixes in nothing. Paper: `UniformConfig()`.
-        bandit: how rewards decide who proposes. It takes `Preferences`. None is without a proposer bandit: the
+        bandit: how rewards decide who proposes. It takes an off-policy rule. None is without a proposer bandit: the
             transferred policy proposes every trial. Paper: None.
     """
 
@@ -167,7 +110,7 @@ class TransferConfig(ConfigPart):
     new_task: NewEmbedding = "mean"
     new_action: NewEmbedding = "mean"
     uniform: UniformConfig | None = None
-    bandit: BanditConfig | None = BanditConfig()
+    bandit: Annotated[BaseBanditConfig, OneOf(BANDITS)] | None = BanditConfig()
 
     @classmethod
     def paper(cls) -> "TransferConfig":
@@ -229,7 +172,7 @@ class TrainingConfig(ConfigPart):
     path: ClassVar[str] = "TrainingConfig"
 
     network: NetworkConfig = DecoderConfig()
-    rule: LearningRule = Preferences()
+    rule: Annotated[LearningRule, OneOf(RULES)] = Preferences()
     proposal: ProposalConfig = ProposalConfig()
     queue: QueueConfig = QueueConfig()
     transfer: TransferConfig = TransferConfig()
@@ -238,15 +181,21 @@ class TrainingConfig(ConfigPart):
         """Checks that the parts go together.
 
         Raises:
-            ValueError: a part is none of those that can be in its place, or there is a proposer bandit without
-                preferences.
+            ValueError: a part is none of those that can be in its place, or there is a proposer bandit and
+                the rule is not off-policy.
         """
         ConfigPart.__post_init__(self)
-        if self.transfer.bandit is not None and not isinstance(self.rule, Preferences):
+        if self.transfer.bandit is not None and not self.rule.off_policy:
             raise ValueError(
-                f"{self.path}.transfer.bandit takes rule=Preferences(): REINFORCE learns from its own trials alone, "
-                "and both policies learn from the trials of both; give transfer.bandit=None, or another rule"
+                f"{self.path}.transfer.bandit takes rule=Preferences(), or another off-policy rule: "
+                f"{type(self.rule).__name__} learns from its own trials alone, and both policies learn from the trials "
+                "of both; give transfer.bandit=None, or another rule"
             )
+
+    @property
+    def keeps_trials(self) -> bool:
+        """Whether an agent keeps all its trials: to learn from them again, or not to repeat them."""
+        return self.rule.off_policy or not self.proposal.repeats
 
     @classmethod
     def paper(

@@ -17,7 +17,6 @@ from ..spaces.encoding import Encoding, encode
 from ..spaces.problem import Problem
 from ..spaces.tables import EXACT, MinShapes
 from ..spaces.trajectory import Trajectory, pad_trajectory
-from .bandit import ProposerBandit
 from .learner import Learner, capacity_for, restore
 from .randomness import Purpose, generator
 from .steps import fresh_state, init_policies
@@ -71,7 +70,7 @@ def grow(learner: Learner, problems: tuple[Problem, ...], min_shapes: MinShapes 
         learner.sampled,
         learner.learned,
         learner.acceptance,
-        None if bandit is None else ProposerBandit(move.padded(bandit.comparisons), move.padded(bandit.wins)),
+        None if bandit is None else bandit.map_arrays(move.padded),
         None if warm_start is None else _warm_start(warm_start, encoding, old, move),
         learner.archive,
     )

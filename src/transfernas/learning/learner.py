@@ -23,18 +23,17 @@ from ..spaces.tables import EXACT, MinShapes, Tables, power_of_two
 from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import Vocabulary
 from .archive import ArchivedProblem, archive_trials, merge_archives
-from .bandit import N_POLICIES, WARM_START, ProposerBandit
-from .config import BanditConfig, TrainingConfig
+from .bandit import N_POLICIES, WARM_START, Bandit, BaseBanditConfig
+from .config import TrainingConfig
 from .exploration import UnseenActions, find_unseen
 from .inheritance import initialise_new_rows
 from .network_cache import NetworkCache
-from .pairs import draw_pairs
 from .priority_queue import PriorityQueue
 from .randomness import Purpose, derived_seed, generator
 from .replay import ReplayBuffer
-from .rules import Reinforce
+from .rule import BatchConfig, Lesson
 from .scores import Scores
-from .steps import LearnerState, init_state, prefer, update
+from .steps import LearnerState, climb, init_state
 from .trial_stats import TrialStats
 from .warm_start import WarmStartConfigs
 
@@ -83,7 +82,7 @@ class Learner:
     sampled: int = 0
     learned: int = 0
     acceptance: float = 0.5
-    bandit: ProposerBandit | None = None
+    bandit: Bandit[Any] | None = None
     warm_start: WarmStartConfigs | None = None
     archive: tuple[ArchivedProblem, ...] = ()
     archived_at: int = 0
@@ -113,10 +112,16 @@ class Learner:
         return 1 if self.bandit is None else N_POLICIES
 
     @property
-    def bandit_config(self) -> BanditConfig:
+    def bandit_config(self) -> BaseBanditConfig:
         """What the proposer bandit goes by, where there is one."""
         assert self.config.transfer.bandit is not None  # else there is no bandit
         return self.config.transfer.bandit
+
+    @property
+    def batch_config(self) -> BatchConfig:
+        """What the batches that the policies learn from must be like."""
+        encoding = self.encoding
+        return BatchConfig(self.policies, encoding.steps_made, encoding.grows, self.config.transfer.new_task)
 
     @property
     def capacity(self) -> Capacity:
@@ -191,7 +196,7 @@ def restore(
     sampled: int = 0,
     learned: int = 0,
     acceptance: float = 0.5,
-    bandit: ProposerBandit | None = None,
+    bandit: Bandit[Any] | None = None,
     warm_start: WarmStartConfigs | None = None,
     archive: tuple[ArchivedProblem, ...] = (),
     archived_at: int = 0,
@@ -229,32 +234,37 @@ def learn(
             does not imitate what it was made to try.
         waits: whether learning by preferences from this trial waits for the next one, which costs nothing then.
     """
-    config, replay, bandit, number = learner.config, learner.replay, learner.bandit, learner.learned
+    config, rule, replay, bandit = learner.config, learner.config.rule, learner.replay, learner.bandit
     proposer = np.zeros(learner.replicas, np.int32) if proposer is None else proposer
     scores = Scores.of(reward) if outcome is None else Scores(outcome, reward)
-    followed = scores.reward if followed is None else followed
+    if bandit is not None:
+        bandit = bandit.update(problem, proposer, scores, replay, learner.bandit_config)
     queue = learner.queue.insert(problem, trajectory, scores, config.queue)
-    if isinstance(rule := config.rule, Reinforce):
-        pick = generator(learner.seed, Purpose.QUEUE, number).random(learner.replicas, np.float32)
-        advantage = learner.trial_stats.advantage(problem, followed, proposer >= 0)
-        queued = queue.draw(problem, pick)
-        state = run(update, learner.state, learner.tables, trajectory, advantage, queued, rule)
-        replay = replay if config.proposal.repeats else replay.append(problem, trajectory, scores, proposer)
-        trial_stats = learner.trial_stats.update(problem, followed, proposer >= 0, rule.baseline_decay)
-    else:
-        if bandit is not None:
-            bandit = bandit.update(problem, proposer, scores, replay, learner.bandit_config)
-        replay = replay.append(problem, trajectory, scores, proposer)
-        state = learner.state
-        if not waits:
-            rng, encoding = generator(learner.seed, Purpose.PAIRS, number), learner.encoding
-            new_task, imitated = config.transfer.new_task, np.full(learner.replicas, others)
-            of = encoding.steps_made, encoding.grows, new_task, imitated
-            pairs = draw_pairs(replay, problem, rng, rule, learner.policies, *of)
-            state = run(prefer, state, learner.tables, pairs, rule)
-        trial_stats = learner.trial_stats.count_trial(problem)
+    replay = replay.append(problem, trajectory, scores, proposer) if config.keeps_trials else replay
+    lesson = Lesson(
+        problem=problem,
+        trajectory=trajectory,
+        reward=scores.reward if followed is None else followed,
+        own=proposer >= 0,
+        others=others,
+        replay=replay,
+        queue=queue,
+        trial_stats=learner.trial_stats,
+        batch=learner.batch_config,
+        seed=learner.seed,
+        number=learner.learned,
+    )
+    state = learner.state
+    if not (waits and rule.off_policy):
+        state = run(climb, state, learner.tables, rule.draw(lesson), rule)
     return dataclasses.replace(
-        learner, state=state, replay=replay, queue=queue, trial_stats=trial_stats, bandit=bandit, learned=number + 1
+        learner,
+        state=state,
+        replay=replay,
+        queue=queue,
+        trial_stats=rule.count(lesson),
+        bandit=bandit,
+        learned=learner.learned + 1,
     )
 
 

@@ -1,19 +1,45 @@
 """Pairs of trials of which one did better: what a policy learns from that learns by preferences."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..arrays import AnyArray
 from ..spaces.trajectory import Trajectory
-from .config import NewEmbedding
 from .replay import ReplayBuffer
-from .rules import Preferences
+from .rule import NewEmbedding
 
 # Not for tuning beside `Preferences.imitation`, the weight of the whole.
 _SHARPNESS = 3  # the best of the good trials is imitated most, one half as far back an eighth as much
+
+
+@runtime_checkable
+class PairConfig(Protocol):
+    """The settings of `Preferences` that say how pairs are drawn; they are described there."""
+
+    @property
+    def updates(self) -> int:
+        """The batches."""
+
+    @property
+    def pairs(self) -> int:
+        """The pairs of a batch, at most."""
+
+    @property
+    def good_share(self) -> float:
+        """The share of a problem's trials that are good."""
+
+    @property
+    def good_most(self) -> int:
+        """The trials of a problem that are good, at most."""
+
+    @property
+    def imitation(self) -> float:
+        """The weight of the likelihood of good trials that others proposed."""
+
+    def most_steps(self, grows: bool) -> int:
+        """Returns the largest number of padded steps of a batch's better trials, over the policies of a replica."""
 
 
 class Pairs(NamedTuple):
@@ -38,7 +64,7 @@ def draw_pairs(
     replay: ReplayBuffer,
     problem: Int[np.ndarray, "replicas"],
     rng: np.random.Generator,
-    rule: Preferences,
+    rule: PairConfig,
     policies: int = 1,
     steps: int | None = None,
     grows: bool = False,
@@ -92,7 +118,7 @@ class Ranking:
     It costs as much as one look at every trial, and a draw from it nothing that grows with them.
     """
 
-    def __init__(self, replay: ReplayBuffer, rule: Preferences, grows: bool, new_task: NewEmbedding) -> None:
+    def __init__(self, replay: ReplayBuffer, rule: PairConfig, grows: bool, new_task: NewEmbedding) -> None:
         """Ranks the trials.
 
         Args:
@@ -143,12 +169,12 @@ class Ranking:
         return _paired(replay, steps, better, worse, imitation, unknown)
 
 
-def _pairs_of(rule: Preferences, steps: int, grows: bool) -> int:
+def _pairs_of(rule: PairConfig, steps: int, grows: bool) -> int:
     """Returns how many pairs a batch has, of trajectories that have so many steps over all policies."""
     return min(rule.pairs, max(1, rule.most_steps(grows) // steps))
 
 
-def _good(count: int, rule: Preferences) -> int:
+def _good(count: int, rule: PairConfig) -> int:
     """Returns how many of a problem's trials are good; at least one is behind them."""
     return min(max(2, int(np.ceil(rule.good_share * count))), rule.good_most, count - 1)
 
@@ -163,15 +189,7 @@ def _paired(
 ) -> Pairs:
     """Returns pairs of trials of a replay buffer, given by their numbers there; see `Pairs`."""
     which = np.arange(len(better))[:, None, None, None]
-
-    def picked(at: Int[np.ndarray, "replicas members updates pairs"]) -> Trajectory:
-        def picked_leaf(leaf: np.ndarray) -> np.ndarray:
-            short = leaf[..., :steps] if leaf.ndim > replay.problem.ndim else leaf
-            return short[which, at].reshape(-1, *at.shape[2:], *short.shape[2:])
-
-        return jax.tree.map(picked_leaf, replay.trials)
-
     scores = replay.scores
     weight = scores.at((which, better)).above(scores.at((which, worse))).astype(np.float32)
     per_policy = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in (weight, imitation, unknown))
-    return Pairs(picked(better), picked(worse), *per_policy)
+    return Pairs(replay.batch(better, steps), replay.batch(worse, steps), *per_policy)

@@ -8,14 +8,33 @@ Shapes: `replicas` run side by side, `problems` have queues of `size` slots, for
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..fields import ConfigPart, Range
 from ..spaces.trajectory import Trajectory, blank_trajectories
-from .config import QueueConfig
 from .scores import Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueConfig(ConfigPart):
+    """The queue of the best trials of each problem: `Agent.best` returns them, and REINFORCE imitates them.
+
+    Attributes:
+        size: the number of distinct trials in a queue. Paper: 25.
+        ties: what happens to a new trial as good as the worst of a full queue. "keep" keeps the old trial, "replace"
+            replaces it. Paper: open.
+        repeats: the reward of a sequence that was evaluated more than once: the "best" or the "latest". Paper: open.
+    """
+
+    path: ClassVar[str] = "TrainingConfig.queue"
+
+    size: Annotated[int, Range(1, 10**6)] = 25
+    ties: Literal["keep", "replace"] = "keep"
+    repeats: Literal["best", "latest"] = "best"
 
 
 @dataclass(frozen=True, slots=True)

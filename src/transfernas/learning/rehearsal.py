@@ -18,11 +18,10 @@ from ..spaces.tables import Tables
 from ..spaces.trajectory import Trajectory
 from .archive import NOT_MADE, ArchivedProblem, union_of_choices
 from .learner import Learner, best_policy, empty_trials, update_archive
-from .pairs import Ranking
 from .randomness import Purpose, generator
 from .replay import ReplayBuffer
-from .rules import Preferences
-from .steps import fresh_state, prefer
+from .rule import BatchConfig, LearningRule
+from .steps import climb, fresh_state
 
 # Not for tuning. These numbers bound what the time before a search is, however many problems are known.
 STEPS = 120
@@ -47,7 +46,7 @@ def rehearse(learner: Learner, steps: int = STEPS) -> Learner:
     policy = best_policy(learner)
     present = {problem.name for problem in learner.encoding.problems}
     rule = learner.config.rule
-    if any(entry.name not in present for entry in entries) and isinstance(rule, Preferences):
+    if any(entry.name not in present for entry in entries) and rule.off_policy:
         policy = _rehearsed(policy, entries[-MOST:], learner, rule, steps)
     replay, queue, trial_stats = empty_trials(learner.replicas, learner.encoding, learner.config)
     return dataclasses.replace(
@@ -63,17 +62,16 @@ def rehearse(learner: Learner, steps: int = STEPS) -> Learner:
 
 
 def _rehearsed(
-    policy: Policy, entries: tuple[ArchivedProblem, ...], learner: Learner, rule: Preferences, steps: int
+    policy: Policy, entries: tuple[ArchivedProblem, ...], learner: Learner, rule: LearningRule, steps: int
 ) -> Policy:
     encoding = _encoded(entries, learner)
     replay = _told(entries, encoding, learner.replicas)
     state, tables = placed((fresh_state(policy, rule), _with_room(encoding.tables)))
-    ranking = Ranking(replay, rule, encoding.grows, learner.config.transfer.new_task)
+    batch = BatchConfig(1, encoding.steps_made, encoding.grows, learner.config.transfer.new_task)
+    draw = rule.batches(replay, batch)
     for number in range(steps):
-        pairs = ranking.draw(
-            generator(learner.seed, Purpose.REHEARSAL, learner.learned, number), 1, encoding.steps_made
-        )
-        state = run(prefer, state, tables, pairs, rule)
+        rng = generator(learner.seed, Purpose.REHEARSAL, learner.learned, number)
+        state = run(climb, state, tables, draw(rng), rule)
     known: Policy = jax.tree.map(np.asarray, state.policy)
     return known
 

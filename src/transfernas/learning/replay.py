@@ -104,6 +104,26 @@ class ReplayBuffer:
             ranked = ranked[np.sort(np.unique(self.fingerprint[replica, ranked], return_index=True)[1])]
         return ranked
 
+    def batch(self, at: Int[np.ndarray, "replicas members updates trials"], steps: int) -> Trajectory:
+        """Returns trials for the policies of all replicas, as a learning rule hands them on.
+
+        Args:
+            at: Shape `[replicas, policies, updates, trials]`, the positions of the trials here, for each policy of
+                each replica.
+            steps: a length that none of the trials passes.
+
+        Returns:
+            Trajectories, Shape `[replicas * policies, updates, trials, ...]`, of so many steps.
+        """
+        replica = np.arange(len(at))[:, None, None, None]
+
+        def picked(leaf: np.ndarray) -> np.ndarray:
+            short = leaf[..., :steps] if leaf.ndim > self.problem.ndim else leaf
+            return short[replica, at].reshape(-1, *at.shape[2:], *short.shape[2:])
+
+        trials: Trajectory = jax.tree.map(picked, self.trials)
+        return trials
+
     def contains(
         self, replicas: Int[np.ndarray, "sought"], fingerprint: UInt64[np.ndarray, "sought candidates"]
     ) -> Bool[np.ndarray, "sought candidates"]:

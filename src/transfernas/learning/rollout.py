@@ -14,7 +14,7 @@ from ..arrays import AnyArray
 from ..policy.policy import Cache, Candidates, Policy, inherited
 from ..spaces.tables import Decisions, Rules, Tables
 from ..spaces.trajectory import Trajectory
-from .objective import masked_log_softmax
+from .likelihood import masked_log_softmax
 
 
 class Rollout(NamedTuple):

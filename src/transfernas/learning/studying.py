@@ -15,11 +15,9 @@ from ..processes.runtime import run
 from ..spaces.trajectory import Trajectory
 from .catching_up import take_in
 from .learner import Learner, learn
-from .pairs import Ranking
 from .randomness import Purpose, generator
-from .rules import Reinforce
 from .scores import Scores
-from .steps import prefer
+from .steps import climb
 
 GoesOnFn = Callable[[int], bool]
 """Told from how many trials was learned, and returns whether to go on."""
@@ -52,16 +50,15 @@ def study(
         goes_on: asked after each step; where it says no, the trials that are left are not learned from.
     """
     count, rule = scores.outcome.shape[1], learner.config.rule
-    if count <= FEW or isinstance(rule, Reinforce):
+    if count <= FEW or not rule.off_policy:
         return _one_by_one(learner, problem, trials, scores, goes_on)
     for start, end, steps in _parts(count):
         before = learner
         learner = _take_part(before, problem, trials, scores, slice(start, end))
-        ranking = Ranking(learner.replay, rule, learner.encoding.grows, learner.config.transfer.new_task)
+        draw = rule.batches(learner.replay, learner.batch_config)
         for step in range(steps):
             rng = generator(learner.seed, Purpose.STUDIED_PAIRS, learner.learned, step)
-            pairs = ranking.draw(rng, learner.policies, learner.encoding.steps_made)
-            state = run(prefer, learner.state, learner.tables, pairs, rule)
+            state = run(climb, learner.state, learner.tables, draw(rng), rule)
             learner = dataclasses.replace(learner, state=state)
             done = start + (end - start) * (step + 1) // steps
             if goes_on is not None and not goes_on(done):

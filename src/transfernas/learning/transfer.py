@@ -13,7 +13,6 @@ from ..spaces.encoding import encode
 from ..spaces.problem import Problem
 from ..spaces.tables import EXACT, MinShapes
 from ..spaces.vocabulary import Vocabulary
-from .bandit import ProposerBandit
 from .config import TrainingConfig
 from .exploration import new_actions
 from .inheritance import INITIAL_DISTANCE, initialise_new_rows, reassign_families
@@ -73,15 +72,15 @@ def transfer(
         None,
     )
     archive = tuple(entry.renamed(rename or {}) for entry in update_archive(learner).archive)
-    rule = config.transfer.bandit
-    if rule is not None:
+    chosen = config.transfer.bandit
+    if chosen is not None:
         fresh = init_policies(generator(seed, Purpose.NEW_POLICY), learner.replicas, needed, config.network)
         fresh = initialise_new_rows(fresh, vocabulary, Vocabulary(), config.network.number_length)
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
-        bandit = ProposerBandit.of(learner.replicas, rows)
+        bandit = chosen.start(learner.replicas, rows)
         if picks is None:
-            picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], rule.warm_start)
-        warm_start = fit_warm_start(archive, picks, encoding, rule.warm_start, fill or {})
+            picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], chosen.warm_start)
+        warm_start = fit_warm_start(archive, picks, encoding, chosen.warm_start, fill or {})
     state, told = fresh_state(policy, config.rule), empty_trials(learner.replicas, encoding, config)
     return restore(
         *(config, seed, vocabulary, encoding, state, *told, known, learner.provenance),
