@@ -227,7 +227,7 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
             np.testing.assert_array_equal(left, right)
         if transferred:
             assert selected.bandit is not None and alone.bandit is not None
-            for left, right in zip(*(each.bandit.arrays().values() for each in (selected, alone)), strict=True):
+            for left, right in zip(*(each.arrays().values() for each in (selected.bandit, alone.bandit)), strict=True):
                 np.testing.assert_array_equal(left, right)
 
         mine = jax.tree.map(lambda leaf, rows=rows: leaf[rows], pairs)

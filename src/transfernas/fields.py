@@ -246,10 +246,9 @@ def _read(part: type[ConfigPart], field: _Field, value: Any) -> object:
     if not field.parts or (value is None and field.optional):
         return value
     kinds = {each.kind: each for each in field.parts}
-    if len(kinds) == 1:
-        return from_json(next(iter(kinds.values())), value)
     default = "" if "" in kinds else None  # a part of this kind has no field for it
     kind = value.get("kind", default) if isinstance(value, dict) else default
     if not isinstance(kind, str) or kind not in kinds:
-        raise ValueError(f"{part.path}.{field.name} must have a kind of {tuple(kinds)}, not {kind!r}")
+        words = tuple(each or "default" for each in kinds)
+        raise ValueError(f"{part.path}.{field.name} must have a kind of {words}, not {kind!r}")
     return from_json(kinds[kind], value)

@@ -148,7 +148,7 @@ class TrainingConfig(ConfigPart):
 
     - `define_by_run.surrogate_proposer`, `learning.surrogate`: how the Gaussian process looks for candidates.
     - `learning.proposal`: how many candidates are drawn, and how draws go on where all is known.
-    - `learning.bandit`: how proposals are compared.
+    - `learning.bandit`, `learning.thompson`: how proposals are compared.
     - `learning.inheritance`, `learning.number_embeddings`: how near new embeddings start to those that they are like.
     - `learning.archive`, `learning.portfolio`, `learning.rehearsal`: what is kept of earlier problems.
     - `learning.pairs`, `learning.studying`, `define_by_run.learner`: how old trials are learned from.
