@@ -51,13 +51,20 @@ class SourceRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplorationConfig(ConfigPart):
-    """How exploring proposals favour actions that were never seen, in a state that was (see `learning.exploration`).
+    """How exploring proposals favour unseen actions of known states (see `learning.exploration`).
+
+    Example:
+        ```python
+        from transfernas import BanditConfig, ExplorationConfig
+
+        BanditConfig(exploration=ExplorationConfig(logits=2.0))
+        ```
 
     Attributes:
         logits: the number that is added to the logits of such actions.
-        of_numbers: whether numbers are among such actions. Something is known of a new number from its neighbours, but
-            most of what a wider range has is at its ends. None is True, and False in a search of a space that nobody
-            declared, as inside of Optuna and Ray Tune, where numbers are bins of a range.
+        of_numbers: whether a new number counts as an unseen action. The policy knows something of a new number from its
+            neighbours, but most new numbers of a wider range are at its ends. None is True, and False in a search of a
+            space that nobody declared, as inside of Optuna and Ray Tune, where numbers are bins of a range.
     """
 
     path: ClassVar[str] = "TrainingConfig.transfer.bandit.exploration"
@@ -71,8 +78,7 @@ class BaseBanditConfig(ConfigPart, ABC):
     """The settings that every proposer bandit has; a subclass says which bandit they are for.
 
     Attributes:
-        warm_start: the number of configurations that were best before the transfer and are remembered, to be tried
-            again as they are.
+        warm_start: the number of best configurations from before the transfer that are tried again as they are.
         decay: the factor by which the weight of earlier proposals falls with each trial.
         exploration: how exploring proposals favour new actions. None is without such proposals.
     """

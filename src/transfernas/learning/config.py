@@ -19,7 +19,14 @@ from .thompson import BanditConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestOf(ConfigPart):
-    """How a proposal is chosen from several draws: the most probable one is proposed.
+    """How a proposal is chosen from several draws: the most probable draw is proposed.
+
+    Example:
+        ```python
+        from transfernas import BestOf, ProposalConfig, TrainingConfig
+
+        TrainingConfig(proposal=ProposalConfig(best_of=BestOf(draws=32)))
+        ```
 
     Attributes:
         draws: the number of draws.
@@ -37,9 +44,17 @@ class BestOf(ConfigPart):
 class SurrogateConfig(ConfigPart):
     """When a Gaussian process proposes (see `define_by_run.surrogate_proposer`).
 
+    Example:
+        ```python
+        from transfernas import ProposalConfig, SurrogateConfig, TrainingConfig
+
+        TrainingConfig(proposal=ProposalConfig(surrogate=SurrogateConfig(every=3)))
+        ```
+
     Attributes:
         first: the number of trials that are told before the process proposes.
-        every: one of so many trials is the process's. The others are the policy's, which learns from both.
+        every: the distance between two proposals of the process, in trials. The policy proposes the other trials, and
+            learns from all of them.
     """
 
     path: ClassVar[str] = "TrainingConfig.proposal.surrogate"
@@ -52,10 +67,17 @@ class SurrogateConfig(ConfigPart):
 class ProposalConfig(ConfigPart):
     """How a policy's draws become proposals.
 
+    Example:
+        ```python
+        from transfernas import ProposalConfig, TrainingConfig
+
+        TrainingConfig(proposal=ProposalConfig(surrogate=None))
+        ```
+
     Attributes:
         best_of: how a proposal is chosen from several draws. None is one draw. Paper: None.
-        repeats: whether a configuration that was evaluated may be proposed again. If not, one that builds the same
-            network may not be either, where the problem has a key. Paper: True.
+        repeats: whether an evaluated configuration may be proposed again. If not, and the problem has a key, no
+            configuration is proposed that builds an evaluated network. Paper: True.
         max_candidates: the number of configurations that may be drawn for one trial before the agent gives up an
             invalid space. Paper: open.
         surrogate: when a Gaussian process proposes in a search of a space that nobody declared, as inside of Optuna and
@@ -71,13 +93,20 @@ class ProposalConfig(ConfigPart):
 
     @classmethod
     def paper(cls) -> "ProposalConfig":
-        """Returns the paper's."""
+        """Returns the paper's settings."""
         return cls(best_of=None, repeats=True, surrogate=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UniformConfig(ConfigPart):
     """The uniform distribution that is mixed into a policy after a transfer, equation (1).
+
+    Example:
+        ```python
+        from transfernas import TrainingConfig, TransferConfig, UniformConfig
+
+        TrainingConfig(transfer=TransferConfig(uniform=UniformConfig(share=0.2)))
+        ```
 
     Attributes:
         share: the share of the uniform distribution right after the transfer, the paper's gamma. Paper: 0.1.
@@ -92,17 +121,24 @@ class UniformConfig(ConfigPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig(ConfigPart):
-    """What a transfer does with what is new, and how far it trusts what is known.
+    """How a transfer treats new names, and how far it trusts the transferred knowledge.
+
+    Example:
+        ```python
+        from transfernas import TrainingConfig, TransferConfig
+
+        TrainingConfig(transfer=TransferConfig(new_task="random"))
+        ```
 
     Attributes:
-        new_task: how the embedding of a task that was never seen starts. "random" draws it like the others. "mean" is
-            the mean of the known tasks' embeddings. Paper: "random".
-        new_action: how the embedding of an action that was never seen starts, in a state that was. "random" draws it
-            like the others. "mean" is near the mean of the state's known actions; numbers start near their neighbours
-            where the network's `number_length` says so. Paper: "random".
+        new_task: the initial embedding of a task that was never seen. "random" draws it like the other embeddings.
+            "mean" is the mean of the known tasks' embeddings. Paper: "random".
+        new_action: the initial embedding of an action that was never seen, of a known state. "random" draws it like the
+            other embeddings. "mean" is near the mean of the state's known actions; numbers start near their neighbours
+            if the network's `number_length` is not 0. Paper: "random".
         uniform: the uniform distribution that is mixed in at first. None mixes in nothing. Paper: `UniformConfig()`.
-        bandit: how rewards decide who proposes. It takes an off-policy rule. None is without a proposer bandit: the
-            transferred policy proposes every trial. Paper: None.
+        bandit: how rewards decide who proposes. A bandit needs an off-policy rule. None is without a proposer bandit:
+            the transferred policy proposes every trial. Paper: None.
     """
 
     path: ClassVar[str] = "TrainingConfig.transfer"
@@ -114,15 +150,19 @@ class TransferConfig(ConfigPart):
 
     @classmethod
     def paper(cls) -> "TransferConfig":
-        """Returns the paper's."""
+        """Returns the paper's settings."""
         return cls(new_task="random", new_action="random", uniform=UniformConfig(), bandit=None)
 
     def uniform_share(self, sampled: int) -> float:
-        """Returns gamma of equation (1) after so many trials were sampled since a transfer."""
+        """Returns gamma of equation (1).
+
+        Args:
+            sampled: the number of trials that were sampled since the transfer.
+        """
         return 0.0 if self.uniform is None else self.uniform.share * max(0.0, 1.0 - sampled / self.uniform.trials)
 
     def explore_numbers(self, grows: bool) -> bool:
-        """Returns whether numbers are explored.
+        """Returns whether exploration favours new numbers.
 
         Args:
             grows: whether the space grows during the search, because nobody declared it.
@@ -135,27 +175,30 @@ class TransferConfig(ConfigPart):
 class TrainingConfig(ConfigPart):
     """The settings of an agent, the same in `Agent`, `TransferSampler` and `TransferSearch`.
 
-    `TrainingConfig()` are the defaults, which learn fastest; docs/results.md says what each is worth.
-    `TrainingConfig.paper()` are the paper's (section 3, appendix A). The paper's value is said of each field; what the
-    paper leaves open is marked "open" and listed with the reasons in `docs/explanation/paper-to-code.md`. Where the
-    paper has no such thing nothing is said.
+    `TrainingConfig()` has the defaults, which learn fastest; docs/results.md gives the effect of each.
+    `TrainingConfig.paper()` has the paper's settings (section 3, appendix A). Each field gives the paper's value.
+    "Open" marks a choice that the paper leaves open; `docs/explanation/paper-to-code.md` has the reasons. A field
+    without "Paper:" belongs to a part that the paper does not have.
 
-    No setting is without effect beside others that are given. What counts for one network or one rule alone is a field
-    of that one. What can be left out is None, and has no fields then. `transfer` counts after a transfer, and the
+    Every setting that you can give has an effect. A setting of one network or one rule alone is a field of that network
+    or rule. A part that can be left out is None, and has no fields then. `transfer` counts after a transfer, and the
     surrogate in a search of a space that nobody declared.
 
-    Some numbers that shape proposals are no settings. A comment where each is defined says why. They are here:
+    Some numbers that shape proposals are no settings. A comment where each is defined says why. They are in these
+    modules:
 
     - `define_by_run.surrogate_proposer`, `learning.surrogate`: how the Gaussian process looks for candidates.
-    - `learning.proposal`: how many candidates are drawn, and how draws go on where all is known.
+    - `learning.proposal`: how many candidates are drawn, and how draws go on once the policy's own are used up.
     - `learning.bandit`, `learning.thompson`: how proposals are compared.
-    - `learning.inheritance`, `learning.number_embeddings`: how near new embeddings start to those that they are like.
-    - `learning.archive`, `learning.portfolio`, `learning.rehearsal`: what is kept of earlier problems.
+    - `learning.inheritance`, `learning.number_embeddings`: the distance of a new embedding from a similar one.
+    - `learning.archive`, `learning.portfolio`, `learning.rehearsal`: which trials of earlier problems are kept.
     - `learning.pairs`, `learning.studying`, `define_by_run.learner`: how old trials are learned from.
     - `spaces.domain`, `define_by_run.trials`, `define_by_run.evidence`: how ranges become bins, and bins numbers.
 
     Example:
         ```python
+        from transfernas import Preferences, Reinforce, TrainingConfig
+
         TrainingConfig(rule=Preferences(updates=8))
         TrainingConfig.paper(rule=Reinforce(learning_rate=1e-3))
         TrainingConfig.paper().with_changes({"transfer.new_task": "mean", "queue.size": 50})
@@ -163,10 +206,10 @@ class TrainingConfig(ConfigPart):
 
     Attributes:
         network: the policy's network. Paper: `TransformerConfig()`.
-        rule: what the policy learns from its trials. Paper: `Reinforce()`.
+        rule: how the policy learns from its trials. Paper: `Reinforce()`.
         proposal: how a policy's draws become proposals. Paper: `ProposalConfig.paper()`.
         queue: the queue of the best trials of each problem. Paper: `QueueConfig()`.
-        transfer: what a transfer does with what is new and what is known. Paper: `TransferConfig.paper()`.
+        transfer: how a transfer treats new names and known ones. Paper: `TransferConfig.paper()`.
     """
 
     path: ClassVar[str] = "TrainingConfig"
@@ -181,8 +224,7 @@ class TrainingConfig(ConfigPart):
         """Checks that the parts go together.
 
         Raises:
-            ValueError: a part is none of those that can be in its place, or there is a proposer bandit and
-                the rule is not off-policy.
+            ValueError: a part cannot be in its place, or there is a proposer bandit and the rule is not off-policy.
         """
         ConfigPart.__post_init__(self)
         if self.transfer.bandit is not None and not self.rule.off_policy:
@@ -207,14 +249,14 @@ class TrainingConfig(ConfigPart):
         queue: QueueConfig | None = None,
         transfer: TransferConfig | None = None,
     ) -> "TrainingConfig":
-        """Returns the paper's settings, but for the parts that are given.
+        """Returns the paper's settings, except for the parts that are given.
 
         Args:
-            network: instead of `TransformerConfig()`.
-            rule: instead of `Reinforce()`.
-            proposal: instead of `ProposalConfig.paper()`.
-            queue: instead of `QueueConfig()`.
-            transfer: instead of `TransferConfig.paper()`.
+            network: the network; `TransformerConfig()` by default.
+            rule: the learning rule; `Reinforce()` by default.
+            proposal: how draws become proposals; `ProposalConfig.paper()` by default.
+            queue: the queue of the best trials; `QueueConfig()` by default.
+            transfer: how a transfer treats new names; `TransferConfig.paper()` by default.
 
         Raises:
             ValueError: the parts do not go together.
@@ -235,7 +277,7 @@ class TrainingConfig(ConfigPart):
                 None}`.
 
         Raises:
-            ValueError: there is no such field here, it may have no such value, or the values do not go together; the
-                message names the field.
+            ValueError: a path names no field, a value is not allowed, or the values do not go together; the message
+                names the field.
         """
         return changed(self, changes)

@@ -15,9 +15,15 @@ from ..spaces.trajectory import Trajectory
 def step_log_probs(
     policy: Policy, tables: Tables, trajectory: Trajectory
 ) -> tuple[Float[Array, "steps actions"], Bool[Array, "steps actions"]]:
-    """Returns the log-probability of every available action at every step, and which entries are real.
+    """Returns the log-probability of every action at every step, and whether an entry is real.
 
-    Unavailable actions and padded steps hold 0, so that sums need no care; S, whose action is given, holds 0 as well.
+    An entry is real if its action is available and its step is one of the trajectory, S excluded. Unavailable actions
+    hold 0, so that they add nothing to a sum.
+
+    Args:
+        policy: one policy.
+        tables: the problems.
+        trajectory: one trajectory.
     """
     policy = inherited(policy, tables.lineage)
     logits = policy.candidate_logits(tables.decisions, trajectory, tables.slots)
@@ -52,7 +58,7 @@ def uniform_log_prob(real: Bool[Array, "steps actions"]) -> Float[Array, ""]:
 def masked_log_softmax(
     logits: Float[Array, "*rows actions"], available: Bool[Array, "*rows actions"]
 ) -> Float[Array, "*rows actions"]:
-    """Returns log-probabilities over the available actions, and 0 for the others."""
+    """Returns log-probabilities over the available actions, and 0 for the other actions."""
     log_pi = jax.nn.log_softmax(jnp.where(available, logits, -jnp.inf), -1)
     return jnp.where(available, log_pi, 0.0)
 

@@ -33,22 +33,24 @@ class Preferences(LearningRule):
 
     Example:
         ```python
+        from transfernas import Preferences, TrainingConfig
+
         TrainingConfig(rule=Preferences(updates=8))
         ```
 
     Attributes:
-        joint_entropy_weight: the weight of the entropy where several problems are searched at once. What is learned
-            there is to be transferred, and a policy that is sure of itself transfers badly.
+        joint_entropy_weight: the weight of the entropy in a search of several problems at once. Such a policy is meant
+            to be transferred, and a policy that is sure of itself transfers badly.
         updates: the steps of Adam after each trial.
         pairs: the pairs of trials in each step.
         pair_steps: the largest number of padded steps that the better trials of a step have together, over all
             policies of a replica. Long trajectories make for fewer pairs. None is 256, and 128 in a search of a space
             that nobody declared, as inside of Optuna and Ray Tune, where a trial is to cost no more than with TPE.
-        good_share: the share of a problem's trials that the better trial of a pair is one of.
-        good_most: the largest number of trials in that share.
-        scale: the factor that makes log-odds of being better from a difference of log-probabilities.
-        imitation: the weight of the likelihood of the best trials while others' trials are learned from, as those of
-            old studies are.
+        good_share: the share of a problem's trials that count as good. The better trial of a pair is a good one.
+        good_most: the largest number of trials that count as good, whatever `good_share` gives.
+        scale: the factor from a difference of log-probabilities to the log-odds of being better.
+        imitation: the weight of the likelihood of the best trials while the policy learns from others' trials, as from
+            those of old studies.
     """
 
     kind: ClassVar[str] = "preferences"

@@ -39,6 +39,8 @@ class Reinforce(LearningRule):
 
     Example:
         ```python
+        from transfernas import Reinforce, TrainingConfig
+
         TrainingConfig.paper(rule=Reinforce(learning_rate=1e-3))
         ```
 

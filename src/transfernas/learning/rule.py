@@ -36,7 +36,7 @@ DrawBatchFn = Callable[[np.random.Generator], Batch]
 
 
 class BatchConfig(NamedTuple):
-    """What a batch must be like, whatever the rule.
+    """The properties of a batch that do not depend on the rule.
 
     Attributes:
         policies: the policies of each replica.
@@ -65,7 +65,7 @@ class Lesson:
             may repeat.
         queue: the best trials of each problem, these among them.
         trial_stats: the statistics of the trials before these.
-        batch: what batches must be like.
+        batch: the properties of batches.
         seed: the seed of the search.
         number: the number of trials that were learned from before.
     """
@@ -146,7 +146,7 @@ class LearningRule(ConfigPart, ABC):
 
         Args:
             replay: the trials.
-            batch: what batches must be like.
+            batch: the properties of batches.
 
         Raises:
             NotImplementedError: the rule is not off-policy.

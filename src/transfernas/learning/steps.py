@@ -1,7 +1,9 @@
-"""The two compiled functions, sample and update, over independent replicas (paper, appendix A).
+"""The two compiled functions, `sample` and `climb`, over independent replicas (paper, appendix A).
 
-Both are pure and compiled once for the shapes of a set of problems. Shapes: `replicas` come first everywhere;
-`candidates` are alternative configurations for one trial; `problems`, `steps`, `choices` as in the encoding.
+Both are pure, and are compiled once for the shapes of a set of problems.
+
+Shapes: `replicas` come first everywhere; `candidates` are alternative configurations for one trial; `problems`, `steps`
+and `choices` are those of the encoding.
 """
 
 import functools
@@ -23,12 +25,12 @@ from .rollout import Rollout, sample_rollouts
 from .rule import Batch, LearningRule
 
 # The network is small and compiled for each new shape: LLVM's second level of optimisation costs a fifth more
-# compilation and gains nothing that could be measured.
+# compilation, without a measurable gain.
 _QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
 
 
 class LearnerState(eqx.Module):
-    """The networks of learners, and what trains them; every leaf has the replicas first.
+    """The networks of learners and their optimisers; every leaf has the policies of all replicas first.
 
     Attributes:
         policy: the networks.
@@ -40,13 +42,13 @@ class LearnerState(eqx.Module):
 
 
 def init_state(rng: np.random.Generator, replicas: int, capacity: Capacity, config: TrainingConfig) -> LearnerState:
-    """Returns learners that know nothing, as NumPy arrays.
+    """Returns untrained networks and their optimisers, as NumPy arrays.
 
     Args:
-        rng: for the weights.
-        replicas: how many.
-        capacity: room in the network's tables.
-        config: hyperparameters.
+        rng: the generator of the weights.
+        replicas: the number of networks.
+        capacity: the room in the networks' tables.
+        config: the settings.
     """
     return fresh_state(init_policies(rng, replicas, capacity, config.network), config.rule)
 
@@ -58,7 +60,7 @@ def init_policies(rng: np.random.Generator, replicas: int, capacity: Capacity, n
 
 
 def fresh_state(policy: Policy, rule: LearningRule) -> LearnerState:
-    """Returns learners that have these networks, and were not trained yet."""
+    """Returns networks with optimisers that have made no step."""
     return LearnerState(policy, run(no_moments, policy, rule))
 
 
@@ -73,7 +75,7 @@ def no_moments(policy: Policy, rule: LearningRule) -> optax.OptState:
 def _shapes_of_moments(
     structure: jax.tree_util.PyTreeDef, leaves: tuple[tuple[tuple[int, ...], np.dtype], ...], rule: LearningRule
 ) -> optax.OptState:
-    """Returns the moments' shapes: a search that asks for a parameter after the other looks at them again and again."""
+    """Returns the moments' shapes, cached for spaces that grow parameter by parameter and need them again and again."""
     policy = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
     return jax.eval_shape(jax.vmap(_adam(rule).init), policy)
 

@@ -1,20 +1,20 @@
-"""The proposer bandit: the rewards decide who proposes after a transfer.
+"""The default proposer bandit: rewards decide who proposes after a transfer, by Thompson sampling.
 
 Thompson sampling (Thompson 1933) chooses the proposer of each trial. An arm's value is the share of comparisons that
-its earlier proposals won against the trials of other proposers around them. The value is the less certain the fewer and
-the older these comparisons are. A proposal is not compared with trials of its own proposer. The bandit first draws
+its earlier proposals won against the trials of other proposers around them. The fewer and the older these comparisons
+are, the less certain is the value. A proposal is not compared with trials of its own proposer. The bandit first draws
 between knowledge (the transferred policy and the warm start together), the new policy and exploration, and then between
-the two kinds of knowledge: that there are two is no reason to trust them more. Of the warm start only those trials
-count that come from the same earlier problem as its next configuration, so that an earlier problem that misleads does
-not discredit the others.
+the two kinds of knowledge: two kinds are no reason to trust knowledge more. The warm start's trials count if they come
+from the same earlier problem as its next configuration. So an earlier problem that misleads does not discredit the
+other problems.
 
-The warm start proposes the first trial. One of the first trials is always the new policy's, so that there is something
-to compare with; before it only knowledge proposes, because no result speaks against it yet. If nothing of a problem was
-seen before the transfer, the new policy proposes every trial. So knowledge that misleads costs a few trials, and
-knowledge that has nothing more to give makes way.
+The warm start proposes the first trial. The new policy proposes one of the first trials, which the others are compared
+with. Before that trial only knowledge proposes, because no result speaks against knowledge yet. If no action of a
+problem was seen before the transfer, the new policy proposes every trial. So knowledge that misleads costs a few
+trials, and knowledge that has nothing more to give makes way.
 
-Shapes: `replicas` run side by side, `problems` searched, `proposers` are the transferred policy, the new one, the warm
-    start, and exploration.
+Shapes: `replicas` run side by side, `problems` are searched, `proposers` are the transferred policy, the new policy,
+the warm start, and exploration.
 """
 
 from dataclasses import dataclass
@@ -41,26 +41,26 @@ from .ranges import Share
 from .replay import ReplayBuffer
 from .scores import Scores
 
-# Not for tuning. The first number follows from what a share of comparisons is, the second is about that of any share
-# from 0 to 1, and the third says what a comparison is. What may be tuned is in `BanditConfig`.
-_NEUTRAL_SHARE = 0.5  # the share of others' trials that a proposal no better than they are is expected to beat
-_SHARE_DEVIATION = 0.3  # standard deviation of such a share, about that of the uniform distribution
+# Not for tuning: these numbers follow from the definition of a share. The settings to tune are in `BanditConfig`.
+_NEUTRAL_SHARE = 0.5  # the share of others' trials that an equally good proposal is expected to beat
+_SHARE_DEVIATION = 0.3  # the standard deviation of such a share, about that of the uniform distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BanditConfig(BaseBanditConfig):
-    """How rewards decide who proposes: the transferred policy, a new one, the warm start, or exploration.
+    """How rewards decide who proposes: the transferred policy, a new policy, the warm start, or exploration.
 
     See `learning.thompson`. `warm_start`, `decay` and `exploration` are settings of every proposer bandit.
 
     Example:
         ```python
+        from transfernas import BanditConfig, TrainingConfig, TransferConfig
+
         TrainingConfig(transfer=TransferConfig(bandit=BanditConfig(warm_start=20)))
         ```
 
     Attributes:
-        warm_start: the number of configurations that were best before the transfer and are remembered, to be tried
-            again as they are.
+        warm_start: the number of best configurations from before the transfer that are tried again as they are.
         decay: the factor by which the weight of earlier proposals falls with each trial.
         exploration: how exploring proposals favour new actions. None is without such proposals.
         trust: the initial trust in a transferred policy, and in exploration: the share of others' trials that their
@@ -85,7 +85,7 @@ class ProposerBandit(Bandit[BanditConfig]):
 
     Attributes:
         comparisons: Shape `[replicas, problems, proposers]`, the weight of all comparisons with others' trials.
-        wins: Shape `[replicas, problems, proposers]`, the weight of those that were won; a draw is half of one.
+        wins: Shape `[replicas, problems, proposers]`, the weight of the comparisons that were won; a draw counts half.
     """
 
     comparisons: Float[np.ndarray, "replicas problems proposers"]
@@ -107,17 +107,7 @@ class ProposerBandit(Bandit[BanditConfig]):
         rng: np.random.Generator,
         config: BanditConfig,
     ) -> Int[np.ndarray, "replicas"]:
-        """Draws who proposes for each replica.
-
-        Args:
-            problem: Shape `[replicas]`, row of the problem.
-            seen: Shape `[replicas]`, whether anything of the problem was seen before.
-            source_record: what is known of the earlier problem whose trial the warm start would try next.
-            has_unseen: Shape `[replicas]`, whether there is something new in what is known.
-            replay: the trials so far.
-            rng: for the draws.
-            config: `trust`, `trust_warm_start` and `control`.
-        """
+        """Draws the proposer of the next trial of each replica; see `Bandit.draw`."""
         here = np.arange(len(problem)), problem
         comparisons, wins = self.comparisons[here], self.wins[here]
         chance = rng.standard_normal((1 + N_PROPOSERS, len(problem)))
@@ -128,7 +118,7 @@ class ProposerBandit(Bandit[BanditConfig]):
             config.trust_warm_start,
             config.trust,
         )
-        # What disappoints speaks against its own source, and half as much against the others.
+        # A disappointing trial of the warm start counts against its own source, and half as much against the others.
         for told, its in ((comparisons, source_record.comparisons), (wins, source_record.wins)):
             told[:, WARM_START] = its + 0.5 * np.maximum(told[:, WARM_START] - its, 0.0)
         each = _draw_shares(comparisons, wins, prior, chance[:N_PROPOSERS].T)
@@ -154,15 +144,7 @@ class ProposerBandit(Bandit[BanditConfig]):
         replay: ReplayBuffer,
         config: BanditConfig,
     ) -> "ProposerBandit":
-        """Returns the proposer bandit after a trial of each replica.
-
-        Args:
-            problem: Shape `[replicas]`, row of the problem.
-            proposer: Shape `[replicas]`, who proposed it; -1 for none of them, and then nothing changes.
-            scores: Shape `[replicas]`.
-            replay: the trials before it.
-            config: `decay`.
-        """
+        """Returns the bandit after a trial of each replica; others' trials change nothing. See `Bandit.update`."""
         comparisons, wins = self.comparisons.copy(), self.wins.copy()
         for replica, (row, who) in enumerate(zip(problem.tolist(), proposer.tolist(), strict=True)):
             recent = replay.of(replica, row)[-RECENT_TRIALS:]
@@ -182,11 +164,7 @@ class ProposerBandit(Bandit[BanditConfig]):
         return ProposerBandit(comparisons, wins)
 
     def trust(self, config: BanditConfig) -> Float[np.ndarray, "replicas problems"]:
-        """Returns how likely it is that knowledge promises more than the new policy does, where both are drawn.
-
-        Args:
-            config: `trust`.
-        """
+        """Returns the probability that knowledge promises more than the new policy does; see `Bandit.trust`."""
 
         def promise(who: list[int], prior: float) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
             comparisons, wins = self.comparisons[..., who].sum(axis=-1), self.wins[..., who].sum(axis=-1)
@@ -200,7 +178,7 @@ class ProposerBandit(Bandit[BanditConfig]):
         return likely
 
     def best_policy(self, config: BanditConfig) -> Int[np.ndarray, "replicas"]:
-        """Returns the policy of each replica whose proposals did best over all problems."""
+        """Returns the policy of each replica with the best proposals over all problems; see `Bandit.best_policy`."""
         comparisons, wins = (array[:, :, :N_POLICIES].sum(axis=1) for array in (self.comparisons, self.wins))
         prior = np.full(N_POLICIES, _NEUTRAL_SHARE)
         prior[TRANSFERRED] = config.trust
@@ -210,9 +188,9 @@ class ProposerBandit(Bandit[BanditConfig]):
 def _find_control(
     problem: Int[np.ndarray, "replicas"], replay: ReplayBuffer, config: BanditConfig
 ) -> tuple[Int[np.ndarray, "replicas"], Bool[np.ndarray, "replicas"]]:
-    """Returns how many proposals were told, and which replicas are to try the new policy.
+    """Returns the number of proposals that were told, and whether a replica must try the new policy now.
 
-    These are those for which it is time, and whose new policy proposed none of the trials so far.
+    It must if the next trial is the `control` trial, and the new policy proposed none before.
     """
     proposers = [replay.proposer[replica, replay.of(replica, row)] for replica, row in enumerate(problem.tolist())]
     proposed = np.array([np.sum(whose >= 0) for whose in proposers], np.int64)
@@ -224,13 +202,13 @@ def _sum_by_proposer(
     whose: Int[np.ndarray, "trials"], weights: Float[np.ndarray, "trials"]
 ) -> Float[np.ndarray, "proposers"]:
     """Returns the sum of the weights of each proposer's trials."""
-    return np.bincount(whose[whose >= 0], weights[whose >= 0], N_PROPOSERS).astype(np.float64)  # whole if there is none
+    return np.bincount(whose[whose >= 0], weights[whose >= 0], N_PROPOSERS).astype(np.float64)  # integers without any
 
 
 def _expected_share(
     comparisons: Float[np.ndarray, "*shape"], wins: Float[np.ndarray, "*shape"], prior: float | Float[np.ndarray, "who"]
 ) -> Float[np.ndarray, "*shape"]:
-    """Returns the share that the next proposal is expected to beat; what is expected at first counts as one."""
+    """Returns the share that the next proposal is expected to beat; the prior counts as one comparison."""
     return (prior + wins) / (1.0 + comparisons)
 
 
@@ -240,5 +218,5 @@ def _draw_shares(
     prior: float | Float[np.ndarray, "who"],
     chance: Float[np.ndarray, "*shape"],
 ) -> Float[np.ndarray, "*shape"]:
-    """Returns a draw of that share, from what is known of it; `chance` is standard normal."""
+    """Returns a draw of the share that the next proposal beats; `chance` is standard normal."""
     return _expected_share(comparisons, wins, prior) + _SHARE_DEVIATION / np.sqrt(1.0 + comparisons) * chance
