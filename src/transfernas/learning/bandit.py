@@ -32,7 +32,7 @@ POLICY_OF = np.array([TRANSFERRED, NEW_POLICY, TRANSFERRED, TRANSFERRED], np.int
 """The policy that each proposer draws from; the warm start draws from none."""
 
 RECENT_TRIALS = 20  # not for tuning: this number says which trials a proposal is compared with
-"""The number of latest trials that a proposal is compared with: all earlier ones lie far behind the search."""
+"""The number of latest trials that a proposal is compared with; earlier trials lie far behind the search by now."""
 
 
 class SourceRecord(NamedTuple):
