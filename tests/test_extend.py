@@ -91,6 +91,7 @@ class TestRule:
         assert following.config.rule == agent.config.rule and following.learner.policies == 2
         saved_and_loaded(following, tmp_path)
 
+    @pytest.mark.thorough
     def test_it_learns_what_it_says_from_many_old_trials_in_few_steps(self) -> None:
         """What it imitates becomes more likely, and what it does not less."""
         agent = Agent(PROBLEMS[:1], imitating(**{"rule.best": 1}), seed=0)
@@ -107,6 +108,7 @@ class TestRule:
         best, other = ([chance(each, at.config) for each in (before, agent.learner)] for at in (top[0], top[-1]))
         assert best[1] > best[0] + 1 and other[1] < other[0]
 
+    @pytest.mark.thorough
     @pytest.mark.usefixtures("quiet")
     def test_it_runs_inside_of_optuna(self) -> None:
         sampler = TransferSampler(seed=0, config=imitating())
@@ -140,6 +142,7 @@ class TestBandit:
         assert isinstance(loaded.learner.bandit, Turns) and loaded.learner.bandit.told.tolist() == [[12.0]]
         assert isinstance(loaded.transfer_to(NEXT[1:]).learner.bandit, Turns)
 
+    @pytest.mark.thorough
     @pytest.mark.usefixtures("quiet")
     def test_it_grows_with_a_search_of_optuna(self) -> None:
         first = TransferSampler(seed=0, config=taking_turns().with_changes({"proposal.surrogate": None}))
@@ -216,6 +219,7 @@ def test_a_missing_method_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         agent.tell(agent.ask(), 1.0)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("put_back")
 def test_the_page_shows_these_classes_and_its_code_runs() -> None:
     code = "\n".join(python_blocks("docs/how-to/extend.md"))
