@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Int
 
 from transfernas import Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
-from transfernas.learning.objective import masked_log_softmax
+from transfernas.learning.likelihood import masked_log_softmax
 from transfernas.learning.proposal import propose
 from transfernas.policy.policy import Cache, Policy
 from transfernas.spaces.tables import Tables

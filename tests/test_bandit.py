@@ -18,11 +18,11 @@ from transfernas.learning.bandit import (
     NEW_POLICY,
     TRANSFERRED,
     WARM_START,
-    ProposerBandit,
     SourceRecord,
 )
 from transfernas.learning.replay import ReplayBuffer
 from transfernas.learning.scores import Scores
+from transfernas.learning.thompson import ProposerBandit
 
 pytestmark = pytest.mark.usefixtures("unchecked")  # so many draws
 CONFIG = BanditConfig(trust=0.6, trust_warm_start=0.6, control=0)
@@ -265,9 +265,9 @@ def test_each_problem_and_each_replica_has_its_own() -> None:
     better, worse = transferred(found, problem=1)
     assert better > transferred(start)[0] > worse
     for replica in (0, 1):
-        alone = found.selected(replica)
-        np.testing.assert_array_equal(alone.comparisons, found.comparisons[replica : replica + 1])
-        np.testing.assert_array_equal(alone.wins, found.wins[replica : replica + 1])
+        alone = found.selected(replica).arrays()
+        for name, array in found.arrays().items():
+            np.testing.assert_array_equal(alone[name], array[replica : replica + 1])
 
 
 def test_proposals_are_compared_with_the_trials_just_before() -> None:

@@ -59,7 +59,7 @@ def host(learner: Learner) -> list[np.ndarray]:
     replay, count = learner.replay, learner.replay.count
     told = (replay.problem, *replay.trials, *replay.scores, replay.fingerprint, replay.proposer)
     best = [*queued(learner), *counted(learner)]
-    bandit = [] if learner.bandit is None else [learner.bandit.comparisons, learner.bandit.wins]
+    bandit = [] if learner.bandit is None else [*learner.bandit.arrays().values()]
     warm_start = (
         []
         if learner.warm_start is None

@@ -22,7 +22,7 @@ from transfernas.learning.pairs import draw_pairs
 from transfernas.learning.proposal import MIXED_DRAWS, count_candidates, propose
 from transfernas.learning.randomness import Purpose, generator
 from transfernas.learning.scores import Scores
-from transfernas.learning.steps import prefer
+from transfernas.learning.steps import climb
 from transfernas.learning.transfer import transfer
 from transfernas.policy.decoder import Decoder
 from transfernas.spaces.condition import Config
@@ -227,10 +227,11 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
             np.testing.assert_array_equal(left, right)
         if transferred:
             assert selected.bandit is not None and alone.bandit is not None
-            np.testing.assert_array_equal(selected.bandit.wins, alone.bandit.wins)
+            for left, right in zip(*(each.arrays().values() for each in (selected.bandit, alone.bandit)), strict=True):
+                np.testing.assert_array_equal(left, right)
 
         mine = jax.tree.map(lambda leaf, rows=rows: leaf[rows], pairs)
-        state = prefer(single.state, single.tables, mine, RULE)
+        state = climb(single.state, single.tables, mine, RULE)
         for left, right in zip(*(jax.tree.leaves(each.policy) for each in (after.state, state)), strict=True):
             np.testing.assert_allclose(np.asarray(left)[rows], right, atol=2e-5)
     if not transferred:  # the first replica's draws are those of a single one, but for who proposes
@@ -272,7 +273,7 @@ def test_the_bandit_hears_who_proposed() -> None:
     replay, bandit = agent._learner.replay, agent._learner.bandit
     assert replay.proposer[0, : replay.count].tolist() == proposers and bandit is not None
     np.testing.assert_array_equal(
-        bandit.comparisons[0, 0] > 0, [proposer in proposers for proposer in range(N_PROPOSERS)]
+        bandit.arrays()["comparisons"][0, 0] > 0, [proposer in proposers for proposer in range(N_PROPOSERS)]
     )
 
 
@@ -376,7 +377,7 @@ def test_a_second_transfer_takes_the_policy_that_did_better(proposer: int) -> No
             new[TRANSFERRED], old[1 - proposer]
         )
     assert not np.array_equal(again.state.policy.task[NEW_POLICY], learner.state.policy.task[NEW_POLICY])
-    assert again.bandit is not None and not again.bandit.comparisons.any() and not again.bandit.wins.any()
+    assert again.bandit is not None and not any(array.any() for array in again.bandit.arrays().values())
     assert again.replay.count == 0 and [past.trials for past in again.past] == [(4,), (10,)]
 
 

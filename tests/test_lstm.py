@@ -13,7 +13,7 @@ from test_objective import loss
 from test_policy import LSTM, LSTMS, every_trajectory, one, per_step, strong_learner
 from transfernas import LstmConfig, TrainingConfig, TransformerConfig
 from transfernas.learning.learner import new_learner
-from transfernas.learning.objective import log_prob
+from transfernas.learning.likelihood import log_prob
 from transfernas.policy.policy import parameters
 from transfernas.spaces.condition import Action
 from transfernas_bench.benchmarks.double_xor import double_xor

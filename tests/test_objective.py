@@ -16,10 +16,12 @@ from problems import PROBLEMS
 from test_policy import DECODER, DECODERS, every_trajectory, one, stacked, strong_learner
 from transfernas import DecoderConfig, Preferences, Problem, QueueConfig, Reinforce, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
-from transfernas.learning.objective import entropy, log_prob, objective, preferences, step_log_probs
+from transfernas.learning.likelihood import entropy, log_prob, step_log_probs
+from transfernas.learning.pairs import Pairs
+from transfernas.learning.preferences import of_unknown_task
 from transfernas.learning.priority_queue import PriorityQueue
+from transfernas.learning.reinforce import ReinforceBatch
 from transfernas.learning.scores import Scores
-from transfernas.learning.steps import of_unknown_task
 from transfernas.learning.trial_stats import TrialStats
 from transfernas.policy.architecture import Attention
 from transfernas.policy.transformer import Transformer
@@ -31,8 +33,8 @@ WEIGHTS = {"pqt_weight": 5.0, "entropy_weight": 0.15}
 def loss(
     learner: Learner, policy: Any, sampled: Trajectory, advantage: float, queued: Trajectory, **weights: Any
 ) -> Any:
-    rule = Reinforce(**weights)
-    return objective(policy, learner.tables, sampled, jnp.float32(advantage), queued, rule)
+    batch = ReinforceBatch(sampled, jnp.float32(advantage), queued)
+    return Reinforce(**weights).objective(policy, learner.tables, batch)
 
 
 @pytest.mark.parametrize("mode", ["causal", "bidirectional"])
@@ -219,6 +221,11 @@ def test_the_first_step_of_adam() -> None:
 PAIRS = [(0, 9, 1.0), (17, 2, 1.0), (4, 11, 0.0), (2, 14, 1.0)]
 SCALE, ENTROPY, IMITATION = 0.7, 0.4, [0.0, 0.6, 1.5, 0.2]
 
+
+def preferences(policy: Any, tables: Any, pairs: Pairs, rule: Preferences) -> Any:
+    return rule.objective(policy, tables, pairs)
+
+
 value_of_preferences = jax.jit(preferences, static_argnames="rule")
 gradient_of_preferences = jax.jit(jax.grad(preferences), static_argnames="rule")
 
@@ -235,8 +242,8 @@ def pairs_of(
     everything = every_trajectory(learner, 0)
     first, second = (stacked([everything[at] for at in part]) for part in (better, worse))
     rule = Preferences(scale=SCALE, entropy_weight=alone, joint_entropy_weight=joint)
-    weights = (jnp.array(each, jnp.float32) for each in (weight, imitation or [0.0] * len(pairs)))
-    return learner.tables, first, second, *weights, rule
+    weighed, imitated = (jnp.array(each, jnp.float32) for each in (weight, imitation or [0.0] * len(pairs)))
+    return learner.tables, Pairs(first, second, weighed, imitated, jnp.array(False)), rule
 
 
 def pull(learner: Learner, *pairs: tuple[int, int, float]) -> np.ndarray:

@@ -13,7 +13,7 @@ from sampling import sampled
 from strategies import problems as random_problems
 from transfernas import DecoderConfig, LstmConfig, Problem, TrainingConfig, TransformerConfig
 from transfernas.learning.learner import Learner, new_learner
-from transfernas.learning.objective import log_prob, step_log_probs
+from transfernas.learning.likelihood import log_prob, step_log_probs
 from transfernas.learning.rollout import Rollout
 from transfernas.policy.architecture import Attention, NetworkConfig
 from transfernas.policy.policy import Policy

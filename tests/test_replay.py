@@ -12,10 +12,10 @@ from strategies import problems, quick
 from test_policy import every_trajectory, stacked
 from transfernas import Preferences, Problem, TrainingConfig
 from transfernas.learning import replay as module
-from transfernas.learning.config import NewEmbedding
 from transfernas.learning.learner import new_learner
 from transfernas.learning.pairs import Pairs, draw_pairs
 from transfernas.learning.replay import ReplayBuffer, fingerprints
+from transfernas.learning.rule import NewEmbedding
 from transfernas.learning.scores import Scores
 from transfernas.spaces.trajectory import Trajectory
 

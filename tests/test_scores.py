@@ -20,10 +20,11 @@ from transfernas.define_by_run.learner import winsorise
 from transfernas.define_by_run.trials import FinishedTrial, TopTrials
 from transfernas.integrations.optuna_trials import score_of
 from transfernas.integrations.studies import learn_from_studies
-from transfernas.learning.bandit import NEW_POLICY, TRANSFERRED, ProposerBandit
+from transfernas.learning.bandit import NEW_POLICY, TRANSFERRED
 from transfernas.learning.pairs import draw_pairs
 from transfernas.learning.replay import ReplayBuffer
 from transfernas.learning.scores import Score, Scores, TrialOutcome
+from transfernas.learning.thompson import ProposerBandit
 
 MOST = sys.float_info.max
 # Best first: neighbours are the nearest doubles, or of a size that single precision does not hold.

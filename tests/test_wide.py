@@ -15,7 +15,7 @@ from transfernas.define_by_run.search import DefineByRunSearch
 from transfernas.define_by_run.space import DefineByRunSpace
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.learner import Learner, new_learner
-from transfernas.learning.objective import log_prob
+from transfernas.learning.likelihood import log_prob
 from transfernas.learning.proposal import count_candidates, propose
 from transfernas.policy.decoder import Decoder
 from transfernas.spaces.condition import Action

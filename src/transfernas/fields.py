@@ -1,12 +1,13 @@
 """Settings as frozen dataclasses whose fields are checked against their types.
 
 The type of a field is `bool`, a `Literal` of words, `Annotated[int, Range(...)]`, `Annotated[float, Range(...)]`, a
-`ConfigPart`, or a union of parts that have kinds. With `| None` the field may be None as well.
+`ConfigPart`, a union of parts that have kinds, or `Annotated[P, OneOf(...)]` with such parts, which are subclasses of
+`P`. With `| None` the field may be None as well.
 """
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -20,6 +21,13 @@ class Range(NamedTuple):
     least: float
     most: float
     above: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # a type must have a hash, which a mapping has not
+class OneOf:
+    """The parts that a field may be, by their kinds; parts may be added to the mapping later."""
+
+    kinds: Mapping[str, type["ConfigPart"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +117,7 @@ def parsed(part: ConfigPart, path: str, text: str) -> object:
     Raises:
         ValueError: The field does not exist, or the text is not a value of the field; the message names right values.
     """
-    alternatives: tuple[type[ConfigPart], ...] = ()
+    alternatives: Collection[type[ConfigPart]] = ()
     *parents, last = path.split(".")
     for name in parents:
         field, inner = _field(part, name, alternatives), getattr(part, name)
@@ -139,7 +147,7 @@ class _Field(NamedTuple):
     number: type[int] | type[float] | None
     range: Range | None
     words: tuple[str, ...]
-    parts: tuple[type[ConfigPart], ...]
+    parts: Collection[type[ConfigPart]]
     optional: bool
 
 
@@ -158,8 +166,10 @@ def _described(name: str, hint: Any) -> _Field:
     kinds = [kind for kind in every if kind is not NoneType]
     optional = len(kinds) < len(every)
     if get_origin(kinds[0]) is Annotated:
-        number, limits = get_args(kinds[0])
-        return _Field(name, number, limits, (), (), optional)
+        kind, limits = get_args(kinds[0])
+        if isinstance(limits, OneOf):
+            return _Field(name, None, None, (), limits.kinds.values(), optional)
+        return _Field(name, kind, limits, (), (), optional)
     if get_origin(kinds[0]) is Literal:
         return _Field(name, None, None, get_args(kinds[0]), (), optional)
     return _Field(name, None, None, (), () if kinds[0] is bool else tuple(kinds), optional)
@@ -198,7 +208,7 @@ def _wanted(field: _Field, value: object) -> str:
     return f"{none}{'a whole number' if field.number is int else 'a number'} {bound}"
 
 
-def _field(part: ConfigPart, name: str, alternatives: Sequence[type[ConfigPart]]) -> _Field:
+def _field(part: ConfigPart, name: str, alternatives: Collection[type[ConfigPart]]) -> _Field:
     """Returns a field of a part, in whose place there may be others."""
     fields = {field.name: field for field in _fields(type(part))}
     if name in fields:
@@ -218,7 +228,7 @@ def _no_part(part: ConfigPart, field: _Field, value: object, name: str) -> str:
     return f"{part.path}.{field.name} is None and has no field {name!r}: give it {wanted}"
 
 
-def _changed(part: P, changes: Mapping[str, object], alternatives: Sequence[type[ConfigPart]]) -> P:
+def _changed(part: P, changes: Mapping[str, object], alternatives: Collection[type[ConfigPart]]) -> P:
     found: dict[str, Any] = {}
     inner: dict[str, dict[str, object]] = {}
     for path, value in changes.items():
@@ -239,10 +249,10 @@ def _changed(part: P, changes: Mapping[str, object], alternatives: Sequence[type
 def _read(part: type[ConfigPart], field: _Field, value: Any) -> object:
     if not field.parts or (value is None and field.optional):
         return value
-    if len(field.parts) == 1:
-        return from_json(field.parts[0], value)
     kinds = {each.kind: each for each in field.parts}
-    kind = value.get("kind") if isinstance(value, dict) else None
+    default = "" if "" in kinds else None  # a part of this kind has no field for it
+    kind = value.get("kind", default) if isinstance(value, dict) else default
     if not isinstance(kind, str) or kind not in kinds:
-        raise ValueError(f"{part.path}.{field.name} must have a kind of {tuple(kinds)}, not {kind!r}")
+        words = tuple(each or "default" for each in kinds)
+        raise ValueError(f"{part.path}.{field.name} must have a kind of {words}, not {kind!r}")
     return from_json(kinds[kind], value)

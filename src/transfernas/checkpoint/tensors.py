@@ -1,10 +1,12 @@
 """Converts a learner to named tensors and back; every tensor is checked before it is used."""
 
+from typing import Any
+
 import jax
 import numpy as np
 
 from ..learning.archive import MOST_PROBLEMS
-from ..learning.bandit import N_POLICIES, N_PROPOSERS, ProposerBandit
+from ..learning.bandit import N_POLICIES, N_PROPOSERS, Bandit, BaseBanditConfig
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner
 from ..learning.priority_queue import PriorityQueue
@@ -50,7 +52,7 @@ def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
     }
     tensors |= {_REPLAY + name: array[:, :count] for name, array in told.items()}
     if learner.bandit is not None:
-        tensors |= {_BANDIT + "comparisons": learner.bandit.comparisons, _BANDIT + "wins": learner.bandit.wins}
+        tensors |= {_BANDIT + name: array for name, array in learner.bandit.arrays().items()}
     if learner.warm_start is not None:
         warm_start = learner.warm_start
         told = {
@@ -77,7 +79,7 @@ def bytes_of(learner: Learner) -> dict[str, int]:
 
 def parts_of(
     tensors: dict[str, np.ndarray], config: TrainingConfig, capacity: Capacity, encoding: Encoding
-) -> tuple[LearnerState, ReplayBuffer, PriorityQueue, TrialStats, ProposerBandit | None, WarmStartConfigs | None]:
+) -> tuple[LearnerState, ReplayBuffer, PriorityQueue, TrialStats, Bandit[Any] | None, WarmStartConfigs | None]:
     """Returns the parts of a learner that are kept as tensors.
 
     Args:
@@ -92,13 +94,16 @@ def parts_of(
     replicas = _check_sizes(config, capacity, encoding, tensors)
     rows = replicas * (N_POLICIES if _has_bandit(tensors) else 1)
     expected = init_state(np.random.default_rng(0), rows, capacity, config)
-    bandit, rule = _bandit(tensors, replicas, encoding), config.transfer.bandit
-    if bandit is not None and rule is None:
-        raise CheckpointError(
-            "there are the tensors of a proposer bandit, which the header's hyperparameters do not have"
-        )
+    bandit = warm_start = None
+    if _has_bandit(tensors):
+        chosen = config.transfer.bandit
+        if chosen is None:
+            raise CheckpointError(
+                "there are the tensors of a proposer bandit, which the header's hyperparameters do not have"
+            )
+        bandit = _bandit(tensors, replicas, chosen, encoding)
+        warm_start = _warm_start(tensors, replicas, chosen.warm_start, encoding)
     replay = _replay(tensors, replicas, encoding)
-    warm_start = None if bandit is None or rule is None else _warm_start(tensors, replicas, rule.warm_start, encoding)
     trial_stats, queue = (
         _trial_stats(tensors, replicas, encoding),
         _queue(tensors, replicas, config.queue.size, encoding),
@@ -230,22 +235,22 @@ def _warm_start(tensors: dict[str, np.ndarray], replicas: int, size: int, encodi
 
 
 def _has_bandit(tensors: dict[str, np.ndarray]) -> bool:
-    return any(name.startswith(_BANDIT) for name in tensors)
+    """Returns whether there is a proposer bandit, which always has a warm start beside it."""
+    return any(name.startswith((_BANDIT, _WARM_START)) for name in tensors)
 
 
-def _bandit(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> ProposerBandit | None:
-    """Takes the proposer bandit out of the tensors, if there is one.
+def _bandit(tensors: dict[str, np.ndarray], replicas: int, config: BaseBanditConfig, encoding: Encoding) -> Bandit[Any]:
+    """Takes the proposer bandit out of the tensors.
 
     Raises:
         CheckpointError: it is not one of the problems.
     """
-    if not _has_bandit(tensors):
-        return None
-    for name in (_BANDIT + "comparisons", _BANDIT + "wins"):
-        check_shape(name, tensors, (replicas, len(encoding.tables.task), N_PROPOSERS), np.dtype(np.float64))
-        check_finite(name, tensors[name])
-        check_not_negative(name, tensors[name])
-    return ProposerBandit(tensors.pop(_BANDIT + "comparisons"), tensors.pop(_BANDIT + "wins"))
+    bandit = config.start(replicas, len(encoding.tables.task))
+    for name, array in bandit.arrays().items():
+        check_shape(_BANDIT + name, tensors, array.shape, array.dtype)
+        check_finite(_BANDIT + name, tensors[_BANDIT + name])
+        check_not_negative(_BANDIT + name, tensors[_BANDIT + name])
+    return type(bandit)(*(tensors.pop(_BANDIT + name) for name in bandit.arrays()))
 
 
 def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerState:

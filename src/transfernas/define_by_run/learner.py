@@ -15,7 +15,6 @@ from ..learning.compilation import BackgroundCompiler
 from ..learning.config import TrainingConfig
 from ..learning.growth import grow
 from ..learning.learner import Learner, fail, learn, new_learner, note
-from ..learning.rules import Reinforce
 from ..learning.scores import Score, Scores, TrialOutcome
 from ..spaces.condition import Action
 from ..spaces.encoding import Encoding
@@ -174,7 +173,7 @@ class DefineByRunLearner:
             others: whether somebody else searched.
         """
         followed = None
-        if isinstance(self._current.config.rule, Reinforce):
+        if self._current.config.rule.reward_scale:
             self._add_rewards([score])
             followed = np.array([winsorise(score, self._rewards)])
         if self._compiler is not None:

@@ -14,9 +14,10 @@ import numpy as np
 
 from ..agent import Agent
 from ..learning.bandit import WARM_START
-from ..learning.config import BanditConfig, TrainingConfig
+from ..learning.config import TrainingConfig
 from ..learning.learner import Learner
 from ..learning.scores import Score
+from ..learning.thompson import BanditConfig
 from ..spaces.condition import Action, is_same_action
 from ..spaces.domain import Domain, NumericDomain
 from ..spaces.schema import Json

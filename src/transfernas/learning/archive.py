@@ -1,11 +1,10 @@
-"""What a learner keeps of every problem that it ever learned from: its best trials and a spread of the others.
+"""The archive: the best trials of every problem that a learner ever learned from, and a spread of its other trials.
 
-A transfer leaves the trials of earlier problems behind. What is archived of them goes along, through transfers, saves
-and loads: new problems take their first configurations from it (`warm_start.py`), and the policy learns it once more
-before the next transfer (`rehearsal.py`), so that a row of searches is worth what learning from all of them together
-is.
+A transfer leaves the replay buffer behind. The archive goes along, through transfers, saves and loads. New problems
+take their first configurations from the archive (`warm_start.py`). The policy learns from the archive once more before
+the next transfer (`rehearsal.py`), so that searches in a row teach as much as all of them together would.
 
-Shapes: `replicas` run side by side, `size` trials are kept of a problem, of so many `choices`.
+Shapes: `replicas` run side by side, `size` trials are kept of a problem with so many `choices`.
 """
 
 import dataclasses
@@ -23,35 +22,35 @@ from .priority_queue import PriorityQueue
 from .replay import ReplayBuffer
 from .scores import Score, Scores
 
-# Not for tuning. These numbers bound the file, whatever was searched. What one agent archived another one goes on with.
+# Not for tuning. These numbers bound the file, whatever was searched. An agent goes on with the archive of another.
 SIZE = 48
-"""So many distinct trials of a problem are kept, or all if they are fewer."""
+"""The largest number of distinct trials that are kept of a problem."""
 
 MOST_PROBLEMS = 256
-"""So many problems are kept; of more, those that were learned from last."""
+"""The largest number of problems that are kept: those that were learned from last."""
 
 WITH_NUMBERS = 10
-"""Of so many of its best trials whoever knows the numbers tells them."""
+"""The number of a search's best trials whose numbers are archived, where actions stand for several numbers."""
 
-_BEST = 32  # of the trials of a problem are its best; the others are spread evenly over the ranks behind them
+_BEST = 32  # best trials of a problem are kept; the others are spread evenly over the ranks behind them
 NOT_MADE = -1
-"""Stands for the action of a choice that a trial did not make."""
+"""The position that stands for no action: the trial did not make the choice."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedProblem:
-    """What is kept of a problem.
+    """The archived trials of a problem, best first.
 
     Attributes:
-        space: its name.
-        task: its name.
-        choices: of the space, without their conditions: the trials say which were made.
-        count: Shape `[replicas]`, how many trials there are; what lies behind them is room.
+        space: the name of the space.
+        task: the name of the task.
+        choices: the choices of the space, without their conditions: the trials show which choices were made.
+        count: Shape `[replicas]`, the number of trials; the slots behind them are empty.
         action_indices: Shape `[replicas, size, choices]`, the position of the action that each choice took, or
             `NOT_MADE`.
-        values: Shape `[replicas, size, choices]`, the number that was tried where an action stands for several; NaN
-            where it does not, or is not known.
-        scores: Shape `[replicas, size]`; the trials are in their order, the best first.
+        values: Shape `[replicas, size, choices]`, the number that was tried, if the action stands for several numbers;
+            NaN if it does not, or if the number is not known.
+        scores: Shape `[replicas, size]`, the scores.
     """
 
     space: str
@@ -64,7 +63,7 @@ class ArchivedProblem:
 
     @property
     def name(self) -> tuple[str, str]:
-        """The names of its space and its task, which identify it."""
+        """The names of the space and the task, which identify the problem."""
         return self.space, self.task
 
     def config(self, replica: int, slot: int) -> dict[str, Action]:
@@ -73,12 +72,15 @@ class ArchivedProblem:
         return {choice.name: choice.actions[at] for choice, at in pairs if at != NOT_MADE}
 
     def numbers(self, replica: int, slot: int) -> dict[str, float]:
-        """Returns the numbers that a trial tried, as far as they are known beyond their actions."""
+        """Returns the known numbers that a trial tried, for actions that stand for several numbers."""
         pairs = zip(self.choices, self.values[replica, slot].tolist(), strict=True)
         return {choice.name: value for choice, value in pairs if value == value}
 
     def renamed(self, names: Mapping[str, str]) -> "ArchivedProblem":
-        """Returns the same with other names of states; the choices of a repeated block are called by their state."""
+        """Returns the archived problem with other names of states.
+
+        The choices of a repeated block change their names too, because these begin with the state's.
+        """
         if names.keys().isdisjoint(choice.state for choice in self.choices):
             return self
         choices = [
@@ -94,7 +96,7 @@ class ArchivedProblem:
         return dataclasses.replace(self, choices=tuple(choices))
 
     def selected(self, replica: int) -> "ArchivedProblem":
-        """Returns what is kept of one replica alone."""
+        """Returns the archived trials of one replica alone."""
         rows = slice(replica, replica + 1)
         scores = Scores(*(array[rows].copy() for array in self.scores))
         count, action_indices, values = (array[rows].copy() for array in (self.count, self.action_indices, self.values))
@@ -104,12 +106,12 @@ class ArchivedProblem:
 def archive_trials(
     kept: Sequence[ArchivedProblem], encoding: Encoding, replay: ReplayBuffer, queue: PriorityQueue
 ) -> tuple[ArchivedProblem, ...]:
-    """Returns what is to be kept of all problems: those that were kept before, and those that are searched.
+    """Returns the archive with the trials of the problems that are searched.
 
     Args:
-        kept: what was kept before.
+        kept: the archive so far.
         encoding: the problems that are searched.
-        replay: their trials; if there are none, as with the paper's hyperparameters, the best are those of the queue.
+        replay: their trials. If the buffer is empty, as with the paper's settings, the queue's trials are archived.
         queue: their best trials.
     """
     told = np.flatnonzero(queue.filled.any(axis=0)).tolist()  # none for a search that asks for one more parameter
@@ -118,7 +120,7 @@ def archive_trials(
 
 
 def merge_archives(kept: Sequence[ArchivedProblem], more: Iterable[ArchivedProblem]) -> tuple[ArchivedProblem, ...]:
-    """Returns what is kept with what others know of problems, those last."""
+    """Returns the archive with more entries, which come last; entries of one problem are merged."""
     found = {each.name: each for each in kept}
     for new in more:
         found[new.name] = merge_entries([found.pop(new.name), new]) if new.name in found else new
@@ -128,12 +130,12 @@ def merge_archives(kept: Sequence[ArchivedProblem], more: Iterable[ArchivedProbl
 def archive_of_trials(
     space: str, task: str, trials: Iterable[tuple[Mapping[str, Action], Mapping[str, float], Score]]
 ) -> ArchivedProblem:
-    """Returns trials of one replica as they are archived.
+    """Returns trials of one replica as an archived problem.
 
     Args:
         space: the name of the space.
         task: the name of the task.
-        trials: of each the actions, the numbers for which these stand as far as they are known, and the score.
+        trials: the actions of each trial, the known numbers for which the actions stand, and the score.
     """
     listed = list(trials)
     actions: dict[str, dict[object, Action]] = {}
@@ -156,10 +158,12 @@ def archive_of_trials(
 
 
 def merge_entries(entries: Sequence[ArchivedProblem]) -> ArchivedProblem:
-    """Returns entries of one problem as one: of equal configurations the best, and what is known of their numbers.
+    """Returns entries of one problem as one entry.
+
+    Of trials with equal configurations, the best trial is kept. Of equally good ones, the trial with known numbers is.
 
     Args:
-        entries: their actions may differ, the later ones are newer.
+        entries: the entries, oldest first. Their actions may differ.
     """
     choices = union_of_choices(entries)
     parts = [_aligned(each, choices) for each in entries]
@@ -178,7 +182,7 @@ def merge_entries(entries: Sequence[ArchivedProblem]) -> ArchivedProblem:
                 for arrays in zip(*(each.scores for each in entries), strict=True)
             )
         )
-        # Of equally good trials of one configuration the one whose numbers are known comes first.
+        # Of equally good trials of a configuration, a trial with known numbers comes first.
         order = np.lexsort((np.isnan(numbers).sum(axis=1), -told.reward, -told.outcome))
         distinct = order[np.sort(np.unique(rows[order], axis=0, return_index=True)[1])]
         chosen = distinct[_spread(len(distinct))]
@@ -192,7 +196,7 @@ def merge_entries(entries: Sequence[ArchivedProblem]) -> ArchivedProblem:
 
 
 def _spread(count: int) -> Int[np.ndarray, "kept"]:
-    """Returns which ranks are kept of so many: the first, and some that are spread evenly over the others."""
+    """Returns the ranks that are kept of so many: the first ones, and some that are spread evenly over the others."""
     if count <= SIZE:
         return np.arange(count)
     others = np.linspace(_BEST, count - 1, SIZE - _BEST).round().astype(int)
@@ -200,7 +204,7 @@ def _spread(count: int) -> Int[np.ndarray, "kept"]:
 
 
 def union_of_choices(entries: Sequence[ArchivedProblem]) -> tuple[Choice, ...]:
-    """Returns the choices of all entries, each with the actions of all."""
+    """Returns the choices of all entries, each with its actions in all entries."""
     if all(each.choices == entries[0].choices for each in entries):
         return entries[0].choices
     found: dict[str, Choice] = {}
@@ -215,7 +219,7 @@ def union_of_choices(entries: Sequence[ArchivedProblem]) -> tuple[Choice, ...]:
 def _aligned(
     entry: ArchivedProblem, choices: tuple[Choice, ...]
 ) -> tuple[Int[np.ndarray, "replicas size choices"], Float[np.ndarray, "replicas size choices"]]:
-    """Returns the actions and the numbers of an entry as those of other choices, which have all of its."""
+    """Returns the action indices and the values of an entry for other choices, which include those of the entry."""
     if entry.choices == choices:
         return entry.action_indices, entry.values
     shape = (*entry.action_indices.shape[:2], len(choices))
@@ -229,7 +233,7 @@ def _aligned(
 
 
 def _by_problem(replay: ReplayBuffer, replica: int, problems: int) -> list[Int[np.ndarray, "trials"]]:
-    """Returns the trials of each problem of a replica, oldest first, by one look at all of them."""
+    """Returns the trials of each problem of a replica, oldest first, in one pass over all trials."""
     problem = replay.problem[replica, : replay.count]
     order = np.argsort(problem, kind="stable")
     return np.split(order, np.searchsorted(problem[order], np.arange(1, problems)))
@@ -238,7 +242,7 @@ def _by_problem(replay: ReplayBuffer, replica: int, problems: int) -> list[Int[n
 def _present(
     encoding: Encoding, row: int, replay: ReplayBuffer, queue: PriorityQueue, told: Sequence[Int[np.ndarray, "trials"]]
 ) -> ArchivedProblem:
-    """Returns the trials of a problem that is searched; more than are kept, for they may have to be merged."""
+    """Returns the trials of a problem that is searched, before they are merged with archived trials."""
     problem = encoding.problems[row]
     choices = tuple(
         each if each.when is None else Choice(each.name, each.actions, state=each.state)
@@ -263,11 +267,11 @@ def _present(
 
 
 def _action_indices(encoding: Encoding, row: int, trials: Trajectory) -> Int[np.ndarray, "trials choices"]:
-    """Returns the action of each choice of trials of a problem, `NOT_MADE` where it was not made."""
+    """Returns the action of each choice in trials of a problem; `NOT_MADE` for a choice that was not made."""
     choices, tables = encoding.problems[row].space.choices, encoding.tables
     decisions = tables.rules.decision[tables.space[row], 1 : 1 + len(choices)]
     action_indices = np.full((len(trials.length), len(choices)), NOT_MADE, np.int32)
-    if len(np.unique(decisions)) < len(decisions):  # repeated choices are one decision: which one takes following
+    if len(np.unique(decisions)) < len(decisions):  # repeated choices are one decision: a trial tells them apart
         for number in range(len(trials.length)):
             config = encoding.config(row, Trajectory(*(leaf[number] for leaf in trials)))
             its = encoding.action_indices(row, config)[1 : 1 + len(choices)]

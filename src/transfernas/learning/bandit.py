@@ -1,55 +1,42 @@
-"""The proposer bandit: the rewards decide who proposes after a transfer.
+"""The protocol of a proposer bandit, which says who proposes each trial after a transfer.
 
 There are four proposers. The transferred policy and a new policy learn from the same trials, whoever proposed them. The
 warm start proposes configurations that were best before the transfer. Exploration proposes where a known state has
 unseen actions: it draws from the transferred policy, with a bonus on the logits of those actions.
 
-Thompson sampling (Thompson 1933) chooses the proposer of each trial. An arm's value is the share of comparisons that
-its earlier proposals won against the trials of other proposers around them. The value is the less certain the fewer and
-the older these comparisons are. A proposal is not compared with trials of its own proposer. The bandit first draws
-between knowledge (the transferred policy and the warm start together), the new policy and exploration, and then between
-the two kinds of knowledge: that there are two is no reason to trust them more. Of the warm start only those trials
-count that come from the same earlier problem as its next configuration, so that an earlier problem that misleads does
-not discredit the others.
+A bandit has a module of its own, such as `thompson.py`, and a line in `bandits.py`.
 
-The warm start proposes the first trial. One of the first trials is always the new policy's, so that there is something
-to compare with; before it only knowledge proposes, because no result speaks against it yet. If nothing of a problem was
-seen before the transfer, the new policy proposes every trial. So knowledge that misleads costs a few trials, and
-knowledge that has nothing more to give makes way.
-
-Shapes: `replicas` run side by side, `problems` searched, `proposers` are the transferred policy, the new one, the warm
-    start, and exploration.
+Shapes: `replicas` run side by side, `problems` are searched.
 """
 
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import ndtr
 
-from .config import BanditConfig
+from ..fields import ConfigPart, Range
+from .ranges import Share
 from .replay import ReplayBuffer
 from .scores import Scores
 
 N_PROPOSERS = 4
 TRANSFERRED, NEW_POLICY, WARM_START, EXPLORING = range(N_PROPOSERS)
 N_POLICIES = 2
-"""The first so many proposers are policies."""
+"""The number of proposers that are policies, the first ones."""
 
 POLICY_OF = np.array([TRANSFERRED, NEW_POLICY, TRANSFERRED, TRANSFERRED], np.int32)
 """The policy that each proposer draws from; the warm start draws from none."""
 
-# Not for tuning. The first number follows from what a share of comparisons is, the second is about that of any share
-# from 0 to 1, and the third says what a comparison is. What may be tuned is in `BanditConfig`.
-_NEUTRAL_SHARE = 0.5  # the share of others' trials that a proposal no better than they are is expected to beat
-_SHARE_DEVIATION = 0.3  # standard deviation of such a share, about that of the uniform distribution
-RECENT_TRIALS = 20
-"""So many trials are compared with: all lie far behind where a search has come to."""
+RECENT_TRIALS = 20  # not for tuning: this number says which trials a proposal is compared with
+"""The number of latest trials that a proposal is compared with; earlier trials lie far behind the search by now."""
 
 
 class SourceRecord(NamedTuple):
-    """What is known of the earlier problem whose trial the warm start would try next.
+    """The success of the earlier problem whose trial the warm start would try next.
 
     Attributes:
         has_next: Shape `[replicas]`, whether the warm start has something left to try.
@@ -62,24 +49,69 @@ class SourceRecord(NamedTuple):
     wins: Float[np.ndarray, "replicas"]
 
 
-@dataclass(frozen=True, slots=True)
-class ProposerBandit:
-    """A Thompson-sampling bandit over the proposers; later comparisons weigh more.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplorationConfig(ConfigPart):
+    """How exploring proposals favour unseen actions of known states (see `learning.exploration`).
+
+    Example:
+        ```python
+        from transfernas import BanditConfig, ExplorationConfig
+
+        BanditConfig(exploration=ExplorationConfig(logits=2.0))
+        ```
 
     Attributes:
-        comparisons: Shape `[replicas, problems, proposers]`, the weight of all comparisons with others' trials.
-        wins: Shape `[replicas, problems, proposers]`, the weight of those that were won; a draw is half of one.
+        logits: the number that is added to the logits of such actions.
+        of_numbers: whether a new number counts as an unseen action. The policy knows something of a new number from its
+            neighbours, but most new numbers of a wider range are at its ends. None is True, and False in a search of a
+            space that nobody declared, as inside of Optuna and Ray Tune, where numbers are bins of a range.
     """
 
-    comparisons: Float[np.ndarray, "replicas problems proposers"]
-    wins: Float[np.ndarray, "replicas problems proposers"]
+    path: ClassVar[str] = "TrainingConfig.transfer.bandit.exploration"
 
-    @classmethod
-    def of(cls, replicas: int, problems: int) -> "ProposerBandit":
-        """Returns a proposer bandit that has seen no proposal."""
-        shape = (replicas, problems, N_PROPOSERS)
-        return cls(np.zeros(shape), np.zeros(shape))
+    logits: Annotated[float, Range(0, 10**6, above=True)] = 3.0
+    of_numbers: bool | None = None
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseBanditConfig(ConfigPart, ABC):
+    """The settings that every proposer bandit has; a subclass says which bandit they are for.
+
+    Attributes:
+        warm_start: the number of best configurations from before the transfer that are tried again as they are.
+        decay: the factor by which the weight of earlier proposals falls with each trial.
+        exploration: how exploring proposals favour new actions. None is without such proposals.
+    """
+
+    path: ClassVar[str] = "TrainingConfig.transfer.bandit"
+
+    warm_start: Annotated[int, Range(1, 10**6)] = 10
+    decay: Share = 0.9
+    exploration: ExplorationConfig | None = ExplorationConfig()
+
+    @abstractmethod
+    def start(self, replicas: int, problems: int) -> "Bandit[Any]":
+        """Returns the bandit that these settings choose, before any trial.
+
+        Args:
+            replicas: the number of replicas.
+            problems: the number of problems, padding included.
+        """
+
+
+C = TypeVar("C", bound=BaseBanditConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Bandit(ABC, Generic[C]):
+    """A proposer bandit with settings `C`. Immutable.
+
+    A subclass is a frozen dataclass. Each of its fields is an array, Shape `[replicas, problems, ...]`, of finite
+    numbers of at least 0. At 0, an array says nothing: a search that grows pads it with 0. The arrays are saved under
+    the names of their fields.
+    """
+
+    @abstractmethod
     def draw(
         self,
         problem: Int[np.ndarray, "replicas"],
@@ -88,144 +120,59 @@ class ProposerBandit:
         has_unseen: Bool[np.ndarray, "replicas"],
         replay: ReplayBuffer,
         rng: np.random.Generator,
-        config: BanditConfig,
+        config: C,
     ) -> Int[np.ndarray, "replicas"]:
-        """Draws who proposes for each replica.
+        """Draws the proposer of the next trial of each replica.
 
         Args:
             problem: Shape `[replicas]`, row of the problem.
-            seen: Shape `[replicas]`, whether anything of the problem was seen before.
-            source_record: what is known of the earlier problem whose trial the warm start would try next.
-            has_unseen: Shape `[replicas]`, whether there is something new in what is known.
+            seen: Shape `[replicas]`, whether any of the problem's actions was seen before the transfer.
+            source_record: the success of the earlier problem whose trial the warm start would try next. The warm start
+                may be drawn only where it has a trial left.
+            has_unseen: Shape `[replicas]`, whether a known state of the problem has unseen actions.
             replay: the trials so far.
             rng: for the draws.
-            config: `trust`, `trust_warm_start` and `control`.
-        """
-        here = np.arange(len(problem)), problem
-        comparisons, wins = self.comparisons[here], self.wins[here]
-        chance = rng.standard_normal((1 + N_PROPOSERS, len(problem)))
-        prior = np.empty(N_PROPOSERS)
-        prior[[TRANSFERRED, NEW_POLICY, WARM_START, EXPLORING]] = (
-            config.trust,
-            _NEUTRAL_SHARE,
-            config.trust_warm_start,
-            config.trust,
-        )
-        # What disappoints speaks against its own source, and half as much against the others.
-        for told, its in ((comparisons, source_record.comparisons), (wins, source_record.wins)):
-            told[:, WARM_START] = its + 0.5 * np.maximum(told[:, WARM_START] - its, 0.0)
-        each = _draw_shares(comparisons, wins, prior, chance[:N_PROPOSERS].T)
-        both = [TRANSFERRED, WARM_START]
-        knowledge = _draw_shares(
-            comparisons[:, both].sum(axis=1), wins[:, both].sum(axis=1), config.trust, chance[N_PROPOSERS]
-        )
-        transferred, new, warm_start = (each[:, who] for who in (TRANSFERRED, NEW_POLICY, WARM_START))
-        exploration = np.where(has_unseen, each[:, EXPLORING], -np.inf)
-        known = np.where(source_record.has_next & (warm_start > transferred), WARM_START, TRANSFERRED)
-        proposer = np.where(new >= knowledge, NEW_POLICY, known)
-        proposer = np.where(exploration > np.maximum(knowledge, new), EXPLORING, proposer)
-        proposed, control = _find_control(problem, replay, config)
-        proposer = np.where(proposed + 1 < config.control, known, proposer)
-        proposer = np.where(source_record.has_next & (proposed == 0), WARM_START, proposer)
-        return np.where(~seen | control, NEW_POLICY, proposer).astype(np.int32)
+            config: the settings.
 
+        Returns:
+            Shape `[replicas]`, 32-bit integers: `TRANSFERRED`, `NEW_POLICY`, `WARM_START` or `EXPLORING`.
+        """
+
+    @abstractmethod
     def update(
         self,
         problem: Int[np.ndarray, "replicas"],
         proposer: Int[np.ndarray, "replicas"],
         scores: Scores,
         replay: ReplayBuffer,
-        config: BanditConfig,
-    ) -> "ProposerBandit":
-        """Returns the proposer bandit after a trial of each replica.
+        config: C,
+    ) -> "Bandit[C]":
+        """Returns the bandit after a trial of each replica.
 
         Args:
             problem: Shape `[replicas]`, row of the problem.
-            proposer: Shape `[replicas]`, who proposed it; -1 for none of them, and then nothing changes.
-            scores: Shape `[replicas]`.
+            proposer: Shape `[replicas]`, the trial's proposer; -1 for a trial that somebody else proposed.
+            scores: Shape `[replicas]`, the trial's score.
             replay: the trials before it.
-            config: `decay`.
-        """
-        comparisons, wins = self.comparisons.copy(), self.wins.copy()
-        for replica, (row, who) in enumerate(zip(problem.tolist(), proposer.tolist(), strict=True)):
-            recent = replay.of(replica, row)[-RECENT_TRIALS:]
-            if who < 0 or not len(recent):
-                continue
-            earlier, whose = replay.scores.at((replica, recent)), replay.proposer[replica, recent]
-            above, below = scores.at(replica).above(earlier), earlier.above(scores.at(replica))
-            beaten = 0.5 + 0.5 * (above.astype(np.float64) - below)
-            faced, won = (_sum_by_proposer(whose, weights) / len(recent) for weights in (np.ones(len(recent)), beaten))
-            faced[who] = won[who] = 0.0
-            comparisons[replica, row] *= config.decay
-            wins[replica, row] *= config.decay
-            comparisons[replica, row] += faced
-            wins[replica, row] += faced - won
-            comparisons[replica, row, who] += faced.sum()
-            wins[replica, row, who] += won.sum()
-        return ProposerBandit(comparisons, wins)
-
-    def trust(self, config: BanditConfig) -> Float[np.ndarray, "replicas problems"]:
-        """Returns how likely it is that knowledge promises more than the new policy does, where both are drawn.
-
-        Args:
-            config: `trust`.
+            config: the settings.
         """
 
-        def promise(who: list[int], prior: float) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-            comparisons, wins = self.comparisons[..., who].sum(axis=-1), self.wins[..., who].sum(axis=-1)
-            return _expected_share(comparisons, wins, prior), _SHARE_DEVIATION**2 / (1.0 + comparisons)
+    @abstractmethod
+    def trust(self, config: C) -> Float[np.ndarray, "replicas problems"]:
+        """Returns how far the transferred knowledge is trusted by now, from 0 to 1, Shape `[replicas, problems]`."""
 
-        (known, its), (new, other) = (
-            promise([TRANSFERRED, WARM_START], config.trust),
-            promise([NEW_POLICY], _NEUTRAL_SHARE),
-        )
-        likely: Float[np.ndarray, "replicas problems"] = ndtr((known - new) / np.sqrt(its + other))
-        return likely
+    @abstractmethod
+    def best_policy(self, config: C) -> Int[np.ndarray, "replicas"]:
+        """Returns the policy of each replica that the next transfer keeps: `TRANSFERRED` or `NEW_POLICY`."""
 
-    def best_policy(self, config: BanditConfig) -> Int[np.ndarray, "replicas"]:
-        """Returns the policy of each replica whose proposals did best over all problems."""
-        comparisons, wins = (array[:, :, :N_POLICIES].sum(axis=1) for array in (self.comparisons, self.wins))
-        prior = np.full(N_POLICIES, _NEUTRAL_SHARE)
-        prior[TRANSFERRED] = config.trust
-        return _expected_share(comparisons, wins, prior).argmax(axis=1)
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns the arrays by the names of their fields."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
-    def selected(self, replica: int) -> "ProposerBandit":
-        """Returns the proposer bandit of one replica alone."""
-        return ProposerBandit(self.comparisons[replica : replica + 1].copy(), self.wins[replica : replica + 1].copy())
+    def map_arrays(self, change: Callable[[np.ndarray], np.ndarray]) -> "Bandit[C]":
+        """Returns the bandit with all arrays changed."""
+        return type(self)(*map(change, self.arrays().values()))
 
-
-def _find_control(
-    problem: Int[np.ndarray, "replicas"], replay: ReplayBuffer, config: BanditConfig
-) -> tuple[Int[np.ndarray, "replicas"], Bool[np.ndarray, "replicas"]]:
-    """Returns how many proposals were told, and which replicas are to try the new policy.
-
-    These are those for which it is time, and whose new policy proposed none of the trials so far.
-    """
-    proposers = [replay.proposer[replica, replay.of(replica, row)] for replica, row in enumerate(problem.tolist())]
-    proposed = np.array([np.sum(whose >= 0) for whose in proposers], np.int64)
-    tried = np.array([NEW_POLICY in whose for whose in proposers], bool)
-    return proposed, (proposed + 1 == config.control) & ~tried
-
-
-def _sum_by_proposer(
-    whose: Int[np.ndarray, "trials"], weights: Float[np.ndarray, "trials"]
-) -> Float[np.ndarray, "proposers"]:
-    """Returns the sum of the weights of each proposer's trials."""
-    return np.bincount(whose[whose >= 0], weights[whose >= 0], N_PROPOSERS).astype(np.float64)  # whole if there is none
-
-
-def _expected_share(
-    comparisons: Float[np.ndarray, "*shape"], wins: Float[np.ndarray, "*shape"], prior: float | Float[np.ndarray, "who"]
-) -> Float[np.ndarray, "*shape"]:
-    """Returns the share that the next proposal is expected to beat; what is expected at first counts as one."""
-    return (prior + wins) / (1.0 + comparisons)
-
-
-def _draw_shares(
-    comparisons: Float[np.ndarray, "*shape"],
-    wins: Float[np.ndarray, "*shape"],
-    prior: float | Float[np.ndarray, "who"],
-    chance: Float[np.ndarray, "*shape"],
-) -> Float[np.ndarray, "*shape"]:
-    """Returns a draw of that share, from what is known of it; `chance` is standard normal."""
-    return _expected_share(comparisons, wins, prior) + _SHARE_DEVIATION / np.sqrt(1.0 + comparisons) * chance
+    def selected(self, replica: int) -> "Bandit[C]":
+        """Returns the bandit of one replica alone."""
+        return self.map_arrays(lambda array: array[replica : replica + 1].copy())

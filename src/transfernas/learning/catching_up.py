@@ -1,7 +1,7 @@
-"""Learning from many trials at once that were told before anybody asked: fewer steps of the optimiser than trials.
+"""Learning from many old trials of a problem at once, in fewer steps of the optimiser than there are trials.
 
-What a policy learns by preferences is drawn from all trials, after each of them. Of ten thousand old trials each would
-cost a step, and the early steps would see few of the trials. Here the trials are taken in several at a time.
+An off-policy rule draws batches from all trials, after each trial. With ten thousand old trials, each would cost a
+step, and the early steps would see few of the trials. Here several trials are taken in at a time.
 """
 
 import dataclasses
@@ -11,24 +11,22 @@ import numpy as np
 from jaxtyping import Int
 
 from ..spaces.trajectory import Trajectory
-from .config import QueueConfig
 from .learner import Learner, learn
-from .priority_queue import PriorityQueue
-from .rules import Reinforce
+from .priority_queue import PriorityQueue, QueueConfig
 from .scores import Scores
 
 
 def catch_up(
     learner: Learner, problem: Int[np.ndarray, "replicas"], trials: Trajectory, scores: Scores, steps: int
 ) -> Learner:
-    """Returns the replicas after they learned from trials that nobody here proposed.
+    """Returns the replicas after they learned from trials that others proposed.
 
     Args:
         learner: the replicas.
-        problem: Shape `[replicas]`, row of the problem.
+        problem: Shape `[replicas]`, the row of the problem.
         trials: Shape `[replicas, trials, ...]`, oldest first.
-        scores: Shape `[replicas, trials]`.
-        steps: after how many of the trials, evenly spread, the policies learn.
+        scores: Shape `[replicas, trials]`, the scores of the trials.
+        steps: the number of trials after which the policies learn; they are spread evenly over all trials.
     """
     count = scores.outcome.shape[1]
     nobody = np.full(learner.replicas, -1, np.int32)
@@ -45,7 +43,14 @@ def catch_up(
 def take_in(
     learner: Learner, problem: Int[np.ndarray, "replicas trials"], trials: Trajectory, scores: Scores
 ) -> Learner:
-    """Returns the replicas that know of trials, and learn from them when they learn next."""
+    """Returns the replicas with more trials, from which they learn when they learn next.
+
+    Args:
+        learner: the replicas.
+        problem: Shape `[replicas, trials]`, the rows of the problems.
+        trials: Shape `[replicas, trials, ...]`, oldest first.
+        scores: Shape `[replicas, trials]`, the scores of the trials.
+    """
     count = scores.outcome.shape[1]
     queue, trial_stats, replay, config = (
         learner.queue,
@@ -56,7 +61,7 @@ def take_in(
     np.add.at(trial_stats.trials, (np.arange(len(problem))[:, None], problem), 1)
     for at in _promising(queue, problem, scores, config.queue).tolist():
         queue = queue.insert(problem[:, at], _at(trials, at), scores.at((slice(None), at)), config.queue)
-    if not config.proposal.repeats or not isinstance(config.rule, Reinforce):
+    if config.keeps_trials:
         proposers = np.full(scores.outcome.shape, -1, np.int32)
         replay = replay.extend(problem, trials, scores, proposers)
     return dataclasses.replace(
@@ -67,7 +72,7 @@ def take_in(
 def _promising(
     queue: PriorityQueue, problem: Int[np.ndarray, "replicas trials"], scores: Scores, config: QueueConfig
 ) -> Int[np.ndarray, "some"]:
-    """Returns which trials the queues may take: most are behind all that full ones hold, and would change nothing."""
+    """Returns the trials that the queues may take; most trials are worse than all trials of a full queue."""
     if config.repeats != "best" or config.ties != "keep":
         return np.arange(scores.outcome.shape[1])
     held = queue.scores

@@ -1,4 +1,4 @@
-"""Compiling in the background, so that a new agent is there at once and its first trial soon after."""
+"""Compiling in the background, so that you get a new agent at once and its first trial soon after."""
 
 import logging
 import os
@@ -21,16 +21,16 @@ _LOGGER = logging.getLogger(__name__)
 class BackgroundCompiler:
     """Runs each compiled function once, on made-up input, in a thread of its own.
 
-    A function is not to be called elsewhere before its turn here is over: two callers at once would compile it twice.
-    Where it was compiled before, its turn takes milliseconds.
+    A function must not be called elsewhere before its turn here is over: two callers at once would compile the function
+    twice. The turn of a function that was compiled before takes milliseconds.
     """
 
     def __init__(self, learner: Learner, proposes: bool = True) -> None:
-        """Starts the thread; it ends by itself.
+        """Starts the thread, which ends by itself.
 
         Args:
-            learner: what it will be run on.
-            proposes: whether to compile what proposes, and not only what learns.
+            learner: a learner with the shapes that the functions will be called with.
+            proposes: whether to compile the functions that propose, and not only those that learn.
         """
         self._samples: dict[int, Future[None]] = {count_candidates(learner): Future()} if proposes else {}
         config = learner.config.proposal
@@ -47,11 +47,11 @@ class BackgroundCompiler:
             _run_turns(turns)
 
     def wait_for_sample(self, candidates: int) -> None:
-        """Returns once drawing so many candidates compiles nothing more."""
+        """Returns once drawing so many candidates needs no more compilation."""
         self._wait(self._samples[candidates])
 
     def wait_for_update(self) -> None:
-        """Returns once learning compiles nothing more."""
+        """Returns once learning needs no more compilation."""
         self._wait(self._update)
 
     def _wait(self, future: Future[None]) -> None:
@@ -62,7 +62,7 @@ class BackgroundCompiler:
 def _run_turns(turns: Sequence[tuple[Future[None], Callable[[], object]]]) -> None:
     for future, turn in turns:
         try:
-            # A program that is ending has nobody who waits, but for other threads; they can compile for themselves.
+            # In a program that is ending only other threads wait, and these can compile for themselves.
             if threading.main_thread().is_alive():
                 turn()
         except Exception:

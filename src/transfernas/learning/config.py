@@ -1,19 +1,32 @@
-"""Every setting of the agent, grouped by what it is about."""
+"""The settings of an agent, grouped by subject."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
-from ..fields import ConfigPart, Range, changed
+from ..fields import ConfigPart, OneOf, Range, changed
 from ..policy.architecture import DecoderConfig, NetworkConfig, TransformerConfig
-from .rules import Count, LearningRule, Preferences, Reinforce, Share
-
-NewEmbedding = Literal["random", "mean"]
+from .bandit import BaseBanditConfig
+from .bandits import BANDITS
+from .preferences import Preferences
+from .priority_queue import QueueConfig
+from .ranges import Count
+from .reinforce import Reinforce
+from .rule import LearningRule, NewEmbedding
+from .rules import RULES
+from .thompson import BanditConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestOf(ConfigPart):
-    """How a proposal is chosen from several draws: the most probable one is proposed.
+    """How a proposal is chosen from several draws: the most probable draw is proposed.
+
+    Example:
+        ```python
+        from transfernas import BestOf, ProposalConfig, TrainingConfig
+
+        TrainingConfig(proposal=ProposalConfig(best_of=BestOf(draws=32)))
+        ```
 
     Attributes:
         draws: the number of draws.
@@ -31,9 +44,17 @@ class BestOf(ConfigPart):
 class SurrogateConfig(ConfigPart):
     """When a Gaussian process proposes (see `define_by_run.surrogate_proposer`).
 
+    Example:
+        ```python
+        from transfernas import ProposalConfig, SurrogateConfig, TrainingConfig
+
+        TrainingConfig(proposal=ProposalConfig(surrogate=SurrogateConfig(every=3)))
+        ```
+
     Attributes:
         first: the number of trials that are told before the process proposes.
-        every: one of so many trials is the process's. The others are the policy's, which learns from both.
+        every: the distance between two proposals of the process, in trials. The policy proposes the other trials, and
+            learns from all of them.
     """
 
     path: ClassVar[str] = "TrainingConfig.proposal.surrogate"
@@ -46,10 +67,17 @@ class SurrogateConfig(ConfigPart):
 class ProposalConfig(ConfigPart):
     """How a policy's draws become proposals.
 
+    Example:
+        ```python
+        from transfernas import ProposalConfig, TrainingConfig
+
+        TrainingConfig(proposal=ProposalConfig(surrogate=None))
+        ```
+
     Attributes:
         best_of: how a proposal is chosen from several draws. None is one draw. Paper: None.
-        repeats: whether a configuration that was evaluated may be proposed again. If not, one that builds the same
-            network may not be either, where the problem has a key. Paper: True.
+        repeats: whether an evaluated configuration may be proposed again. If not, and the problem has a key, no
+            configuration is proposed that builds an evaluated network. Paper: True.
         max_candidates: the number of configurations that may be drawn for one trial before the agent gives up an
             invalid space. Paper: open.
         surrogate: when a Gaussian process proposes in a search of a space that nobody declared, as inside of Optuna and
@@ -65,31 +93,20 @@ class ProposalConfig(ConfigPart):
 
     @classmethod
     def paper(cls) -> "ProposalConfig":
-        """Returns the paper's."""
+        """Returns the paper's settings."""
         return cls(best_of=None, repeats=True, surrogate=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueConfig(ConfigPart):
-    """The queue of the best trials of each problem: `Agent.best` returns them, and REINFORCE imitates them.
-
-    Attributes:
-        size: the number of distinct trials in a queue. Paper: 25.
-        ties: what happens to a new trial as good as the worst of a full queue. "keep" keeps the old trial, "replace"
-            replaces it. Paper: open.
-        repeats: the reward of a sequence that was evaluated more than once: the "best" or the "latest". Paper: open.
-    """
-
-    path: ClassVar[str] = "TrainingConfig.queue"
-
-    size: Annotated[int, Range(1, 10**6)] = 25
-    ties: Literal["keep", "replace"] = "keep"
-    repeats: Literal["best", "latest"] = "best"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UniformConfig(ConfigPart):
     """The uniform distribution that is mixed into a policy after a transfer, equation (1).
+
+    Example:
+        ```python
+        from transfernas import TrainingConfig, TransferConfig, UniformConfig
+
+        TrainingConfig(transfer=TransferConfig(uniform=UniformConfig(share=0.2)))
+        ```
 
     Attributes:
         share: the share of the uniform distribution right after the transfer, the paper's gamma. Paper: 0.1.
@@ -103,63 +120,25 @@ class UniformConfig(ConfigPart):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExplorationConfig(ConfigPart):
-    """How exploring proposals favour actions that were never seen, in a state that was (see `learning.exploration`).
-
-    Attributes:
-        logits: the number that is added to the logits of such actions.
-        of_numbers: whether numbers are among such actions. Something is known of a new number from its neighbours, but
-            most of what a wider range has is at its ends. None is True, and False in a search of a space that nobody
-            declared, as inside of Optuna and Ray Tune, where numbers are bins of a range.
-    """
-
-    path: ClassVar[str] = "TrainingConfig.transfer.bandit.exploration"
-
-    logits: Annotated[float, Range(0, 10**6, above=True)] = 3.0
-    of_numbers: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BanditConfig(ConfigPart):
-    """How rewards decide who proposes: the transferred policy, a new one, the warm start, or exploration.
-
-    See `learning.bandit`.
-
-    Attributes:
-        trust: what a transferred policy, and exploration, are expected to do at first, as the share of others' trials
-            that their proposals beat. Of the new policy it is 0.5.
-        warm_start: the number of configurations that were best before the transfer and are remembered, to be tried
-            again as they are.
-        trust_warm_start: what the warm start is expected to do at first, as a share like `trust`.
-        control: the number of the trial that is the new policy's, if it proposed none before. What it finds is what
-            the others are compared with. Only knowledge proposes before that trial. 0 is for neither.
-        decay: the factor by which the weight of earlier proposals falls with each trial.
-        exploration: how exploring proposals favour what is new. None is without such proposals.
-    """
-
-    path: ClassVar[str] = "TrainingConfig.transfer.bandit"
-
-    trust: Share = 1.0
-    warm_start: Annotated[int, Range(1, 10**6)] = 10
-    trust_warm_start: Share = 1.0
-    control: Annotated[int, Range(0, 10**9)] = 3
-    decay: Share = 0.9
-    exploration: ExplorationConfig | None = ExplorationConfig()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig(ConfigPart):
-    """What a transfer does with what is new, and how far it trusts what is known.
+    """How a transfer treats new names, and how far it trusts the transferred knowledge.
+
+    Example:
+        ```python
+        from transfernas import TrainingConfig, TransferConfig
+
+        TrainingConfig(transfer=TransferConfig(new_task="random"))
+        ```
 
     Attributes:
-        new_task: how the embedding of a task that was never seen starts. "random" draws it like the others. "mean" is
-            the mean of the known tasks' embeddings. Paper: "random".
-        new_action: how the embedding of an action that was never seen starts, in a state that was. "random" draws it
-            like the others. "mean" is near the mean of the state's known actions; numbers start near their neighbours
-            where the network's `number_length` says so. Paper: "random".
+        new_task: the initial embedding of a task that was never seen. "random" draws it like the other embeddings.
+            "mean" is the mean of the known tasks' embeddings. Paper: "random".
+        new_action: the initial embedding of an action that was never seen, of a known state. "random" draws it like the
+            other embeddings. "mean" is near the mean of the state's known actions; numbers start near their neighbours
+            if the network's `number_length` is not 0. Paper: "random".
         uniform: the uniform distribution that is mixed in at first. None mixes in nothing. Paper: `UniformConfig()`.
-        bandit: how rewards decide who proposes. It takes `Preferences`. None is without a proposer bandit: the
-            transferred policy proposes every trial. Paper: None.
+        bandit: how rewards decide who proposes. A bandit needs an off-policy rule. None is without a proposer bandit:
+            the transferred policy proposes every trial. Paper: None.
     """
 
     path: ClassVar[str] = "TrainingConfig.transfer"
@@ -167,19 +146,23 @@ class TransferConfig(ConfigPart):
     new_task: NewEmbedding = "mean"
     new_action: NewEmbedding = "mean"
     uniform: UniformConfig | None = None
-    bandit: BanditConfig | None = BanditConfig()
+    bandit: Annotated[BaseBanditConfig, OneOf(BANDITS)] | None = BanditConfig()
 
     @classmethod
     def paper(cls) -> "TransferConfig":
-        """Returns the paper's."""
+        """Returns the paper's settings."""
         return cls(new_task="random", new_action="random", uniform=UniformConfig(), bandit=None)
 
     def uniform_share(self, sampled: int) -> float:
-        """Returns gamma of equation (1) after so many trials were sampled since a transfer."""
+        """Returns gamma of equation (1).
+
+        Args:
+            sampled: the number of trials that were sampled since the transfer.
+        """
         return 0.0 if self.uniform is None else self.uniform.share * max(0.0, 1.0 - sampled / self.uniform.trials)
 
     def explore_numbers(self, grows: bool) -> bool:
-        """Returns whether numbers are explored.
+        """Returns whether exploration favours new numbers.
 
         Args:
             grows: whether the space grows during the search, because nobody declared it.
@@ -192,27 +175,30 @@ class TransferConfig(ConfigPart):
 class TrainingConfig(ConfigPart):
     """The settings of an agent, the same in `Agent`, `TransferSampler` and `TransferSearch`.
 
-    `TrainingConfig()` are the defaults, which learn fastest; docs/results.md says what each is worth.
-    `TrainingConfig.paper()` are the paper's (section 3, appendix A). The paper's value is said of each field; what the
-    paper leaves open is marked "open" and listed with the reasons in `docs/explanation/paper-to-code.md`. Where the
-    paper has no such thing nothing is said.
+    `TrainingConfig()` has the defaults, which learn fastest; docs/results.md gives the effect of each.
+    `TrainingConfig.paper()` has the paper's settings (section 3, appendix A). Each field gives the paper's value.
+    "Open" marks a choice that the paper leaves open; `docs/explanation/paper-to-code.md` has the reasons. A field
+    without "Paper:" belongs to a part that the paper does not have.
 
-    No setting is without effect beside others that are given. What counts for one network or one rule alone is a field
-    of that one. What can be left out is None, and has no fields then. `transfer` counts after a transfer, and the
+    Every setting that you can give has an effect. A setting of one network or one rule alone is a field of that network
+    or rule. A part that can be left out is None, and has no fields then. `transfer` counts after a transfer, and the
     surrogate in a search of a space that nobody declared.
 
-    Some numbers that shape proposals are no settings. A comment where each is defined says why. They are here:
+    Some numbers that shape proposals are no settings. A comment where each is defined says why. They are in these
+    modules:
 
     - `define_by_run.surrogate_proposer`, `learning.surrogate`: how the Gaussian process looks for candidates.
-    - `learning.proposal`: how many candidates are drawn, and how draws go on where all is known.
-    - `learning.bandit`: how proposals are compared.
-    - `learning.inheritance`, `learning.number_embeddings`: how near new embeddings start to those that they are like.
-    - `learning.archive`, `learning.portfolio`, `learning.rehearsal`: what is kept of earlier problems.
+    - `learning.proposal`: how many candidates are drawn, and how draws go on once the policy's own are used up.
+    - `learning.bandit`, `learning.thompson`: how proposals are compared.
+    - `learning.inheritance`, `learning.number_embeddings`: the distance of a new embedding from a similar one.
+    - `learning.archive`, `learning.portfolio`, `learning.rehearsal`: which trials of earlier problems are kept.
     - `learning.pairs`, `learning.studying`, `define_by_run.learner`: how old trials are learned from.
     - `spaces.domain`, `define_by_run.trials`, `define_by_run.evidence`: how ranges become bins, and bins numbers.
 
     Example:
         ```python
+        from transfernas import Preferences, Reinforce, TrainingConfig
+
         TrainingConfig(rule=Preferences(updates=8))
         TrainingConfig.paper(rule=Reinforce(learning_rate=1e-3))
         TrainingConfig.paper().with_changes({"transfer.new_task": "mean", "queue.size": 50})
@@ -220,16 +206,16 @@ class TrainingConfig(ConfigPart):
 
     Attributes:
         network: the policy's network. Paper: `TransformerConfig()`.
-        rule: what the policy learns from its trials. Paper: `Reinforce()`.
+        rule: how the policy learns from its trials. Paper: `Reinforce()`.
         proposal: how a policy's draws become proposals. Paper: `ProposalConfig.paper()`.
         queue: the queue of the best trials of each problem. Paper: `QueueConfig()`.
-        transfer: what a transfer does with what is new and what is known. Paper: `TransferConfig.paper()`.
+        transfer: how a transfer treats new names and known ones. Paper: `TransferConfig.paper()`.
     """
 
     path: ClassVar[str] = "TrainingConfig"
 
     network: NetworkConfig = DecoderConfig()
-    rule: LearningRule = Preferences()
+    rule: Annotated[LearningRule, OneOf(RULES)] = Preferences()
     proposal: ProposalConfig = ProposalConfig()
     queue: QueueConfig = QueueConfig()
     transfer: TransferConfig = TransferConfig()
@@ -238,15 +224,20 @@ class TrainingConfig(ConfigPart):
         """Checks that the parts go together.
 
         Raises:
-            ValueError: a part is none of those that can be in its place, or there is a proposer bandit without
-                preferences.
+            ValueError: a part cannot be in its place, or there is a proposer bandit and the rule is not off-policy.
         """
         ConfigPart.__post_init__(self)
-        if self.transfer.bandit is not None and not isinstance(self.rule, Preferences):
+        if self.transfer.bandit is not None and not self.rule.off_policy:
             raise ValueError(
-                f"{self.path}.transfer.bandit takes rule=Preferences(): REINFORCE learns from its own trials alone, "
-                "and both policies learn from the trials of both; give transfer.bandit=None, or another rule"
+                f"{self.path}.transfer.bandit takes rule=Preferences(), or another off-policy rule: "
+                f"{type(self.rule).__name__} learns from its own trials alone, and both policies learn from the trials "
+                "of both; give transfer.bandit=None, or another rule"
             )
+
+    @property
+    def keeps_trials(self) -> bool:
+        """Whether an agent keeps all its trials: to learn from them again, or not to repeat them."""
+        return self.rule.off_policy or not self.proposal.repeats
 
     @classmethod
     def paper(
@@ -258,14 +249,14 @@ class TrainingConfig(ConfigPart):
         queue: QueueConfig | None = None,
         transfer: TransferConfig | None = None,
     ) -> "TrainingConfig":
-        """Returns the paper's settings, but for the parts that are given.
+        """Returns the paper's settings, except for the parts that are given.
 
         Args:
-            network: instead of `TransformerConfig()`.
-            rule: instead of `Reinforce()`.
-            proposal: instead of `ProposalConfig.paper()`.
-            queue: instead of `QueueConfig()`.
-            transfer: instead of `TransferConfig.paper()`.
+            network: the network; `TransformerConfig()` by default.
+            rule: the learning rule; `Reinforce()` by default.
+            proposal: how draws become proposals; `ProposalConfig.paper()` by default.
+            queue: the queue of the best trials; `QueueConfig()` by default.
+            transfer: how a transfer treats new names; `TransferConfig.paper()` by default.
 
         Raises:
             ValueError: the parts do not go together.
@@ -286,7 +277,7 @@ class TrainingConfig(ConfigPart):
                 None}`.
 
         Raises:
-            ValueError: there is no such field here, it may have no such value, or the values do not go together; the
-                message names the field.
+            ValueError: a path names no field, a value is not allowed, or the values do not go together; the message
+                names the field.
         """
         return changed(self, changes)

@@ -1,4 +1,4 @@
-"""Unseen actions after a transfer: which actions of known states are new, and how much of a problem was seen."""
+"""Unseen actions after a transfer: the new actions of known states, and the share of a problem that was seen."""
 
 from typing import NamedTuple
 
@@ -12,13 +12,13 @@ from .number_embeddings import number_rows
 
 
 class UnseenActions(NamedTuple):
-    """Which actions are new in states that are not.
+    """The new actions of known states.
 
     Attributes:
-        actions: Shape `[actions]`, 1 for those, room in the table included.
-        problems: Shape `[problems]`, whether a problem has any.
-        seen_fraction: Shape `[problems]`, the share of a choice's actions that were seen before, whether its state was
-            or not, in the mean over the choices of a problem; 0 without a transfer.
+        actions: Shape `[actions]`, 1 for a new action of a known state, else 0; spare rows of the table are included.
+        problems: Shape `[problems]`, whether a problem has such an action.
+        seen_fraction: Shape `[problems]`, the share of a choice's actions that were seen before the transfer, as the
+            mean over the choices of a problem; 0 without a transfer.
     """
 
     actions: Float[np.ndarray, "actions"]
@@ -29,7 +29,12 @@ class UnseenActions(NamedTuple):
 def new_actions(
     known: Vocabulary, vocabulary: Vocabulary
 ) -> dict[str, tuple[Int[np.ndarray, "old"], Int[np.ndarray, "new"]]]:
-    """Returns, for each state that was known and has new actions, the rows of its known ones and of its new ones."""
+    """Returns the rows of the known and of the new actions of each known state that has new actions.
+
+    Args:
+        known: the names before the transfer.
+        vocabulary: all names.
+    """
     split = {
         state: (rows[rows < len(known.actions)], rows[rows >= len(known.actions)])
         for state, rows in vocabulary.rows_by_state().items()
@@ -41,14 +46,14 @@ def new_actions(
 def find_unseen(
     encoding: Encoding, known: Vocabulary | None, vocabulary: Vocabulary, room: int, numbers: bool = True
 ) -> UnseenActions:
-    """Returns which actions were never seen, and how much of each problem was.
+    """Returns the actions that were never seen, and the share of each problem that was.
 
     Args:
         encoding: the problems.
         known: the names before a transfer; None if there was none.
         vocabulary: all names.
-        room: rows of the table of actions.
-        numbers: whether new numbers are among them.
+        room: the number of rows in the table of actions.
+        numbers: whether a new number counts as a new action.
     """
     actions, problems = np.zeros(room, np.float32), np.zeros(len(encoding.problems), bool)
     seen_fraction = np.zeros(len(encoding.problems))

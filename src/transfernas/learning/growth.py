@@ -1,8 +1,8 @@
 """Learners whose problems grow while they are searched: new choices, new actions, new problems, and nothing forgotten.
 
-A space that is asked for decision by decision is known only as far as it was asked for (`spaces.discovery`). What was
-learned stays, unlike in a transfer: trials, queues, baselines and the proposer bandit go on; the moments of the
-optimiser do too, while the tables have room.
+A search of a space that nobody declared knows the choices that were asked for so far (`define_by_run.discovery`).
+Unlike a transfer, growth keeps trials, queues, baselines and the proposer bandit. The moments of the optimiser stay
+too, while the tables have room.
 """
 
 import dataclasses
@@ -17,7 +17,6 @@ from ..spaces.encoding import Encoding, encode
 from ..spaces.problem import Problem
 from ..spaces.tables import EXACT, MinShapes
 from ..spaces.trajectory import Trajectory, pad_trajectory
-from .bandit import ProposerBandit
 from .learner import Learner, capacity_for, restore
 from .randomness import Purpose, generator
 from .steps import fresh_state, init_policies
@@ -30,12 +29,12 @@ def grow(learner: Learner, problems: tuple[Problem, ...], min_shapes: MinShapes 
 
     Args:
         learner: the replicas.
-        problems: first those that it has, under their names and in their order, their spaces with at least the choices
-            and actions that they had, actions in the same order; then new ones.
+        problems: first the learner's problems, under their names and in their order; then new problems. Their spaces
+            have at least the choices and actions that they had, the actions in the same order.
         min_shapes: the least sizes of the arrays.
 
     Raises:
-        ValueError: one of its problems is not where it was, or a choice or an action is missing.
+        ValueError: a problem of the learner is not in its place, or a choice or an action is missing.
     """
     old = learner.encoding
     if [problem.name for problem in problems[: len(old.problems)]] != [problem.name for problem in old.problems]:
@@ -43,7 +42,7 @@ def grow(learner: Learner, problems: tuple[Problem, ...], min_shapes: MinShapes 
     vocabulary = learner.vocabulary.extended(problems, with_families=min_shapes != EXACT)
     min_shapes = MinShapes(*map(max, old.min_shapes, min_shapes))
     encoding = encode(problems, vocabulary, min_shapes)
-    if encoding.steps < old.steps:  # what is found out of conditions may make trials shorter, but not those that were
+    if encoding.steps < old.steps:  # newly found conditions may make trials shorter, but earlier trials stay as long
         encoding = encode(problems, vocabulary, min_shapes._replace(steps=old.steps))
     move = _Relocation(_relocate_decisions(old, encoding), encoding.steps, len(encoding.tables.task))
     needed = Capacity(*map(max, learner.capacity, capacity_for(vocabulary, encoding)))
@@ -71,34 +70,34 @@ def grow(learner: Learner, problems: tuple[Problem, ...], min_shapes: MinShapes 
         learner.sampled,
         learner.learned,
         learner.acceptance,
-        None if bandit is None else ProposerBandit(move.padded(bandit.comparisons), move.padded(bandit.wins)),
+        None if bandit is None else bandit.map_arrays(move.padded),
         None if warm_start is None else _warm_start(warm_start, encoding, old, move),
         learner.archive,
     )
 
 
 class _Relocation:
-    """How trajectories and arrays of problems change.
+    """How trajectories and arrays of problems change when problems grow.
 
     Attributes:
-        rows: Shape `[old_problems, old_decisions]`, the row that a decision of a problem has now: spaces that shared
-            one may share it no longer.
-        steps: the padded length of a trajectory now.
-        problems: the padded number of problems now.
+        rows: Shape `[old_problems, old_decisions]`, the new row of each decision of a problem. Spaces that shared a
+            decision may share it no longer.
+        steps: the new padded length of a trajectory.
+        problems: the new padded number of problems.
     """
 
     def __init__(self, rows: Int[np.ndarray, "old_problems old_decisions"], steps: int, problems: int) -> None:
         self.rows, self.steps, self.problems = rows, steps, problems
 
     def trials(self, trials: Trajectory, problem: Int[np.ndarray, "..."]) -> Trajectory:
-        """Returns trajectories, each of a problem, their decisions where they are now, with room for more."""
+        """Returns trajectories of given problems with the new rows of their decisions, padded to the new length."""
         step = np.arange(trials.actions.shape[-1])
         moved = self.rows[problem[..., None], trials.decisions]
         decisions = np.where(step < trials.length[..., None], moved, 0)
         return pad_trajectory(trials._replace(decisions=decisions), self.steps)
 
     def of_problems(self, trials: Trajectory) -> Trajectory:
-        """Returns trajectories of which each problem has some, `[replicas, problems, size, ...]`, as `trials` does."""
+        """Returns trajectories of all problems as `trials` does, Shape `[replicas, problems, size, ...]`."""
         moved = self.trials(trials, np.arange(trials.length.shape[1])[:, None])
         return Trajectory(*map(self.padded, moved))
 

@@ -1,6 +1,6 @@
-"""How the members of families start (see `spaces.families`): as their family is, and a little apart.
+"""The initial embeddings of new members of families (see `spaces.families`): near the embedding of their family.
 
-What is known stays as it is: where known states turn out to be of one family, the family starts at their mean.
+Known names keep their embeddings: if known states turn out to be of one family, the family starts at their mean.
 """
 
 import dataclasses
@@ -13,33 +13,33 @@ from ..policy.policy import Policy
 from ..spaces.vocabulary import Vocabulary
 from .number_embeddings import initialise_numbers
 
-# Not for tuning. What is new must differ from what it is like, so that it can be told from it, but by less than names
-# that have nothing to do with one another.
+# Not for tuning. A new name must differ from a name that is like it, so that the policy can tell the two apart. The two
+# must differ by less than unrelated names do.
 INITIAL_DISTANCE = 0.3
-"""How far what is new starts from what it is like, in initial standard deviations."""
+"""The distance between a new embedding and the one that it is like, in initial standard deviations."""
 
 Parents = Int[np.ndarray, "rows"]
 
 
 def initialise_new_rows(policy: Policy, vocabulary: Vocabulary, known: Vocabulary, length: float) -> Policy:
-    """Returns networks, as NumPy arrays, in which what is new starts near what it is like: families, and numbers.
+    """Returns networks in which new names start near similar ones: members of families, and numbers.
 
     Args:
-        policy: the networks, one a replica.
+        policy: the networks, one for each replica, as NumPy arrays.
         vocabulary: all names.
-        known: those whose rows stay.
+        known: the names whose rows stay.
         length: the network's `number_length`, see `learning.number_embeddings`.
     """
     return initialise_numbers(initialise_families(policy, vocabulary, known), vocabulary, len(known.actions), length)
 
 
 def initialise_families(policy: Policy, vocabulary: Vocabulary, known: Vocabulary) -> Policy:
-    """Returns networks, as NumPy arrays, in which new members of families differ little from these.
+    """Returns networks in which new members of families differ little from their families.
 
     Args:
-        policy: the networks, one a replica.
+        policy: the networks, one for each replica, as NumPy arrays.
         vocabulary: all names.
-        known: those whose rows stay.
+        known: the names whose rows stay.
     """
     tables = {}
     for name, _, after, count in _tables(policy, known, vocabulary, known):
@@ -51,13 +51,13 @@ def initialise_families(policy: Policy, vocabulary: Vocabulary, known: Vocabular
 
 
 def reassign_families(policy: Policy, before: Vocabulary, vocabulary: Vocabulary, known: Vocabulary) -> Policy:
-    """Returns networks, as NumPy arrays, in which known states that have another family than before mean the same.
+    """Returns networks in which known states keep their embeddings, although their families changed.
 
     Args:
-        policy: the networks, one a replica.
-        before: the known names as they were.
+        policy: the networks, one for each replica, as NumPy arrays.
+        before: the known names before they were renamed.
         vocabulary: all names.
-        known: the known names as they are called now.
+        known: the known names after they were renamed.
     """
     tables = {}
     for name, was, after, count in _tables(policy, before, vocabulary, known):
@@ -78,7 +78,7 @@ def reassign_families(policy: Policy, before: Vocabulary, vocabulary: Vocabulary
 def _tables(
     policy: Policy, before: Vocabulary, vocabulary: Vocabulary, known: Vocabulary
 ) -> Iterator[tuple[str, Parents, Parents, int]]:
-    """Yields each table of names: its rows' parents as they were and as they are, and how many rows are known."""
+    """Yields each table of names, the parents of its rows before and now, and the number of known rows."""
     were, are = (dict(zip(("states", "actions"), names.parents(), strict=True)) for names in (before, vocabulary))
     counts = {"states": len(known.states), "actions": len(known.actions)}
     for name, kind in policy.rows.items():

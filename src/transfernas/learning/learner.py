@@ -1,7 +1,7 @@
-"""Learners between compiled steps: what they know, and learning from rewards (`proposal.py` says what they propose).
+"""Learners between compiled steps: their knowledge, and learning from rewards (`proposal.py` has their proposals).
 
-A `Learner` is one or more replicas that search the same problems in lockstep, each on its own: an experiment runs many,
-a user's agent is one. Learners are immutable; each function returns the next one.
+A `Learner` has one or more replicas, which search the same problems in lockstep, each on its own. An experiment runs
+many replicas; a user's agent is one replica. Learners are immutable; each function returns the next learner.
 """
 
 import dataclasses
@@ -23,18 +23,17 @@ from ..spaces.tables import EXACT, MinShapes, Tables, power_of_two
 from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import Vocabulary
 from .archive import ArchivedProblem, archive_trials, merge_archives
-from .bandit import N_POLICIES, WARM_START, ProposerBandit
-from .config import BanditConfig, TrainingConfig
+from .bandit import N_POLICIES, WARM_START, Bandit, BaseBanditConfig
+from .config import TrainingConfig
 from .exploration import UnseenActions, find_unseen
 from .inheritance import initialise_new_rows
 from .network_cache import NetworkCache
-from .pairs import draw_pairs
 from .priority_queue import PriorityQueue
 from .randomness import Purpose, derived_seed, generator
 from .replay import ReplayBuffer
-from .rules import Reinforce
+from .rule import BatchConfig, Lesson
 from .scores import Scores
-from .steps import LearnerState, init_state, prefer, update
+from .steps import LearnerState, climb, init_state
 from .trial_stats import TrialStats
 from .warm_start import WarmStartConfigs
 
@@ -44,28 +43,29 @@ class Learner:
     """One or more replicas that search the same problems.
 
     Attributes:
-        config: hyperparameters.
-        seed: of everything random, with the counts below.
+        config: the settings.
+        seed: the seed of everything random, together with the counts below.
         vocabulary: every name seen so far, also in earlier problems.
         encoding: the problems.
-        tables: the problems as arrays where the network is.
-        state: what the replicas know.
-        replay: the trials that they learned from, if by preferences; else it is empty.
-        queue: the best of them.
-        trial_stats: how many they were, and their mean reward.
-        bandit: which policy of each replica proposes, where it has two; the state then has a row for each of them,
-            those of a replica side by side.
-        warm_start: what was best before a transfer, where there is a proposer bandit.
-        known: the names it had learned of before these problems, if it came to them by a transfer; equation (1)
-            applies then.
-        past: what it learned from before these problems.
-        archive: what it keeps of problems for good; of these ones, what the replay buffer does not hold.
-        archived_at: how many trials of these problems were learned from when all was archived last.
-        sampled: trials proposed for these problems so far.
-        learned: trials of these problems learned from so far.
-        acceptance: running share of candidates that were valid; it sets how many are drawn at once.
-        unseen: which actions are new where it knew others.
-        network_cache: what the configurations build that were looked at, where a problem has a key.
+        tables: the problems as arrays on the device of the network.
+        state: the networks and their optimisers.
+        replay: the trials that were learned from, if `config.keeps_trials`; else an empty buffer.
+        queue: the best trials.
+        trial_stats: the number of trials, and the moving average of their rewards.
+        bandit: the proposer bandit after a transfer. With a bandit, each replica has two policies, side by side in the
+            rows of `state`.
+        warm_start: the best configurations from before the transfer, if there is a proposer bandit.
+        known: the names that were known before a transfer to these problems; None without a transfer. Equation (1)
+            applies after a transfer.
+        past: the problems that were learned from before these.
+        archive: the trials of all problems that are kept for good. Trials of the present problems since `archived_at`
+            are not in it yet.
+        archived_at: the number of trials of these problems that had been learned from when the archive was made.
+        sampled: the number of trials proposed for these problems.
+        learned: the number of trials of these problems that were learned from.
+        acceptance: the running share of valid candidates, which sets the number of candidates that are drawn at once.
+        unseen: the unseen actions of known states.
+        network_cache: the networks that configurations build, if a problem has a key.
     """
 
     config: TrainingConfig
@@ -83,7 +83,7 @@ class Learner:
     sampled: int = 0
     learned: int = 0
     acceptance: float = 0.5
-    bandit: ProposerBandit | None = None
+    bandit: Bandit[Any] | None = None
     warm_start: WarmStartConfigs | None = None
     archive: tuple[ArchivedProblem, ...] = ()
     archived_at: int = 0
@@ -94,29 +94,35 @@ class Learner:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Learner":
-        """See `__copy__`; JAX would compute to copy its arrays, which it cannot in a forked process."""
+        """See `__copy__`; JAX computes to copy its arrays, and cannot compute in a forked process."""
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles the arrays as NumPy arrays, which are placed where they are read."""
+        """Pickles the arrays as NumPy arrays; the process that reads them places them on its device."""
         fields = (getattr(self, each.name) for each in dataclasses.fields(self))
         return _placed, (on_host(tuple(fields)),)
 
     @property
     def replicas(self) -> int:
-        """How many replicas there are."""
+        """The number of replicas."""
         return len(self.trial_stats.trials)
 
     @property
     def policies(self) -> int:
-        """How many policies each replica has."""
+        """The number of policies of each replica."""
         return 1 if self.bandit is None else N_POLICIES
 
     @property
-    def bandit_config(self) -> BanditConfig:
-        """What the proposer bandit goes by, where there is one."""
+    def bandit_config(self) -> BaseBanditConfig:
+        """The settings of the proposer bandit, if there is a bandit."""
         assert self.config.transfer.bandit is not None  # else there is no bandit
         return self.config.transfer.bandit
+
+    @property
+    def batch_config(self) -> BatchConfig:
+        """The properties of the batches that the policies learn from."""
+        encoding = self.encoding
+        return BatchConfig(self.policies, encoding.steps_made, encoding.grows, self.config.transfer.new_task)
 
     @property
     def capacity(self) -> Capacity:
@@ -125,7 +131,7 @@ class Learner:
 
     @property
     def provenance(self) -> tuple["PastProblem", ...]:
-        """What it learned from: earlier problems first, the present ones last."""
+        """The problems that were learned from: earlier problems first, the present problems last."""
         trials = self.trial_stats.trials
         present = [PastProblem(*p.name, tuple(trials[:, row].tolist())) for row, p in enumerate(self.encoding.problems)]
         return self.past + tuple(past for past in present if any(past.trials))
@@ -137,12 +143,12 @@ class Learner:
 
     @property
     def keyed(self) -> bool:
-        """Whether it proposes each network once: any of the problems has a key, and the replicas do not repeat."""
+        """Whether each network is proposed once: any of the problems has a key, and configurations do not repeat."""
         return not self.config.proposal.repeats and any(problem.key is not None for problem in self.encoding.problems)
 
 
 class PastProblem(NamedTuple):
-    """How many trials of a problem each replica has learned from."""
+    """A problem, and the number of its trials that each replica has learned from."""
 
     space: str
     task: str
@@ -158,7 +164,15 @@ def _placed(fields: tuple[Any, ...]) -> Learner:
 def new_learner(
     problems: tuple[Problem, ...], config: TrainingConfig, seed: int, replicas: int = 1, min_shapes: MinShapes = EXACT
 ) -> Learner:
-    """Returns replicas that know nothing of the problems; `min_shapes` is for what these will grow to."""
+    """Returns replicas that know nothing of the problems.
+
+    Args:
+        problems: the problems.
+        config: the settings.
+        seed: the seed of everything random.
+        replicas: the number of replicas.
+        min_shapes: the least sizes of the arrays, for problems that will grow.
+    """
     vocabulary = Vocabulary().extended(problems, with_families=min_shapes != EXACT)
     encoding = encode(problems, vocabulary, min_shapes)
     rng = generator(seed, Purpose.WEIGHTS)
@@ -171,7 +185,7 @@ def new_learner(
 def empty_trials(
     replicas: int, encoding: Encoding, config: TrainingConfig
 ) -> tuple[ReplayBuffer, PriorityQueue, TrialStats]:
-    """Returns what replicas that were told nothing keep of trials."""
+    """Returns the replay buffer, the queues and the statistics of replicas that were told of no trial."""
     rows, steps = len(encoding.tables.task), encoding.steps
     queue = PriorityQueue.empty(replicas, rows, config.queue.size, steps)
     return ReplayBuffer.empty(replicas, steps), queue, TrialStats.empty(replicas, rows)
@@ -191,7 +205,7 @@ def restore(
     sampled: int = 0,
     learned: int = 0,
     acceptance: float = 0.5,
-    bandit: ProposerBandit | None = None,
+    bandit: Bandit[Any] | None = None,
     warm_start: WarmStartConfigs | None = None,
     archive: tuple[ArchivedProblem, ...] = (),
     archived_at: int = 0,
@@ -219,42 +233,49 @@ def learn(
 
     Args:
         learner: the replicas.
-        problem: Shape `[replicas]`, row of the problem.
-        trajectory: Shape `[replicas, ...]`, what was evaluated.
+        problem: Shape `[replicas]`, the row of the problem.
+        trajectory: Shape `[replicas, ...]`, the evaluated trial.
         reward: Shape `[replicas]`, finite.
-        proposer: Shape `[replicas]`, which policy of the replica proposed it, -1 for none; None for the first.
-        outcome: Shape `[replicas]`, what each came to, see `scores.TrialOutcome`; None for finite rewards.
-        followed: Shape `[replicas]`, what REINFORCE follows in the rewards' place; None for the rewards.
-        others: whether somebody else searched, so that what they found good is imitated; a search that goes its own way
-            does not imitate what it was made to try.
-        waits: whether learning by preferences from this trial waits for the next one, which costs nothing then.
+        proposer: Shape `[replicas]`, the trial's proposer (see `learning.bandit`), -1 for somebody else; None for the
+            first policy.
+        outcome: Shape `[replicas]`, the trial's outcome, see `scores.TrialOutcome`; None for finite rewards.
+        followed: Shape `[replicas]`, the rewards on the scale that a rule with `reward_scale` follows; None for the
+            rewards themselves.
+        others: whether somebody else searched, so that their good trials are imitated. A search that goes its own way
+            does not imitate a trial that it was made to try.
+        waits: whether an off-policy rule waits for the next trial, and learns from both then, at the cost of one.
     """
-    config, replay, bandit, number = learner.config, learner.replay, learner.bandit, learner.learned
+    config, rule, replay, bandit = learner.config, learner.config.rule, learner.replay, learner.bandit
     proposer = np.zeros(learner.replicas, np.int32) if proposer is None else proposer
     scores = Scores.of(reward) if outcome is None else Scores(outcome, reward)
-    followed = scores.reward if followed is None else followed
+    if bandit is not None:
+        bandit = bandit.update(problem, proposer, scores, replay, learner.bandit_config)
     queue = learner.queue.insert(problem, trajectory, scores, config.queue)
-    if isinstance(rule := config.rule, Reinforce):
-        pick = generator(learner.seed, Purpose.QUEUE, number).random(learner.replicas, np.float32)
-        advantage = learner.trial_stats.advantage(problem, followed, proposer >= 0)
-        queued = queue.draw(problem, pick)
-        state = run(update, learner.state, learner.tables, trajectory, advantage, queued, rule)
-        replay = replay if config.proposal.repeats else replay.append(problem, trajectory, scores, proposer)
-        trial_stats = learner.trial_stats.update(problem, followed, proposer >= 0, rule.baseline_decay)
-    else:
-        if bandit is not None:
-            bandit = bandit.update(problem, proposer, scores, replay, learner.bandit_config)
-        replay = replay.append(problem, trajectory, scores, proposer)
-        state = learner.state
-        if not waits:
-            rng, encoding = generator(learner.seed, Purpose.PAIRS, number), learner.encoding
-            new_task, imitated = config.transfer.new_task, np.full(learner.replicas, others)
-            of = encoding.steps_made, encoding.grows, new_task, imitated
-            pairs = draw_pairs(replay, problem, rng, rule, learner.policies, *of)
-            state = run(prefer, state, learner.tables, pairs, rule)
-        trial_stats = learner.trial_stats.count_trial(problem)
+    replay = replay.append(problem, trajectory, scores, proposer) if config.keeps_trials else replay
+    lesson = Lesson(
+        problem=problem,
+        trajectory=trajectory,
+        reward=scores.reward if followed is None else followed,
+        own=proposer >= 0,
+        others=others,
+        replay=replay,
+        queue=queue,
+        trial_stats=learner.trial_stats,
+        batch=learner.batch_config,
+        seed=learner.seed,
+        number=learner.learned,
+    )
+    state = learner.state
+    if not (waits and rule.off_policy):
+        state = run(climb, state, learner.tables, rule.draw(lesson), rule)
     return dataclasses.replace(
-        learner, state=state, replay=replay, queue=queue, trial_stats=trial_stats, bandit=bandit, learned=number + 1
+        learner,
+        state=state,
+        replay=replay,
+        queue=queue,
+        trial_stats=rule.count(lesson),
+        bandit=bandit,
+        learned=learner.learned + 1,
     )
 
 
@@ -264,13 +285,13 @@ def fail(
     trajectory: Trajectory,
     proposer: Int[np.ndarray, "replicas"],
 ) -> Learner:
-    """Returns the replicas after a trial of each that failed: no policy learns, the warm start does not try it again.
+    """Returns the replicas after a failed trial of each: no policy learns, and the warm start does not try it again.
 
     Args:
         learner: the replicas.
-        problem: Shape `[replicas]`, row of the problem.
-        trajectory: Shape `[replicas, ...]`, what was to be evaluated.
-        proposer: Shape `[replicas]`, which policy of the replica, or its warm start, proposed it.
+        problem: Shape `[replicas]`, the row of the problem.
+        trajectory: Shape `[replicas, ...]`, the failed trial.
+        proposer: Shape `[replicas]`, the trial's proposer (see `learning.bandit`).
     """
     if learner.warm_start is None or not (proposer == WARM_START).any():
         return learner
@@ -279,13 +300,13 @@ def fail(
 
 
 def note(learner: Learner, entries: Iterable[ArchivedProblem]) -> Learner:
-    """Returns the learner that keeps what others know of its trials, such as numbers for which its actions stand."""
+    """Returns the learner with entries of others in its archive, such as the numbers for which its actions stand."""
     learner = update_archive(learner)
     return dataclasses.replace(learner, archive=merge_archives(learner.archive, entries))
 
 
 def update_archive(learner: Learner) -> Learner:
-    """Returns the learner whose archive has all that it was told."""
+    """Returns the learner with all its trials in its archive."""
     if learner.archived_at == learner.learned:
         return learner
     archive = archive_trials(learner.archive, learner.encoding, learner.replay, learner.queue)
@@ -293,7 +314,7 @@ def update_archive(learner: Learner) -> Learner:
 
 
 def best_policy(learner: Learner) -> Policy:
-    """Returns the network of each replica whose proposals did best, as NumPy arrays."""
+    """Returns the network of each replica with the best proposals, as NumPy arrays."""
     kept = np.arange(learner.replicas) * learner.policies
     if learner.bandit is not None:
         kept += learner.bandit.best_policy(learner.bandit_config)
@@ -320,10 +341,12 @@ def select(learner: Learner, replica: int) -> Learner:
 
 
 def with_functions(learner: Learner, given: tuple[Problem, ...]) -> Learner:
-    """Returns the learner with the problems given in place of those of their names: a file holds no functions.
+    """Returns the learner with the given problems in place of its problems of the same names.
+
+    A file holds no functions, so that they are given anew.
 
     Raises:
-        ValueError: a problem is none of the learner's, or its space is another.
+        ValueError: the learner has no problem of that name, or the space differs.
     """
     problems = list(learner.encoding.problems)
     for problem in given:

@@ -1,4 +1,4 @@
-"""What configurations build, as the keys of the problems say: two of one network are one configuration to a search.
+"""The networks that configurations build, named by the keys of the problems: a search evaluates each network once.
 
 Shapes: `replicas` run side by side.
 """
@@ -16,32 +16,32 @@ from ..spaces.problem import network_of
 from .replay import ReplayBuffer
 
 Networks = Set[Hashable]
-"""What was built, as a problem's key says it."""
+"""The names of networks, as a problem's key gives them."""
 
 
 class NetworkCache:
-    """What configurations build; each is looked at once.
+    """The networks that configurations build; the key is asked once for each configuration.
 
-    This is a cache: what it holds follows from the problems, so learners that grew from one another share it, and no
+    The content of this cache follows from the problems. So learners that grew from one another share the cache, and no
     file holds it.
     """
 
     def __init__(self) -> None:
-        """Creates a cache that knows of no configuration."""
-        self._networks: dict[int, dict[int, Hashable]] = {}  # of each row, by key
+        """Creates a cache without configurations."""
+        self._networks: dict[int, dict[int, Hashable]] = {}  # by the row of the problem, then by fingerprint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Leaves what it holds behind, which its owner finds again."""
+        """Leaves the content behind, which its owner can compute again."""
         return NetworkCache, ()
 
     def network(self, encoding: Encoding, row: int, fingerprint: int, config: Callable[[], Config]) -> Hashable:
-        """Returns what a configuration builds.
+        """Returns the network that a configuration builds.
 
         Args:
             encoding: the problems.
-            row: of the problem, which has a key.
-            fingerprint: what the configuration is known by, see `replay.fingerprints`.
-            config: returns the configuration.
+            row: the row of the problem, which has a key.
+            fingerprint: the fingerprint of the configuration, see `replay.fingerprints`.
+            config: returns the configuration; it is called for an unknown fingerprint.
 
         Raises:
             TypeError: see `network_of`.
@@ -58,14 +58,14 @@ class NetworkCache:
         replay: ReplayBuffer,
         pending: UInt64[np.ndarray, "pending"],
     ) -> tuple[Networks | None, ...]:
-        """Returns the networks that each replica evaluated or evaluates; None where the problem has no key.
+        """Returns the networks that each replica evaluated or evaluates; None for a problem without a key.
 
         Args:
             encoding: the problems.
-            problem: Shape `[replicas]`, row of the problem.
+            problem: Shape `[replicas]`, the row of the problem.
             replay: the trials that were told.
-            pending: the `replay.fingerprints` of trials that are being evaluated; those of problems with a key must
-                have been looked at.
+            pending: the `replay.fingerprints` of trials that are being evaluated. Those of problems with a key must be
+                in the cache.
         """
         evaluated = set(pending.tolist())
         return tuple(

@@ -1,7 +1,7 @@
-"""Actions that are numbers: their embeddings start near those of their neighbours.
+"""The initial embeddings of actions that are numbers: near those of neighbouring numbers.
 
-Embeddings are drawn as values of a Gaussian process over the numbers, so that what is learned of one learning rate says
-something of the next one; new numbers are drawn given those that are known.
+Embeddings are drawn as values of a Gaussian process over the numbers. So the policy's knowledge of one learning rate
+helps with the next one. The embeddings of new numbers are drawn given those of known numbers.
 """
 
 import dataclasses
@@ -13,21 +13,21 @@ from jaxtyping import Float, Int
 from ..policy.policy import Policy
 from ..spaces.vocabulary import Vocabulary
 
-# Not for tuning. `number_length` is what may be tuned; these numbers keep what is drawn smooth and finite.
+# Not for tuning: these numbers keep the draws smooth and finite. The setting to tune is `number_length`.
 _JITTER = 1e-5
-_LEARNED = 0.1  # variance: learned embeddings are not as smooth as drawn ones, and a mean through all would overshoot
+_LEARNED = 0.1  # a variance: learned embeddings are less smooth than drawn ones, and a mean through all would overshoot
 _DECADE = 10.0
-_LARGEST = 1e300  # beyond it, and not a number, are names
+_LARGEST = 1e300  # larger numbers, and NaN, count as names
 
 
 def initialise_numbers(policy: Policy, vocabulary: Vocabulary, known: int, length: float) -> Policy:
-    """Returns networks, as NumPy arrays, in which new actions that are numbers are near their neighbours.
+    """Returns networks in which new actions that are numbers start near their neighbours.
 
     Args:
-        policy: the networks, one a replica.
+        policy: the networks, one for each replica, as NumPy arrays.
         vocabulary: the names of the actions.
-        known: how many actions are known; their embeddings stay.
-        length: the network's `number_length`; where it is 0, the networks are returned as they are.
+        known: the number of known actions, whose embeddings stay.
+        length: the network's `number_length`; at 0, the networks are returned as they are.
     """
     if not length:
         return policy
@@ -39,15 +39,15 @@ def gp_initialised_embeddings(
 ) -> Float[np.ndarray, "replicas actions embedding"]:
     """Returns embeddings of actions in which neighbouring numbers are alike.
 
-    The actions of a state are taken for numbers if all are ints or floats and there are three or more. Their distances
-    are those of their logarithms where all are positive and span a decade, and are counted in mean gaps.
+    The actions of a state count as numbers if there are three or more, and all are ints or floats. Distances are
+    between the numbers, or between their logarithms if all are positive and span a decade. The unit is the mean gap.
 
     Args:
-        drawn: Shape `[replicas, actions, embedding]`, independent draws from a normal distribution; those of the first
-            `known` actions are learned embeddings, which stay.
+        drawn: Shape `[replicas, actions, embedding]`, independent draws from a normal distribution. The first `known`
+            embeddings are learned, and stay.
         vocabulary: the names of the actions.
-        known: how many actions are known.
-        length: over how many gaps embeddings are alike: the length scale of the squared-exponential kernel.
+        known: the number of known actions.
+        length: the length scale of the squared-exponential kernel, in mean gaps.
     """
     result = drawn.copy()
     for rows in number_rows(vocabulary).values():
@@ -81,7 +81,7 @@ def _is_number(kind: str, action: object) -> bool:
 
 
 def _positions(actions: list[object]) -> Float[np.ndarray, "numbers"]:
-    """Returns where numbers lie, such that the mean gap is 1."""
+    """Returns the places of numbers on an axis on which the mean gap is 1."""
     values = np.array(actions, np.float64)
     if values.min() > 0 and values.max() / values.min() >= _DECADE:
         values = np.log(values)

@@ -1,30 +1,56 @@
-"""Pairs of trials of which one did better: what a policy learns from that learns by preferences."""
+"""Pairs of a better and a worse trial, from which a policy learns by preferences."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..arrays import AnyArray
 from ..spaces.trajectory import Trajectory
-from .config import NewEmbedding
 from .replay import ReplayBuffer
-from .rules import Preferences
+from .rule import NewEmbedding
 
-# Not for tuning beside `Preferences.imitation`, the weight of the whole.
-_SHARPNESS = 3  # the best of the good trials is imitated most, one half as far back an eighth as much
+# Not for tuning: the setting to tune is `Preferences.imitation`, the weight of all imitation.
+_SHARPNESS = 3  # the best trial is imitated most, and a trial in the middle of the good ones an eighth as much
+
+
+@runtime_checkable
+class PairConfig(Protocol):
+    """The settings of `Preferences` that say how pairs are drawn; their descriptions are there."""
+
+    @property
+    def updates(self) -> int:
+        """The number of batches."""
+
+    @property
+    def pairs(self) -> int:
+        """The largest number of pairs in a batch."""
+
+    @property
+    def good_share(self) -> float:
+        """The share of a problem's trials that count as good."""
+
+    @property
+    def good_most(self) -> int:
+        """The largest number of trials of a problem that count as good."""
+
+    @property
+    def imitation(self) -> float:
+        """The weight of the likelihood of good trials that others proposed."""
+
+    def most_steps(self, grows: bool) -> int:
+        """Returns the largest number of padded steps of a batch's better trials, over the policies of a replica."""
 
 
 class Pairs(NamedTuple):
     """Batches of pairs of trials of one problem, one batch for each step of the optimiser.
 
     Attributes:
-        better: Shape `[updates, pairs, ...]`.
-        worse: Shape `[updates, pairs, ...]`.
-        weight: Shape `[updates, pairs]`, 0 where the two are equally good, and 1.
-        imitation: Shape `[updates, pairs]`, what the likelihood of the better trial weighs.
-        unknown: Shape `[updates]`, whether a batch is learned from as trials of a task that was never seen.
+        better: Shape `[updates, pairs, ...]`, the better trials.
+        worse: Shape `[updates, pairs, ...]`, the worse trials.
+        weight: Shape `[updates, pairs]`, 1, or 0 if the two trials are equally good.
+        imitation: Shape `[updates, pairs]`, the weight of the likelihood of the better trial.
+        unknown: Shape `[updates]`, whether the trials of a batch count as those of a task that was never seen.
     """
 
     better: Trajectory
@@ -38,7 +64,7 @@ def draw_pairs(
     replay: ReplayBuffer,
     problem: Int[np.ndarray, "replicas"],
     rng: np.random.Generator,
-    rule: Preferences,
+    rule: PairConfig,
     policies: int = 1,
     steps: int | None = None,
     grows: bool = False,
@@ -49,22 +75,22 @@ def draw_pairs(
 
     Leaves have the policies first, those of a replica side by side.
 
-    The better trial is uniform among the best (`rule.good_share` of all, at most `rule.good_most`), the worse one
-    uniform among those that rank behind it.
+    The better trial is uniform among the good trials (`rule.good_share` of all, at most `rule.good_most`). The worse
+    trial is uniform among the trials that rank behind the better one.
 
     Args:
         replay: the trials.
-        problem: Shape `[replicas]`, row of the problem.
-        rng: for the draws.
-        rule: how many.
-        policies: policies of a replica.
-        steps: a length that no trajectory passes; None for the padded one.
-        grows: whether the space is one that nobody declared. Then only the best trial of each configuration counts. A
-            pair of others says nothing, and late in a search in which configurations come again most would be such
-            pairs. In declared spaces pairs are drawn as they were when the settings were chosen.
+        problem: Shape `[replicas]`, the row of the problem.
+        rng: the generator of the draws.
+        rule: the settings.
+        policies: the number of policies of each replica.
+        steps: a length that no trajectory passes; None for the padded length.
+        grows: whether nobody declared the space. Then only the best trial of each configuration counts. A pair of one
+            configuration says nothing, and configurations that come again make most pairs of a long search such pairs.
+            In declared spaces all trials count, as they did when the settings were chosen.
         new_task: see `TransferConfig`.
-        others: Shape `[replicas]`, whether the latest trial is one that somebody else proposed, so that what others
-            found good is imitated; None for no replica.
+        others: Shape `[replicas]`, whether somebody else proposed the latest trial, so that the good trials of others
+            are imitated; None for no replica.
     """
     steps = replay.trials.actions.shape[-1] if steps is None else steps
     shape = (len(problem), policies, rule.updates, _pairs_of(rule, policies * steps, grows))
@@ -87,19 +113,19 @@ def draw_pairs(
 
 
 class Ranking:
-    """The trials of a replay buffer, ranked within their problems: pairs of all problems are drawn from it together.
+    """The trials of a replay buffer, ranked within their problems, for pairs of all problems.
 
-    It costs as much as one look at every trial, and a draw from it nothing that grows with them.
+    The cost of a ranking grows with the number of trials; the cost of a draw does not.
     """
 
-    def __init__(self, replay: ReplayBuffer, rule: Preferences, grows: bool, new_task: NewEmbedding) -> None:
+    def __init__(self, replay: ReplayBuffer, rule: PairConfig, grows: bool, new_task: NewEmbedding) -> None:
         """Ranks the trials.
 
         Args:
-            replay: the trials; those that are added to it later are not drawn.
-            rule: how many of a problem's trials are good ones.
+            replay: the trials; trials that are added later are not drawn.
+            rule: the settings.
             grows: see `draw_pairs`.
-            new_task: see there.
+            new_task: see `TransferConfig`.
         """
         self._replay, self._rule, self._grows, self._new_task = replay, rule, grows, new_task
         self._ranked, self._from, self._count, self._good = [], [], [], []
@@ -116,14 +142,14 @@ class Ranking:
             self._good.append(counts[1])
 
     def draw(self, rng: np.random.Generator, policies: int, steps: int) -> Pairs:
-        """Draws pairs as `draw_pairs` does for others' trials, but each of a problem of its own.
+        """Draws pairs as `draw_pairs` does for others' trials, but draws the problem of each pair too.
 
-        The problem of a pair is that of a trial drawn from all. Leaves have the policies first, those of a replica side
+        A problem is drawn as often as its share of the trials. Leaves have the policies first, those of a replica side
         by side.
 
         Args:
-            rng: for the draws.
-            policies: policies of a replica.
+            rng: the generator of the draws.
+            policies: the number of policies of each replica.
             steps: a length that no trajectory passes.
         """
         replay, rule = self._replay, self._rule
@@ -143,13 +169,13 @@ class Ranking:
         return _paired(replay, steps, better, worse, imitation, unknown)
 
 
-def _pairs_of(rule: Preferences, steps: int, grows: bool) -> int:
-    """Returns how many pairs a batch has, of trajectories that have so many steps over all policies."""
+def _pairs_of(rule: PairConfig, steps: int, grows: bool) -> int:
+    """Returns the number of pairs in a batch, of trajectories with so many steps over all policies."""
     return min(rule.pairs, max(1, rule.most_steps(grows) // steps))
 
 
-def _good(count: int, rule: Preferences) -> int:
-    """Returns how many of a problem's trials are good; at least one is behind them."""
+def _good(count: int, rule: PairConfig) -> int:
+    """Returns the number of a problem's trials that count as good; at least one trial is behind them."""
     return min(max(2, int(np.ceil(rule.good_share * count))), rule.good_most, count - 1)
 
 
@@ -161,17 +187,9 @@ def _paired(
     imitation: Float[np.ndarray, "replicas members updates pairs"],
     unknown: Bool[np.ndarray, "replicas members updates"],
 ) -> Pairs:
-    """Returns pairs of trials of a replay buffer, given by their numbers there; see `Pairs`."""
+    """Returns pairs of trials of a replay buffer, given by their positions there; see `Pairs`."""
     which = np.arange(len(better))[:, None, None, None]
-
-    def picked(at: Int[np.ndarray, "replicas members updates pairs"]) -> Trajectory:
-        def picked_leaf(leaf: np.ndarray) -> np.ndarray:
-            short = leaf[..., :steps] if leaf.ndim > replay.problem.ndim else leaf
-            return short[which, at].reshape(-1, *at.shape[2:], *short.shape[2:])
-
-        return jax.tree.map(picked_leaf, replay.trials)
-
     scores = replay.scores
     weight = scores.at((which, better)).above(scores.at((which, worse))).astype(np.float32)
     per_policy = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in (weight, imitation, unknown))
-    return Pairs(picked(better), picked(worse), *per_policy)
+    return Pairs(replay.batch(better, steps), replay.batch(worse, steps), *per_policy)

@@ -1,10 +1,11 @@
-"""Which trials of earlier problems are to be tried first on a new one: a portfolio of them, greedy over the problems.
+"""The trials of earlier problems that a new problem tries first: a portfolio, chosen greedily over the problems.
 
-The new problem may be like any of the earlier ones. So the first trial is the one that is best in the mean over them,
-and each next one adds most to the mean over them of the best so far. What a trial of one problem is worth on another,
-where it was not evaluated, is that of the trials there that are most like it.
+The new problem may be like any of the earlier problems. So the first trial has the best mean value over them. Each
+following trial adds most to the mean of the best value so far. A trial was evaluated on one problem alone. Its value on
+another problem is estimated from the trials there that are most like it.
 
-Shapes: `problems` are the earlier ones, `kept` trials of each, `candidates` of all, `choices` of all spaces.
+Shapes: `problems` are earlier problems, `kept` the archived trials of a problem, `candidates` trials of all problems,
+`choices` those of all spaces.
 """
 
 from collections.abc import Sequence
@@ -17,11 +18,11 @@ from ..spaces.condition import Action, action_key, are_numbers
 from .archive import NOT_MADE, ArchivedProblem
 from .scores import TrialOutcome
 
-# Not for tuning. Two numbers bound what a portfolio costs. The others say how alike trials are, in shares of their
-# choices, so that they fit any space. How many trials are picked is `BanditConfig.warm_start`.
-_CANDIDATES = 8  # the best of each problem
-_MOST = 32  # problems; of more, those that were learned from last
-_LIKE = 0.12  # trials that differ in this share of their choices say much of one another
+# Not for tuning. The first two numbers bound the cost of a portfolio. The others say how alike trials are, in shares of
+# their choices, so that they fit any space. `BanditConfig.warm_start` is the number of trials that are picked.
+_CANDIDATES = 8  # the number of best trials of each problem
+_MOST = 32  # the number of problems; of more, those that were learned from last
+_LIKE = 0.12  # the share of choices in which two similar trials differ
 _PRIOR = 0.05  # the weight of the mean over a problem's trials
 _WIDEST = 2.0  # numbers that are half a range apart differ as names do
 
@@ -31,7 +32,7 @@ class Pick(NamedTuple):
 
     Attributes:
         entry: the position of the problem in the archive.
-        slot: the position of the trial in what is kept of it.
+        slot: the position of the trial among the archived trials of the problem.
     """
 
     entry: int
@@ -39,7 +40,7 @@ class Pick(NamedTuple):
 
 
 Portfolios = Sequence[Sequence[Sequence[Pick]]]
-"""For each replica, and each new problem, trials in the order in which they are to be tried."""
+"""For each replica and each new problem, trials in the order in which they are tried."""
 
 
 def portfolios(
@@ -47,14 +48,14 @@ def portfolios(
 ) -> list[list[list[Pick]]]:
     """Returns the portfolios of new problems.
 
-    They are of those earlier problems that have the new one's space or task: what was best on another task, in another
-    space, says less than the policy does of what is new there.
+    A portfolio has trials of the earlier problems that share the new problem's space or task. The best trials of
+    another task in another space say less about a new problem than the policy does.
 
     Args:
-        entries: what is archived.
-        replicas: how many there are.
-        names: of the space and the task of each new problem.
-        count: how many trials are to be tried; there are more, for some may not fit.
+        entries: the archive.
+        replicas: the number of replicas.
+        names: the names of the space and the task of each new problem.
+        count: the number of trials that will be tried. A portfolio has three times as many, because some may not fit.
     """
     alike = [
         [at for at, entry in enumerate(entries) if entry.space == space or entry.task == task] for space, task in names
@@ -63,13 +64,13 @@ def portfolios(
 
 
 def portfolio(entries: Sequence[ArchivedProblem], replica: int, sources: Sequence[int], count: int) -> list[Pick]:
-    """Returns trials in the order in which they are to be tried; of one problem they are its best, best first.
+    """Returns trials in the order in which they are tried; for one problem these are its best trials, best first.
 
     Args:
-        entries: what is archived.
-        replica: of which replica.
-        sources: the positions of the problems that count.
-        count: how many trials at most; there may be fewer.
+        entries: the archive.
+        replica: the replica whose trials are taken.
+        sources: the positions of the earlier problems that count.
+        count: the largest number of trials; there may be fewer.
     """
     rows = [at for at in sources if entries[at].count[replica]][-_MOST:]
     if not rows:
@@ -82,7 +83,7 @@ def portfolio(entries: Sequence[ArchivedProblem], replica: int, sources: Sequenc
     best, left, found = np.zeros(len(rows)), list(range(len(picks))), list[Pick]()
     while left and len(found) < count:
         gain = np.maximum(worth[:, left], best[:, None]).mean(axis=0)
-        # Where nothing is gained any more, the best in the mean comes next.
+        # Once no trial adds anything, the trial with the best mean comes next.
         at = left[int(np.lexsort((-worth[:, left].mean(axis=0), -gain.round(9)))[0])]
         best = np.maximum(best, worth[:, at])
         found.append(picks[at])
@@ -91,7 +92,7 @@ def portfolio(entries: Sequence[ArchivedProblem], replica: int, sources: Sequenc
 
 
 def rate_trials(entry: ArchivedProblem, replica: int) -> Float[np.ndarray, "kept"]:
-    """Returns how good the trials of a problem are: 1 for its best, 0 for the middle one of those kept, and below."""
+    """Returns the values of a problem's archived trials: 1 for the best, 0 for the median and for worse trials."""
     count = int(entry.count[replica])
     scores = entry.scores.at((replica, slice(count)))
     finite = scores.outcome == TrialOutcome.FINITE
@@ -108,7 +109,7 @@ def rate_trials(entry: ArchivedProblem, replica: int) -> Float[np.ndarray, "kept
 def _worth(
     entries: Sequence[ArchivedProblem], replica: int, rows: Sequence[int], picks: Sequence[Pick]
 ) -> Float[np.ndarray, "problems candidates"]:
-    """Returns what each candidate is worth on each problem, as far as the trials there tell."""
+    """Returns the estimated value of each candidate on each problem."""
     place = _Places([entries[at] for at in rows])
     at_home = {at: place.of(entries[at], replica) for at in rows}
     candidates = np.stack([at_home[pick.entry][pick.slot] for pick in picks])
@@ -126,8 +127,8 @@ def _worth(
 class _Places:
     """Trials of several problems as points, by the choices of all.
 
-    A coordinate is the place of a number in its range, from 0 to 1, or counts other actions; it is NaN where the choice
-    was not made.
+    A coordinate is the place of a number in its range, from 0 to 1, or the position of another action. It is NaN if the
+    trial did not make the choice.
     """
 
     def __init__(self, entries: Sequence[ArchivedProblem]) -> None:
@@ -149,7 +150,7 @@ class _Places:
                 self._place.append({one: float(rank) for rank, one in enumerate(its)})
 
     def of(self, entry: ArchivedProblem, replica: int) -> Float[np.ndarray, "kept choices"]:
-        """Returns the trials that are kept of a problem."""
+        """Returns the archived trials of a problem as points."""
         count = int(entry.count[replica])
         found = np.full((count, len(self._column)), np.nan)
         for at, choice in enumerate(entry.choices):
@@ -162,7 +163,10 @@ class _Places:
     def differences(
         self, some: Float[np.ndarray, "some choices"], others: Float[np.ndarray, "others choices"]
     ) -> Float[np.ndarray, "some others"]:
-        """Returns in which share of the choices that either made trials differ, numbers by how far they are apart."""
+        """Returns the share of choices in which two trials differ, of the choices that either made.
+
+        Two numbers differ by the distance between them.
+        """
         total, made = np.zeros((2, len(some), len(others)))
         for column, numeric in enumerate(self._numeric):
             left, right = some[:, column, None], others[None, :, column]

@@ -1,21 +1,47 @@
 """The priority queues: the best distinct trials of each problem (paper, appendix A; Abolafia et al. 2018).
 
-They are kept on the host, in double precision: what is best must not depend on how large rewards are.
+They are kept on the host, in double precision: the order of trials must not depend on the size of rewards.
 
-Shapes: `replicas` run side by side, `problems` have queues of `size` slots, for trajectories of `steps`.
+Shapes: `replicas` run side by side, `problems` have queues of `size` slots, trajectories have `steps`.
 """
 
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..fields import ConfigPart, Range
 from ..spaces.trajectory import Trajectory, blank_trajectories
-from .config import QueueConfig
 from .scores import Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueConfig(ConfigPart):
+    """The queue of the best trials of each problem: `Agent.best` returns them, and REINFORCE imitates them.
+
+    Example:
+        ```python
+        from transfernas import QueueConfig, TrainingConfig
+
+        TrainingConfig(queue=QueueConfig(size=50))
+        ```
+
+    Attributes:
+        size: the number of distinct trials in a queue. Paper: 25.
+        ties: what happens to a new trial as good as the worst of a full queue. "keep" keeps the old trial, "replace"
+            replaces it. Paper: open.
+        repeats: the reward of a sequence that was evaluated more than once: the "best" or the "latest". Paper: open.
+    """
+
+    path: ClassVar[str] = "TrainingConfig.queue"
+
+    size: Annotated[int, Range(1, 10**6)] = 25
+    ties: Literal["keep", "replace"] = "keep"
+    repeats: Literal["best", "latest"] = "best"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +70,14 @@ class PriorityQueue:
     ) -> "PriorityQueue":
         """Returns the queues after a trial of each replica.
 
-        A sequence that is there already only updates its score (`config.repeats`). A full queue gives up its
-        worst trial, the first of equals, for a better one, or for one as good if `config.ties` says so.
+        A trial of a queued sequence only updates the score (`config.repeats`). A full queue gives up its worst trial,
+        the first of equals, for a better trial, or for an equal one if `config.ties` is "replace".
 
         Args:
-            problem: Shape `[replicas]`, row of the problem.
-            trial: Shape `[replicas, ...]`.
-            scores: Shape `[replicas]`.
-            config: its `ties` and `repeats`.
+            problem: Shape `[replicas]`, the row of the problem.
+            trial: Shape `[replicas, ...]`, the trial.
+            scores: Shape `[replicas]`, the score of the trial.
+            config: the settings; `ties` and `repeats` count.
         """
         replicas = np.arange(len(problem))
         known, held, filled = self._of(problem)
@@ -78,18 +104,18 @@ class PriorityQueue:
         return queue
 
     def draw(self, problem: Int[np.ndarray, "replicas"], pick: Float[np.ndarray, "replicas"]) -> Trajectory:
-        """Returns one of a problem's trials for each replica; the queues must not be empty.
+        """Returns a trial of a problem for each replica; the queues must not be empty.
 
         Args:
-            problem: Shape `[replicas]`, row of the problem.
-            pick: Shape `[replicas]`, in [0, 1), in single precision; uniform, it makes the trials uniform.
+            problem: Shape `[replicas]`, the row of the problem.
+            pick: Shape `[replicas]`, in [0, 1), in single precision. Uniform numbers draw the trials uniformly.
         """
         known, _, filled = self._of(problem)
         slot = np.minimum((pick * filled.astype(np.float32)).astype(np.int32), filled - 1)
         return Trajectory(*(leaf[np.arange(len(problem)), slot] for leaf in known))
 
     def best_first(self, replica: int, row: int) -> Int[np.ndarray, "filled"]:
-        """Returns the slots of a problem of a replica that are filled, the best trial's first."""
+        """Returns the filled slots of a problem of a replica, best trial first."""
         return self.scores.at((replica, row, slice(int(self.filled[replica, row])))).best_first()
 
     def selected(self, replica: int) -> "PriorityQueue":
@@ -100,8 +126,8 @@ class PriorityQueue:
         """Returns the queues for more problems.
 
         Args:
-            trials: the same ones, with that room.
-            padded: gives an array room for problems.
+            trials: the same trials, with room for more problems.
+            padded: a function that gives an array room for more problems.
         """
         return PriorityQueue(trials, Scores(*map(padded, self.scores)), padded(self.filled))
 

@@ -1,4 +1,4 @@
-"""Proposing valid configurations: who proposes, draws, and which of them is taken."""
+"""Proposals of valid configurations: the proposer, the draws, and the choice among the draws."""
 
 import dataclasses
 import functools
@@ -27,36 +27,37 @@ from .warm_start import WarmStartConfigs
 RowIndices = Int[np.ndarray, "sought"]
 ActionIndices = Int[np.ndarray, "sought candidates choices"]
 FirstValidFn = Callable[[RowIndices, ActionIndices], RowIndices]
-"""From problems and candidates for each to the first valid candidate; to their number where none is."""
+"""From problems and candidates for each to the position of the first valid candidate; their number if none is valid."""
 
 BeforeDrawFn = Callable[[int], None]
-"""Told how many candidates will be drawn at once, before they are."""
+"""Called before candidates are drawn, with the number that will be drawn at once."""
 
-# Candidates drawn at once: one, or several where many are invalid. At NAS-Bench-101's size four cost twice as much as
-# one, and sixteen as much as four times four, so that there are only two sizes to compile.
-# Several are drawn where fewer than a share of the latest were valid; a candidate counts a tenth. Not for tuning: these
-# numbers say what a proposal costs, not which one is made of the candidates.
+# The candidates that are drawn at once: one, or several if many are invalid. At NAS-Bench-101's size, four candidates
+# cost twice as much as one, and sixteen as much as four times four. So there are only two sizes to compile.
+# Several are drawn if fewer than a share of the latest candidates were valid; the latest counts a tenth. Not for
+# tuning: these numbers change the cost of a proposal, and not the choice among the candidates.
 SMALL_BATCH, LARGE_BATCH = 1, 4
 _OFTEN_VALID = 0.6
 _BEFORE, _NOW = 0.9, 0.1
 
 NONE_PENDING = np.zeros(0, np.uint64)
 
-# A policy that is sure of what was evaluated already is made to look elsewhere: beside its own draws there are so many
-# in which a share is uniform, from little to all, for where its own are known; and with each attempt a larger share of
-# its own is. Where all is evaluated, what was may be proposed again after so many attempts. Long trajectories, of which
-# hardly any comes twice, go without these draws. Not for tuning: they count where a policy's own are used up.
+# A policy that is sure of evaluated configurations is made to look elsewhere. Beside the policy's own draws there are
+# mixed draws, with a uniform share from little to all. With each attempt, a larger share of the policy's own draws is
+# uniform too. After so many attempts, evaluated configurations may be proposed again, because all may be evaluated.
+# Long trajectories hardly ever come twice, and go without mixed draws. Not for tuning: these numbers count once a
+# policy's own draws are used up.
 MIXED_DRAWS = 8
 UNIFORM_PER_ATTEMPT, ATTEMPTS = 0.03, 30
 
 
 class _Excluded(NamedTuple):
-    """What is not to be proposed again.
+    """The configurations that must not be proposed again.
 
     Attributes:
         pending: see `propose`.
-        repeatable: see there.
-        networks: for each replica those that it evaluated or evaluates, see `NetworkCache.known`.
+        repeatable: see `propose`.
+        networks: the networks that each replica evaluated or evaluates, see `NetworkCache.known`.
     """
 
     pending: UInt64[np.ndarray, "pending"]
@@ -68,9 +69,9 @@ class Proposal(NamedTuple):
     """One trial for each replica.
 
     Attributes:
-        problem: Shape `[replicas]`, row of the problem.
-        rollout: Shape `[replicas, ...]`, as NumPy arrays.
-        proposer: Shape `[replicas]`, which policy of each replica proposes, or its warm start.
+        problem: Shape `[replicas]`, the row of the problem.
+        rollout: Shape `[replicas, ...]`, the configuration, as NumPy arrays.
+        proposer: Shape `[replicas]`, the proposer, see `learning.bandit`.
     """
 
     problem: Int[np.ndarray, "replicas"]
@@ -79,7 +80,7 @@ class Proposal(NamedTuple):
 
 
 def count_candidates(learner: Learner) -> int:
-    """How many candidates to draw at once: as many as configured; or one, several where many are invalid."""
+    """Returns the number of candidates to draw at once: as configured, or one, or several if many are invalid."""
     config = learner.config.proposal
     if config.best_of is not None:
         return config.best_of.draws + (0 if config.repeats or learner.encoding.wide else MIXED_DRAWS)
@@ -100,15 +101,16 @@ def propose(
         learner: the replicas.
         first_valid: finds the first valid candidate; by default it asks the problems' own `valid`.
         before_draw: called before each draw.
-        pending: the `replay.fingerprints` of trials that are being evaluated; where the agent does not repeat, they are
-            not proposed again either. Those of problems with a key must be known to `learner.network_cache`.
-        allowed: see `rollouts`; where it is given, the warm start proposes only what it allows.
-        repeatable: the fingerprints of what may be proposed again though the agent does not repeat: its actions stand
-            for more than one value.
+        pending: the `replay.fingerprints` of trials that are being evaluated. If configurations do not repeat, these
+            are not proposed again. Those of problems with a key must be in `learner.network_cache`.
+        allowed: Shape `[choices, actions]`, whether an action may be taken, see `sample_rollouts`; None for all.
+            The warm start proposes only configurations of allowed actions.
+        repeatable: the fingerprints of configurations that may always be proposed again, because their actions stand
+            for several values.
 
     Raises:
         ValueError: `ProposalConfig.max_candidates` configurations were drawn for one replica and none was valid.
-        TypeError: what a problem's key returned is no network, see `problem.network_of`.
+        TypeError: a problem's key did not name a network, see `problem.network_of`.
     """
     trial, config = learner.sampled, learner.config.proposal
     problem = _draw_problem(learner)
@@ -146,7 +148,7 @@ def propose(
 
 
 def skip_trial(learner: Learner) -> Learner:
-    """Returns the replicas after a proposal that failed: the next one is for another trial, with other draws."""
+    """Returns the replicas after a failed proposal: the next proposal is for another trial, with other draws."""
     return dataclasses.replace(learner, sampled=learner.sampled + 1)
 
 
@@ -164,7 +166,7 @@ def _draw_proposer(
     evaluated: _Excluded,
     allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> tuple[Int[np.ndarray, "replicas"], Rollout | None]:
-    """Draws who proposes for each replica; the rollouts are those of the warm start, where any is to propose."""
+    """Draws the proposer of each replica, and returns the warm start's rollouts if it is to propose any."""
     if learner.bandit is None or learner.warm_start is None:
         return np.zeros(learner.replicas, np.int32), None
     replay, config = learner.replay, learner.bandit_config
@@ -185,7 +187,7 @@ def _find_evaluated(
     problem: Int[np.ndarray, "replicas"],
     networks: tuple[Networks | None, ...],
 ) -> Bool[np.ndarray, "replicas size"] | None:
-    """Returns which configurations of the warm start build an evaluated network; None where no problem has a key."""
+    """Returns whether configurations of the warm start build evaluated networks; None if no problem has a key."""
     if all(each is None for each in networks):
         return None
     encoding, (fingerprint, filled) = learner.encoding, warm_start.slots(problem)
@@ -251,19 +253,19 @@ def _rank(
     evaluated: _Excluded | None,
     allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> tuple[Rollout, Int[np.ndarray, "sought"]]:
-    """Orders candidates such that the first valid one is to be proposed.
+    """Orders candidates such that the first valid candidate is the proposal.
 
     Args:
         learner: the replicas.
-        problem: Shape `[sought]`.
-        proposer: Shape `[sought]`, the policies that drew.
-        candidates: Shape `[sought, candidates, ...]`.
+        problem: Shape `[sought]`, the row of the problem.
+        proposer: Shape `[sought]`, the proposers that drew.
+        candidates: Shape `[sought, candidates, ...]`, the draws.
         sought: the replicas that the candidates are for.
-        evaluated: what is not to be proposed again; None where all may be.
+        evaluated: the configurations that must not be proposed again; None if all may be.
         allowed: see `propose`.
 
     Returns:
-        The candidates, and how many of them, from the first, may be proposed.
+        The candidates in order, and the number of candidates, from the first, that may be proposed.
     """
     best, replay = learner.config.proposal.best_of, learner.replay
     n_sought, count = candidates.log_prob.shape
@@ -281,10 +283,10 @@ def _rank(
         grown = np.array([len(told) for told in trials]) / best.trials
         grown += np.where(
             proposer != NEW_POLICY, learner.unseen.seen_fraction[problem], 0.0
-        )  # what was seen need not be explored
+        )  # seen actions need no exploring
         best_of = 1 + (best.draws - 1) * np.minimum(grown, 1.0)
         number = np.arange(count)
-        # The most probable of the first draws; then the others one by one; then the most probable of the explorers.
+        # The most probable of the first draws; then the other draws in turn; then the most probable mixed draws.
         group = (number >= best_of[:, None]).astype(np.int64) + (number >= best.draws)
         score = np.where(group == 1, number, -_excess_log_prob(learner, problem, candidates, allowed))
         order = np.lexsort((score, group, refused), axis=1)
@@ -298,10 +300,10 @@ def _excess_log_prob(
     candidates: Rollout,
     allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> Float[np.ndarray, "sought candidates"]:
-    """Returns by how much a candidate is more probable than by chance, over the root of the number of its decisions.
+    """Returns the log-probability of candidates less that by chance, over the root of the number of decisions.
 
-    The log-probability alone would favour candidates of few decisions, whatever these are worth. What it exceeds chance
-    by spreads with the root of their number: a sum would favour many decisions, a mean few.
+    The log-probability alone would favour candidates of few decisions, whatever their value. The excess over chance
+    spreads with the root of the number of decisions: a sum would favour many decisions, a mean few.
     """
     tables = learner.tables
     decision = np.asarray(tables.rules.decision)[np.asarray(tables.space)[problem]]
@@ -316,7 +318,7 @@ def _excess_log_prob(
 def _size(space: SearchSpace) -> float:
     try:
         return space.size
-    except ValueError:  # its conditions read too many choices at once to be counted: it is large
+    except ValueError:  # too large to be counted
         return math.inf
 
 
@@ -327,7 +329,7 @@ def _any_left(
     trials: Int[np.ndarray, "trials"],
     pending: UInt64[np.ndarray, "pending"],
 ) -> bool:
-    """Returns whether a replica may have configurations of a problem left that are not among its trials of it."""
+    """Returns whether a problem may have configurations left that the replica did not try."""
     size = _size(learner.encoding.problems[row].space)
     if len(trials) + len(pending) < size:
         return True
@@ -344,17 +346,17 @@ def _first_new(
     sought: Int[np.ndarray, "sought"],
     evaluated: _Excluded,
 ) -> Int[np.ndarray, "sought"]:
-    """Returns the first valid candidates whose networks were not evaluated; the key sees one after the other.
+    """Returns the first valid candidates whose networks were not evaluated; the key sees candidate by candidate.
 
     Args:
         learner: the replicas.
         find: finds the first valid candidate.
-        problem: Shape `[sought]`.
-        candidates: Shape `[sought, candidates, ...]`, in the order in which they are to be proposed.
-        first: Shape `[sought]`, the first valid candidates.
-        eligible: Shape `[sought]`, how many candidates may be proposed.
+        problem: Shape `[sought]`, the row of the problem.
+        candidates: Shape `[sought, candidates, ...]`, in the order of `_rank`.
+        first: Shape `[sought]`, the positions of the first valid candidates.
+        eligible: Shape `[sought]`, the number of candidates that may be proposed.
         sought: the replicas that the candidates are for.
-        evaluated: what is not to be proposed again.
+        evaluated: the configurations that must not be proposed again.
     """
     if all(known is None for known in evaluated.networks):
         return first

@@ -1,8 +1,8 @@
 """Random numbers, drawn on the host and handed to the compiled functions as arguments.
 
-Every draw has a generator of its own, found from the seed, what the draw is for, and counts that only grow. So there is
-no state to save but the seed, no draw depends on the order in which trials are told, and the compiled functions are
-free of random number code, which took a third of their time to compile.
+Every draw has a generator of its own, made from the seed, the purpose of the draw, and counts that only grow. So the
+seed is the only state to save, and no draw depends on the order in which trials are told. The compiled functions have
+no code for random numbers, which took a third of their time to compile.
 """
 
 import enum
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Purpose(enum.IntEnum):
-    """What a draw is for; the numbers are part of what makes a seed reproducible."""
+    """The purpose of a draw. With other numbers, the same seed would give other draws."""
 
     WEIGHTS = 0
     PROBLEM = 1
@@ -37,14 +37,14 @@ def generator(seed: int, purpose: Purpose, *counts: int) -> np.random.Generator:
     """Returns the generator of one draw.
 
     Args:
-        seed: of the search, not negative.
-        purpose: what the draw is for.
-        *counts: which of the draws it is, for example the number of the trial.
+        seed: the seed of the search, not negative.
+        purpose: the purpose of the draw.
+        *counts: the numbers of the draw, for example the number of the trial.
     """
-    # As spawn key, uses and counts are kept apart from the seed, however large it is.
+    # As spawn key, the purpose and the counts are kept apart from the seed, however large the seed is.
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(int(purpose), *counts))))
 
 
 def derived_seed(seed: int, purpose: Purpose, *counts: int) -> int:
-    """Returns a seed for something that a search starts, such as the agent after a transfer."""
+    """Returns a seed for a part of a search, such as the agent after a transfer; see `generator`."""
     return int(generator(seed, purpose, *counts).integers(2**63))

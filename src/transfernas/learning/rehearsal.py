@@ -1,7 +1,7 @@
-"""Learning once more what was learned of earlier problems: else a row of searches forgets all but the last.
+"""Rehearsal: the policy learns from earlier problems once more, or else searches in a row forget all but the last.
 
-While a policy learns from one search it forgets what others taught it. Before the next transfer it learns from what is
-archived of all problems in turn (`archive.py`), as it learns from others' trials (`pairs.py`).
+While a policy learns from one search, it forgets earlier searches. Before the next transfer it learns from the archived
+trials of all problems in turn (`archive.py`), as it learns from others' trials.
 """
 
 import dataclasses
@@ -18,36 +18,35 @@ from ..spaces.tables import Tables
 from ..spaces.trajectory import Trajectory
 from .archive import NOT_MADE, ArchivedProblem, union_of_choices
 from .learner import Learner, best_policy, empty_trials, update_archive
-from .pairs import Ranking
 from .randomness import Purpose, generator
 from .replay import ReplayBuffer
-from .rules import Preferences
-from .steps import fresh_state, prefer
+from .rule import BatchConfig, LearningRule
+from .steps import climb, fresh_state
 
-# Not for tuning. These numbers bound what the time before a search is, however many problems are known.
+# Not for tuning. These numbers bound the time before a search, however many problems are known.
 STEPS = 120
-"""So many times pairs are drawn, of all problems."""
+"""The number of batches that are drawn, each of all problems."""
 
 MOST = 64
-"""Of so many problems, those that were learned from last."""
+"""The largest number of problems that are rehearsed: those that were learned from last."""
 
 
 def rehearse(learner: Learner, steps: int = STEPS) -> Learner:
-    """Returns replicas that are between searches: all that they were told is archived, and learned once more.
+    """Returns the replicas between two searches: all trials are archived, and the policy learns from the archive.
 
-    A learner that knows no other problems than those that it searches has learned from all of them side by side, so
-    there is nothing to rehearse. So it is where it learns by REINFORCE, which takes no trials but its own.
+    There is nothing to rehearse for a learner without earlier problems: it has learned from its problems side by side.
+    A rule that is not off-policy, such as `Reinforce`, learns from its own trials alone, and does not rehearse.
 
     Args:
-        learner: the replicas; of two policies the one that did best goes on.
-        steps: how often pairs of trials are drawn.
+        learner: the replicas. Of two policies, the better one goes on.
+        steps: the number of batches.
     """
     learner = update_archive(learner)
     entries = learner.archive
     policy = best_policy(learner)
     present = {problem.name for problem in learner.encoding.problems}
     rule = learner.config.rule
-    if any(entry.name not in present for entry in entries) and isinstance(rule, Preferences):
+    if any(entry.name not in present for entry in entries) and rule.off_policy:
         policy = _rehearsed(policy, entries[-MOST:], learner, rule, steps)
     replay, queue, trial_stats = empty_trials(learner.replicas, learner.encoding, learner.config)
     return dataclasses.replace(
@@ -63,23 +62,22 @@ def rehearse(learner: Learner, steps: int = STEPS) -> Learner:
 
 
 def _rehearsed(
-    policy: Policy, entries: tuple[ArchivedProblem, ...], learner: Learner, rule: Preferences, steps: int
+    policy: Policy, entries: tuple[ArchivedProblem, ...], learner: Learner, rule: LearningRule, steps: int
 ) -> Policy:
     encoding = _encoded(entries, learner)
     replay = _told(entries, encoding, learner.replicas)
     state, tables = placed((fresh_state(policy, rule), _with_room(encoding.tables)))
-    ranking = Ranking(replay, rule, encoding.grows, learner.config.transfer.new_task)
+    batch = BatchConfig(1, encoding.steps_made, encoding.grows, learner.config.transfer.new_task)
+    draw = rule.batches(replay, batch)
     for number in range(steps):
-        pairs = ranking.draw(
-            generator(learner.seed, Purpose.REHEARSAL, learner.learned, number), 1, encoding.steps_made
-        )
-        state = run(prefer, state, tables, pairs, rule)
+        rng = generator(learner.seed, Purpose.REHEARSAL, learner.learned, number)
+        state = run(climb, state, tables, draw(rng), rule)
     known: Policy = jax.tree.map(np.asarray, state.policy)
     return known
 
 
 def _encoded(entries: tuple[ArchivedProblem, ...], learner: Learner) -> Encoding:
-    """Returns what is archived as problems; spaces of one name are one, which has the choices of all."""
+    """Returns the archived problems, encoded; spaces of one name become one space with the choices of all."""
     alike: dict[str, list[ArchivedProblem]] = {}
     for entry in entries:
         alike.setdefault(entry.space, []).append(entry)
@@ -87,18 +85,18 @@ def _encoded(entries: tuple[ArchivedProblem, ...], learner: Learner) -> Encoding
     problems = tuple(Problem(spaces[entry.space], entry.task) for entry in entries)
     encoding = encode(problems, learner.vocabulary, learner.encoding.min_shapes)
     longest = max(int((entry.action_indices != NOT_MADE).sum(axis=-1).max()) for entry in entries)
-    tables = encoding.tables._replace(longest=np.array(1 + longest, np.int32))  # without conditions it would be all
+    tables = encoding.tables._replace(longest=np.array(1 + longest, np.int32))  # else all choices would count
     return dataclasses.replace(encoding, tables=tables)
 
 
 def _with_room(tables: Tables) -> Tables:
-    """Returns the tables with room for as many problems as there may be, so that another one compiles nothing anew."""
+    """Returns the tables with room for the largest number of problems, so that another problem compiles nothing."""
     room = (0, MOST - len(tables.task))
     return tables._replace(space=np.pad(tables.space, room), task=np.pad(tables.task, room))
 
 
 def _told(entries: tuple[ArchivedProblem, ...], encoding: Encoding, replicas: int) -> ReplayBuffer:
-    """Returns the archived trials as a replay buffer; a replica with fewer of a problem than others repeats some."""
+    """Returns the archived trials as a replay buffer; a replica with fewer trials than others repeats some."""
     replay = ReplayBuffer.empty(replicas, encoding.steps)
     for row, entry in enumerate(entries):
         shape = replicas, entry.action_indices.shape[1]

@@ -1,6 +1,6 @@
-"""The replay buffer: every trial that replicas learned from; pairs are drawn from it, and none comes twice.
+"""The replay buffer: every trial that replicas learned from, to learn from again and not to propose again.
 
-Shapes: `trials` that were told, of `replicas` in lockstep; `steps` of a trajectory.
+Shapes: `replicas` run side by side, `trials` were told, trajectories have `steps`; `room` counts the slots for trials.
 """
 
 import dataclasses
@@ -23,17 +23,16 @@ _CLAIMING = Lock()  # two agents that began as one may learn in threads of their
 
 @dataclass(frozen=True, slots=True)
 class ReplayBuffer:
-    """The trials so far; immutable, though replay buffers that grew from one another share their arrays.
+    """The trials so far. A buffer is immutable, though buffers that grew from one another share their arrays.
 
     Attributes:
-        count: how many trials there are; what lies behind them in the arrays is room.
-        problem: Shape `[replicas, room]`, rows of the problems.
-        trials: Shape `[replicas, room, ...]`.
-        scores: Shape `[replicas, room]`.
-        fingerprint: Shape `[replicas, room]`, a number that two trials share if they are of one configuration of one
+        count: the number of trials; the slots behind them are empty.
+        problem: Shape `[replicas, room]`, the rows of the problems.
+        trials: Shape `[replicas, room, ...]`, the trials.
+        scores: Shape `[replicas, room]`, the scores.
+        fingerprint: Shape `[replicas, room]`, a number that two trials share if they have one configuration of one
             problem.
-        proposer: Shape `[replicas, room]`, which policy of the replica, or its warm start, proposed the trial (see
-            `learning.bandit`); -1 for none.
+        proposer: Shape `[replicas, room]`, the proposers of the trials (see `learning.bandit`); -1 for somebody else.
     """
 
     count: int
@@ -42,7 +41,7 @@ class ReplayBuffer:
     scores: Scores
     fingerprint: UInt64[np.ndarray, "replicas room"]
     proposer: Int[np.ndarray, "replicas room"]
-    _written: list[int]  # how much of the shared arrays is taken, by any replay buffer; one number
+    _written: list[int]  # one number: how many slots of the shared arrays any buffer has taken
 
     @classmethod
     def empty(cls, replicas: int, steps: int) -> "ReplayBuffer":
@@ -88,26 +87,52 @@ class ReplayBuffer:
 
     @property
     def reward(self) -> Float[np.ndarray, "replicas room"]:
-        """Shape `[replicas, room]`, the rewards of the trials that came to a finite one."""
+        """Shape `[replicas, room]`, the rewards of the trials with a finite reward."""
         return self.scores.reward
 
     def of(self, replica: int, problem: int) -> Int[np.ndarray, "trials"]:
-        """Returns which of a replica's trials are of a problem, oldest first."""
+        """Returns the positions of a replica's trials of a problem, oldest first."""
         return np.flatnonzero(self.problem[replica, : self.count] == problem)
 
     def ranked(
         self, replica: int, trials: Int[np.ndarray, "trials"], distinct: bool = True
     ) -> Int[np.ndarray, "ranked"]:
-        """Returns some of a replica's trials, best first; where they are distinct, each configuration's best alone."""
+        """Returns the positions of trials, best first.
+
+        Args:
+            replica: the replica.
+            trials: the positions of some of its trials.
+            distinct: whether only the best trial of each configuration is returned.
+        """
         ranked = trials[self.scores.at((replica, trials)).best_first()]
         if distinct:
             ranked = ranked[np.sort(np.unique(self.fingerprint[replica, ranked], return_index=True)[1])]
         return ranked
 
+    def batch(self, at: Int[np.ndarray, "replicas members updates trials"], steps: int) -> Trajectory:
+        """Returns trials for the policies of all replicas, in the shape of a learning rule's batch.
+
+        Args:
+            at: Shape `[replicas, policies, updates, trials]`, the positions of the trials for each policy of each
+                replica.
+            steps: a length that none of the trials passes.
+
+        Returns:
+            Trajectories, Shape `[replicas * policies, updates, trials, ...]`, of so many steps.
+        """
+        replica = np.arange(len(at))[:, None, None, None]
+
+        def picked(leaf: np.ndarray) -> np.ndarray:
+            short = leaf[..., :steps] if leaf.ndim > self.problem.ndim else leaf
+            return short[replica, at].reshape(-1, *at.shape[2:], *short.shape[2:])
+
+        trials: Trajectory = jax.tree.map(picked, self.trials)
+        return trials
+
     def contains(
         self, replicas: Int[np.ndarray, "sought"], fingerprint: UInt64[np.ndarray, "sought candidates"]
     ) -> Bool[np.ndarray, "sought candidates"]:
-        """Returns which candidates of some replicas were evaluated before."""
+        """Returns whether candidates of some replicas were evaluated before."""
         return are_among(fingerprint, self.fingerprint[replicas, None, : self.count])
 
     def selected(self, replica: int) -> "ReplayBuffer":
@@ -115,7 +140,7 @@ class ReplayBuffer:
         return self._mapped(lambda array: array[replica : replica + 1].copy())
 
     def with_trials(self, trials: Trajectory) -> "ReplayBuffer":
-        """Returns a replay buffer of its own whose trials, room included, are encoded otherwise."""
+        """Returns a replay buffer with arrays of its own, and its trials in another encoding."""
         return dataclasses.replace(self._mapped(np.copy), trials=trials, fingerprint=fingerprints(self.problem, trials))
 
     def _copied(self, room: int) -> "ReplayBuffer":
@@ -135,7 +160,10 @@ class ReplayBuffer:
 
 
 def fingerprints(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt64[np.ndarray, "*batch"]:
-    """Returns a number for each trial that differs, but for chance in 2^64, where configuration or problem differ."""
+    """Returns a number for each trial, which differs between configurations and between problems.
+
+    Two configurations share a number by chance, with a probability of about 2^-64.
+    """
     factors = _factors(trials.actions.shape[-1])
     content = (trials.actions + 1).astype(np.uint64) * factors[0] + (trials.decisions + 1).astype(np.uint64) * factors[
         1
@@ -147,11 +175,11 @@ def fingerprints(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt
 def are_among(
     fingerprint: UInt64[np.ndarray, "*batch"], known: UInt64[np.ndarray, "*to_all known"]
 ) -> Bool[np.ndarray, "*batch"]:
-    """Returns which of a few keys are among others; all are compared, for to sort the others takes longer.
+    """Returns whether fingerprints are among known ones; all are compared, because sorting would take longer.
 
     Args:
         fingerprint: Shape `[...]`.
-        known: Shape `[known]`, or with axes before it that are broadcast to those of `fingerprint`.
+        known: Shape `[known]`, or with axes before `known` that are broadcast to those of `fingerprint`.
     """
     found: Bool[np.ndarray, "*batch"] = (fingerprint[..., None] == known).any(axis=-1)
     return found

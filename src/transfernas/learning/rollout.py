@@ -14,17 +14,17 @@ from ..arrays import AnyArray
 from ..policy.policy import Cache, Candidates, Policy, inherited
 from ..spaces.tables import Decisions, Rules, Tables
 from ..spaces.trajectory import Trajectory
-from .objective import masked_log_softmax
+from .likelihood import masked_log_softmax
 
 
 class Rollout(NamedTuple):
     """A sampled trajectory.
 
     Attributes:
-        trajectory: what was decided.
+        trajectory: the decisions.
         action_indices: Shape `[choices]`, the action of each choice of the space, S among them; `actions` where
             inactive.
-        log_prob: Shape `[]`, of the trajectory under the policy, without the uniform share.
+        log_prob: Shape `[]`, the log-probability of the trajectory under the policy, without the uniform share.
     """
 
     trajectory: Trajectory
@@ -44,15 +44,15 @@ def sample_rollouts(
     """Samples trajectories, several candidates for each replica.
 
     Args:
-        policy: the networks, one a replica.
+        policy: the networks, one for each replica.
         tables: the problems.
-        problem: Shape `[replicas]`, row of the problem to sample for.
+        problem: Shape `[replicas]`, the row of the problem to sample for.
         noise: Shape `[replicas, candidates, steps]`, in [0, 1). Uniform noise makes the actions follow the policy: the
             action taken is the one at which the cumulative probability passes the noise of the step.
         uniform_share: Shape `[candidates]`, gamma of equation (1).
-        logit_bonus: Shape `[replicas, actions]`, added to the policy's logits; 0 for what the policy says.
-        allowed: Shape `[choices, actions]`, which of a choice's actions may be taken, at least one of each; None for
-            all. Where it leaves one, that is taken, and counts nothing in `log_prob`.
+        logit_bonus: Shape `[replicas, actions]`, the numbers that are added to the policy's logits.
+        allowed: Shape `[choices, actions]`, whether an action may be taken, at least one action of each choice; None
+            for all actions. If one action is left, it is taken, and adds nothing to `log_prob`.
 
     Returns:
         Rollouts, Shape `[replicas, candidates, ...]`.
@@ -94,7 +94,7 @@ def _in_blocks(
     body: Callable[[Int[Array, ""], _Carry], _Carry],
     start: _Carry,
 ) -> _Carry:
-    """Makes all steps, and settles the cache after each block of them."""
+    """Makes all steps, and settles the cache after each block of steps."""
     block = type(policy).block(steps)
     if block == steps:
         return jax.lax.fori_loop(0, longest, body, start)
@@ -126,7 +126,7 @@ def _advance(
     step: Int[Array, ""],
     carry: _Carry,
 ) -> _Carry:
-    """Makes the next decision of one trajectory; once it is finished, nothing that is read later changes."""
+    """Makes the next decision of a trajectory; a step after the trajectory's end changes nothing that is read later."""
     decision = rules.decision[carry.choice]
     candidate = jax.tree.map(lambda table: jax.lax.dynamic_index_in_dim(table, decision), known)
     logits, entries = policy.decode_step(candidate, carry.cache, step)
@@ -172,10 +172,10 @@ def _pick(
 def _next_choice(
     rules: Rules, action_indices: Int[Array, "choices"], last: Int[Array, ""]
 ) -> tuple[Int[Array, ""], Bool[Array, ""]]:
-    """Returns the first active choice behind the last one, and whether there is one.
+    """Returns the first active choice behind the last choice, and whether there is such a choice.
 
-    Choices between the last and the next are inactive, and so are they in `action_indices`: each condition reads what
-    it would read if the choices were made one by one.
+    The choices between the last and the next one are inactive, in `action_indices` too. So each condition reads the
+    same actions as if the choices were made one by one.
     """
     count = action_indices.shape[0]
 
@@ -184,7 +184,7 @@ def _next_choice(
         holds = jnp.take_along_axis(allows, action_indices[looked_at][..., None], axis=-1)[..., 0]
         return (at < count) & ~jnp.any(jnp.all(holds, -1))
 
-    # One after the other: mostly the next one is active, and to look at all takes as long as the network where there
-    # are hundreds.
+    # Choice by choice: mostly the next choice is active. With hundreds of choices, looking at all takes as long as the
+    # network does.
     found = jax.lax.while_loop(passed_over, lambda at: at + 1, last + 1)
     return jnp.where(found < count, found, 0), found < count

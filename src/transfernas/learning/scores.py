@@ -1,4 +1,4 @@
-"""How good trials are, in double precision: what they came to counts first, then their rewards."""
+"""The scores of trials, in double precision: the outcome counts first, then the reward."""
 
 import enum
 import math
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 
 class TrialOutcome(enum.IntEnum):
-    """What a trial came to; a higher grade is better, whatever the rewards."""
+    """The outcome of a trial; a higher outcome is better, whatever the rewards."""
 
     FAILED = -4
     INFEASIBLE = -3  # a constraint was broken
@@ -20,11 +20,11 @@ class TrialOutcome(enum.IntEnum):
 
 
 class Score(NamedTuple):
-    """How good one trial is; scores compare as tuples do.
+    """The score of one trial; scores compare as tuples do.
 
     Attributes:
-        reward: finite, higher is better; it tells apart the trials of one grade.
         outcome: see `TrialOutcome`.
+        reward: finite, higher is better; it ranks the trials of one outcome.
     """
 
     outcome: int
@@ -45,7 +45,7 @@ class Score(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """How good trials are, as arrays of one shape; see `Score`."""
+    """The scores of trials, as arrays of one shape; see `Score`."""
 
     outcome: Int[np.ndarray, "*batch"]
     reward: Float[np.ndarray, "*batch"]
@@ -65,10 +65,10 @@ class Scores(NamedTuple):
         return np.asarray((self.outcome > other.outcome) | (same & (self.reward > other.reward)))
 
     def best_first(self) -> Int[np.ndarray, "*batch"]:
-        """Returns the order along the last axis; of equals the first stays first."""
+        """Returns the order along the last axis, best first; equal scores keep their order."""
         return np.lexsort((-self.reward, -self.outcome), axis=-1)
 
     def shown(self) -> Float[np.ndarray, "*batch"]:
-        """Returns the rewards as a user sees them, infinite where a trial came to no finite one."""
+        """Returns the rewards that a user sees; they are infinite for a trial without a finite reward."""
         infinite = np.where(self.outcome > TrialOutcome.FINITE, np.inf, -np.inf)
         return np.where(self.outcome == TrialOutcome.FINITE, self.reward, infinite)

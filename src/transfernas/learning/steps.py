@@ -1,16 +1,16 @@
-"""The two compiled functions, sample and update, over independent replicas (paper, appendix A).
+"""The two compiled functions, `sample` and `climb`, over independent replicas (paper, appendix A).
 
-Both are pure and compiled once for the shapes of a set of problems. Shapes: `replicas` come first everywhere;
-`candidates` are alternative configurations for one trial; `problems`, `steps`, `choices` as in the encoding.
+Both are pure, and are compiled once for the shapes of a set of problems.
+
+Shapes: `replicas` come first everywhere; `candidates` are alternative configurations for one trial; `problems`, `steps`
+and `choices` are those of the encoding.
 """
 
-import dataclasses
 import functools
 from functools import partial
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
@@ -20,20 +20,17 @@ from ..policy.networks import draw_policy
 from ..policy.policy import Policy
 from ..processes.runtime import run
 from ..spaces.tables import Tables
-from ..spaces.trajectory import Trajectory
 from .config import TrainingConfig
-from .objective import objective, preferences
-from .pairs import Pairs
 from .rollout import Rollout, sample_rollouts
-from .rules import LearningRule, Preferences, Reinforce
+from .rule import Batch, LearningRule
 
 # The network is small and compiled for each new shape: LLVM's second level of optimisation costs a fifth more
-# compilation and gains nothing that could be measured.
+# compilation, without a measurable gain.
 _QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
 
 
 class LearnerState(eqx.Module):
-    """The networks of learners, and what trains them; every leaf has the replicas first.
+    """The networks of learners and their optimisers; every leaf has the policies of all replicas first.
 
     Attributes:
         policy: the networks.
@@ -45,13 +42,13 @@ class LearnerState(eqx.Module):
 
 
 def init_state(rng: np.random.Generator, replicas: int, capacity: Capacity, config: TrainingConfig) -> LearnerState:
-    """Returns learners that know nothing, as NumPy arrays.
+    """Returns untrained networks and their optimisers, as NumPy arrays.
 
     Args:
-        rng: for the weights.
-        replicas: how many.
-        capacity: room in the network's tables.
-        config: hyperparameters.
+        rng: the generator of the weights.
+        replicas: the number of networks.
+        capacity: the room in the networks' tables.
+        config: the settings.
     """
     return fresh_state(init_policies(rng, replicas, capacity, config.network), config.rule)
 
@@ -63,7 +60,7 @@ def init_policies(rng: np.random.Generator, replicas: int, capacity: Capacity, n
 
 
 def fresh_state(policy: Policy, rule: LearningRule) -> LearnerState:
-    """Returns learners that have these networks, and were not trained yet."""
+    """Returns networks with optimisers that have made no step."""
     return LearnerState(policy, run(no_moments, policy, rule))
 
 
@@ -78,7 +75,7 @@ def no_moments(policy: Policy, rule: LearningRule) -> optax.OptState:
 def _shapes_of_moments(
     structure: jax.tree_util.PyTreeDef, leaves: tuple[tuple[tuple[int, ...], np.dtype], ...], rule: LearningRule
 ) -> optax.OptState:
-    """Returns the moments' shapes: a search that asks for a parameter after the other looks at them again and again."""
+    """Returns the moments' shapes, cached for spaces that grow parameter by parameter and need them again and again."""
     policy = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
     return jax.eval_shape(jax.vmap(_adam(rule).init), policy)
 
@@ -100,79 +97,32 @@ def sample(
 
 
 @partial(jax.jit, static_argnames=("rule",), compiler_options=_QUICK_TO_COMPILE)
-def update(
-    state: LearnerState,
-    tables: Tables,
-    trajectory: Trajectory,
-    advantage: Float[Array, "replicas"],
-    queued: Trajectory,
-    rule: Reinforce,
-) -> LearnerState:
-    """Learns from one evaluated trial: one step of Adam along equation (3).
+def climb(state: LearnerState, tables: Tables, batch: Batch, rule: LearningRule) -> LearnerState:
+    """Learns from a batch of trials: a step of Adam up the rule's objective for each update.
 
     Args:
-        state: what the learners know. It is not donated: an interrupt must find the old state whole.
+        state: the networks and their optimisers. They are not donated: an interrupt must find the old state whole.
         tables: the problems.
-        trajectory: the trial of each replica.
-        advantage: Shape `[replicas]`, its reward less the baseline; 0 where REINFORCE does not take it.
-        queued: the trial of each replica's queue that is imitated.
-        rule: its settings.
+        batch: a PyTree that the rule drew, Shape `[policies, updates, ...]`.
+        rule: the learning rule.
     """
-    one = jax.vmap(partial(_update_one, rule=rule), in_axes=(0, None, 0, 0, 0))
-    return one(state, tables, trajectory, advantage, queued)
+    return jax.vmap(partial(_climb_one, rule=rule), in_axes=(0, None, 0))(state, tables, batch)
 
 
-@partial(jax.jit, static_argnames=("rule",), compiler_options=_QUICK_TO_COMPILE)
-def prefer(state: LearnerState, tables: Tables, pairs: Pairs, rule: Preferences) -> LearnerState:
-    """Learns from pairs of trials by one step of Adam a batch.
-
-    Args:
-        state: what the learners know. It is not donated: an interrupt must find the old state whole.
-        tables: the problems.
-        pairs: drawn from all its trials, Shape `[replicas, updates, pairs, ...]`.
-        rule: its settings.
-    """
-    return jax.vmap(partial(_prefer_one, rule=rule), in_axes=(0, None, 0))(state, tables, pairs)
-
-
-def _update_one(
-    state: LearnerState,
-    tables: Tables,
-    trajectory: Trajectory,
-    advantage: Float[Array, ""],
-    queued: Trajectory,
-    rule: Reinforce,
-) -> LearnerState:
-    def loss(policy: Policy) -> Float[Array, ""]:
-        return -objective(policy, tables, trajectory, advantage, queued, rule)
-
-    changes, optimizer = _adam(rule).update(jax.grad(loss)(state.policy), state.optimizer)
-    return LearnerState(optax.apply_updates(state.policy, changes), optimizer)
-
-
-def _prefer_one(state: LearnerState, tables: Tables, pairs: Pairs, rule: Preferences) -> LearnerState:
+def _climb_one(state: LearnerState, tables: Tables, batch: Batch, rule: LearningRule) -> LearnerState:
     adam = _adam(rule)
 
-    def step(carry: tuple[Policy, optax.OptState], batch: Pairs) -> tuple[tuple[Policy, optax.OptState], None]:
+    def step(carry: tuple[Policy, optax.OptState], update: Batch) -> tuple[tuple[Policy, optax.OptState], None]:
         policy, optimizer = carry
 
         def loss(policy: Policy) -> Float[Array, ""]:
-            policy = of_unknown_task(policy, tables, batch.unknown)
-            return -preferences(policy, tables, batch.better, batch.worse, batch.weight, batch.imitation, rule)
+            return -rule.objective(policy, tables, update)
 
         changes, optimizer = adam.update(jax.grad(loss)(policy), optimizer)
         return (optax.apply_updates(policy, changes), optimizer), None
 
-    (policy, optimizer), _ = jax.lax.scan(step, (state.policy, state.optimizer), pairs)
+    (policy, optimizer), _ = jax.lax.scan(step, (state.policy, state.optimizer), batch)
     return LearnerState(policy, optimizer)
-
-
-def of_unknown_task(policy: Policy, tables: Tables, unknown: Bool[Array, ""]) -> Policy:
-    """Returns a policy that takes all tasks for the mean of them, which a new task may start as."""
-    real = jnp.arange(tables.task.shape[0]) < tables.problems
-    known = policy.task[tables.task]
-    mean = jnp.sum(jnp.where(real[:, None], known, 0.0), 0) / tables.problems
-    return dataclasses.replace(policy, task=policy.task.at[tables.task].set(jnp.where(unknown, mean, known)))
 
 
 def _adam(rule: LearningRule) -> optax.GradientTransformation:

@@ -1,7 +1,7 @@
-"""Learning from many trials of several problems, which were told before anybody asked.
+"""Learning from many old trials of several problems.
 
-The trials are taken in part by part. After each part the policies learn in fewer steps than it has trials. The pairs of
-a step are of all problems that were seen so far, so that no step forgets one problem for another.
+The trials are taken in part by part. After each part the policies learn, in fewer steps than the part has trials. The
+batch of a step is of all problems that were seen so far, so that no step forgets one problem for another.
 """
 
 import dataclasses
@@ -15,20 +15,19 @@ from ..processes.runtime import run
 from ..spaces.trajectory import Trajectory
 from .catching_up import take_in
 from .learner import Learner, learn
-from .pairs import Ranking
 from .randomness import Purpose, generator
-from .rules import Reinforce
 from .scores import Scores
-from .steps import prefer
+from .steps import climb
 
 GoesOnFn = Callable[[int], bool]
-"""Told from how many trials was learned, and returns whether to go on."""
+"""Gets the number of trials that were learned from, and returns whether to go on."""
 
-# Not for tuning. These numbers bound what many old trials cost. What a step learns is `Preferences`.
+# Not for tuning. These numbers bound the cost of many old trials. The settings of a step are those of the rule.
 FEW = 50
-"""So many trials at most are learned from one by one, as others are that make no fewer steps."""
+"""The largest number of trials that are learned from one by one; more trials are learned from in at least as many
+steps."""
 
-_TRIALS_A_STEP = 10  # where that makes more than `FEW` steps
+_TRIALS_A_STEP = 10  # if that makes more than `FEW` steps
 _SHARE = 8  # a part has at most this fraction of the trials before it, so that ranking them all again costs little
 
 
@@ -39,29 +38,28 @@ def study(
     scores: Scores,
     goes_on: GoesOnFn | None = None,
 ) -> tuple[Learner, int]:
-    """Returns the replicas after they learned from trials that nobody here proposed, and from how many of them.
+    """Returns the replicas after they learned from trials that others proposed, and the number of these trials.
 
-    Learning by REINFORCE is the paper's and takes a step for each trial. Learning by preferences takes one for ten
-    trials, but at least 50.
+    An off-policy rule takes a step for ten trials, but at least 50 steps. Any other rule, such as `Reinforce`, takes a
+    step for each trial.
 
     Args:
         learner: the replicas.
-        problem: Shape `[replicas, trials]`, rows of the problems.
+        problem: Shape `[replicas, trials]`, the rows of the problems.
         trials: Shape `[replicas, trials, ...]`, in the order in which they are taken in.
-        scores: Shape `[replicas, trials]`.
-        goes_on: asked after each step; where it says no, the trials that are left are not learned from.
+        scores: Shape `[replicas, trials]`, the scores of the trials.
+        goes_on: called after each step. If it returns False, the remaining trials are not learned from.
     """
     count, rule = scores.outcome.shape[1], learner.config.rule
-    if count <= FEW or isinstance(rule, Reinforce):
+    if count <= FEW or not rule.off_policy:
         return _one_by_one(learner, problem, trials, scores, goes_on)
     for start, end, steps in _parts(count):
         before = learner
         learner = _take_part(before, problem, trials, scores, slice(start, end))
-        ranking = Ranking(learner.replay, rule, learner.encoding.grows, learner.config.transfer.new_task)
+        draw = rule.batches(learner.replay, learner.batch_config)
         for step in range(steps):
             rng = generator(learner.seed, Purpose.STUDIED_PAIRS, learner.learned, step)
-            pairs = ranking.draw(rng, learner.policies, learner.encoding.steps_made)
-            state = run(prefer, learner.state, learner.tables, pairs, rule)
+            state = run(climb, learner.state, learner.tables, draw(rng), rule)
             learner = dataclasses.replace(learner, state=state)
             done = start + (end - start) * (step + 1) // steps
             if goes_on is not None and not goes_on(done):
@@ -87,10 +85,10 @@ def _one_by_one(
 
 
 def _parts(count: int) -> Iterator[tuple[int, int, int]]:
-    """Yields the parts of so many trials: the first, the one behind the last, and the steps after them."""
+    """Yields the parts of so many trials: the position of the first trial, the end, and the number of steps."""
     steps, start, made = max(FEW, count // _TRIALS_A_STEP), 0, 0
     while start < count:
-        # A part has at least one step: the end is where the next one is due, or later.
+        # A part has at least one step: it ends when the next step is due, or later.
         end = min(count, max(-(-(made + 1) * count // steps), start + start // _SHARE))
         due = end * steps // count
         yield start, end, due - made

@@ -1,20 +1,20 @@
-"""A Gaussian process over trials: what a configuration that was not tried is expected to be worth.
+"""A Gaussian process over trials, which predicts the value of configurations that were not tried.
 
 The kernel is Matern 5/2 (Rasmussen and Williams 2006, equation 4.17) of a squared distance that is a sum over the
 parameters: the squared difference of two places in a range, or 1 for two categories that differ, over the square of the
 parameter's length. A parameter that a trial did not ask for lies in the middle of its range, or is a category of its
-own, and is `ABSENT` away from where it was asked for. So the distance is a Euclidean one of what `Features` makes of
-the points, and the kernel positive definite, whatever the conditions are.
+own; its squared distance from a parameter that was asked for is larger by `ABSENT`. So the distance is the Euclidean
+distance of the points' `Features`, and the kernel is positive definite, whatever the conditions are.
 
-The mean of what is far from all trials, the lengths, the variance and the noise are those that maximise the posterior
-(sections 2.7 and 5.4), the last three by a few steps from those that were found last. A hundred trials near one another
-say no more of that mean than one does, so that it does not become the better the more a search knows. The priors are
-normal, of all but the mean in their logarithms; that of the lengths grows with the root of the number of parameters
-(Hvarfner, Hellsten and Nardi 2024). Values far above the median count as if they were as far above it as the best is
-below it: how bad a bad trial is says nothing of where good ones are.
+The center (the mean far from all trials), the lengths, the variance and the noise maximise the posterior (sections 2.7
+and 5.4), the last three by a few steps from the latest ones. A hundred trials near one another say no more of the
+center than one trial does, so that the center does not improve as a search goes on. The priors are normal: of the
+center, and of the logarithms of the others. The prior of the lengths grows with the root of the number of parameters
+(Hvarfner, Hellsten and Nardi 2024). Values far above the median count as if they were as far above the median as the
+best value is below: how bad a bad trial is says nothing of the places of good trials.
 
 Shapes: `trials` that were told, `parameters`, `candidates`, `features`. A point has the place of each parameter in its
-range, from 0 to 1, or the number of its category; NaN where it was not asked for.
+range, from 0 to 1, or the number of its category; NaN if the parameter was not asked for.
 """
 
 import dataclasses
@@ -28,29 +28,29 @@ from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs
 from scipy.optimize import minimize
 from scipy.special import ndtr
 
-# Not for tuning. The prior is one of standardised values over places from 0 to 1, so that it fits any search. The other
+# Not for tuning. The prior is for standardised values over places from 0 to 1, so that it fits any search. The other
 # numbers keep the arithmetic finite.
 ABSENT = 0.5
-"""The squared distance between a parameter that was asked for and one that was not, beside that of their places."""
+"""The squared distance that is added between a parameter that was asked for and one that was not."""
 
 STEPS = 8
-"""Of the search for the lengths, at most."""
+"""The largest number of steps of the search for the lengths."""
 
-_LENGTH, _LENGTH_SPREAD = 0.4, 1.0  # of the prior: times the root of the number of parameters; in logarithms
-_NOISE, _NOISE_SPREAD = 1e-3, 2.0  # of the prior, as a share of the values' variance; in logarithms
+_LENGTH, _LENGTH_SPREAD = 0.4, 1.0  # the prior's median, over the root of the number of parameters, and its log-spread
+_NOISE, _NOISE_SPREAD = 1e-3, 2.0  # the prior's median, as a share of the values' variance, and its log-spread
 _BOUNDS = {"length": (0.02, 50.0), "variance": (0.02, 50.0), "noise": (1e-6, 1.0)}
 _JITTER = 1e-8
 _LEAST_VARIANCE = 1e-12
-_REFUSED = 1e10  # the negative log posterior where the kernel cannot be inverted
+_REFUSED = 1e10  # the negative log posterior of a kernel that cannot be inverted
 
 
 class Hyperparameters(NamedTuple):
-    """What is found of the kernel, all in logarithms.
+    """The hyperparameters of the kernel, all in logarithms.
 
     Attributes:
-        lengths: Shape `[parameters]`.
-        variance: of the values, which are standardised.
-        noise: its variance.
+        lengths: Shape `[parameters]`, the lengths of the parameters.
+        variance: the variance of the values, which are standardised.
+        noise: the variance of the noise.
     """
 
     lengths: Float[np.ndarray, "parameters"]
@@ -59,7 +59,7 @@ class Hyperparameters(NamedTuple):
 
     @classmethod
     def usual(cls, parameters: int) -> "Hyperparameters":
-        """Returns those that are most probable before anything was told."""
+        """Returns the hyperparameters that are most probable before any trial."""
         return cls(np.full(parameters, _usual_length(parameters)), 0.0, math.log(_NOISE))
 
 
@@ -68,9 +68,9 @@ class Features:
     """Makes points comparable: the distance of two is the Euclidean one of their features, each over its length.
 
     Attributes:
-        numeric: Shape `[parameters]`, which parameters are numbers; the others are categories.
-        levels: the categories of each parameter that trials took; all others are one. Empty for numbers.
-        parameter: Shape `[features]`, which parameter a feature is of; in order.
+        numeric: Shape `[parameters]`, whether a parameter is a number, and not a category.
+        levels: the categories of each parameter that trials took; all other categories count as one. Empty for numbers.
+        parameter: Shape `[features]`, the parameter of each feature, in order.
     """
 
     numeric: Bool[np.ndarray, "parameters"]
@@ -79,7 +79,7 @@ class Features:
 
     @classmethod
     def of(cls, points: Float[np.ndarray, "trials parameters"], numeric: Bool[np.ndarray, "parameters"]) -> "Features":
-        """Returns the features that trials take."""
+        """Returns the features for the points of trials."""
         none = np.zeros(0)
         levels = [none if n else np.unique(its[~np.isnan(its)]) for n, its in zip(numeric, points.T, strict=True)]
         return cls(numeric, tuple(levels), np.repeat(np.arange(len(numeric)), [2 + len(each) for each in levels]))
@@ -107,16 +107,20 @@ class Surrogate:
     """A Gaussian process that was fitted to trials.
 
     Attributes:
-        features: of points.
-        hyperparameters: of the kernel.
-        scaled: Shape `[trials, features]`, those of the trials over their lengths.
+        features: the features of points.
+        hyperparameters: the hyperparameters of the kernel.
+        scaled: Shape `[trials, features]`, the features of the trials, each over its length.
         factor: Shape `[trials, trials]`, the lower Cholesky factor of the kernel with noise.
-        weights: Shape `[trials]`, what each trial adds to the mean.
-        center: the mean of what is far from all trials.
+        weights: Shape `[trials]`, the weight of each trial in the mean.
+        center: the mean far from all trials.
         least: the least mean of all trials.
 
     Example:
         ```python
+        import numpy as np
+
+        from transfernas.learning.surrogate import Surrogate
+
         points = np.array([[0.0], [0.4], [1.0]])
         surrogate = Surrogate.fitted(points, np.array([1.0, 0.2, 0.9]), numeric=np.array([True]))
         promise = surrogate.improvement(np.array([[0.5], [0.9]]))  # the first promises more
@@ -144,12 +148,12 @@ class Surrogate:
         """Returns a process that was fitted to trials.
 
         Args:
-            points: Shape `[trials, parameters]`; there is at least one trial.
-            values: Shape `[trials]`, finite ones, to be minimised.
-            numeric: Shape `[parameters]`, which parameters are numbers; the others are categories.
-            start: what was found last; None for nothing.
-            steps: at most so many; 0 for the start as it is.
-            scale: what values are standardised by; None for that of these values.
+            points: Shape `[trials, parameters]`, the points of at least one trial.
+            values: Shape `[trials]`, finite values, to be minimised.
+            numeric: Shape `[parameters]`, whether a parameter is a number, and not a category.
+            start: the latest hyperparameters; None for those of the prior.
+            steps: the largest number of steps from the start; 0 for the start as it is.
+            scale: the scale that values are standardised by; None for that of these values.
         """
         standard, features = (scale or ValueScale.of(values)).standardised(values), Features.of(points, numeric)
         its, hyperparameters = features(points), start or Hyperparameters.usual(len(numeric))
@@ -168,15 +172,15 @@ class Surrogate:
         scaled = its * np.exp(-hyperparameters.lengths)[features.parameter]
         factor, noise = _factor(hyperparameters, scaled)
         weights, center = _weights(factor, standard)
-        # What the kernel with noise makes of the weights are the values less the center; the means are without noise.
+        # The kernel with noise, times the weights, gives the values less the center; the means are without noise.
         least = float((standard - noise * weights).min())
         return cls(features, hyperparameters, scaled, factor, weights, center, least)
 
     def expecting(self, points: Float[np.ndarray, "pending parameters"]) -> "Surrogate":
-        """Returns the process if points that are being evaluated came out as it predicts.
+        """Returns the process as if pending points came out as predicted.
 
-        Its mean stays, but it is sure of what is near them, so that others are proposed (Ginsbourger, Le Riche and
-        Carraro 2010).
+        The mean stays, but the process is sure of values near these points, so that other points are proposed
+        (Ginsbourger, Le Riche and Carraro 2010).
         """
         if not len(points):
             return self
@@ -189,9 +193,9 @@ class Surrogate:
     def predicted(
         self, candidates: Float[np.ndarray, "candidates parameters"]
     ) -> tuple[Float[np.ndarray, "candidates"], Float[np.ndarray, "candidates"]]:
-        """Returns the mean and the standard deviation of what candidates are worth (equations 2.25 and 2.26).
+        """Returns the mean and the standard deviation of candidates' values (equations 2.25 and 2.26).
 
-        They are without noise, on the scale of the standardised values; lower is better.
+        Both are without noise, on the scale of the standardised values; lower values are better.
         """
         covariance = _covariance(self.hyperparameters, self._scaled(candidates), self.scaled)
         explained, _ = dtrtrs(self.factor, covariance.T, lower=1)
@@ -199,10 +203,9 @@ class Surrogate:
         return self.center + covariance @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
 
     def improvement(self, candidates: Float[np.ndarray, "candidates parameters"]) -> Float[np.ndarray, "candidates"]:
-        """Returns by how much candidates are expected to be below the least mean of all trials.
+        """Returns the expected improvement of candidates (Jones, Schonlau and Welch 1998).
 
-        It is the expected improvement (Jones, Schonlau and Welch 1998), where the best trial is judged by its mean, not
-        by a value that may be lucky.
+        The improvement is over the least mean of all trials, and not over the least value, which may be lucky.
         """
         mean, deviation = self.predicted(candidates)
         below = (self.least - mean) / deviation
@@ -215,13 +218,14 @@ class Surrogate:
 
 
 class ValueScale(NamedTuple):
-    """What values are standardised by.
+    """The scale that values are standardised by.
 
     Attributes:
-        size: of the largest; they are divided by it first, for the largest numbers have no sum.
-        most: what counts at most.
-        center: of what counts.
-        spread: of what counts; 0 where all are equal.
+        size: the size of the largest value. Values are divided by the size first, because the largest numbers have no
+            finite sum.
+        most: the value at which larger values are clipped.
+        center: the mean of the clipped values.
+        spread: the standard deviation of the clipped values; 0 if all are equal.
     """
 
     size: float
@@ -231,7 +235,7 @@ class ValueScale(NamedTuple):
 
     @classmethod
     def of(cls, values: Float[np.ndarray, "trials"]) -> "ValueScale":
-        """Returns the scale of values: those far above the median count as nearer to it."""
+        """Returns the scale of values; values far above the median are clipped."""
         size = float(np.abs(values).max()) or 1.0
         scaled = values / size
         best = float(scaled.min())
@@ -243,16 +247,16 @@ class ValueScale(NamedTuple):
         return cls(size, most, float(kept.mean()), float(kept.std()))
 
     def standardised(self, values: Float[np.ndarray, "trials"]) -> Float[np.ndarray, "trials"]:
-        """Returns values with mean 0 and variance 1; 0 where all are equal."""
+        """Returns values with mean 0 and variance 1; 0 if all are equal."""
         kept = np.minimum(values / self.size, self.most)
         return (kept - self.center) / self.spread if self.spread > 0 else np.zeros(len(values))
 
     def value(self, standard: float) -> float:
-        """Returns the value that is this one when it is standardised."""
+        """Returns the value whose standardised value is given."""
         return (standard * self.spread + self.center) * self.size
 
     def difference(self, standard: float) -> float:
-        """Returns the difference of two values that is this one when they are standardised."""
+        """Returns the difference of two values whose standardised difference is given."""
         return standard * self.spread * self.size
 
 
@@ -266,8 +270,8 @@ def negative_log_posterior(
 
     Args:
         logarithms: the lengths, the variance, the noise.
-        features: Shape `[trials, features]`.
-        parameter: Shape `[features]`, which parameter each is of; in order, and there is one of each.
+        features: Shape `[trials, features]`, the features of the trials.
+        parameter: Shape `[features]`, the parameter of each feature, in order; each parameter has a feature.
         standard: Shape `[trials]`, the standardised values.
     """
     lengths, variance, noise = logarithms[:-2], logarithms[-2], logarithms[-1]
@@ -287,7 +291,7 @@ def negative_log_posterior(
     by_covariance = 0.5 * (inverse - np.outer(weights, weights))
     # Minus twice the derivative of the covariance by the squared distance.
     by_squared = by_covariance * ((5.0 / 3.0 * math.exp(variance)) * (1.0 + far) * falling)
-    # The sum over all pairs of what a pair weighs times the square of its difference, without their differences.
+    # The sum over all pairs of the pair's weight times its squared difference, without an array of all differences.
     by_feature = 2.0 * (by_squared.sum(0) @ scaled**2 - (scaled * (by_squared @ scaled)).sum(0))
     gradient = np.empty_like(logarithms)
     gradient[:-2] = np.bincount(parameter, by_feature, len(lengths))

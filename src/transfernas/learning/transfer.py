@@ -1,4 +1,4 @@
-"""Taking what learners know to new problems (paper, section 3, "Training and transfer considerations")."""
+"""Transfer of learners to new problems (paper, section 3, "Training and transfer considerations")."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,7 +13,6 @@ from ..spaces.encoding import encode
 from ..spaces.problem import Problem
 from ..spaces.tables import EXACT, MinShapes
 from ..spaces.vocabulary import Vocabulary
-from .bandit import ProposerBandit
 from .config import TrainingConfig
 from .exploration import new_actions
 from .inheritance import INITIAL_DISTANCE, initialise_new_rows, reassign_families
@@ -37,23 +36,23 @@ def transfer(
 ) -> Learner:
     """Returns the replicas ready for new problems.
 
-    Weights and the embeddings of every known name stay; new embeddings are drawn; baselines, queues and the optimiser
-    start afresh. With a proposer bandit, each replica gets a new policy beside the one that it had, and
-    remembers what was best.
+    Weights and the embeddings of known names stay, and new embeddings are drawn. Baselines, queues and the optimiser
+    start afresh. With a proposer bandit, each replica gets a new policy beside the transferred one, and a warm start.
 
     Args:
         learner: the replicas.
-        problems: to search next.
-        config: other hyperparameters; None for the same.
-        seed: of what comes; None for one that follows from the learner's.
-        rename: from states it knows to states of the new problems that mean the same.
-        fill: what choices of the new spaces were before they were choices, so that what is remembered fits there.
-        min_shapes: for what the problems will grow to.
-        picks: the portfolios of the problems, where the caller knows them.
+        problems: the problems to search next.
+        config: other settings; None for the same.
+        seed: the seed of the new search; None for a seed that follows from the learner's.
+        rename: a mapping from known states to states of the new problems that mean the same.
+        fill: the values of choices of the new spaces before they were choices, such as `{"dropout": 0.0}`. With them,
+            archived configurations fit the new spaces.
+        min_shapes: the least sizes of the arrays, for problems that will grow.
+        picks: the portfolios of the problems, if the caller knows them.
 
     Raises:
-        ValueError: the configuration changes the network itself, `rename` names a state that is not known or one
-            that is, or `fill` names no choice of the new spaces or none of its actions.
+        ValueError: `config` changes the network, `rename` names an unknown state or gives a state a name that is
+            known, or `fill` names no choice of the new spaces or none of its actions.
     """
     config = learner.config if config is None else config
     _check_same_network(learner.config, config)
@@ -73,15 +72,15 @@ def transfer(
         None,
     )
     archive = tuple(entry.renamed(rename or {}) for entry in update_archive(learner).archive)
-    rule = config.transfer.bandit
-    if rule is not None:
+    chosen = config.transfer.bandit
+    if chosen is not None:
         fresh = init_policies(generator(seed, Purpose.NEW_POLICY), learner.replicas, needed, config.network)
         fresh = initialise_new_rows(fresh, vocabulary, Vocabulary(), config.network.number_length)
         policy = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), policy, fresh)
-        bandit = ProposerBandit.of(learner.replicas, rows)
+        bandit = chosen.start(learner.replicas, rows)
         if picks is None:
-            picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], rule.warm_start)
-        warm_start = fit_warm_start(archive, picks, encoding, rule.warm_start, fill or {})
+            picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], chosen.warm_start)
+        warm_start = fit_warm_start(archive, picks, encoding, chosen.warm_start, fill or {})
     state, told = fresh_state(policy, config.rule), empty_trials(learner.replicas, encoding, config)
     return restore(
         *(config, seed, vocabulary, encoding, state, *told, known, learner.provenance),
@@ -99,15 +98,15 @@ def carry_over_embeddings(
     config: TrainingConfig,
     before: Vocabulary | None = None,
 ) -> Policy:
-    """Returns the old networks with the rows of new names taken from those drawn, and then as `config` says.
+    """Returns the old networks with rows for new names, which start from drawn rows as `config` says.
 
     Args:
         old: the networks.
-        drawn: networks of the size that is needed.
-        known: the names that the old ones have.
-        vocabulary: those that are needed.
-        config: hyperparameters.
-        before: the known names as the networks learned them, if they are called otherwise now.
+        drawn: networks of the needed size, newly drawn.
+        known: the names that the old networks have.
+        vocabulary: the names that are needed.
+        config: the settings.
+        before: the known names before they were renamed; None if none was renamed.
     """
     counts = Capacity(len(known.states), len(known.actions), len(known.tasks), old.steps)
     tables = {}

@@ -1,6 +1,6 @@
-"""What was counted of the trials of each problem, on the host and in double precision: REINFORCE's baseline.
+"""The statistics of the trials of each problem, on the host and in double precision: counts, and REINFORCE's baseline.
 
-Shapes: `replicas` run side by side, `problems` searched.
+Shapes: `replicas` run side by side, `problems` are searched.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ _MOST = float(np.finfo(np.float64).max)
 
 @dataclass(frozen=True, slots=True)
 class TrialStats:
-    """How many trials of each problem were learned from, and the moving average of the rewards. Immutable.
+    """The number of trials of each problem, and the moving average of their rewards. Immutable.
 
     Attributes:
         baseline: Shape `[replicas, problems]`, the moving average (appendix A, the baseline b).
         started: Shape `[replicas, problems]`, whether the average has seen a reward.
-        trials: Shape `[replicas, problems]`.
+        trials: Shape `[replicas, problems]`, the number of trials that were learned from.
     """
 
     baseline: Float[np.ndarray, "replicas problems"]
@@ -39,15 +39,17 @@ class TrialStats:
         reward: Float[np.ndarray, "replicas"],
         own: Bool[np.ndarray, "replicas"],
     ) -> Float[np.ndarray, "replicas"]:
-        """Returns, in single precision, the rewards less the baselines; 0 for the first, and for what is not its own.
+        """Returns the rewards less the baselines, in single precision.
+
+        The advantage is 0 for a problem's first reward, and for a trial that the policy did not propose.
 
         Args:
-            problem: Shape `[replicas]`, row of the problem.
-            reward: Shape `[replicas]`.
+            problem: Shape `[replicas]`, the row of the problem.
+            reward: Shape `[replicas]`, the reward.
             own: Shape `[replicas]`, whether the policy proposed the trial.
         """
         here = np.arange(len(problem)), problem
-        with np.errstate(over="ignore"):  # the difference of the largest numbers is none
+        with np.errstate(over="ignore"):  # the difference of the largest numbers is infinite
             difference = np.clip(reward - self.baseline[here], -_LARGEST, _LARGEST)
         return np.where(own & self.started[here], difference, 0.0).astype(np.float32)
 
@@ -55,7 +57,7 @@ class TrialStats:
         """Returns the statistics after a trial of each replica; the average stays.
 
         Args:
-            problem: Shape `[replicas]`, row of the problem.
+            problem: Shape `[replicas]`, the row of the problem.
         """
         trial_stats = self.map_arrays(np.copy)
         trial_stats.trials[np.arange(len(problem)), problem] += 1
@@ -68,17 +70,17 @@ class TrialStats:
         own: Bool[np.ndarray, "replicas"],
         decay: float,
     ) -> "TrialStats":
-        """Returns the statistics after a trial of each replica; the average starts at the first reward of its own.
+        """Returns the statistics after a trial of each replica; the average starts at the first reward.
 
         Args:
-            problem: Shape `[replicas]`, row of the problem.
-            reward: Shape `[replicas]`.
-            own: Shape `[replicas]`, whether the policy proposed the trial; the average takes no other.
-            decay: what the average keeps of itself.
+            problem: Shape `[replicas]`, the row of the problem.
+            reward: Shape `[replicas]`, the reward.
+            own: Shape `[replicas]`, whether the policy proposed the trial; the average takes no other reward.
+            decay: the factor by which the weight of the average so far falls with each reward.
         """
         trial_stats, here = self.count_trial(problem), (np.arange(len(problem)), problem)
         before, started = self.baseline[here], self.started[here]
-        with np.errstate(over="ignore"):  # between two numbers lies none beyond the largest, but rounding may say so
+        with np.errstate(over="ignore"):  # rounding may put the average of two numbers beyond the largest number
             average = np.clip(decay * before + (1.0 - decay) * reward, -_MOST, _MOST)
         trial_stats.baseline[here] = np.where(own, np.where(started, average, reward), before)
         trial_stats.started[here] |= own

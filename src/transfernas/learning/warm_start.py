@@ -1,7 +1,7 @@
-"""The warm start: the best configurations of earlier problems, as far as they fit the new ones, to be tried first.
+"""The warm start: the best configurations of earlier problems that fit the new problems, which are tried first.
 
-Shapes: `replicas` run side by side, `problems` searched, `size` of the warm start of each, `choices` of a space (S
-among them), `steps` of a trajectory.
+Shapes: `replicas` run side by side, `problems` are searched, the warm start of each has `size` slots, a space has
+`choices` (S among them), trajectories have `steps`.
 """
 
 import functools
@@ -28,15 +28,15 @@ from .rollout import Rollout
 
 @dataclass(frozen=True)
 class WarmStartConfigs:
-    """Configurations of the problems, best first.
+    """Configurations for the problems, in the order in which they are tried.
 
     Attributes:
-        count: Shape `[replicas, problems]`, how many there are; what lies behind them is room.
-        trials: Shape `[replicas, problems, size, ...]`.
-        action_indices: Shape `[replicas, problems, size, choices]`, as in a rollout.
-        values: Shape `[replicas, problems, size, choices]`, the number that was tried where an action stands for
-            several; NaN where it does not, or nobody knows.
-        source: Shape `[replicas, problems, size]`, the earlier problem that a configuration is from.
+        count: Shape `[replicas, problems]`, the number of configurations; the slots behind them are empty.
+        trials: Shape `[replicas, problems, size, ...]`, the configurations as trajectories.
+        action_indices: Shape `[replicas, problems, size, choices]`, the configurations as in a `Rollout`.
+        values: Shape `[replicas, problems, size, choices]`, the number that was tried, if the action stands for several
+            numbers; NaN if it does not, or if the number is not known.
+        source: Shape `[replicas, problems, size]`, the position of the earlier problem in the archive.
     """
 
     count: Int[np.ndarray, "replicas problems"]
@@ -54,20 +54,21 @@ class WarmStartConfigs:
         allowed: Bool[np.ndarray, "choices options"] | None = None,
         evaluated: Bool[np.ndarray, "replicas size"] | None = None,
     ) -> tuple[Int[np.ndarray, "replicas"], SourceRecord]:
-        """Returns which configuration of a problem each replica would try next, -1 where none is left.
+        """Returns the configuration of a problem that each replica would try next.
 
-        It is the first one, but those come last whose earlier problem disappointed here so far.
+        This is the first configuration that is left. Configurations from an earlier problem that disappointed here come
+        last.
 
         Args:
-            problem: Shape `[replicas]`, row of the problem.
+            problem: Shape `[replicas]`, the row of the problem.
             replay: the trials that were told.
-            pending: the fingerprints of those that are being evaluated.
-            decay: what the trials of the warm start weigh after each trial.
-            allowed: Shape `[choices, actions]`, which actions may be taken; None for all.
-            evaluated: Shape `[replicas, size]`, which configurations build a network that was evaluated; None for none.
+            pending: the fingerprints of the trials that are being evaluated.
+            decay: the factor by which the weight of the warm start's trials falls with each trial.
+            allowed: Shape `[choices, actions]`, whether an action may be taken; None for all actions.
+            evaluated: Shape `[replicas, size]`, whether a configuration builds an evaluated network; None for none.
 
         Returns:
-            The configurations, and what is known of where they come from.
+            The slots of the configurations, -1 if none is left, and the success of their earlier problems.
         """
         replicas = np.arange(len(problem))
         nothing = SourceRecord(np.zeros(len(problem), bool), *np.zeros((2, len(problem))))
@@ -91,9 +92,9 @@ class WarmStartConfigs:
     def _source_record(
         self, replica: int, row: int, replay: ReplayBuffer, decay: float
     ) -> tuple[Float[np.ndarray, "size"], Float[np.ndarray, "size"]]:
-        """Returns how often trials from the source of each configuration were told, and what share of others they beat.
+        """Returns, for the source of each configuration, the weight of its trials and the weight of those that won.
 
-        Each is compared with those before and behind it that came from elsewhere.
+        A trial is compared with the trials before and behind it that came from elsewhere.
         """
         trials = replay.of(replica, row)
         fingerprint, source = self._fingerprints[replica, row], self.source[replica, row]
@@ -115,18 +116,23 @@ class WarmStartConfigs:
         return count, total
 
     def rollouts(self, problem: Int[np.ndarray, "replicas"], which: Int[np.ndarray, "replicas"]) -> Rollout:
-        """Returns one configuration of each replica as if it had been sampled; its log-probability is not known."""
+        """Returns a configuration of each replica as a rollout, with NaN for the log-probability.
+
+        Args:
+            problem: Shape `[replicas]`, the row of the problem.
+            which: Shape `[replicas]`, the slot of the configuration.
+        """
         at = np.arange(len(problem)), problem, which
         trials: Trajectory = jax.tree.map(lambda leaf: leaf[at], self.trials)
         return Rollout(trials, self.action_indices[at], np.full(len(problem), np.nan, np.float32))
 
     def numbers(self, replica: int, row: int, fingerprint: np.uint64) -> Float[np.ndarray, "choices"]:
-        """Returns the `values` of the configuration of a problem that has a key."""
+        """Returns the `values` of the configuration of a problem that has a fingerprint."""
         found: Float[np.ndarray, choices] = self.values[replica, row, self._slot(replica, row, fingerprint)]
         return found
 
     def origin(self, replica: int, row: int, fingerprint: np.uint64) -> int:
-        """Returns the earlier problem that the configuration of a problem that has a key is from."""
+        """Returns the `source` of the configuration of a problem that has a fingerprint."""
         return int(self.source[replica, row, self._slot(replica, row, fingerprint)])
 
     def _slot(self, replica: int, row: int, fingerprint: np.uint64) -> int:
@@ -135,12 +141,12 @@ class WarmStartConfigs:
     def without(
         self, replicas: Int[np.ndarray, "some"], problem: Int[np.ndarray, "replicas"], trial: Trajectory
     ) -> "WarmStartConfigs":
-        """Returns the warm start of some replicas without one configuration each; what lay behind it moves up.
+        """Returns the warm start of some replicas without a configuration each; those behind it move up.
 
         Args:
-            replicas: those that forget.
-            problem: Shape `[replicas]`, row of the problem.
-            trial: Shape `[replicas, ...]`.
+            replicas: the replicas that forget a configuration.
+            problem: Shape `[replicas]`, the row of the problem.
+            trial: Shape `[replicas, ...]`, the configuration as a trajectory.
         """
         warm_start = WarmStartConfigs(
             *jax.tree.map(np.copy, (self.count, self.trials, self.action_indices, self.values, self.source))
@@ -159,7 +165,7 @@ class WarmStartConfigs:
     def slots(
         self, problem: Int[np.ndarray, "replicas"]
     ) -> tuple[UInt64[np.ndarray, "replicas size"], Bool[np.ndarray, "replicas size"]]:
-        """Returns the fingerprints of each replica's configurations of a problem, and which are no mere room."""
+        """Returns the fingerprints of each replica's configurations of a problem, and whether a slot is filled."""
         replicas, size = np.arange(len(problem)), self.action_indices.shape[2]
         return self._fingerprints[replicas, problem], np.arange(size) < self.count[replicas, problem][:, None]
 
@@ -177,7 +183,7 @@ class WarmStartConfigs:
 
 
 def empty_warm_start(replicas: int, problems: int, size: int, steps: int, choices: int) -> WarmStartConfigs:
-    """Returns a warm start with nothing in it."""
+    """Returns a warm start without configurations."""
     shape = (replicas, problems, size)
     count, trials = np.zeros((replicas, problems), np.int32), blank_trajectories(shape, steps)
     action_indices, values = np.zeros((*shape, choices), np.int32), np.full((*shape, choices), np.nan)
@@ -187,19 +193,19 @@ def empty_warm_start(replicas: int, problems: int, size: int, steps: int, choice
 def fit_warm_start(
     entries: Sequence[ArchivedProblem], picks: Portfolios, encoding: Encoding, size: int, fill: Mapping[str, Action]
 ) -> WarmStartConfigs:
-    """Returns what fits new problems of the best trials of earlier ones.
+    """Returns the best trials of earlier problems that fit new problems.
 
-    A configuration fits if its choices and `fill` give at least half of those that it takes to make one of the new
-    problem's. The other choices are as they were in the best of the other trials; what no trial has is the first action
-    of its choice, or the middle one of numbers. The configuration must be valid. Of those that build one network there,
-    the first is remembered.
+    A configuration fits if it and `fill` give at least half of the choices that a configuration of the new problem
+    makes. Each other choice is as in the best other trial that has a fitting action. If none has, the choice takes its
+    first action, or the middle action of numbers. The configuration must be valid. Of configurations that build one
+    network, the first is remembered.
 
     Args:
-        entries: the earlier problems, under the names that their choices have in the new ones.
-        picks: trials of theirs, in the order in which they are to be tried.
+        entries: the earlier problems, under the names that their choices have in the new problems.
+        picks: trials of the earlier problems, in the order in which they are tried.
         encoding: the new problems.
-        size: so many at most, for each problem.
-        fill: the actions of choices that the earlier spaces had not.
+        size: the largest number of configurations for each problem.
+        fill: the actions of choices that the earlier spaces did not have.
     """
     choices = encoding.tables.rules.decision.shape[1]
     warm_start = empty_warm_start(len(picks), len(encoding.tables.task), size, encoding.steps, choices)
@@ -223,7 +229,7 @@ def fit_warm_start(
 
 
 def _identity(problem: Problem, config: Mapping[str, Action]) -> Hashable:
-    """Returns what two configurations share if they are one to a search."""
+    """Returns an identity that two configurations share if a search evaluates only one of them."""
     if problem.key is not None:
         return network_of(problem, config)
     return frozenset(itertools.starmap(action_name, config.items()))
@@ -245,7 +251,7 @@ def _put(
 
 
 def _others(entries: Sequence[ArchivedProblem], replica: int, picks: Sequence[Pick]) -> dict[str, list[Action]]:
-    """Returns what each choice was in the trials, in their order."""
+    """Returns the actions of each choice in the trials, in their order."""
     found: dict[str, list[Action]] = {}
     for pick in picks:
         for name, action in entries[pick.entry].config(replica, pick.slot).items():
@@ -256,7 +262,7 @@ def _others(entries: Sequence[ArchivedProblem], replica: int, picks: Sequence[Pi
 def _fit(
     given: Mapping[str, Action], problem: Problem, others: Mapping[str, Sequence[Action]]
 ) -> dict[str, Action] | None:
-    """Returns a configuration as one of a problem's; None if it does not fit or is not valid."""
+    """Returns a configuration of the problem from a given one; None if that does not fit or is not valid."""
     fitted: dict[str, Action] = {}
     kept = 0
     while (choice := problem.space.next_choice(fitted)) is not None:
@@ -267,7 +273,7 @@ def _fit(
 
 
 def _representative(choice: Choice, others: Sequence[Action]) -> Action:
-    """Returns an action for a choice of which a configuration says nothing."""
+    """Returns an action for a choice that a configuration does not make."""
     for action in others:
         if choice.has(action):
             return action

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from transfernas.fields import to_json
 from transfernas.learning.config import TrainingConfig
-from transfernas.learning.rules import Reinforce
+from transfernas.learning.reinforce import Reinforce
 from transfernas.policy.architecture import LstmConfig, TransformerConfig
 
 from ..benchmarks.double_xor import XorChain, xor_chain
