@@ -139,7 +139,7 @@ def test_importances_find_what_matters() -> None:
 
 def test_a_parameter_of_some_trials_counts_by_their_share() -> None:
     configs: list[Config] = [{"on": True, "x": number % 2} if number < 20 else {"on": False} for number in range(80)]
-    rewards = np.array([float(config.get("x", 0)) for config in configs])
+    rewards = np.array([float(config.get("x") == 1) for config in configs])
     found = importances(configs, mean_ranks(np.zeros(80, np.int32), rewards))
     assert found["x"].effect == pytest.approx(0.25, abs=0.02)
 

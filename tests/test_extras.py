@@ -37,6 +37,7 @@ def test_the_loop_of_the_readme_needs_no_extra(tmp_path: Path) -> None:
         ("typer", "transfernas.cli.app", "cli"),
         ("rich", "transfernas.cli.terminal", "cli"),
         ("matplotlib", "transfernas_bench.figures", "plots"),
+        ("matplotlib", "transfernas.plots", "plots"),
         ("optuna", "transfernas_bench.optuna_searcher", "bench"),
     ],
 )
