@@ -93,7 +93,7 @@ def _lines(path: Path, snapshot: "Snapshot") -> list[str]:
         f"{path}: {what}, seed {learner.seed}; {learner.learned:,} trials told, {len(snapshot.open_trials)} open",
         f"Network: {learner.config.network.kind}, {parameters:,} parameters{policies}",
         f"Knows {len(names.states) - 1} states, {len(names.actions)} actions with spaces, {len(names.tasks)} tasks",
-        f"Hyperparameters: {_differences(learner.config)}",
+        f"Hyperparameters: {differences(learner.config)}",
         f"Takes {_kib(path.stat().st_size)}: {parts}",
     ]
 
@@ -102,7 +102,7 @@ def _kib(size: int) -> str:
     return f"{size / 1024:,.0f} KiB"
 
 
-def _differences(config: "TrainingConfig") -> str:
+def differences(config: "TrainingConfig") -> str:
     """Returns the default or the paper's settings, whichever are nearer, and how the configuration differs from it."""
     from ..fields import flat
     from ..learning.config import TrainingConfig
