@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..insight.progress import SearchRecord, record_of
 from . import page
-from .sections import (
-    MOST,
-    Page,
-    add_beliefs,
-    add_configuration,
-    add_facts,
-    add_importances,
-    add_known,
-    add_search,
-    counted,
-)
+from .sections import MOST, Page, add_beliefs, add_configuration, add_facts, add_importances, add_known, add_search
+from .terminal import counted
 
 if TYPE_CHECKING:
     import optuna

@@ -13,6 +13,7 @@ from ..insight.importances import Importance
 from ..insight.progress import OTHERS, SearchRecord, gains, trials_to_reach
 from ..spaces.vocabulary import listed
 from . import page
+from .terminal import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,12 +61,6 @@ class Page:
         end = page.code(command), page.paragraph(f"{made}, transfernas {version('transfernas')}", soft=True)
         head = f"<h1>{page.text(self.title)}</h1>"
         return page.document(self.title, [f"<header>{head}</header><main>", *self.parts, *again, *end, "</main>"])
-
-
-def counted(count: int, noun: str) -> str:
-    """Returns a number with its noun, in the plural where there are several or none."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def add_facts(found: Page, record: SearchRecord) -> None:
@@ -213,10 +208,12 @@ def add_importances(found: Page, importances: dict[str, Importance]) -> None:
 def add_configuration(found: Page, agent: "Agent") -> None:
     """Adds the configuration of an agent: how it differs from the usual one, and all of its fields."""
     from ..fields import to_json
-    from .inspect import differences
+    from .inspection import differences
 
+    base, changes = differences(agent.config)
+    words = f" with {', '.join(f'{path}={value}' for path, value in changes.items())}" if changes else ""
     text = json.dumps(to_json(agent.config), indent=2)
-    found.add(page.heading("Configuration"), page.paragraph(differences(agent.config)))
+    found.add(page.heading("Configuration"), page.paragraph(f"{base}{words}."))
     found.add(page.hidden("All fields of TrainingConfig", page.code(text)))
 
 

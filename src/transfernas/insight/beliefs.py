@@ -155,14 +155,12 @@ def beliefs_of(learner: Learner, row: int, draws: int = DRAWS, seed: int = 0) ->
     """
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
         raise ValueError(f"draws must be a whole number of at least 1, not {draws!r}")
-    problem = learner.encoding.problems[row]
-    archive = update_archive(learner).archive
-    earlier = [entry for entry in archive if entry.name != problem.name and entry.count[0]]
-    told = told_trials(learner, row)
+    learner = update_archive(learner)
+    problem, told = learner.encoding.problems[row], told_trials(learner, row)
+    earlier = _earlier(learner, row)
     which, name = _policy(learner)
     indices, scores = _draw(learner, row, which, int(draws), seed)
-    found, source = _importances(told, earlier, problem.space.choices)
-    tasks = {task: np.asarray(best_policy(learner).task[0, at]) for at, task in enumerate(learner.vocabulary.tasks)}
+    found, source = importances_in(learner, row)
     return Beliefs(
         *problem.name,
         trials=int(learner.trial_stats.trials[0, row]),
@@ -173,11 +171,46 @@ def beliefs_of(learner: Learner, row: int, draws: int = DRAWS, seed: int = 0) ->
             for at, choice in enumerate(problem.space.choices, start=1)
         ),
         importances_from=source,
-        likeness=_likeness(learner, problem.name, archive, tasks),
-        tasks=task_map(tasks),
+        likeness=likeness_in(learner, row),
+        tasks=task_map(_embeddings(learner)),
         expected_best=_expected_best(learner, row, indices, scores, told),
         warm_start=_warm_start(learner, row),
     )
+
+
+def importances_in(learner: Learner, row: int) -> tuple[dict[str, Importance], str]:
+    """Returns the importances of a problem's parameters, and whose trials say so, see `Beliefs.importances_from`."""
+    told = told_trials(learner, row)
+    if len(told) >= LEAST_TRIALS:
+        return importances([trial.config for trial in told], ranks_of(told)), "this problem"
+    effects: dict[str, list[float]] = {}
+    for entry in _earlier(update_archive(learner), row):
+        kept = range(int(entry.count[0]))
+        scores = entry.scores.at((0, slice(len(kept))))
+        ranks = mean_ranks(scores.outcome, scores.reward)
+        for name, its in importances([entry.config(0, slot) for slot in kept], ranks).items():
+            effects.setdefault(name, []).append(its.effect)
+    names = [choice.name for choice in learner.encoding.problems[row].space.choices if choice.name in effects]
+    means = {name: float(np.mean(effects[name])) for name in names}
+    total = sum(means.values())
+    found = {name: Importance(mean, mean / total if total > 0 else 0.0) for name, mean in means.items()}
+    return found, "earlier problems" if found else "nothing"
+
+
+def likeness_in(learner: Learner, row: int) -> tuple[TaskLikeness, ...]:
+    """Returns how like all other problems that a learner of one replica knows are to one, the most like first."""
+    name, tasks, found = learner.encoding.problems[row].name, _embeddings(learner), list[TaskLikeness]()
+    entries = {entry.name: entry for entry in update_archive(learner).archive if entry.count[0]}
+    here = entries.get(name)
+    for past in learner.provenance:
+        there = past.space, past.task
+        if there == name:
+            continue
+        known = past.task in tasks and name[1] in tasks
+        near = cosine(tasks[name[1]], tasks[past.task]) if known else None
+        same, shared = agreement(here, entries[there]) if here is not None and there in entries else (None, 0)
+        found.append(TaskLikeness(*there, past.trials[0], near, same, shared))
+    return tuple(sorted(found, key=lambda each: -np.inf if each.cosine is None else each.cosine, reverse=True))
 
 
 def _policy(learner: Learner) -> tuple[int, str]:
@@ -246,39 +279,15 @@ def _source(choice: Choice, entry: ArchivedProblem) -> SourceValues | None:
     return SourceValues(entry.space, entry.task, shares)
 
 
-def _importances(
-    told: Sequence[ToldTrial], earlier: Sequence[ArchivedProblem], choices: Sequence[Choice]
-) -> tuple[dict[str, Importance], str]:
-    """Returns the importances of the parameters by this problem's trials, or else by earlier ones, and by which."""
-    if len(told) >= LEAST_TRIALS:
-        return importances([trial.config for trial in told], ranks_of(told)), "this problem"
-    effects: dict[str, list[float]] = {}
-    for entry in earlier:
-        kept = range(int(entry.count[0]))
-        scores = entry.scores.at((0, slice(len(kept))))
-        ranks = mean_ranks(scores.outcome, scores.reward)
-        for name, its in importances([entry.config(0, slot) for slot in kept], ranks).items():
-            effects.setdefault(name, []).append(its.effect)
-    means = {choice.name: float(np.mean(effects[choice.name])) for choice in choices if choice.name in effects}
-    total = sum(means.values())
-    found = {name: Importance(mean, mean / total if total > 0 else 0.0) for name, mean in means.items()}
-    return found, "earlier problems" if found else "nothing"
+def _earlier(learner: Learner, row: int) -> list[ArchivedProblem]:
+    """Returns what is remembered of all problems but one; the archive must have all."""
+    name = learner.encoding.problems[row].name
+    return [entry for entry in learner.archive if entry.name != name and entry.count[0]]
 
 
-def _likeness(
-    learner: Learner, name: tuple[str, str], archive: Sequence[ArchivedProblem], tasks: dict[str, np.ndarray]
-) -> tuple[TaskLikeness, ...]:
-    entries, found = {entry.name: entry for entry in archive if entry.count[0]}, list[TaskLikeness]()
-    here = entries.get(name)
-    for past in learner.provenance:
-        there = past.space, past.task
-        if there == name:
-            continue
-        known = past.task in tasks and name[1] in tasks
-        near = cosine(tasks[name[1]], tasks[past.task]) if known else None
-        same, shared = agreement(here, entries[there]) if here is not None and there in entries else (None, 0)
-        found.append(TaskLikeness(*there, past.trials[0], near, same, shared))
-    return tuple(sorted(found, key=lambda each: -np.inf if each.cosine is None else each.cosine, reverse=True))
+def _embeddings(learner: Learner) -> dict[str, Float[np.ndarray, "size"]]:
+    table = best_policy(learner).task
+    return {task: np.asarray(table[0, at]) for at, task in enumerate(learner.vocabulary.tasks)}
 
 
 def _expected_best(
