@@ -36,6 +36,7 @@ _WIDTH = 5.2  # inches, so that the text of a figure can be read on a phone
 _MOST_LABELS = 6  # of the values of a number
 _LONGEST = 24  # letters of a name
 _MOST_BARS = 12
+_LEAST_TOP = 0.25  # of an axis of probabilities
 _LEAST_LIMITED = 8  # of fewer trials all are shown
 _MOST_MARKS = 600  # of the trials of a search
 
@@ -57,15 +58,16 @@ def plot_values(parameter: ParameterBeliefs, axes: Axes | None = None) -> Axes:
     values, places = parameter.values, np.arange(len(parameter.values))
     bars = [axes.bar(places, parameter.probabilities, width=0.8, color=BLUE, label="now")]
     lines = list[Line2D]()
-    if parameter.sources:
-        means = np.mean([source.probabilities for source in parameter.sources], axis=0)
+    means = [np.mean([source.probabilities for source in parameter.sources], axis=0)] if parameter.sources else []
+    if means:
         count = len(parameter.sources)
         label = "best 8 trials of " + ("the earlier problem" if count == 1 else f"each of {count} earlier problems")
-        lines += axes.plot(places, means, "D", color=ORANGE, markeredgecolor="#1a1a1a", clip_on=False, label=label)
+        lines += axes.plot(places, means[0], "D", color=ORANGE, markeredgecolor="#1a1a1a", clip_on=False, label=label)
     lines.append(axes.axhline(1 / len(values), color=GREY, linestyle="--", linewidth=1, label="chance"))
     shown = places[:: max(1, -(-len(values) // _MOST_LABELS))] if _numeric(values) else places
     _ticks(axes, shown.tolist(), [_label(values[at]) for at in shown])
-    axes.set(ylim=(0, 1.05), ylabel="probability")
+    axes.set_ylim(0, 1.1 * max(_LEAST_TOP, *(float(height) for height in np.ravel([parameter.probabilities, *means]))))
+    axes.set_ylabel("probability")
     axes.set_xlabel(_label(parameter.name, 40), parse_math=False)
     _legend(axes, [*bars, *lines])
     return axes
@@ -219,6 +221,7 @@ def plot_tasks(tasks: TaskMap, task: str | None = None, axes: Axes | None = None
     axes.set(xlabel=f"first component ({first})", ylabel=f"second component\n({second})")
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.25)
+    axes.locator_params(nbins=6)
     axes.grid(alpha=0.3)
     return axes
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from ..checkpoint.snapshot import Snapshot
 from ..checkpoint.tensors import bytes_of
 from ..fields import flat, to_json
@@ -15,7 +17,6 @@ from ..insight.told import best_reward
 from ..learning.archive import ArchivedProblem
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner, update_archive
-from ..policy.policy import parameters
 from ..spaces.choice import Choice
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
@@ -104,7 +105,7 @@ def _even(values: Sequence[float]) -> bool:
 
 
 def _network_size(learner: Learner) -> int:
-    return parameters(learner.state.policy) // (learner.replicas * learner.policies)
+    return sum(leaf[0].size for leaf in jax.tree.leaves(learner.state.policy))
 
 
 def _learned_from(learner: Learner) -> list[dict[str, Any]]:
