@@ -87,6 +87,14 @@ def test_progress_leaves_out_what_would_hide_the_rest_and_says_so() -> None:
     assert 300 < len(marks) <= 600
 
 
+def test_values_without_end_are_not_drawn() -> None:
+    values = (float("inf"), -1e308, 1e308, 1.0, float("-inf"), 2.0)
+    trials = tuple(SearchTrial(n, value, "policy", None, {}) for n, value in enumerate(values))
+    axes = plots.plot_progress(SearchRecord("s", "value", True, trials))
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    assert line(axes, "policy") == ([4, 6], [1.0, 2.0]) and "best so far" not in labels(axes)
+
+
 def test_tasks_are_points_at_their_places() -> None:
     axes = plots.plot_tasks(TASKS, "three")
     found = [(each.get_xdata(), each.get_ydata()) for each in axes.get_lines()]

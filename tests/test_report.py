@@ -131,6 +131,29 @@ def test_an_agent_adds_its_beliefs_of_a_study(storage: str, tmp_path: Path) -> N
         assert '"embedding_size": 4' in text
 
 
+def test_many_parameters_take_little_room(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'wide.db'}")
+    params = {f"parameter {number}": number / 60 for number in range(50)}
+    study.add_trial(
+        create_trial(params=params, distributions=dict.fromkeys(params, FloatDistribution(0, 1)), value=1.0)
+    )
+    run(tmp_path / "wide.db", "--out", tmp_path / "report.html")
+    text = checked(tmp_path / "report.html").text
+    assert "parameter 15=0.25, and 34 more" in text and text.count("parameter 49") == 1
+
+
+def test_values_without_end_and_trials_without_parameters_are_shown(tmp_path: Path) -> None:
+    path, agent = tmp_path / "odd.log", Agent(PROBLEMS, FAST).save(tmp_path / "agent.safetensors")
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    study = optuna.create_study(study_name="odd", storage=storage, direction="maximize")
+    for value in (float("inf"), float("-inf"), 1e308, -1e308, 2.0):
+        study.add_trial(create_trial(value=value, user_attrs={"transfernas": "of an older version"}))
+    run(path, "--agent", agent, "--out", tmp_path / "report.html")
+    text = checked(tmp_path / "report.html").text
+    assert "best value (higher is better)inf" in text and "What the agent believes" not in text
+    assert "optuna.storages.JournalStorage(" in text
+
+
 def test_an_agent_is_shown_with_its_problems(tmp_path: Path) -> None:
     evil = Problem(SearchSpace(EVIL, [Choice(EVIL, (EVIL, "b", "c")), Choice("x", (1, 2))]), EVIL)
     agent = Agent(PROBLEMS, FAST, seed=1)

@@ -36,6 +36,7 @@ _WIDTH = 5.2  # inches, so that the text of a figure can be read on a phone
 _MOST_LABELS = 6  # of the values of a number
 _LONGEST = 24  # letters of a name
 _MOST_BARS = 12
+_LARGEST = 1e300
 _LEAST_TOP = 0.25  # of an axis of probabilities
 _LEAST_LIMITED = 8  # of fewer trials all are shown
 _MOST_MARKS = 600  # of the trials of a search
@@ -151,7 +152,7 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
         The axes: marks are trials, the line is the best value so far, the dashed line that of the other search.
     """
     axes = _axes(axes, 3.4)
-    valued = [trial for trial in record.trials if trial.value is not None]
+    valued = [trial for trial in record.trials if _drawable(trial.value)]
     shown = valued[:: max(1, -(-len(valued) // _MOST_MARKS))]
     for kind in dict.fromkeys((*PROPOSER_STYLES, *(trial.kind for trial in record.trials))):
         its = [trial for trial in shown if trial.kind == kind]
@@ -162,7 +163,7 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
     _steps(axes, record, "best so far", BLUE, "-")
     if against is not None:
         _steps(axes, against, f"best of {_label(against.name)}", GREY, "--")
-    values = [trial.value for trial in valued if trial.value is not None and np.isfinite(trial.value)]
+    values = [trial.value for trial in valued if trial.value is not None]
     outside = _limit(axes, values, record.maximise, () if against is None else against.incumbents)
     words = "" if not outside else f" ({outside} worse {'one is' if outside == 1 else 'ones are'} outside)"
     axes.set(xlabel=f"trials{words}")
@@ -232,9 +233,14 @@ def _axes(axes: Axes | None, height: float) -> Axes:
 
 def _steps(axes: Axes, record: SearchRecord, label: str, colour: str, line: str) -> None:
     pairs = zip(record.trials, record.incumbents, strict=True)
-    found = [(trial.number + 1, best) for trial, best in pairs if best is not None]
+    found = [(trial.number + 1, best) for trial, best in pairs if best is not None and _drawable(best)]
     if found:
         axes.step(*zip(*found, strict=True), where="post", color=colour, linestyle=line, linewidth=1.6, label=label)
+
+
+def _drawable(value: float | None) -> bool:
+    """Returns whether axes can show a value: the difference of two must be a number too."""
+    return value is not None and abs(value) < _LARGEST
 
 
 def _limit(axes: Axes, values: Sequence[float], maximise: bool, others: Sequence[float | None]) -> int:
@@ -255,7 +261,7 @@ def _limit(axes: Axes, values: Sequence[float], maximise: bool, others: Sequence
     far = middle - 3 * (best - middle)
     low, high = (max(far, min(values)), best) if maximise else (best, min(far, max(values)))
     outside = sum(not low <= value <= high for value in values)
-    known = [other for other in others if other is not None and np.isfinite(other)]
+    known = [other for other in others if other is not None and _drawable(other)]
     low, high = min([low, *known[-1:]]), max([high, *known[-1:]])
     if not (high > low and np.isfinite(high - low)):
         return 0

@@ -52,7 +52,7 @@ def study_page(
         if len(studies) > 1:
             found.add(page.heading(f"Study {study.study_name}"))
         add_facts(found, record)
-        if agent is None:
+        if agent is None or not any(trial.params for trial in record.trials):  # no space yet, to believe anything of
             add_known(found, None, record)
             add_search(found, record, against)
             add_importances(found, importances_of_study(study))
@@ -111,6 +111,7 @@ def _with_agent(
     found: Page, study: "optuna.Study", record: SearchRecord, against: SearchRecord | None, agent: "Agent"
 ) -> None:
     """Adds a study and what an agent knew of it, or would know, and believes of it."""
+    from ..integrations.optuna_record import importances_of_study
     from ..integrations.optuna_trials import sign_of, task_of
     from ..integrations.studies import problem_of
     from ..spaces.vocabulary import transfer_report
@@ -121,6 +122,7 @@ def _with_agent(
     add_known(found, report, record)
     add_search(found, record, against)
     if its is None:
+        add_importances(found, importances_of_study(study))
         words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
         found.add(page.paragraph(words))
         agent = agent.transfer_to([problem])

@@ -1,8 +1,9 @@
 """The sections of the report about studies and agents: records and beliefs as parts of a page."""
 
 import functools
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST = 8  # studies, problems, or parameters, of which each has figures
 _COLUMNS = 8  # parameters that have a column each
+_LISTED = 16  # parameters of a configuration
 
 
 @dataclass
@@ -110,6 +112,9 @@ def add_search(found: Page, record: SearchRecord, against: SearchRecord | None) 
     else:
         rows = [[trial.number, trial.value, trial.proposer or OTHERS, _config(trial.params)] for trial in best]
         found.add(page.table(("trial", record.quantity, "proposer", "configuration"), rows))
+    if len(names) > _LISTED:
+        text = json.dumps(dict(best[0].params), indent=2, default=str)
+        found.add(page.hidden("All parameters of the best trial", page.code(text)))
 
 
 def _compared(found: Page, record: SearchRecord, against: SearchRecord) -> None:
@@ -217,9 +222,9 @@ def add_configuration(found: Page, agent: "Agent") -> None:
     found.add(page.hidden("All fields of TrainingConfig", page.code(text)))
 
 
-def _config(config: object) -> str:
-    assert hasattr(config, "items")
-    return ", ".join(f"{name}={page.number(value)}" for name, value in config.items())
+def _config(config: Mapping[str, object]) -> str:
+    shown = [f"{name}={page.number(value)}" for name, value in itertools.islice(config.items(), _LISTED)]
+    return ", ".join(shown) + (f", and {len(config) - _LISTED} more" if len(config) > _LISTED else "")
 
 
 def _value(value: float | None) -> float:
