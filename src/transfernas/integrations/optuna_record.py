@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna.trial import FrozenTrial, TrialState
+
+from ..extras import needed
+
+with needed("optuna", __name__):
+    import optuna
+    from optuna.trial import FrozenTrial, TrialState
 
 from ..insight.importances import Importance, importances, mean_ranks
 from ..insight.progress import SearchRecord, SearchTrial
