@@ -10,7 +10,7 @@ from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, TWO, play
 from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.insight.beliefs import Beliefs
 from transfernas.insight.importances import effect_size, importances, mean_ranks
-from transfernas.insight.likeness import agreement, cosine, task_map
+from transfernas.insight.likeness import agreement, cosine, task_map, value_ranks
 from transfernas.learning.archive import ArchivedProblem, archive_of_trials
 from transfernas.learning.learner import update_archive
 from transfernas.learning.scores import Score
@@ -83,7 +83,7 @@ def test_after_a_transfer_the_sources_are_there(agent: Agent) -> None:
     remembered = update_archive(agent.learner).archive[0]
     kinds = [remembered.config(0, slot)["kind"] for slot in range(8)]
     assert of_one == tuple(kinds.count(kind) / 8 for kind in ("conv", "pool", "skip"))
-    assert found.importances_from == "earlier problems" and found.warm_start
+    assert found.importances_from == "other problems" and found.warm_start
     assert {each.task for each in found.likeness} == {"one", "two"}
     assert found.tasks.tasks == ("one", "two", "three")
 
@@ -157,10 +157,10 @@ def entry(task: str, sign: float) -> ArchivedProblem:
 
 def test_tasks_agree_by_the_ranks_of_their_values() -> None:
     for sign in (1.0, -1.0):
-        found, shared = agreement(entry("a", 1.0), entry("b", sign))
+        found, shared = agreement(value_ranks(entry("a", 1.0)), value_ranks(entry("b", sign)))
         assert found == pytest.approx(sign) and shared == 7
     few = archive_of_trials("s", "c", [({"x": 0}, {}, Score.of(0.0)), ({"x": 1}, {}, Score.of(1.0))])
-    assert agreement(entry("a", 1.0), few) == (None, 2)
+    assert agreement(value_ranks(entry("a", 1.0)), value_ranks(few)) == (None, 2)
 
 
 def test_the_map_of_tasks_keeps_distances_in_a_plane() -> None:

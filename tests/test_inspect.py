@@ -106,6 +106,7 @@ def test_tables_fit_a_terminal_of_80_columns(tmp_path: Path) -> None:
     assert max(len(line) for line in result.output.splitlines() if line[:1] in "┏┡│└") <= 80
 
 
+@pytest.mark.thorough
 def test_two_files_are_compared_without_optuna(path: Path, tmp_path: Path) -> None:
     other = Agent(NEXT_PROBLEMS, FAST).save(tmp_path / "other.safetensors")
     done = run(

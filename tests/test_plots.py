@@ -46,7 +46,7 @@ def line(axes: Axes, label: str) -> tuple[list[float], list[float]]:
 def test_values_are_bars_now_and_points_before() -> None:
     axes = plots.plot_values(RATE)
     assert [bar.get_height() for bar in axes.patches] == [0.25, 0.5, 0.25]  # type: ignore[attr-defined]
-    assert line(axes, "best 8 trials of each of 2 earlier problems") == ([0, 1, 2], [0.75, 0.0, 0.125])
+    assert line(axes, "best 8 trials of each of 2 other problems") == ([0, 1, 2], [0.75, 0.0, 0.125])
     assert line(axes, "chance")[1] == [pytest.approx(1 / 3)] * 2
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.001", "0.01", "0.1"]
     assert labels(axes)[0] == "now" and axes.get_ylabel() == "probability" and axes.get_xlabel() == "learning $rate"

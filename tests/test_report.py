@@ -154,6 +154,7 @@ def test_values_without_end_and_trials_without_parameters_are_shown(tmp_path: Pa
     assert "optuna.storages.JournalStorage(" in text
 
 
+@pytest.mark.thorough
 def test_an_agent_is_shown_with_its_problems(tmp_path: Path) -> None:
     evil = Problem(SearchSpace(EVIL, [Choice(EVIL, (EVIL, "b", "c")), Choice("x", (1, 2))]), EVIL)
     agent = Agent(PROBLEMS, FAST, seed=1)

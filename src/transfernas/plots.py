@@ -20,6 +20,7 @@ with needed("plots", __name__):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
 
 BLUE, ORANGE, GREEN, PINK, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#767676"
 PROPOSER_STYLES = {
@@ -43,14 +44,14 @@ _MOST_MARKS = 600  # of the trials of a search
 
 
 def plot_values(parameter: ParameterBeliefs, axes: Axes | None = None) -> Axes:
-    """Draws which values of a parameter the policy would draw now, and which were good in earlier problems.
+    """Draws which values of a parameter the policy would draw now, and which were good in other problems.
 
     Args:
         parameter: of `agent.beliefs(problem)`.
         axes: to draw into; a new figure's by default.
 
     Returns:
-        The axes: bars are the probabilities now, points the mean over the earlier problems, the line is chance.
+        The axes: bars are the probabilities now, points the mean over the other problems, the line is chance.
 
     Example:
         `plot_values(agent.beliefs()["learning rate"]).figure.savefig("rate.svg")`
@@ -62,7 +63,7 @@ def plot_values(parameter: ParameterBeliefs, axes: Axes | None = None) -> Axes:
     means = [np.mean([source.probabilities for source in parameter.sources], axis=0)] if parameter.sources else []
     if means:
         count = len(parameter.sources)
-        label = "best 8 trials of " + ("the earlier problem" if count == 1 else f"each of {count} earlier problems")
+        label = "best 8 trials of " + ("the other problem" if count == 1 else f"each of {count} other problems")
         lines += axes.plot(places, means[0], "D", color=ORANGE, markeredgecolor="#1a1a1a", clip_on=False, label=label)
     lines.append(axes.axhline(1 / len(values), color=GREY, linestyle="--", linewidth=1, label="chance"))
     shown = places[:: max(1, -(-len(values) // _MOST_LABELS))] if _numeric(values) else places
@@ -86,7 +87,7 @@ def plot_importances(found: Beliefs | Mapping[str, Importance], axes: Axes | Non
     """
     trials = "trials"
     if isinstance(found, Beliefs):
-        trials = "this problem's trials" if found.importances_from == "this problem" else "earlier problems' trials"
+        trials = "this problem's trials" if found.importances_from == "this problem" else "other problems' trials"
         shares = {each.name: each.importance for each in found.parameters if each.importance is not None}
     else:
         shares = {name: its.share for name, its in found.items()}
@@ -104,7 +105,7 @@ def plot_importances(found: Beliefs | Mapping[str, Importance], axes: Axes | Non
 
 
 def plot_likeness(beliefs: Beliefs, axes: Axes | None = None) -> Axes:
-    """Draws how like the earlier problems are to this one, the most like at the top.
+    """Draws how like the other problems are to this one, the most like at the top.
 
     Args:
         beliefs: of `agent.beliefs(problem)`.
@@ -133,7 +134,7 @@ def plot_likeness(beliefs: Beliefs, axes: Axes | None = None) -> Axes:
     if near:
         _legend(axes)
     else:
-        _nothing(axes, "no earlier problems")
+        _nothing(axes, "no other problems")
     return axes
 
 
@@ -167,6 +168,7 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
     outside = _limit(axes, values, record.maximise, () if against is None else against.incumbents)
     words = "" if not outside else f" ({outside} worse {'one is' if outside == 1 else 'ones are'} outside)"
     axes.set(xlabel=f"trials{words}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(f"{_label(record.quantity)} ({record.direction})", parse_math=False)
     axes.grid(alpha=0.3)
     if values:
@@ -194,6 +196,7 @@ def plot_curves(
     ]
     for (name, (trials, values)), (colour, line) in zip(curves.items(), styles, strict=False):
         axes.plot(list(trials), np.mean(values, axis=0), color=colour, linestyle=line, label=_label(name))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="trials", ylabel="best value so far, mean (higher is better)")
     axes.grid(alpha=0.3)
     if curves:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MOST = 8  # problems whose parameters are shown
 _MOST_RECORDS = 5
+_MOST_TASKS = 12  # other ones, for each problem
 _KIB = 1024
 
 
@@ -175,7 +176,7 @@ def _problem_line(problem: dict[str, Any]) -> str:
 def _parameters(problem: dict[str, Any]) -> PlainTable:
     source = problem["importances_from"]
     table = PlainTable("parameter", "values")
-    table.head("importance" if source != "earlier problems" else "importance earlier", right=True)
+    table.head("importance" if source != "other problems" else "importance elsewhere", right=True)
     for one in problem["parameters"]:
         share = "-" if one["importance"] is None else f"{100 * one['importance']:.0f} %"
         table.row(one["name"], one["range"] + (", conditional" if one["conditional"] else ""), share)
@@ -183,10 +184,12 @@ def _parameters(problem: dict[str, Any]) -> PlainTable:
 
 
 def _likeness(problem: dict[str, Any]) -> PlainTable:
-    table = PlainTable("earlier task", "space")
+    left = len(problem["likeness"]) - _MOST_TASKS
+    words = f"{counted(left, 'task')} less like it left out; --json has all" if left > 0 else ""
+    table = PlainTable("other task", "space", caption=words)
     for head in ("likeness", "agreement", "values in both"):
         table.head(head, right=True)
-    for one in problem["likeness"]:
+    for one in problem["likeness"][:_MOST_TASKS]:
         cosine, agreement = ("-" if one[name] is None else f"{one[name]:z.2f}" for name in ("cosine", "agreement"))
         table.row(one["task"], one["space"], cosine, agreement, f"{one['shared']:,}")
     return table

@@ -11,8 +11,9 @@ import jax
 from ..checkpoint.snapshot import Snapshot
 from ..checkpoint.tensors import bytes_of
 from ..fields import flat, to_json
-from ..insight.beliefs import importances_in, likeness_in
+from ..insight.beliefs import importances_in, likeness_in, ranks_in
 from ..insight.importances import Importance
+from ..insight.likeness import ValueRanks
 from ..insight.told import best_reward
 from ..learning.archive import ArchivedProblem
 from ..learning.config import TrainingConfig
@@ -37,7 +38,7 @@ def inspection(path: Path, snapshot: Snapshot) -> dict[str, Any]:
     learner, file = update_archive(snapshot.learner), path.stat()
     sizes = bytes_of(learner)
     sizes["names and the rest"] = file.st_size - sum(sizes.values())
-    names = learner.vocabulary
+    names, ranks = learner.vocabulary, ranks_in(learner)
     base, changes = differences(learner.config)
     return {
         "file": str(path),
@@ -55,7 +56,7 @@ def inspection(path: Path, snapshot: Snapshot) -> dict[str, Any]:
         "bytes": sizes,
         "records": [{"record": name, "trials": snapshot.processed.count(name)} for name in snapshot.processed],
         "learned_from": _learned_from(learner),
-        "problems": [_problem(learner, row) for row in range(len(learner.encoding.problems))],
+        "problems": [_problem(learner, row, ranks) for row in range(len(learner.encoding.problems))],
     }
 
 
@@ -133,7 +134,7 @@ def _best(entry: ArchivedProblem) -> float | None:
     return _finite(float(entry.scores.at((0, slice(1))).shown()[0]))
 
 
-def _problem(learner: Learner, row: int) -> dict[str, Any]:
+def _problem(learner: Learner, row: int, ranks: dict[tuple[str, str], ValueRanks]) -> dict[str, Any]:
     problem, alone = learner.encoding.problems[row], learner.replicas == 1
     importances, source = importances_in(learner, row) if alone else ({}, "nothing")
     best = best_reward(learner, row) if alone else None
@@ -149,7 +150,7 @@ def _problem(learner: Learner, row: int) -> dict[str, Any]:
     if alone:
         found["likeness"] = [
             {name: getattr(each, name) for name in ("space", "task", "trials", "cosine", "agreement", "shared")}
-            for each in likeness_in(learner, row)
+            for each in likeness_in(learner, row, ranks)
         ]
     return found
 

@@ -185,7 +185,7 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         )
         pictures.append(found.figure(functools.partial(plots.plot_values, each), f"{its}."))
     if beliefs.likeness:
-        its = "Earlier tasks: how like they are to this one."
+        its = "Other tasks: how like they are to this one."
         pictures.append(found.figure(functools.partial(plots.plot_likeness, beliefs), its))
     if len(beliefs.tasks.tasks) > 2:
         its = "Tasks as the policy sees them; near one another are tasks for which it acts alike."

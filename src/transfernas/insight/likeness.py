@@ -13,16 +13,19 @@ from ..learning.archive import NOT_MADE, ArchivedProblem
 from ..spaces.condition import Action, action_key
 from .importances import mean_ranks
 
+ValueRanks = Mapping[tuple[str, tuple[type, Action]], float]
+"""How good values are, by the name of the parameter and the type and value of the action."""
+
 _LEAST_SHARED = 4
 """Fewer values that both problems tried give no agreement."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLikeness:
-    """How like an earlier problem is to the problem in question.
+    """How like another problem is to the problem in question.
 
     Attributes:
-        space: the name of the earlier problem's space.
+        space: the name of the other problem's space.
         task: the name of its task.
         trials: how many of its trials the agent learned from.
         cosine: of the angle between the embeddings of the two tasks, in [-1, 1]; None where the policy has lost one.
@@ -60,13 +63,28 @@ def cosine(one: Float[np.ndarray, "size"], other: Float[np.ndarray, "size"]) -> 
     return float(np.clip(one @ other / size, -1.0, 1.0)) if size > 0 else 0.0
 
 
-def agreement(one: ArchivedProblem, other: ArchivedProblem) -> tuple[float | None, int]:
+def value_ranks(entry: ArchivedProblem) -> ValueRanks:
+    """Returns how good the values are of parameters of which a problem tried several.
+
+    The value of a parameter is as good as the mean rank of the remembered trials that have it, from 0 to 1.
+    """
+    count = int(entry.count[0])
+    scores = entry.scores.at((0, slice(count)))
+    ranks = mean_ranks(scores.outcome, scores.reward)
+    found: dict[tuple[str, tuple[type, Action]], float] = {}
+    for at, choice in enumerate(entry.choices):
+        taken = entry.action_indices[0, :count, at]
+        tried = np.unique(taken[taken != NOT_MADE]).tolist()
+        if len(tried) > 1:
+            found |= {(choice.name, action_key(choice.actions[a])): float(ranks[taken == a].mean()) for a in tried}
+    return found
+
+
+def agreement(here: ValueRanks, there: ValueRanks) -> tuple[float | None, int]:
     """Returns how far two problems agree on which values are good, and on how many values that is based.
 
-    The value of a parameter is as good as the mean rank of the remembered trials that have it. Spearman's rank
-    correlation compares these means over the values that both problems tried.
+    Spearman's rank correlation compares how good the values are that both problems tried.
     """
-    here, there = _value_ranks(one), _value_ranks(other)
     shared = [key for key in here if key in there]
     if len(shared) < _LEAST_SHARED:
         return None, len(shared)
@@ -96,20 +114,6 @@ def task_map(embeddings: Mapping[str, Float[np.ndarray, "size"]]) -> TaskMap:
         shares[: len(axes)] = sizes[:2] ** 2 / total
     places = tuple((float(x), float(y)) for x, y in found)
     return TaskMap(tasks, places, (float(shares[0]), float(shares[1])))
-
-
-def _value_ranks(entry: ArchivedProblem) -> dict[tuple[str, tuple[type, Action]], float]:
-    """Returns the mean rank of the trials that took each value, for parameters of which several were tried."""
-    count = int(entry.count[0])
-    scores = entry.scores.at((0, slice(count)))
-    ranks = mean_ranks(scores.outcome, scores.reward)
-    found: dict[tuple[str, tuple[type, Action]], float] = {}
-    for at, choice in enumerate(entry.choices):
-        taken = entry.action_indices[0, :count, at]
-        tried = np.unique(taken[taken != NOT_MADE]).tolist()
-        if len(tried) > 1:
-            found |= {(choice.name, action_key(choice.actions[a])): float(ranks[taken == a].mean()) for a in tried}
-    return found
 
 
 def _places(values: list[float]) -> Float[np.ndarray, "values"]:
