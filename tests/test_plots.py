@@ -120,7 +120,7 @@ EMPTY = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), TaskMap((), (), (0.
         lambda axes: plots.plot_likeness(EMPTY, axes),
         lambda axes: plots.plot_progress(SearchRecord("s", "value", True, ()), axes=axes),
         lambda axes: plots.plot_tasks(EMPTY.tasks, axes=axes),
-        lambda axes: plots.plot_curves({}, axes),
+        lambda axes: plots.plot_curves({}, axes=axes),
     ],
 )
 def test_figures_take_your_axes_and_nothing_to_show(draw: Callable[[Axes], Axes]) -> None:

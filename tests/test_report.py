@@ -176,13 +176,18 @@ def test_a_run_is_shown_with_its_table(tmp_path: Path) -> None:
     row = {"name": "a & b", "trials": 2, "mean": 0.25, "low": None, "high": 0.5}
     curve = {"trials": [1, 2], "values": [[0.1, 0.2], [0.1, 0.3]]}
     result = {"command": "compare", "seed": 3, "seconds": 12.3, "versions": {"jax": "1"}, "interrupted": True}
-    result |= {"curves": {"<s>/tpe": curve, "<s>/transfer": curve}, "table": [row], "settings": {"replicas": 2}}
+    result |= {
+        "curves": {"<s>/tpe": curve, "<s>/transfer": curve},
+        "table": [row],
+        "settings": {"replicas": 2, "scenarios": ["<s>"]},
+    }
     (tmp_path / "result.json").write_text(json.dumps(result), encoding="utf8")
     out = tmp_path / "report.html"
     run(tmp_path, "--out", out)
     found = checked(out)
     assert "a & b" in found.text and "The run was interrupted" in found.text and "--resume" in found.text
-    assert "transfernas compare --seed 3 --out" in found.text and found.tags.count("svg") == 1
+    assert "transfernas compare --seed 3 --replicas 2 --scenario '<s>' --out" in found.text and "regrets" in found.text
+    assert found.tags.count("svg") == 1
 
 
 def test_errors_say_what_to_give_instead(storage: str, tmp_path: Path) -> None:
@@ -200,6 +205,8 @@ def test_errors_say_what_to_give_instead(storage: str, tmp_path: Path) -> None:
         assert words in said and said.count("\n") == 1
     (damaged / "result.json").write_text("{}", encoding="utf8")
     assert "is damaged: KeyError('command'); run the command again" in run(damaged, "--out", out, code=1)
+    (damaged / "result.json").write_text('{"command": "demo", "seed": 1, "seconds": 2, "versions": 3}', encoding="utf8")
+    assert "is damaged: AttributeError" in run(damaged, "--out", out, code=1)
     assert "is what the report is about; choose another file" in run(agent, "--out", agent, code=2)
     assert "is a folder; the report is to be a file" in run(agent, "--out", tmp_path, code=2)
     assert "is an agent itself" in run(agent, "--agent", agent, "--out", out, code=2)

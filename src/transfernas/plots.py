@@ -179,25 +179,30 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
 
 
 def plot_curves(
-    curves: Mapping[str, tuple[Sequence[int], Sequence[Sequence[float]]]], axes: Axes | None = None
+    curves: Mapping[str, tuple[Sequence[int], Sequence[Sequence[float]]]],
+    quantity: str = "best value so far",
+    axes: Axes | None = None,
 ) -> Axes:
-    """Draws the best value so far of several searches, each the mean of its repetitions.
+    """Draws several searches, each as the mean of its repetitions.
 
     Args:
         curves: by name the numbers of trials, and for each repetition the values after them; at most six.
+        quantity: what the values are.
         axes: to draw into; a new figure's by default.
 
     Returns:
         The axes: a line for each search.
     """
     axes = _axes(axes, 3.4)
-    styles = [
-        *zip((BLUE, RED, GREEN, PINK, GREY, ORANGE), ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1))), strict=True)
-    ]
-    for (name, (trials, values)), (colour, line) in zip(curves.items(), styles, strict=False):
+    lines = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+    styles = zip((BLUE, RED, GREEN, PINK, GREY, ORANGE), lines, strict=True)
+    first = {"transfer": 0, "scratch": 1}  # they have one colour in all figures
+    ordered = sorted(curves.items(), key=lambda item: first.get(item[0], len(first)))
+    for (name, (trials, values)), (colour, line) in zip(ordered, styles, strict=False):
         axes.plot(list(trials), np.mean(values, axis=0), color=colour, linestyle=line, label=_label(name))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="trials", ylabel="best value so far, mean (higher is better)")
+    axes.set_xlabel("trials")
+    axes.set_ylabel(f"{quantity} (higher is better)", parse_math=False)
     axes.grid(alpha=0.3)
     if curves:
         _legend(axes)

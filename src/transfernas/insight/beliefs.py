@@ -30,7 +30,7 @@ from .likeness import TaskLikeness, TaskMap, ValueRanks, agreement, cosine, task
 from .told import ToldTrial, ranks_of, told_trials
 
 DRAWS = 480
-"""So many configurations are drawn, unless you say otherwise: the standard error of a probability is then at most 0.023."""
+"""So many configurations are drawn, unless you say otherwise: the standard error of a probability is 0.023 at most."""
 
 _EXPECTED = 5  # configurations
 _BEST_OF_SOURCE = 8  # trials of another problem say which values were good there
