@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 MOST = 8  # studies, problems, or parameters, of which each has figures
 _COLUMNS = 8  # parameters that have a column each
 _LISTED = 16  # parameters of a configuration
+_MEANINGS = {
+    "policy": "the policy, which started from the knowledge of earlier problems, if there were any",
+    "new policy": "a policy that learned from this search alone",
+    "warm start": "configurations that were among the best of an earlier problem",
+    "exploring policy": "the policy, with a preference for values that it has never seen",
+    "surrogate": "a Gaussian process over the trials",
+    OTHERS: "not noted: enqueued trials, trials of other programs, and in an agent's file the Gaussian process",
+}
 
 
 @dataclass
@@ -96,9 +104,12 @@ def add_search(found: Page, record: SearchRecord, against: SearchRecord | None) 
     by_proposer = gains(record)
     found.add(page.table(heads, by_proposer))
     words = "The gain is by how much a proposer's trials moved the best value. The first trial has nothing to gain on."
-    if any(each.proposer == OTHERS for each in by_proposer):
-        words += f" The proposer of “{OTHERS}” was not noted: enqueued trials, and those of other programs."
     found.add(page.paragraph(words, soft=True))
+    meanings = [
+        (each.proposer, _MEANINGS.get(each.proposer, "a proposer that this version does not know"))
+        for each in by_proposer
+    ]
+    found.add(page.hidden("Who the proposers are", page.table(("proposer", "meaning"), meanings)))
     if against is not None:
         _compared(found, record, against)
     found.add(page.heading("Best configurations", 3))
@@ -177,7 +188,7 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
     found.add(page.paragraph(words))
     pictures = []
     if beliefs.importances_from != "nothing":
-        its = "Importances: which parameters tell good trials from bad."
+        its = "Importances: which parameters tell good trials from bad, each by itself (Kruskal-Wallis effect size)."
         pictures.append(found.figure(functools.partial(plots.plot_importances, beliefs), its))
     for each in ranked[:MOST]:
         its = f"Values of {each.name}" + (
@@ -185,7 +196,8 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         )
         pictures.append(found.figure(functools.partial(plots.plot_values, each), f"{its}."))
     if beliefs.likeness:
-        its = "Other tasks: how like they are to this one."
+        its = "Other tasks: how like they are to this one, by what the policy learned (cosine of the embeddings), "
+        its += "and by which values were good in both (rank correlation)."
         pictures.append(found.figure(functools.partial(plots.plot_likeness, beliefs), its))
     if len(beliefs.tasks.tasks) > 2:
         its = "Tasks as the policy sees them; near one another are tasks for which it acts alike."
@@ -200,6 +212,9 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         found.add(page.table(("configuration", f"{quantity} when it was tried"), rows))
         words = "A number may stand for the part of its range around it. The policy alone ranks these configurations."
         found.add(page.paragraph(words, soft=True))
+    if beliefs.warm_start:
+        first = page.table(("configuration",), [(_config(config),) for config in beliefs.warm_start])
+        found.add(page.hidden("Configurations of earlier problems, to be tried first", first))
 
 
 def add_importances(found: Page, importances: dict[str, Importance]) -> None:
