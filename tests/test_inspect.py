@@ -1,16 +1,21 @@
 """What `transfernas inspect` says of an agent's file."""
 
+import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from test_agent import NEXT_PROBLEMS
+from test_extras import run
 from test_searchers import CONFIG, FAST, PROBLEMS, play
-from transfernas import Agent
+from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.checkpoint.snapshot import Snapshot, write_snapshot
 from transfernas.cli.app import app
+from transfernas.cli.inspection import range_of
 from transfernas.learning.learner import new_learner
+from transfernas.spaces.domain import NumericDomain
 
 
 def shown(*arguments: object, code: int = 0) -> str:
@@ -32,7 +37,8 @@ def test_it_says_what_the_agent_learned_from_and_knows(path: Path) -> None:
     found = shown(path)
     agent = Agent.load(path)
     vocabulary = agent._learner.vocabulary
-    assert f"{path}: an agent, seed 7; 12 trials told, 1 open" in found
+    assert f"{path}: an agent, saved 20" in found and ", seed 7\n" in found
+    assert "Searches now: 12 trials told, 1 open" in found
     assert f"Knows {len(vocabulary.states) - 1} states, {len(vocabulary.actions)} actions" in found
     assert (
         "Hyperparameters: TrainingConfig() with network.embedding_size=4" in found
@@ -40,25 +46,84 @@ def test_it_says_what_the_agent_learned_from_and_knows(path: Path) -> None:
     )
     rows = [" ".join(line.replace("│", " ").split()) for line in found.splitlines()]
     for space, task, trials in agent.provenance:
-        assert any(row.startswith(f"{space} {task} {trials} ") and 0 < int(row.split()[-1]) <= trials for row in rows)
+        assert any(row.startswith(f"{space} {task} {trials} ") and 0 < int(row.split()[-2]) <= trials for row in rows)
     for problem in PROBLEMS:
-        assert f"{problem.space.name} {problem.task} {len(problem.space.choices)} {problem.space.size}" in rows
+        best = agent.best(problem)
+        assert best is not None and f"of {problem.space.size} configurations, best reward {best.reward:.5g}\n" in found
+    assert any(row.startswith("width 8, 16, 32, 64, conditional ") for row in rows)
+    assert "A reward is higher for better trials" in found
 
 
 def test_a_transferred_agent_has_two_policies_and_a_past(path: Path, tmp_path: Path) -> None:
     agent = Agent.load(path)
     moved = agent.transfer_to(NEXT_PROBLEMS, config=agent.config)
     found = shown(moved.save(tmp_path / "moved.safetensors"))
-    assert "2 policies each: transferred and new" in found and "0 trials told, 0 open" in found
+    assert "2 policies each: transferred and new" in found and "Searches now: 0 trials told, 0 open" in found
     rows = [" ".join(line.replace("│", " ").split()) for line in found.splitlines()]
     for space, task, trials in agent.provenance:
-        assert any(row.startswith(f"{space} {task} {trials} ") and 0 < int(row.split()[-1]) <= trials for row in rows)
+        assert any(row.startswith(f"{space} {task} {trials} ") and 0 < int(row.split()[-2]) <= trials for row in rows)
+    near = {each.task: each for each in moved.beliefs(moved.problems[0]).likeness}
+    assert near and near.keys() == {"one", "two"}
+    for task, its in near.items():
+        assert any(row.startswith(f"{task} ") and f" {its.cosine:z.2f} " in row for row in rows)
 
 
 def test_it_says_what_is_known_of_anothers_problems(path: Path, tmp_path: Path) -> None:
     other = Agent(NEXT_PROBLEMS, FAST).save(tmp_path / "other.safetensors")
     expected = str(Agent.load(path).transfer_to(NEXT_PROBLEMS).transfer_report)
     assert f"Of {other}:\n{expected}\n" in shown(path, "--against", other)
+
+
+def test_programs_get_the_same_as_json(path: Path, tmp_path: Path) -> None:
+    agent, other = Agent.load(path), Agent(NEXT_PROBLEMS, FAST).save(tmp_path / "other.safetensors")
+    found = json.loads(shown(path, "--against", other, "--json"))
+    assert (found["file"], found["seed"], found["trials"], found["open_trials"]) == (str(path), 7, 12, 1)
+    assert datetime.fromisoformat(found["saved"]).timestamp() == int(path.stat().st_mtime)
+    assert [(one["space"], one["task"], one["trials"]) for one in found["learned_from"]] == list(agent.provenance)
+    for problem, one in zip(PROBLEMS, found["problems"], strict=True):
+        best = agent.best(problem)
+        assert best is not None and one["best_reward"] == best.reward
+        assert [each["name"] for each in one["parameters"]] == [choice.name for choice in problem.space.choices]
+        beliefs = agent.beliefs(problem, draws=1)
+        assert [each["importance"] for each in one["parameters"]] == [each.importance for each in beliefs.parameters]
+    assert found["configuration_differs"]["in"]["rule.entropy_weight"] == 0.25
+    assert found["against"]["new_states"] == ["drop"] and sum(found["bytes"].values()) == path.stat().st_size
+
+
+def test_it_counts_one_thing_as_one(tmp_path: Path) -> None:
+    agent = Agent([Problem(SearchSpace("s", [Choice("x", (1,))]), "t")], FAST)
+    agent.learn_from([(agent.problems[0], {"x": 1}, 2.0)])
+    found = shown(agent.save(tmp_path / "one.safetensors"))
+    assert "Searches now: 1 trial told, 0 open" in found and "Knows 1 state, 2 actions with spaces, 1 task\n" in found
+    assert "Task t, space s: 1 trial of 1 configuration, best reward 2\n" in found
+
+
+def test_tables_fit_a_terminal_of_80_columns(tmp_path: Path) -> None:
+    """A long name is cut; a table is no wider than the terminal."""
+    long = Problem(SearchSpace("s" * 60, [Choice("x" * 90, tuple(range(40))), Choice("y", ("a" * 70, "b"))]), "t" * 60)
+    path = Agent([long], FAST).save(tmp_path / "long.safetensors")
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["inspect", str(path)])
+    assert max(len(line) for line in result.output.splitlines() if line[:1] in "┏┡│└") <= 80
+
+
+@pytest.mark.thorough
+def test_two_files_are_compared_without_optuna(path: Path, tmp_path: Path) -> None:
+    other = Agent(NEXT_PROBLEMS, FAST).save(tmp_path / "other.safetensors")
+    done = run(
+        f"from transfernas.cli.app import app; app(['inspect', {str(path)!r}, '--against', {str(other)!r}])",
+        ("optuna", "matplotlib"),
+        tmp_path,
+    )
+    assert done.returncode == 0 and f"Of {other}:" in done.stdout, done.stderr
+
+
+def test_a_range_is_said_in_the_units_of_its_parameter() -> None:
+    rates = NumericDomain(1e-4, 1e-1, log=True).actions
+    assert range_of(Choice("rate", rates), parts=True) == "about 0.0001 to 0.1 (log), 12 parts"
+    assert range_of(Choice("size", (8, 16, 32, 64, 128)), parts=False) == "8 to 128 (log), 5 values"
+    assert range_of(Choice("units", tuple(range(1, 12))), parts=True) == "1 to 11, 11 values"
+    assert range_of(Choice("act", ("relu", "tanh", None)), parts=True) == "relu, tanh, None"
+    assert range_of(Choice("drop", (0.0, 0.5)), parts=False) == "0.0, 0.5"
 
 
 @pytest.mark.thorough
@@ -72,4 +137,5 @@ def test_it_knows_the_papers_agent_and_replicas_of_experiments(tmp_path: Path) -
 def test_a_file_that_is_none_or_not_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no agent", encoding="utf8")
     for name in ("text", "nothing"):
-        shown(tmp_path / name, code=1)
+        said = shown(tmp_path / name, code=1)
+        assert said.startswith("Error: ") and said.count("\n") == 1 and str(tmp_path / name) in said

@@ -12,6 +12,8 @@ from jaxtyping import Int
 
 from .checkpoint.processed_trials import ProcessedTrials
 from .checkpoint.snapshot import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
+from .insight.beliefs import DRAWS, Beliefs, beliefs_of
+from .insight.html import html_of
 from .learning.compilation import BackgroundCompiler
 from .learning.config import TrainingConfig
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
@@ -170,16 +172,34 @@ class Agent(Searcher):
         Raises:
             ValueError: The problem is unknown to the agent, or is left out although the agent has several.
         """
-        if problem is None and len(self._problems) > 1:
-            raise ValueError("the agent searches several problems; say which, as in agent.best(problem)")
-        learner = self._learner
+        learner, row = self._learner, self._row(problem, "best")
         encoding = learner.encoding
-        row = 0 if problem is None else encoding.row(problem)
         queue, order = learner.queue, learner.queue.best_first(0, row)
         rewards = queue.scores.at((0, row, order)).shown()
         configs = [encoding.config(row, Trajectory(*(leaf[0, row, slot] for leaf in queue.trials))) for slot in order]
         found = zip(configs, rewards.tolist(), strict=True)
         return [Observation(self._problems[row], config, reward) for config, reward in found]
+
+    def beliefs(self, problem: Problem | None = None, *, draws: int = DRAWS, seed: int = 0) -> Beliefs:
+        """Returns what the agent believes of a problem, as plain data; its next trials stay as they would have been.
+
+        Args:
+            problem: found by its names; may be left out where the agent has one.
+            draws: how many configurations are drawn from the policy, at least; each parameter's probabilities are
+                shares of them.
+            seed: of these draws.
+
+        Raises:
+            ValueError: the problem is none of the agent's, or was left out where it has several; or `draws` or `seed`
+                is no whole number of at least 1 or 0.
+
+        Example:
+            ```python
+            beliefs = agent.beliefs(agent.problems[0])
+            print(beliefs["filters"].probabilities, beliefs["filters"].importance)
+            ```
+        """
+        return beliefs_of(self._learner, self._row(problem, "beliefs"), draws, check_seed(seed))
 
     def transfer_to(
         self,
@@ -281,6 +301,20 @@ class Agent(Searcher):
         }
         agent._now = SearcherState(snapshot.asked, opened, learner)
         return agent
+
+    def _repr_html_(self) -> str:
+        """Returns a table of the agent's problems, which notebooks show."""
+        return html_of(self._learner)
+
+    def _row(self, problem: Problem | None, method: str) -> int:
+        """Returns the row of a problem.
+
+        Raises:
+            ValueError: it is none of the agent's, or was left out where the agent has several.
+        """
+        if problem is None and len(self._problems) > 1:
+            raise ValueError(f"the agent searches several problems; say which, as in agent.{method}(problem)")
+        return 0 if problem is None else self._learner.encoding.row(problem)
 
     def _copied(self) -> dict[str, Any]:
         """Leaves out the compiling thread as well, which cannot be copied."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..processes.interrupts import end_at_interrupt
-from . import inspect, pretrain
+from . import inspect, pretrain, report
 
 COMMANDS = "transfernas.commands"
 """Group of entry points, each a function of the app, by which other packages such as the laboratory add commands."""
@@ -35,6 +35,7 @@ for found in entry_points(group=COMMANDS):
     found.load()(app)
 app.command("inspect")(inspect.inspect)
 app.command("pretrain")(pretrain.pretrain)
+app.command("report")(report.report)
 
 
 def run() -> None:

@@ -1,20 +1,25 @@
 """`transfernas inspect`."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .common import errors_as_lines, refused
 from .storages import open_studies, reading
-from .terminal import PlainTable, plain, say
+from .terminal import PlainTable, counted, plain, say
 
 if TYPE_CHECKING:
-    from ..checkpoint.snapshot import Snapshot
-    from ..learning.config import TrainingConfig
+    from rich.console import Console
+
     from ..spaces.problem import Problem
-    from ..spaces.space import SearchSpace
+
+_MOST = 8  # problems whose parameters are shown
+_MOST_RECORDS = 5
+_MOST_TASKS = 12  # other ones, for each problem
+_KIB = 1024
 
 
 @errors_as_lines()
@@ -35,24 +40,33 @@ def inspect(
     task: Annotated[
         str | None, typer.Option(metavar="NAME", help="The name of its task; the study's own name by default.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
 ) -> None:
-    """Show what is in an agent's file: what it learned from, what it knows, its hyperparameters."""
+    """Show an agent's file: what it learned from, its problems and parameters, importances, the likeness of tasks."""
     # Imported here, so that `transfernas --help` answers at once.
+    import dataclasses
+    import json
+
     from rich.console import Console
 
     from ..checkpoint.snapshot import read_snapshot
     from ..spaces.vocabulary import transfer_report
+    from .inspection import inspection
 
     for option, value in (("--storage", storage), ("--space", space), ("--task", task)):
         if value is not None and (against is None or storage is None):
             raise refused("is about a study: --against STUDY --storage URL", option)
     console, snapshot = Console(), read_snapshot(path)
     problems = None if against is None else _problems(against, storage, space, task)
-    for line in _lines(path, snapshot):
-        say(console, plain(line))
-    console.print(_learned_from(snapshot), _spaces(snapshot))
-    if problems is not None:
-        report = transfer_report(snapshot.learner.vocabulary, problems)
+    found = inspection(path, snapshot)
+    report = None if problems is None else transfer_report(snapshot.learner.vocabulary, problems)
+    if as_json:
+        if report is not None:
+            found["against"] = {"name": against, **dataclasses.asdict(report)}
+        typer.echo(json.dumps(found, indent=2, allow_nan=False))
+        return
+    _print(console, found)
+    if report is not None:
         say(console, f"Of {against}:\n{report}")
 
 
@@ -76,73 +90,106 @@ def _problems(against: str, storage: str | None, space: str | None, task: str | 
         return (problem_of(study, space=SPACE if space is None else space, task=task),)
 
 
-def _lines(path: Path, snapshot: "Snapshot") -> list[str]:
-    import jax
+def _print(console: "Console", found: dict[str, Any]) -> None:
+    for line in _lines(found):
+        say(console, plain(line))
+    console.print(_learned_from(found))
+    if any(one.get("best_reward") is not None for one in (*found["learned_from"], *found["problems"])):
+        say(console, "A reward is higher for better trials: a study that minimises has its values with the other sign.")
+    for problem in found["problems"][:_MOST]:
+        say(console, "")
+        say(console, _problem_line(problem))
+        console.print(_parameters(problem))
+        if problem.get("likeness"):
+            console.print(_likeness(problem))
+    if len(found["problems"]) > _MOST:
+        say(console, f"{counted(len(found['problems']) - _MOST, 'more problem')}; --json has all of them")
 
-    from ..checkpoint.tensors import bytes_of
 
-    learner = snapshot.learner
-    leaves = jax.tree.leaves(learner.state.policy)
-    parameters = sum(leaf[0].size for leaf in leaves)
-    what = "an agent" if learner.replicas == 1 else f"{learner.replicas} replicas of an experiment"
-    policies = "" if learner.policies == 1 else f", {learner.policies} policies each: transferred and new"
-    names, sizes = learner.vocabulary, bytes_of(learner)
-    sizes["names and the rest"] = path.stat().st_size - sum(sizes.values())
-    parts = ", ".join(f"{part} {_kib(size)}" for part, size in sizes.items())
-    return [
-        f"{path}: {what}, seed {learner.seed}; {learner.learned:,} trials told, {len(snapshot.open_trials)} open",
-        f"Network: {learner.config.network.kind}, {parameters:,} parameters{policies}",
-        f"Knows {len(names.states) - 1} states, {len(names.actions)} actions with spaces, {len(names.tasks)} tasks",
-        f"Hyperparameters: {_differences(learner.config)}",
-        f"Takes {_kib(path.stat().st_size)}: {parts}",
+def _lines(found: dict[str, Any]) -> list[str]:
+    replicas, policies = found["replicas"], found["policies"]
+    what = "an agent" if replicas == 1 else f"{replicas} replicas of an experiment"
+    saved = datetime.fromisoformat(found["saved"])
+    shown = f", {len(policies)} policies each: transferred and new" if len(policies) > 1 else ""
+    names, differs = found["names"], found["configuration_differs"]
+    changes = ", ".join(f"{path}={value}" for path, value in differs["in"].items())
+    parts = ", ".join(f"{part} {_kib(size)}" for part, size in found["bytes"].items() if size >= _KIB)
+    lines = [
+        f"{found['file']}: {what}, saved {saved:%Y-%m-%d %H:%M}, seed {found['seed']}",
+        f"Searches now: {counted(found['trials'], 'trial')} told, {found['open_trials']:,} open",
+        f"Network: {found['network']}, {counted(found['network_parameters'], 'parameter')}{shown}",
+        f"Knows {counted(names['states'], 'state')}, {counted(names['actions'], 'action')} with spaces, "
+        f"{counted(names['tasks'], 'task')}",
+        f"Hyperparameters: {differs['from']}{f' with {changes}' if changes else ''}",
+        f"Takes {_kib(sum(found['bytes'].values()))}: {parts}",
     ]
+    if records := found["records"]:
+        some = ", ".join(map(_record, records[-_MOST_RECORDS:]))
+        more = f", and {len(records) - _MOST_RECORDS:,} before" if len(records) > _MOST_RECORDS else ""
+        lines.append(f"Trials of studies and other records: {some}{more}")
+    return lines
 
 
 def _kib(size: int) -> str:
-    return f"{size / 1024:,.0f} KiB"
+    return f"{size / _KIB:,.0f} KiB"
 
 
-def _differences(config: "TrainingConfig") -> str:
-    """Returns the default or the paper's settings, whichever are nearer, and how the configuration differs from it."""
-    from ..fields import flat
-    from ..learning.config import TrainingConfig
-
-    found, differing = flat(config), dict[str, list[str]]()
-    for name, base in (("TrainingConfig()", TrainingConfig()), ("TrainingConfig.paper()", TrainingConfig.paper())):
-        its = flat(base)
-        differing[name] = [f"{path}={value}" for path, value in found.items() if path not in its or its[path] != value]
-    nearer = min(differing, key=lambda name: len(differing[name]))
-    return f"{nearer} with {', '.join(differing[nearer])}" if differing[nearer] else nearer
+def _record(one: dict[str, Any]) -> str:
+    """Returns a record with the day on which it began, if its name says when."""
+    name, _, began = one["record"].rpartition(" ")
+    try:
+        shown = f"{name} of {datetime.fromisoformat(began):%Y-%m-%d}" if name else one["record"]
+    except ValueError:  # the name has no date
+        shown = one["record"]
+    return f"{shown} ({one['trials']:,})"
 
 
-def _learned_from(snapshot: "Snapshot") -> PlainTable:
-    from ..learning.learner import update_archive
-
-    learner = update_archive(snapshot.learner)
-    kept = {entry.name: entry.count.tolist() for entry in learner.archive}
-    table = PlainTable("space", "task", "trials", "kept", title="Learned from", title_justify="left")
-    for past in learner.provenance:
-        table.row(past.space, past.task, _range(past.trials), _range(kept.get((past.space, past.task), [0])))
+def _learned_from(found: dict[str, Any]) -> PlainTable:
+    table = PlainTable("space", "task", title="Learned from", title_justify="left")
+    for head in ("trials", "kept", "best reward"):
+        table.head(head, right=True)
+    for one in found["learned_from"]:
+        best = one.get("best_reward")
+        table.row(one["space"], one["task"], _range(one["trials"]), _range(one["kept"]), _number(best))
     return table
 
 
-def _range(counts: Sequence[int]) -> str:
+def _range(counts: int | Sequence[int]) -> str:
     """Returns a number of each replica as text."""
-    low, high = min(counts), max(counts)
+    low, high = (counts, counts) if isinstance(counts, int) else (min(counts), max(counts))
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _spaces(snapshot: "Snapshot") -> PlainTable:
-    table = PlainTable("space", "tasks", "choices", "configurations", title="Searches now", title_justify="left")
-    problems = snapshot.learner.encoding.problems
-    for space in {problem.space.name: problem.space for problem in problems}.values():
-        tasks = ", ".join(problem.task for problem in problems if problem.space.name == space.name)
-        table.row(space.name, tasks, f"{len(space.choices):,}", _size(space))
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.5g}"
+
+
+def _problem_line(problem: dict[str, Any]) -> str:
+    size, best = problem["configurations"], problem["best_reward"]
+    trials = problem["trials"]
+    told = counted(trials, "trial") if isinstance(trials, int) else f"{_range(trials)} trials"
+    of = "too many configurations to count" if size is None else counted(size, "configuration")
+    ending = "" if best is None else f", best reward {_number(best)}"
+    return f"Task {plain(problem['task'])}, space {plain(problem['space'])}: {told} of {of}{ending}"
+
+
+def _parameters(problem: dict[str, Any]) -> PlainTable:
+    source = problem["importances_from"]
+    table = PlainTable("parameter", "values")
+    table.head("importance" if source != "other problems" else "importance elsewhere", right=True)
+    for one in problem["parameters"]:
+        share = "-" if one["importance"] is None else f"{100 * one['importance']:.0f} %"
+        table.row(one["name"], one["range"] + (", conditional" if one["conditional"] else ""), share)
     return table
 
 
-def _size(space: "SearchSpace") -> str:
-    try:
-        return f"{space.size:,}"
-    except ValueError:  # its conditions read too many choices at once to be counted
-        return "?"
+def _likeness(problem: dict[str, Any]) -> PlainTable:
+    left = len(problem["likeness"]) - _MOST_TASKS
+    words = f"{counted(left, 'task')} less like it left out; --json has all" if left > 0 else ""
+    table = PlainTable("other task", "space", caption=words)
+    for head in ("likeness", "agreement", "values in both"):
+        table.head(head, right=True)
+    for one in problem["likeness"][:_MOST_TASKS]:
+        cosine, agreement = ("-" if one[name] is None else f"{one[name]:z.2f}" for name in ("cosine", "agreement"))
+        table.row(one["task"], one["space"], cosine, agreement, f"{one['shared']:,}")
+    return table

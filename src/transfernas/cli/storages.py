@@ -50,6 +50,16 @@ def shown(storage: str) -> str:
     return f"{scheme}://{user}:***@{place}" if at and colon and not storage.startswith(_SQLITE) else storage
 
 
+def program_of(storage: str) -> str:
+    """Returns a storage as a program gives it to Optuna; the password of a server is hidden."""
+    if "://" in storage:
+        return repr(shown(storage))
+    with open(storage, "rb") as file:
+        database = file.read(len(_HEADER)) == _HEADER
+    journal = f"optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend({storage!r}))"
+    return repr(f"{_SQLITE}{storage}") if database else journal
+
+
 def open_studies(storage: str, names: Sequence[str]) -> StudySelection:
     """Returns the studies of given names, or all studies with a single objective.
 

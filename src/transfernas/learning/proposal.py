@@ -288,13 +288,13 @@ def _rank(
         number = np.arange(count)
         # The most probable of the first draws; then the other draws in turn; then the most probable mixed draws.
         group = (number >= best_of[:, None]).astype(np.int64) + (number >= best.draws)
-        score = np.where(group == 1, number, -_excess_log_prob(learner, problem, candidates, allowed))
+        score = np.where(group == 1, number, -excess_log_prob(learner, problem, candidates, allowed))
         order = np.lexsort((score, group, refused), axis=1)
     which = np.arange(n_sought)[:, None]
     return jax.tree.map(lambda leaf: leaf[which, order], candidates), count - refused.sum(axis=1)
 
 
-def _excess_log_prob(
+def excess_log_prob(
     learner: Learner,
     problem: Int[np.ndarray, "sought"],
     candidates: Rollout,

@@ -31,6 +31,7 @@ class Purpose(enum.IntEnum):
     REHEARSAL = 15
     STUDIED_PAIRS = 16
     SURROGATE = 17
+    BELIEFS = 18
 
 
 def generator(seed: int, purpose: Purpose, *counts: int) -> np.random.Generator:

@@ -1,0 +1,172 @@
+"""The contents of an agent's file as plain data, which `transfernas inspect` prints as text or as JSON."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ..checkpoint.snapshot import Snapshot
+from ..checkpoint.tensors import bytes_of
+from ..fields import flat, to_json
+from ..insight.beliefs import importances_in, likeness_in, ranks_in
+from ..insight.importances import Importance
+from ..insight.likeness import ValueRanks
+from ..insight.told import best_reward
+from ..learning.archive import ArchivedProblem
+from ..learning.config import TrainingConfig
+from ..learning.learner import Learner, update_archive
+from ..spaces.choice import Choice
+from ..spaces.problem import Problem
+from ..spaces.space import SearchSpace
+
+_FEW = 4  # values are listed
+_LOG = 0.02  # of a step: so even are the steps of the logarithms of a range
+
+
+def inspection(path: Path, snapshot: Snapshot) -> dict[str, Any]:
+    """Returns the contents of an agent's file, for JSON.
+
+    Numbers of an experiment's file are those of all replicas; what only an agent has is left out there.
+
+    Args:
+        path: of the file, which was read.
+        snapshot: its contents.
+    """
+    learner, file = update_archive(snapshot.learner), path.stat()
+    sizes = bytes_of(learner)
+    sizes["names and the rest"] = file.st_size - sum(sizes.values())
+    names, ranks = learner.vocabulary, ranks_in(learner)
+    base, changes = differences(learner.config)
+    return {
+        "file": str(path),
+        "saved": datetime.fromtimestamp(file.st_mtime).astimezone().isoformat(timespec="seconds"),
+        "replicas": learner.replicas,
+        "seed": learner.seed,
+        "trials": learner.learned,
+        "open_trials": len(snapshot.open_trials),
+        "network": learner.config.network.kind,
+        "network_parameters": _network_size(learner),
+        "policies": ["policy"] if learner.policies == 1 else ["transferred policy", "new policy"],
+        "names": {"states": len(names.states) - 1, "actions": len(names.actions), "tasks": len(names.tasks)},
+        "configuration": to_json(learner.config),
+        "configuration_differs": {"from": base, "in": changes},
+        "bytes": sizes,
+        "records": [{"record": name, "trials": snapshot.processed.count(name)} for name in snapshot.processed],
+        "learned_from": _learned_from(learner),
+        "problems": [_problem(learner, row, ranks) for row in range(len(learner.encoding.problems))],
+    }
+
+
+def differences(config: TrainingConfig) -> tuple[str, dict[str, Any]]:
+    """Returns the default or the paper's settings, whichever are nearer, and the fields that differ from them."""
+    found, differing = flat(config), dict[str, dict[str, Any]]()
+    for name, base in (("TrainingConfig()", TrainingConfig()), ("TrainingConfig.paper()", TrainingConfig.paper())):
+        its = flat(base)
+        differing[name] = {path: value for path, value in found.items() if path not in its or its[path] != value}
+    nearer = min(differing, key=lambda name: len(differing[name]))
+    return nearer, differing[nearer]
+
+
+def range_of(choice: Choice, parts: bool) -> str:
+    """Returns the values of a choice in words, such as "0.0001 to 0.1 (log), 12 parts".
+
+    Args:
+        choice: its actions.
+        parts: whether a number may stand for the part of a range around it, as in agents of other tools.
+    """
+    numbers = [action for action in choice.actions if type(action) in (int, float)]
+    if len(numbers) < len(choice.actions) or len(numbers) <= _FEW:
+        return ", ".join(str(action) for action in choice.actions)
+    ordered = sorted(float(number) for number in numbers)  # type: ignore[arg-type]
+    log = ordered[0] > 0 and _even([math.log(number) for number in ordered])
+    low, high = ordered[0], ordered[-1]
+    if parts and high - low == len(numbers) - 1 and all(type(number) is int for number in numbers):
+        parts = False  # each stands for itself
+    if parts and log and any(type(number) is float for number in numbers):  # the range goes half a part beyond
+        half = math.sqrt(ordered[1] / ordered[0])
+        low, high = float(f"{low / half:.2g}"), float(f"{high * half:.2g}")
+    kind, noun = " (log)" if log else "", "parts" if parts else "values"
+    return f"{'about ' if parts else ''}{low:g} to {high:g}{kind}, {len(numbers)} {noun}"
+
+
+def size_of(space: SearchSpace) -> int | None:
+    """Returns how many configurations a space has; None where its conditions are too many to count them."""
+    try:
+        return space.size
+    except ValueError:
+        return None
+
+
+def _even(values: Sequence[float]) -> bool:
+    steps = [after - before for before, after in zip(values, values[1:], strict=False)]
+    return max(steps) - min(steps) < _LOG * max(steps)
+
+
+def _network_size(learner: Learner) -> int:
+    return sum(leaf[0].size for leaf in jax.tree.leaves(learner.state.policy))
+
+
+def _learned_from(learner: Learner) -> list[dict[str, Any]]:
+    """Returns the problems that were learned from; counts are lists where there are several replicas."""
+    kept = {entry.name: entry for entry in learner.archive}
+    found = []
+    for past in learner.provenance:
+        entry = kept.get((past.space, past.task))
+        remembered = [0] * learner.replicas if entry is None else entry.count.tolist()
+        one: dict[str, Any] = {"space": past.space, "task": past.task}
+        one |= {"trials": _one(past.trials), "kept": _one(remembered)}
+        if learner.replicas == 1:
+            one["best_reward"] = None if entry is None else _best(entry)
+        found.append(one)
+    return found
+
+
+def _one(counts: Sequence[int]) -> int | list[int]:
+    return counts[0] if len(counts) == 1 else list(counts)
+
+
+def _best(entry: ArchivedProblem) -> float | None:
+    if not entry.count[0]:
+        return None
+    return _finite(float(entry.scores.at((0, slice(1))).shown()[0]))
+
+
+def _problem(learner: Learner, row: int, ranks: dict[tuple[str, str], ValueRanks]) -> dict[str, Any]:
+    problem, alone = learner.encoding.problems[row], learner.replicas == 1
+    importances, source = importances_in(learner, row) if alone else ({}, "nothing")
+    best = best_reward(learner, row) if alone else None
+    found: dict[str, Any] = {
+        "space": problem.space.name,
+        "task": problem.task,
+        "trials": _one(learner.trial_stats.trials[:, row].tolist()),
+        "best_reward": None if best is None else _finite(best),
+        "configurations": size_of(problem.space),
+        "importances_from": source,
+        "parameters": _parameters(learner, problem, importances),
+    }
+    if alone:
+        found["likeness"] = [
+            {name: getattr(each, name) for name in ("space", "task", "trials", "cosine", "agreement", "shared")}
+            for each in likeness_in(learner, row, ranks)
+        ]
+    return found
+
+
+def _parameters(learner: Learner, problem: Problem, importances: dict[str, Importance]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": choice.name,
+            "actions": list(choice.actions),
+            "range": range_of(choice, learner.encoding.grows),
+            "conditional": choice.when is not None,
+            "importance": importances[choice.name].share if choice.name in importances else None,
+        }
+        for choice in problem.space.choices
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

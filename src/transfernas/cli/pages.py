@@ -1,0 +1,135 @@
+"""The pages of `transfernas report` about the studies of a storage and about an agent."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..insight.progress import SearchRecord, record_of
+from . import page
+from .sections import MOST, Page, add_beliefs, add_configuration, add_facts, add_importances, add_known, add_search
+from .terminal import counted
+
+if TYPE_CHECKING:
+    import optuna
+
+    from ..agent import Agent
+
+_IMPORTS = "import optuna\nfrom transfernas.integrations.optuna import TransferSampler\n\n"
+
+
+def study_page(
+    studies: "Sequence[optuna.Study]",
+    against: SearchRecord | None,
+    agent: "tuple[Agent, Path] | None",
+    storage: str,
+) -> Page:
+    """Returns the page about studies of one storage.
+
+    Args:
+        studies: at least one; of many, the latest eight have sections.
+        against: another study to compare each with.
+        agent: of the studies, and its file.
+        storage: as a program opens it.
+    """
+    from ..integrations.optuna_record import importances_of_study, record_of_study
+
+    first = studies[-1].study_name
+    title = f"Search report: {first}" if len(studies) == 1 else f"Search report: {counted(len(studies), 'study')}"
+    path = "agent.safetensors" if agent is None else str(agent[1])
+    rerun = (
+        f"{_IMPORTS}study = optuna.load_study(\n    study_name={first!r},\n    storage={storage},\n"
+        f"    sampler=TransferSampler({path!r}),\n)\n"
+        f"study.optimize(objective, n_trials=30)\nstudy.sampler.save({path!r})"
+    )
+    found = Page(title, rerun)
+    if len(studies) > MOST:
+        found.add(
+            page.paragraph(f"The latest {MOST} of {len(studies)} studies are shown; --study chooses another one.")
+        )
+    for study in studies[-MOST:]:
+        record = record_of_study(study)
+        if len(studies) > 1:
+            found.add(page.heading(f"Study {study.study_name}"))
+        add_facts(found, record)
+        if agent is None or not any(trial.params for trial in record.trials):  # no space yet, to believe anything of
+            add_known(found, None, record)
+            add_search(found, record, against)
+            add_importances(found, importances_of_study(study))
+        else:
+            _with_agent(found, study, record, against, agent[0])
+    if agent is None:
+        words = "Give --agent FILE to see what the agent believes, what it knew at the start, and its configuration."
+        found.add(page.paragraph(words, soft=True))
+    else:
+        add_configuration(found, agent[0])
+    return found
+
+
+def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Agent, str] | None") -> Page:
+    """Returns the page about an agent.
+
+    Args:
+        agent: the agent.
+        path: of its file.
+        task: the task to show; None for all of its problems.
+        against: another agent and its file: its problem of the same name is compared with each, or else its first one.
+
+    Raises:
+        ValueError: the agent has no such task.
+    """
+    rows = [row for row, problem in enumerate(agent.problems) if task in (None, problem.task)]
+    if not rows:
+        known = ", ".join(dict.fromkeys(problem.task for problem in agent.problems))
+        raise ValueError(f"the agent searches no task {task!r}; --study can be {known}")
+    rerun = (
+        f"from transfernas import Agent\n\nagent = Agent.load({str(path)!r})\ntrial = agent.ask()\n"
+        "agent.tell(trial, reward=...)  # your evaluation"
+    )
+    if next(iter(agent.processed), None) is not None:
+        rerun = (
+            f"{_IMPORTS}study = optuna.create_study(sampler=TransferSampler({str(path)!r}))\n"
+            f"study.optimize(objective, n_trials=30)"
+        )
+    found = Page(f"Agent report: {path.name}", rerun)
+    if agent.transfer_report is not None:
+        add_known(found, agent.transfer_report, None)
+    if len(rows) > MOST:
+        found.add(page.paragraph(f"The first {MOST} of {len(rows)} problems are shown; --study chooses a task."))
+    for row in rows[:MOST]:
+        problem = agent.problems[row]
+        found.add(page.heading(f"Task {problem.task}, space {problem.space.name}"))
+        record = record_of(agent.learner, row)
+        add_facts(found, record)
+        add_search(found, record, None if against is None else _compared(*against, problem.name))
+        add_beliefs(found, agent.beliefs(problem))
+    add_configuration(found, agent)
+    return found
+
+
+def _with_agent(
+    found: Page, study: "optuna.Study", record: SearchRecord, against: SearchRecord | None, agent: "Agent"
+) -> None:
+    """Adds a study and what an agent knew of it, or would know, and believes of it."""
+    from ..integrations.optuna_record import importances_of_study
+    from ..integrations.optuna_trials import sign_of, task_of
+    from ..integrations.studies import problem_of
+    from ..spaces.vocabulary import transfer_report
+
+    its = next((problem for problem in agent.problems if problem.task == task_of(study)), None)
+    problem = problem_of(study) if its is None else its
+    report = transfer_report(agent.learner.vocabulary, [problem]) if its is None else agent.transfer_report
+    add_known(found, report, record)
+    add_search(found, record, against)
+    if its is None:
+        add_importances(found, importances_of_study(study))
+        words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
+        found.add(page.paragraph(words))
+        agent = agent.transfer_to([problem])
+    add_beliefs(found, agent.beliefs(its), record.quantity, sign_of(study))
+
+
+def _compared(agent: "Agent", name: str, problem: tuple[str, str]) -> SearchRecord:
+    """Returns the search of an agent that is compared with, under the name of its file."""
+    row = next((row for row, its in enumerate(agent.problems) if its.name == problem), 0)
+    return replace(record_of(agent.learner, row), name=name)

@@ -1,0 +1,252 @@
+"""The sections of the report about studies and agents: records and beliefs as parts of a page."""
+
+import functools
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from .. import plots
+from ..insight.beliefs import Beliefs
+from ..insight.importances import Importance
+from ..insight.progress import OTHERS, SearchRecord, gains, trials_to_reach
+from ..spaces.vocabulary import listed
+from . import page
+from .terminal import counted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..agent import Agent
+    from ..spaces.vocabulary import TransferReport
+
+MOST = 8  # studies, problems, or parameters, of which each has figures
+_COLUMNS = 8  # parameters that have a column each
+_LISTED = 16  # parameters of a configuration
+_MEANINGS = {
+    "policy": "the policy, which started from the knowledge of earlier problems, if there were any",
+    "new policy": "a policy that learned from this search alone",
+    "warm start": "configurations that were among the best of an earlier problem",
+    "exploring policy": "the policy, with a preference for values that it has never seen",
+    "surrogate": "a Gaussian process over the trials",
+    OTHERS: "not noted: enqueued trials, trials of other programs, and in an agent's file the Gaussian process",
+}
+
+
+@dataclass
+class Page:
+    """A page that is being written.
+
+    Attributes:
+        title: of the page.
+        rerun: a program or a command that goes on with the search.
+        parts: of its body.
+        drawn: how many figures there are.
+    """
+
+    title: str
+    rerun: str
+    parts: list[str] = field(default_factory=list)
+    drawn: int = 0
+
+    def add(self, *parts: str) -> None:
+        """Adds parts that are HTML."""
+        self.parts += parts
+
+    def figure(self, draw: "Callable[[], Axes]", caption: str) -> str:
+        """Returns a figure under a name that no other figure of the page has."""
+        self.drawn += 1
+        return page.figure(draw, f"figure-{self.drawn}", caption)
+
+    def html(self, command: str, made: str) -> str:
+        """Returns the page as text.
+
+        Args:
+            command: that made it.
+            made: when.
+        """
+        again = page.heading("How to go on"), page.code(self.rerun), page.paragraph("This page was made by:")
+        end = page.code(command), page.paragraph(f"{made}, transfernas {version('transfernas')}", soft=True)
+        head = f"<h1>{page.text(self.title)}</h1>"
+        return page.document(self.title, [f"<header>{head}</header><main>", *self.parts, *again, *end, "</main>"])
+
+
+def add_facts(found: Page, record: SearchRecord) -> None:
+    """Adds the few numbers about a search that a reader looks for first."""
+    best, count = record.best_first[:1], len(record.trials)
+    pairs: list[tuple[str, object]] = [
+        (f"best {record.quantity} ({record.direction})", best[0].value if best else None),
+        ("finished trials", count),
+    ]
+    pairs += [("trials running now", record.running)] if record.running else []
+    trust = [trial.trust for trial in record.trials if trial.trust is not None]
+    pairs += [("trust in what was transferred", f"{100 * trust[-1]:.0f} %")] if trust else []
+    pairs += [("began", record.began.strftime("%Y-%m-%d %H:%M"))] if record.began else []
+    if record.began and record.ended:
+        pairs.append(("time until the last trial", _duration((record.ended - record.began).total_seconds())))
+    found.add(page.facts(pairs))
+
+
+def add_search(found: Page, record: SearchRecord, against: SearchRecord | None) -> None:
+    """Adds the course of a search: the curve, the proposers, the best configurations."""
+    best = record.best_first[:5]
+    if not record.trials:
+        found.add(page.paragraph("No trial is finished yet. Make the report again later."))
+        return
+    caption = "Each mark is a trial, by who proposed it; the line is the best so far."
+    if against is not None:
+        caption += f" The dashed line is the best so far of {against.name}."
+    picture = found.figure(functools.partial(plots.plot_progress, record, against), caption)
+    found.add(page.heading("Who proposed, and with which gain", 3), page.figures([picture]))
+    heads = ("proposer", "trials", "became the best", f"gain in {record.quantity}", f"best {record.quantity}")
+    by_proposer = gains(record)
+    found.add(page.table(heads, by_proposer))
+    words = "The gain is by how much a proposer's trials moved the best value. The first trial has nothing to gain on."
+    found.add(page.paragraph(words, soft=True))
+    meanings = [
+        (each.proposer, _MEANINGS.get(each.proposer, "a proposer that this version does not know"))
+        for each in by_proposer
+    ]
+    found.add(page.hidden("Who the proposers are", page.table(("proposer", "meaning"), meanings)))
+    if against is not None:
+        _compared(found, record, against)
+    found.add(page.heading("Best configurations", 3))
+    names = list(dict.fromkeys(name for trial in best for name in trial.params))
+    if len(names) <= _COLUMNS:
+        rows: list[list[object]] = [
+            [trial.number, trial.value, trial.proposer or OTHERS, *(trial.params.get(name, "–") for name in names)]
+            for trial in best
+        ]
+        found.add(page.table(("trial", record.quantity, "proposer", *names), rows))
+    else:
+        rows = [[trial.number, trial.value, trial.proposer or OTHERS, _config(trial.params)] for trial in best]
+        found.add(page.table(("trial", record.quantity, "proposer", "configuration"), rows))
+    if len(names) > _LISTED:
+        text = json.dumps(dict(best[0].params), indent=2, default=str)
+        found.add(page.hidden("All parameters of the best trial", page.code(text)))
+
+
+def _compared(found: Page, record: SearchRecord, against: SearchRecord) -> None:
+    best, other = record.best_first[:1], against.best_first[:1]
+    if not other or not best:
+        return
+    reached = trials_to_reach(record, _value(other[0].value))
+    words = (
+        f"The best of {against.name} is {page.number(other[0].value)}, after {counted(len(against.trials), 'trial')}."
+    )
+    words += (
+        f" This search reached it after {counted(reached, 'trial')}." if reached else " This search has not reached it."
+    )
+    found.add(page.paragraph(words))
+
+
+def add_known(found: Page, report: "TransferReport | None", record: SearchRecord | None) -> None:
+    """Adds what was known before the first trial.
+
+    Args:
+        found: the page.
+        report: of a transfer, where there is one.
+        record: of the search, whose trials may name their source.
+    """
+    found.add(page.heading("Known at the start", 3))
+    if report is not None:
+        kinds = {"states": "parameters", "actions": "values", "spaces": "spaces", "tasks": "tasks"}
+        both = [(kind, getattr(report, f"known_{kind}"), getattr(report, f"new_{kind}")) for kind in kinds]
+        sources = report.source_tasks
+        found.add(page.paragraph(f"The agent had learned from {counted(len(sources), 'task')}: {listed(sources)}."))
+        rows = [(kinds[kind], len(known), len(new), listed(new)) for kind, known, new in both]
+        found.add(page.table(("", "known", "new", "which are new"), rows))
+    trials = () if record is None else record.trials
+    named = [trial.proposer for trial in trials if trial.proposer and " from " in trial.proposer]
+    if named:
+        origins = listed(tuple(dict.fromkeys(each.partition(" from ")[2] for each in named)))
+        found.add(page.paragraph(f"{counted(len(named), 'trial')} came from the best ones of {origins}."))
+    elif report is None and any(trial.trust is not None for trial in trials):
+        found.add(page.paragraph("The search started from an agent. The trials do not say what it knew."))
+    elif report is None:
+        noted = any(trial.proposer is not None for trial in trials)
+        unsaid = "The trials do not say whether anything was known."
+        found.add(page.paragraph("Nothing: the search started from scratch." if noted else unsaid))
+
+
+def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: float = 1.0) -> None:
+    """Adds what an agent believes of a problem.
+
+    Args:
+        found: the page.
+        beliefs: of the agent.
+        quantity: what values of the problem are called.
+        sign: the value of a reward of 1: 1 where values are maximised, -1 where they are minimised.
+    """
+    found.add(page.heading("What the agent believes", 3))
+    ranked = sorted(beliefs.parameters, key=lambda each: -(each.importance or 0.0))
+    words = f"The figures show the {beliefs.policy}, by {counted(beliefs.draws, 'configuration')} drawn from it."
+    if len(ranked) > MOST:
+        words += f" Of {len(ranked)} parameters the {MOST} most important ones are shown."
+    found.add(page.paragraph(words))
+    pictures = []
+    if beliefs.importances_from != "nothing":
+        its = "Importances: which parameters tell good trials from bad, each by itself (Kruskal-Wallis effect size)."
+        pictures.append(found.figure(functools.partial(plots.plot_importances, beliefs), its))
+    for each in ranked[:MOST]:
+        its = f"Values of {each.name}" + (
+            "" if each.active > 0.995 else f", decided in {100 * each.active:.0f} % of draws"
+        )
+        pictures.append(found.figure(functools.partial(plots.plot_values, each), f"{its}."))
+    if beliefs.likeness:
+        its = "Other tasks: how like they are to this one, by what the policy learned (cosine of the embeddings), "
+        its += "and by which values were good in both (rank correlation)."
+        pictures.append(found.figure(functools.partial(plots.plot_likeness, beliefs), its))
+    if len(beliefs.tasks.tasks) > 2:
+        its = "Tasks as the policy sees them; near one another are tasks for which it acts alike."
+        pictures.append(found.figure(functools.partial(plots.plot_tasks, beliefs.tasks, beliefs.task), its))
+    found.add(page.figures(pictures))
+    if beliefs.expected_best:
+        found.add(page.heading("Expected to be best", 3))
+        rows = [
+            (_config(each.config), "not tried" if each.reward is None else page.number(sign * each.reward))
+            for each in beliefs.expected_best
+        ]
+        found.add(page.table(("configuration", f"{quantity} when it was tried"), rows))
+        words = "A number may stand for the part of its range around it. The policy alone ranks these configurations."
+        found.add(page.paragraph(words, soft=True))
+    if beliefs.warm_start:
+        first = page.table(("configuration",), [(_config(config),) for config in beliefs.warm_start])
+        found.add(page.hidden("Configurations of earlier problems, to be tried first", first))
+
+
+def add_importances(found: Page, importances: dict[str, Importance]) -> None:
+    """Adds which parameters tell the good trials of a study from the bad ones, if these are enough to say."""
+    if importances:
+        its = "Importances: which parameters tell good trials from bad, by this study's trials."
+        picture = found.figure(functools.partial(plots.plot_importances, importances), its)
+        found.add(page.heading("Importances", 3), page.figures([picture]))
+
+
+def add_configuration(found: Page, agent: "Agent") -> None:
+    """Adds the configuration of an agent: how it differs from the usual one, and all of its fields."""
+    from ..fields import to_json
+    from .inspection import differences
+
+    base, changes = differences(agent.config)
+    words = f" with {', '.join(f'{path}={value}' for path, value in changes.items())}" if changes else ""
+    text = json.dumps(to_json(agent.config), indent=2)
+    found.add(page.heading("Configuration"), page.paragraph(f"{base}{words}."))
+    found.add(page.hidden("All fields of TrainingConfig", page.code(text)))
+
+
+def _config(config: Mapping[str, object]) -> str:
+    shown = [f"{name}={page.number(value)}" for name, value in itertools.islice(config.items(), _LISTED)]
+    return ", ".join(shown) + (f", and {len(config) - _LISTED} more" if len(config) > _LISTED else "")
+
+
+def _value(value: float | None) -> float:
+    assert value is not None  # the best trial has one
+    return value
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"

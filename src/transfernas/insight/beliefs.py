@@ -1,0 +1,339 @@
+"""Beliefs of an agent about a problem, as plain data: which values it would draw, which parameters matter, and why.
+
+The policy is asked by draws of its own, from a seed that nothing else uses. A learner is immutable and stays as it is,
+so an agent's next trials do not depend on whether you looked at its beliefs.
+
+Shapes: `draws` of configurations, `choices` of a space, S among them.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..learning.archive import NOT_MADE, ArchivedProblem
+from ..learning.bandit import TRANSFERRED
+from ..learning.learner import Learner, best_policy, update_archive
+from ..learning.proposal import count_candidates, excess_log_prob
+from ..learning.randomness import Purpose, generator
+from ..learning.rollout import Rollout
+from ..learning.steps import sample
+from ..processes.runtime import run
+from ..spaces.choice import Choice
+from ..spaces.condition import Action, action_key
+from ..spaces.trajectory import pad_trajectory
+from .importances import LEAST_TRIALS, Importance, importances, mean_ranks
+from .likeness import TaskLikeness, TaskMap, ValueRanks, agreement, cosine, task_map, value_ranks
+from .told import ToldTrial, ranks_of, told_trials
+
+DRAWS = 480
+"""So many configurations are drawn, unless you say otherwise: the standard error of a probability is 0.023 at most."""
+
+_EXPECTED = 5  # configurations
+_BEST_OF_SOURCE = 8  # trials of another problem say which values were good there
+
+
+@dataclass(frozen=True, slots=True)
+class SourceValues:
+    """Which values of a parameter were good in another problem.
+
+    Attributes:
+        space: the name of that problem's space.
+        task: the name of its task.
+        probabilities: the share of its best eight trials that took each of the parameter's values here; their sum is
+            below 1 where those trials took values that the parameter does not have here, or did not have the parameter.
+    """
+
+    space: str
+    task: str
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterBeliefs:
+    """Beliefs about one parameter.
+
+    Attributes:
+        name: of the choice.
+        values: its actions; a number may stand for a part of a range.
+        active: the share of draws in which the parameter is decided, in [0, 1].
+        probabilities: of each value among these draws; their sum is 1, or 0 where no draw decided the parameter.
+        sources: the same of other problems that have the parameter.
+        importance: the parameter's share of all parameters' effects, in [0, 1]; None where trials are too few.
+        effect: the share of the variance of the trials' ranks that the parameter explains alone; None likewise.
+    """
+
+    name: str
+    values: tuple[Action, ...]
+    active: float
+    probabilities: tuple[float, ...]
+    sources: tuple[SourceValues, ...]
+    importance: float | None
+    effect: float | None
+
+    @property
+    def favourite(self) -> Action:
+        """The value with the largest probability, the first of equals."""
+        return self.values[int(np.argmax(self.probabilities))]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedConfig:
+    """A configuration that the policy expects to be good.
+
+    Attributes:
+        config: from the names of its choices to their actions.
+        score: by how much it is likelier than by chance, as a natural logarithm, over the root of its decisions.
+        reward: the best that it was told, higher is better; None where it was not evaluated.
+    """
+
+    config: dict[str, Action]
+    score: float
+    reward: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beliefs:
+    """Beliefs about a problem, as plain data.
+
+    Attributes:
+        space: the name of the problem's space.
+        task: the name of its task.
+        trials: how many of its trials the agent learned from.
+        policy: "policy", or after a transfer "transferred policy" or "new policy": that whose proposals did best.
+        draws: how many configurations were drawn.
+        parameters: beliefs about each, in the order of the space.
+        importances_from: "this problem"; "other problems", where this one has fewer than eight trials; or "nothing".
+        likeness: of the other problems, the most like first.
+        tasks: all tasks that the policy knows, in two dimensions.
+        expected_best: up to five configurations, the best first; a problem's `valid` is respected.
+        warm_start: configurations that were to be tried first, from earlier problems, as far as they fit.
+    """
+
+    space: str
+    task: str
+    trials: int
+    policy: str
+    draws: int
+    parameters: tuple[ParameterBeliefs, ...]
+    importances_from: str
+    likeness: tuple[TaskLikeness, ...]
+    tasks: TaskMap
+    expected_best: tuple[ExpectedConfig, ...]
+    warm_start: tuple[dict[str, Action], ...]
+
+    def __getitem__(self, name: str) -> ParameterBeliefs:
+        """Returns the beliefs about a parameter.
+
+        Raises:
+            KeyError: there is no such parameter; the message lists those there are.
+        """
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter
+        raise KeyError(f"there is no parameter {name!r}; there are {', '.join(each.name for each in self.parameters)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the beliefs as values that `json.dumps` takes, with the names of the attributes as keys."""
+        return dataclasses.asdict(self)
+
+
+def beliefs_of(learner: Learner, row: int, draws: int = DRAWS, seed: int = 0) -> Beliefs:
+    """Returns what a learner of one replica believes of a problem.
+
+    Args:
+        learner: stays as it is.
+        row: of the problem.
+        draws: how many configurations are drawn, at least.
+        seed: of the draws; the same seed gives the same beliefs of the same learner.
+
+    Raises:
+        ValueError: `draws` is not a whole number of at least 1.
+    """
+    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
+        raise ValueError(f"draws must be a whole number of at least 1, not {draws!r}")
+    learner = update_archive(learner)
+    problem, told = learner.encoding.problems[row], told_trials(learner, row)
+    others = _others(learner, row)
+    which, name = _policy(learner)
+    indices, scores = _draw(learner, row, which, int(draws), seed)
+    found, source = importances_in(learner, row)
+    return Beliefs(
+        *problem.name,
+        trials=int(learner.trial_stats.trials[0, row]),
+        policy=name,
+        draws=len(indices),
+        parameters=tuple(
+            _parameter(choice, indices[:, at], others, found.get(choice.name))
+            for at, choice in enumerate(problem.space.choices, start=1)
+        ),
+        importances_from=source,
+        likeness=likeness_in(learner, row),
+        tasks=task_map(_embeddings(learner)),
+        expected_best=_expected_best(learner, row, indices, scores, told),
+        warm_start=_warm_start(learner, row),
+    )
+
+
+def importances_in(learner: Learner, row: int) -> tuple[dict[str, Importance], str]:
+    """Returns the importances of a problem's parameters, and whose trials say so, see `Beliefs.importances_from`."""
+    told = told_trials(learner, row)
+    if len(told) >= LEAST_TRIALS:
+        return importances([trial.config for trial in told], ranks_of(told)), "this problem"
+    effects: dict[str, list[float]] = {}
+    for entry in _others(update_archive(learner), row):
+        kept = range(int(entry.count[0]))
+        scores = entry.scores.at((0, slice(len(kept))))
+        ranks = mean_ranks(scores.outcome, scores.reward)
+        for name, its in importances([entry.config(0, slot) for slot in kept], ranks).items():
+            effects.setdefault(name, []).append(its.effect)
+    names = [choice.name for choice in learner.encoding.problems[row].space.choices if choice.name in effects]
+    means = {name: float(np.mean(effects[name])) for name in names}
+    total = sum(means.values())
+    found = {name: Importance(mean, mean / total if total > 0 else 0.0) for name, mean in means.items()}
+    return found, "other problems" if found else "nothing"
+
+
+def ranks_in(learner: Learner) -> dict[tuple[str, str], ValueRanks]:
+    """Returns how good the values of each problem are that a learner of one replica remembers."""
+    return {entry.name: value_ranks(entry) for entry in update_archive(learner).archive if entry.count[0]}
+
+
+def likeness_in(
+    learner: Learner, row: int, ranks: Mapping[tuple[str, str], ValueRanks] | None = None
+) -> tuple[TaskLikeness, ...]:
+    """Returns how like all other problems that a learner of one replica knows are to one, the most like first.
+
+    Args:
+        learner: the learner.
+        row: of the problem.
+        ranks: of `ranks_in`, where they are known already.
+    """
+    name, tasks, found = learner.encoding.problems[row].name, _embeddings(learner), list[TaskLikeness]()
+    entries = ranks_in(learner) if ranks is None else ranks
+    here = entries.get(name)
+    for past in learner.provenance:
+        there = past.space, past.task
+        if there == name:
+            continue
+        known = past.task in tasks and name[1] in tasks
+        near = cosine(tasks[name[1]], tasks[past.task]) if known else None
+        same, shared = agreement(here, entries[there]) if here is not None and there in entries else (None, 0)
+        found.append(TaskLikeness(*there, past.trials[0], near, same, shared))
+    return tuple(sorted(found, key=lambda each: -np.inf if each.cosine is None else each.cosine, reverse=True))
+
+
+def _policy(learner: Learner) -> tuple[int, str]:
+    """Returns the row of the policy whose proposals did best, and its name."""
+    if learner.bandit is None:
+        return 0, "policy"
+    which = int(learner.bandit.best_policy(learner.bandit_config)[0])
+    return which, "transferred policy" if which == TRANSFERRED else "new policy"
+
+
+def _draw(
+    learner: Learner, row: int, policy: int, draws: int, seed: int
+) -> tuple[Int[np.ndarray, "draws choices"], Float[np.ndarray, "draws"]]:
+    """Returns the actions of drawn configurations, and their scores.
+
+    As many are drawn at once as for a trial, so that a search that goes on has compiled all of this.
+    """
+    count, encoding = count_candidates(learner), learner.encoding
+    problem, which = np.array([row], np.int32), np.arange(1) * learner.policies + np.array([policy], np.int32)
+    bonus = np.zeros((1, 1), np.float32) * learner.unseen.actions
+    indices, scores, done = list[np.ndarray](), list[np.ndarray](), 0
+    while done < draws:
+        rng = generator(seed, Purpose.BELIEFS, done)
+        noise = rng.random((1, count, encoding.steps_drawn), np.float32)
+        arguments = learner.state.policy, which, learner.tables, problem, noise, np.zeros(count, np.float32), bonus
+        rollout = Rollout(*run(sample, *arguments, None))
+        trajectory = type(rollout.trajectory)(*map(np.asarray, rollout.trajectory))
+        drawn = Rollout(
+            pad_trajectory(trajectory, encoding.steps), np.asarray(rollout.action_indices), np.asarray(rollout.log_prob)
+        )
+        indices.append(drawn.action_indices[0])
+        scores.append(excess_log_prob(learner, problem, drawn, None)[0])
+        done += count
+    return np.concatenate(indices), np.concatenate(scores)
+
+
+def _parameter(
+    choice: Choice,
+    drawn: Int[np.ndarray, "draws"],
+    others: Sequence[ArchivedProblem],
+    importance: Importance | None,
+) -> ParameterBeliefs:
+    made = drawn[drawn < len(choice.actions)]
+    counts = np.bincount(made, minlength=len(choice.actions))
+    probabilities = counts / max(1, len(made))
+    sources = (_source(choice, entry) for entry in others)
+    return ParameterBeliefs(
+        choice.name,
+        choice.actions,
+        active=len(made) / len(drawn),
+        probabilities=tuple(probabilities.tolist()),
+        sources=tuple(each for each in sources if each is not None),
+        importance=None if importance is None else importance.share,
+        effect=None if importance is None else importance.effect,
+    )
+
+
+def _source(choice: Choice, entry: ArchivedProblem) -> SourceValues | None:
+    """Returns which values were good in another problem; None if it lacks the parameter."""
+    at = next((at for at, its in enumerate(entry.choices) if its.state == choice.state), None)
+    if at is None:
+        return None
+    taken = entry.action_indices[0, : min(int(entry.count[0]), _BEST_OF_SOURCE), at].tolist()
+    keys = [action_key(entry.choices[at].actions[a]) for a in taken if a != NOT_MADE]
+    shares = tuple(keys.count(action_key(action)) / len(taken) for action in choice.actions)
+    return SourceValues(entry.space, entry.task, shares)
+
+
+def _others(learner: Learner, row: int) -> list[ArchivedProblem]:
+    """Returns what is remembered of all problems but one; the archive must have all."""
+    name = learner.encoding.problems[row].name
+    return [entry for entry in learner.archive if entry.name != name and entry.count[0]]
+
+
+def _embeddings(learner: Learner) -> dict[str, Float[np.ndarray, "size"]]:
+    table = best_policy(learner).task
+    return {task: np.asarray(table[0, at]) for at, task in enumerate(learner.vocabulary.tasks)}
+
+
+def _expected_best(
+    learner: Learner,
+    row: int,
+    indices: Int[np.ndarray, "draws choices"],
+    scores: Float[np.ndarray, "draws"],
+    told: Sequence[ToldTrial],
+) -> tuple[ExpectedConfig, ...]:
+    rewards: dict[tuple[object, ...], float] = {}
+    for trial in told:
+        key = _key(trial.config)
+        rewards[key] = max(trial.reward, rewards.get(key, -np.inf))
+    valid, found = learner.encoding.problems[row].valid, list[ExpectedConfig]()
+    _, first = np.unique(indices, axis=0, return_index=True)
+    for at in first[np.argsort(-scores[first], kind="stable")].tolist():
+        config = learner.encoding.config_of_indices(row, indices[at])
+        if valid is None or valid(dict(config)):
+            found.append(ExpectedConfig(config, float(scores[at]), rewards.get(_key(config))))
+        if len(found) == _EXPECTED:
+            break
+    return tuple(found)
+
+
+def _key(config: dict[str, Action]) -> tuple[object, ...]:
+    return tuple(sorted((name, str(type(action)), repr(action)) for name, action in config.items()))
+
+
+def _warm_start(learner: Learner, row: int) -> tuple[dict[str, Action], ...]:
+    found = learner.warm_start
+    if found is None:
+        return ()
+    return tuple(
+        learner.encoding.config_of_indices(row, found.action_indices[0, row, slot])
+        for slot in range(int(found.count[0, row]))
+    )

@@ -1,0 +1,155 @@
+"""The course of a search: its trials with their proposers, the best value after each, and the gain of each proposer."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from ..learning.learner import Learner
+from .told import told_trials
+
+OTHERS = "others"
+"""Stands for the proposer of trials that were enqueued, imported or proposed by another program."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTrial:
+    """A trial of a search.
+
+    Attributes:
+        number: of the trial, from 0.
+        value: as it was told; None for a trial that failed, was pruned or broke a constraint, and so cannot be best.
+        proposer: its name; None if nobody noted it.
+        trust: the probability that transferred knowledge proposes better trials than the new policy, in [0, 1]; None
+            without a transfer.
+        params: from the names of its parameters to their values.
+    """
+
+    number: int
+    value: float | None
+    proposer: str | None
+    trust: float | None
+    params: Mapping[str, object]
+
+    @property
+    def kind(self) -> str:
+        """The proposer without the name of its source."""
+        return OTHERS if self.proposer is None else self.proposer.partition(" from ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRecord:
+    """A search.
+
+    Attributes:
+        name: of the search.
+        quantity: what its values are, such as "value" or "reward".
+        maximise: whether a higher value is better.
+        trials: those that are finished, oldest first.
+        running: how many are not finished.
+        began: when the first trial began; None if that is not known.
+        ended: when the last trial ended; None likewise.
+    """
+
+    name: str
+    quantity: str
+    maximise: bool
+    trials: tuple[SearchTrial, ...]
+    running: int = 0
+    began: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def direction(self) -> str:
+        """Which values are better, in words."""
+        return f"{'higher' if self.maximise else 'lower'} is better"
+
+    @property
+    def incumbents(self) -> tuple[float | None, ...]:
+        """The best value after each trial; None before there is one."""
+        found, best = list[float | None](), None
+        for trial in self.trials:
+            if trial.value is not None and (best is None or self.is_better(trial.value, best)):
+                best = trial.value
+            found.append(best)
+        return tuple(found)
+
+    @property
+    def best_first(self) -> tuple[SearchTrial, ...]:
+        """The trials that have a value, best first; of equal ones the earlier first."""
+        valued = [trial for trial in self.trials if trial.value is not None]
+        return tuple(sorted(valued, key=lambda trial: -self._sign * _number(trial.value)))
+
+    def is_better(self, value: float, other: float) -> bool:
+        """Returns whether a value is better than another."""
+        return self._sign * value > self._sign * other
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.maximise else -1
+
+
+class ProposerGain(NamedTuple):
+    """What a proposer has brought.
+
+    Attributes:
+        proposer: its name, without that of a source.
+        trials: how many trials it proposed.
+        improvements: how many of them became the best so far; the first trial with a value is none.
+        gain: by how much these moved the best value in all, at least 0.
+        best: its best value; None if none of its trials has a value.
+    """
+
+    proposer: str
+    trials: int
+    improvements: int
+    gain: float
+    best: float | None
+
+
+def gains(record: SearchRecord) -> tuple[ProposerGain, ...]:
+    """Returns the gain of each proposer, in the order in which they came.
+
+    Example:
+        `{each.proposer: each.gain for each in gains(record)}`
+    """
+    found: dict[str, list[SearchTrial]] = {}
+    moved, count = dict[str, float](), dict[str, int]()
+    for trial, before in zip(record.trials, (None, *record.incumbents), strict=False):
+        found.setdefault(trial.kind, []).append(trial)
+        if trial.value is not None and before is not None and record.is_better(trial.value, before):
+            step = abs(trial.value - before)
+            moved[trial.kind] = moved.get(trial.kind, 0.0) + (step if math.isfinite(step) else 0.0)
+            count[trial.kind] = count.get(trial.kind, 0) + 1
+    return tuple(
+        ProposerGain(kind, len(trials), count.get(kind, 0), moved.get(kind, 0.0), _best(record, trials))
+        for kind, trials in found.items()
+    )
+
+
+def trials_to_reach(record: SearchRecord, value: float) -> int | None:
+    """Returns after how many trials a search had a value, or a better one; None if it never had."""
+    for number, best in enumerate(record.incumbents, start=1):
+        if best is not None and not record.is_better(value, best):
+            return number
+    return None
+
+
+def record_of(learner: Learner, row: int) -> SearchRecord:
+    """Returns the trials of a problem of a learner of one replica, in the order in which it learned from them."""
+    trials = (
+        SearchTrial(number, told.reward if math.isfinite(told.reward) else None, told.proposer, None, told.config)
+        for number, told in enumerate(told_trials(learner, row))
+    )
+    space, task = learner.encoding.problems[row].name
+    return SearchRecord(f"{task} ({space})", "reward", True, tuple(trials))
+
+
+def _best(record: SearchRecord, trials: Sequence[SearchTrial]) -> float | None:
+    values = [trial.value for trial in trials if trial.value is not None]
+    return (max(values) if record.maximise else min(values)) if values else None
+
+
+def _number(value: float | None) -> float:
+    return 0.0 if value is None else value

@@ -1,0 +1,88 @@
+"""Trials that a learner was told, as configurations, in the order in which it learned from them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ..learning.bandit import EXPLORING, NEW_POLICY, TRANSFERRED, WARM_START
+from ..learning.learner import Learner, update_archive
+from ..learning.scores import Scores
+from ..spaces.condition import Action
+from ..spaces.trajectory import Trajectory
+from .importances import mean_ranks
+
+MOST_TRIALS = 2_000
+"""Of more trials of a problem, so many are looked at, spread evenly."""
+
+PROPOSERS = {
+    TRANSFERRED: "policy",
+    NEW_POLICY: "new policy",
+    WARM_START: "warm start",
+    EXPLORING: "exploring policy",
+}
+"""The names of the proposers, as in the user attribute of a trial of Optuna's."""
+
+
+class ToldTrial(NamedTuple):
+    """A trial of a problem.
+
+    Attributes:
+        config: from the names of its choices to their actions.
+        outcome: see `learning.scores.TrialOutcome`.
+        reward: higher is better; infinite where the trial came to no finite one.
+        proposer: who proposed it; None for other programs, and for the surrogate.
+    """
+
+    config: dict[str, Action]
+    outcome: int
+    reward: float
+    proposer: str | None
+
+
+def told_trials(learner: Learner, row: int) -> list[ToldTrial]:
+    """Returns the trials of a problem, oldest first.
+
+    The paper's agent keeps no trials but its best ones: these are returned then, the best first.
+    """
+    replay, encoding = learner.replay, learner.encoding
+    numbers = replay.of(0, row)
+    if not len(numbers):
+        return _archived(learner, encoding.problems[row].name)
+    if len(numbers) > MOST_TRIALS:
+        numbers = numbers[np.linspace(0, len(numbers) - 1, MOST_TRIALS).round().astype(int)]
+    scores = replay.scores.at((0, numbers))
+    return [
+        ToldTrial(
+            encoding.config(row, Trajectory(*(leaf[0, number] for leaf in replay.trials))),
+            outcome,
+            reward,
+            PROPOSERS.get(int(replay.proposer[0, number])),
+        )
+        for number, outcome, reward in zip(
+            numbers.tolist(), scores.outcome.tolist(), scores.shown().tolist(), strict=True
+        )
+    ]
+
+
+def ranks_of(trials: Sequence[ToldTrial]) -> Float[np.ndarray, "trials"]:
+    """Returns the place of each trial in their order, see `importances.mean_ranks`."""
+    rewards = np.nan_to_num(np.array([trial.reward for trial in trials], np.float64), posinf=0.0, neginf=0.0)
+    return mean_ranks(np.array([trial.outcome for trial in trials], np.int32), rewards)
+
+
+def _archived(learner: Learner, name: tuple[str, str]) -> list[ToldTrial]:
+    for entry in update_archive(learner).archive:
+        if entry.name == name:
+            slots = range(int(entry.count[0]))
+            scores: Scores = entry.scores.at((0, slice(len(slots))))
+            pairs = zip(slots, scores.outcome.tolist(), scores.shown().tolist(), strict=True)
+            return [ToldTrial(entry.config(0, slot), outcome, reward, None) for slot, outcome, reward in pairs]
+    return []
+
+
+def best_reward(learner: Learner, row: int) -> float | None:
+    """Returns the best reward of a problem in the priority queue; None before the first trial."""
+    order = learner.queue.best_first(0, row)
+    return float(learner.queue.scores.at((0, row, order[:1])).shown()[0]) if len(order) else None

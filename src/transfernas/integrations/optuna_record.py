@@ -1,0 +1,85 @@
+"""A study of Optuna's as the record of a search, whatever proposed its trials; the study may be in use."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..extras import needed
+
+with needed("optuna", __name__):
+    import optuna
+    from optuna.trial import FrozenTrial, TrialState
+
+from ..insight.importances import Importance, importances, mean_ranks
+from ..insight.progress import SearchRecord, SearchTrial
+from ..spaces.condition import Action
+from .optuna import ATTRIBUTE
+from .optuna_trials import score_of, sign_of, violation_of
+
+
+def record_of_study(study: optuna.Study) -> SearchRecord:
+    """Returns the trials of a study by one look at its storage; nothing is written there.
+
+    A trial that failed, was pruned or broke a constraint has no value in the record.
+
+    Raises:
+        ValueError: the study has several objectives.
+    """
+    _check_single(study)
+    trials = study.get_trials(deepcopy=False)
+    finished = [trial for trial in trials if trial.state.is_finished()]
+    begun = [trial.datetime_start for trial in trials if trial.datetime_start is not None]
+    ended = [trial.datetime_complete for trial in finished if trial.datetime_complete is not None]
+    return SearchRecord(
+        study.study_name,
+        (study.metric_names or ["value"])[0],
+        sign_of(study) > 0,
+        tuple(map(_trial, finished)),
+        running=len(trials) - len(finished),
+        began=min(begun, default=None),
+        ended=max(ended, default=None),
+    )
+
+
+def importances_of_study(study: optuna.Study) -> dict[str, Importance]:
+    """Returns the importances of the parameters of a study, see `insight.importances`; trials that failed are left out.
+
+    Raises:
+        ValueError: the study has several objectives.
+    """
+    _check_single(study)
+    finished = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    scored = [(trial, score_of(trial, sign_of(study), "ignore")) for trial in finished]
+    known = [(trial, score) for trial, score in scored if score is not None]
+    if not known:
+        return {}
+    outcomes = np.array([int(score.outcome) for _, score in known], np.int32)
+    ranks = mean_ranks(outcomes, np.array([score.reward for _, score in known], np.float64))
+    return importances([{name: _action(value) for name, value in trial.params.items()} for trial, _ in known], ranks)
+
+
+def _trial(trial: FrozenTrial) -> SearchTrial:
+    noted = trial.user_attrs.get(ATTRIBUTE)
+    noted = noted if isinstance(noted, Mapping) else {}
+    name, trust = noted.get("name"), noted.get("trust")
+    whole = trial.state == TrialState.COMPLETE and violation_of(trial) == 0
+    return SearchTrial(
+        trial.number,
+        trial.value if whole else None,
+        name if isinstance(name, str) else None,
+        float(trust) if isinstance(trust, (int, float)) else None,
+        dict(trial.params),
+    )
+
+
+def _action(value: Any) -> Action:
+    return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)
+
+
+def _check_single(study: optuna.Study) -> None:
+    if len(study.directions) > 1:
+        raise ValueError(
+            f"study {study.study_name!r} has {len(study.directions)} objectives; choose a study with one, as in "
+            f"--study NAME"
+        )

@@ -1,0 +1,184 @@
+"""Beliefs of an agent: they are those of its policy, and to look at them changes nothing."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, TWO, play
+from transfernas import Agent, Choice, Problem, SearchSpace
+from transfernas.insight.beliefs import Beliefs
+from transfernas.insight.importances import effect_size, importances, mean_ranks
+from transfernas.insight.likeness import agreement, cosine, task_map, value_ranks
+from transfernas.learning.archive import ArchivedProblem, archive_of_trials
+from transfernas.learning.learner import update_archive
+from transfernas.learning.scores import Score
+from transfernas.spaces.condition import Config
+
+THREE = Problem(LEFT, "three")
+
+
+@pytest.fixture(scope="module")
+def agent() -> Agent:
+    agent = Agent(PROBLEMS, FAST, seed=3)
+    play(agent, 30)
+    return agent
+
+
+@pytest.mark.parametrize("config", [CONFIG, FAST], ids=["paper", "fast"])
+def test_looking_changes_no_trial(config: object) -> None:
+    looked, other = Agent(PROBLEMS, config, seed=5), Agent(PROBLEMS, config, seed=5)  # type: ignore[arg-type]
+    for _ in range(6):
+        looked.beliefs(ONE, draws=20)
+        first, second = looked.ask(), other.ask()
+        assert (first.number, first.problem, first.config) == (second.number, second.problem, second.config)
+        looked.beliefs(TWO, draws=20)
+        looked.tell(first, 0.5 + first.number)
+        other.tell(second, 0.5 + second.number)
+    assert looked.provenance == other.provenance and looked._asked == other._asked
+
+
+def test_equal_seeds_give_equal_beliefs_and_plain_data(agent: Agent) -> None:
+    first, second = agent.beliefs(ONE, seed=1), agent.beliefs(ONE, seed=1)
+    assert first == second != agent.beliefs(ONE, seed=2)
+    text = json.dumps(first.to_json(), allow_nan=False)
+    assert json.loads(text)["parameters"][0]["name"] == "kind"
+
+
+def test_probabilities_are_those_of_the_policy() -> None:
+    """A policy that imitated one configuration draws it; one that learned nothing draws about uniformly."""
+    certain = Agent(PROBLEMS, CONFIG, seed=0)
+    fresh = certain.beliefs(ONE, draws=600)
+    wanted: Config = {"kind": "conv", "width": 32, "act": "relu"}
+    certain.learn_from([(ONE, wanted, 1.0)] * 300)
+    learned = certain.beliefs(ONE, draws=600)
+    for name, value in wanted.items():
+        found = learned[name]
+        assert found.favourite == value and max(found.probabilities) > 0.9 > max(fresh[name].probabilities)
+        assert sum(found.probabilities) == pytest.approx(1.0)
+    assert learned["kind"].active == 1.0 and learned["width"].active > 0.9
+    assert learned.expected_best[0].config == wanted and learned.expected_best[0].reward == 1.0
+
+
+def test_the_draws_are_as_likely_as_the_space_allows(agent: Agent) -> None:
+    found = agent.beliefs(ONE)
+    conv = found["kind"].probabilities[found["kind"].values.index("conv")]
+    assert found["width"].active == pytest.approx(conv)  # the width is decided for convolutions alone
+    configs = [each.config for each in found.expected_best]
+    assert len(configs) == 5 and all(a != b for a, b in itertools.combinations(configs, 2))
+    scores = [each.score for each in found.expected_best]
+    assert scores == sorted(scores, reverse=True)
+    for config in configs:
+        LEFT.validate(config)
+
+
+def test_after_a_transfer_the_sources_are_there(agent: Agent) -> None:
+    moved = agent.transfer_to([THREE])
+    found = moved.beliefs()
+    assert (found.task, found.trials, found.policy) == ("three", 0, "transferred policy")
+    assert [(each.space, each.task) for each in found["kind"].sources] == [problem.name for problem in PROBLEMS]
+    assert [(each.space, each.task) for each in found["act"].sources] == [ONE.name]
+    of_one = found["kind"].sources[0].probabilities
+    remembered = update_archive(agent.learner).archive[0]
+    kinds = [remembered.config(0, slot)["kind"] for slot in range(8)]
+    assert of_one == tuple(kinds.count(kind) / 8 for kind in ("conv", "pool", "skip"))
+    assert found.importances_from == "other problems" and found.warm_start
+    assert {each.task for each in found.likeness} == {"one", "two"}
+    assert found.tasks.tasks == ("one", "two", "three")
+
+
+def test_a_problems_own_rule_is_respected(agent: Agent) -> None:
+    """The configurations expected best are valid ones."""
+    only = Problem(LEFT, "four", valid=lambda config: config["kind"] == "pool")
+    found = agent.transfer_to([only]).beliefs(draws=200)
+    assert found.expected_best and all(each.config["kind"] == "pool" for each in found.expected_best)
+
+
+def test_wrong_questions_name_the_right_one(agent: Agent) -> None:
+    with pytest.raises(ValueError, match=r"as in agent\.beliefs\(problem\)"):
+        agent.beliefs()
+    with pytest.raises(ValueError, match="draws must be a whole number of at least 1, not 0"):
+        agent.beliefs(ONE, draws=0)
+    with pytest.raises(ValueError, match="is none of the problems here"):
+        agent.beliefs(THREE)
+    with pytest.raises(KeyError, match="there is no parameter 'lr'; there are kind, width, act"):
+        agent.beliefs(ONE)["lr"]
+
+
+def test_an_agent_that_knows_nothing_has_beliefs() -> None:
+    found = Agent([ONE], FAST).beliefs(draws=50)
+    assert isinstance(found, Beliefs) and found.importances_from == "nothing" and found.likeness == ()
+    assert found["kind"].importance is None and found["kind"].sources == () and found.tasks.places == ((0.0, 0.0),)
+
+
+def test_the_effect_size_is_that_of_kruskal_and_wallis() -> None:
+    from scipy.stats import kruskal
+
+    rng = np.random.default_rng(0)
+    values, groups = rng.integers(0, 12, 40).astype(float), rng.integers(0, 3, 40)
+    h = kruskal(*(values[groups == group] for group in range(3))).statistic
+    ranks = mean_ranks(np.zeros(40, np.int32), values)
+    assert effect_size(groups, ranks) == pytest.approx(max(0.0, (h - 2) / 37))
+    assert effect_size(np.arange(5), np.arange(5.0)) == 0.0  # a group a trial says nothing
+    assert effect_size(np.zeros(5, int), np.arange(5.0)) == 0.0
+
+
+def test_importances_find_what_matters() -> None:
+    rng = np.random.default_rng(1)
+    configs: list[Config] = [
+        {"rate": float(rng.random()), "act": str(rng.choice(["a", "b"])), "noise": int(rng.integers(6))}
+        for _ in range(200)
+    ]
+    rewards = np.array([-((float(c["rate"]) - 0.5) ** 2) + 0.1 * (c["act"] == "a") for c in configs])  # type: ignore[arg-type]
+    found = importances(configs, mean_ranks(np.zeros(200, np.int32), rewards))
+    assert found["rate"].effect > found["act"].effect > 0.02 >= found["noise"].effect
+    assert sum(each.share for each in found.values()) == pytest.approx(1.0)
+    assert importances(configs[:7], np.zeros(7)) == {}
+
+
+def test_a_parameter_of_some_trials_counts_by_their_share() -> None:
+    configs: list[Config] = [{"on": True, "x": number % 2} if number < 20 else {"on": False} for number in range(80)]
+    rewards = np.array([float(config.get("x") == 1) for config in configs])
+    found = importances(configs, mean_ranks(np.zeros(80, np.int32), rewards))
+    assert found["x"].effect == pytest.approx(0.25, abs=0.02)
+
+
+def test_ranks_put_outcomes_before_rewards_and_share_places() -> None:
+    found = mean_ranks(np.array([0, 0, -4, 0]), np.array([1.0, 1.0, 9.0, 2.0]))
+    assert found.tolist() == [0.5, 0.5, 0.0, 1.0]
+
+
+def entry(task: str, sign: float) -> ArchivedProblem:
+    """A remembered problem whose rewards rise, or fall, with both of its parameters."""
+    pairs = itertools.product(range(4), range(3))
+    return archive_of_trials("s", task, (({"x": x, "y": y}, {}, Score.of(sign * (x + 10 * y))) for x, y in pairs))
+
+
+def test_tasks_agree_by_the_ranks_of_their_values() -> None:
+    for sign in (1.0, -1.0):
+        found, shared = agreement(value_ranks(entry("a", 1.0)), value_ranks(entry("b", sign)))
+        assert found == pytest.approx(sign) and shared == 7
+    few = archive_of_trials("s", "c", [({"x": 0}, {}, Score.of(0.0)), ({"x": 1}, {}, Score.of(1.0))])
+    assert agreement(value_ranks(entry("a", 1.0)), value_ranks(few)) == (None, 2)
+
+
+def test_the_map_of_tasks_keeps_distances_in_a_plane() -> None:
+    rng = np.random.default_rng(2)
+    plane, axes = rng.normal(size=(5, 2)), np.linalg.qr(rng.normal(size=(8, 2)))[0]
+    found = task_map({str(number): row for number, row in enumerate(plane @ axes.T)})
+    places = np.array(found.places)
+    for one, other in itertools.combinations(range(5), 2):
+        assert np.linalg.norm(places[one] - places[other]) == pytest.approx(np.linalg.norm(plane[one] - plane[other]))
+    assert sum(found.explained) == pytest.approx(1.0)
+    assert cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(0.5**0.5)
+    assert cosine(np.zeros(2), np.ones(2)) == 0.0 and task_map({}).places == ()
+
+
+def test_a_notebook_shows_an_agent_with_its_names_escaped() -> None:
+    space = SearchSpace("<script>", [Choice("x", (1, 2))])
+    agent = Agent([Problem(space, "a & b")], FAST)
+    found = agent._repr_html_()
+    assert "<script>" not in found and "&lt;script&gt;" in found and "a &amp; b" in found and "none yet" in found
+    agent.learn_from([(agent.problems[0], {"x": 2}, 0.25)])
+    assert "0.25" in agent._repr_html_() and "1 problem<" in agent._repr_html_()

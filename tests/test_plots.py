@@ -1,0 +1,147 @@
+"""The figures show the numbers that they are given."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from transfernas import plots
+from transfernas.insight.beliefs import Beliefs, ParameterBeliefs, SourceValues
+from transfernas.insight.importances import Importance
+from transfernas.insight.likeness import TaskLikeness, TaskMap
+from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, gains, trials_to_reach
+
+RATE = ParameterBeliefs(
+    "learning $rate",
+    (0.001, 0.01, 0.1),
+    1.0,
+    (0.25, 0.5, 0.25),
+    (SourceValues("s", "one", (1.0, 0.0, 0.0)), SourceValues("s", "two", (0.5, 0.0, 0.25))),
+    0.75,
+    0.6,
+)
+ACT = ParameterBeliefs("act", ("relu", "tanh"), 0.5, (1.0, 0.0), (), 0.25, 0.2)
+TASKS = TaskMap(("one", "two", "three"), ((0.0, 1.0), (2.0, 0.0), (-1.0, -1.0)), (0.8, 0.2))
+LIKE = (TaskLikeness("s", "one", 9, 0.9, 0.5, 8), TaskLikeness("s", "two", 9, -0.25, None, 2))
+BELIEFS = Beliefs("s", "three", 12, "policy", 480, (RATE, ACT), "this problem", LIKE, TASKS, (), ())
+POINTS = ((3.0, "warm start from one"), (2.0, "policy"), (None, "policy"), (2.5, None), (0.5, "surrogate"))
+RECORD = SearchRecord(
+    "search", "value", False, tuple(SearchTrial(n, value, who, None, {}) for n, (value, who) in enumerate(POINTS))
+)
+
+
+def labels(axes: Axes) -> list[str]:
+    legend = axes.get_legend()
+    return [] if legend is None else [text.get_text() for text in legend.get_texts()]
+
+
+def line(axes: Axes, label: str) -> tuple[list[float], list[float]]:
+    (found,) = [each for each in axes.get_lines() if each.get_label() == label]
+    return np.asarray(found.get_xdata()).tolist(), np.asarray(found.get_ydata()).tolist()
+
+
+def test_values_are_bars_now_and_points_before() -> None:
+    axes = plots.plot_values(RATE)
+    assert [bar.get_height() for bar in axes.patches] == [0.25, 0.5, 0.25]  # type: ignore[attr-defined]
+    assert line(axes, "best 8 trials of each of 2 other problems") == ([0, 1, 2], [0.75, 0.0, 0.125])
+    assert line(axes, "chance")[1] == [pytest.approx(1 / 3)] * 2
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.001", "0.01", "0.1"]
+    assert labels(axes)[0] == "now" and axes.get_ylabel() == "probability" and axes.get_xlabel() == "learning $rate"
+
+
+def test_importances_are_bars_in_percent_the_largest_at_the_top() -> None:
+    for found in (BELIEFS, {"learning $rate": Importance(0.6, 0.75), "act": Importance(0.2, 0.25)}):
+        axes = plots.plot_importances(found)
+        assert [bar.get_width() for bar in axes.patches] == [25.0, 75.0]  # type: ignore[attr-defined]
+        assert [tick.get_text() for tick in axes.get_yticklabels()] == ["act", "learning $rate"]
+        assert "(%)" in axes.get_xlabel()
+
+
+def test_likeness_has_a_point_for_each_number() -> None:
+    axes = plots.plot_likeness(BELIEFS)
+    assert line(axes, "what the policy learned") == ([-0.25, 0.9], [0, 1])
+    assert line(axes, "which values were good") == ([0.5], [1])
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["two", "one"]
+
+
+def test_progress_shows_each_trial_by_its_proposer_and_the_best_so_far() -> None:
+    other = SearchRecord("other", "value", False, (SearchTrial(0, 1.0, None, None, {}),))
+    axes = plots.plot_progress(RECORD, other)
+    assert line(axes, "policy") == ([2], [2.0]) and line(axes, "warm start") == ([1], [3.0])
+    assert line(axes, OTHERS) == ([4], [2.5]) and line(axes, "surrogate") == ([5], [0.5])
+    assert line(axes, "best so far") == ([1, 2, 3, 4, 5], [3.0, 2.0, 2.0, 2.0, 0.5])
+    assert line(axes, "best of other") == ([1], [1.0])
+    assert axes.get_ylabel() == "value (lower is better)" and axes.get_xlabel() == "trials"
+
+
+def test_progress_leaves_out_what_would_hide_the_rest_and_says_so() -> None:
+    values = [1e9, *np.linspace(1, 2, 20).tolist()]
+    trials = tuple(SearchTrial(n, value, "policy", None, {}) for n, value in enumerate(values))
+    axes = plots.plot_progress(SearchRecord("s", "value", False, trials))
+    assert axes.get_ylim()[1] < 10 and axes.get_xlabel() == "trials (1 worse one is outside)"
+    many = tuple(SearchTrial(n, float(n), "policy", None, {}) for n in range(5_000))
+    marks = line(plots.plot_progress(SearchRecord("s", "value", True, many)), "policy")[0]
+    assert 300 < len(marks) <= 600
+
+
+def test_values_without_end_are_not_drawn() -> None:
+    values = (float("inf"), -1e308, 1e308, 1.0, float("-inf"), 2.0)
+    trials = tuple(SearchTrial(n, value, "policy", None, {}) for n, value in enumerate(values))
+    axes = plots.plot_progress(SearchRecord("s", "value", True, trials))
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    assert line(axes, "policy") == ([4, 6], [1.0, 2.0]) and "best so far" not in labels(axes)
+
+
+def test_tasks_are_points_at_their_places() -> None:
+    axes = plots.plot_tasks(TASKS, "three")
+    found = [(each.get_xdata(), each.get_ydata()) for each in axes.get_lines()]
+    assert [(x[0], y[0]) for x, y in found] == list(TASKS.places)  # type: ignore[index]
+    assert [text.get_text() for text in axes.texts] == list(TASKS.tasks)
+    assert axes.get_xlabel() == "first component (80 % of the variance)"
+    assert len({to_hex(each.get_color()) for each in axes.get_lines()}) == 2
+
+
+def test_curves_are_means_of_the_repetitions() -> None:
+    axes = plots.plot_curves({"tpe": ([1, 5], [[0.0, 0.5], [0.5, 1.0]])})
+    assert line(axes, "tpe") == ([1, 5], [0.25, 0.75])
+
+
+EMPTY = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), TaskMap((), (), (0.0, 0.0)), (), ())
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda axes: plots.plot_values(RATE, axes),
+        lambda axes: plots.plot_importances(EMPTY, axes),
+        lambda axes: plots.plot_likeness(EMPTY, axes),
+        lambda axes: plots.plot_progress(SearchRecord("s", "value", True, ()), axes=axes),
+        lambda axes: plots.plot_tasks(EMPTY.tasks, axes=axes),
+        lambda axes: plots.plot_curves({}, axes=axes),
+    ],
+)
+def test_figures_take_your_axes_and_nothing_to_show(draw: Callable[[Axes], Axes]) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    assert draw(axes) is axes
+    figure.draw_without_rendering()
+
+
+def test_the_proposers_differ_in_colour_and_in_mark() -> None:
+    colours, marks = zip(*plots.PROPOSER_STYLES.values(), strict=True)
+    assert len(set(colours)) == len(set(marks)) == len(plots.PROPOSER_STYLES)
+
+
+def test_a_gain_is_what_a_proposer_moved_the_best_by() -> None:
+    found = {each.proposer: each[1:] for each in gains(RECORD)}
+    assert found == {
+        "warm start": (1, 0, 0.0, 3.0),
+        "policy": (2, 1, 1.0, 2.0),
+        OTHERS: (1, 0, 0.0, 2.5),
+        "surrogate": (1, 1, 1.5, 0.5),
+    }
+    assert [trial.number for trial in RECORD.best_first] == [4, 1, 3, 0]
+    assert trials_to_reach(RECORD, 2.0) == 2 and trials_to_reach(RECORD, 0.1) is None

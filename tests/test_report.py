@@ -1,0 +1,248 @@
+"""The page that `transfernas report` writes: it stands alone, escapes names, and shows the numbers of the search."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState, create_trial
+from typer.testing import CliRunner
+
+from test_agent import NEXT_PROBLEMS
+from test_searchers import FAST, PROBLEMS, play
+from transfernas import Agent, Choice, Problem, SearchSpace
+from transfernas.cli.app import app
+from transfernas.cli.storages import program_of
+
+EVIL = "<script>alert('x')</script> & \"q\" $y_1$ \x1b[31m"
+VOID = {"meta", "link"}
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+class Checked(HTMLParser):
+    """Reads a page and keeps its tags, its addresses and its text; a tag that is not closed is an error."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open, self.tags, self.addresses, self.ids = list[str](), list[str](), list[str](), list[str]()
+        self.text = ""
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner(env={"COLUMNS": "500"}).invoke(app, ["report", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def checked(path: Path) -> Checked:
+    page = path.read_text(encoding="utf8")
+    found = Checked(page)
+    assert not {"script", "iframe", "img", "object", "embed", "base"} & set(found.tags)
+    assert all(address.startswith("#") or address == "data:," for address in found.addresses)
+    assert not re.search(r"https?://|@import|url\((?!#)", page)
+    assert len(found.ids) == len(set(found.ids)) and "\x1b" not in page
+    assert {address[1:] for address in found.addresses if address.startswith("#")} <= set(found.ids)
+    assert len(page) < 3_000_000
+    return found
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A minimised study whose names are markup, a maximised one, one without trials, one with two objectives."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('storage') / 'studies.db'}"
+    evil = optuna.create_study(study_name=EVIL, storage=url)
+    plain = optuna.create_study(study_name="plain", storage=url, direction="maximize")
+    distributions = {EVIL: CategoricalDistribution(["<b>", "b"]), "rate": FloatDistribution(1e-3, 1, log=True)}
+    names = ["warm start from <i>", "policy", "new policy", "surrogate"]
+    for number in range(12):
+        rate = 0.001 * 1.6**number
+        for study, sign in ((evil, 1), (plain, -1)):
+            noted = {"transfernas": {"name": names[number % 4], "trust": 0.75}} if study is evil else {}
+            value = sign * (rate - 0.01 + (number % 2))
+            params = {EVIL: "<b>" if number % 2 else "b", "rate": rate}
+            study.add_trial(create_trial(params=params, distributions=distributions, value=value, user_attrs=noted))
+    evil.add_trial(create_trial(state=TrialState.PRUNED))
+    evil.enqueue_trial({})
+    optuna.create_study(study_name="empty", storage=url)
+    optuna.create_study(study_name="two", storage=url, directions=["minimize", "minimize"])
+    return url
+
+
+def test_a_study_has_its_numbers_and_escapes_its_names(storage: str, tmp_path: Path) -> None:
+    out = tmp_path / "folder" / "report.html"
+    said = run(storage, "--study", EVIL, "--against", "plain", "--out", out)
+    assert said == f"The report is in {out.resolve()}\n"
+    found = checked(out)
+    text = " ".join(found.text.split())
+    assert "best value (lower is better)-0.009" in text and "finished trials13" in text
+    assert "trials running now1" in text and "trust in what was transferred75 %" in text
+    assert "3 trials came from the best ones of <i>." in text and "a Gaussian process over the trials" in text
+    assert "alert('x')</script> & \"q\" $y_1$ \\x1b[31m" in text
+    assert re.search(r"warm start\s*3\s*0\s*0\s*-0.009", text) and "others" in text
+    assert "The best of plain is" in text and "study_name=" in text and found.tags.count("svg") == 2
+
+
+def test_all_studies_but_those_of_several_objectives_are_shown(storage: str, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    run(storage, "--out", out)
+    text = checked(out).text
+    assert "3 studies" in text and "Study plain" in text and "best value (higher is better)" in text
+    assert "No trial is finished yet" in text and "Study two" not in text
+    assert "the search started from scratch" not in text and "The trials do not say whether anything was known." in text
+    assert "Give --agent FILE" in text
+
+
+@pytest.mark.thorough
+def test_an_agent_adds_its_beliefs_of_a_study(storage: str, tmp_path: Path) -> None:
+    from transfernas.integrations.studies import learn_from_studies
+
+    plain = optuna.load_study(study_name="plain", storage=storage)
+    agent, _ = learn_from_studies(None, [plain], config=FAST)
+    path, out = agent.save(tmp_path / "agent.safetensors"), tmp_path / "report.html"
+    for name, words in (("plain", "not tried"), (EVIL, "The agent has not learned from this study")):
+        run(storage, "--study", name, "--agent", path, "--out", out)
+        text = checked(out).text
+        assert words in text and "What the agent believes" in text and "TrainingConfig() with" in text
+        assert '"embedding_size": 4' in text
+
+
+def test_many_parameters_take_little_room(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'wide.db'}")
+    params = {f"parameter {number}": number / 60 for number in range(50)}
+    study.add_trial(
+        create_trial(params=params, distributions=dict.fromkeys(params, FloatDistribution(0, 1)), value=1.0)
+    )
+    run(tmp_path / "wide.db", "--out", tmp_path / "report.html")
+    text = checked(tmp_path / "report.html").text
+    assert "parameter 15=0.25, and 34 more" in text and text.count("parameter 49") == 1
+
+
+def test_values_without_end_and_trials_without_parameters_are_shown(tmp_path: Path) -> None:
+    path, agent = tmp_path / "odd.log", Agent(PROBLEMS, FAST).save(tmp_path / "agent.safetensors")
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    study = optuna.create_study(study_name="odd", storage=storage, direction="maximize")
+    for value in (float("inf"), float("-inf"), 1e308, -1e308, 2.0):
+        study.add_trial(create_trial(value=value, user_attrs={"transfernas": "of an older version"}))
+    run(path, "--agent", agent, "--out", tmp_path / "report.html")
+    text = checked(tmp_path / "report.html").text
+    assert "best value (higher is better)inf" in text and "What the agent believes" not in text
+    assert "optuna.storages.JournalStorage(" in text
+
+
+@pytest.mark.thorough
+def test_an_agent_is_shown_with_its_problems(tmp_path: Path) -> None:
+    evil = Problem(SearchSpace(EVIL, [Choice(EVIL, (EVIL, "b", "c")), Choice("x", (1, 2))]), EVIL)
+    agent = Agent(PROBLEMS, FAST, seed=1)
+    play(agent, 12)
+    first = agent.save(tmp_path / "first.safetensors")
+    moved = agent.transfer_to([*NEXT_PROBLEMS, evil])
+    moved.learn_from([(moved.problems[0], {"kind": "pool", "act": "relu"}, 0.5)])
+    second, out = moved.save(tmp_path / "second.safetensors"), tmp_path / "report.html"
+    run(second, "--against", first, "--out", out)
+    text = checked(out).text
+    assert "Known at the start" in text and "The agent had learned from 2 tasks: one, two." in text
+    assert "best reward (higher is better)0.5" in text and "kind=pool" in text
+    assert "alert('x')" in text and "Agent.load(" in text
+    run(second, "--study", "two", "--out", out)
+    assert "Task two" in checked(out).text and "Task one" not in checked(out).text
+
+
+def test_a_run_is_shown_with_its_table(tmp_path: Path) -> None:
+    row = {"name": "a & b", "trials": 2, "mean": 0.25, "low": None, "high": 0.5}
+    curve = {"trials": [1, 2], "values": [[0.1, 0.2], [0.1, 0.3]]}
+    result = {"command": "compare", "seed": 3, "seconds": 12.3, "versions": {"jax": "1"}, "interrupted": True}
+    result |= {
+        "curves": {"<s>/tpe": curve, "<s>/transfer": curve},
+        "table": [row],
+        "settings": {"replicas": 2, "scenarios": ["<s>"]},
+    }
+    (tmp_path / "result.json").write_text(json.dumps(result), encoding="utf8")
+    out = tmp_path / "report.html"
+    run(tmp_path, "--out", out)
+    found = checked(out)
+    assert "a & b" in found.text and "The run was interrupted" in found.text and "--resume" in found.text
+    assert "transfernas compare --seed 3 --replicas 2 --scenario '<s>' --out" in found.text and "regrets" in found.text
+    assert found.tags.count("svg") == 1
+
+
+def test_errors_say_what_to_give_instead(storage: str, tmp_path: Path) -> None:
+    out, agent = tmp_path / "report.html", Agent(PROBLEMS, FAST).save(tmp_path / "agent.safetensors")
+    damaged = tmp_path / "run"
+    damaged.mkdir()
+    for arguments, words in (
+        ((tmp_path / "nothing",), "name a storage, as in sqlite:///studies.db, an agent's file, or a folder"),
+        ((storage, "--study", "nobody"), "there is no study 'nobody'"),
+        ((storage, "--study", "two"), "study 'two' has 2 objectives"),
+        ((agent, "--study", "three"), "the agent searches no task 'three'; --study can be one, two"),
+        ((damaged,), "has no result.json"),
+    ):
+        said = run(*arguments, "--out", out, code=1)
+        assert words in said and said.count("\n") == 1
+    (damaged / "result.json").write_text("{}", encoding="utf8")
+    assert "is damaged: KeyError('command'); run the command again" in run(damaged, "--out", out, code=1)
+    (damaged / "result.json").write_text('{"command": "demo", "seed": 1, "seconds": 2, "versions": 3}', encoding="utf8")
+    assert "is damaged: AttributeError" in run(damaged, "--out", out, code=1)
+    assert "is what the report is about; choose another file" in run(agent, "--out", agent, code=2)
+    assert "is a folder; the report is to be a file" in run(agent, "--out", tmp_path, code=2)
+    assert "is an agent itself" in run(agent, "--agent", agent, "--out", out, code=2)
+    assert "is the only study" in run(storage, "--study", "plain", "--against", "plain", "--out", out, code=2)
+    assert not out.exists()
+
+
+def test_an_error_leaves_the_earlier_report(storage: str, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    out.write_text("earlier", encoding="utf8")
+    run(storage, "--study", "two", "--out", out, code=1)
+    assert out.read_text(encoding="utf8") == "earlier" and list(tmp_path.iterdir()) == [out]
+
+
+def test_a_program_opens_the_storage_again(storage: str, tmp_path: Path) -> None:
+    path = storage.removeprefix("sqlite:///")
+    assert program_of(path) == repr(storage) == program_of(storage)
+    (tmp_path / "log").write_text("{}")
+    assert program_of(str(tmp_path / "log")).endswith(f"JournalFileBackend({str(tmp_path / 'log')!r}))")
+    assert program_of("mysql://me:secret@host/db") == "'mysql://me:***@host/db'"
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here, by which the page could be looked at")
+def test_a_browser_shows_the_page_on_a_phone_and_in_the_dark(storage: str, tmp_path: Path) -> None:
+    run(storage, "--study", EVIL, "--out", tmp_path / "report.html")
+    look = "const d = f.contentDocument; document.title = d.documentElement.scrollWidth + ' ' + "
+    look += "f.contentWindow.getComputedStyle(d.body).backgroundColor"
+    frame = f'<iframe id="f" width="400" height="3000" style="border: 0" src="report.html" onload="{look}"></iframe>'
+    (tmp_path / "frame.html").write_text(frame, encoding="utf8")
+    for scheme, paper in ((1, "rgb(255, 255, 255)"), (0, "rgb(22, 24, 28)")):
+        options = [
+            *("--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"),
+            *(f"--user-data-dir={tmp_path / 'profile'}", f"--blink-settings=preferredColorScheme={scheme}"),
+            *("--enable-logging=stderr", "--window-size=700,3000", (tmp_path / "frame.html").as_uri()),
+        ]
+        done = subprocess.run([str(CHROMIUM), *options], capture_output=True, text=True, timeout=120, check=True)
+        assert f"<title>400 {paper}</title>" in html.unescape(done.stdout)
+        assert "CONSOLE" not in done.stderr
