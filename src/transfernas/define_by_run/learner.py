@@ -79,7 +79,7 @@ class DefineByRunLearner:
     @property
     def encoding(self) -> Encoding:
         """The encoding of the problem that is searched; there is one since the first parameter."""
-        return self._current.encoding
+        return self.current.encoding
 
     @property
     def space(self) -> SearchSpace:
@@ -87,7 +87,8 @@ class DefineByRunLearner:
         return self.encoding.problems[0].space
 
     @property
-    def _current(self) -> Learner:
+    def current(self) -> Learner:
+        """The learner; there is one since the first parameter."""
         assert self.learner is not None  # since the first parameter
         return self.learner
 
@@ -99,7 +100,7 @@ class DefineByRunLearner:
 
     def proposer(self, plan: PlannedTrial) -> Proposer:
         """Returns who proposed a plan, and how far what was transferred is trusted by now."""
-        learner, name = self._current, _PROPOSERS[plan.proposer]
+        learner, name = self.current, _PROPOSERS[plan.proposer]
         if (
             plan.proposer == WARM_START
             and learner.warm_start is not None
@@ -162,7 +163,7 @@ class DefineByRunLearner:
 
     def count(self, number: int) -> None:
         """Takes note that a trial of this number was asked for."""
-        self.learner = dataclasses.replace(self._current, sampled=max(self._current.sampled, number) + 1)
+        self.learner = dataclasses.replace(self.current, sampled=max(self.current.sampled, number) + 1)
 
     def learn(self, trajectory: Trajectory, score: Score, proposer: int, others: bool) -> None:
         """Learns from a trial.
@@ -174,7 +175,7 @@ class DefineByRunLearner:
             others: whether somebody else searched.
         """
         followed = None
-        if isinstance(self._current.config.rule, Reinforce):
+        if isinstance(self.current.config.rule, Reinforce):
             self._add_rewards([score])
             followed = np.array([winsorise(score, self._rewards)])
         if self._compiler is not None:
@@ -186,7 +187,7 @@ class DefineByRunLearner:
         )
         # The trial after one of the surrogate's is the policy's: it learns from both then.
         waits = proposer == SURROGATE
-        self.learner = learn(self._current, ROW, as_batch(trajectory), *told, followed, others=others, waits=waits)
+        self.learner = learn(self.current, ROW, as_batch(trajectory), *told, followed, others=others, waits=waits)
 
     def learn_many(self, configs: Sequence[Mapping[str, Action]], scores: Sequence[Score], steps: int) -> None:
         """Learns from trials that others searched, in so many steps."""
@@ -196,7 +197,7 @@ class DefineByRunLearner:
             self._compiler.wait_for_update()
         stacked = Trajectory(*(leaf[None] for leaf in trajectories))
         rewards = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
-        self.learner = catch_up(self._current, ROW, stacked, rewards, steps)
+        self.learner = catch_up(self.current, ROW, stacked, rewards, steps)
 
     def fail(self, config: Mapping[str, Action], proposer: int) -> None:
         """Takes note of a trial that failed: no policy learns, the warm start does not try it again.
@@ -206,7 +207,7 @@ class DefineByRunLearner:
             proposer: who proposed it, see `PlannedTrial`.
         """
         trajectory = as_batch(self.encoding.sequence(0, config))
-        self.learner = fail(self._current, ROW, trajectory, np.array([proposer], np.int32))
+        self.learner = fail(self.current, ROW, trajectory, np.array([proposer], np.int32))
 
     def to_json(self) -> Json:
         """Returns as JSON what the learner does not hold."""
@@ -229,7 +230,7 @@ class DefineByRunLearner:
 
     def _start_compiler(self) -> None:
         if self._compiler is None and self.learns:
-            self._compiler = BackgroundCompiler(self._current, proposes=False)
+            self._compiler = BackgroundCompiler(self.current, proposes=False)
 
     def _add_rewards(self, scores: Sequence[Score]) -> None:
         """Keeps the latest rewards that are finite."""

@@ -1,5 +1,6 @@
 """What a trial is to take that is asked for parameter by parameter: its plan, and the values that stand for actions."""
 
+import copy
 import dataclasses
 import itertools
 from collections.abc import Mapping
@@ -87,6 +88,7 @@ class PlannedTrial:
         seen: of how many parameters of the trial it is known that they are as planned.
         passed: how many of the actions are behind the trial.
         numbers: what was tried before where the warm start proposes an action that stands for several numbers.
+        foreseen: The parameters for which the user's key was called, if there is a key: each has that value.
     """
 
     number: int
@@ -98,6 +100,11 @@ class PlannedTrial:
     seen: int = 0
     passed: int = 0
     numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    foreseen: Params = dataclasses.field(default_factory=dict)
+
+    def copy(self) -> "PlannedTrial":
+        """Returns a copy that changes independently."""
+        return dataclasses.replace(self, given=dict(self.given), rng=copy.deepcopy(self.rng))
 
     def goes_on(self, params: Params, name: str, domain: Domain) -> bool:
         """Returns whether a trial took what was planned, and asks for what is planned next."""

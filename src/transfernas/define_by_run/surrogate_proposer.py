@@ -9,7 +9,7 @@ wrong.
 import bisect
 import copy
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +53,10 @@ class SurrogateProposal(NamedTuple):
 
     actions: dict[str, Action]
     numbers: dict[str, float]
+
+
+AcceptsFn = Callable[[SurrogateProposal], bool]
+"""Tells whether a configuration may be proposed."""
 
 
 class ExpectedTrial(NamedTuple):
@@ -136,6 +140,7 @@ class SurrogateProposer:
         domains: Mapping[str, Domain],
         pending: Sequence[ObservedTrial],
         rng: np.random.Generator,
+        accepts: AcceptsFn | None = None,
     ) -> SurrogateProposal | None:
         """Returns the configuration that promises most; None where nothing is left to be gained.
 
@@ -144,6 +149,7 @@ class SurrogateProposer:
             domains: what parameters can be; those that are missing here can be all that the space says.
             pending: trials that are being evaluated.
             rng: draws the candidates.
+            accepts: Tells whether a configuration may be proposed; None if all may.
         """
         if self._points is None or not self._points.are_of(space, domains):
             self._points = _Points(space, domains)
@@ -170,7 +176,9 @@ class SurrogateProposer:
             if promises[at] < LEAST:
                 return None
             if not _is_among(candidates[at], tried):
-                return points.proposal(candidates[at])
+                proposal = points.proposal(candidates[at])
+                if accepts is None or accepts(proposal):
+                    return proposal
         return None
 
     @one_thread()

@@ -40,6 +40,7 @@ class SearchTrials:
         """Begins without any."""
         self.best = TopTrials()
         self._plans: dict[Hashable, PlannedTrial] = {}
+        self._shared: frozenset[Hashable] = frozenset()  # the trials whose plans a copy has too
         self._elsewhere: dict[Hashable, ObservedTrial] = {}
         self._failed: dict[np.uint64, dict[str, Action]] = {}  # by their fingerprints
 
@@ -47,17 +48,24 @@ class SearchTrials:
         """Returns the same trials, to go on by themselves."""
         trials = copy.copy(self)
         trials.best, trials._plans, trials._failed = self.best.copy(), dict(self._plans), dict(self._failed)
+        self._shared = trials._shared = frozenset(self._plans)
         return trials
 
     def plan(self, trial: Hashable) -> PlannedTrial | None:
         """Returns the plan of a trial; None where it is not open."""
         return self._plans.get(trial)
 
+    def own_plan(self, trial: Hashable) -> PlannedTrial | None:
+        """Returns the plan of a trial to go on with, which no copy of this has; None if the trial is not open."""
+        if trial in self._shared and trial in self._plans:
+            self._plans[trial], self._shared = self._plans[trial].copy(), self._shared - {trial}
+        return self._plans.get(trial)
+
     def open(self, trial: Hashable, plan: PlannedTrial) -> None:
         """Gives a trial a plan, instead of the one that it had if it is open already."""
         while trial not in self._plans and len(self._plans) >= _MOST_PLANS:
             self._plans.pop(next(iter(self._plans)))
-        self._plans[trial] = plan
+        self._plans[trial], self._shared = plan, self._shared - {trial}
 
     def close(self, trial: Hashable) -> PlannedTrial | None:
         """Takes note that a trial is open no more, and returns the plan that it had."""
