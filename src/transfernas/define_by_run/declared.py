@@ -20,16 +20,14 @@ from ..checkpoint.snapshot import CheckpointError, Snapshot, read_snapshot, writ
 from ..learning.scores import Score
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.schema import Json
-from .plans import ExpectedBest, Params
+from .networks import Values
+from .plans import Params
 from .search import DefineByRunSearch
 
 Domains = Mapping[str, Domain]
 """The parameters of a space by their names, in the order in which they are decided."""
 
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
-
-Values = dict[str, object]
-"""What parameters are, by their names."""
 
 
 class DeclaredSearch:
@@ -46,20 +44,16 @@ class DeclaredSearch:
         Raises:
             ValueError: a name or a value cannot be part of a space.
         """
-        self._search, self.domains, self._points = search, domains, list(points)
+        self.search, self.domains, self._points = search, domains, list(points)
         self._open: dict[str, Params] = {}
         search.declare(domains)
 
     @property
     def agent(self) -> Agent:
         """The agent that knows what this search does."""
-        agent = self._search.agent()
+        agent = self.search.agent()
         assert agent is not None  # since the parameters were declared
         return agent
-
-    def expected_best(self) -> ExpectedBest | None:
-        """See `DefineByRunSearch.expected_best`."""
-        return self._search.expected_best()
 
     def suggest(self, trial: str) -> Values:
         """Returns the parameters of a trial, the same for as long as it is open."""
@@ -67,8 +61,10 @@ class DeclaredSearch:
             point = self._points[0] if self._points else {}
             params: dict[str, tuple[Domain, object]] = {}
             for name, domain in self.domains.items():
-                value = point[name] if name in point else self._search.suggest(trial, params, name, domain)
+                value = point[name] if name in point else self.search.suggest(trial, params, name, domain)
                 params[name] = domain, value
+            if self.search.networks is not None:
+                self.search.networks.open(trial, _values(params))
             self._open[trial], self._points = params, self._points[1:]
         return _values(self._open[trial])
 
@@ -76,7 +72,7 @@ class DeclaredSearch:
         """Takes the reward of a trial, see `DefineByRunSearch.tell`; returns whether the trial was open."""
         params = self._open.pop(trial, None)
         if params is not None:
-            self._search.tell(trial, params, reward)
+            self.search.tell(trial, params, reward)
         return params is not None
 
     def learn_from(self, values: Values, reward: Score | None) -> None:
@@ -87,7 +83,7 @@ class DeclaredSearch:
         """
         if missing := [name for name in self.domains if name not in values]:
             raise ValueError(f"the evaluated point {values} lacks {', '.join(map(repr, missing))}")
-        self._search.tell(None, self._to_params(values), reward)
+        self.search.tell(None, self._to_params(values), reward)
 
     def save(self, path: Path, processed: ProcessedTrials, notes: Mapping[str, Json]) -> None:
         """Writes all that is needed to go on to one file, whole or not at all.
@@ -99,8 +95,10 @@ class DeclaredSearch:
         """
         opened = {trial: values_to_json(_values(params), self.domains) for trial, params in self._open.items()}
         points = [values_to_json(point, self.domains) for point in self._points]
-        kept = {"open": opened, "points": points, "search": self._search.state()}
+        kept = {"open": opened, "points": points, "search": self.search.state()}
         kept |= {"domains": domains_to_json(self.domains), **notes}
+        if self.search.networks is not None:
+            kept["evaluated"] = [values_to_json(each, self.domains) for each in self.search.networks.evaluated]
         write_snapshot(path, Snapshot(self.agent.learner, uuid.uuid4().hex, 0, (), (), processed, kept))
 
     def restore(self, saved: "SavedSearch") -> None:
@@ -114,9 +112,15 @@ class DeclaredSearch:
             self._points = [values_from_json(point, self.domains) for point in notes["points"]]
             opened = {trial: values_from_json(values, self.domains) for trial, values in notes["open"].items()}
             self._open = {trial: self._to_params(values) for trial, values in opened.items()}
-            self._search.restore(snapshot.learner, notes["search"], self.domains)
+            evaluated = [values_from_json(values, self.domains) for values in notes.get("evaluated", ())]
+            self.search.restore(snapshot.learner, notes["search"], self.domains)
         except _UNREADABLE as error:
             raise CheckpointError(f"the notes of the saved search cannot be read: {error!r}") from None
+        if (networks := self.search.networks) is not None:
+            for values in evaluated:
+                networks.finish(values)
+            for trial, params in self._open.items():
+                networks.open(trial, _values(params))
 
     def _to_params(self, values: Values) -> Params:
         return {name: (domain, values[name]) for name, domain in self.domains.items()}

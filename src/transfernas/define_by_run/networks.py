@@ -12,6 +12,9 @@ KeyFn = Callable[[dict[str, Any]], Hashable]
 Values = dict[str, object]
 """The values of parameters, by their names."""
 
+ConfigFn = Callable[[Values], dict[str, Any]]
+"""From the values of parameters to the argument of a user's key."""
+
 _MOST_OPEN = 1_000  # of trials that nobody will tell about any more, the oldest are given up
 
 
@@ -30,14 +33,15 @@ class TrialNetworks:
         ```
     """
 
-    def __init__(self, key: KeyFn, declared: bool = False) -> None:
+    def __init__(self, key: KeyFn, declared: bool = False, as_config: ConfigFn = dict) -> None:
         """Begins without trials.
 
         Args:
             key: The user's function.
             declared: Whether a plan has all parameters of its trial, so that an error of the key is raised at once.
+            as_config: Returns parameters as the key takes them, which may be changed.
         """
-        self._key, self._declared = key, declared
+        self._key, self._declared, self._as_config = key, declared, as_config
         self._evaluated: dict[Hashable, Values] = {}  # the first trial of each network
         self._finished: list[tuple[Values, bool]] = []  # for which the key was not called yet
         self._open: dict[Hashable, Hashable] = {}
@@ -133,7 +137,7 @@ class TrialNetworks:
     def _call(self, values: Values) -> Hashable:
         name = f"the function key ({getattr(self._key, '__qualname__', None) or repr(self._key)})"
         try:
-            network = self._key(dict(values))
+            network = self._key(self._as_config(values))
         except Exception as error:  # a user's function may raise anything
-            raise RuntimeError(f"{name} raised {error!r} for the parameters {values}") from error
-        return check_network(network, f"{name}, called for the parameters {values},")
+            raise RuntimeError(f"{name} raised {error!r} for the parameters {self._as_config(values)}") from error
+        return check_network(network, f"{name}, called for the parameters {self._as_config(values)},")

@@ -25,7 +25,7 @@ from .surrogate_proposer import SurrogateProposal, SurrogateProposer
 IsNewFn = Callable[[PlannedTrial], bool]
 """Tells whether a plan builds a network that no other trial built, by the user's key."""
 
-_MOST_REFUSED = 500  # candidates of one trial, as their networks were evaluated; then any is taken
+_MOST_REFUSED = 1_000  # candidates of one trial, as their networks were evaluated; then any is taken
 
 
 def plan_trial(
@@ -214,20 +214,23 @@ class _Draws(NamedTuple):
         if is_new is None:
             return None
         space, most = self.learner.encoding.problems[0].space, self.learner.config.proposal.max_candidates
-        left = min(_MOST_REFUSED, most - count_candidates(self.learner))
+        left, refused = min(_MOST_REFUSED, most - count_candidates(self.learner)), set[tuple[int, ...]]()
 
         def find(
             problems: Int[np.ndarray, "sought"], candidates: Int[np.ndarray, "sought candidates choices"]
         ) -> Int[np.ndarray, "sought"]:
             nonlocal left
-            for at, indices in enumerate(candidates[0].tolist()):
+            for at, indices in enumerate(map(tuple, candidates[0].tolist())):
+                left -= 1
+                if left >= 0 and indices in refused:
+                    continue
                 actions: dict[str, Action] = {}
                 for choice, action in zip(self.order.tolist()[1:], indices[1:], strict=True):
                     if choice <= len(space.choices) and action < len(space.choices[choice - 1].actions):
                         actions[space.choices[choice - 1].name] = space.choices[choice - 1].actions[action]
-                left -= 1
                 if left < 0 or is_new(PlannedTrial(0, 0, actions, np.uint64(0), {}, self.rng)):
                     return np.array([at])
+                refused.add(indices)
             return np.array([candidates.shape[1]])
 
         return find

@@ -42,6 +42,19 @@ def check_mode(mode: object) -> None:
         raise ValueError(f'mode must be "min" or "max", not {mode!r}')
 
 
+def check_key(key: object) -> None:
+    """Checks that a user's key, if there is one, is a function.
+
+    Raises:
+        TypeError: The key is not callable.
+    """
+    if key is not None and not callable(key):
+        raise TypeError(
+            f"key must be a function from the parameters of a trial to a hashable value, as in "
+            f"key=lambda params: tuple(params.values()), not {key!r}"
+        )
+
+
 def check_rename(rename: Iterable[str], agent: Agent | None) -> None:
     """Checks that an agent, if there is one, knows the parameters that others are to mean.
 

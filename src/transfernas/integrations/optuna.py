@@ -16,13 +16,14 @@ with needed("optuna", __name__):
 
 from ..agent import Agent
 from ..checkpoint.processed_trials import ProcessedTrials
+from ..define_by_run.networks import KeyFn, TrialNetworks
 from ..define_by_run.plans import ExpectedBest
 from ..define_by_run.search import DefineByRunSearch
 from ..learning.config import TrainingConfig
 from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
-from .arguments import as_agent, check_name, check_on_failure, check_rename
+from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
 from .optuna_study import TO_USER, Progress, StudySearch
 from .optuna_trials import sign_of, stamp_of, task_of
 
@@ -57,6 +58,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         on_failure: Literal["ignore", "worst"] = "ignore",
         rename: Mapping[str, str] | None = None,
         fill: Mapping[str, Action] | None = None,
+        key: KeyFn | None = None,
         config: TrainingConfig | None = None,
     ) -> None:
         """Creates the sampler.
@@ -72,6 +74,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                 others.
             rename: from names of parameters that the agent knows to names in this study that mean the same.
             fill: what parameters of this study were before they were parameters, such as `{"dropout": 0.0}`.
+            key: A function from the parameters of a trial to a hashable value that names their network, such as
+                `lambda params: tuple(p for p in params.values() if p != "skip")`. Each network is proposed once, as
+                long as 1,000 draws find a new one. No file holds the function, so give it to each sampler.
             config: settings; by default the agent's, or `TrainingConfig()` where there is none.
 
         Raises:
@@ -84,6 +89,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         super().__init__()
         self._source = as_agent(agent)
         check_rename(rename or (), self._source)
+        check_key(key)
+        self._key = key
         self._space, self._task, self._learn, self._on_failure = space, task, learn, on_failure
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
@@ -172,7 +179,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """Returns a value for the next parameter of a trial.
 
         Raises:
-            ValueError: the study has several objectives.
+            RuntimeError: The function `key` raised an error.
+            TypeError: The function `key` returned no hashable value.
+            ValueError: The study has several objectives.
         """
         _check_single(study)
         with self._lock:
@@ -244,6 +253,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             self._fill,
             self._learn,
             resumes=resumes,
+            networks=None if self._key is None else TrialNetworks(self._key),
         )
         given = dict.fromkeys(self._rename.values(), "rename") | dict.fromkeys(self._fill, "fill")
         progress, place = Progress(search, *self._processed), (study._storage, study._study_id, name)

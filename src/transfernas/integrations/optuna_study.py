@@ -5,6 +5,7 @@ import logging
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -14,9 +15,9 @@ from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.plans import ExternalTrial, ObservedTrial, Params
 from ..define_by_run.search import DefineByRunSearch
 from ..spaces.domain import Domain
-from ..spaces.vocabulary import listed
 from .arguments import resolve_name
 from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
+from .transfer_log import LogLine, transfer_line
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -121,7 +122,8 @@ class StudySearch:
         numbers = [*progress.unfinished, *range(progress.seen, len(trials))]
         finished = [number for number in numbers if trials[number].state.is_finished()]
         if not learns or not finished:
-            self.progress = replace(progress, search=search)
+            looked_at = {} if learns else self._finish_networks(search, trials, numbers)
+            self.progress = replace(progress, search=search, **looked_at)
             return
         self._record = self._record or record_of(self.name, trials)
         processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
@@ -139,20 +141,11 @@ class StudySearch:
         ends = first, (finished[-1], stamp)
         self.progress = Progress(search, processed, latest[1] + 1, len(trials), unfinished, ends)
 
-    def start(self) -> tuple[int, str] | None:
-        """Returns, once, how loud to say what the agent knew of the study, and the words; None where there is none."""
-        report = None if self.said else self.search.transfer_report()
-        if report is None:
-            return None
-        self.said, known, new = True, report.known_states, report.new_states
-        words = (
-            f"Study {self.name!r} starts from an agent: {len(known)} of {len(known) + len(new)} parameters known, task "
-            f"{'known' if report.known_tasks else 'new'}, {self.search.warm_start_size} configurations to try first"
-        )
-        words += f"; new: {listed(new)}" if new else ""
-        if len(new) > len(known):
-            return logging.WARNING, f"{words}. Where parameters have other names by now, say rename={{old: new}}"
-        return logging.INFO, words
+    def start(self) -> LogLine | None:
+        """Returns, once, the line of the log about the agent that the search started from; None if there is none."""
+        line = None if self.said else transfer_line(f"Study {self.name!r}", self.search)
+        self.said = self.said or line is not None
+        return line
 
     def warn_of_slips(self, number: int) -> None:
         """Warns once, when a trial asks after some others, of names given that none of them asked for."""
@@ -202,6 +195,26 @@ class StudySearch:
             with suppress(ValueError, TypeError, ArithmeticError):
                 found[trial.number] = ObservedTrial.of(self._trial_params(trial))
         return found
+
+    def _finish_networks(
+        self, search: DefineByRunSearch, trials: Sequence[FrozenTrial], numbers: Sequence[int]
+    ) -> dict[str, Any]:
+        """Takes note of the networks of finished trials that are not learned from, and returns how far that came.
+
+        Args:
+            search: The search; nothing is done if it has no key.
+            trials: All trials of the study.
+            numbers: The numbers of the trials to look at.
+        """
+        if search.networks is None:
+            return {}
+        for number in numbers:
+            trial = trials[number]
+            if trial.state.is_finished():
+                with suppress(ValueError, TypeError, ArithmeticError):
+                    search.finish(number, self._trial_params(trial), trial.state == TrialState.COMPLETE)
+        unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
+        return {"seen": len(trials), "unfinished": unfinished}
 
     def _learn_from(
         self, search: DefineByRunSearch, trial: FrozenTrial, known: bool, old: list[ExternalTrial] | None

@@ -1,7 +1,6 @@
 """`TransferSearch`: a search algorithm of Ray Tune's that starts from what earlier searches taught."""
 
 import copy
-import itertools
 import logging
 import os
 import secrets
@@ -19,18 +18,23 @@ from ..agent import Agent
 from ..checkpoint.processed_trials import ProcessedTrials
 from ..checkpoint.snapshot import CheckpointError
 from ..define_by_run.declared import DeclaredSearch, Domains, domains_from_json, domains_to_json, read_search
-from ..define_by_run.plans import ExpectedBest
+from ..define_by_run.networks import KeyFn, TrialNetworks
+from ..define_by_run.plans import ExpectedBest, Proposer
 from ..define_by_run.search import DefineByRunSearch
 from ..learning.config import TrainingConfig
-from ..learning.scores import Score, TrialOutcome
+from ..learning.scores import Score
 from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
-from .arguments import as_agent, check_mode, check_name, check_on_failure, check_rename
-from .ray_notes import SearchNotes
-from .ray_spaces import as_number, check_names, domains_of, look_up, nested, values_in
+from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
+from .ray_notes import SearchNotes, check_metric, new_task
+from .ray_spaces import as_number, check_names, domains_of, fill_in, look_up, nested, score_of, values_in
+from .transfer_log import transfer_line
 
 _LOGGER = logging.getLogger(__name__)
+
+TO_USER = logging.getLogger("ray.tune.transfernas")
+"""Its messages are shown where Ray's own are."""
 
 SPACE = "ray"
 """The name of the spaces of all searches, which are then taken for versions of one, unless said otherwise."""
@@ -61,6 +65,7 @@ class TransferSearch(Locked, Searcher):
         on_failure: Literal["ignore", "worst"] = "ignore",
         rename: Mapping[str, str] | None = None,
         fill: Mapping[str, Action] | None = None,
+        key: KeyFn | None = None,
         config: TrainingConfig | None = None,
     ) -> None:
         """Creates the search.
@@ -80,6 +85,9 @@ class TransferSearch(Locked, Searcher):
             rename: from names of parameters that the agent knows to names in this space that mean the same; the name of
                 a nested parameter is its path, as in "optimizer/lr".
             fill: what parameters of this space were before they were parameters, such as `{"dropout": 0.0}`.
+            key: A function from the parameters of a trial, nested as in the space and without constants, to a hashable
+                value that names their network. Each network is proposed once, as long as 1,000 draws find a new one.
+                No file holds the function: give it again before `restore`. `Tuner.restore` does so for you.
             config: settings; by default the agent's, or `TrainingConfig()` where there is none.
 
         Raises:
@@ -92,16 +100,20 @@ class TransferSearch(Locked, Searcher):
         self._source = as_agent(agent)
         super().__init__()
         check_rename(rename or (), self._source)
+        check_key(key)
         self._take_metric(metric, mode)
         self._resumes = task is not None
-        self._names = space_name, _new_task(self._source) if task is None else task
+        self._names = space_name, new_task(self._source) if task is None else task
         self._processed = ProcessedTrials() if self._source is None else self._source.processed
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
         self._on_failure = on_failure
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
+        self._key = key
         self._points = [dict(point) for point in points_to_evaluate or ()]
         self._search: DeclaredSearch | None = None
         self._counted: set[str] = set()  # trials that were learned from
+        self._proposers: dict[str, Proposer] = {}
+        self._said = False  # how much the agent knew
         self._lost: Exception | None = None
         if space:
             self._begin(domains_of(space))
@@ -127,6 +139,23 @@ class TransferSearch(Locked, Searcher):
             found.processed = self._processed.copy()
             return found
 
+    @property
+    def proposers(self) -> dict[str, Proposer]:
+        """The proposers of trials by their `trial_id`, also of trials before a restore.
+
+        A trial whose parameters were all given by `points_to_evaluate` has none. `trust` is that of the time when the
+        trial was proposed.
+
+        Example:
+            ```python
+            frame = results.get_dataframe().set_index("trial_id")
+            proposers = pd.DataFrame.from_dict(search.proposers, orient="index", columns=["proposer", "trust"])
+            frame = frame.join(proposers)
+            ```
+        """
+        with self._lock:
+            return dict(self._proposers)
+
     def save_agent(self, path: str | os.PathLike[str]) -> Path:
         """Writes the agent to a file, for the next search, and returns the path; see `agent` and `Agent.save`."""
         return self.agent.save(path)
@@ -141,13 +170,13 @@ class TransferSearch(Locked, Searcher):
             ValueError: no trial was learned from, or the configuration has no surrogate.
         """
         with self._lock:
-            if (found := self._ready().expected_best()) is None:
+            if (found := self._ready().search.expected_best()) is None:
                 raise ValueError(
                     "the search expects nothing: its Gaussian process learned from no trial; it takes results, and a "
                     "TrainingConfig with a proposal.surrogate"
                 )
             value = found.value if self._mode == "max" else -found.value
-            return found._replace(params=nested(copy.deepcopy(found.params)), value=value)
+            return found._replace(params=nested(found.params), value=value)
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Takes what `tune.Tuner` was given; Ray calls this.
@@ -177,10 +206,18 @@ class TransferSearch(Locked, Searcher):
         """Returns the parameters of a trial, nested as in the space; Ray adds what is constant.
 
         Raises:
-            RuntimeError: there is no space, metric or mode yet.
+            RuntimeError: There is no space, metric or mode yet, or the function `key` raised an error.
+            TypeError: The function `key` returned no hashable value.
         """
         with self._lock:
-            return nested(copy.deepcopy(self._ready().suggest(trial_id)))
+            search = self._ready()
+            values = search.suggest(trial_id)
+            if trial_id not in self._proposers and (proposer := search.search.proposer(trial_id)) is not None:
+                self._proposers[trial_id] = proposer
+            line, self._said = None if self._said else transfer_line(f"Search {self._names[1]!r}", search.search), True
+        if line is not None:
+            TO_USER.log(*line)
+        return nested(values)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Does nothing: a trial counts with its last result."""
@@ -200,7 +237,7 @@ class TransferSearch(Locked, Searcher):
             search, found = self._ready(), {} if error or not result else result
             assert self._metric is not None  # the search is ready
             number = as_number(look_up(found, self._metric))
-            if not search.tell(trial_id, self._reward(number)):
+            if not search.tell(trial_id, self._score(number)):
                 try:
                     self._learn_again(trial_id, found, number)
                 except ValueError as why:
@@ -232,7 +269,7 @@ class TransferSearch(Locked, Searcher):
         """
         with self._lock:
             search = self._ready()
-            search.learn_from(values_in(parameters, search.domains), self._reward(None if error else as_number(value)))
+            search.learn_from(values_in(parameters, search.domains), self._score(None if error else as_number(value)))
 
     def save(self, checkpoint_path: str) -> None:
         """Writes all that the search needs to go on to one file, whole or not at all; it is an agent's file too.
@@ -241,9 +278,8 @@ class TransferSearch(Locked, Searcher):
             RuntimeError: there is no space yet.
         """
         with self._lock:
-            notes = SearchNotes(
-                self._names, self._metric, self._mode, self._seed, self._on_failure, frozenset(self._counted)
-            )
+            kept = frozenset(self._counted), self._proposers
+            notes = SearchNotes(self._names, self._metric, self._mode, self._seed, self._on_failure, *kept)
             self._begun().save(Path(checkpoint_path), self._processed, notes.to_json())
 
     def restore(self, checkpoint_path: str) -> None:
@@ -255,9 +291,14 @@ class TransferSearch(Locked, Searcher):
         Raises:
             CheckpointError: the file is damaged, or holds no search.
             FileNotFoundError: there is no such file.
-            ValueError: this search has another space, or needs one.
+            ValueError: this search has another space, or needs one, or needs the `key` of the saved search.
         """
         saved = read_search(Path(checkpoint_path))
+        if "evaluated" in saved.notes and self._key is None:
+            raise ValueError(
+                f"the search that was saved in {checkpoint_path} has a key, and no file holds that function; give it "
+                f"again, as in TransferSearch(key=network)"
+            )
         with self._lock:
             notes, held = SearchNotes.of(saved.notes), saved.notes["domains"]
             domains = domains_from_json(held) if self._search is None else self._search.domains
@@ -269,8 +310,8 @@ class TransferSearch(Locked, Searcher):
             search = self._new_search(domains, notes.names, config, notes.seed)
             search.restore(saved)
             self._search, self._config, self._processed = search, config, saved.snapshot.processed
-            self._names, self._metric, self._mode, self._seed, self._on_failure, counted = notes
-            self._counted = set(counted)
+            self._names, self._metric, self._mode, self._seed, self._on_failure, counted, proposers = notes
+            self._counted, self._proposers, self._said = set(counted), dict(proposers), True
 
     def restore_from_dir(self, checkpoint_dir: str) -> None:
         """Restores the search from the folder of its experiment; Ray calls this.
@@ -298,17 +339,12 @@ class TransferSearch(Locked, Searcher):
         for point in self._points:
             check_names(point, domains)
         points = [values_in(point, domains) for point in self._points]
-        fill = self._resolve_fill(domains)
-        search = DefineByRunSearch(*names, config, seed, self._source, self._rename, fill, resumes=self._resumes)
+        fill = fill_in(self._fill, self._rename, domains)
+        networks = None if self._key is None else TrialNetworks(self._key, declared=True, as_config=nested)
+        search = DefineByRunSearch(
+            *names, config, seed, self._source, self._rename, fill, resumes=self._resumes, networks=networks
+        )
         return DeclaredSearch(search, domains, points)
-
-    def _resolve_fill(self, domains: Domains) -> dict[str, Action]:
-        """Returns what new parameters were, as actions, after it checked what `rename` and `fill` name."""
-        check_names(self._fill, domains)
-        for new in self._rename.values():
-            if new not in domains:
-                raise ValueError(f"rename: {new!r} is no parameter of the space, which has {list(domains)}")
-        return {name: domains[name].action(value) for name, value in values_in(self._fill, domains).items()}  # type: ignore[arg-type]
 
     def _ready(self) -> DeclaredSearch:
         search = self._begun()
@@ -342,7 +378,7 @@ class TransferSearch(Locked, Searcher):
         values = values_in(result, search.domains, "config/")
         if not values:
             raise ValueError("its result holds no configuration")
-        search.learn_from(values, self._reward(number))
+        search.learn_from(values, self._score(number))
 
     def _take_metric(self, metric: str | None, mode: str | None) -> None:
         """Takes the name of the result that counts, and its direction.
@@ -350,22 +386,10 @@ class TransferSearch(Locked, Searcher):
         Raises:
             ValueError: they are none, or there are several.
         """
-        for what, given in (("metric", metric), ("mode", mode)):
-            if not isinstance(given, (str, type(None))):
-                raise ValueError(f"TransferSearch searches for one result, so {what} is a string, not {given!r}")
-        check_mode(mode)
+        check_metric(metric, mode)
         self._metric, self._mode = metric or self._metric, mode or self._mode
         if self._mode and not self._metric:
             self._metric = DEFAULT_METRIC  # Ray's name for what a trainable reports without one
 
-    def _reward(self, number: float | None) -> Score | None:
-        """Returns how good a trial is; None for one that says nothing."""
-        if number is None:
-            return Score(TrialOutcome.FAILED, 0.0) if self._on_failure == "worst" else None
-        return Score.of(number if self._mode == "max" else -number)
-
-
-def _new_task(source: Agent | None) -> str:
-    """Returns a name that no task has yet."""
-    known = () if source is None else source.learner.vocabulary.tasks
-    return next(name for number in itertools.count(1) if (name := f"search {number}") not in known)
+    def _score(self, number: float | None) -> Score | None:
+        return score_of(number, self._mode, self._on_failure)

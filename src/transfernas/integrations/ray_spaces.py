@@ -1,5 +1,6 @@
 """Search spaces and results of Ray Tune's: what parameters may be, and what a configuration or a result holds."""
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,10 @@ from ray.tune.search.sample import Categorical, Float, Integer, LogUniform, Norm
 from ray.tune.search.sample import Domain as RayDomain
 from ray.tune.search.variant_generator import parse_spec_vars
 
-from ..define_by_run.declared import Domains, Values, checked
+from ..define_by_run.declared import Domains, checked
+from ..define_by_run.networks import Values
+from ..learning.scores import Score, TrialOutcome
+from ..spaces.condition import Action
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 
 _MISSING = object()
@@ -70,9 +74,9 @@ def look_up(config: Mapping[str, object], path: str, default: object = None) -> 
 
 
 def nested(values: Values) -> dict[str, Any]:
-    """Returns values of parameters as a configuration, each where its path leads."""
+    """Returns copies of the values of parameters as a configuration, each at its path."""
     config: dict[str, Any] = {}
-    for name, value in values.items():
+    for name, value in copy.deepcopy(values).items():
         inner, *keys = config, *name.split("/")
         for key in keys[:-1]:
             inner = inner.setdefault(key, {})
@@ -92,6 +96,37 @@ def as_number(value: object) -> float | None:
     except (ArithmeticError, RuntimeError, TypeError, ValueError):
         return None
     return None if math.isnan(number) else number
+
+
+def score_of(number: float | None, mode: str | None, on_failure: str) -> Score | None:
+    """Returns the score of a trial; None for a trial that is not learned from.
+
+    Args:
+        number: The result, see `as_number`; None if the trial failed.
+        mode: "max" if larger results are better, else "min".
+        on_failure: See `TransferSearch`.
+    """
+    if number is None:
+        return Score(TrialOutcome.FAILED, 0.0) if on_failure == "worst" else None
+    return Score.of(number if mode == "max" else -number)
+
+
+def fill_in(fill: Mapping[str, Action], rename: Mapping[str, str], domains: Domains) -> dict[str, Action]:
+    """Returns the earlier values of new parameters as actions.
+
+    Args:
+        fill: The values, see `TransferSearch`.
+        rename: New names by their old names; the new ones are checked.
+        domains: The parameters.
+
+    Raises:
+        ValueError: `fill` or `rename` names no parameter, or `fill` has a value that its parameter cannot have.
+    """
+    check_names(fill, domains)
+    for new in rename.values():
+        if new not in domains:
+            raise ValueError(f"rename: {new!r} is no parameter of the space, which has {list(domains)}")
+    return {name: domains[name].action(value) for name, value in values_in(fill, domains).items()}  # type: ignore[arg-type]
 
 
 def check_names(config: Mapping[str, object], domains: Domains, before: str = "") -> None:
