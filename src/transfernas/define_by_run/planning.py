@@ -39,7 +39,7 @@ def plan_trial(
     """Plans a trial, and opens it; anew if the program does not ask for the parameters of an earlier plan.
 
     Args:
-        knowledge: What the search knows.
+        knowledge: All that the search knows.
         trial: The trial.
         earlier: The earlier plan of the trial; None if there is none.
         params: The parameters of the trial so far.
@@ -85,7 +85,7 @@ def value_of_plan(
     """Returns the value of a parameter by a plan.
 
     Args:
-        knowledge: What the search knows.
+        knowledge: All that the search knows.
         plan: The plan, which has the parameter.
         name: The name of the parameter.
         domain: The values that the parameter can have, among them that of the plan.
@@ -256,7 +256,7 @@ def _foresee(knowledge: SearchKnowledge, plan: PlannedTrial, params: Params, dom
     """Returns the parameters that a trial will have if its program asks for those of a plan, in the order of the plan.
 
     Args:
-        knowledge: What the search knows.
+        knowledge: All that the search knows.
         plan: The plan, which draws no number here.
         params: The parameters of the trial so far.
         domains: The values that parameters can have.

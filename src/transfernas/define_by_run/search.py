@@ -1,9 +1,9 @@
-"""Searching a space that nobody declared: a program asks for one parameter after the other, and may ask for any.
+"""A search of a space that nobody declared: a program asks for one parameter after the other, and may ask for any.
 
-A trial is planned ahead as far as the space is known: a whole configuration is drawn from the policy (or comes from the
-warm start), under what was taken already, and answers are given from it while the program asks as foreseen. Where it
-does not, the rest is drawn anew, under all that was taken in truth. So every answer is the policy's, given what came
-before; the past is encoded once for a plan, not for each answer.
+A trial is planned as far as the space is known: a whole configuration is drawn from the policy, or taken from the warm
+start, given the parameters so far. The search answers from the plan while the program asks as planned. If the program
+asks for another parameter, the rest is drawn anew. So every answer follows the policy given the parameters before it,
+and these are encoded once for a plan, not for each answer.
 """
 
 import copy

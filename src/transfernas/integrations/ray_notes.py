@@ -1,4 +1,4 @@
-"""What a search of Ray Tune's remembers in its file, beside the search itself."""
+"""The notes of a search for Ray Tune in its file, and checks of its arguments."""
 
 import itertools
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ class SearchNotes(NamedTuple):
     """The notes of a search.
 
     Attributes:
-        names: of its space and its task.
-        metric: the name of the result that counts; None where Ray did not say it yet.
-        mode: whether that is to be small or large.
-        seed: of everything random.
-        on_failure: see `TransferSearch`.
-        counted: the trials that were learned from.
+        names: The names of the space and the task.
+        metric: The name of the result that counts; None if Ray has not set it yet.
+        mode: "min" or "max"; None if Ray has not set it yet.
+        seed: The seed of all random numbers.
+        on_failure: See `TransferSearch`.
+        counted: The trials that were learned from.
         proposers: The proposers of the trials; files of earlier releases have none.
     """
 
@@ -42,7 +42,7 @@ class SearchNotes(NamedTuple):
         """Returns the notes of a file.
 
         Raises:
-            CheckpointError: they lack something, or one of them is not what it should be.
+            CheckpointError: A note is missing, or of the wrong kind.
         """
         try:
             (space, task), counted = notes["names"], frozenset(notes["counted"])

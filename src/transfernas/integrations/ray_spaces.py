@@ -1,4 +1,4 @@
-"""Search spaces and results of Ray Tune's: what parameters may be, and what a configuration or a result holds."""
+"""Search spaces and results of Ray Tune: the domains of parameters, and the values in configurations and results."""
 
 import copy
 import math
@@ -21,10 +21,15 @@ _DEVIATIONS = 3  # of a normal distribution, in the range that is proposed inste
 
 
 def domains_of(space: Mapping[str, object]) -> dict[str, Domain]:
-    """Returns the parameters of a space of Ray's by their paths, as "optimizer/lr"; what is constant is none.
+    """Returns the parameters of a space of Ray by their paths, as "optimizer/lr", without its constants.
 
     Raises:
-        ValueError: the space holds what cannot be searched; the message says what to use instead.
+        ValueError: A parameter cannot be searched; the message names a replacement.
+
+    Example:
+        ```python
+        assert list(domains_of({"optimizer": {"lr": tune.uniform(0, 1)}, "epochs": 10})) == ["optimizer/lr"]
+        ```
     """
     _, searched, grids = parse_spec_vars(dict(space))
     if grids:
@@ -41,15 +46,15 @@ def domains_of(space: Mapping[str, object]) -> dict[str, Domain]:
 
 
 def values_in(config: Mapping[str, object], domains: Domains, before: str = "") -> Values:
-    """Returns the values of those parameters that a configuration has, nested or by their paths.
+    """Returns the values of the parameters in a configuration, nested or by their paths.
 
     Args:
-        config: the configuration.
-        domains: the parameters.
-        before: the path of the configuration in `config`, as in "config/".
+        config: The configuration.
+        domains: The parameters.
+        before: The path of the configuration in `config`, as in "config/".
 
     Raises:
-        ValueError: a value is none that the parameter may have.
+        ValueError: A value is outside of the domain of its parameter.
     """
     found: Values = {}
     for name, domain in domains.items():
@@ -60,7 +65,7 @@ def values_in(config: Mapping[str, object], domains: Domains, before: str = "") 
 
 
 def look_up(config: Mapping[str, object], path: str, default: object = None) -> object:
-    """Returns what lies at a path such as "a/b/c", whether the dicts on the way are nested or flat, as in "a/b"."""
+    """Returns the value at a path such as "a/b/c", in nested dicts or in flat ones with keys such as "a/b"."""
     if path in config:
         return config[path]
     keys = path.split("/")
@@ -85,7 +90,7 @@ def nested(values: Values) -> dict[str, Any]:
 
 
 def as_number(value: object) -> float | None:
-    """Returns a result as a number, infinite where no float is as large; None where it is none."""
+    """Returns a result as a number, infinite if too large for a float; None if the result is no number."""
     try:
         if np.ma.is_masked(value):
             return None
@@ -130,10 +135,10 @@ def fill_in(fill: Mapping[str, Action], rename: Mapping[str, str], domains: Doma
 
 
 def check_names(config: Mapping[str, object], domains: Domains, before: str = "") -> None:
-    """Checks that a configuration, nested or by paths, has nothing but parameters.
+    """Checks that all entries of a configuration, nested or by paths, are parameters.
 
     Raises:
-        ValueError: it has something else; the message names it.
+        ValueError: An entry is no parameter; the message names the entry.
     """
     for key, value in config.items():
         name = f"{before}{key}"
@@ -155,10 +160,10 @@ def _name(path: tuple[object, ...]) -> str:
 
 
 def _domain(domain: RayDomain) -> Domain:
-    """Returns what a parameter of Ray's may be.
+    """Returns the domain of a parameter of Ray.
 
     Raises:
-        ValueError: it cannot be searched, or its range is none.
+        ValueError: The parameter cannot be searched, or its range is empty.
     """
     sampler = domain.get_sampler()
     step = sampler.q if isinstance(sampler, Quantized) else None
