@@ -1,5 +1,6 @@
 """Configurations that build one network, as a user's key says, are one inside of Optuna and Ray."""
 
+import dataclasses
 import functools
 import logging
 import pickle
@@ -13,7 +14,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 from ray import tune
 
-from transfernas import TrainingConfig
+from transfernas import CheckpointError, TrainingConfig
+from transfernas.checkpoint.snapshot import read_snapshot, write_snapshot
 from transfernas.define_by_run.plans import Proposer
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.integrations.ray import TransferSearch
@@ -280,3 +282,16 @@ def test_ray_logs_once_how_much_the_agent_knew(caplog: pytest.LogCaptureFixture,
         "Search 'faces' starts from an agent: 2 of 3 parameters known, task new, 2 configurations to try first; "
         "new: layer 2"
     }
+
+
+@pytest.mark.parametrize("wrong", [3, [3], [{"layer 9": 0}], [{"layer 0": 7}], [{"layer 0": "conv"}]], ids=repr)
+def test_damaged_parameters_of_finished_trials_are_refused(wrong: object, tmp_path: Path) -> None:
+    search = search_of(2, config=FAST)
+    run(search, 1)
+    search.save(str(tmp_path / "search"))
+    saved = read_snapshot(tmp_path / "search")
+    write_snapshot(tmp_path / "search", dataclasses.replace(saved, notes={**saved.notes, "evaluated": wrong}))
+    restored = search_of(2, config=FAST)
+    with pytest.raises(CheckpointError, match="the notes of the saved search cannot be read"):
+        restored.restore(str(tmp_path / "search"))
+    assert run(restored, 1)
