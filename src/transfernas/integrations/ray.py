@@ -156,8 +156,8 @@ class TransferSearch(Locked, Searcher):
         Example:
             ```python
             frame = results.get_dataframe().set_index("trial_id")
-            proposers = pd.DataFrame.from_dict(search.proposers, orient="index", columns=["proposer", "trust"])
-            frame = frame.join(proposers)
+            named = pd.DataFrame(search.proposers, index=["name", "trust"]).T
+            frame = frame.join(named)
             ```
         """
         with self._lock:
