@@ -112,6 +112,17 @@ def test_open_trials_and_trials_of_others_are_not_proposed_again() -> None:
     assert len({*networks(study)}) == 7
 
 
+def test_running_trials_of_another_worker_are_not_proposed_again() -> None:
+    """Each worker has a sampler of its own, and sees the other's trials in the storage."""
+    first, second = (TransferSampler(seed=seed, key=network, config=FAST) for seed in (0, 1))
+    study = optuna.create_study(study_name="chain", storage=optuna.storages.InMemoryStorage(), sampler=first)
+    other = optuna.load_study(study_name="chain", storage=study._storage, sampler=second)
+    study.optimize(lambda trial: chain(trial, 2), n_trials=1)
+    for asking in (study, other, study, other, study, other):  # of 7 networks
+        chain(asking.ask(), 2)
+    assert len({*networks(study)}) == 7
+
+
 def test_threads_evaluate_each_network_once() -> None:
     study = optuna.create_study(sampler=TransferSampler(seed=0, key=network, config=FAST))
     study.optimize(lambda trial: chain(trial, 4), n_trials=16, n_jobs=2)
