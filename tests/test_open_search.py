@@ -71,3 +71,22 @@ def search_of(before: Params) -> DefineByRunSearch:
 
 def copied(search: DefineByRunSearch) -> DefineByRunSearch:
     return copy.deepcopy(pickle.loads(pickle.dumps(search)))
+
+
+def test_a_fork_goes_on_with_an_open_trial_by_itself() -> None:
+    """Its answers change none of those of the search, which would draw other numbers else."""
+
+    def half() -> DefineByRunSearch:
+        search = DefineByRunSearch("space", "task", seed=0)
+        search.declare({"kind": KIND, "rate": RATE, "depth": DEPTH})
+        search.suggest(0, {}, "kind", KIND)
+        return search
+
+    search, alone = half(), half()
+    for fork in (search.forked(), search.forked().forked()):
+        fork.suggest(0, {"kind": (KIND, "a")}, "rate", RATE)
+    params: Params = {"kind": (KIND, "a")}
+    for name, domain in (("rate", RATE), ("depth", DEPTH)):
+        value = alone.suggest(0, params, name, domain)
+        assert search.suggest(0, params, name, domain) == value
+        params = {**params, name: (domain, value)}

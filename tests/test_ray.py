@@ -638,6 +638,7 @@ WRONG_NOTES = [
     *each("seed", None, -1, math.nan, "1", True),
     *each("on_failure", "worse", None),
     *each("counted", [1.5, "1"], [None]),
+    *each("proposers", 3, [["1", "policy"]], {"1": "policy"}, {"1": ["", None]}, {"1": ["policy", 2.0]}),
     *each("domains", {}, {"x": {"range": [0.0, 1.0, math.nan, None, False]}}, {"x": {"actions": 3}}),
 ]
 WRONG_SEARCHES = [
@@ -929,12 +930,17 @@ def test_an_experiment_goes_on_and_its_trials_teach_another_search(tmp_path: Pat
 
     space = {"report": tune.uniform(0.0, 5.0)}
     points = [{"report": value} for value in (4.0, 1.0)]
-    search = TransferSearch(seed=0, points_to_evaluate=points)
+    search = TransferSearch(seed=0, points_to_evaluate=points, key=lambda config: config["report"])
     first = tuner(train, search, tmp_path, 6, param_space=space).fit()
     assert 1 <= first.num_errors < 6 and learned(search) == 6 - first.num_errors
     works.touch()
     again = tune.Tuner.restore(str(tmp_path / "test"), train, restart_errored=True, param_space=space).fit()
     assert not again.errors and len(again) == 6
+    restored = TransferSearch(key=str)
+    restored.restore_from_dir(again.experiment_path)
+    assert restored.proposers == search.proposers and len(search.proposers) == 6 - len(points)
+    # A trial that Ray runs again has another name.
+    assert set(search.proposers) & set(again.get_dataframe()["trial_id"])
     other = TransferSearch(space, "loss", "min", seed=1)
     other.add_evaluated_trials(again._experiment_analysis, "loss")
     assert learned(other) == 6 and other.suggest("1")
@@ -1117,6 +1123,7 @@ def test_the_code_of_its_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(compile("\n".join(python_blocks("docs/how-to/ray.md")), "ray.md", "exec"), names)
     assert (tmp_path / "agent.safetensors").exists() and names["search"].suggest("1")
+    assert len(names["frame"]) == 10 and set(names["frame"]["name"]) <= {"policy", "surrogate"}
     search = TransferSearch(names["changed"], agent=tmp_path / "agent.safetensors", rename={"depth": "layers"})
     assert search.agent.transfer_report is not None
     assert "states: 2 known, 1 new: dropout" in str(search.agent.transfer_report)

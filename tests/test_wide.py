@@ -9,7 +9,7 @@ import pytest
 
 from sampling import sampled
 from transfernas import Choice, Problem, SearchSpace, TrainingConfig
-from transfernas.define_by_run import search as define_by_run_search
+from transfernas.define_by_run import planning
 from transfernas.define_by_run.plans import shapes_for
 from transfernas.define_by_run.search import DefineByRunSearch
 from transfernas.define_by_run.space import DefineByRunSpace
@@ -55,7 +55,7 @@ def rebuilt(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(owner, name, counting)
 
     count(DefineByRunSpace, "discovered")
-    count(define_by_run_search, "plan_by_policy")
+    count(planning, "plan_by_policy")
     return found
 
 

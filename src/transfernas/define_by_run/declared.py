@@ -1,6 +1,6 @@
-"""A search whose parameters are all known beforehand, trial by trial; saved at any time, it goes on as it would have.
+"""A search whose parameters are all known beforehand. You can save the search at any time, and go on from its file.
 
-Its file is an agent's, with notes in the header: the parameters, the trials that are open, what the search remembers.
+The file is that of an agent, with notes in the header: the parameters, the open trials, and the state of the search.
 """
 
 import contextlib
@@ -20,7 +20,8 @@ from ..checkpoint.snapshot import CheckpointError, Snapshot, read_snapshot, writ
 from ..learning.scores import Score
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.schema import Json
-from .plans import ExpectedBest, Params
+from .networks import Values
+from .plans import Params
 from .search import DefineByRunSearch
 
 Domains = Mapping[str, Domain]
@@ -28,102 +29,124 @@ Domains = Mapping[str, Domain]
 
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
-Values = dict[str, object]
-"""What parameters are, by their names."""
-
 
 class DeclaredSearch:
-    """Asks and tells of one problem. No threads may share it; the caller holds a lock."""
+    """Suggests whole trials, and learns from rewards, for one problem.
+
+    Threads may not share a search; the caller holds a lock.
+
+    Attributes:
+        search: The search that proposes each parameter.
+        domains: The parameters.
+
+    Example:
+        ```python
+        domains = {"lr": NumericDomain(1e-4, 1.0, log=True), "kind": CategoricalDomain(("a", "b"))}
+        search = DeclaredSearch(DefineByRunSearch("networks", "digits", seed=0), domains)
+        values = search.suggest("trial 1")
+        search.tell("trial 1", Score.of(-values["lr"]))
+        ```
+    """
 
     def __init__(self, search: DefineByRunSearch, domains: Domains, points: Sequence[Values] = ()) -> None:
         """Begins a search.
 
         Args:
-            search: of the problem, fresh.
-            domains: its parameters.
-            points: what to try first; what they leave out is chosen by the search.
+            search: The search, without trials.
+            domains: The parameters.
+            points: The configurations to try first. The search chooses the parameters that they leave out.
 
         Raises:
-            ValueError: a name or a value cannot be part of a space.
+            ValueError: A name or a value cannot be part of a space.
         """
-        self._search, self.domains, self._points = search, domains, list(points)
+        self.search, self.domains, self._points = search, domains, list(points)
         self._open: dict[str, Params] = {}
         search.declare(domains)
 
     @property
     def agent(self) -> Agent:
-        """The agent that knows what this search does."""
-        agent = self._search.agent()
+        """The agent that has learned from all trials."""
+        agent = self.search.agent()
         assert agent is not None  # since the parameters were declared
         return agent
 
-    def expected_best(self) -> ExpectedBest | None:
-        """See `DefineByRunSearch.expected_best`."""
-        return self._search.expected_best()
-
     def suggest(self, trial: str) -> Values:
-        """Returns the parameters of a trial, the same for as long as it is open."""
+        """Returns the parameters of a trial, which stay the same as long as the trial is open.
+
+        Raises:
+            RuntimeError, TypeError: The user's key failed, see `TrialNetworks`.
+        """
         if trial not in self._open:
             point = self._points[0] if self._points else {}
             params: dict[str, tuple[Domain, object]] = {}
             for name, domain in self.domains.items():
-                value = point[name] if name in point else self._search.suggest(trial, params, name, domain)
+                value = point[name] if name in point else self.search.suggest(trial, params, name, domain)
                 params[name] = domain, value
+            if self.search.networks is not None:
+                self.search.networks.open(trial, _values(params))
             self._open[trial], self._points = params, self._points[1:]
         return _values(self._open[trial])
 
     def tell(self, trial: str, reward: Score | None) -> bool:
-        """Takes the reward of a trial, see `DefineByRunSearch.tell`; returns whether the trial was open."""
+        """Learns from a trial, see `DefineByRunSearch.tell`, and returns whether the trial was open."""
         params = self._open.pop(trial, None)
         if params is not None:
-            self._search.tell(trial, params, reward)
+            self.search.tell(trial, params, reward)
         return params is not None
 
     def learn_from(self, values: Values, reward: Score | None) -> None:
-        """Takes the reward of values that were evaluated elsewhere.
+        """Learns from a configuration that was evaluated elsewhere.
 
         Raises:
-            ValueError: a parameter is missing.
+            ValueError: A parameter is missing.
         """
         if missing := [name for name in self.domains if name not in values]:
             raise ValueError(f"the evaluated point {values} lacks {', '.join(map(repr, missing))}")
-        self._search.tell(None, self._to_params(values), reward)
+        self.search.tell(None, self._to_params(values), reward)
 
     def save(self, path: Path, processed: ProcessedTrials, notes: Mapping[str, Json]) -> None:
-        """Writes all that is needed to go on to one file, whole or not at all.
+        """Writes the search to one file, whole or not at all.
 
         Args:
-            path: of the file.
-            processed: of its agent.
-            notes: what the caller wants to know again.
+            path: The path of the file.
+            processed: The processed trials of the agent.
+            notes: Further notes of the caller, which `read_search` returns.
         """
         opened = {trial: values_to_json(_values(params), self.domains) for trial, params in self._open.items()}
         points = [values_to_json(point, self.domains) for point in self._points]
-        kept = {"open": opened, "points": points, "search": self._search.state()}
+        kept = {"open": opened, "points": points, "search": self.search.state()}
         kept |= {"domains": domains_to_json(self.domains), **notes}
+        if self.search.networks is not None:
+            kept["evaluated"] = [values_to_json(each, self.domains) for each in self.search.networks.evaluated]
         write_snapshot(path, Snapshot(self.agent.learner, uuid.uuid4().hex, 0, (), (), processed, kept))
 
     def restore(self, saved: "SavedSearch") -> None:
-        """Goes on as the search would have that was saved; this one has its parameters.
+        """Continues a search that was saved, and has the same parameters.
 
         Raises:
-            CheckpointError: what was saved cannot be read.
+            CheckpointError: The notes of the saved search cannot be read.
         """
         snapshot, notes = saved
         try:
             self._points = [values_from_json(point, self.domains) for point in notes["points"]]
             opened = {trial: values_from_json(values, self.domains) for trial, values in notes["open"].items()}
             self._open = {trial: self._to_params(values) for trial, values in opened.items()}
-            self._search.restore(snapshot.learner, notes["search"], self.domains)
+            evaluated = [values_from_json(values, self.domains) for values in notes.get("evaluated", ())]
+            self.search.restore(snapshot.learner, notes["search"], self.domains)
         except _UNREADABLE as error:
             raise CheckpointError(f"the notes of the saved search cannot be read: {error!r}") from None
+        if (networks := self.search.networks) is not None:
+            for values in evaluated:
+                networks.finish(values)
+            for trial, params in self._open.items():
+                networks.open(trial, _values(params))
 
     def _to_params(self, values: Values) -> Params:
         return {name: (domain, values[name]) for name, domain in self.domains.items()}
 
 
 class SavedSearch(NamedTuple):
-    """What the file of a search holds: the agent's part, and the notes."""
+    """The content of the file of a search: the part of the agent, and the notes."""
 
     snapshot: Snapshot
     notes: dict[str, Json]
@@ -133,8 +156,8 @@ def read_search(path: Path) -> SavedSearch:
     """Reads the file of a search.
 
     Raises:
-        CheckpointError: the file is damaged, or holds an agent alone.
-        FileNotFoundError: there is no such file.
+        CheckpointError: The file is damaged, or holds no search.
+        FileNotFoundError: There is no such file.
     """
     snapshot = read_snapshot(path)
     if not isinstance(snapshot.notes, dict) or "search" not in snapshot.notes:
@@ -148,10 +171,10 @@ def read_search(path: Path) -> SavedSearch:
 
 
 def checked(name: str, domain: Domain, value: object) -> object:
-    """Returns a value as one of those that a parameter may have, whatever its type, as in `numpy.int64(3)` for 3.
+    """Returns the value of a parameter that equals a given value of any type, such as 3 for `numpy.int64(3)`.
 
     Raises:
-        ValueError: it is none of them; the message names the parameter.
+        ValueError: The parameter has no such value; the message names the parameter.
     """
     one = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0)
     plainly: object = value.item() if one else value  # type: ignore[attr-defined]
@@ -170,9 +193,9 @@ def checked(name: str, domain: Domain, value: object) -> object:
 
 
 def _number_in(domain: NumericDomain, value: object) -> float | None:
-    """Returns the number of a range that a value equals, in its own precision; None where there is none.
+    """Returns the number of a range that equals a value in the value's precision; None if there is no such number.
 
-    A number between the steps of a range counts as itself.
+    A number between the steps of a range is accepted, and stays as given.
     """
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         return None
@@ -195,7 +218,7 @@ def _number_in(domain: NumericDomain, value: object) -> float | None:
 
 
 def domains_to_json(domains: Domains) -> Json:
-    """Returns parameters as JSON; of values that JSON cannot hold only their names."""
+    """Returns parameters as JSON: names alone for those values that JSON cannot hold."""
     found: dict[str, Json] = {}
     for name, domain in domains.items():
         if isinstance(domain, NumericDomain):
@@ -214,8 +237,8 @@ def domains_from_json(value: Json) -> Domains:
     """Returns the parameters that `domains_to_json` described.
 
     Raises:
-        ValueError: it does not hold all values.
-        CheckpointError: it describes none.
+        ValueError: The JSON does not hold all values.
+        CheckpointError: The JSON describes no parameters.
     """
     try:
         read = {name: _domain_from_json(each) for name, each in value.items()}
@@ -234,7 +257,7 @@ def domains_from_json(value: Json) -> Domains:
 
 
 def _domain_from_json(value: Json) -> Domain | None:
-    """Returns what a parameter may be; None where the file could not hold it."""
+    """Returns the domain of a parameter; None if the file could not hold all values."""
     if "range" in value:
         low, high, log, step, integer = value["range"]
         if not (type(log) is type(integer) is bool):
@@ -249,7 +272,7 @@ def _value_to_json(value: object) -> Json:
     """Returns a value of a parameter as JSON that tells the types apart.
 
     Raises:
-        TypeError: JSON cannot hold it.
+        TypeError: JSON cannot hold the value.
     """
     if value is None or type(value) in (bool, int, str):
         return value
@@ -268,7 +291,7 @@ def _value_from_json(value: Json) -> object:
     """Returns the value that `_value_to_json` described.
 
     Raises:
-        LookupError, TypeError, ValueError, AttributeError: it describes none.
+        LookupError, TypeError, ValueError, AttributeError: The JSON describes no value.
     """
     if not isinstance(value, dict):
         return value
@@ -288,7 +311,7 @@ def _value_from_json(value: Json) -> object:
 
 
 def values_to_json(values: Values, domains: Domains) -> Json:
-    """Returns values of parameters as JSON, those without order by their positions."""
+    """Returns values of parameters as JSON: categorical values by their positions."""
     pairs = ((name, domains[name], value) for name, value in values.items())
     return {name: d.position(value) if isinstance(d, CategoricalDomain) else value for name, d, value in pairs}
 
@@ -297,7 +320,7 @@ def values_from_json(values: Json, domains: Domains) -> Values:
     """Returns the values that `values_to_json` described.
 
     Raises:
-        LookupError, TypeError, ValueError: it describes none.
+        LookupError, TypeError, ValueError: The JSON describes no values of these parameters.
     """
     pairs = ((name, domains[name], value) for name, value in values.items())
     return {

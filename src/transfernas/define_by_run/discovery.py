@@ -1,9 +1,9 @@
-"""The search space of a program that asks for one parameter after the other, from what it asked for so far.
+"""The search space of a program that asks for one parameter after the other, discovered from its trials.
 
-Such a program never says when it asks for what. That is inferred: each parameter is always there, or its being there
-follows from what earlier ones took. Of the explanations the shortest is taken, by description length: what is to be
-said of the trials given the explanation, and of the explanation itself (Rissanen 1978). It is a guess, and good for
-planning ahead; what was asked in truth is learned from, whatever was guessed.
+Such a program does not declare its conditions, so they are inferred: each parameter is either always active, or active
+for some values of earlier parameters. Of all explanations the one of the least description length is taken, which
+counts the bits of the explanation and those of the trials given the explanation (Rissanen 1978). The result is a guess,
+and serves to plan trials. Learning uses the parameters that the program asked for.
 """
 
 import math
@@ -13,29 +13,40 @@ from ..spaces.choice import Choice
 from ..spaces.condition import Action, And, Condition, Config, In, Not, Or, are_numbers, is_any_of, is_same_action
 from ..spaces.space import SearchSpace
 
-_DEPTH = 3  # a parameter's being there is explained by so many earlier ones at most
+_DEPTH = 3  # conditions read at most so many earlier parameters
 
 Groups = list[tuple[Action, list[Config]]]
 
 
 class Parameters:
-    """The parameters that a program asked for so far, in order, with all actions that any of them could take.
+    """The parameters that a program asked for so far, in order, with all actions that they could take.
 
-    A new action comes behind those that a parameter had, a new parameter behind those asked for before it.
+    A new action comes after the earlier actions of its parameter. A new parameter comes after those that its trial
+    asked for before.
+
+    Attributes:
+        actions: The actions of each parameter.
+
+    Example:
+        ```python
+        parameters = Parameters()
+        assert parameters.take({"kind": ("a", "b"), "rate": (0.1, 0.2)})
+        assert parameters.position("kind", "b") == 1
+        ```
     """
 
     def __init__(self) -> None:
-        """Knows of none yet."""
+        """Begins without parameters."""
         self.actions: dict[str, tuple[Action, ...]] = {}
         self._position: dict[str, dict[tuple[type, Action], int]] = {}
 
     def take(self, asked: Mapping[str, tuple[Action, ...]]) -> bool:
-        """Takes up what a trial could take, parameter by parameter, and returns whether any of it is new."""
+        """Takes up the parameters and actions of a trial, and returns whether any of them is new."""
         names, place = list(self.actions), 0
         known_actions, positions = (
             self.actions,
             self._position,
-        )  # replaced, never changed: a copy of this goes on with them
+        )  # replaced, never changed: copies share them
         for name, actions in asked.items():
             known = positions.get(name, {})
             new = [action for action in actions if (type(action), action) not in known]
@@ -52,13 +63,13 @@ class Parameters:
         return grown
 
     def without(self, names: Collection[str]) -> "Parameters":
-        """Returns the parameters but for some."""
+        """Returns the parameters without some of them."""
         rest = Parameters()
         rest.take({name: actions for name, actions in self.actions.items() if name not in names})
         return rest
 
     def position(self, name: str, action: Action) -> int | None:
-        """Returns the position of an action among those of a parameter; None where there is no such action."""
+        """Returns the position of an action among those of a parameter; None if there is no such action."""
         return self._position.get(name, {}).get((type(action), action))
 
 
@@ -66,12 +77,19 @@ def discover(name: str, actions: Mapping[str, tuple[Action, ...]], trials: Seque
     """Returns the space that a program searches.
 
     Args:
-        name: of the space.
-        actions: of every parameter, in the order in which they are asked for.
-        trials: what was taken of them, in trials that came to their end.
+        name: The name of the space.
+        actions: The actions of every parameter, in the order in which a program asks for them.
+        trials: The configurations of trials that came to their end.
 
     Raises:
-        ValueError: a parameter cannot be a choice, for its name or its actions.
+        ValueError: The name or the actions of a parameter cannot be those of a choice.
+
+    Example:
+        ```python
+        actions = {"kind": ("a", "b"), "rate": (0.1, 0.2)}
+        space = discover("networks", actions, [{"kind": "a", "rate": 0.1}, {"kind": "b"}])
+        assert space.fits({"kind": "b"})
+        ```
     """
     choices: list[Choice] = []
     for parameter, available in actions.items():
@@ -84,14 +102,14 @@ def discover(name: str, actions: Mapping[str, tuple[Action, ...]], trials: Seque
 
 
 def _when(name: str, earlier: Sequence[Choice], trials: Sequence[Config], depth: int) -> Condition | bool:
-    """Returns when a parameter is there; True for always, False for never."""
+    """Returns the condition on which a parameter is active; True for always, False for never."""
     there = sum(name in trial for trial in trials)
     if there in (0, len(trials)) or not depth or not earlier:
         return 2 * there >= len(trials)
     lengths = [_length(name, choice, trials) for choice in earlier]
-    shortest = min(range(len(earlier)), key=lambda at: (lengths[at], -at))  # of equals, what was asked last
+    shortest = min(range(len(earlier)), key=lambda at: (lengths[at], -at))  # of equals, the latest
     often = 2 * there >= len(trials)
-    # What is seldom there is best guessed by a poor explanation: without any it would be taken to be there always.
+    # A parameter that is seldom active takes even a poor explanation: without one it would count as always active.
     explained = lengths[shortest] < _surprise(there, len(trials)) or not _mixed(name, earlier[shortest], trials)
     if not explained and (often or depth < _DEPTH):
         return often
@@ -116,26 +134,26 @@ def _when(name: str, earlier: Sequence[Choice], trials: Sequence[Config], depth:
 
 
 def _length(name: str, choice: Choice, trials: Sequence[Config]) -> float:
-    """Returns the description length, in bits, of where a parameter is there, given what a choice took."""
+    """Returns the description length, in bits, of the trials that have a parameter, given the actions of a choice."""
     groups = [group for _, group in _groups(choice, trials)] + [[t for t in trials if choice.name not in t]]
     surprises = [_surprise(sum(name in trial for trial in group), len(group)) for group in groups if group]
     return sum(surprises) + len(surprises) * math.log2(1 + len(trials))
 
 
 def _surprise(there: int, count: int) -> float:
-    """Returns the bits that say in which trials a parameter is there, given in how many."""
+    """Returns the bits that tell which trials have a parameter, given their number."""
     shares = [share for share in (there / count, 1 - there / count) if share]
     return -count * sum(share * math.log2(share) for share in shares)
 
 
 def _mixed(name: str, choice: Choice, trials: Sequence[Config]) -> bool:
-    """Returns whether a parameter is now there, now not, where a choice took the same."""
+    """Returns whether some trials of one action of a choice have a parameter, and others do not."""
     groups = [group for _, group in _groups(choice, trials)] + [[t for t in trials if choice.name not in t]]
     return any(0 < sum(name in trial for trial in group) < len(group) for group in groups)
 
 
 def _groups(choice: Choice, trials: Sequence[Config]) -> Groups:
-    """Returns the trials by what a choice took, where it was made."""
+    """Returns the trials that made a choice, grouped by action."""
     made = [trial for trial in trials if choice.name in trial]
     groups = [
         (action, [trial for trial in made if is_same_action(trial[choice.name], action)]) for action in choice.actions
@@ -144,9 +162,9 @@ def _groups(choice: Choice, trials: Sequence[Config]) -> Groups:
 
 
 def _unseen(name: str, choice: Choice, trials: Sequence[Config]) -> list[Action]:
-    """Returns those actions that were never taken, but where the parameter will be there as far as one can tell.
+    """Returns the actions that no trial took, and for which a parameter is expected to be active.
 
-    For a number the nearest one that was taken tells, for others most of those that were.
+    A number follows the nearest number that was taken; any other action follows the majority of those taken.
     """
     seen = {action: 2 * sum(name in t for t in group) > len(group) for action, group in _groups(choice, trials)}
     if not seen:

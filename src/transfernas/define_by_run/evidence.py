@@ -1,4 +1,4 @@
-"""What trials say of a space that nobody declared, and how values that a user names are called there."""
+"""Evidence about a space that nobody declared: the latest configurations, and values that a user gave as actions."""
 
 from collections.abc import Mapping
 
@@ -7,13 +7,13 @@ from ..spaces.condition import Action
 from ..spaces.domain import Domain, NumericDomain
 from ..spaces.trajectory import Trajectory
 
-# Not for tuning. It bounds what the discovery of conditions costs.
+# Not for tuning. This number bounds the time that the discovery of conditions takes.
 EVIDENCE = 300
-"""So many trials at most tell when a parameter is asked for."""
+"""The number of trials from which conditions are discovered, at most."""
 
 
 def recent_configs(learner: Learner, row: int) -> list[dict[str, Action]]:
-    """Returns what the latest trials of a problem of an agent's took, at most `EVIDENCE`."""
+    """Returns the configurations of the latest trials of a problem, at most `EVIDENCE`."""
     encoding, replay = learner.encoding, learner.replay
     return [
         encoding.config(row, Trajectory(*(leaf[0, number] for leaf in replay.trials)))
@@ -22,10 +22,15 @@ def recent_configs(learner: Learner, row: int) -> list[dict[str, Action]]:
 
 
 def resolve_fill(fill: Mapping[str, Action], domains: Mapping[str, Domain]) -> dict[str, Action]:
-    """Returns what of `fill` concerns parameters that are known, as actions.
+    """Returns the values of known parameters in `fill`, as actions.
 
     Raises:
-        ValueError: a parameter cannot have the value.
+        ValueError: A parameter cannot have its value.
+
+    Example:
+        ```python
+        assert resolve_fill({"kind": "a", "later": 1}, {"kind": CategoricalDomain(("a", "b"))}) == {"kind": "a"}
+        ```
     """
     found: dict[str, Action] = {}
     for name, value in fill.items():

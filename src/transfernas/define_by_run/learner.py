@@ -1,4 +1,4 @@
-"""What a search of an open space has learned: its learner begins with the first parameter, and the space grows."""
+"""The learner of a search of an undeclared space: it begins with the first parameter, and grows with the space."""
 
 import copy
 import dataclasses
@@ -29,35 +29,35 @@ from .space import DefineByRunSpace
 from .trials import FinishedTrial
 
 # Not for tuning. These numbers protect REINFORCE from values far from all others, and change no others.
-_RECENT = 1_000  # so many rewards say what is much
+_RECENT = 1_000  # rewards that give the scale
 _PROPOSERS = {
     **{TRANSFERRED: "policy", NEW_POLICY: "new policy", EXPLORING: "exploring policy"},
     **{WARM_START: "warm start", SURROGATE: "surrogate"},
 }
-_FAR = 3.0  # interquartile ranges from the median; what lies farther away counts as this
+_FAR = 3.0  # interquartile ranges from the median; rewards farther away count as this far
 
 
 class DefineByRunLearner:
     """The learner of a search.
 
     Attributes:
-        names: of the space and the task that are searched.
-        learns: whether it learns from trials.
-        source: the agent that it starts from; None where it starts from nothing.
-        learner: what it knows; None before the first parameter.
+        names: The names of the space and the task.
+        learns: Whether the search learns from trials.
+        source: The agent that the search starts from; None for an agent that knows nothing.
+        learner: The learner; None before the first parameter.
     """
 
     def __init__(
         self, names: tuple[str, str], config: TrainingConfig, seed: int, source: SourceAgent | None, learns: bool
     ) -> None:
-        """Begins without parameters; with those of its source where that is `resumed`.
+        """Begins without parameters, or with those of a source that is `resumed`.
 
         Args:
-            names: of the space and the task that are searched.
-            config: hyperparameters.
-            seed: of everything random.
-            source: the agent that it starts from; None for one that knows nothing.
-            learns: whether it learns from trials.
+            names: The names of the space and the task.
+            config: The hyperparameters.
+            seed: The seed of all random numbers.
+            source: The agent that the search starts from; None for an agent that knows nothing.
+            learns: Whether the search learns from trials.
         """
         self.names, self.learns, self.source = names, learns, source
         self.learner: Learner | None = source.agent.learner if source is not None and source.resumed else None
@@ -66,8 +66,8 @@ class DefineByRunLearner:
         self._compiler: BackgroundCompiler | None = None
 
     def copy(self) -> "DefineByRunLearner":
-        """Returns the same, to go on by itself."""
-        same = copy.copy(self)  # what it holds is replaced, never changed
+        """Returns a copy that changes independently."""
+        same = copy.copy(self)  # its parts are replaced, never changed
         same._compiler = self._compiler
         return same
 
@@ -77,8 +77,8 @@ class DefineByRunLearner:
 
     @property
     def encoding(self) -> Encoding:
-        """The encoding of the problem that is searched; there is one since the first parameter."""
-        return self._current.encoding
+        """The encoding of the problem; there is one since the first parameter."""
+        return self.current.encoding
 
     @property
     def space(self) -> SearchSpace:
@@ -86,19 +86,20 @@ class DefineByRunLearner:
         return self.encoding.problems[0].space
 
     @property
-    def _current(self) -> Learner:
+    def current(self) -> Learner:
+        """The learner; there is one since the first parameter."""
         assert self.learner is not None  # since the first parameter
         return self.learner
 
     @property
     def warm_start_size(self) -> int:
-        """How many configurations of earlier problems are to be tried first."""
+        """The number of configurations of earlier problems to be tried first."""
         warm_start = None if self.learner is None else self.learner.warm_start
         return 0 if warm_start is None else int(warm_start.count[0, 0])
 
     def proposer(self, plan: PlannedTrial) -> Proposer:
-        """Returns who proposed a plan, and how far what was transferred is trusted by now."""
-        learner, name = self._current, _PROPOSERS[plan.proposer]
+        """Returns the proposer of a plan, with the present trust in the transferred policy."""
+        learner, name = self.current, _PROPOSERS[plan.proposer]
         if (
             plan.proposer == WARM_START
             and learner.warm_start is not None
@@ -111,7 +112,7 @@ class DefineByRunLearner:
         return Proposer(name, round(float(learner.bandit.trust(learner.bandit_config)[0, 0]), 3))
 
     def transfer_report(self) -> TransferReport | None:
-        """Returns how much of the problem the source had seen, as far as the space is known; None without a source."""
+        """Returns the part of the problem that the source had seen; None without a source."""
         learner = self.learner
         if learner is None or learner.known is None or (self.source is not None and self.source.resumed):
             return None
@@ -119,14 +120,14 @@ class DefineByRunLearner:
 
     @property
     def has_learned(self) -> bool:
-        """Whether it was told of a trial."""
+        """Whether a trial was learned from."""
         return self.learner is not None and self.learner.learned > 0
 
     def agent(self, best: Sequence[FinishedTrial]) -> Agent | None:
-        """Returns the agent that knows what this one does: its source before the first parameter.
+        """Returns the agent that has learned from all trials: before the first parameter, the source.
 
         Args:
-            best: the best trials of the search, whose numbers the agent keeps.
+            best: The best trials of the search, whose numbers the agent keeps.
         """
         if self.learner is None:
             return None if self.source is None else self.source.agent
@@ -140,10 +141,10 @@ class DefineByRunLearner:
             self.learner = dataclasses.replace(self.learner, seed=seed)
 
     def follow(self, space: DefineByRunSpace) -> None:
-        """Discovers a space that grew; before anything was told of it, so is what is known of it.
+        """Discovers the space anew, and grows with it; before the first reward the learner is made anew.
 
         Raises:
-            ValueError: the source was given what a parameter cannot be.
+            ValueError: `fill` has a value that its parameter cannot have.
         """
         problem, min_shapes = Problem(space.discovered(), self.names[1]), shapes_for(space.parameters.actions)
         learner, source = self.learner, self.source
@@ -161,19 +162,19 @@ class DefineByRunLearner:
 
     def count(self, number: int) -> None:
         """Takes note that a trial of this number was asked for."""
-        self.learner = dataclasses.replace(self._current, sampled=max(self._current.sampled, number) + 1)
+        self.learner = dataclasses.replace(self.current, sampled=max(self.current.sampled, number) + 1)
 
     def learn(self, trajectory: Trajectory, score: Score, proposer: int, others: bool) -> None:
         """Learns from a trial.
 
         Args:
-            trajectory: of the trial, in the encoding of this learner.
-            score: how good it was.
-            proposer: who proposed it, see `PlannedTrial`.
-            others: whether somebody else searched.
+            trajectory: The trajectory of the trial, in the encoding of this learner.
+            score: The score of the trial.
+            proposer: The proposer, see `PlannedTrial`.
+            others: Whether the trial was not asked for here.
         """
         followed = None
-        if self._current.config.rule.reward_scale:
+        if self.current.config.rule.reward_scale:
             self._add_rewards([score])
             followed = np.array([winsorise(score, self._rewards)])
         if self._compiler is not None:
@@ -185,37 +186,37 @@ class DefineByRunLearner:
         )
         # The trial after one of the surrogate's is the policy's: it learns from both then.
         waits = proposer == SURROGATE
-        self.learner = learn(self._current, ROW, as_batch(trajectory), *told, followed, others=others, waits=waits)
+        self.learner = learn(self.current, ROW, as_batch(trajectory), *told, followed, others=others, waits=waits)
 
     def learn_many(self, configs: Sequence[Mapping[str, Action]], scores: Sequence[Score], steps: int) -> None:
-        """Learns from trials that others searched, in so many steps."""
+        """Learns from trials that were not asked for here, in a number of steps."""
         trajectories = self.encoding.sequences([0] * len(configs), configs)
         self._add_rewards(scores)
         if self._compiler is not None:
             self._compiler.wait_for_update()
         stacked = Trajectory(*(leaf[None] for leaf in trajectories))
         rewards = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
-        self.learner = catch_up(self._current, ROW, stacked, rewards, steps)
+        self.learner = catch_up(self.current, ROW, stacked, rewards, steps)
 
     def fail(self, config: Mapping[str, Action], proposer: int) -> None:
-        """Takes note of a trial that failed: no policy learns, the warm start does not try it again.
+        """Takes note of a failed trial: no policy learns from the trial, and the warm start does not try it again.
 
         Args:
-            config: what it took.
-            proposer: who proposed it, see `PlannedTrial`.
+            config: The configuration of the trial.
+            proposer: The proposer, see `PlannedTrial`.
         """
         trajectory = as_batch(self.encoding.sequence(0, config))
-        self.learner = fail(self._current, ROW, trajectory, np.array([proposer], np.int32))
+        self.learner = fail(self.current, ROW, trajectory, np.array([proposer], np.int32))
 
     def to_json(self) -> Json:
-        """Returns as JSON what the learner does not hold."""
+        """Returns as JSON all but the learner."""
         return {"rewards": self._rewards}
 
     def restore(self, learner: Learner, value: Json) -> None:
-        """Goes on as the one would have whose learner and JSON these are.
+        """Continues from a learner and JSON that were saved.
 
         Raises:
-            LookupError, TypeError, ValueError: the learner is none of such a search, or the JSON none of it.
+            LookupError, TypeError, ValueError: The learner has other problems, or the JSON is not from `to_json`.
         """
         [problem] = learner.encoding.problems  # else it is no search
         if problem.name != self.names:
@@ -228,20 +229,25 @@ class DefineByRunLearner:
 
     def _start_compiler(self) -> None:
         if self._compiler is None and self.learns:
-            self._compiler = BackgroundCompiler(self._current, proposes=False)
+            self._compiler = BackgroundCompiler(self.current, proposes=False)
 
     def _add_rewards(self, scores: Sequence[Score]) -> None:
-        """Keeps the latest rewards that are finite."""
+        """Keeps the latest finite rewards."""
         finite = [score.reward for score in scores if score.outcome == TrialOutcome.FINITE]
         self._rewards = [*self._rewards, *finite][-_RECENT:]
 
 
 def winsorise(score: Score, rewards: Sequence[float]) -> float:
-    """Returns how good a trial is on the scale of rewards: REINFORCE follows its size, not only its order.
+    """Returns the reward of a trial on the scale of other rewards, since REINFORCE depends on sizes, not only on order.
 
     Args:
-        score: of the trial.
-        rewards: finite ones; among them that of the trial, if it has one.
+        score: The score of the trial.
+        rewards: Finite rewards, among them that of the trial if that is finite.
+
+    Example:
+        ```python
+        assert winsorise(Score.of(2.0), [1.0, 2.0, 3.0]) == 0.5
+        ```
     """
     if score.outcome != TrialOutcome.FINITE:
         return 0.5 + 0.25 * math.copysign(_FAR, score.outcome)

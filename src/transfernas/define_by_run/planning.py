@@ -1,22 +1,105 @@
-"""Who plans a trial: the surrogate a whole one, or the policy and the warm start under what the trial took already."""
+"""Plans of trials: the surrogate plans a whole trial; the policy or the warm start, given the parameters so far."""
 
+import copy
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, UInt64
+from jaxtyping import Bool, Int, UInt64
 
 from ..learning.bandit import WARM_START
 from ..learning.learner import Learner
-from ..learning.proposal import propose
+from ..learning.proposal import FirstValidFn, count_candidates, propose
 from ..learning.randomness import Purpose, generator
-from ..spaces.domain import Domain
+from ..spaces.condition import Action, is_any_of, is_same_action
+from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.tables import reorder_rules
 from ..spaces.trajectory import Trajectory
+from .knowledge import SearchKnowledge
 from .plans import SURROGATE, ObservedTrial, Params, PlannedTrial, compute_fingerprint, config_fingerprint
 from .space import DefineByRunSpace
-from .surrogate_proposer import SurrogateProposer
+from .surrogate_proposer import SurrogateProposal, SurrogateProposer
+
+IsNewFn = Callable[[PlannedTrial], bool]
+"""Tells whether a plan builds a network that no other trial built, by the user's key."""
+
+_MOST_REFUSED = 1_000  # candidates of one trial, as their networks were evaluated; then any is taken
+
+
+def plan_trial(
+    knowledge: SearchKnowledge,
+    trial: Hashable,
+    earlier: PlannedTrial | None,
+    params: Params,
+    name: str,
+    domain: Domain,
+) -> PlannedTrial:
+    """Plans a trial, and opens it; anew if the program does not ask for the parameters of an earlier plan.
+
+    Args:
+        knowledge: All that the search knows.
+        trial: The trial.
+        earlier: The earlier plan of the trial; None if there is none.
+        params: The parameters of the trial so far.
+        name: The name of the next parameter.
+        domain: The values that the next parameter can have.
+
+    Raises:
+        RuntimeError, TypeError: The user's key failed, see `TrialNetworks`.
+        ValueError: A name or a value cannot be part of a space.
+    """
+    knowledge.declare({**{known: its for known, (its, _) in params.items()}, name: domain})
+    learner, trials, space = knowledge.learner.current, knowledge.trials, knowledge.space
+    count = trial if isinstance(trial, int) else learner.sampled
+    number = count if earlier is None else earlier.number
+    domains = {**space.domains, name: domain}
+    is_new = _is_new(knowledge, trial, params, domains)
+    plan, surrogate = None, knowledge.surrogate
+    if earlier is None and not params and surrogate is not None and surrogate.proposes(number):
+        here, elsewhere = trials.others(trial)
+        pending = [*(other.observed for other in here), *elsewhere]
+        plan = plan_by_surrogate(surrogate, learner, number, domains, pending, is_new)
+    if plan is None or name not in plan.actions:
+        rng = None if earlier is None else earlier.rng
+        excluded = trials.pending(trial, learner.encoding, space.parameters)
+        repeatable = trials.best.varied(space.domains)
+        plan = plan_by_policy(learner, number, space, params, name, domain, excluded, repeatable, is_new, rng)
+    if earlier is None:
+        knowledge.learner.count(number)
+    else:
+        if earlier.proposer == WARM_START and learner.learned:  # the program does not ask for it, and never will
+            knowledge.learner.fail(earlier.actions, WARM_START)
+        plan.given.update(earlier.given)
+    if knowledge.networks is not None:
+        plan.foreseen = _foresee(knowledge, plan, params, domains)
+        knowledge.networks.open(trial, {known: value for known, (_, value) in plan.foreseen.items()})
+    trials.open(trial, plan)
+    return plan
+
+
+def value_of_plan(
+    knowledge: SearchKnowledge, plan: PlannedTrial, name: str, domain: Domain, rng: np.random.Generator
+) -> object:
+    """Returns the value of a parameter by a plan.
+
+    Args:
+        knowledge: All that the search knows.
+        plan: The plan, which has the parameter.
+        name: The name of the parameter.
+        domain: The values that the parameter can have, among them that of the plan.
+        rng: Draws a number, if the action of the plan stands for several.
+    """
+    action, number = plan.actions[name], plan.numbers.get(name)
+    if number is not None and isinstance(domain, NumericDomain) and is_same_action(domain.action(number), action):
+        value: object = domain.near(number, 0.0, 0.0)  # as it was, as far as the range has it
+    else:
+        source = knowledge.learner.source
+        before = None if source is None else source.number(name, action)
+        value = knowledge.trials.best.value(name, action, domain, rng, before)
+    its, foreseen = plan.foreseen.get(name, (None, None))
+    return foreseen if its is domain else value  # the number is drawn in any case: the next draws depend on it
 
 
 def plan_by_surrogate(
@@ -25,22 +108,27 @@ def plan_by_surrogate(
     number: int,
     domains: Mapping[str, Domain],
     pending: Sequence[ObservedTrial],
+    is_new: IsNewFn | None = None,
 ) -> PlannedTrial | None:
-    """Returns the surrogate's plan of a whole trial; None where the surrogate has nothing to propose.
+    """Returns the surrogate's plan of a whole trial; None if the surrogate has nothing to propose.
 
     Args:
-        surrogate: knows the trials of the search.
-        learner: what the search knows.
-        number: of the trial.
-        domains: what parameters can be.
-        pending: the trials that are being evaluated.
+        surrogate: The surrogate, which knows the trials of the search.
+        learner: The learner of the search.
+        number: The number of the trial.
+        domains: The parameters.
+        pending: The trials that are being evaluated.
+        is_new: See `IsNewFn`; None if every configuration is a network of its own.
     """
+
+    def plan(found: SurrogateProposal) -> PlannedTrial:
+        fingerprint, values = config_fingerprint(learner.encoding, found.actions), _values(learner, number)
+        return PlannedTrial(number, SURROGATE, found.actions, fingerprint, {}, values, numbers=found.numbers)
+
     rng = generator(learner.seed, Purpose.SURROGATE, number)
-    found = surrogate.propose(learner.encoding.problems[0].space, domains, pending, rng)
-    if found is None:
-        return None
-    fingerprint, values = config_fingerprint(learner.encoding, found.actions), _values(learner, number)
-    return PlannedTrial(number, SURROGATE, found.actions, fingerprint, {}, values, numbers=found.numbers)
+    accepts = None if is_new is None else lambda found: is_new(plan(found))
+    found = surrogate.propose(learner.encoding.problems[0].space, domains, pending, rng, accepts)
+    return None if found is None else plan(found)
 
 
 def plan_by_policy(
@@ -52,23 +140,28 @@ def plan_by_policy(
     domain: Domain,
     pending: UInt64[np.ndarray, "pending"],
     repeatable: UInt64[np.ndarray, "again"],
+    is_new: IsNewFn | None = None,
+    rng: np.random.Generator | None = None,
 ) -> PlannedTrial:
     """Returns the plan of the policy or the warm start for a trial, given the parameters that the trial has already.
 
     Args:
-        learner: what the search knows.
-        number: of the trial.
-        space: what is known of the space; the learner's own has all of its parameters.
-        params: the parameters of the trial so far.
-        name: of the parameter that is asked for next.
-        domain: what that can be.
-        pending: the fingerprints of what is not to be proposed.
-        repeatable: see `propose`.
+        learner: The learner of the search.
+        number: The number of the trial.
+        space: The space of the search; that of the learner has all of its parameters.
+        params: The parameters of the trial so far.
+        name: The name of the next parameter.
+        domain: The values that the next parameter can have.
+        pending: The fingerprints of configurations that may not be proposed.
+        repeatable: See `propose`.
+        is_new: See `IsNewFn`; None if every configuration is a network of its own.
+        rng: Draws the values of the trial; None for the generator of a trial without an earlier plan.
     """
     asking = dataclasses.replace(learner, sampled=number)
     allowed = space.allowed(params, name, domain, learner.encoding.tables)
     choices = list(space.parameters.actions)
     asked = [choices.index(known) + 1 for known in (*params, name)]
+    order = np.arange(len(allowed))
     if asked != [1]:
         rules, order = reorder_rules(learner.encoding.tables.rules, 0, asked)
         tables = learner.tables._replace(rules=rules, longest=np.array(1 + len(choices), np.int32))
@@ -76,25 +169,107 @@ def plan_by_policy(
         if warm_start is not None:
             warm_start = dataclasses.replace(warm_start, action_indices=warm_start.action_indices[..., order])
         asking = dataclasses.replace(asking, tables=tables, warm_start=warm_start)
-    plan = _drawn(asking, allowed, pending, repeatable)
-    if name not in plan.actions:  # what was best before the transfer did not have it
-        plan = _drawn(dataclasses.replace(asking, warm_start=None), allowed, pending, repeatable)
+    draws = _Draws(asking, allowed, order, repeatable, is_new, _values(learner, number) if rng is None else rng)
+    plan = draws.plan(pending)
+    while plan.proposer == WARM_START and name in plan.actions and is_new is not None and not is_new(plan):
+        pending = np.append(pending, plan.fingerprint)
+        plan = draws.plan(pending)
+    if name not in plan.actions:  # the best earlier configuration did not have it
+        plan = draws._replace(learner=dataclasses.replace(asking, warm_start=None)).plan(pending)
     return plan
 
 
-def _drawn(
-    learner: Learner,
-    allowed: Bool[np.ndarray, "choices options"],
-    pending: UInt64[np.ndarray, "pending"],
-    repeatable: UInt64[np.ndarray, "again"],
-) -> PlannedTrial:
-    """Returns a learner's plan of its next trial, see `propose`."""
-    _, proposal = propose(learner, pending=pending, allowed=allowed, repeatable=repeatable)
-    trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
-    actions, fingerprint = learner.encoding.config(0, trajectory), compute_fingerprint(trajectory)
-    number, proposer = learner.sampled, int(proposal.proposer[0])
-    numbers = _numbers(learner, fingerprint) if proposer == WARM_START else {}
-    return PlannedTrial(number, proposer, actions, fingerprint, {}, _values(learner, number), numbers=numbers)
+class _Draws(NamedTuple):
+    """Draws plans of a learner's next trial.
+
+    Attributes:
+        learner: The learner, with the choices that were asked for first.
+        allowed: Shape `[choices, options]`, see `propose`.
+        order: Shape `[choices]`, the positions in the space of the learner's choices.
+        repeatable: See `propose`.
+        is_new: See `plan_by_policy`.
+        rng: See `plan_by_policy`.
+    """
+
+    learner: Learner
+    allowed: Bool[np.ndarray, "choices options"]
+    order: Int[np.ndarray, "choices"]
+    repeatable: UInt64[np.ndarray, "again"]
+    is_new: IsNewFn | None
+    rng: np.random.Generator
+
+    def plan(self, pending: UInt64[np.ndarray, "pending"]) -> PlannedTrial:
+        """Returns a plan, none of the configurations with the fingerprints `pending` where others are left."""
+        learner, find = self.learner, self._first_new()
+        _, proposal = propose(learner, find, pending=pending, allowed=self.allowed, repeatable=self.repeatable)
+        trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
+        actions, fingerprint = learner.encoding.config(0, trajectory), compute_fingerprint(trajectory)
+        proposer = int(proposal.proposer[0])
+        numbers = _numbers(learner, fingerprint) if proposer == WARM_START else {}
+        return PlannedTrial(learner.sampled, proposer, actions, fingerprint, {}, self.rng, numbers=numbers)
+
+    def _first_new(self) -> FirstValidFn | None:
+        """Returns a function that finds the first candidate of a new network; any after `_MOST_REFUSED` candidates."""
+        is_new = self.is_new
+        if is_new is None:
+            return None
+        space, most = self.learner.encoding.problems[0].space, self.learner.config.proposal.max_candidates
+        left, refused = min(_MOST_REFUSED, most - count_candidates(self.learner)), set[tuple[int, ...]]()
+
+        def find(
+            problems: Int[np.ndarray, "sought"], candidates: Int[np.ndarray, "sought candidates choices"]
+        ) -> Int[np.ndarray, "sought"]:
+            nonlocal left
+            for at, indices in enumerate(map(tuple, candidates[0].tolist())):
+                left -= 1
+                if left >= 0 and indices in refused:
+                    continue
+                actions: dict[str, Action] = {}
+                for choice, action in zip(self.order.tolist()[1:], indices[1:], strict=True):
+                    if choice <= len(space.choices) and action < len(space.choices[choice - 1].actions):
+                        actions[space.choices[choice - 1].name] = space.choices[choice - 1].actions[action]
+                if left < 0 or is_new(PlannedTrial(0, 0, actions, np.uint64(0), {}, self.rng)):
+                    return np.array([at])
+                refused.add(indices)
+            return np.array([candidates.shape[1]])
+
+        return find
+
+
+def _is_new(
+    knowledge: SearchKnowledge, trial: Hashable, params: Params, domains: Mapping[str, Domain]
+) -> IsNewFn | None:
+    """Returns a function that tells whether a plan of a trial builds a new network; None without a key."""
+    networks = knowledge.networks
+    if networks is None:
+        return None
+    taken = networks.taken(trial)
+
+    def is_new(plan: PlannedTrial) -> bool:
+        foreseen = _foresee(knowledge, plan, params, domains)
+        return networks.is_new({name: value for name, (_, value) in foreseen.items()}, taken)
+
+    return is_new
+
+
+def _foresee(knowledge: SearchKnowledge, plan: PlannedTrial, params: Params, domains: Mapping[str, Domain]) -> Params:
+    """Returns the parameters that a trial will have if its program asks for those of a plan, in the order of the plan.
+
+    Args:
+        knowledge: All that the search knows.
+        plan: The plan, which draws no number here.
+        params: The parameters of the trial so far.
+        domains: The values that parameters can have.
+    """
+    found, rng = dict(params), copy.deepcopy(plan.rng)
+    for name, action in plan.actions.items():
+        if name in found:
+            continue
+        domain = domains.get(name)
+        if domain is None or not is_any_of(action, domain.actions):  # it was not asked for yet
+            domain = CategoricalDomain([action])
+        found[name] = domain, value_of_plan(knowledge, plan, name, domain, rng)
+    return found
 
 
 def _values(learner: Learner, number: int) -> np.random.Generator:
@@ -103,7 +278,7 @@ def _values(learner: Learner, number: int) -> np.random.Generator:
 
 
 def _numbers(learner: Learner, fingerprint: np.uint64) -> dict[str, float]:
-    """Returns the numbers that a remembered configuration had, where its actions stand for several."""
+    """Returns the numbers of a remembered configuration whose actions stand for several."""
     assert learner.warm_start is not None
     choices, numbers = (
         learner.encoding.problems[0].space.choices,

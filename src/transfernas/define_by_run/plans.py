@@ -1,5 +1,6 @@
-"""What a trial is to take that is asked for parameter by parameter: its plan, and the values that stand for actions."""
+"""Trials of a program that asks for one parameter after the other: plans, parameters, and proposers."""
 
+import copy
 import dataclasses
 import itertools
 from collections.abc import Mapping
@@ -18,31 +19,31 @@ from ..spaces.trajectory import Trajectory
 SEARCH_SHAPES = MinShapes(
     states=16, names=256, tasks=4, choices=16, steps=16, decisions=16, actions=16, terms=4, literals=2, slots=256
 )
-"""A search of up to 15 parameters compiles what any other such search did."""
+"""All searches of up to 15 parameters share their compiled functions."""
 
 ROW = np.zeros(1, np.int32)
-"""The one problem of a search, of one replica."""
+"""The row of the only problem of a search, for one replica."""
 
 NOBODY, SURROGATE = -1, -2
-"""Who proposed a trial that no policy and no warm start did, see `ProposerBandit`."""
+"""The proposers beside those of `ProposerBandit`."""
 
 Params = Mapping[str, tuple[Domain, object]]
-"""The parameters of a trial in the order in which they were asked for: what each could be, and what it is."""
+"""The parameters of a trial in the order in which they were asked for: the domain and the value of each."""
 
 
 def values_of(params: Params) -> dict[str, object]:
-    """Returns the values of a trial, numbers as Python's own."""
+    """Returns the values of a trial, with numbers of Python's own types."""
     return {name: domain.number(v) if isinstance(domain, NumericDomain) else v for name, (domain, v) in params.items()}
 
 
 def numbers_of(actions: Mapping[str, Action], values: Mapping[str, object]) -> dict[str, float]:
-    """Returns the numbers of a trial that are not what their actions are called."""
+    """Returns the numbers of a trial that differ from their actions."""
     numbers = {name: value for name, value in values.items() if isinstance(actions[name], (int, float))}
     return {name: float(value) for name, value in numbers.items() if value != actions[name]}  # type: ignore[arg-type]
 
 
 def shapes_for(actions: Mapping[str, tuple[Action, ...]]) -> MinShapes:
-    """Returns room for trials that may make all of these choices, whenever the space says that they are made."""
+    """Returns array sizes for trials that may make all of these choices, under any conditions."""
     steps, slots = 1 + len(actions), 1 + sum(map(len, actions.values()))
     return SEARCH_SHAPES._replace(
         steps=power_of_two(max(SEARCH_SHAPES.steps, steps)), slots=power_of_two(max(SEARCH_SHAPES.slots, slots))
@@ -50,7 +51,7 @@ def shapes_for(actions: Mapping[str, tuple[Action, ...]]) -> MinShapes:
 
 
 def as_batch(trajectory: Trajectory) -> Trajectory:
-    """Returns a trajectory as that of one replica."""
+    """Returns a trajectory with an axis for its one replica."""
     return Trajectory(*(np.asarray(leaf)[None] for leaf in trajectory))
 
 
@@ -63,30 +64,31 @@ def config_fingerprint(encoding: Encoding, config: Mapping[str, Action]) -> np.u
     """Returns the fingerprint of a configuration of a search's problem, see `replay.fingerprints`.
 
     Raises:
-        KeyError, ValueError: its space has no such choice, or the choice no such action.
+        KeyError, ValueError: The space has no such choice, or the choice no such action.
     """
     return compute_fingerprint(encoding.sequence(0, config))
 
 
 def as_score(reward: Score | float | None) -> Score | None:
-    """Returns a reward that may be infinite as a score."""
+    """Returns a reward, which may be infinite, as a score."""
     return reward if reward is None or isinstance(reward, Score) else Score.of(reward)
 
 
 @dataclasses.dataclass
 class PlannedTrial:
-    """What a trial is to take.
+    """The plan of a trial: the actions for all parameters that its program is expected to ask for.
 
     Attributes:
-        number: counts the trials.
-        proposer: who proposed it.
-        actions: of all parameters that it will be asked for, as far as is known.
-        fingerprint: of its configuration.
-        given: the values that were given.
-        rng: draws them.
-        seen: of how many parameters of the trial it is known that they are as planned.
-        passed: how many of the actions are behind the trial.
-        numbers: what was tried before where the warm start proposes an action that stands for several numbers.
+        number: The number of the trial.
+        proposer: The proposer, see `ProposerBandit`.
+        actions: The action of each parameter, as far as the parameters are known.
+        fingerprint: The fingerprint of the configuration.
+        given: The values that were given.
+        rng: Draws the values.
+        seen: The number of the trial's parameters that are known to agree with the plan.
+        passed: The number of the plan's actions that the trial has taken.
+        numbers: The exact numbers of a proposal of the warm start or the surrogate.
+        foreseen: The parameters for which the user's key was called, if there is a key: each has that value.
     """
 
     number: int
@@ -98,15 +100,20 @@ class PlannedTrial:
     seen: int = 0
     passed: int = 0
     numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    foreseen: Params = dataclasses.field(default_factory=dict)
+
+    def copy(self) -> "PlannedTrial":
+        """Returns a copy that changes independently."""
+        return dataclasses.replace(self, given=dict(self.given), rng=copy.deepcopy(self.rng))
 
     def goes_on(self, params: Params, name: str, domain: Domain) -> bool:
-        """Returns whether a trial took what was planned, and asks for what is planned next."""
+        """Returns whether a trial agrees with the plan so far, and asks for the next parameter of the plan."""
         if len(params) < self.seen:  # another trial of its number
             self.seen = self.passed = 0
         for known, (its, value) in itertools.islice(params.items(), self.seen, None):
             if known not in self.actions:
                 return False
-            given = self.given.get(known)  # compared with what is of its type: an array equals nothing as a whole
+            given = self.given.get(known)  # compared within its type: an array has no equality as a whole
             as_given = given is value or (
                 isinstance(given, (int, float)) and type(given) is type(value) and given == value
             )
@@ -121,25 +128,25 @@ class PlannedTrial:
 
     @property
     def observed(self) -> "ObservedTrial":
-        """What the trial takes, as far as its numbers are known."""
+        """The trial as the surrogate sees it, as far as its numbers are known."""
         given = {name: value for name, value in self.given.items() if type(value) in (int, float)}
         return ObservedTrial(self.actions, {**self.numbers, **numbers_of(self.actions, given)})
 
     def put(self, name: str, action: Action) -> None:
-        """Takes up a parameter that is asked for next, and was not foreseen; the plan is nobody's proposal then."""
+        """Takes up a parameter that was not foreseen; the plan then has no proposer."""
         actions = list(self.actions.items())
         self.actions = dict([*actions[: self.passed], (name, action), *actions[self.passed :]])
         self.proposer = NOBODY
 
 
 class Proposer(NamedTuple):
-    """Who proposed a trial.
+    """The proposer of a trial.
 
     Attributes:
-        name: "policy", "new policy" (one that knows nothing), "exploring policy" (which favours what is new),
-            "remembered from TASK", or "surrogate" (the Gaussian process).
-        trust: how likely it is, by the rewards, that what was transferred promises more than the new policy does; None
-            where nothing was transferred.
+        name: "policy", "new policy" (without transferred knowledge), "exploring policy" (which prefers new actions),
+            "warm start from TASK", or "surrogate" (the Gaussian process).
+        trust: The probability, by the rewards, that the transferred policy proposes better trials than the new policy;
+            None without a transfer.
     """
 
     name: str
@@ -147,12 +154,12 @@ class Proposer(NamedTuple):
 
 
 class ExpectedBest(NamedTuple):
-    """The trial that is expected to be best, were it evaluated again, and what is expected of it.
+    """The trial with the best expected value, were it evaluated again.
 
     Attributes:
-        params: its parameters.
-        value: what another evaluation is expected to give, without noise.
-        deviation: the standard deviation of that.
+        params: The parameters of the trial.
+        value: The expected value of another evaluation, without noise.
+        deviation: The standard deviation of `value`.
     """
 
     params: dict[str, Any]
@@ -161,12 +168,12 @@ class ExpectedBest(NamedTuple):
 
 
 class ObservedTrial(NamedTuple):
-    """A trial as the surrogate looks at it.
+    """A trial as the surrogate sees it.
 
     Attributes:
-        actions: of its parameters.
-        numbers: those of them that are not what their actions are called.
-        score: None where it has none, because it is being evaluated, or failed.
+        actions: The action of each parameter.
+        numbers: The numbers that differ from their actions.
+        score: The score; None for a trial that is being evaluated, or failed.
     """
 
     actions: Mapping[str, Action]
@@ -175,13 +182,13 @@ class ObservedTrial(NamedTuple):
 
     @classmethod
     def of(cls, params: Params, score: Score | None = None) -> "ObservedTrial":
-        """Returns a trial that has these parameters."""
+        """Returns the trial of some parameters."""
         actions = {name: domain.action(value) for name, (domain, value) in params.items()}  # type: ignore[arg-type]
         return cls(actions, numbers_of(actions, values_of(params)), score)
 
 
 def value_of(trial: ObservedTrial, name: str, domain: Domain) -> object:
-    """Returns the value of a parameter of a trial, which may lie outside of what the parameter can be now."""
+    """Returns the value of a parameter of a trial, which may lie outside of the parameter's present domain."""
     action = trial.actions[name]
     if isinstance(domain, NumericDomain) and type(action) in (int, float):
         number = trial.numbers.get(name, action)
@@ -191,7 +198,13 @@ def value_of(trial: ObservedTrial, name: str, domain: Domain) -> object:
 
 
 class ExternalTrial(NamedTuple):
-    """A trial that was not asked for here: what it took, how good it was, and whether it came to its end."""
+    """A finished trial that was not asked for here.
+
+    Attributes:
+        params: The parameters.
+        observed: The trial as the surrogate sees it.
+        whole: Whether the trial came to its end.
+    """
 
     params: Params
     observed: ObservedTrial
@@ -199,11 +212,11 @@ class ExternalTrial(NamedTuple):
 
     @property
     def score(self) -> Score:
-        """How good it was."""
-        assert self.observed.score is not None  # it is finished
+        """The score of the trial."""
+        assert self.observed.score is not None  # the trial is finished
         return self.observed.score
 
     @property
     def actions(self) -> dict[str, Action]:
-        """What its values are called."""
+        """The action of each parameter."""
         return dict(self.observed.actions)

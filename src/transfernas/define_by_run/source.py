@@ -1,4 +1,4 @@
-"""What a search of an open space starts from: an agent, under the names and the values of the search."""
+"""The agent that a search of an undeclared space starts from, under the names and values of the search."""
 
 import dataclasses
 import functools
@@ -19,12 +19,12 @@ from .evidence import resolve_fill
 
 
 class SourceAgent:
-    """An agent that a search starts from; it stays as it is.
+    """An agent that a search starts from, which does not change.
 
     Attributes:
-        agent: the agent.
-        rename: from states that the agent knows to parameters that mean the same.
-        resumed: whether the search is the agent's own that goes on, so that its numbers and its warm start are there.
+        agent: The agent.
+        rename: From states that the agent knows to parameters that mean the same.
+        resumed: Whether the agent's own search is continued, with its numbers and its warm start.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class SourceAgent:
         fill: Mapping[str, Action],
         resumes: bool,
     ) -> None:
-        """Takes up the agent.
+        """Takes an agent.
 
         Args:
-            agent: the agent.
-            names: of the space and the task that are searched.
-            size: how many configurations are remembered.
-            rename: from states that the agent knows to parameters that mean the same.
-            fill: what parameters were before they were asked for.
-            resumes: whether the search goes on with the agent's own, if that is of this problem alone.
+            agent: The agent.
+            names: The names of the space and the task.
+            size: The number of configurations to remember.
+            rename: From states that the agent knows to parameters that mean the same.
+            fill: The values that new parameters had before they were parameters.
+            resumes: Whether the agent's own search is continued, if the agent has no other problem.
         """
         self.agent, self.rename = agent, dict(rename)
         self.resumed = resumes and [problem.name for problem in agent.problems] == [names]
@@ -53,20 +53,20 @@ class SourceAgent:
     def transferred(
         self, problem: Problem, config: TrainingConfig, seed: int, domains: Mapping[str, Domain], min_shapes: MinShapes
     ) -> Learner:
-        """Returns a learner for a problem that nothing was told of yet.
+        """Returns a learner for a problem without trials.
 
         Args:
-            problem: as far as it is known.
-            config: hyperparameters.
-            seed: of what comes.
-            domains: what its parameters can be, as far as is known.
-            min_shapes: for what it will grow to.
+            problem: The problem, as far as it is known.
+            config: The hyperparameters.
+            seed: The seed of all random numbers.
+            domains: The parameters, as far as they are known.
+            min_shapes: The least array sizes, which leave room for growth.
         """
         rename, fill = self._renamed(), resolve_fill(self._fill, domains)
         return transfer(self._learner, (problem,), config, seed, rename, fill, min_shapes, self._picks)
 
     def with_warm_start(self, learner: Learner, domains: Mapping[str, Domain]) -> Learner:
-        """Returns a learner of this agent's with what fits its problem by now of what was best before."""
+        """Returns a learner of this agent with the best earlier configurations that fit its problem by now."""
         if self.resumed:
             return learner
         entries, fill = (
@@ -81,11 +81,11 @@ class SourceAgent:
         return self._learner.archive[entry].task
 
     def number(self, name: str, action: Action) -> float | None:
-        """Returns the number that the best of the earlier trials tried for an action of a parameter, if it is known."""
+        """Returns the number of the best earlier trial with an action of a parameter; None if there is none."""
         return None if self.resumed else self._numbers.get((name, *action_key(action)))
 
     def _renamed(self) -> dict[str, str]:
-        """Returns what of `rename` the agent knows."""
+        """Returns the entries of `rename` that the agent knows."""
         states = self.agent.learner.vocabulary.states
         return {old: new for old, new in self.rename.items() if old in states and new not in states}
 

@@ -1,4 +1,4 @@
-"""The space of a search that nobody declared: it grows while a program asks, and its conditions are discovered."""
+"""The space that nobody declared: it grows while a program asks, and its conditions are discovered."""
 
 import copy
 import operator
@@ -22,31 +22,31 @@ from .unforeseen import UnforeseenParameters
 
 
 class DefineByRunSpace:
-    """What is known of a space so far.
+    """A space, as far as it is known.
 
     Attributes:
-        parameters: those that were taken up, with all actions that any of them could take.
-        domains: what each of them can be, as it was asked for last.
-        unforeseen: parameters that were not taken up yet.
+        parameters: The parameters that were taken up, with all actions that they could take.
+        domains: The domain with which each parameter was asked for last.
+        unforeseen: Parameters that were not taken up yet.
     """
 
     def __init__(self, name: str) -> None:
         """Begins without parameters.
 
         Args:
-            name: of the space.
+            name: The name of the space.
         """
         self._name = name
         self.parameters = Parameters()
         self.domains: dict[str, Domain] = {}
         self.unforeseen = UnforeseenParameters()
-        self._taken_up: dict[str, Domain] = {}  # what was taken up last of each parameter
+        self._taken_up: dict[str, Domain] = {}  # the latest domain of each parameter
         self._built: object = None  # the actions that the search's own space was made of
         self._evidence: list[dict[str, Action]] = []
         self._wholes, self._patience = 0, 0  # after so many whole trials the space is discovered anew, if need be
 
     def copy(self) -> "DefineByRunSpace":
-        """Returns the same space, to go on by itself."""
+        """Returns a copy that changes independently."""
         space = copy.copy(self)
         space.parameters, space.domains = copy.copy(self.parameters), dict(self.domains)
         space.unforeseen = self.unforeseen.copy()
@@ -57,19 +57,19 @@ class DefineByRunSpace:
         self.parameters.take({choice.name: choice.actions for choice in space.choices})
 
     def grow(self, domains: Mapping[str, Domain]) -> bool:
-        """Takes up parameters and actions that were not there, in this order.
+        """Takes up new parameters and actions, in this order.
 
         Returns:
-            Whether the search's own space lacks some of what was taken up.
+            Whether the space is to be discovered anew, because it lacks some of them.
 
         Raises:
-            ValueError: a name or a value cannot be part of a space.
+            ValueError: A name or a value cannot be part of a space.
         """
         if self._built is self.parameters.actions and all(self._taken_up.get(n) is d for n, d in domains.items()):
             return False
         for name, domain in domains.items():
             if name not in self.parameters.actions:
-                Choice(name, domain.actions)  # what cannot be a choice must not be taken up
+                Choice(name, domain.actions)  # an error comes before anything is taken up
         parameters = copy.copy(self.parameters)
         grown = parameters.take({name: domain.actions for name, domain in domains.items()})
         if parameters.take(self.unforeseen.take_waiting()) or grown:
@@ -84,15 +84,15 @@ class DefineByRunSpace:
         return discover(self._name, self.parameters.actions, self._evidence)
 
     def built(self) -> None:
-        """Takes note that the search's own space has all parameters by now."""
+        """Takes note that the space was discovered with all parameters."""
         self._built = self.parameters.actions
 
     def add_evidence(self, configs: Sequence[dict[str, Action]], counted: bool = True) -> None:
         """Takes up trials that came to their end: they tell when a parameter is asked for.
 
         Args:
-            configs: what they took.
-            counted: whether they are of this search, and bring the next discovery nearer.
+            configs: The configurations of the trials.
+            counted: Whether the trials are of this search, and bring the next discovery nearer.
         """
         self._evidence = [*self._evidence, *configs][-EVIDENCE:]
         self._wholes += len(configs) if counted else 0
@@ -109,22 +109,22 @@ class DefineByRunSpace:
     def discovered_for(self, explained: bool) -> None:
         """Takes note that the space was discovered anew for a trial.
 
-        What nothing explains is tried to be explained the more seldom, for each time takes long.
+        A trial without an explanation makes the next discovery come later, because each discovery takes long.
 
         Args:
-            explained: whether the space explains the trial by now.
+            explained: Whether the space explains the trial by now.
         """
         self._patience = self._wholes + (0 if explained else self._wholes // 4)
 
     def is_unforeseen(self, params: Params, name: str, source: SourceAgent | None) -> bool:
-        """Returns whether a parameter is new in a search of many, and nobody knows what comes with it.
+        """Returns whether a parameter is new in a search of many, and the source does not know the others of its trial.
 
-        Where the source knows that, its parameters are expected from now on.
+        If the source knows them, they are expected from now on.
 
         Args:
-            params: the parameters of the trial so far.
-            name: of the parameter that is asked for next.
-            source: what the search starts from; None where it starts from nothing, or was told of a trial.
+            params: The parameters of the trial so far.
+            name: The name of the next parameter.
+            source: The agent that the search starts from; None without one, and after the first reward.
         """
         known = self.parameters.actions
         if name in known or len(known) < WIDE:
@@ -134,20 +134,20 @@ class DefineByRunSpace:
         return not self.unforeseen.expect({*params, name}, known, source.agent.problems, self._name, source.rename)
 
     def forget_expected(self, params: Params) -> set[str]:
-        """Forgets what was expected of the first trial that is told, but not asked for; returns its names."""
+        """Forgets the parameters that the first finished trial was expected to have, but lacks; returns their names."""
         missing, self.unforeseen.expected = self.unforeseen.expected - params.keys(), set()
         if missing:
             self.parameters = self.parameters.without(missing)
         return missing
 
     def allowed(self, params: Params, name: str, domain: Domain, tables: Tables) -> Bool[np.ndarray, "choices options"]:
-        """Returns which actions of each choice may be taken, in the order of the space.
+        """Returns the actions that each choice may take, Shape `[choices, options]`, in the order of the space.
 
         Args:
-            params: the parameters of a trial so far: each has the one action that it took.
-            name: of the parameter that is asked for next.
-            domain: what that can be; others can be what they could be last.
-            tables: of the search's own space.
+            params: The parameters of the trial so far. Each may take the action that it took.
+            name: The name of the next parameter.
+            domain: The domain of the next parameter. Others have the domain with which they were asked for last.
+            tables: The tables of the space.
         """
         allowed = np.ones((tables.rules.decision.shape[1], tables.decisions.actions.shape[1]), bool)
         for index, known in enumerate(self.parameters.actions, start=1):
@@ -163,19 +163,19 @@ class DefineByRunSpace:
         return allowed
 
     def to_json(self) -> Json:
-        """Returns as JSON what the search's own space does not say."""
+        """Returns the evidence as JSON."""
         return {"evidence": self._evidence, "discovery": [self._wholes, self._patience]}
 
     @classmethod
     def from_json(cls, value: Json, encoding: Encoding) -> "DefineByRunSpace":
-        """Returns the space that `to_json` described; it is not known what its parameters can be.
+        """Returns the space that `to_json` described, without the domains of its parameters.
 
         Args:
-            value: the JSON.
-            encoding: of the search's own space.
+            value: The JSON.
+            encoding: The encoding of the space.
 
         Raises:
-            LookupError, TypeError, ValueError: it describes none of such a space.
+            LookupError, TypeError, ValueError: The JSON does not fit the encoding.
         """
         [problem] = encoding.problems
         space = cls(problem.space.name)

@@ -1,15 +1,15 @@
 """Configurations that a Gaussian process over the trials of a search expects to be best.
 
-The policy learns which actions are good. To it a number is one of a few bins; what is left inside of the bins is
-refined here, all numbers together: of candidates near the best trials and some anywhere, the one with the largest
-expected improvement is proposed. Each other trial stays the policy's, which does not get stuck where the process is
+The policy learns which actions are good, and sees a number as one of a few bins. The surrogate refines all numbers
+together inside of the bins. Of candidates near the best trials, and some anywhere, it proposes the candidate with the
+largest expected improvement. Every other trial stays with the policy, which does not get stuck where the process is
 wrong.
 """
 
 import bisect
 import copy
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,17 +27,17 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from .plans import ObservedTrial
 
-# Not for tuning. These numbers bound what a trial costs, however long a search is, and say how the largest improvement
-# is looked for. What may be tuned is in `SurrogateConfig`.
+# Not for tuning. These numbers bound the time of a trial in a long search, and set the search for the largest
+# improvement. `SurrogateConfig` has the numbers for tuning.
 BEST, LATEST, SPREAD = 100, 30, 70
-"""Trials that enter the process at most: the best, those that fell behind them last, and some of all others."""
+"""The most trials in the process: the best, those that fell behind them last, and a sample of the others."""
 
 LEAST = 1e-4
-"""Of standardised values: where less is to be gained, the policy proposes."""
+"""The least expected improvement, of standardised values; below it the policy proposes."""
 
 _PENDING = 64  # trials without a value that are kept in mind
 _REFITTED = 10  # the kernel is found anew when the trials have grown by this part of them
-_MANY = 20  # trials say what a usual value is
+_MANY = 20  # trials give the usual scale of values
 _NEAR = 5  # of the best trials
 _EACH = 40  # candidates near each
 _ANYWHERE = 64
@@ -49,14 +49,18 @@ _EQUAL = 1e-9  # places that differ by less are one
 
 
 class SurrogateProposal(NamedTuple):
-    """A configuration: its actions, and its numbers where an action stands for several."""
+    """A configuration: its actions, and the numbers of actions that stand for several numbers."""
 
     actions: dict[str, Action]
     numbers: dict[str, float]
 
 
+AcceptsFn = Callable[[SurrogateProposal], bool]
+"""Tells whether a configuration may be proposed."""
+
+
 class ExpectedTrial(NamedTuple):
-    """A trial, the reward that another evaluation of it is expected to have, and how sure that is."""
+    """A trial, the expected reward of another evaluation, and the standard deviation of that reward."""
 
     trial: ObservedTrial
     reward: float
@@ -64,7 +68,7 @@ class ExpectedTrial(NamedTuple):
 
 
 class SurrogateProposer:
-    """Knows the trials of one search, and proposes others.
+    """Fits a Gaussian process to the trials of one search, and proposes further trials.
 
     Example:
         ```python
@@ -76,17 +80,17 @@ class SurrogateProposer:
     """
 
     def __init__(self, config: SurrogateConfig) -> None:
-        """Knows of no trial yet.
+        """Begins without trials.
 
         Args:
-            config: when it proposes.
+            config: The settings, among them which trials the process proposes.
         """
         self.config = config
         self._best: tuple[ObservedTrial, ...] = ()
         self._latest: tuple[ObservedTrial, ...] = ()
         self._spread: tuple[
             ObservedTrial, ...
-        ] = ()  # without them the process would forget what is bad, and try it again
+        ] = ()  # without them the process would forget bad regions, and try them again
         self._failed: tuple[ObservedTrial, ...] = ()
         self._told, self._fitted_at = 0, 0
         self._found: Hyperparameters | None = None
@@ -94,11 +98,11 @@ class SurrogateProposer:
         self._points: _Points | None = None
 
     def copy(self) -> "SurrogateProposer":
-        """Returns the same, to go on by itself."""
-        return copy.copy(self)  # what it holds is replaced, never changed
+        """Returns a copy that changes independently."""
+        return copy.copy(self)  # its parts are replaced, never changed
 
     def add(self, trial: ObservedTrial) -> None:
-        """Takes up a trial that was told, or failed."""
+        """Takes up a trial with a score, or a failed trial."""
         if trial.score is None:
             self._failed = (*self._failed[1 - _PENDING :], trial)
             return
@@ -125,7 +129,7 @@ class SurrogateProposer:
         return [*self._best, *self._latest, *self._spread]
 
     def proposes(self, number: int) -> bool:
-        """Returns whether a trial of this number is the process's."""
+        """Returns whether the process proposes the trial of this number."""
         return self._told >= self.config.first and number % self.config.every == 0
 
     @one_thread()
@@ -136,14 +140,16 @@ class SurrogateProposer:
         domains: Mapping[str, Domain],
         pending: Sequence[ObservedTrial],
         rng: np.random.Generator,
+        accepts: AcceptsFn | None = None,
     ) -> SurrogateProposal | None:
-        """Returns the configuration that promises most; None where nothing is left to be gained.
+        """Returns the configuration with the largest expected improvement; None if all improvements are too small.
 
         Args:
-            space: the space; what its conditions say of a parameter is taken for true.
-            domains: what parameters can be; those that are missing here can be all that the space says.
-            pending: trials that are being evaluated.
-            rng: draws the candidates.
+            space: The space, whose conditions are taken for true.
+            domains: The parameters. A parameter without a domain can take every action of the space.
+            pending: The trials that are being evaluated.
+            rng: Draws the candidates.
+            accepts: Tells whether a configuration may be proposed; None if all may.
         """
         if self._points is None or not self._points.are_of(space, domains):
             self._points = _Points(space, domains)
@@ -170,19 +176,21 @@ class SurrogateProposer:
             if promises[at] < LEAST:
                 return None
             if not _is_among(candidates[at], tried):
-                return points.proposal(candidates[at])
+                proposal = points.proposal(candidates[at])
+                if accepts is None or accepts(proposal):
+                    return proposal
         return None
 
     @one_thread()
     @np.errstate(all="ignore")
     def expected_best(self, space: SearchSpace, domains: Mapping[str, Domain]) -> "ExpectedTrial | None":
-        """Returns the trial that the process expects to be best, were it evaluated again; None before any was told.
+        """Returns the trial with the best expected reward, were it evaluated again; None without trials.
 
-        Where evaluations are noisy the best single one is a lucky one; this is the one whose neighbours are good too.
+        Under noise the best single evaluation is often a lucky one. The neighbours of this trial are good too.
 
         Args:
-            space: the space.
-            domains: what parameters can be.
+            space: The space.
+            domains: The parameters.
         """
         told = self._kept
         if not told:
@@ -198,14 +206,14 @@ class SurrogateProposer:
     def _scale(self, values: Float[np.ndarray, "trials"]) -> ValueScale:
         """Returns the scale of the values of the trials that are kept.
 
-        It is that of those behind the best, once they are many: on the scale of the best alone, which come to differ
-        by nothing, whatever is not known promises much.
+        Once many trials are behind the best, they set the scale. The best alone come to differ by almost nothing, and
+        on their scale every unknown region would promise much.
         """
         behind = values[len(self._best) :]
         return ValueScale.of(values if len(behind) < _MANY else np.append(behind, values.min()))
 
     def to_json(self) -> Json:
-        """Returns as JSON what is needed to go on."""
+        """Returns the trials and the kernel as JSON."""
         found = None if self._found is None else [self._found.lengths.tolist(), *map(float, self._found[1:])]
         trials = [[*map(list, each)] for each in (self._best, self._latest, self._spread, self._failed)]
         return {"trials": trials, "counts": [self._told, self._fitted_at], "found": found, "names": [*self._names]}
@@ -215,7 +223,7 @@ class SurrogateProposer:
         """Returns the proposer that `to_json` described, of this configuration.
 
         Raises:
-            LookupError, TypeError, ValueError: it describes none.
+            LookupError, TypeError, ValueError: The JSON is not from `to_json`.
         """
         proposer = cls(config)
         trials = (tuple(map(_read_observed, each)) for each in value["trials"])
@@ -236,8 +244,8 @@ class _Points:
     """Configurations of a space as points, see `learning.surrogate`.
 
     Attributes:
-        names: of the parameters, one for each column.
-        numeric: which of them are numbers.
+        names: The name of the parameter of each column.
+        numeric: Whether the parameter of each column is a number.
     """
 
     def __init__(self, space: SearchSpace, domains: Mapping[str, Domain]) -> None:
@@ -258,13 +266,13 @@ class _Points:
         ]
 
     def are_of(self, space: SearchSpace, domains: Mapping[str, Domain]) -> bool:
-        """Returns whether they are of this space, and its parameters can be the same."""
+        """Returns whether the points are of this space and these domains."""
         return space is self._space and all(
             domains.get(name) is its for name, its in zip(self.names, self._domains, strict=True)
         )
 
     def of_told(self, trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials parameters"]:
-        """Returns trials as points, each of which is looked at once."""
+        """Returns trials as points, and keeps the point of each trial."""
         known, none = self._known, (None, None)
         # In a copy the trials are others, and may have the numbers of those that were copied.
         new = [trial for trial in trials if known.get(id(trial), none)[0] is not trial]
@@ -274,7 +282,7 @@ class _Points:
         return np.array([row for _, row in self._known.values()])
 
     def of(self, trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials parameters"]:
-        """Returns trials as points; what a parameter cannot be any more was not asked for."""
+        """Returns trials as points; values outside of the present domains count as not asked for."""
         found = np.full((len(trials), len(self.names)), np.nan)
         for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
             name = choice.name
@@ -297,7 +305,7 @@ class _Points:
     def near(
         self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
     ) -> Float[np.ndarray, "points parameters"]:
-        """Returns for each point one near it."""
+        """Returns a random neighbour of each point."""
         spread, share = rng.choice(_SPREADS, len(points)), rng.choice(_SHARES, len(points))
         away = spread[:, None] * rng.standard_normal(points.shape)
         moved = np.clip(points + np.where(rng.random(points.shape) < share[:, None], away, 0.0), 0.0, 1.0)
@@ -307,7 +315,7 @@ class _Points:
     def settled(
         self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
     ) -> Float[np.ndarray, "points parameters"]:
-        """Returns points whose values there are: random ones for NaN, and NaN where none is asked for."""
+        """Returns points with values of the domains: random values for NaN, and NaN for inactive parameters."""
         drawn, found = rng.random(points.shape), points.copy()
         actions = np.zeros(points.shape, np.intp)
         for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
@@ -346,13 +354,13 @@ _WORST = Score(TrialOutcome.FAILED, 0.0)
 
 
 def _worse(trial: ObservedTrial) -> tuple[float, float]:
-    """Returns a key that is the larger, the worse a trial is."""
+    """Returns a sort key, larger for worse trials."""
     outcome, reward = trial.score or _WORST
     return -outcome, -reward
 
 
 def _losses(scores: Sequence[Score]) -> Float[np.ndarray, "trials"]:
-    """Returns losses, the lower the better; an infinite one becomes the worst or the best of the finite ones."""
+    """Returns losses, lower is better; an infinite loss becomes the worst or the best of the finite losses."""
     finite = np.array([-one.reward for one in scores if one.outcome == TrialOutcome.FINITE] or [0.0])
     low, high = float(finite.min()), float(finite.max())
     return np.array(
@@ -364,7 +372,7 @@ def _losses(scores: Sequence[Score]) -> Float[np.ndarray, "trials"]:
 
 
 def _is_among(point: Float[np.ndarray, "parameters"], tried: Float[np.ndarray, "trials parameters"]) -> bool:
-    """Returns whether a point is one of several."""
+    """Returns whether a point is among several points."""
     equal = (np.abs(tried - point) < _EQUAL) | (np.isnan(tried) & np.isnan(point))
     return bool(equal.all(1).any())
 

@@ -1,4 +1,4 @@
-"""The trials of a search: those that are open, those that others evaluate, those that failed, and the best."""
+"""The trials of a search: open trials, trials that others evaluate, failed trials, and the best trials."""
 
 import copy
 import dataclasses
@@ -19,70 +19,78 @@ from ..spaces.schema import Json
 from .discovery import Parameters
 from .plans import ObservedTrial, PlannedTrial, config_fingerprint
 
-# Not for tuning. These numbers say how a number is drawn inside of its bin; which bin it is, the policy says. A bin is
-# what they are measured in, so that they fit any range.
+# Not for tuning. The policy chooses the bin of a number, and these settings draw the number inside of the bin. Their
+# unit is the width of the bin, so that they fit any range.
 BEST = 20
-"""Values of the so many best trials are varied."""
+"""The number of best trials whose values are varied."""
 
-_MOST_PLANS = 1_000  # of trials that nobody will tell about any more, the oldest are given up
-_VARIED = 0.85  # share of the values that are near one of the best trials', in a bin where there is one
-_NEAREST, _FARTHEST = 0.01, 0.5  # how near, in widths of a bin; uniform in its logarithm
+_MOST_PLANS = 1_000  # open at a time; beyond them, the oldest are given up
+_VARIED = 0.85  # share of the values that are near a best trial's value, in a bin that has one
+_NEAREST, _FARTHEST = 0.01, 0.5  # distance in widths of a bin, log-uniform
 
 
 class SearchTrials:
-    """The trials of one search; keys are of the encoding of its problem at this time.
+    """The trials of one search, with fingerprints in the present encoding of its problem.
 
     Attributes:
-        best: the best of those that were told.
+        best: The best trials.
     """
 
     def __init__(self) -> None:
-        """Begins without any."""
+        """Begins without trials."""
         self.best = TopTrials()
         self._plans: dict[Hashable, PlannedTrial] = {}
+        self._shared: frozenset[Hashable] = frozenset()  # the trials whose plans a copy has too
         self._elsewhere: dict[Hashable, ObservedTrial] = {}
         self._failed: dict[np.uint64, dict[str, Action]] = {}  # by their fingerprints
 
     def copy(self) -> "SearchTrials":
-        """Returns the same trials, to go on by themselves."""
+        """Returns a copy that changes independently."""
         trials = copy.copy(self)
         trials.best, trials._plans, trials._failed = self.best.copy(), dict(self._plans), dict(self._failed)
+        self._shared = trials._shared = frozenset(self._plans)
         return trials
 
     def plan(self, trial: Hashable) -> PlannedTrial | None:
-        """Returns the plan of a trial; None where it is not open."""
+        """Returns the plan of a trial; None if the trial is not open."""
+        return self._plans.get(trial)
+
+    def own_plan(self, trial: Hashable) -> PlannedTrial | None:
+        """Returns the plan of a trial to go on with, which no copy of this has; None if the trial is not open."""
+        if trial in self._shared and trial in self._plans:
+            self._plans[trial], self._shared = self._plans[trial].copy(), self._shared - {trial}
         return self._plans.get(trial)
 
     def open(self, trial: Hashable, plan: PlannedTrial) -> None:
-        """Gives a trial a plan, instead of the one that it had if it is open already."""
+        """Opens a trial with a plan, which replaces an earlier plan."""
         while trial not in self._plans and len(self._plans) >= _MOST_PLANS:
             self._plans.pop(next(iter(self._plans)))
-        self._plans[trial] = plan
+        self._plans[trial], self._shared = plan, self._shared - {trial}
 
     def close(self, trial: Hashable) -> PlannedTrial | None:
-        """Takes note that a trial is open no more, and returns the plan that it had."""
+        """Closes a trial, and returns its plan; None if the trial was not open."""
         return self._plans.pop(trial, None)
 
     def drop(self, names: Collection[str]) -> None:
-        """Drops the plans that have one of these parameters, which are no more."""
+        """Drops the plans that have one of these parameters, which were forgotten."""
         self._plans = {trial: plan for trial, plan in self._plans.items() if plan.actions.keys().isdisjoint(names)}
 
     def evaluated_elsewhere(self, trials: Mapping[Hashable, ObservedTrial]) -> None:
-        """Takes note of the trials that others evaluate at this time, see `DefineByRunSearch.evaluated_elsewhere`."""
+        """Takes note of all trials that others evaluate at this time, see `DefineByRunSearch.evaluated_elsewhere`."""
         self._elsewhere = dict(trials)
 
     def others(self, trial: Hashable) -> tuple[list[PlannedTrial], list[ObservedTrial]]:
-        """Returns the other trials that are being evaluated: plans of those asked for here, and those of others."""
+        """Returns the other trials that are being evaluated: the plans of open trials, and the trials of others."""
         here = [plan for known, plan in self._plans.items() if known != trial]
         return here, [one for known, one in self._elsewhere.items() if known not in self._plans]
 
     def pending(self, trial: Hashable, encoding: Encoding, parameters: Parameters) -> UInt64[np.ndarray, "pending"]:
-        """Returns the fingerprints of what is not to be proposed for a trial: what is being evaluated, and what failed.
+        """Returns the fingerprints that are not proposed for a trial: those of pending and of failed configurations.
 
         Args:
-            trial: which one.
-            encoding: of the search's problem.
-            parameters: its parameters; what others evaluate that has other actions is no proposal of it.
+            trial: The trial.
+            encoding: The encoding of the problem.
+            parameters: The parameters of the problem. Trials of others with further actions are left out.
         """
         (here, others), known = self.others(trial), parameters.position
         elsewhere = [
@@ -93,11 +101,11 @@ class SearchTrials:
         return np.array([*(plan.fingerprint for plan in here), *elsewhere, *self._failed], np.uint64)
 
     def fail(self, config: dict[str, Action], encoding: Encoding) -> None:
-        """Takes note of a configuration that failed, so that it is not proposed again."""
+        """Takes note of a failed configuration, which is not proposed again."""
         self._failed.setdefault(config_fingerprint(encoding, config), config)
 
     def refresh_fingerprints(self, encoding: Encoding) -> None:
-        """Finds all fingerprints anew, where the encoding that they follow from has changed."""
+        """Computes all fingerprints anew after a change of the encoding."""
         self._failed = {config_fingerprint(encoding, config): config for config in self._failed.values()}
         self.best.refresh_fingerprints(encoding)
         self._plans = {
@@ -106,7 +114,7 @@ class SearchTrials:
         }
 
     def to_json(self) -> Json:
-        """Returns the trials as JSON; those that are open must be called by strings or whole numbers."""
+        """Returns the trials as JSON; open trials must be named by strings or whole numbers."""
         plans = [
             [trial, plan.number, plan.proposer, plan.actions, dict(plan.observed.numbers)]
             for trial, plan in self._plans.items()
@@ -115,15 +123,15 @@ class SearchTrials:
 
     @classmethod
     def from_json(cls, value: Json, encoding: Encoding, seed: int) -> "SearchTrials":
-        """Returns the trials that `to_json` described, but for what their parameters were given.
+        """Returns the trials that `to_json` described, without the values that open trials were given.
 
         Args:
-            value: the JSON.
-            encoding: of the search's problem.
-            seed: of the search.
+            value: The JSON.
+            encoding: The encoding of the problem.
+            seed: The seed of the search.
 
         Raises:
-            LookupError, TypeError, ValueError: it describes none of such a problem.
+            LookupError, TypeError, ValueError: The JSON does not fit the problem.
         """
         trials = cls()
         trials.best = TopTrials.from_json(value["best"])
@@ -146,7 +154,7 @@ class SearchTrials:
 
 
 class FinishedTrial(NamedTuple):
-    """A trial that was told, and what its configuration is known by."""
+    """A finished trial with a score."""
 
     score: Score
     actions: dict[str, Action]
@@ -155,10 +163,10 @@ class FinishedTrial(NamedTuple):
 
 
 class TopTrials:
-    """The best trials so far: a bin stands for many numbers, and those near the best ones' are better."""
+    """The best trials so far, near whose numbers others are drawn: a bin stands for many numbers."""
 
     def __init__(self) -> None:
-        """Begins without any."""
+        """Begins without trials."""
         self._trials: list[FinishedTrial] = []
         self._varied: np.ndarray | None = None  # until the trials or their fingerprints change
 
@@ -168,23 +176,23 @@ class TopTrials:
         return tuple(self._trials)
 
     def copy(self) -> "TopTrials":
-        """Returns the same trials, to go on by themselves."""
-        return copy.copy(self)  # what it holds is replaced, never changed
+        """Returns a copy that changes independently."""
+        return copy.copy(self)  # its parts are replaced, never changed
 
     def add(self, trial: FinishedTrial) -> None:
-        """Takes up a trial, if it is good enough."""
+        """Takes up a trial if it is one of the best."""
         self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
         if any(one is trial for one in self._trials):
             self._varied = None
 
     def varied(self, domains: Mapping[str, Domain]) -> UInt64[np.ndarray, "trials"]:
-        """Returns the fingerprints of those trials of which an action stands for more than one value.
+        """Returns the fingerprints of the trials with an action that stands for more than one value.
 
-        These may come again, because their bins have other values to try. Worse configurations may not: a policy that
-        is wrong about one would propose it again and again.
+        They may be proposed again, because their bins have other values to try. Worse configurations may not, because a
+        policy that is wrong about a configuration would propose it again and again.
 
         Args:
-            domains: what parameters can be; looked at once for the same trials.
+            domains: The parameters. The result is kept until the trials change.
         """
         if self._varied is None:
             numbers = {name for name, each in domains.items() if isinstance(each, NumericDomain) and each.continuous}
@@ -193,7 +201,7 @@ class TopTrials:
         return self._varied
 
     def refresh_fingerprints(self, encoding: Encoding) -> None:
-        """Finds the fingerprints of the trials anew, where the encoding that they follow from has changed."""
+        """Computes the fingerprints anew after a change of the encoding."""
         self._trials = [
             trial._replace(fingerprint=config_fingerprint(encoding, trial.actions)) for trial in self._trials
         ]
@@ -205,11 +213,11 @@ class TopTrials:
         """Returns a value of an action of a parameter.
 
         Args:
-            name: of the parameter.
-            action: one of the domain's.
-            domain: what the parameter can be.
-            rng: for numbers.
-            before: what an earlier search tried for the action, where that did well.
+            name: The name of the parameter.
+            action: An action of the domain.
+            domain: The domain of the parameter.
+            rng: Draws numbers.
+            before: The number of a good trial of an earlier search with this action; None if there is none.
         """
         position = next(at for at, known in enumerate(domain.actions) if is_same_action(known, action))
         if isinstance(domain, CategoricalDomain):
@@ -227,10 +235,10 @@ class TopTrials:
         return near if domain.position(near) == position else domain.value(position, chance)
 
     def check(self, domains: Mapping[str, Domain]) -> None:
-        """Checks trials that were restored against the domains.
+        """Checks restored trials against the domains.
 
         Raises:
-            LookupError, TypeError, ValueError: one of them has not the values that others are found near.
+            LookupError, TypeError, ValueError: A trial lacks a number of its parameters.
         """
         for trial in self._trials:
             for name in trial.actions:
@@ -238,7 +246,7 @@ class TopTrials:
                     domain.position(trial.values[name])  # type: ignore[arg-type]
 
     def to_json(self) -> Json:
-        """Returns the trials as JSON, with those values that others are found near."""
+        """Returns the trials as JSON, with their numbers."""
         return [
             [one.score, one.actions, {n: v for n, v in one.values.items() if type(v) in (int, float)}]
             for one in self._trials
@@ -249,7 +257,7 @@ class TopTrials:
         """Returns the trials that `to_json` described.
 
         Raises:
-            TypeError, ValueError: it describes none.
+            TypeError, ValueError: The JSON describes no trials.
         """
         best = cls()
         best._trials = [

@@ -1,7 +1,7 @@
-"""New parameters of a search that has many: hundreds are taken up at once, not one by one.
+"""New parameters of a search of many parameters, which are taken up together.
 
-A search that takes up a parameter discovers its space, draws its network and its plan anew. A first trial of 300
-parameters would do that 300 times.
+A search that takes up a parameter discovers its space, and draws its policy and its plan anew. A first trial of 300
+parameters would do so 300 times.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,26 +17,26 @@ class UnforeseenParameters:
     """Parameters that were asked for, or will be, and that a search has not taken up.
 
     Attributes:
-        waiting: the actions of those that the search takes up with the next one.
-        expected: those that the search took up because its source knows them, before a trial was told.
+        waiting: The actions of the parameters that are taken up together with the next one.
+        expected: The parameters that were taken up before the first reward because the source knows them.
     """
 
     def __init__(self) -> None:
-        """Begins without any."""
+        """Begins without parameters."""
         self.waiting: dict[str, tuple[Action, ...]] = {}
         self.expected: set[str] = set()
 
     def copy(self) -> "UnforeseenParameters":
-        """Returns the same parameters, to go on by themselves."""
+        """Returns a copy that changes independently."""
         same = UnforeseenParameters()
         same.waiting, same.expected = dict(self.waiting), set(self.expected)
         return same
 
     def put(self, plan: PlannedTrial, name: str, domain: Domain) -> None:
-        """Puts a new parameter into a plan that agrees with its trial so far: one action, all alike in probability.
+        """Puts a new parameter into a plan that agrees with its trial so far, with an action drawn uniformly.
 
         Raises:
-            ValueError: a name or a value cannot be part of a space.
+            ValueError: A name or a value cannot be part of a space.
         """
         self.waiting[name] = Choice(name, domain.actions).actions
         plan.put(name, domain.actions[int(plan.rng.integers(len(domain.actions)))])
@@ -49,17 +49,17 @@ class UnforeseenParameters:
         space: str,
         rename: Mapping[str, str],
     ) -> bool:
-        """Looks for a problem of the source that has all parameters of a trial, and expects its others too.
+        """Looks for a problem of the source that has all parameters of a trial, and expects the problem's other ones.
 
         Args:
-            names: of the parameters of the trial.
-            known: those that the search took up.
-            problems: the source's.
-            space: the name of their space.
-            rename: from states that the source knows to parameters that mean the same.
+            names: The names of the trial's parameters.
+            known: The names of the parameters that the search took up.
+            problems: The problems of the source.
+            space: The name of the space.
+            rename: From states that the source knows to parameters that mean the same.
 
         Returns:
-            Whether there is one.
+            Whether there is such a problem.
         """
         for problem in reversed(problems):
             choices = {rename.get(choice.state, choice.name): choice.actions for choice in problem.space.choices}
@@ -70,6 +70,6 @@ class UnforeseenParameters:
         return False
 
     def take_waiting(self) -> dict[str, tuple[Action, ...]]:
-        """Returns the waiting parameters in order, and empties the list of them."""
+        """Returns the waiting parameters in order, and removes them here."""
         waiting, self.waiting = self.waiting, {}
         return waiting

@@ -1,1 +1,1 @@
-"""The agent in the tools that people have."""
+"""The agent inside of other tools: Optuna, Ray Tune, and ConfigSpace."""

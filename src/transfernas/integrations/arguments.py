@@ -1,4 +1,4 @@
-"""Checks of what every integration is given."""
+"""Checks of the arguments that the integrations share."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -7,46 +7,59 @@ from difflib import get_close_matches
 from ..agent import Agent
 
 
-def check_name(what: str, name: object, optional: bool = False) -> None:
+def check_name(subject: str, name: object, optional: bool = False) -> None:
     """Checks the name of a space or a task.
 
     Args:
-        what: begins the sentence of the error, as in "task is named by".
-        name: what was given.
-        optional: whether it may be None.
+        subject: The begin of the error's sentence, as in "task is named by".
+        name: The name.
+        optional: Whether the name may be None.
 
     Raises:
-        TypeError: it is no non-empty string.
+        TypeError: The name is no non-empty string.
     """
     if not (isinstance(name, str) and name) and not (optional and name is None):
-        raise TypeError(f"{what} a non-empty string, not {name!r}")
+        raise TypeError(f"{subject} a non-empty string, not {name!r}")
 
 
 def check_on_failure(on_failure: object) -> None:
-    """Checks what a trial that failed is to say.
+    """Checks how failed trials count.
 
     Raises:
-        ValueError: it is neither "ignore" nor "worst".
+        ValueError: `on_failure` is neither "ignore" nor "worst".
     """
     if on_failure not in ("ignore", "worst"):
         raise ValueError(f'on_failure must be "ignore" or "worst", not {on_failure!r}')
 
 
 def check_mode(mode: object) -> None:
-    """Checks whether a result is to be small or large.
+    """Checks the direction of a search; None if the direction is not known yet.
 
     Raises:
-        ValueError: it is neither "min" nor "max", nor None for what is not known yet.
+        ValueError: The mode is neither "min" nor "max" nor None.
     """
     if mode not in (None, "min", "max"):
         raise ValueError(f'mode must be "min" or "max", not {mode!r}')
 
 
-def check_rename(rename: Iterable[str], agent: Agent | None) -> None:
-    """Checks that an agent, if there is one, knows the parameters that others are to mean.
+def check_key(key: object) -> None:
+    """Checks that a user's key, if there is one, is a function.
 
     Raises:
-        ValueError: it does not know one.
+        TypeError: The key is not callable.
+    """
+    if key is not None and not callable(key):
+        raise TypeError(
+            f"key must be a function from the parameters of a trial to a hashable value, as in "
+            f"key=lambda params: tuple(params.values()), not {key!r}"
+        )
+
+
+def check_rename(rename: Iterable[str], agent: Agent | None) -> None:
+    """Checks that an agent, if there is one, knows the old names of parameters.
+
+    Raises:
+        ValueError: The agent does not know a name.
     """
     if agent is None:
         return
@@ -59,10 +72,10 @@ def check_rename(rename: Iterable[str], agent: Agent | None) -> None:
 
 
 def check_parameters(argument: str, names: Iterable[str], parameters: Iterable[str]) -> None:
-    """Checks that each name is of a parameter of the studies, if they have any.
+    """Checks that each name is that of a parameter of the studies, if the studies have parameters.
 
     Raises:
-        ValueError: one is not.
+        ValueError: A name is that of no parameter.
     """
     known = tuple(dict.fromkeys(parameters))
     for name in names:
@@ -74,17 +87,17 @@ def check_parameters(argument: str, names: Iterable[str], parameters: Iterable[s
 
 
 def resolve_name(known: Sequence[str], meant: str) -> str:
-    """Returns the names that there are, and the one that another name may be a slip of."""
+    """Returns the known names as text, with the known name that is closest to a misspelt name."""
     close = get_close_matches(meant, known, n=1)
     return (", ".join(known) or "none") + (f". Did you mean {close[0]!r}?" if close else "")
 
 
 def as_agent(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:
-    """Returns an agent, or the one in a file; None for None.
+    """Returns an agent, or loads it from its file; None for None.
 
     Raises:
-        CheckpointError, OSError: the file cannot be read.
-        TypeError: it is none of these.
+        CheckpointError, OSError: The file cannot be read.
+        TypeError: The argument is no agent, path, or None.
     """
     if not isinstance(agent, (Agent, str, os.PathLike, type(None))):
         raise TypeError(f"agent is an Agent, the path of its file, or None, not {agent!r}")

@@ -1,4 +1,4 @@
-"""Search spaces of ConfigSpace's: a `ConfigurationSpace` goes in, `Configuration`s come out.
+"""Search spaces of ConfigSpace: a `ConfigurationSpace` becomes a search space, and its configurations `Configuration`s.
 
 ```python
 adapter = from_configspace(ConfigurationSpace({"lr": (1e-5, 1e-1), "optimizer": ["adam", "sgd"]}))
@@ -29,27 +29,34 @@ from ..spaces.space import SearchSpace
 from .configspace_values import Values, values_of
 
 SPACE = "configspace"
-"""The name of a space that has none; spaces of one name are taken for versions of one space."""
+"""The default name of a space. Spaces of one name are versions of one space."""
 
 ConfigurationFn = Callable[[cs.Configuration], float]
-"""From a configuration of ConfigSpace's to its reward, higher is better."""
+"""From a `Configuration` to its reward, higher is better."""
 
-_TRIES = 16  # draws inside the actions, where what stands for them is forbidden
+_TRIES = 16  # draws inside of the actions, if the numbers that stand for them are forbidden
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfigSpaceAdapter:
-    """A `ConfigurationSpace` and the search space that stands for it; made by `from_configspace`.
+    """A `ConfigurationSpace` and its search space; made by `from_configspace`.
 
-    A number is searched as the part of its range that it lies in, and stands in a configuration for all numbers of that
-    part. No condition and no clause that forbids a number changes within a part, so each says of a part what it says of
-    the number that stands for it. A relation between two numbers, such as `ForbiddenLessThanRelation`, may hold for
-    some numbers of two parts only: those that stand for the parts are looked at first, then a few others.
+    The search sees a number as a part of its range. One number stands for all numbers of the part in configurations. No
+    condition and no clause that forbids a number changes within a part, so each holds for all numbers of a part, or for
+    none. A relation between two numbers, such as `ForbiddenLessThanRelation`, may hold for some numbers of two parts
+    only. Then the numbers that stand for the parts are tried first, and a few others next.
 
     Attributes:
-        source: the space of ConfigSpace's that configurations are of; it must not change any more.
-        space: the search space, with a choice for each hyperparameter that can be active: the parents first, and among
-            those whose parents are there already in the order of their names.
+        source: The `ConfigurationSpace` of the configurations, which must not change any more.
+        space: The search space, with a choice for each hyperparameter that can be active. Parents come before their
+            children; hyperparameters whose parents are there are in the order of their names.
+
+    Example:
+        ```python
+        adapter = from_configspace(ConfigurationSpace({"lr": (1e-5, 1e-1)}))
+        config = adapter.config({"lr": 0.01})
+        configuration = adapter.configuration(config, seed=0)
+        ```
     """
 
     source: cs.ConfigurationSpace = field(repr=False)
@@ -57,14 +64,14 @@ class ConfigSpaceAdapter:
     _values: Mapping[str, Values] = field(repr=False)
 
     def problem(self, task: str, objective: ConfigurationFn | None = None) -> Problem:
-        """Returns the problem of a task; what the space forbids is not valid in it.
+        """Returns the problem of a task, in which forbidden configurations are not valid.
 
         Args:
-            task: the name of what is measured; knowledge is shared between tasks of one name.
-            objective: from a `Configuration` to its reward, higher is better.
+            task: The name of the task. Knowledge is shared between tasks of one name.
+            objective: From a `Configuration` to its reward, higher is better.
 
         Raises:
-            TypeError: the task is no non-empty string, or the objective no function.
+            TypeError: The task is no non-empty string, or the objective no function.
         """
         if objective is not None and not callable(objective):
             raise TypeError(f"objective must be a function of a Configuration, not {objective!r}")
@@ -72,16 +79,16 @@ class ConfigSpaceAdapter:
         return Problem(self.space, task, reward, self._valid if self.source.forbidden_clauses else None)
 
     def configuration(self, config: Config, seed: int | None = None) -> cs.Configuration:
-        """Returns a configuration of the search space as one of ConfigSpace's, with values of plain Python.
+        """Returns a configuration of the search space as a `Configuration` with values of plain Python.
 
         Args:
-            config: from the names of the active choices to their actions.
-            seed: to draw numbers inside the parts of their ranges; None for those that stand for them, which
-                are the middles as far as the range goes.
+            config: From the names of the active choices to their actions.
+            seed: The seed that draws numbers inside of the parts of ranges; None for the numbers that stand for the
+                parts, which are near their middles.
 
         Raises:
-            ValueError: the configuration does not fit the space, or the seed is not a whole number of at least 0.
-            ForbiddenValueError: the space forbids it. Where parts of ranges have several numbers, 16 drawn
+            ValueError: The configuration does not fit the space, or the seed is not a whole number of at least 0.
+            ForbiddenValueError: The space forbids the configuration. If parts of ranges have several numbers, 16 drawn
                 configurations were forbidden too.
         """
         self.space.validate(config)
@@ -102,15 +109,15 @@ class ConfigSpaceAdapter:
         raise forbidden
 
     def config(self, configuration: Mapping[str, Any]) -> dict[str, Action]:
-        """Returns a configuration of ConfigSpace's as one of the search space, such as `agent.learn_from` takes.
+        """Returns a `Configuration` as a configuration of the search space, such as `agent.learn_from` takes.
 
         Args:
-            configuration: a `Configuration`, or a mapping from the names of the active hyperparameters to their values.
+            configuration: A `Configuration`, or a mapping from the names of the active hyperparameters to their values.
 
         Raises:
-            TypeError: it is no mapping.
-            ValueError: it does not fit the space: a hyperparameter is unknown, missing, or not active, or has a value
-                that it cannot have.
+            TypeError: The configuration is no mapping.
+            ValueError: The configuration does not fit the space: a hyperparameter is unknown, missing, or not active,
+                or has a value outside of its domain.
         """
         if not isinstance(configuration, Mapping):
             raise TypeError(f"config takes a Configuration, or a mapping from names to values, not {configuration!r}")
@@ -137,28 +144,34 @@ class ConfigSpaceAdapter:
 
 
 def from_configspace(space: cs.ConfigurationSpace, name: str | None = None) -> ConfigSpaceAdapter:
-    """Returns the search space that stands for a space of ConfigSpace's, and the way there and back.
+    """Returns the search space of a `ConfigurationSpace`, and the conversions between both.
 
-    A categorical or ordinal becomes a choice of its values, a constant a choice of one, an integer or a float one of
-    the parts of its range, which other ranges share where they overlap, but for where a condition or a forbidden clause
-    cuts them. Normal and beta distributions are searched as the ranges that bound them, and weights are left out.
+    A categorical or ordinal hyperparameter becomes a choice of its values, and a constant a choice of one value. An
+    integer or a float becomes a choice of the parts of its range. Ranges that overlap share parts, except where a
+    condition or a forbidden clause cuts them. Normal and beta distributions are searched as the ranges that bound them,
+    and weights are left out.
 
-    Whether a condition holds is decided for each action by the value that stands for it. A range is cut where a
-    condition on it changes, so for `GreaterThanCondition` and `LessThanCondition` too that is what the condition says
-    of every number of the part. As in ConfigSpace, nothing is true of a parent that is not active but
-    `NotEqualsCondition`.
-
-    Args:
-        space: of ConfigSpace's, with at least one hyperparameter.
-        name: of the search space; by default that of the space, or "configspace" if it has none.
+    The value that stands for an action decides whether a condition holds. A range is cut where a condition on it
+    changes, so the decision is right for every number of the part, also under `GreaterThanCondition` and
+    `LessThanCondition`. As in ConfigSpace, only a `NotEqualsCondition` holds for an inactive parent.
 
     ConfigSpace takes a conjunction and a disjunction of the same parts for one condition, and then checks and samples
-    one of them wrongly (ConfigSpace#430). Here each means what it says: configurations are those of a copy of the
-    space in which ConfigSpace tells them apart, and a warning says so.
+    one of them wrongly (ConfigSpace#430). Here both are right: configurations are those of a copy of the space in which
+    ConfigSpace distinguishes them, and a warning says so.
+
+    Args:
+        space: The `ConfigurationSpace`, with at least one hyperparameter.
+        name: The name of the search space; by default that of `space`, or "configspace" if `space` has none.
 
     Raises:
-        TypeError: it is no `ConfigurationSpace`, or a hyperparameter or a condition is of a kind that is not known.
-        ValueError: there is no hyperparameter, or one cannot be a choice; the message says which, and why.
+        TypeError: `space` is no `ConfigurationSpace`, or a hyperparameter or a condition is of an unknown kind.
+        ValueError: There is no hyperparameter, or a hyperparameter cannot be a choice; the message names it.
+
+    Example:
+        ```python
+        adapter = from_configspace(ConfigurationSpace({"lr": (1e-5, 1e-1), "optimizer": ["adam", "sgd"]}))
+        agent = Agent([adapter.problem("digits")])
+        ```
     """
     if not isinstance(space, cs.ConfigurationSpace):
         raise TypeError(
@@ -195,14 +208,14 @@ def _candidates(chosen: Mapping[str, tuple[Values, int]], seed: int | None) -> I
 
 
 def _disambiguate(space: cs.ConfigurationSpace) -> cs.ConfigurationSpace:
-    """Returns a space in which ConfigSpace takes no two conditions for one that are not, the given one if possible."""
+    """Returns a space in which ConfigSpace confuses no two conditions, the given space if possible."""
     conditions: dict[str, Any] = {}
     confused: dict[str, str] = {}
     given: list[Any] = copy.deepcopy(list(space.conditions))
     for condition in given:
         while other := next((one for one in conditions.values() if _is_same_condition(one, condition)), None):
             confused.setdefault(condition.child.name, other.child.name)
-            # One part more, though it says nothing new, and ConfigSpace compares no further.
+            # One part is repeated, because ConfigSpace compares conditions of different lengths no further.
             condition = type(condition)(*condition.components, condition.components[0])
         conditions[condition.child.name] = condition
     if not confused:
@@ -222,13 +235,13 @@ def _disambiguate(space: cs.ConfigurationSpace) -> cs.ConfigurationSpace:
 
 
 def _is_same_condition(one: Any, other: Any) -> bool:
-    """Returns whether ConfigSpace takes two conditions for one though they differ; it compares in both directions."""
+    """Returns whether ConfigSpace confuses two conditions that differ, in either order."""
     alike = one.equivalent_condition_on_parent(other) or other.equivalent_condition_on_parent(one)
     return bool(alike) and _meaning(one) != _meaning(other)
 
 
 def _meaning(condition: Any) -> object:
-    """Returns what a condition says of its parents, whatever the order of its parts."""
+    """Returns the meaning of a condition, which does not depend on the order of its parts."""
     if not hasattr(condition, "components"):
         value = getattr(condition, "values", None) or condition.value
         return type(condition).__name__, condition.parent.name, repr(value)
@@ -237,7 +250,7 @@ def _meaning(condition: Any) -> object:
 
 
 def _rules(space: cs.ConfigurationSpace) -> dict[str, list[Any]]:
-    """Returns what is said of single values of each hyperparameter."""
+    """Returns the conditions and clauses on single values of each hyperparameter."""
     rules: dict[str, list[Any]] = {}
     for rule in (*_literals(space.conditions), *_literals(space.forbidden_clauses)):
         subject = getattr(rule, "parent", None) or getattr(rule, "hyperparameter", None)
@@ -279,9 +292,9 @@ def _when(condition: Any, space: cs.ConfigurationSpace, values: Mapping[str, Val
 
 
 def _comparison(condition: Any, space: cs.ConfigurationSpace, values: Mapping[str, Values]) -> Condition | bool:
-    """Returns for which actions of the parent a condition holds, by ConfigSpace's own word."""
+    """Returns the actions of the parent for which ConfigSpace says that a condition holds."""
     parent = condition.parent.name
-    vector = np.full(len(space), np.nan)  # the form that ConfigSpace decides by: what is not active is NaN
+    vector = np.full(len(space), np.nan)  # ConfigSpace reads it: inactive is NaN
     inactive = bool(condition.satisfied_by_vector(vector))
     wanted: list[Action] = []
     for at, action in enumerate(values[parent].actions if parent in values else ()):  # else it is never active

@@ -1,4 +1,4 @@
-"""What a hyperparameter of ConfigSpace's can be, as actions: its values, or the parts of its range."""
+"""The actions of a hyperparameter of ConfigSpace: its values, or the parts of its range."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -19,8 +19,8 @@ Cut = tuple[float, float]
 FRONT, _ON, BEHIND = 0.0, 0.5, 1.0
 _PLACES = 13  # to which ConfigSpace rounds numbers
 
-# Where a rule changes; both in front of and behind its value where nothing is said here. By the names of the classes,
-# for some are younger than others.
+# The side of its value on which a rule changes; both sides for a rule that is not listed. By the names of the classes,
+# because not all releases of ConfigSpace have all of them.
 _SIDES = {
     "GreaterThanCondition": (BEHIND,),
     "LessThanCondition": (FRONT,),
@@ -32,11 +32,11 @@ _SIDES = {
 
 
 class ListedValues:
-    """Values one by one: of a categorical, an ordinal or a constant.
+    """The values of a categorical, an ordinal, or a constant hyperparameter.
 
     Attributes:
-        actions: what they are called.
-        has_range: False: an action has one value.
+        actions: The action of each value.
+        has_range: False, because an action has one value.
     """
 
     has_range = False
@@ -47,10 +47,10 @@ class ListedValues:
         self.actions = self._categories.actions
 
     def action(self, value: object) -> Action:
-        """Returns what a value is called.
+        """Returns the action of a value.
 
         Raises:
-            ValueError: it is none of the values.
+            ValueError: There is no such value.
         """
         return self._categories.action(value)
 
@@ -60,7 +60,7 @@ class ListedValues:
         return value.item() if isinstance(value, np.generic) else value
 
     def draw(self, at: int, rng: np.random.Generator) -> Any:
-        """Returns the same: there is nothing to draw."""
+        """Returns the only value of an action, without a draw."""
         return self.representative(at)
 
 
@@ -68,12 +68,12 @@ class _Interval(NamedTuple):
     """A part of a range, with all numbers between two cuts.
 
     Attributes:
-        action: what it is called.
-        start: where it begins.
-        end: where it ends.
-        low: its least number, or what all its numbers are above.
-        high: its largest number, or what all its numbers are below.
-        representative: the number that stands for it.
+        action: The action of the part.
+        start: The cut at the begin.
+        end: The cut at the end.
+        low: The least number, or a lower bound that is not in the part.
+        high: The largest number, or an upper bound that is not in the part.
+        representative: The number that stands for the part.
     """
 
     action: int | float
@@ -89,14 +89,14 @@ class _Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True, init=False)
 class RangedValues:
-    """The numbers of a range, part by part: bins of `NumericDomain`, cut once more where a rule of the space changes.
+    """The parts of a numeric range: the bins of a `NumericDomain`, cut further where a rule of the space changes.
 
-    So a condition on a number, or a clause that forbids one, says the same of all numbers of an action.
+    So a condition on a number, or a clause that forbids a number, holds for all numbers of an action or for none.
 
     Attributes:
-        actions: what the parts are called: the name of the bin where the number that gives it its name lies in the
-            part, else a number in the middle of the part.
-        has_range: whether a part has several numbers.
+        actions: The action of each part: that of the bin if its number lies in the part, else a number in the middle of
+            the part.
+        has_range: Whether a part has several numbers.
     """
 
     actions: tuple[Action, ...]
@@ -109,8 +109,8 @@ class RangedValues:
         """Cuts a range.
 
         Args:
-            numbers: the range in bins.
-            cuts: where it is cut besides; those outside change nothing.
+            numbers: The range in bins.
+            cuts: The further cuts. Those outside of the range change nothing.
         """
         found = _parts(numbers, cuts)
         object.__setattr__(self, "actions", tuple(part.action for part in found))
@@ -120,10 +120,10 @@ class RangedValues:
         object.__setattr__(self, "_starts", tuple(part.start for part in found))
 
     def action(self, value: object) -> Action:
-        """Returns what the part of a number is called.
+        """Returns the action of the part of a number.
 
         Raises:
-            ValueError: it is no number of the range.
+            ValueError: The range has no such number.
         """
         low, high = self._numbers.low, self._numbers.high
         if isinstance(value, np.generic):
@@ -139,7 +139,7 @@ class RangedValues:
         return self._parts[at].representative
 
     def draw(self, at: int, rng: np.random.Generator) -> Any:
-        """Returns a number of a part, uniform, or its logarithm where the range is logarithmic and not of integers."""
+        """Returns a random number of a part: log-uniform for floats of a logarithmic range, else uniform."""
         part = self._parts[at]
         if self._numbers.integer:
             return int(rng.integers(int(part.low), int(part.high) + 1))
@@ -153,14 +153,14 @@ Values = ListedValues | RangedValues
 
 
 def values_of(hyperparameter: Any, rules: Iterable[Any]) -> Values:
-    """Returns what a hyperparameter can be.
+    """Returns the values of a hyperparameter.
 
     Args:
-        hyperparameter: of ConfigSpace's. One with a distribution over a range is taken for the range alone.
-        rules: the conditions on its value, and the clauses that forbid some of them.
+        hyperparameter: The hyperparameter of ConfigSpace. Of a distribution over a range, the range alone counts.
+        rules: The conditions on its value, and the clauses that forbid values.
 
     Raises:
-        TypeError: it is of a kind that is not known.
+        TypeError: The kind of the hyperparameter is not known.
     """
     match hyperparameter:
         case cs.CategoricalHyperparameter():
@@ -210,7 +210,7 @@ def _parts(numbers: NumericDomain, cuts: Iterable[Cut]) -> tuple[_Interval, ...]
         )
         if part.has(
             part.representative
-        ):  # else it is narrower than what ConfigSpace tells apart, and belongs to the one before
+        ):  # else it is narrower than the resolution of ConfigSpace, and belongs to the part before
             found.append(part)
     return tuple(found)
 

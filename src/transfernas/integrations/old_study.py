@@ -1,4 +1,4 @@
-"""An old study of Optuna's, as an agent learns from it: its trials under the names that they are learned by."""
+"""An old study of Optuna, with the trials and names from which an agent learns."""
 
 import heapq
 from collections.abc import Mapping, Set
@@ -21,14 +21,14 @@ from .optuna_trials import domain_of, record_of, same_distribution, score_of, si
 
 
 class OldTrial(NamedTuple):
-    """A finished trial of a study, as it is learned from.
+    """A finished trial of a study, to learn from.
 
     Attributes:
-        number: its number in the study.
-        stamp: see `stamp_of`.
-        actions: what it took.
-        score: how good it was.
-        whole: whether it came to its end.
+        number: The number of the trial in the study.
+        stamp: See `stamp_of`.
+        actions: The action of each parameter.
+        score: The score.
+        whole: Whether the trial came to its end.
     """
 
     number: int
@@ -39,32 +39,32 @@ class OldTrial(NamedTuple):
 
 
 class OldStudy:
-    """A study, as it is learned from.
+    """A study to learn from.
 
     Attributes:
-        study: the study.
-        space: the name of its space.
-        task: the name of its task.
-        record: what it is known by.
-        trials: those to learn from.
-        domains: what each parameter could be in the last trial that had it.
-        parameters: all of its trials.
-        names: of all parameters of its trials, as the study has them.
-        learned: those of its trials that were learned from.
-        counts: how many trials are not learned from, by the reason, see `studies.StudySummary`.
+        study: The study.
+        space: The name of its space.
+        task: The name of its task.
+        record: The name under which the agent keeps its processed trials.
+        trials: The trials to learn from.
+        domains: The domain of each parameter in the last trial that had it.
+        parameters: The parameters of all trials.
+        names: The names of all parameters, as the study has them.
+        learned: The trials that were learned from.
+        counts: The numbers of trials that are not learned from, by the reason, see `studies.StudySummary`.
     """
 
     def __init__(self, study: optuna.Study, space: str, task: str, rename: Mapping[str, str]) -> None:
-        """Begins with none of its trials.
+        """Begins without trials.
 
         Args:
-            study: the study.
-            space: the name of its space.
-            task: the name of its task.
-            rename: from names of its parameters to the names that they are learned by.
+            study: The study.
+            space: The name of its space.
+            task: The name of its task.
+            rename: From names of its parameters to the names in the agent.
 
         Raises:
-            ValueError: the study has several objectives.
+            ValueError: The study has several objectives.
         """
         if len(study.directions) > 1:
             raise ValueError(
@@ -83,22 +83,22 @@ class OldStudy:
 
     @property
     def evidence(self) -> list[dict[str, Action]]:
-        """What trials took that came to their end: it tells when a parameter is asked for."""
+        """The configurations of trials that came to their end, which show when a parameter is asked for."""
         return [trial.actions for trial in self.trials if trial.whole][-EVIDENCE:]
 
     @property
     def best(self) -> float | None:
-        """The best value of the trials that came to their end and kept all constraints; None where there is none."""
+        """The best value of the trials that came to their end and kept all constraints; None without such trials."""
         best = max if sign_of(self.study) > 0 else min
         return best(self._values) if self._values else None
 
     def read(self, on_failure: str, processed: ProcessedTrials, given: Set[int]) -> set[int]:
-        """Takes in the trials that were not learned from before, and returns the stamps of all that are finished.
+        """Reads the trials that were not learned from before, and returns the stamps of all finished trials.
 
         Args:
-            on_failure: see `TransferSampler`.
-            processed: says which were learned from before.
-            given: the stamps of the trials of other studies, of which this one may be a copy.
+            on_failure: See `TransferSampler`.
+            processed: The trials that were learned from before.
+            given: The stamps of the trials of other studies, of which this study may be a copy.
         """
         trials, stamps = self.study.get_trials(deepcopy=False), set[int]()
         self.record = record_of(self.study.study_name, trials)
@@ -123,7 +123,7 @@ class OldStudy:
         return stamps
 
     def archived(self) -> ArchivedProblem:
-        """Returns the best trials that were learned from with the numbers that they tried, as an agent keeps them."""
+        """Returns the best trials that were learned from, with their numbers, as an agent keeps them."""
         best, told = heapq.nlargest(WITH_NUMBERS, self.learned, key=lambda trial: trial.score), []
         trials = self.study.get_trials(deepcopy=False)
         for one in best:
@@ -132,16 +132,16 @@ class OldStudy:
         return archive_of_trials(self.space, self.task, told)
 
     def renamed(self, name: str) -> str:
-        """Returns the name by which a parameter of the study is learned."""
+        """Returns the name of a parameter of the study in the agent."""
         return self._rename.get(name, name)
 
     def fill(self, name: str, action: Action) -> None:
-        """Gives all trials a parameter that the study does not have, behind those that it has."""
+        """Gives all trials a further parameter, after those that the study has."""
         self.parameters.take({known: () for known in self.parameters.actions} | {name: (action,)})
         self.trials = [trial._replace(actions={**trial.actions, name: action}) for trial in self.trials]
 
     def _actions(self, trial: FrozenTrial) -> dict[str, Action] | None:
-        """Returns the actions that a trial took; None where a parameter cannot be a choice."""
+        """Returns the actions of a trial; None if a parameter cannot be a choice."""
         asked, values = dict[str, _SeenValues](), list[object]()
         for old, value in trial.params.items():
             name = self.renamed(old)
@@ -163,13 +163,13 @@ class OldStudy:
 
 
 class _SeenValues:
-    """A parameter as trials asked for it: what its values are called is found once, but for floats."""
+    """A parameter with the actions of its values, which are kept, except for floats."""
 
     def __init__(self, name: str, distribution: BaseDistribution) -> None:
         """Takes up a parameter.
 
         Raises:
-            TypeError, ValueError: it cannot be a choice.
+            TypeError, ValueError: The parameter cannot be a choice.
         """
         self.distribution, self.domain = distribution, domain_of(distribution)
         Choice(name, self.domain.actions)

@@ -1,4 +1,4 @@
-"""`TransferSampler`: a sampler of Optuna's that starts from what earlier studies taught, and learns from this one."""
+"""`TransferSampler`: a sampler for Optuna that starts from the knowledge of earlier studies."""
 
 import dataclasses
 import logging
@@ -16,34 +16,43 @@ with needed("optuna", __name__):
 
 from ..agent import Agent
 from ..checkpoint.processed_trials import ProcessedTrials
+from ..define_by_run.networks import KeyFn, TrialNetworks
 from ..define_by_run.plans import ExpectedBest
 from ..define_by_run.search import DefineByRunSearch
 from ..learning.config import TrainingConfig
 from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
-from .arguments import as_agent, check_name, check_on_failure, check_rename
+from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
 from .optuna_study import TO_USER, Progress, StudySearch
 from .optuna_trials import sign_of, stamp_of, task_of
 
 _LOGGER = logging.getLogger(__name__)
 
 SPACE = "optuna"
-"""The name of the spaces of all studies, which are then taken for versions of one, unless said otherwise."""
+"""The default name of a study's space. Spaces of one name are versions of one space."""
 
 ATTRIBUTE = "transfernas"
-"""The user attribute of a trial that says who proposed it."""
+"""The user attribute of a trial that names its proposer."""
 
-_MOST_SEARCHES = 8  # so many studies may take turns; of more, those that were not asked about for longest are let go
+_MOST_SEARCHES = 8  # whose studies take turns; beyond them, the search that was used least recently is let go
 
 
 class TransferSampler(Locked, optuna.samplers.BaseSampler):
-    """Answers `suggest_*` by an agent: `optuna.create_study(sampler=TransferSampler("agent.safetensors"))`.
+    """Answers `suggest_*` by an agent.
 
-    It learns from the study's storage, whoever ran a trial and whichever sampler proposed it, and from each trial once.
-    Spaces may be conditional, and ranges may change. Threads may share a sampler, and processes a storage. After a
-    search, `sampler.save(path)` keeps what was learned for the next one; a sampler that is used in a second study
-    starts there from what the first one taught.
+    The sampler learns once from each finished trial in the study's storage, of any process and any sampler. Spaces may
+    be conditional, and ranges may change. Threads may share a sampler, and processes a storage. After a search,
+    `sampler.save(path)` writes the agent for your next search. In a second study the sampler starts from the knowledge
+    of the first.
+
+    Example:
+        ```python
+        sampler = TransferSampler("agent.safetensors", seed=0)
+        study = optuna.create_study(study_name="faces", sampler=sampler)
+        study.optimize(objective, n_trials=50)
+        sampler.save("agent.safetensors")
+        ```
     """
 
     def __init__(
@@ -57,26 +66,29 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         on_failure: Literal["ignore", "worst"] = "ignore",
         rename: Mapping[str, str] | None = None,
         fill: Mapping[str, Action] | None = None,
+        key: KeyFn | None = None,
         config: TrainingConfig | None = None,
     ) -> None:
         """Creates the sampler.
 
         Args:
-            agent: what it starts from: an agent or its file; None for an agent that knows nothing.
-            space: the name of the search space; spaces of one name are taken for versions of one space.
-            task: the name of what is measured; the study's name by default.
-            seed: of everything random, a whole number of at least 0; None for one that nobody chose.
-            learn: whether it learns from the study's trials.
-            on_failure: what a trial that failed says: "ignore" for nothing but that its configuration is not proposed
-                again, if it has no number that could be another one of its bin; "worst" for that it is worse than all
-                others.
-            rename: from names of parameters that the agent knows to names in this study that mean the same.
-            fill: what parameters of this study were before they were parameters, such as `{"dropout": 0.0}`.
-            config: settings; by default the agent's, or `TrainingConfig()` where there is none.
+            agent: The agent to start from, or its file; None for an agent that knows nothing.
+            space: The name of the search space. Spaces of one name are versions of one space.
+            task: The name of the task; by default the study's name.
+            seed: The seed of all random numbers, a whole number of at least 0; None for a random seed.
+            learn: Whether the sampler learns from the study's trials.
+            on_failure: How a failed trial counts: "ignore" if its configuration is only not to be suggested again, and
+                that only without a continuous parameter; "worst" if it is worse than all others.
+            rename: From names of parameters that the agent knows to names in this study that mean the same.
+            fill: The values that new parameters had before they were parameters, such as `{"dropout": 0.0}`.
+            key: A function from the parameters of a trial to a hashable value that names their network, such as
+                `lambda params: tuple(p for p in params.values() if p != "skip")`. Each network is proposed once, as
+                long as 1,000 draws find a new one. No file holds the function, so give it to each sampler.
+            config: The settings; by default those of the agent, or `TrainingConfig()` without an agent.
 
         Raises:
-            CheckpointError, OSError: the file cannot be read.
-            TypeError, ValueError: an argument is not as said above.
+            CheckpointError, OSError: The file cannot be read.
+            TypeError, ValueError: An argument is not as described above.
         """
         check_on_failure(on_failure)
         check_name("space is named by", space)
@@ -84,6 +96,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         super().__init__()
         self._source = as_agent(agent)
         check_rename(rename or (), self._source)
+        check_key(key)
+        self._key = key
         self._space, self._task, self._learn, self._on_failure = space, task, learn, on_failure
         self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
@@ -93,10 +107,10 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
 
     @property
     def agent(self) -> Agent:
-        """The agent, after it learned from all that the studies of this sampler have finished by now.
+        """The agent, which has learned from all finished trials of this sampler's studies.
 
         Raises:
-            ValueError: it knows nothing, and was asked for nothing yet.
+            ValueError: The sampler started from no agent, and was asked for no parameter yet.
         """
         with self._lock:
             self._catch_up()
@@ -111,20 +125,20 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             return found
 
     def save(self, path: str | os.PathLike[str]) -> "os.PathLike[str]":
-        """Writes the agent to a file, for the next search, and returns the path; see `agent` and `Agent.save`."""
+        """Writes the agent to a file for your next search, and returns the path; see `agent` and `Agent.save`."""
         return self.agent.save(path)
 
     def expected_best(self, study: optuna.Study) -> ExpectedBest:
-        """Returns the trial of a study that is expected to be best, were it evaluated again.
+        """Returns the trial of a study with the best expected value, were it evaluated again.
 
-        `study.best_trial` is the best single evaluation: where those are noisy, a lucky one. This is the trial that a
-        Gaussian process over the trials expects to be best.
+        `study.best_trial` is the best single evaluation, which is often a lucky one under noise. The expected values
+        are those of a Gaussian process over all trials.
 
         Args:
-            study: of this sampler, which learned from it.
+            study: A study of this sampler.
 
         Raises:
-            ValueError: no trial of the study was learned from, or the configuration has no surrogate.
+            ValueError: No trial of the study was learned from, or the configuration has no surrogate.
 
         Example:
             ```python
@@ -144,17 +158,17 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             return found._replace(value=search.sign * found.value)
 
     def reseed_rng(self) -> None:
-        """Draws other random numbers from now on; Optuna asks for it where trials run at the same time."""
+        """Draws other random numbers from now on; Optuna calls this if trials run in parallel."""
         with self._lock:
             self._seed = secrets.randbits(63)
             for search in self._searches.values():
                 search.search.reseed(self._seed)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Returns nothing: each parameter is answered when it is asked for, given what came before it.
+        """Returns an empty space, because each parameter is proposed when it is asked for, given those before it.
 
         Raises:
-            ValueError: the study has several objectives.
+            ValueError: The study has several objectives.
         """
         _check_single(study)
         return {}
@@ -162,7 +176,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Returns nothing, see `infer_relative_search_space`."""
+        """Returns no parameters, see `infer_relative_search_space`."""
         _check_single(study)
         return {}
 
@@ -172,7 +186,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """Returns a value for the next parameter of a trial.
 
         Raises:
-            ValueError: the study has several objectives.
+            RuntimeError: The function `key` raised an error.
+            TypeError: The function `key` returned no hashable value.
+            ValueError: The study has several objectives.
         """
         _check_single(study)
         with self._lock:
@@ -184,11 +200,11 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """Notes who proposed a trial, as its user attribute "transfernas", such as `{"name": "policy", "trust": 0.97}`.
+        """Writes the proposer of a trial to its user attribute "transfernas", as `{"name": "policy", "trust": 0.97}`.
 
         Optuna calls this. `study.trials_dataframe()` and optuna-dashboard show the attribute, whose fields are those of
-        `Proposer`. A trial that others proposed, such as an enqueued one, has none. At the end of its first trial a
-        search that started from an agent logs what that knew of it.
+        `Proposer`. Trials of other proposers, such as enqueued trials, have no such attribute. At the end of its first
+        trial, a search that started from an agent logs how many parameters the agent knew.
         """
         with self._lock:
             search = self._search_of(study)
@@ -196,22 +212,22 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             said = None if search is None else search.start()
         if proposer is not None:
             noted = {name: value for name, value in proposer._asdict().items() if value is not None}
-            study._storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, noted)  # one write: a storage takes its time
+            study._storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, noted)  # one write: storages are slow
         if said is not None:
             TO_USER.log(*said)
 
     def _copied(self) -> dict[str, Any]:
-        """Leaves out the storages: a copy goes on with the study that it is given, where that is found."""
+        """Leaves out the storages: a copy continues with the study that it is given."""
         self._catch_up()
         searches = {number: dataclasses.replace(each, storage=None) for number, each in self._searches.items()}
         return super()._copied() | {"_searches": searches}
 
     def _search_of(self, study: optuna.Study) -> StudySearch | None:
-        """Returns the search of a study; None where there is none yet."""
+        """Returns the search of a study; None before the first."""
         return next((each for each in reversed(self._searches.values()) if each.is_at(study)), None)
 
     def _search(self, study: optuna.Study, trial: FrozenTrial) -> StudySearch:
-        """Returns the search of a study, which has learned from all that was finished when the trial first asked."""
+        """Returns the search of a study, which learned from all trials that finished before the trial first asked."""
         number = next((number for number, each in reversed(self._searches.items()) if each.is_at(study)), None)
         if number is not None and self._searches[number].knows(trial):
             return self._searches[number]
@@ -226,7 +242,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         return search
 
     def _begin(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> int:
-        """Begins a search, or goes on with that of a study that was loaded again; returns its number."""
+        """Begins a search, or continues that of a study that was loaded again, and returns its number."""
         name = study.study_name
         for number, known in reversed(self._searches.items()):
             if (known.storage is None or known.progress.ends) and known.is_of(name, trials):
@@ -244,6 +260,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             self._fill,
             self._learn,
             resumes=resumes,
+            networks=None if self._key is None else TrialNetworks(self._key),
         )
         given = dict.fromkeys(self._rename.values(), "rename") | dict.fromkeys(self._fill, "fill")
         progress, place = Progress(search, *self._processed), (study._storage, study._study_id, name)
@@ -254,7 +271,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         return number
 
     def _let_go(self) -> None:
-        """Lets go of searches where there are too many; if their studies come again, the record knows their trials."""
+        """Lets go of searches if there are too many; the processed trials tell which trials were learned from."""
         *others, _ = self._searches.items()
         kept = dict(sorted(others, key=lambda item: -item[1].used)[: _MOST_SEARCHES - 1])
         for number, _ in others:
@@ -264,14 +281,15 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
 
     @property
     def _processed(self) -> tuple[ProcessedTrials, int]:
-        """The processed trials, and how often they changed: one assignment changes both."""
+        """The processed trials and their turn, which change by one assignment."""
         ledgers = [(each.progress.processed, each.progress.turn) for each in self._searches.values()]
         return max([self._first_ledger, *ledgers], key=lambda processed: processed[1])
 
     def _catch_up(self) -> None:
-        """Learns from what was finished by now in all studies; one that cannot be read is passed over.
+        """Learns from the finished trials of all studies; a study that cannot be read is left out.
 
-        The latest comes first: Optuna's caches may show trials of a study made anew as those of the one before it.
+        The latest study comes first, because Optuna's caches may show the trials of a study made anew as those of the
+        study before it.
         """
         for search in reversed(self._searches.values()):
             if search.storage is None or not self._learn:
@@ -288,7 +306,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                 )
 
     def _latest(self) -> Agent | None:
-        """Returns the agent of the study that was begun last, or what the sampler started from."""
+        """Returns the agent of the study that was begun last; before the first, that of the start."""
         for search in reversed(self._searches.values()):
             if (agent := search.search.agent()) is not None:
                 return agent

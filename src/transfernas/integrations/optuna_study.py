@@ -1,10 +1,11 @@
-"""What a sampler knows of one study of Optuna's: its search, and which of its trials that has learned from."""
+"""The search of one study of Optuna, with the trials that it has learned from."""
 
 import itertools
 import logging
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -14,32 +15,32 @@ from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.plans import ExternalTrial, ObservedTrial, Params
 from ..define_by_run.search import DefineByRunSearch
 from ..spaces.domain import Domain
-from ..spaces.vocabulary import listed
 from .arguments import resolve_name
 from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
+from .transfer_log import LogLine, transfer_line
 
 _LOGGER = logging.getLogger(__name__)
 
 TO_USER = logging.getLogger("optuna.transfernas")
-"""Its messages are shown where Optuna's own are."""
+"""A logger whose messages appear among those of Optuna."""
 
-_ONE_BY_ONE = 250  # of so many trials at most is learned one by one
-_STEPS = 100  # of learning, where there are more: of 2,000 old trials, 60, 125 and 250 steps are worth the same
-_AT_ONCE = 64  # so many trials that are being asked for, or evaluated elsewhere, are kept in mind
-_SLIPS_AFTER = 10  # trials: a name that none of them asked for is taken for a slip
+_ONE_BY_ONE = 250  # up to so many new trials are learned from one by one
+_STEPS = 100  # of learning from more trials: for 2,000 old trials, 60, 125 and 250 steps are worth the same
+_AT_ONCE = 64  # trials that ask for parameters, or are evaluated elsewhere, at a time
+_SLIPS_AFTER = 10  # trials, after which a name that none of them asked for counts as misspelt
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What becomes visible at once, so that an interrupt leaves nothing half done.
+    """The progress of a search, which is replaced as a whole, so that an interrupt leaves no change half done.
 
     Attributes:
-        search: has learned from the trials that were finished.
-        processed: has them, and those of all other studies.
-        turn: counts the changes of the record of processed trials; the one of the latest turn is the sampler's.
-        seen: how many trials the study had.
-        unfinished: the numbers of those that are to be looked at again.
-        ends: the numbers and stamps of the first and the last trial that was learned from; none before there is one.
+        search: The search, which has learned from the finished trials.
+        processed: The processed trials of this study and of all others.
+        turn: The number of changes of the processed trials. The latest turn of all studies is that of the sampler.
+        seen: The number of trials that the study had.
+        unfinished: The numbers of the trials that were not finished.
+        ends: The numbers and stamps of the first and the last trial that was learned from; empty before the first.
     """
 
     search: DefineByRunSearch
@@ -55,15 +56,15 @@ class StudySearch:
     """A search of a study.
 
     Attributes:
-        progress: how far it is.
-        storage: of the study; None in a copy of the sampler.
-        study_id: of the study, in the storage.
-        name: of the study.
-        sign: 1 where the study maximises, -1 where it minimises.
-        on_failure: see `TransferSampler`.
-        used: counts the trials of all studies; this one's latest.
-        given: the names of this study that `rename` and `fill` have, until they were looked for; with the argument.
-        said: whether it was said what the agent knew.
+        progress: The progress of the search.
+        storage: The storage of the study; None in a copy of the sampler.
+        study_id: The number of the study in the storage.
+        name: The name of the study.
+        sign: 1 if the study maximises, -1 if it minimises.
+        on_failure: See `TransferSampler`.
+        used: The number of the sampler's trials at the latest trial of this study.
+        given: The names in `rename` and `fill`, with the argument, until they were checked.
+        said: Whether the log has the line about the agent.
     """
 
     progress: Progress
@@ -86,33 +87,33 @@ class StudySearch:
         return self.progress.search
 
     def is_at(self, study: optuna.Study) -> bool:
-        """Returns whether a study is where this one was when it was last looked at."""
+        """Returns whether a study has the storage, number, and name of this one."""
         return (self.storage, self.study_id, self.name) == (study._storage, study._study_id, study.study_name)
 
     def is_of(self, name: str, trials: Sequence[FrozenTrial]) -> bool:
-        """Returns whether trials are those of this study: not of one made anew there, or of a copy."""
+        """Returns whether trials are those of this study, and not of a study made anew under its name, or of a copy."""
         if name != self.name or len(trials) < self.progress.seen:
             return False
         return all(stamp_of(trials[number]) == stamp for number, stamp in self.progress.ends)
 
     def moved(self, study: optuna.Study) -> None:
-        """Takes note of where the study is now, and which way it goes."""
+        """Takes note of the present storage, number, and direction of the study."""
         self.storage, self.study_id, self.sign = study._storage, study._study_id, sign_of(study)
 
     def knows(self, trial: FrozenTrial) -> bool:
-        """Returns whether a trial asked for a parameter before."""
+        """Returns whether a trial has asked for a parameter before."""
         return _running_id(trial) in self._params
 
     def catch_up(
         self, trials: Sequence[FrozenTrial], latest: tuple[ProcessedTrials, int], learns: bool, asking: int = -1
     ) -> None:
-        """Learns from the trials that were finished since, each once; what is not finished is looked at again.
+        """Learns once from each trial that finished since the last call.
 
         Args:
-            trials: of the study, all that there are.
-            latest: the sampler's processed trials, and how often it changed.
-            learns: whether trials are learned from at all.
-            asking: the number of the trial that is asked for.
+            trials: All trials of the study.
+            latest: The processed trials of the sampler, and their turn.
+            learns: Whether the sampler learns.
+            asking: The number of the trial that asks for a parameter.
         """
         progress = self.progress
         search = progress.search.forked()
@@ -121,7 +122,8 @@ class StudySearch:
         numbers = [*progress.unfinished, *range(progress.seen, len(trials))]
         finished = [number for number in numbers if trials[number].state.is_finished()]
         if not learns or not finished:
-            self.progress = replace(progress, search=search)
+            looked_at = {} if learns else self._finish_networks(search, trials, numbers)
+            self.progress = replace(progress, search=search, **looked_at)
             return
         self._record = self._record or record_of(self.name, trials)
         processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
@@ -139,23 +141,14 @@ class StudySearch:
         ends = first, (finished[-1], stamp)
         self.progress = Progress(search, processed, latest[1] + 1, len(trials), unfinished, ends)
 
-    def start(self) -> tuple[int, str] | None:
-        """Returns, once, how loud to say what the agent knew of the study, and the words; None where there is none."""
-        report = None if self.said else self.search.transfer_report()
-        if report is None:
-            return None
-        self.said, known, new = True, report.known_states, report.new_states
-        words = (
-            f"Study {self.name!r} starts from an agent: {len(known)} of {len(known) + len(new)} parameters known, task "
-            f"{'known' if report.known_tasks else 'new'}, {self.search.warm_start_size} configurations to try first"
-        )
-        words += f"; new: {listed(new)}" if new else ""
-        if len(new) > len(known):
-            return logging.WARNING, f"{words}. Where parameters have other names by now, say rename={{old: new}}"
-        return logging.INFO, words
+    def start(self) -> LogLine | None:
+        """Returns, once, the line of the log about the agent that the search started from; None if there is none."""
+        line = None if self.said else transfer_line(f"Study {self.name!r}", self.search)
+        self.said = self.said or line is not None
+        return line
 
     def warn_of_slips(self, number: int) -> None:
-        """Warns once, when a trial asks after some others, of names given that none of them asked for."""
+        """Warns once, some trials after the first, of names in `rename` and `fill` that no trial asked for."""
         self._first = number if self._first is None else self._first
         if not self.given or number < self._first + _SLIPS_AFTER:
             return
@@ -168,14 +161,14 @@ class StudySearch:
         self.given = {}
 
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
-        """Returns what a parameter may be."""
+        """Returns the domain of a parameter."""
         known = self._domains.get(name)
         if known is None or not same_distribution(known[0], distribution):
             known = self._domains[name] = distribution, domain_of(distribution)
         return known[1]
 
     def params(self, trial: FrozenTrial) -> Params:
-        """Returns the parameters of a trial that asks for the next one, and keeps them until then."""
+        """Returns the parameters of a trial that asks for the next one, and keeps them for its next question."""
         values, distributions = trial.params, trial.distributions
         params = self._params.pop(_running_id(trial), {})
         if list(itertools.islice(values, len(params))) != list(params):
@@ -188,7 +181,7 @@ class StudySearch:
         return params
 
     def _trial_params(self, trial: FrozenTrial) -> Params:
-        """Returns the parameters of a trial; those that were there when it asked are as they were then."""
+        """Returns the parameters of a trial, with the domains that they had when the trial asked for them."""
         distributions, known = trial.distributions, self._params.get(_running_id(trial), {})
         return {
             name: known.get(name) or (self.domain(name, distributions[name]), value_of(distributions[name], value))
@@ -196,23 +189,43 @@ class StudySearch:
         }
 
     def _observed(self, trials: Sequence[FrozenTrial]) -> dict[Hashable, ObservedTrial]:
-        """Returns what trials took, by their numbers, of those for which that can be said."""
+        """Returns trials by their numbers, without those whose parameters cannot be choices."""
         found: dict[Hashable, ObservedTrial] = {}
         for trial in trials:
             with suppress(ValueError, TypeError, ArithmeticError):
                 found[trial.number] = ObservedTrial.of(self._trial_params(trial))
         return found
 
+    def _finish_networks(
+        self, search: DefineByRunSearch, trials: Sequence[FrozenTrial], numbers: Sequence[int]
+    ) -> dict[str, Any]:
+        """Takes note of the networks of finished trials that are not learned from, and returns how far that came.
+
+        Args:
+            search: The search; nothing is done if it has no key.
+            trials: All trials of the study.
+            numbers: The numbers of the trials to look at.
+        """
+        if search.networks is None:
+            return {}
+        for number in numbers:
+            trial = trials[number]
+            if trial.state.is_finished():
+                with suppress(ValueError, TypeError, ArithmeticError):
+                    search.finish(number, self._trial_params(trial), trial.state == TrialState.COMPLETE)
+        unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
+        return {"seen": len(trials), "unfinished": unfinished}
+
     def _learn_from(
         self, search: DefineByRunSearch, trial: FrozenTrial, known: bool, old: list[ExternalTrial] | None
     ) -> None:
-        """Learns from a trial, or takes it up again where the agent learned from it before this search began.
+        """Learns from a trial, or recalls the trial if the agent learned from it before this search began.
 
         Args:
-            search: learns.
-            trial: the trial.
-            known: whether it was learned from.
-            old: takes the trial if it can wait for others, to be learned from together with them.
+            search: The search that learns.
+            trial: The trial.
+            known: Whether the agent learned from the trial before.
+            old: Takes trials to be learned from together later; None to learn from each trial at once.
         """
         whole, score = trial.state == TrialState.COMPLETE, score_of(trial, self.sign, self.on_failure)
         try:
@@ -229,5 +242,5 @@ class StudySearch:
 
 
 def _running_id(trial: FrozenTrial) -> Hashable:
-    """Returns what a trial is known by while it runs: its number alone may be that of another in a study made anew."""
+    """Returns the identity of a running trial, whose number a study made anew may use for another trial."""
     return trial.number, trial.datetime_start

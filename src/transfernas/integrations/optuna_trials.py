@@ -1,4 +1,4 @@
-"""Trials and distributions of Optuna's, as a search takes them."""
+"""Trials and distributions of Optuna, as scores, values and domains of a search."""
 
 import hashlib
 import math
@@ -15,10 +15,10 @@ from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 
 
 def domain_of(distribution: BaseDistribution) -> Domain:
-    """Returns a distribution of Optuna's as what its values are called.
+    """Returns the domain of a distribution.
 
     Raises:
-        TypeError: it is none of Optuna's own.
+        TypeError: The distribution is none of Optuna's own.
     """
     match distribution:
         case CategoricalDistribution():
@@ -31,7 +31,7 @@ def domain_of(distribution: BaseDistribution) -> Domain:
 
 
 def same_distribution(one: BaseDistribution, other: BaseDistribution) -> bool:
-    """Returns whether two distributions are equal: those of a storage are, but are seldom one object.
+    """Returns whether two distributions are equal; equal distributions of a storage are seldom one object.
 
     Their fields are compared first, because Optuna's own comparison is slow.
     """
@@ -39,10 +39,10 @@ def same_distribution(one: BaseDistribution, other: BaseDistribution) -> bool:
 
 
 def value_of(distribution: BaseDistribution, value: object) -> object:
-    """Returns a value as a storage gives it back: Optuna takes whatever becomes a float, such as NumPy's numbers.
+    """Returns a value as a storage gives it back; Optuna accepts all that `float` accepts, such as NumPy's numbers.
 
     Raises:
-        ArithmeticError, ValueError: it is no number that a float can be.
+        ArithmeticError, ValueError: The value is no number, or too large for a float.
     """
     if isinstance(distribution, CategoricalDistribution) or type(value) in (int, float):
         return value
@@ -50,16 +50,21 @@ def value_of(distribution: BaseDistribution, value: object) -> object:
 
 
 def score_of(trial: FrozenTrial, sign: float, on_failure: str) -> Score | None:
-    """Returns how good a finished trial is; None for one that says nothing.
+    """Returns the score of a finished trial; None for a trial that is not learned from.
 
-    Trials that kept all constraints come first, by their values; behind them those that were pruned, of which the one
-    that went on for longer did better, and those whose value is infinitely bad; then those that broke a constraint, by
-    how much; then those that failed.
+    Trials that kept all constraints are best, and ordered by their values. Pruned trials follow, of which those that
+    ran for longer are better, and trials of an infinitely bad value. Then come trials that broke a constraint, by the
+    violation, and failed trials are worst.
 
     Args:
-        trial: the trial.
-        sign: 1 where its value is maximised, -1 where it is minimised.
+        trial: The trial.
+        sign: 1 if the study maximises, -1 if it minimises.
         on_failure: "ignore" or "worst", see `TransferSampler`.
+
+    Example:
+        ```python
+        assert score_of(study.trials[0], sign_of(study), "ignore") is not None
+        ```
     """
     if trial.state == TrialState.FAIL:
         return Score(TrialOutcome.FAILED, 0.0) if on_failure == "worst" else None
@@ -72,29 +77,29 @@ def score_of(trial: FrozenTrial, sign: float, on_failure: str) -> Score | None:
 
 
 def violation_of(trial: FrozenTrial) -> float:
-    """Returns by how much a trial broke its constraints in all; 0 where it kept them, or has none."""
+    """Returns the sum of a trial's constraint violations; 0 if all constraints were kept, or there are none."""
     broken = [float(value) for value in trial.constraints.values() if not value <= 0]
     return sum(math.inf if math.isnan(value) else value for value in broken)
 
 
 def sign_of(study: optuna.Study) -> float:
-    """Returns 1 where a study maximises, -1 where it minimises."""
+    """Returns 1 if a study maximises, -1 if it minimises."""
     return 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
 
 
 def task_of(study: optuna.Study) -> str:
-    """Returns the name of what a study measures, where nothing else was said."""
+    """Returns the default name of a study's task."""
     return study.study_name or "unnamed study"
 
 
 def stamp_of(trial: FrozenTrial) -> int:
-    """Returns a number of 64 bits that a finished trial has alone, in every storage and in every copy of its study."""
+    """Returns the 64-bit number of a finished trial, equal in every storage and every copy of its study."""
     values = None if trial.values is None else [float(value) for value in trial.values]
     said = (trial.number, trial.state.name, str(trial.datetime_start), str(trial.datetime_complete), values)
     return int.from_bytes(hashlib.blake2b(repr(said).encode(), digest_size=8).digest(), "little")
 
 
 def record_of(study_name: str, trials: Iterable[FrozenTrial]) -> str:
-    """Returns the name of a study's record: its own, and when it began."""
+    """Returns the name of a study's record: the name of the study, and the time of its first trial."""
     starts = [trial.datetime_start for trial in trials if trial.datetime_start is not None]
     return f"{study_name} {min(starts).isoformat() if starts else ''}".strip()

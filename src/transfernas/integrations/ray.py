@@ -1,7 +1,6 @@
-"""`TransferSearch`: a search algorithm of Ray Tune's that starts from what earlier searches taught."""
+"""`TransferSearch`: a search algorithm for Ray Tune that starts from the knowledge of earlier searches."""
 
 import copy
-import itertools
 import logging
 import os
 import secrets
@@ -19,32 +18,45 @@ from ..agent import Agent
 from ..checkpoint.processed_trials import ProcessedTrials
 from ..checkpoint.snapshot import CheckpointError
 from ..define_by_run.declared import DeclaredSearch, Domains, domains_from_json, domains_to_json, read_search
-from ..define_by_run.plans import ExpectedBest
-from ..define_by_run.search import DefineByRunSearch
+from ..define_by_run.networks import KeyFn
+from ..define_by_run.plans import ExpectedBest, Proposer
 from ..learning.config import TrainingConfig
-from ..learning.scores import Score, TrialOutcome
+from ..learning.scores import Score
 from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
-from .arguments import as_agent, check_mode, check_name, check_on_failure, check_rename
-from .ray_notes import SearchNotes
-from .ray_spaces import as_number, check_names, domains_of, look_up, nested, values_in
+from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
+from .ray_notes import SearchNotes, check_metric, new_task
+from .ray_settings import SearchSettings
+from .ray_spaces import as_number, domains_of, look_up, nested, score_of, values_in
+from .transfer_log import transfer_line
 
 _LOGGER = logging.getLogger(__name__)
 
+TO_USER = logging.getLogger("ray.tune.transfernas")
+"""A logger whose messages appear among those of Ray."""
+
 SPACE = "ray"
-"""The name of the spaces of all searches, which are then taken for versions of one, unless said otherwise."""
+"""The default name of a search space. Spaces of one name are versions of one space."""
 
 
 class TransferSearch(Locked, Searcher):
-    """Proposes configurations by an agent: `tune.TuneConfig(search_alg=TransferSearch(agent="agent.safetensors"))`.
+    """Proposes configurations by an agent.
 
-    The space is Ray's own, the `param_space` of `tune.Tuner`, and may differ from those that the agent knows. After a
-    search, `search.save_agent(path)` keeps what was learned for the next one. A trial counts with its last result;
-    where that is missing or not a number, or the trial raised an error, it failed. Threads may share a search.
+    The space is the `param_space` of `tune.Tuner`, and may differ from the spaces that the agent knows. A trial counts
+    with its last result. A trial whose result is missing or no number, or that raised an error, has failed. Threads may
+    share a search.
+
+    Example:
+        ```python
+        search = TransferSearch(agent="agent.safetensors", seed=0)
+        config = tune.TuneConfig(metric="loss", mode="min", search_alg=search, num_samples=20)
+        tune.Tuner(train, param_space={"lr": tune.loguniform(1e-5, 1e-1)}, tune_config=config).fit()
+        search.save_agent("agent.safetensors")
+        ```
     """
 
-    # Ray brings only names that end in .json or .pkl to the process that restores an experiment; this is no pickle.
+    # Ray copies only names that end in .json or .pkl to the process that restores an experiment. The file is no pickle.
     CKPT_FILE_TMPL = "searcher-state-{}.safetensors.json"
 
     def __init__(
@@ -61,108 +73,132 @@ class TransferSearch(Locked, Searcher):
         on_failure: Literal["ignore", "worst"] = "ignore",
         rename: Mapping[str, str] | None = None,
         fill: Mapping[str, Action] | None = None,
+        key: KeyFn | None = None,
         config: TrainingConfig | None = None,
     ) -> None:
         """Creates the search.
 
         Args:
             space: Ray's search space; by default the `param_space` of the `tune.Tuner`.
-            metric: the name of the result that counts; by default that of `tune.TuneConfig`.
+            metric: The name of the result that counts; by default that of `tune.TuneConfig`.
             mode: "min" or "max"; by default that of `tune.TuneConfig`.
-            agent: what it starts from: an agent or its file; None for an agent that knows nothing.
-            space_name: the name of the search space; spaces of one name are taken for versions of one space.
-            task: the name of what is measured; by default one that the agent does not know. Under the name that the
-                agent's own search had, this one goes on with it: old and new results are compared.
-            seed: of everything random, a whole number of at least 0; None for one that nobody chose.
-            points_to_evaluate: configurations to try first; what they leave out is chosen by the agent.
-            on_failure: what a trial that failed says: "ignore" for nothing but that its configuration is not proposed
-                again, "worst" for that it is worse than all others.
-            rename: from names of parameters that the agent knows to names in this space that mean the same; the name of
-                a nested parameter is its path, as in "optimizer/lr".
-            fill: what parameters of this space were before they were parameters, such as `{"dropout": 0.0}`.
-            config: settings; by default the agent's, or `TrainingConfig()` where there is none.
+            agent: The agent to start from, or its file; None for an agent that knows nothing.
+            space_name: The name of the search space. Spaces of one name are versions of one space.
+            task: The name of the task; by default a name that the agent does not know. Under the name of the agent's
+                own search, that search is continued, so that old and new results are compared.
+            seed: The seed of all random numbers, a whole number of at least 0; None for a random seed.
+            points_to_evaluate: The configurations to try first. The agent chooses the parameters that they leave out.
+            on_failure: How a failed trial counts: "ignore" if its configuration is only not to be suggested again,
+                "worst" if it is worse than all others.
+            rename: From names of parameters that the agent knows to names in this space that mean the same. The name
+                of a nested parameter is its path, as in "optimizer/lr".
+            fill: The values that new parameters had before they were parameters, such as `{"dropout": 0.0}`.
+            key: A function from the parameters of a trial, nested as in the space and without constants, to a hashable
+                value that names their network. Each network is proposed once, as long as 1,000 draws find a new one.
+                No file holds the function: give it again before `restore`. `Tuner.restore` does so for you.
+            config: The settings; by default those of the agent, or `TrainingConfig()` without an agent.
 
         Raises:
-            CheckpointError, OSError: the file cannot be read.
-            TypeError, ValueError: an argument is not as said above, or the space holds what cannot be searched.
+            CheckpointError, OSError: The file cannot be read.
+            TypeError, ValueError: An argument is not as described above, or a parameter cannot be searched.
         """
         check_on_failure(on_failure)
         check_name("space_name is", space_name)
         check_name("task is", task, optional=True)
-        self._source = as_agent(agent)
+        source = as_agent(agent)
         super().__init__()
-        check_rename(rename or (), self._source)
+        check_rename(rename or (), source)
+        check_key(key)
         self._take_metric(metric, mode)
-        self._resumes = task is not None
-        self._names = space_name, _new_task(self._source) if task is None else task
-        self._processed = ProcessedTrials() if self._source is None else self._source.processed
+        self._names = space_name, new_task(source) if task is None else task
+        self._processed = ProcessedTrials() if source is None else source.processed
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
         self._on_failure = on_failure
-        self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
-        self._points = [dict(point) for point in points_to_evaluate or ()]
+        self._config = config
+        points = [dict(point) for point in points_to_evaluate or ()]
+        self._settings = SearchSettings(source, dict(rename or {}), dict(fill or {}), points, key, task is not None)
         self._search: DeclaredSearch | None = None
         self._counted: set[str] = set()  # trials that were learned from
+        self._proposers: dict[str, Proposer] = {}
+        self._said = False  # how much the agent knew
         self._lost: Exception | None = None
         if space:
             self._begin(domains_of(space))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies all that changes, so that threads may go on while a copy or a pickle is made of it."""
+        """Copies all that changes, so that threads may go on while a copy or a pickle is made."""
         with self._lock:
             return copy.deepcopy(super().__getstate__())
 
     @property
     def agent(self) -> Agent:
-        """The agent, after it learned from all trials that are complete by now.
+        """The agent, which has learned from all complete trials.
 
         Raises:
-            ValueError: it knows nothing, and there is no space to search yet.
+            ValueError: The search started from no agent, and has no space yet.
         """
         with self._lock:
             if self._search is None:
-                if self._source is None:
+                if self._settings.source is None:
                     raise ValueError("the search has no agent before it has a space; give it one, or run a Tuner")
-                return self._source
+                return self._settings.source
             found = self._search.agent
             found.processed = self._processed.copy()
             return found
 
+    @property
+    def proposers(self) -> dict[str, Proposer]:
+        """The proposers of trials by their `trial_id`, also of trials before a restore.
+
+        A trial whose parameters were all given by `points_to_evaluate` has none. `trust` is that of the time when the
+        trial was proposed.
+
+        Example:
+            ```python
+            frame = results.get_dataframe().set_index("trial_id")
+            named = pd.DataFrame(search.proposers, index=["name", "trust"]).T
+            frame = frame.join(named)
+            ```
+        """
+        with self._lock:
+            return dict(self._proposers)
+
     def save_agent(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the agent to a file, for the next search, and returns the path; see `agent` and `Agent.save`."""
+        """Writes the agent to a file for your next search, and returns the path; see `agent` and `Agent.save`."""
         return self.agent.save(path)
 
     def expected_best(self) -> ExpectedBest:
-        """Returns the trial that is expected to be best, were it evaluated again; see `TransferSampler.expected_best`.
+        """Returns the trial with the best expected result; see `TransferSampler.expected_best`.
 
         Its parameters are nested as in the space.
 
         Raises:
-            RuntimeError: there is no space, metric or mode yet.
-            ValueError: no trial was learned from, or the configuration has no surrogate.
+            RuntimeError: There is no space, metric or mode yet.
+            ValueError: No trial was learned from, or the configuration has no surrogate.
         """
         with self._lock:
-            if (found := self._ready().expected_best()) is None:
+            if (found := self._ready().search.expected_best()) is None:
                 raise ValueError(
                     "the search expects nothing: its Gaussian process learned from no trial; it takes results, and a "
                     "TrainingConfig with a proposal.surrogate"
                 )
             value = found.value if self._mode == "max" else -found.value
-            return found._replace(params=nested(copy.deepcopy(found.params)), value=value)
+            return found._replace(params=nested(found.params), value=value)
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
-        """Takes what `tune.Tuner` was given; Ray calls this.
+        """Takes the settings of `tune.Tuner`; Ray calls this.
 
         Args:
-            metric: the name of the result that counts.
+            metric: The name of the result that counts.
             mode: "min" or "max".
-            config: the `param_space`.
-            spec: what else Ray knows; not needed.
+            config: The `param_space`.
+            spec: Further information of Ray, which is not used.
 
         Returns:
-            False if there is another space already, that of the constructor or of a search that was restored.
+            False if the search has another space already, from the constructor or from a restored search.
 
         Raises:
-            ValueError: the space holds what cannot be searched, or the metric or mode is not one.
+            ValueError: A parameter cannot be searched, or the metric or the mode is wrong.
         """
         with self._lock:
             domains = domains_of(config)
@@ -174,33 +210,40 @@ class TransferSearch(Locked, Searcher):
             return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Returns the parameters of a trial, nested as in the space; Ray adds what is constant.
+        """Returns the parameters of a trial, nested as in the space; Ray adds the constants.
 
         Raises:
-            RuntimeError: there is no space, metric or mode yet.
+            RuntimeError: There is no space, metric or mode yet, or the function `key` raised an error.
+            TypeError: The function `key` returned no hashable value.
         """
         with self._lock:
-            return nested(copy.deepcopy(self._ready().suggest(trial_id)))
+            search = self._ready()
+            values = search.suggest(trial_id)
+            if trial_id not in self._proposers and (proposer := search.search.proposer(trial_id)) is not None:
+                self._proposers[trial_id] = proposer
+            line, self._said = None if self._said else transfer_line(f"Search {self._names[1]!r}", search.search), True
+        if line is not None:
+            TO_USER.log(*line)
+        return nested(values)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Does nothing: a trial counts with its last result."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Learns from a trial, once.
+        """Learns once from a trial.
 
-        A trial that is not open here, such as a failed one that Ray runs again, is learned from by the configuration in
-        its result.
+        If the trial is not open here, because Ray runs a failed trial again, the configuration comes from its result.
 
         Args:
-            trial_id: which one.
-            result: its last result, nested or by paths; its numbers may be of any type.
-            error: whether it raised an error.
+            trial_id: The trial.
+            result: The last result, nested or by paths, with numbers of any type.
+            error: Whether the trial raised an error.
         """
         with self._lock:
             search, found = self._ready(), {} if error or not result else result
             assert self._metric is not None  # the search is ready
             number = as_number(look_up(found, self._metric))
-            if not search.tell(trial_id, self._reward(number)):
+            if not search.tell(trial_id, self._score(number)):
                 try:
                     self._learn_again(trial_id, found, number)
                 except ValueError as why:
@@ -220,44 +263,48 @@ class TransferSearch(Locked, Searcher):
         """Learns from a configuration that was evaluated elsewhere; see also `add_evaluated_trials`.
 
         Args:
-            parameters: its configuration; what is no parameter of the space is passed over.
-            value: its result, under the metric and mode of this search.
-            error: whether it failed.
-            pruned: whether it was stopped early; like a trial that a scheduler stops, it counts with its last result.
-            intermediate_values: not needed.
+            parameters: The configuration. Entries that are no parameters of the space are left out.
+            value: The result, under the metric and mode of this search.
+            error: Whether the trial failed.
+            pruned: Whether the trial was stopped early. Such a trial counts with its last result.
+            intermediate_values: Not used.
 
         Raises:
-            RuntimeError: there is no space, metric or mode yet.
-            ValueError: a parameter is missing, or has a value that it cannot have.
+            RuntimeError: There is no space, metric or mode yet.
+            ValueError: A parameter is missing, or has a value outside of its domain.
         """
         with self._lock:
             search = self._ready()
-            search.learn_from(values_in(parameters, search.domains), self._reward(None if error else as_number(value)))
+            search.learn_from(values_in(parameters, search.domains), self._score(None if error else as_number(value)))
 
     def save(self, checkpoint_path: str) -> None:
-        """Writes all that the search needs to go on to one file, whole or not at all; it is an agent's file too.
+        """Writes the search to one file, whole or not at all; the file is also that of an agent.
 
         Raises:
-            RuntimeError: there is no space yet.
+            RuntimeError: There is no space yet.
         """
         with self._lock:
-            notes = SearchNotes(
-                self._names, self._metric, self._mode, self._seed, self._on_failure, frozenset(self._counted)
-            )
+            kept = frozenset(self._counted), self._proposers
+            notes = SearchNotes(self._names, self._metric, self._mode, self._seed, self._on_failure, *kept)
             self._begun().save(Path(checkpoint_path), self._processed, notes.to_json())
 
     def restore(self, checkpoint_path: str) -> None:
-        """Goes on as the search would have that was saved; results of its open trials are learned from.
+        """Continues a search that was saved, and learns from results of its open trials.
 
-        The space, metric and mode are those of that search. Where the space has values that JSON cannot hold, such as
-        functions, this search must have been given it too. A search that cannot be restored stays as it was.
+        The space, metric and mode become those of the saved search. If the space has values that JSON cannot hold, such
+        as functions, give the space to this search first. An error leaves this search as it was.
 
         Raises:
-            CheckpointError: the file is damaged, or holds no search.
-            FileNotFoundError: there is no such file.
-            ValueError: this search has another space, or needs one.
+            CheckpointError: The file is damaged, or holds no search.
+            FileNotFoundError: There is no such file.
+            ValueError: This search has another space, or lacks the space or the `key` of the saved search.
         """
         saved = read_search(Path(checkpoint_path))
+        if "evaluated" in saved.notes and self._settings.key is None:
+            raise ValueError(
+                f"the search that was saved in {checkpoint_path} has a key, and no file holds that function; give it "
+                f"again, as in TransferSearch(key=network)"
+            )
         with self._lock:
             notes, held = SearchNotes.of(saved.notes), saved.notes["domains"]
             domains = domains_from_json(held) if self._search is None else self._search.domains
@@ -266,20 +313,21 @@ class TransferSearch(Locked, Searcher):
                     raise CheckpointError(f"{checkpoint_path} is damaged: its parameters are none of a saved search")
                 raise ValueError(f"the search that was saved in {checkpoint_path} has another space than this one")
             config = saved.snapshot.learner.config
-            search = self._new_search(domains, notes.names, config, notes.seed)
+            search = self._settings.new_search(domains, notes.names, config, notes.seed)
             search.restore(saved)
             self._search, self._config, self._processed = search, config, saved.snapshot.processed
-            self._names, self._metric, self._mode, self._seed, self._on_failure, counted = notes
-            self._counted = set(counted)
+            self._names, self._metric, self._mode, self._seed, self._on_failure, counted, proposers = notes
+            self._counted, self._proposers, self._said = set(counted), dict(proposers), True
 
     def restore_from_dir(self, checkpoint_dir: str) -> None:
         """Restores the search from the folder of its experiment; Ray calls this.
 
-        Where it cannot be restored, it proposes nothing. Ray logs the error alone and would begin the experiment anew.
+        After an error the search proposes no trial, because Ray only logs the error, and would begin the experiment
+        anew.
 
         Raises:
-            RuntimeError: there is no file of a search.
-            CheckpointError, ValueError: see `restore`.
+            RuntimeError: There is no file of a search.
+            CheckpointError, ValueError: See `restore`.
         """
         try:
             super().restore_from_dir(checkpoint_dir)
@@ -289,26 +337,8 @@ class TransferSearch(Locked, Searcher):
         self._lost = None
 
     def _begin(self, domains: Domains) -> None:
-        """Takes a space, and the points that waited for it."""
-        self._search = self._new_search(domains, self._names, self._config, self._seed)
-
-    def _new_search(
-        self, domains: Domains, names: tuple[str, str], config: TrainingConfig | None, seed: int
-    ) -> DeclaredSearch:
-        for point in self._points:
-            check_names(point, domains)
-        points = [values_in(point, domains) for point in self._points]
-        fill = self._resolve_fill(domains)
-        search = DefineByRunSearch(*names, config, seed, self._source, self._rename, fill, resumes=self._resumes)
-        return DeclaredSearch(search, domains, points)
-
-    def _resolve_fill(self, domains: Domains) -> dict[str, Action]:
-        """Returns what new parameters were, as actions, after it checked what `rename` and `fill` name."""
-        check_names(self._fill, domains)
-        for new in self._rename.values():
-            if new not in domains:
-                raise ValueError(f"rename: {new!r} is no parameter of the space, which has {list(domains)}")
-        return {name: domains[name].action(value) for name, value in values_in(self._fill, domains).items()}  # type: ignore[arg-type]
+        """Begins the search of a space."""
+        self._search = self._settings.new_search(domains, self._names, self._config, self._seed)
 
     def _ready(self) -> DeclaredSearch:
         search = self._begun()
@@ -332,7 +362,7 @@ class TransferSearch(Locked, Searcher):
         """Learns from a trial that is not open, by the configuration in its result.
 
         Raises:
-            ValueError: it was learned from before, or its result lacks a number or a configuration.
+            ValueError: The trial was learned from before, or its result lacks a number or a configuration.
         """
         search = self._ready()
         if trial_id in self._counted:
@@ -342,30 +372,18 @@ class TransferSearch(Locked, Searcher):
         values = values_in(result, search.domains, "config/")
         if not values:
             raise ValueError("its result holds no configuration")
-        search.learn_from(values, self._reward(number))
+        search.learn_from(values, self._score(number))
 
     def _take_metric(self, metric: str | None, mode: str | None) -> None:
         """Takes the name of the result that counts, and its direction.
 
         Raises:
-            ValueError: they are none, or there are several.
+            ValueError: See `check_metric`.
         """
-        for what, given in (("metric", metric), ("mode", mode)):
-            if not isinstance(given, (str, type(None))):
-                raise ValueError(f"TransferSearch searches for one result, so {what} is a string, not {given!r}")
-        check_mode(mode)
+        check_metric(metric, mode)
         self._metric, self._mode = metric or self._metric, mode or self._mode
         if self._mode and not self._metric:
-            self._metric = DEFAULT_METRIC  # Ray's name for what a trainable reports without one
+            self._metric = DEFAULT_METRIC  # Ray's name for a result without a name
 
-    def _reward(self, number: float | None) -> Score | None:
-        """Returns how good a trial is; None for one that says nothing."""
-        if number is None:
-            return Score(TrialOutcome.FAILED, 0.0) if self._on_failure == "worst" else None
-        return Score.of(number if self._mode == "max" else -number)
-
-
-def _new_task(source: Agent | None) -> str:
-    """Returns a name that no task has yet."""
-    known = () if source is None else source.learner.vocabulary.tasks
-    return next(name for number in itertools.count(1) if (name := f"search {number}") not in known)
+    def _score(self, number: float | None) -> Score | None:
+        return score_of(number, self._mode, self._on_failure)

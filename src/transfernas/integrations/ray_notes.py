@@ -1,9 +1,12 @@
-"""What a search of Ray Tune's remembers in its file, beside the search itself."""
+"""The notes of a search for Ray Tune in its file, and checks of its arguments."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from ..agent import Agent
 from ..checkpoint.snapshot import CheckpointError
+from ..define_by_run.plans import Proposer
 from ..searcher import check_seed
 from ..spaces.schema import Json
 from .arguments import check_mode, check_name, check_on_failure
@@ -13,12 +16,13 @@ class SearchNotes(NamedTuple):
     """The notes of a search.
 
     Attributes:
-        names: of its space and its task.
-        metric: the name of the result that counts; None where Ray did not say it yet.
-        mode: whether that is to be small or large.
-        seed: of everything random.
-        on_failure: see `TransferSearch`.
-        counted: the trials that were learned from.
+        names: The names of the space and the task.
+        metric: The name of the result that counts; None if Ray has not set it yet.
+        mode: "min" or "max"; None if Ray has not set it yet.
+        seed: The seed of all random numbers.
+        on_failure: See `TransferSearch`.
+        counted: The trials that were learned from.
+        proposers: The proposers of the trials; files of earlier releases have none.
     """
 
     names: tuple[str, str]
@@ -27,6 +31,7 @@ class SearchNotes(NamedTuple):
     seed: int
     on_failure: Literal["ignore", "worst"]
     counted: frozenset[str]
+    proposers: Mapping[str, Proposer]
 
     def to_json(self) -> dict[str, Json]:
         """Returns the notes as JSON."""
@@ -37,16 +42,47 @@ class SearchNotes(NamedTuple):
         """Returns the notes of a file.
 
         Raises:
-            CheckpointError: they lack something, or one of them is not what it should be.
+            CheckpointError: A note is missing, or of the wrong kind.
         """
         try:
             (space, task), counted = notes["names"], frozenset(notes["counted"])
+            proposers = {trial: _proposer(*each) for trial, each in notes.get("proposers", {}).items()}
             for name in (space, task, *counted):
                 check_name("a space, a task and a trial is", name)
             check_name("the metric is", notes["metric"], optional=True)
             check_mode(notes["mode"])
             check_on_failure(notes["on_failure"])
             seed = check_seed(notes["seed"])
-            return cls((space, task), notes["metric"], notes["mode"], seed, notes["on_failure"], counted)
-        except (LookupError, TypeError, ValueError) as error:
+            return cls((space, task), notes["metric"], notes["mode"], seed, notes["on_failure"], counted, proposers)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"the notes of the saved search cannot be read: {error}") from None
+
+
+def check_metric(metric: object, mode: object) -> None:
+    """Checks the name of the result that counts, and its direction; None for one that is not known yet.
+
+    Raises:
+        ValueError: The metric is no string, or the mode neither "min" nor "max".
+    """
+    for argument, given in (("metric", metric), ("mode", mode)):
+        if not isinstance(given, (str, type(None))):
+            raise ValueError(f"TransferSearch searches for one result, so {argument} is a string, not {given!r}")
+    check_mode(mode)
+
+
+def new_task(source: Agent | None) -> str:
+    """Returns a name of a task that an agent does not know."""
+    known = () if source is None else source.learner.vocabulary.tasks
+    return next(name for number in itertools.count(1) if (name := f"search {number}") not in known)
+
+
+def _proposer(name: Json, trust: Json) -> Proposer:
+    """Returns a proposer that was saved.
+
+    Raises:
+        TypeError, ValueError: The name is no non-empty string, or the trust no probability.
+    """
+    check_name("a proposer is", name)
+    if trust is not None and not (type(trust) in (int, float) and 0.0 <= trust <= 1.0):
+        raise ValueError(f"the trust in a proposer is a probability, not {trust!r}")
+    return Proposer(name, trust)

@@ -1,5 +1,6 @@
-"""Search spaces and results of Ray Tune's: what parameters may be, and what a configuration or a result holds."""
+"""Search spaces and results of Ray Tune: the domains of parameters, and the values in configurations and results."""
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,10 @@ from ray.tune.search.sample import Categorical, Float, Integer, LogUniform, Norm
 from ray.tune.search.sample import Domain as RayDomain
 from ray.tune.search.variant_generator import parse_spec_vars
 
-from ..define_by_run.declared import Domains, Values, checked
+from ..define_by_run.declared import Domains, checked
+from ..define_by_run.networks import Values
+from ..learning.scores import Score, TrialOutcome
+from ..spaces.condition import Action
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 
 _MISSING = object()
@@ -17,10 +21,15 @@ _DEVIATIONS = 3  # of a normal distribution, in the range that is proposed inste
 
 
 def domains_of(space: Mapping[str, object]) -> dict[str, Domain]:
-    """Returns the parameters of a space of Ray's by their paths, as "optimizer/lr"; what is constant is none.
+    """Returns the parameters of a space of Ray by their paths, as "optimizer/lr", without its constants.
 
     Raises:
-        ValueError: the space holds what cannot be searched; the message says what to use instead.
+        ValueError: A parameter cannot be searched; the message names a replacement.
+
+    Example:
+        ```python
+        assert list(domains_of({"optimizer": {"lr": tune.uniform(0, 1)}, "epochs": 10})) == ["optimizer/lr"]
+        ```
     """
     _, searched, grids = parse_spec_vars(dict(space))
     if grids:
@@ -37,15 +46,15 @@ def domains_of(space: Mapping[str, object]) -> dict[str, Domain]:
 
 
 def values_in(config: Mapping[str, object], domains: Domains, before: str = "") -> Values:
-    """Returns the values of those parameters that a configuration has, nested or by their paths.
+    """Returns the values of the parameters in a configuration, nested or by their paths.
 
     Args:
-        config: the configuration.
-        domains: the parameters.
-        before: the path of the configuration in `config`, as in "config/".
+        config: The configuration.
+        domains: The parameters.
+        before: The path of the configuration in `config`, as in "config/".
 
     Raises:
-        ValueError: a value is none that the parameter may have.
+        ValueError: A value is outside of the domain of its parameter.
     """
     found: Values = {}
     for name, domain in domains.items():
@@ -56,7 +65,7 @@ def values_in(config: Mapping[str, object], domains: Domains, before: str = "") 
 
 
 def look_up(config: Mapping[str, object], path: str, default: object = None) -> object:
-    """Returns what lies at a path such as "a/b/c", whether the dicts on the way are nested or flat, as in "a/b"."""
+    """Returns the value at a path such as "a/b/c", in nested dicts or in flat ones with keys such as "a/b"."""
     if path in config:
         return config[path]
     keys = path.split("/")
@@ -70,9 +79,9 @@ def look_up(config: Mapping[str, object], path: str, default: object = None) -> 
 
 
 def nested(values: Values) -> dict[str, Any]:
-    """Returns values of parameters as a configuration, each where its path leads."""
+    """Returns copies of the values of parameters as a configuration, each at its path."""
     config: dict[str, Any] = {}
-    for name, value in values.items():
+    for name, value in copy.deepcopy(values).items():
         inner, *keys = config, *name.split("/")
         for key in keys[:-1]:
             inner = inner.setdefault(key, {})
@@ -81,7 +90,7 @@ def nested(values: Values) -> dict[str, Any]:
 
 
 def as_number(value: object) -> float | None:
-    """Returns a result as a number, infinite where no float is as large; None where it is none."""
+    """Returns a result as a number, infinite if too large for a float; None if the result is no number."""
     try:
         if np.ma.is_masked(value):
             return None
@@ -94,11 +103,42 @@ def as_number(value: object) -> float | None:
     return None if math.isnan(number) else number
 
 
-def check_names(config: Mapping[str, object], domains: Domains, before: str = "") -> None:
-    """Checks that a configuration, nested or by paths, has nothing but parameters.
+def score_of(number: float | None, mode: str | None, on_failure: str) -> Score | None:
+    """Returns the score of a trial; None for a trial that is not learned from.
+
+    Args:
+        number: The result, see `as_number`; None if the trial failed.
+        mode: "max" if larger results are better, else "min".
+        on_failure: See `TransferSearch`.
+    """
+    if number is None:
+        return Score(TrialOutcome.FAILED, 0.0) if on_failure == "worst" else None
+    return Score.of(number if mode == "max" else -number)
+
+
+def fill_in(fill: Mapping[str, Action], rename: Mapping[str, str], domains: Domains) -> dict[str, Action]:
+    """Returns the earlier values of new parameters as actions.
+
+    Args:
+        fill: The values, see `TransferSearch`.
+        rename: New names by their old names; the new ones are checked.
+        domains: The parameters.
 
     Raises:
-        ValueError: it has something else; the message names it.
+        ValueError: `fill` or `rename` names no parameter, or `fill` has a value that its parameter cannot have.
+    """
+    check_names(fill, domains)
+    for new in rename.values():
+        if new not in domains:
+            raise ValueError(f"rename: {new!r} is no parameter of the space, which has {list(domains)}")
+    return {name: domains[name].action(value) for name, value in values_in(fill, domains).items()}  # type: ignore[arg-type]
+
+
+def check_names(config: Mapping[str, object], domains: Domains, before: str = "") -> None:
+    """Checks that all entries of a configuration, nested or by paths, are parameters.
+
+    Raises:
+        ValueError: An entry is no parameter; the message names the entry.
     """
     for key, value in config.items():
         name = f"{before}{key}"
@@ -120,10 +160,10 @@ def _name(path: tuple[object, ...]) -> str:
 
 
 def _domain(domain: RayDomain) -> Domain:
-    """Returns what a parameter of Ray's may be.
+    """Returns the domain of a parameter of Ray.
 
     Raises:
-        ValueError: it cannot be searched, or its range is none.
+        ValueError: The parameter cannot be searched, or its range is empty.
     """
     sampler = domain.get_sampler()
     step = sampler.q if isinstance(sampler, Quantized) else None

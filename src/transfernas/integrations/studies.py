@@ -1,4 +1,4 @@
-"""From old studies of Optuna's to an agent that has learned from all of them."""
+"""Makes agents that have learned from old studies of Optuna."""
 
 import dataclasses
 import os
@@ -37,23 +37,23 @@ NameFn = Callable[[optuna.Study], str]
 """From a study to the name of its space or task."""
 
 ProgressFn = Callable[[int, int], bool]
-"""Told how many trials were learned from, of how many, and returns whether to go on; first told 0 of them."""
+"""From the number of trials learned from, 0 at first, and the number of all trials, to whether to continue."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StudySummary:
-    """What was learned from a study.
+    """The trials of one study, counted by how they were learned from.
 
     Attributes:
-        study: its name.
-        space: the name of its space.
-        task: the name of its task.
-        trials: how many of its trials were learned from.
-        before: how many of them had been learned from before.
-        failed: how many failed, and say nothing.
-        unfinished: how many are not finished.
-        unknown: how many have a parameter that cannot be a choice, for its name or its range.
-        best: the best value of those that came to their end; None where there is none.
+        study: The name of the study.
+        space: The name of its space.
+        task: The name of its task.
+        trials: The number of trials that were learned from.
+        before: The number of trials that the agent had learned from before.
+        failed: The number of failed trials, which were left out.
+        unfinished: The number of trials that are not finished.
+        unknown: The number of trials with a parameter whose name or range cannot be that of a choice.
+        best: The best value of the trials that came to their end; None without such trials.
     """
 
     study: str
@@ -69,11 +69,11 @@ class StudySummary:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LearningReport:
-    """What was learned from studies.
+    """A report of `learn_from_studies`; `print(report)` shows it as text.
 
     Attributes:
-        studies: from each.
-        spaces: for each space, its parameters with the number of actions that each can take.
+        studies: The summary of each study.
+        spaces: For each space, its parameters with their numbers of actions.
     """
 
     studies: tuple[StudySummary, ...]
@@ -81,7 +81,7 @@ class LearningReport:
 
     @property
     def trials(self) -> int:
-        """How many trials were learned from in all."""
+        """The number of all trials that were learned from."""
         return sum(study.trials for study in self.studies)
 
     def __str__(self) -> str:
@@ -89,8 +89,8 @@ class LearningReport:
         lines = [f"Learned from {self.trials:,} trials of {len(self.studies)} studies"]
         for one in self.studies:
             notes = [
-                f"{count:,} {what}"
-                for count, what in (
+                f"{count:,} {reason}"
+                for count, reason in (
                     (one.before, "before"),
                     (one.failed, "failed"),
                     (one.unfinished, "unfinished"),
@@ -122,29 +122,36 @@ def learn_from_studies(
     config: TrainingConfig | None = None,
     progress: ProgressFn | None = None,
 ) -> tuple[Agent, LearningReport]:
-    """Returns an agent that has learned from all finished trials of studies, whatever proposed them, and a report.
+    """Returns an agent that has learned from all finished trials of studies, of any sampler, and a report.
 
-    It learns from all studies in turn, so that what it knows is of all of them. A trial that the agent learned from
-    before, here or in a `TransferSampler`, is passed over. The agent given stays as it is.
+    The trials of all studies are mixed, so that the agent forgets none of the studies. A trial that the agent learned
+    from before, here or in a `TransferSampler`, is left out. The given agent does not change.
 
     Args:
-        agent: what to go on from, an agent or its file; None for an agent that knows nothing.
-        studies: with one objective each.
-        task: the name of a study's task, or a function of the study; its own name by default.
-        space: the name of a study's space, or a function of the study. Studies of one space may differ in their
+        agent: The agent to start from, or its file; None for an agent that knows nothing.
+        studies: The studies, each with one objective.
+        task: The name of a study's task, or a function of the study; by default the study's name.
+        space: The name of a study's space, or a function of the study. Studies of one space may differ in their
             parameters and ranges: the space has all of them.
-        rename: from names of parameters in the studies to names that mean the same.
-        back_fill: what parameters were in the studies that did not have them, such as `{"dropout": 0.0}`.
-        on_failure: see `TransferSampler`.
-        seed: of a new agent.
-        config: settings of a new agent; an agent that is given keeps its own.
-        progress: told when all trials are read, and after each step of learning: one for each of up to 50 trials, one
-            for ten where there are more than 500. Where it says so, the agent is returned as far as it has learned,
-            and the trials that are left can be learned from later.
+        rename: From names of parameters in the studies to names that mean the same.
+        back_fill: The values of parameters in studies that did not have them, such as `{"dropout": 0.0}`.
+        on_failure: See `TransferSampler`.
+        seed: The seed of a new agent.
+        config: The settings of a new agent. A given agent keeps its own.
+        progress: Called when all trials are read, and after each step of learning: each of up to 50 trials is a step,
+            and ten trials are a step if there are more than 500. If the function returns False, the agent is returned
+            as far as it has learned, and you can learn from the other trials later.
 
     Raises:
-        ValueError: an argument is not as said above; there is no study, one has several objectives, or none has a trial
-            to learn from; or `rename` makes one name of two.
+        ValueError: An argument is not as described above; there is no study, a study has several objectives, or no
+            study has a trial to learn from; or `rename` makes one name of two.
+
+    Example:
+        ```python
+        studies = [optuna.load_study(study_name=name, storage="sqlite:///old.db") for name in ("digits", "faces")]
+        agent, report = learn_from_studies(None, studies)
+        agent.save("agent.safetensors")
+        ```
     """
     check_on_failure(on_failure)
     agent = as_agent(agent)
@@ -195,10 +202,20 @@ def learn_from_studies(
 
 
 def problem_of(study: optuna.Study, *, space: str | NameFn = SPACE, task: str | NameFn | None = None) -> Problem:
-    """Returns what a study searches, as far as its trials tell.
+    """Returns the problem of a study, whose space is discovered from its trials.
+
+    Args:
+        study: The study.
+        space: The name of the space, or a function of the study.
+        task: The name of the task, or a function of the study; by default the study's name.
 
     Raises:
-        ValueError: it has several objectives, or no trial with a parameter.
+        ValueError: The study has several objectives, or no finished trial with a parameter.
+
+    Example:
+        ```python
+        print(agent.transfer_to([problem_of(study)]).transfer_report)
+        ```
     """
     one = OldStudy(study, _named(space, study, SPACE), _named(task, study, task_of(study)), {})
     one.read("worst", ProcessedTrials(), set())
@@ -215,7 +232,7 @@ def _named(name: str | NameFn | None, study: optuna.Study, default: str) -> str:
 
 
 def _fill(studies: Sequence[OldStudy], name: str, value: Action) -> None:
-    """Gives a parameter the value that it had before it was one, in the studies that do not have it."""
+    """Gives a parameter its value in the studies that do not have the parameter."""
     having = [one.domains[name] for one in studies if name in one.domains]
     if not having:
         raise ValueError(f"back_fill names {name!r}, but every trial that has it was learned from before")
@@ -229,12 +246,12 @@ def _fill(studies: Sequence[OldStudy], name: str, value: Action) -> None:
 
 
 def _learned(one: OldStudy) -> StudySummary:
-    """Returns the report of what was learned from a study."""
+    """Returns the summary of a study."""
     return StudySummary(one.study.study_name, one.space, one.task, len(one.learned), **one.counts, best=one.best)
 
 
 def _learner(agent: Agent | None, studies: Sequence[OldStudy], config: TrainingConfig | None, seed: int) -> Learner:
-    """Returns a learner of all problems, those of the agent first."""
+    """Returns a learner of all problems, with those of the agent first."""
     old = () if agent is None else agent.problems
     spaces = {problem.space.name: problem.space for problem in old}
     min_shapes, grown = MinShapes(), dict(spaces)

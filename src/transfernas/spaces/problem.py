@@ -171,7 +171,20 @@ def network_of(problem: Problem, config: Config) -> Hashable:
             iterator.
     """
     assert problem.key is not None
-    network = problem.key(dict(config))
+    function = f'the key of the problem (space "{problem.space.name}", task "{problem.task}")'
+    return check_network(problem.key(dict(config)), function)
+
+
+def check_network(network: object, function: str) -> Hashable:
+    """Returns the value of a user's key after a check.
+
+    Args:
+        network: The value that the key returned.
+        function: Names the key, as the subject of the error's sentence.
+
+    Raises:
+        TypeError: The value is None, cannot be hashed, or is equal only to itself, such as an iterator.
+    """
     try:
         hash(network)
     except TypeError:
@@ -184,7 +197,7 @@ def network_of(problem: Problem, config: Config) -> Hashable:
         else:
             return network
     raise TypeError(
-        f'the key of the problem (space "{problem.space.name}", task "{problem.task}") returned {network!r}, {wrong}; '
+        f"{function} returned {network!r}, {wrong}; "
         f"return a str, bytes, an int, or a tuple of these, as in tuple(layers) instead of a list"
     )
 

@@ -1,0 +1,211 @@
+"""All that a search of an undeclared space knows, as one value that is copied, learns, and is saved as a whole."""
+
+import copy
+import heapq
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from ..learning.learner import Learner
+from ..learning.scores import Score
+from ..spaces.condition import Action
+from ..spaces.domain import Domain
+from ..spaces.schema import Json
+from .evidence import recent_configs
+from .learner import DefineByRunLearner
+from .networks import TrialNetworks
+from .plans import (
+    NOBODY,
+    ExpectedBest,
+    ExternalTrial,
+    ObservedTrial,
+    Params,
+    PlannedTrial,
+    compute_fingerprint,
+    config_fingerprint,
+    value_of,
+    values_of,
+)
+from .space import DefineByRunSpace
+from .surrogate_proposer import SurrogateProposer
+from .trials import BEST, FinishedTrial, SearchTrials
+
+_FIELDS = ("evidence", "discovery", "failed", "surrogate", "rewards", "best", "plans")  # in the order of files
+
+
+class SearchKnowledge:
+    """The parts of a search, which follow one another: where the space grows, the learner and the trials do.
+
+    Attributes:
+        learner: The learner of the search.
+        space: The space, as far as it is known.
+        trials: The trials that are open, that failed, and that were best.
+        surrogate: The Gaussian process over the trials; None if the configuration has none.
+        networks: The networks of the trials; None if the user gave no key.
+    """
+
+    def __init__(
+        self, learner: DefineByRunLearner, surrogate: SurrogateProposer | None, networks: TrialNetworks | None
+    ) -> None:
+        """Begins without trials, with the space of a learner that goes on."""
+        self.learner, self.surrogate, self.networks = learner, surrogate, networks
+        self.space, self.trials = DefineByRunSpace(learner.names[0]), SearchTrials()
+        if learner.learner is not None:
+            self.space.take(learner.space)
+            self.space.add_evidence(recent_configs(learner.learner, 0), counted=False)
+            self.rebuild()
+
+    def copy(self) -> "SearchKnowledge":
+        """Returns a copy that changes independently."""
+        same = copy.copy(self)
+        same.learner, same.space, same.trials = self.learner.copy(), self.space.copy(), self.trials.copy()
+        same.surrogate = None if self.surrogate is None else self.surrogate.copy()
+        same.networks = None if self.networks is None else self.networks.copy()
+        return same
+
+    def declare(self, domains: Mapping[str, Domain]) -> None:
+        """Takes up parameters and actions that are new, in this order.
+
+        Raises:
+            ValueError: A name or a value cannot be part of a space.
+        """
+        if self.space.grow(domains):
+            self.rebuild()
+
+    def rebuild(self) -> None:
+        """Discovers the space anew; the learner and the trials follow."""
+        self.learner.follow(self.space)
+        self.trials.refresh_fingerprints(self.learner.encoding)
+        self.space.built()
+
+    def learn(self, params: Params, score: Score | None, plan: PlannedTrial | None, whole: bool) -> None:
+        """Learns from one trial.
+
+        Args:
+            params: All parameters of the trial.
+            score: The score of the trial; None if the trial is only not to be proposed again.
+            plan: The plan of the trial; None if the trial was not asked for here.
+            whole: Whether the trial came to its end.
+        """
+        config = self._observe(ObservedTrial.of(params, score))
+        if missing := self.space.forget_expected(params):
+            self.trials.drop(missing)
+            self.rebuild()
+        self.declare({name: domain for name, (domain, _) in params.items()})
+        if whole:
+            self.space.add_evidence([config])
+            if not self.learner.space.fits(config) and self.space.is_due:
+                self.rebuild()
+                self.space.discovered_for(self.learner.space.fits(config))
+        trajectory = self.learner.encoding.sequence(0, config)
+        proposer = plan.proposer if plan is not None and plan.actions == config else NOBODY
+        if score is None:
+            self.trials.fail(config, self.learner.encoding)
+            self.learner.fail(config, proposer)
+        else:
+            self._remember(score, config, params, compute_fingerprint(trajectory))
+            self.learner.learn(trajectory, score, proposer, others=plan is None)
+
+    def learn_many(self, trials: Sequence[ExternalTrial], steps: int) -> None:
+        """Learns from many trials in fewer steps.
+
+        Args:
+            trials: Trials that were not asked for here, whose parameters are declared.
+            steps: The number of updates of the policy.
+        """
+        self.space.add_evidence([trial.actions for trial in trials if trial.whole])
+        if not self.space.explained_by(self.learner.space):
+            self.rebuild()
+        encoding = self.learner.encoding
+        for trial in trials:
+            self._observe(trial.observed)
+            self.finish_network(trial.params, trial.whole)
+        for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
+            self._remember(trial.score, trial.actions, trial.params, config_fingerprint(encoding, trial.actions))
+        self.learner.learn_many([trial.actions for trial in trials], [trial.score for trial in trials], steps)
+
+    def recall(self, params: Params, score: Score | None, whole: bool) -> None:
+        """Takes up a trial that the learner learned from before this search began."""
+        config = self._observe(ObservedTrial.of(params, score))
+        self.declare({name: domain for name, (domain, _) in params.items()})
+        if whole:
+            self.space.add_evidence([config], counted=False)
+        if score is None:
+            self.trials.fail(config, self.learner.encoding)
+        else:
+            self._remember(score, config, params, config_fingerprint(self.learner.encoding, config))
+        self.finish_network(params, whole)
+
+    def evaluated_elsewhere(self, trials: Mapping[Hashable, ObservedTrial]) -> None:
+        """Takes note of all trials that others evaluate at this time."""
+        self.trials.evaluated_elsewhere(trials)
+        if self.networks is not None:
+            known = self.space.domains.keys()
+            whole = {trial: its for trial, its in trials.items() if its.actions.keys() <= known and self._has_all(its)}
+            self.networks.evaluated_elsewhere({trial: self._values(its) for trial, its in whole.items()})
+
+    def expected_best(self) -> ExpectedBest | None:
+        """Returns the trial with the best expected reward; None if no trial was told, or there is no surrogate."""
+        if self.surrogate is None or self.learner.learner is None:
+            return None
+        found = self.surrogate.expected_best(self.learner.space, self.space.domains)
+        return None if found is None else ExpectedBest(self._values(found.trial), found.reward, found.deviation)
+
+    def close_network(self, trial: Hashable) -> None:
+        """Takes note that a trial is not open any more, or that its network is not known."""
+        if self.networks is not None:
+            self.networks.close(trial)
+
+    def finish_network(self, params: Params, whole: bool) -> None:
+        """Takes up the network of a finished trial, unless the trial stopped before it asked for all parameters.
+
+        Args:
+            params: The parameters of the trial.
+            whole: Whether the trial came to its end. If not, the space tells whether the trial has all parameters.
+        """
+        if self.networks is not None and params and (whole or self._has_all(ObservedTrial.of(params))):
+            self.networks.finish(values_of(params), whole)
+
+    def to_json(self) -> Json:
+        """Returns as JSON all but the learner and the networks."""
+        kept = self.learner.to_json() | self.space.to_json() | self.trials.to_json()
+        if self.surrogate is not None:
+            kept["surrogate"] = self.surrogate.to_json()
+        return {field: kept[field] for field in _FIELDS if field in kept}
+
+    def restore(self, learner: Learner, value: Json, domains: Mapping[str, Domain]) -> None:
+        """Takes over a learner and the JSON of a search.
+
+        Args:
+            learner: The learner of the search that was saved.
+            value: The JSON that `to_json` returned.
+            domains: The parameters.
+
+        Raises:
+            LookupError, TypeError, ValueError: The JSON does not describe such a search.
+        """
+        self.learner.restore(learner, value)
+        self.space = DefineByRunSpace.from_json(value, learner.encoding)
+        self.trials = SearchTrials.from_json(value, learner.encoding, learner.seed)
+        if self.surrogate is not None:
+            self.surrogate = SurrogateProposer.from_json(value["surrogate"], self.surrogate.config)
+        self.declare(domains)
+        self.trials.best.check(domains)
+
+    def _has_all(self, trial: ObservedTrial) -> bool:
+        """Returns whether a trial has all parameters, as far as the space is known."""
+        return self.learner.learner is not None and self.learner.space.fits(trial.actions)
+
+    def _values(self, trial: ObservedTrial) -> dict[str, object]:
+        """Returns the values of a trial, whose parameters are known."""
+        return {name: value_of(trial, name, self.space.domains[name]) for name in trial.actions}
+
+    def _observe(self, trial: ObservedTrial) -> dict[str, Action]:
+        """Gives a trial to the surrogate, and returns the trial's actions."""
+        if self.surrogate is not None:
+            self.surrogate.add(trial)
+        return dict(trial.actions)
+
+    def _remember(self, score: Score, config: dict[str, Action], params: Params, fingerprint: np.uint64) -> None:
+        """Keeps a trial if it is one of the best."""
+        self.trials.best.add(FinishedTrial(score, config, values_of(params), fingerprint))

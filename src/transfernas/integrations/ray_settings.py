@@ -1,0 +1,58 @@
+"""The settings of a search for Ray Tune that no file holds, and the search that follows from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..agent import Agent
+from ..define_by_run.declared import DeclaredSearch, Domains
+from ..define_by_run.networks import KeyFn, TrialNetworks
+from ..define_by_run.search import DefineByRunSearch
+from ..learning.config import TrainingConfig
+from ..spaces.condition import Action
+from .ray_spaces import check_names, fill_in, nested, values_in
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The arguments of `TransferSearch` that concern its start.
+
+    Attributes:
+        source: The agent to start from; None for an agent that knows nothing.
+        rename: See `TransferSearch`.
+        fill: See `TransferSearch`.
+        points: The configurations to try first, nested or by paths.
+        key: See `TransferSearch`.
+        resumes: Whether the agent's own search is continued, if it has the same names.
+    """
+
+    source: Agent | None
+    rename: Mapping[str, str]
+    fill: Mapping[str, Action]
+    points: Sequence[Mapping[str, Any]]
+    key: KeyFn | None
+    resumes: bool
+
+    def new_search(
+        self, domains: Domains, names: tuple[str, str], config: TrainingConfig | None, seed: int
+    ) -> DeclaredSearch:
+        """Returns a search without trials.
+
+        Args:
+            domains: The parameters.
+            names: The names of the space and the task.
+            config: The hyperparameters; None for those of the agent.
+            seed: The seed of all random numbers.
+
+        Raises:
+            ValueError: A setting names no parameter, or has a value outside of the domain of its parameter.
+        """
+        for point in self.points:
+            check_names(point, domains)
+        points = [values_in(point, domains) for point in self.points]
+        fill = fill_in(self.fill, self.rename, domains)
+        networks = None if self.key is None else TrialNetworks(self.key, declared=True, as_config=nested)
+        search = DefineByRunSearch(
+            *names, config, seed, self.source, self.rename, fill, resumes=self.resumes, networks=networks
+        )
+        return DeclaredSearch(search, domains, points)
