@@ -4,11 +4,10 @@ import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Int
 
 from .checkpoint.processed_trials import ProcessedTrials
 from .checkpoint.snapshot import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
@@ -17,6 +16,7 @@ from .insight.html import html_of
 from .learning.compilation import BackgroundCompiler
 from .learning.config import TrainingConfig
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
+from .learning.open_trial import OpenTrialData, as_replica
 from .learning.proposal import propose, skip_trial
 from .learning.rehearsal import rehearse
 from .learning.replay import fingerprints
@@ -296,7 +296,11 @@ class Agent(Searcher):
             for name, rows in (("valid", snapshot.restricted), ("key", snapshot.keyed))
         }
         opened = {
-            trial.number: OpenTrial(agent.problems[trial.row], trial.config, _open_trial_data(learner, trial))
+            trial.number: OpenTrial(
+                agent.problems[trial.row],
+                trial.config,
+                OpenTrialData.of(learner, trial.row, trial.config, trial.proposer),
+            )
             for trial in snapshot.open_trials
         }
         agent._now = SearcherState(snapshot.asked, opened, learner)
@@ -370,40 +374,12 @@ class Agent(Searcher):
         row, kept = self._learner.encoding.row(trial.problem), trial.kept
         if reward is not None:
             return self._learned(self._learner, row, kept.trajectory, reward, kept.proposer)
-        return fail(self._learner, *_one(row, kept.trajectory, kept.proposer))
+        return fail(self._learner, *as_replica(row, kept.trajectory, kept.proposer))
 
     def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, proposer: int) -> Learner:
         self._compiling().wait_for_update()
-        problem, batched, proposers = _one(row, trajectory, proposer)
+        problem, batched, proposers = as_replica(row, trajectory, proposer)
         return learn(learner, problem, batched, np.array([reward]), proposers, others=proposer < 0)
-
-
-class OpenTrialData(NamedTuple):
-    """Data of an open trial that the agent needs when the reward is told.
-
-    Attributes:
-        trajectory: Decisions and actions of the trial.
-        proposer: Number of the proposer of the trial.
-        fingerprint: Fingerprint of the configuration, see `replay.fingerprints`.
-    """
-
-    trajectory: Trajectory
-    proposer: int
-    fingerprint: np.uint64
-
-
-def _open_trial_data(learner: Learner, trial: SavedTrial) -> OpenTrialData:
-    trajectory = learner.encoding.trajectory(trial.row, trial.config)
-    row, batched, _ = _one(trial.row, trajectory, trial.proposer)
-    return OpenTrialData(trajectory, trial.proposer, fingerprints(row, batched)[0])
-
-
-def _one(
-    row: int, trajectory: Trajectory, proposer: int
-) -> tuple[Int[np.ndarray, "1"], Trajectory, Int[np.ndarray, "1"]]:
-    """Returns a trial with a leading axis for a single replica."""
-    batched: Trajectory = jax.tree.map(lambda leaf: np.asarray(leaf)[None], trajectory)
-    return np.array([row], np.int32), batched, np.array([proposer], np.int32)
 
 
 def _checked(config: object) -> TrainingConfig:
