@@ -100,7 +100,7 @@ def test_wrong_questions_name_the_right_one(agent: Agent) -> None:
         agent.beliefs()
     with pytest.raises(ValueError, match="draws must be a whole number of at least 1, not 0"):
         agent.beliefs(ONE, draws=0)
-    with pytest.raises(ValueError, match="is none of the problems here"):
+    with pytest.raises(ValueError, match="is not a problem of this search"):
         agent.beliefs(THREE)
     with pytest.raises(KeyError, match="there is no parameter 'lr'; there are kind, width, act"):
         agent.beliefs(ONE)["lr"]
