@@ -160,6 +160,12 @@ class ExpectedBest(NamedTuple):
         params: The parameters of the trial.
         value: The expected value of another evaluation, without noise.
         deviation: The standard deviation of `value`.
+
+    Example:
+        ```python
+        best = search.expected_best()
+        print(best.params, best.value, "+-", best.deviation)
+        ```
     """
 
     params: dict[str, Any]

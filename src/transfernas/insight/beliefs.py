@@ -45,6 +45,13 @@ class SourceValues:
         task: the name of its task.
         probabilities: the share of its best eight trials that took each of the parameter's values here; their sum is
             below 1 where those trials took values that the parameter does not have here, or did not have the parameter.
+
+    Example:
+        ```python
+        filters = agent.beliefs()["filters"]
+        for source in filters.sources:
+            print(source.task, dict(zip(filters.values, source.probabilities)))
+        ```
     """
 
     space: str
@@ -64,6 +71,12 @@ class ParameterBeliefs:
         sources: the same of other problems that have the parameter.
         importance: the parameter's share of all parameters' effects, in [0, 1]; None where trials are too few.
         effect: the share of the variance of the trials' ranks that the parameter explains alone; None likewise.
+
+    Example:
+        ```python
+        filters = agent.beliefs()["filters"]
+        print(filters.favourite, filters.probabilities, filters.importance)
+        ```
     """
 
     name: str
@@ -88,6 +101,12 @@ class ExpectedConfig:
         config: from the names of its choices to their actions.
         score: by how much it is likelier than by chance, as a natural logarithm, over the root of its decisions.
         reward: the best that it was told, higher is better; None where it was not evaluated.
+
+    Example:
+        ```python
+        for expected in agent.beliefs().expected_best:
+            print(expected.config, expected.score, expected.reward)
+        ```
     """
 
     config: dict[str, Action]
@@ -111,6 +130,12 @@ class Beliefs:
         tasks: all tasks that the policy knows, in two dimensions.
         expected_best: up to five configurations, the best first; a problem's `valid` is respected.
         warm_start: configurations that were to be tried first, from earlier problems, as far as they fit.
+
+    Example:
+        ```python
+        beliefs = agent.beliefs()
+        print(beliefs["filters"].favourite, beliefs.expected_best[0].config, beliefs.importances_from)
+        ```
     """
 
     space: str

@@ -32,6 +32,12 @@ class TaskLikeness:
         agreement: the rank correlation, in [-1, 1], of how good the values are that both problems tried; None where
             they are fewer than four.
         shared: the number of those values.
+
+    Example:
+        ```python
+        for other in agent.beliefs().likeness:
+            print(other.task, other.cosine, other.agreement)
+        ```
     """
 
     space: str
@@ -50,6 +56,12 @@ class TaskMap:
         tasks: their names.
         places: two coordinates for each task, without unit.
         explained: the share of the variance of the embeddings that each coordinate has, in [0, 1].
+
+    Example:
+        ```python
+        tasks = agent.beliefs().tasks
+        print(dict(zip(tasks.tasks, tasks.places)))
+        ```
     """
 
     tasks: tuple[str, ...]

@@ -24,6 +24,12 @@ class SearchTrial:
         trust: the probability that transferred knowledge proposes better trials than the new policy, in [0, 1]; None
             without a transfer.
         params: from the names of its parameters to their values.
+
+    Example:
+        ```python
+        best = record_of(agent.learner, row=0).best_first[0]
+        print(best.number, best.value, best.proposer, best.params)
+        ```
     """
 
     number: int
@@ -50,6 +56,12 @@ class SearchRecord:
         running: how many are not finished.
         began: when the first trial began; None if that is not known.
         ended: when the last trial ended; None likewise.
+
+    Example:
+        ```python
+        record = record_of(agent.learner, row=0)
+        print(record.name, record.direction, record.incumbents)
+        ```
     """
 
     name: str
@@ -112,7 +124,10 @@ def gains(record: SearchRecord) -> tuple[ProposerGain, ...]:
     """Returns the gain of each proposer, in the order in which they came.
 
     Example:
-        `{each.proposer: each.gain for each in gains(record)}`
+        ```python
+        record = record_of(agent.learner, row=0)
+        print({each.proposer: each.gain for each in gains(record)})
+        ```
     """
     found: dict[str, list[SearchTrial]] = {}
     moved, count = dict[str, float](), dict[str, int]()
@@ -137,7 +152,18 @@ def trials_to_reach(record: SearchRecord, value: float) -> int | None:
 
 
 def record_of(learner: Learner, row: int) -> SearchRecord:
-    """Returns the trials of a problem of a learner of one replica, in the order in which it learned from them."""
+    """Returns the trials of a problem of a learner of one replica, in the order in which it learned from them.
+
+    Args:
+        learner: as in `agent.learner`.
+        row: of the problem, as in `agent.problems`.
+
+    Example:
+        ```python
+        record = record_of(agent.learner, row=0)
+        print(len(record.trials), record.incumbents[-1])
+        ```
+    """
     trials = (
         SearchTrial(number, told.reward if math.isfinite(told.reward) else None, told.proposer, None, told.config)
         for number, told in enumerate(told_trials(learner, row))

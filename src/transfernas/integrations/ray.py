@@ -155,9 +155,9 @@ class TransferSearch(Locked, Searcher):
 
         Example:
             ```python
-            frame = results.get_dataframe().set_index("trial_id")
-            named = pd.DataFrame(search.proposers, index=["name", "trust"]).T
-            frame = frame.join(named)
+            search = TransferSearch({"lr": tune.loguniform(1e-5, 1e-1)}, "loss", "min", seed=0)
+            config = search.suggest("first")
+            assert search.proposers["first"].name == "policy"
             ```
         """
         with self._lock:

@@ -54,6 +54,12 @@ class StudySummary:
         unfinished: The number of trials that are not finished.
         unknown: The number of trials with a parameter whose name or range cannot be that of a choice.
         best: The best value of the trials that came to their end; None without such trials.
+
+    Example:
+        ```python
+        agent, report = learn_from_studies(None, [study])
+        print({summary.study: summary.best for summary in report.studies})
+        ```
     """
 
     study: str
@@ -74,6 +80,12 @@ class LearningReport:
     Attributes:
         studies: The summary of each study.
         spaces: For each space, its parameters with their numbers of actions.
+
+    Example:
+        ```python
+        agent, report = learn_from_studies(None, [study])
+        print(report)
+        ```
     """
 
     studies: tuple[StudySummary, ...]
