@@ -188,7 +188,7 @@ def failing(params: Params) -> Hashable:
             TypeError,
             r"key \(list\), called for the parameters {'layer 0': .* returned \['layer 0'.*hashed",
         ),
-        (lambda params: None, TypeError, "returned None, which says nothing of what it builds"),
+        (lambda params: None, TypeError, "returned None, which identifies no network"),
     ],
 )
 def test_an_error_of_the_key_names_it_and_the_configuration(
