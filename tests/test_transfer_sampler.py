@@ -636,7 +636,9 @@ def test_who_proposed_a_trial_is_said_of_those_that_failed_and_were_pruned_and_k
     assert [trial.user_attrs for trial in study.trials] == expected
 
 
-def test_what_the_agent_knew_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_agent_knew_is_logged_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("optuna"), "propagate", True)  # else caplog sees nothing, in older pytest
+
     def other(trial: optuna.Trial) -> float:
         return objective(trial) + sum(trial.suggest_float(f"new_{number}", 0.0, 1.0) for number in range(count))
 
