@@ -637,7 +637,7 @@ def test_who_proposed_a_trial_is_said_of_those_that_failed_and_were_pruned_and_k
 
 
 def test_what_the_agent_knew_is_logged_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("optuna"), "propagate", True)  # else caplog sees nothing, in older pytest
+    monkeypatch.setattr(logging.getLogger("optuna"), "propagate", True)  # else older versions of pytest see nothing
 
     def other(trial: optuna.Trial) -> float:
         return objective(trial) + sum(trial.suggest_float(f"new_{number}", 0.0, 1.0) for number in range(count))
@@ -650,7 +650,7 @@ def test_what_the_agent_knew_is_logged_once(caplog: pytest.LogCaptureFixture, mo
             optuna.create_study(study_name="second", sampler=TransferSampler(sampler.agent, seed=1)).optimize(
                 other, n_trials=2
             )
-        (said,) = [record for record in caplog.records if record.name == "optuna.transfernas"]
+        (said,) = {record for record in caplog.records if record.name == "optuna.transfernas"}
         known = len(searched(sampler, 1).trials[0].params)
         assert said.levelno == level
         assert f"Study 'second' starts from an agent: {known} of {known + count} parameters known" in said.message
