@@ -181,7 +181,7 @@ class Agent(Searcher):
         return [Observation(self._problems[row], config, reward) for config, reward in found]
 
     def beliefs(self, problem: Problem | None = None, *, draws: int = DRAWS, seed: int = 0) -> Beliefs:
-        """Returns what the agent believes of a problem, as plain data; its next trials stay as they would have been.
+        """Returns the agent's beliefs about a problem, as plain data. The next trials of the agent do not change.
 
         Args:
             problem: found by its names; may be left out where the agent has one.

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..agent import Agent
 from ..learning.archive import WITH_NUMBERS, archive_of_trials
-from ..learning.bandit import EXPLORING, NEW_POLICY, TRANSFERRED, WARM_START
+from ..learning.bandit import PROPOSER_NAMES, WARM_START
 from ..learning.catching_up import catch_up
 from ..learning.compilation import BackgroundCompiler
 from ..learning.config import TrainingConfig
@@ -30,10 +30,7 @@ from .trials import FinishedTrial
 
 # Not for tuning. These numbers protect REINFORCE from values far from all others, and change no others.
 _RECENT = 1_000  # rewards that give the scale
-_PROPOSERS = {
-    **{TRANSFERRED: "policy", NEW_POLICY: "new policy", EXPLORING: "exploring policy"},
-    **{WARM_START: "warm start", SURROGATE: "surrogate"},
-}
+_PROPOSERS = PROPOSER_NAMES | {SURROGATE: "surrogate"}
 _FAR = 3.0  # interquartile ranges from the median; rewards farther away count as this far
 
 

@@ -167,7 +167,7 @@ class Beliefs:
 
 
 def beliefs_of(learner: Learner, row: int, draws: int = DRAWS, seed: int = 0) -> Beliefs:
-    """Returns what a learner of one replica believes of a problem.
+    """Returns the beliefs of a learner of a single replica about a problem.
 
     Args:
         learner: stays as it is.
@@ -318,7 +318,7 @@ def _source(choice: Choice, entry: ArchivedProblem) -> SourceValues | None:
 
 
 def _others(learner: Learner, row: int) -> list[ArchivedProblem]:
-    """Returns what is remembered of all problems but one; the archive must have all."""
+    """Returns the archived trials of every other problem; the archive must be up to date."""
     name = learner.encoding.problems[row].name
     return [entry for entry in learner.archive if entry.name != name and entry.count[0]]
 

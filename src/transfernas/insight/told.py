@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ..learning.bandit import EXPLORING, NEW_POLICY, TRANSFERRED, WARM_START
+from ..learning.bandit import PROPOSER_NAMES
 from ..learning.learner import Learner, update_archive
 from ..learning.scores import Scores
 from ..spaces.condition import Action
@@ -15,14 +15,6 @@ from .importances import mean_ranks
 
 MOST_TRIALS = 2_000
 """Of more trials of a problem, so many are looked at, spread evenly."""
-
-PROPOSERS = {
-    TRANSFERRED: "policy",
-    NEW_POLICY: "new policy",
-    WARM_START: "warm start",
-    EXPLORING: "exploring policy",
-}
-"""The names of the proposers, as in the user attribute of a trial of Optuna's."""
 
 
 class ToldTrial(NamedTuple):
@@ -58,7 +50,7 @@ def told_trials(learner: Learner, row: int) -> list[ToldTrial]:
             encoding.config(row, Trajectory(*(leaf[0, number] for leaf in replay.trials))),
             outcome,
             reward,
-            PROPOSERS.get(int(replay.proposer[0, number])),
+            PROPOSER_NAMES.get(int(replay.proposer[0, number])),
         )
         for number, outcome, reward in zip(
             numbers.tolist(), scores.outcome.tolist(), scores.shown().tolist(), strict=True

@@ -25,6 +25,14 @@ from .scores import Scores
 
 N_PROPOSERS = 4
 TRANSFERRED, NEW_POLICY, WARM_START, EXPLORING = range(N_PROPOSERS)
+PROPOSER_NAMES = {
+    TRANSFERRED: "policy",
+    NEW_POLICY: "new policy",
+    WARM_START: "warm start",
+    EXPLORING: "exploring policy",
+}
+"""The names of the proposers for people, as in the user attribute of a trial of Optuna's."""
+
 N_POLICIES = 2
 """The number of proposers that are policies, the first ones."""
 
