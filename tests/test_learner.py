@@ -38,7 +38,9 @@ def assert_equal(left: object, right: object) -> None:
 
 def test_replicas_learn_as_if_alone() -> None:
     """One step of three replicas is, for each of them, the step that it takes by itself."""
-    together = run(new_learner(PROBLEMS, CONFIG, 0, replicas=3), 6)
+    # With the default epsilon, Adam makes whole steps of gradients that are rounding errors, on some processors.
+    config = CONFIG.with_changes({"rule.adam_epsilon": 1e-5})
+    together = run(new_learner(PROBLEMS, config, 0, replicas=3), 6)
     proposed, (problem, rollout, _) = propose(together)
     reward = np.array([0.1, 0.5, 0.9])
     after = learn(proposed, problem, rollout.trajectory, reward)
@@ -54,7 +56,7 @@ def test_replicas_learn_as_if_alone() -> None:
             for left, right in zip(
                 jax.tree.leaves(after.state.policy), jax.tree.leaves(alone.state.policy), strict=True
             ):
-                np.testing.assert_allclose(np.asarray(left)[pick], right, atol=2e-5)
+                np.testing.assert_allclose(np.asarray(left)[pick], right, atol=1e-6)
 
 
 def test_replicas_differ() -> None:
