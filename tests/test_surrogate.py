@@ -10,6 +10,7 @@ from scipy.integrate import quad
 from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal, norm
 
+from transfernas.learning.source_means import MeanFn, SourceMeans
 from transfernas.learning.surrogate import (
     ABSENT,
     Features,
@@ -56,33 +57,60 @@ def kernel(left: np.ndarray, right: np.ndarray, its: Hyperparameters) -> float:
     return math.exp(its.variance) * (1 + far + far**2 / 3) * math.exp(-far)
 
 
-def test_the_prediction_is_that_of_the_formula() -> None:
+EARLIER: list[MeanFn] = [lambda points: 3.0 * points[:, 0], lambda points: (points[:, 2] == 1) - points[:, 1]]
+SOURCES = pytest.mark.parametrize("earlier", [[], EARLIER[:1], EARLIER], ids=["no source", "one source", "two sources"])
+
+
+def opinions_of(earlier: list[MeanFn], points: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """The sources' opinions of points, on the scale of the trials that were told."""
+    found = np.empty((len(points), len(earlier)))
+    for column, mean in enumerate(earlier):
+        found[:, column] = (mean(points) - np.average(mean(told))) / max(0.3, np.std(mean(told)))
+    return found
+
+
+def weights_of(earlier: list[MeanFn]) -> tuple[np.ndarray, np.ndarray]:
+    """The prior of the sources' weights: the sum has the mean 0.7, and the average the standard deviation 0.5."""
+    count = len(earlier)
+    if not count:
+        return np.zeros(0), np.zeros((0, 0))
+    return np.full(count, 0.7 / count), 0.25 * np.ones((count, count)) / count**2 + 0.25 * np.eye(count) / count
+
+
+@SOURCES
+def test_the_prediction_is_that_of_the_formula(earlier: list[MeanFn]) -> None:
     points, new = some_points(12), some_points(5, seed=1)
-    surrogate = Surrogate.fitted(points, some_values(points), NUMERIC)
-    its = surrogate.hyperparameters
-    is_any_of = np.array([[kernel(one, other, its) for other in points] for one in points])
-    inverse = np.linalg.inv(is_any_of + (math.exp(its.noise) + 1e-8) * np.eye(12))
-    between = np.array([[kernel(one, other, its) for other in points] for one in new])
+    surrogate = Surrogate.fitted(points, some_values(points), NUMERIC, earlier=earlier)
+    its, (weights, spread) = surrogate.hyperparameters, weights_of(earlier)
+    known, of_new = opinions_of(earlier, points, points), opinions_of(earlier, new, points)
+    told = np.array([[kernel(one, other, its) for other in points] for one in points]) + known @ spread @ known.T
+    inverse = np.linalg.inv(told + (math.exp(its.noise) + 1e-8) * np.eye(12))
+    between = np.array([[kernel(one, other, its) for other in points] for one in new]) + of_new @ spread @ known.T
     mean, deviation = surrogate.predicted(new)
-    ones, standard = np.ones(12), standardised(some_values(points))
+    ones, standard = np.ones(12), standardised(some_values(points)) - known @ weights
     center = ones @ inverse @ standard / (ones @ inverse @ ones + 1.0)
     assert surrogate.center == pytest.approx(center)
-    np.testing.assert_allclose(mean, center + between @ inverse @ (standard - center), rtol=1e-6, atol=1e-8)
-    variance = math.exp(its.variance) - np.einsum("ij,jk,ik->i", between, inverse, between)
+    expected = center + of_new @ weights + between @ inverse @ (standard - center)
+    np.testing.assert_allclose(mean, expected, rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(surrogate.mean(new), mean)
+    variance = math.exp(its.variance) + np.einsum("ij,jk,ik->i", of_new, spread, of_new)
+    variance -= np.einsum("ij,jk,ik->i", between, inverse, between)
     np.testing.assert_allclose(deviation, np.sqrt(variance), rtol=1e-5)
 
 
-def test_the_posterior_is_that_of_the_formula_and_its_gradient_is_right() -> None:
-    points = some_points(15)
-    standard = standardised(some_values(points))
-    features = Features.of(points, NUMERIC)
-    given = features(points), features.parameter, standard
+@SOURCES
+def test_the_posterior_is_that_of_the_formula_and_its_gradient_is_right(earlier: list[MeanFn]) -> None:
+    points, (weights, spread) = some_points(15), weights_of(earlier)
+    known = opinions_of(earlier, points, points)
+    standard = standardised(some_values(points)) - known @ weights
+    features, sources = Features.of(points, NUMERIC), SourceMeans.of(earlier, points)
+    given = features(points), features.parameter, standard, sources(points) @ sources.weights_factor
     usual = np.array([*Hyperparameters.usual(4).lengths, 0.0, math.log(1e-3)])
 
     def posterior(logarithms: np.ndarray) -> float:
         its = Hyperparameters(logarithms[:-2], float(logarithms[-2]), float(logarithms[-1]))
         covariance = np.array([[kernel(one, other, its) for other in points] for one in points])
-        covariance += (math.exp(its.noise) + 1e-8) * np.eye(len(points))
+        covariance += (math.exp(its.noise) + 1e-8) * np.eye(len(points)) + known @ spread @ known.T
         spreads = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 2.0])
         ones, inverse = np.ones(len(points)), np.linalg.inv(covariance)
         center = ones @ inverse @ standard / (ones @ inverse @ ones + 1.0)

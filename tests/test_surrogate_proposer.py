@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -13,8 +14,11 @@ from threadpoolctl import ThreadpoolController
 
 from transfernas import ProposalConfig, SurrogateConfig
 from transfernas.define_by_run.plans import ObservedTrial, value_of
-from transfernas.define_by_run.surrogate_proposer import BEST, LATEST, SPREAD, SurrogateProposal, SurrogateProposer
+from transfernas.define_by_run.points import Points, SurrogateProposal
+from transfernas.define_by_run.source_trials import MOST_SOURCES, SourceTrials
+from transfernas.define_by_run.surrogate_proposer import BEST, LATEST, SPREAD, SurrogateProposer
 from transfernas.integrations.optuna import TransferSampler
+from transfernas.learning.archive import ArchivedProblem, archive_of_trials
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.randomness import Purpose, generator
 from transfernas.learning.scores import Score, TrialOutcome
@@ -88,6 +92,68 @@ def test_what_it_proposes_is_of_the_space_and_soon_near_the_best() -> None:
         proposer.add(observed(values_of(found), Score.of(-losses[-1])))
     rng = np.random.default_rng(1)
     assert min(losses) < 0.1 * min(loss(drawn(rng)) for _ in range(100))
+
+
+def earlier_problem(task: str, objective: Callable[[dict[str, object]], float], seed: int) -> ArchivedProblem:
+    """Forty random trials of another task, of which the archive knows the exact numbers."""
+    rng = np.random.default_rng(seed)
+    trials = [drawn(rng) for _ in range(40)]
+    told = [(observed(values, None), Score.of(-objective(values))) for values in trials]
+    return archive_of_trials("space", task, [(one.actions, one.numbers, score) for one, score in told])
+
+
+def searched(sources: list[ArchivedProblem], count: int, first: int = 4) -> list[float]:
+    """The losses of a search of the process alone, after some random trials."""
+    proposer, losses = told(first), list[float]()
+    for number in range(count):
+        rng = generator(0, Purpose.SURROGATE, number)
+        found = proposer.propose(SPACE, DOMAINS, (), rng, sources=sources)
+        assert found is not None
+        SPACE.validate(found.actions)
+        losses.append(loss(values_of(found)))
+        proposer.add(observed(values_of(found), Score.of(-losses[-1])))
+    return losses
+
+
+def test_an_earlier_problem_that_is_alike_helps_from_the_first_proposal_on() -> None:
+    alike = [earlier_problem(f"task {seed}", lambda values: 30.0 * loss(values) - 4.0, seed) for seed in range(3)]
+    with_them, without = searched(alike, 6), searched([], 6)
+    assert with_them[0] < 0.3 * min(without[:3])
+    assert min(with_them) < 0.5 * min(without)
+
+
+def test_earlier_problems_that_mislead_are_soon_outweighed() -> None:
+    opposed = [earlier_problem(f"task {seed}", lambda values: -loss(values), seed) for seed in range(3)]
+    rng = np.random.default_rng(1)
+    assert min(searched(opposed, 20)) < 0.2 * min(loss(drawn(rng)) for _ in range(24))
+
+
+def test_an_earlier_problem_speaks_of_its_own_parameters_and_of_no_others() -> None:
+    proposer = told(4)
+    points = Points(SPACE, DOMAINS)
+    other = archive_of_trials(
+        "space", "old", [({"rate": DOMAINS["rate"].action(10.0**-at)}, {}, Score.of(at)) for at in range(5)]
+    )
+    few = archive_of_trials("space", "few", [({"rate": 0.1}, {}, Score.of(1.0))])
+    strange = archive_of_trials("space", "strange", [({"else": at}, {}, Score.of(1.0 * at)) for at in range(9)])
+    [model] = SourceTrials.of([other, few, strange], points).models
+    assert model.known.tolist() == [True, False, False, False]
+    rows = points.anywhere(20, np.random.default_rng(0))
+    moved = rows.copy()
+    moved[:, 1:] = points.anywhere(20, np.random.default_rng(1))[:, 1:]
+    np.testing.assert_array_equal(model(rows), model(moved))
+    assert proposer.propose(SPACE, DOMAINS, (), np.random.default_rng(0), sources=[few, strange]) is not None
+
+
+def test_of_many_earlier_problems_those_that_share_most_parameters_are_used_and_the_latest_of_these() -> None:
+    narrow = [({"rate": 10.0**-at}, {"rate": 10.0**-at}, Score.of(1.0 * at)) for at in range(5)]
+    many = [earlier_problem(f"task {number}", loss, number) for number in range(MOST_SOURCES + 3)]
+    points = Points(SPACE, DOMAINS)
+    found = SourceTrials.of([*many, archive_of_trials("space", "narrow", narrow)], points)
+    assert len(found.models) == MOST_SOURCES and all(model.known.all() for model in found.models)
+    latest = SourceTrials.of(many[-1:], points).models[0]
+    rows = points.anywhere(5, np.random.default_rng(0))
+    np.testing.assert_array_equal(found.models[0](rows), latest(rows))
 
 
 def test_nothing_is_proposed_twice_and_what_is_being_evaluated_is_not_proposed() -> None:

@@ -615,7 +615,8 @@ def test_a_trial_says_who_proposed_it(tmp_path: Path) -> None:
     study.optimize(square, n_trials=6)
     enqueued, remembered, *others = proposers(study)
     assert enqueued is None and remembered == "warm start from first"
-    assert {*others} <= {"warm start from first", "policy", "new policy", "exploring policy"} and "new policy" in others
+    assert {*others} <= {"warm start from first", "policy", "new policy", "exploring policy", "surrogate"}
+    assert "new policy" in others and others[2] == "surrogate"  # after four trials that were told
     assert all(0.0 < trial.user_attrs[ATTRIBUTE]["trust"] < 1.0 for trial in study.trials[1:])
     assert [trial.user_attrs for trial in study.trials] == [
         trial.user_attrs for trial in optuna.load_study(study_name="second", storage=storage).trials

@@ -148,7 +148,7 @@ class SearchKnowledge:
         """Returns the trial with the best expected reward; None if no trial was told, or there is no surrogate."""
         if self.surrogate is None or self.learner.learner is None:
             return None
-        found = self.surrogate.expected_best(self.learner.space, self.space.domains)
+        found = self.surrogate.expected_best(self.learner.space, self.space.domains, self.learner.sources)
         return None if found is None else ExpectedBest(self._values(found.trial), found.reward, found.deviation)
 
     def close_network(self, trial: Hashable) -> None:

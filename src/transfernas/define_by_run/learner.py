@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..agent import Agent
-from ..learning.archive import WITH_NUMBERS, archive_of_trials
+from ..learning.archive import WITH_NUMBERS, ArchivedProblem, archive_of_trials
 from ..learning.bandit import PROPOSER_NAMES, WARM_START
 from ..learning.catching_up import catch_up
 from ..learning.compilation import BackgroundCompiler
@@ -87,6 +87,11 @@ class DefineByRunLearner:
         """The learner; there is one since the first parameter."""
         assert self.learner is not None  # since the first parameter
         return self.learner
+
+    @property
+    def sources(self) -> list[ArchivedProblem]:
+        """The archived trials of earlier problems, under the names of this search, oldest first."""
+        return [] if self.learner is None else [each for each in self.learner.archive if each.name != self.names]
 
     @property
     def warm_start_size(self) -> int:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
 
+from ..learning.archive import ArchivedProblem
 from ..learning.bandit import WARM_START
 from ..learning.learner import Learner
 from ..learning.proposal import FirstValidFn, count_candidates, propose
@@ -19,8 +20,9 @@ from ..spaces.tables import reorder_rules
 from ..spaces.trajectory import Trajectory
 from .knowledge import SearchKnowledge
 from .plans import SURROGATE, ObservedTrial, Params, PlannedTrial, compute_fingerprint, config_fingerprint
+from .points import SurrogateProposal
 from .space import DefineByRunSpace
-from .surrogate_proposer import SurrogateProposal, SurrogateProposer
+from .surrogate_proposer import SurrogateProposer
 
 IsNewFn = Callable[[PlannedTrial], bool]
 """Tells whether a plan builds a network that no other trial built, by the user's key."""
@@ -56,11 +58,11 @@ def plan_trial(
     number = count if earlier is None else earlier.number
     domains = {**space.domains, name: domain}
     is_new = _is_new(knowledge, trial, params, domains)
-    plan, surrogate = None, knowledge.surrogate
-    if earlier is None and not params and surrogate is not None and surrogate.proposes(number):
+    plan, surrogate, sources = None, knowledge.surrogate, knowledge.learner.sources
+    if earlier is None and not params and surrogate is not None and surrogate.proposes(number, bool(sources)):
         here, elsewhere = trials.others(trial)
         pending = [*(other.observed for other in here), *elsewhere]
-        plan = plan_by_surrogate(surrogate, learner, number, domains, pending, is_new)
+        plan = plan_by_surrogate(surrogate, learner, number, domains, pending, sources, is_new)
     if plan is None or name not in plan.actions:
         rng = None if earlier is None else earlier.rng
         excluded = trials.pending(trial, learner.encoding, space.parameters)
@@ -108,6 +110,7 @@ def plan_by_surrogate(
     number: int,
     domains: Mapping[str, Domain],
     pending: Sequence[ObservedTrial],
+    sources: Sequence[ArchivedProblem],
     is_new: IsNewFn | None = None,
 ) -> PlannedTrial | None:
     """Returns the surrogate's plan of a whole trial; None if the surrogate has nothing to propose.
@@ -118,6 +121,7 @@ def plan_by_surrogate(
         number: The number of the trial.
         domains: The parameters.
         pending: The trials that are being evaluated.
+        sources: The earlier problems.
         is_new: See `IsNewFn`; None if every configuration is a network of its own.
     """
 
@@ -127,7 +131,7 @@ def plan_by_surrogate(
 
     rng = generator(learner.seed, Purpose.SURROGATE, number)
     accepts = None if is_new is None else lambda found: is_new(plan(found))
-    found = surrogate.propose(learner.encoding.problems[0].space, domains, pending, rng, accepts)
+    found = surrogate.propose(learner.encoding.problems[0].space, domains, pending, rng, accepts, sources)
     return None if found is None else plan(found)
 
 

@@ -15,17 +15,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ..learning.archive import ArchivedProblem
 from ..learning.config import SurrogateConfig
-from ..learning.scores import Score, TrialOutcome
+from ..learning.scores import Score
 from ..learning.surrogate import STEPS, Hyperparameters, Surrogate, ValueScale
 from ..processes.threads import one_thread
-from ..spaces.asked import asked_choices, columns_of_conditions
-from ..spaces.condition import Action
-from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
-from ..spaces.places import nearest_places, place_of, value_at
+from ..spaces.domain import Domain
 from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from .plans import ObservedTrial
+from .points import WORST, Points, SurrogateProposal, losses
+from .source_trials import SourceTrials
 
 # Not for tuning. These numbers bound the time of a trial in a long search, and set the search for the largest
 # improvement. `SurrogateConfig` has the numbers for tuning.
@@ -42,17 +42,7 @@ _NEAR = 5  # of the best trials
 _EACH = 40  # candidates near each
 _ANYWHERE = 64
 _CLIMBS, _STEPS = 2, 30  # from the best candidate, so many times to the best of so many near it
-_SPREADS = np.array([0.2, 0.05, 0.01])  # of the places of numbers that are moved
-_SHARES = np.array([1.0, 0.5, 0.2])  # of the numbers, that are moved
-_SWITCHED = 0.15  # of the categories
 _EQUAL = 1e-9  # places that differ by less are one
-
-
-class SurrogateProposal(NamedTuple):
-    """A configuration: its actions, and the numbers of actions that stand for several numbers."""
-
-    actions: dict[str, Action]
-    numbers: dict[str, float]
 
 
 AcceptsFn = Callable[[SurrogateProposal], bool]
@@ -95,7 +85,7 @@ class SurrogateProposer:
         self._told, self._fitted_at = 0, 0
         self._found: Hyperparameters | None = None
         self._names: tuple[str, ...] = ()  # of the parameters that the lengths were found of
-        self._points: _Points | None = None
+        self._space: _KnownSpace | None = None
 
     def copy(self) -> "SurrogateProposer":
         """Returns a copy that changes independently."""
@@ -128,9 +118,15 @@ class SurrogateProposer:
     def _kept(self) -> list[ObservedTrial]:
         return [*self._best, *self._latest, *self._spread]
 
-    def proposes(self, number: int) -> bool:
-        """Returns whether the process proposes the trial of this number."""
-        return self._told >= self.config.first and number % self.config.every == 0
+    def proposes(self, number: int, after_transfer: bool = False) -> bool:
+        """Returns whether the process proposes the trial of this number.
+
+        Args:
+            number: The number of the trial.
+            after_transfer: Whether there are earlier problems.
+        """
+        first = self.config.first_after_transfer if after_transfer else self.config.first
+        return self._told >= first and number % self.config.every == 0
 
     @one_thread()
     @np.errstate(all="ignore")
@@ -141,6 +137,7 @@ class SurrogateProposer:
         pending: Sequence[ObservedTrial],
         rng: np.random.Generator,
         accepts: AcceptsFn | None = None,
+        sources: Sequence[ArchivedProblem] = (),
     ) -> SurrogateProposal | None:
         """Returns the configuration with the largest expected improvement; None if all improvements are too small.
 
@@ -150,22 +147,27 @@ class SurrogateProposer:
             pending: The trials that are being evaluated.
             rng: Draws the candidates.
             accepts: Tells whether a configuration may be proposed; None if all may.
+            sources: The earlier problems, oldest first. They do not change during a search.
         """
-        if self._points is None or not self._points.are_of(space, domains):
-            self._points = _Points(space, domains)
-        points, told = self._points, self._kept
-        rows, values = points.of_told(told), _losses([one.score or _WORST for one in told])
+        if self._space is None or not self._space.points.are_of(space, domains):
+            points = Points(space, domains)
+            self._space = _KnownSpace(points, SourceTrials.of(sources, points))
+        (points, earlier), told = self._space, self._kept
+        rows, values = points.of_told(told), losses(told)
         if self._names != points.names:
             self._found, self._names = None, points.names
         again = self._found is None or self._told - self._fitted_at >= len(told) // _REFITTED
         steps = STEPS if again else 0
-        surrogate = Surrogate.fitted(rows, values, points.numeric, self._found, steps, self._scale(values))
+        scale = self._scale(values)
+        surrogate = Surrogate.fitted(rows, values, points.numeric, self._found, steps, scale, earlier.models)
         if again:
             self._found, self._fitted_at = surrogate.hyperparameters, self._told
         without = points.of([*self._failed, *pending])
         surrogate = surrogate.expecting(without)
         near = rows[np.argsort(values, kind="stable")[:_NEAR]]
         candidates = np.concatenate([points.near(np.repeat(near, _EACH, 0), rng), points.anywhere(_ANYWHERE, rng)])
+        if earlier.models:
+            candidates = np.concatenate([candidates, _near_earlier(earlier, points, surrogate, rng)])
         promises = surrogate.improvement(candidates)
         for _ in range(_CLIMBS):
             more = points.near(np.repeat(candidates[promises.argmax()][None], _STEPS, 0), rng)
@@ -183,7 +185,9 @@ class SurrogateProposer:
 
     @one_thread()
     @np.errstate(all="ignore")
-    def expected_best(self, space: SearchSpace, domains: Mapping[str, Domain]) -> "ExpectedTrial | None":
+    def expected_best(
+        self, space: SearchSpace, domains: Mapping[str, Domain], sources: Sequence[ArchivedProblem] = ()
+    ) -> "ExpectedTrial | None":
         """Returns the trial with the best expected reward, were it evaluated again; None without trials.
 
         Under noise the best single evaluation is often a lucky one. The neighbours of this trial are good too.
@@ -191,15 +195,17 @@ class SurrogateProposer:
         Args:
             space: The space.
             domains: The parameters.
+            sources: The earlier problems.
         """
         told = self._kept
         if not told:
             return None
-        points = _Points(space, domains)
-        rows, values = points.of(told), _losses([one.score or _WORST for one in told])
+        points = Points(space, domains)
+        rows, values = points.of(told), losses(told)
         found = self._found if self._names == points.names else None
-        scale = self._scale(values)
-        mean, deviation = Surrogate.fitted(rows, values, points.numeric, found, scale=scale).predicted(rows)
+        scale, models = self._scale(values), SourceTrials.of(sources, points).models
+        surrogate = Surrogate.fitted(rows, values, points.numeric, found, scale=scale, earlier=models)
+        mean, deviation = surrogate.predicted(rows)
         at = int(mean.argmin())
         return ExpectedTrial(told[at], -scale.value(float(mean[at])), scale.difference(float(deviation[at])))
 
@@ -240,135 +246,26 @@ class SurrogateProposer:
         return proposer
 
 
-class _Points:
-    """Configurations of a space as points, see `learning.surrogate`.
+class _KnownSpace(NamedTuple):
+    """A space as it is known, and earlier problems as they look from there."""
 
-    Attributes:
-        names: The name of the parameter of each column.
-        numeric: Whether the parameter of each column is a number.
-    """
-
-    def __init__(self, space: SearchSpace, domains: Mapping[str, Domain]) -> None:
-        self._space, self._looked_at = space, columns_of_conditions(space)
-        self._domains = [domains.get(choice.name) for choice in space.choices]
-        self.names = tuple(choice.name for choice in space.choices)
-        self.numeric = np.array([isinstance(its, NumericDomain) for its in self._domains])
-        self._known: dict[int, tuple[ObservedTrial, np.ndarray]] = {}
-        # The categories that there are now, by their positions among all that there ever were.
-        self._categories = [
-            np.array(
-                [
-                    choice.index(action)
-                    for action in (its.actions if isinstance(its, CategoricalDomain) else choice.actions)
-                ]
-            )
-            for choice, its in zip(space.choices, self._domains, strict=True)
-        ]
-
-    def are_of(self, space: SearchSpace, domains: Mapping[str, Domain]) -> bool:
-        """Returns whether the points are of this space and these domains."""
-        return space is self._space and all(
-            domains.get(name) is its for name, its in zip(self.names, self._domains, strict=True)
-        )
-
-    def of_told(self, trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials parameters"]:
-        """Returns trials as points, and keeps the point of each trial."""
-        known, none = self._known, (None, None)
-        # In a copy the trials are others, and may have the numbers of those that were copied.
-        new = [trial for trial in trials if known.get(id(trial), none)[0] is not trial]
-        rows = zip(new, self.of(new), strict=True)
-        known = {**known, **{id(trial): (trial, row) for trial, row in rows}}
-        self._known = {id(trial): known[id(trial)] for trial in trials}
-        return np.array([row for _, row in self._known.values()])
-
-    def of(self, trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials parameters"]:
-        """Returns trials as points; values outside of the present domains count as not asked for."""
-        found = np.full((len(trials), len(self.names)), np.nan)
-        for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
-            name = choice.name
-            for row, trial in enumerate(trials):
-                if name not in trial.actions:
-                    continue
-                action = trial.actions[name]
-                if isinstance(domain, NumericDomain):
-                    value = trial.numbers.get(name, action)
-                    if type(value) in (int, float):
-                        found[row, at] = place_of(domain, value)  # type: ignore[arg-type]
-                elif choice.has(action):
-                    found[row, at] = choice.index(action)
-        return found
-
-    def anywhere(self, count: int, rng: np.random.Generator) -> Float[np.ndarray, "count parameters"]:
-        """Returns random points."""
-        return self.settled(np.full((count, len(self.names)), np.nan), rng)
-
-    def near(
-        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
-    ) -> Float[np.ndarray, "points parameters"]:
-        """Returns a random neighbour of each point."""
-        spread, share = rng.choice(_SPREADS, len(points)), rng.choice(_SHARES, len(points))
-        away = spread[:, None] * rng.standard_normal(points.shape)
-        moved = np.clip(points + np.where(rng.random(points.shape) < share[:, None], away, 0.0), 0.0, 1.0)
-        switched = np.where(rng.random(points.shape) < _SWITCHED, np.nan, points)
-        return self.settled(np.where(self.numeric, moved, switched), rng)
-
-    def settled(
-        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
-    ) -> Float[np.ndarray, "points parameters"]:
-        """Returns points with values of the domains: random values for NaN, and NaN for inactive parameters."""
-        drawn, found = rng.random(points.shape), points.copy()
-        actions = np.zeros(points.shape, np.intp)
-        for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
-            column = found[:, at]
-            none = np.isnan(column)
-            if isinstance(domain, NumericDomain):
-                column[none] = drawn[none, at]
-                column[:] = nearest_places(domain, column)
-                if choice.name in self._looked_at:
-                    places, back = np.unique(column, return_inverse=True)
-                    known = [choice.index(domain.action(value_at(domain, place))) for place in places.tolist()]
-                    actions[:, at] = np.array(known)[back]
-            else:
-                its = self._categories[at]
-                none |= ~np.isin(column, its)
-                column[none] = its[(drawn[none, at] * len(its)).astype(np.intp)]
-                actions[:, at] = column
-        return np.where(asked_choices(self._space, actions), found, np.nan)
-
-    def proposal(self, point: Float[np.ndarray, "parameters"]) -> SurrogateProposal:
-        """Returns the configuration of a point."""
-        proposal = SurrogateProposal({}, {})
-        for choice, domain, at in zip(self._space.choices, self._domains, point.tolist(), strict=True):
-            if at != at:
-                continue
-            if isinstance(domain, NumericDomain):
-                value = value_at(domain, at)
-                proposal.actions[choice.name] = domain.action(value)
-                proposal.numbers[choice.name] = float(value)
-            else:
-                proposal.actions[choice.name] = choice.actions[int(at)]
-        return proposal
+    points: Points
+    sources: SourceTrials
 
 
-_WORST = Score(TrialOutcome.FAILED, 0.0)
+def _near_earlier(
+    earlier: SourceTrials, points: Points, surrogate: Surrogate, rng: np.random.Generator
+) -> Float[np.ndarray, "candidates parameters"]:
+    """Returns the most promising of the earlier problems' best configurations, and neighbours of them."""
+    best = points.settled(earlier.best, rng)
+    best = best[np.argsort(-surrogate.improvement(best), kind="stable")[:_NEAR]]
+    return np.concatenate([best, points.near(np.repeat(best, _EACH, 0), rng)])
 
 
 def _worse(trial: ObservedTrial) -> tuple[float, float]:
     """Returns a sort key, larger for worse trials."""
-    outcome, reward = trial.score or _WORST
+    outcome, reward = trial.score or WORST
     return -outcome, -reward
-
-
-def _losses(scores: Sequence[Score]) -> Float[np.ndarray, "trials"]:
-    """Returns losses, lower is better; an infinite loss becomes the worst or the best of the finite losses."""
-    finite = np.array([-one.reward for one in scores if one.outcome == TrialOutcome.FINITE] or [0.0])
-    low, high = float(finite.min()), float(finite.max())
-    return np.array(
-        [
-            -one.reward if one.outcome == TrialOutcome.FINITE else high if one.outcome < TrialOutcome.FINITE else low
-            for one in scores
-        ]
-    )
 
 
 def _is_among(point: Float[np.ndarray, "parameters"], tried: Float[np.ndarray, "trials parameters"]) -> bool:

@@ -53,6 +53,7 @@ class SurrogateConfig(ConfigPart):
 
     Attributes:
         first: the number of trials that are told before the process proposes.
+        first_after_transfer: the same, where the agent knows earlier problems.
         every: the distance between two proposals of the process, in trials. The policy proposes the other trials, and
             learns from all of them.
     """
@@ -60,6 +61,7 @@ class SurrogateConfig(ConfigPart):
     path: ClassVar[str] = "TrainingConfig.proposal.surrogate"
 
     first: Annotated[int, Range(1, 10**9)] = 8
+    first_after_transfer: Annotated[int, Range(1, 10**9)] = 4
     every: Annotated[int, Range(2, 10**9)] = 2
 
 

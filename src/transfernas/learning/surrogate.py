@@ -13,12 +13,15 @@ center, and of the logarithms of the others. The prior of the lengths grows with
 (Hvarfner, Hellsten and Nardi 2024). Values far above the median count as if they were as far above the median as the
 best value is below: how bad a bad trial is says nothing of the places of good trials.
 
+Earlier problems are part of the mean, see `source_means.py`: the prior of their weights adds a linear kernel.
+
 Shapes: `trials` that were told, `parameters`, `candidates`, `features`. A point has the place of each parameter in its
 range, from 0 to 1, or the number of its category; NaN if the parameter was not asked for.
 """
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +30,8 @@ from jaxtyping import Bool, Float, Int
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs
 from scipy.optimize import minimize
 from scipy.special import ndtr
+
+from .source_means import MeanFn, SourceMeans
 
 # Not for tuning. The prior is for standardised values over places from 0 to 1, so that it fits any search. The other
 # numbers keep the arithmetic finite.
@@ -112,8 +117,10 @@ class Surrogate:
         scaled: Shape `[trials, features]`, the features of the trials, each over its length.
         factor: Shape `[trials, trials]`, the lower Cholesky factor of the kernel with noise.
         weights: Shape `[trials]`, the weight of each trial in the mean.
-        center: the mean far from all trials.
+        center: the mean far from all trials, without sources.
         least: the least mean of all trials.
+        sources: the basis functions of earlier problems.
+        basis: Shape `[trials, one_more]`, the values of the basis functions, times the factor of their weights' prior.
 
     Example:
         ```python
@@ -134,6 +141,8 @@ class Surrogate:
     weights: Float[np.ndarray, "trials"]
     center: float
     least: float
+    sources: SourceMeans
+    basis: Float[np.ndarray, "trials one_more"]
 
     @classmethod
     def fitted(
@@ -144,6 +153,7 @@ class Surrogate:
         start: Hyperparameters | None = None,
         steps: int = STEPS,
         scale: "ValueScale | None" = None,
+        earlier: Sequence[MeanFn] = (),
     ) -> "Surrogate":
         """Returns a process that was fitted to trials.
 
@@ -154,15 +164,19 @@ class Surrogate:
             start: the latest hyperparameters; None for those of the prior.
             steps: the largest number of steps from the start; 0 for the start as it is.
             scale: the scale that values are standardised by; None for that of these values.
+            earlier: what earlier problems say of points.
         """
         standard, features = (scale or ValueScale.of(values)).standardised(values), Features.of(points, numeric)
         its, hyperparameters = features(points), start or Hyperparameters.usual(len(numeric))
+        sources = SourceMeans.of(earlier, points)
+        opinions = sources(points)
+        basis, away = opinions @ sources.weights_factor, standard - opinions @ sources.weights
         if steps:
             bounds = [_BOUNDS["length"]] * len(numeric) + [_BOUNDS["variance"], _BOUNDS["noise"]]
             found = minimize(
                 negative_log_posterior,
                 np.array([*hyperparameters.lengths, hyperparameters.variance, hyperparameters.noise]),
-                (its, features.parameter, standard),
+                (its, features.parameter, away, basis),
                 method="L-BFGS-B",
                 jac=True,
                 bounds=np.log(bounds),
@@ -170,11 +184,11 @@ class Surrogate:
             ).x
             hyperparameters = Hyperparameters(found[:-2], float(found[-2]), float(found[-1]))
         scaled = its * np.exp(-hyperparameters.lengths)[features.parameter]
-        factor, noise = _factor(hyperparameters, scaled)
-        weights, center = _weights(factor, standard)
+        factor, noise = _factor(hyperparameters, scaled, basis)
+        weights, center = _weights(factor, away)
         # The kernel with noise, times the weights, gives the values less the center; the means are without noise.
         least = float((standard - noise * weights).min())
-        return cls(features, hyperparameters, scaled, factor, weights, center, least)
+        return cls(features, hyperparameters, scaled, factor, weights, center, least, sources, basis)
 
     def expecting(self, points: Float[np.ndarray, "pending parameters"]) -> "Surrogate":
         """Returns the process as if pending points came out as predicted.
@@ -186,9 +200,14 @@ class Surrogate:
             return self
         least = min(self.least, float(self.predicted(points)[0].min()))
         scaled = np.concatenate([self.scaled, self._scaled(points)])
-        factor, _ = _factor(self.hyperparameters, scaled)
+        basis = np.concatenate([self.basis, self._basis(points)])
+        factor, _ = _factor(self.hyperparameters, scaled, basis)
         weights = np.concatenate([self.weights, np.zeros(len(points))])
-        return dataclasses.replace(self, scaled=scaled, factor=factor, weights=weights, least=least)
+        return dataclasses.replace(self, scaled=scaled, factor=factor, weights=weights, least=least, basis=basis)
+
+    def mean(self, candidates: Float[np.ndarray, "candidates parameters"]) -> Float[np.ndarray, "candidates"]:
+        """Returns the mean of candidates' values, see `predicted`."""
+        return self._mean_and_covariance(candidates)[0]
 
     def predicted(
         self, candidates: Float[np.ndarray, "candidates parameters"]
@@ -197,10 +216,11 @@ class Surrogate:
 
         Both are without noise, on the scale of the standardised values; lower values are better.
         """
-        covariance = _covariance(self.hyperparameters, self._scaled(candidates), self.scaled)
+        mean, covariance, basis = self._mean_and_covariance(candidates)
         explained, _ = dtrtrs(self.factor, covariance.T, lower=1)
-        variance = math.exp(self.hyperparameters.variance) - np.einsum("tc,tc->c", explained, explained)
-        return self.center + covariance @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
+        variance = math.exp(self.hyperparameters.variance) + np.einsum("cs,cs->c", basis, basis)
+        variance -= np.einsum("tc,tc->c", explained, explained)
+        return mean, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
 
     def improvement(self, candidates: Float[np.ndarray, "candidates parameters"]) -> Float[np.ndarray, "candidates"]:
         """Returns the expected improvement of candidates (Jones, Schonlau and Welch 1998).
@@ -211,6 +231,16 @@ class Surrogate:
         below = (self.least - mean) / deviation
         density = np.exp(-0.5 * below**2) / math.sqrt(2.0 * math.pi)
         return deviation * (below * ndtr(below) + density)
+
+    def _mean_and_covariance(self, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns the mean, the covariance with the trials, and the `basis` of candidates."""
+        opinions = self.sources(candidates)
+        basis = opinions @ self.sources.weights_factor
+        covariance = _covariance(self.hyperparameters, self._scaled(candidates), self.scaled) + basis @ self.basis.T
+        return self.center + opinions @ self.sources.weights + covariance @ self.weights, covariance, basis
+
+    def _basis(self, points: np.ndarray) -> np.ndarray:
+        return self.sources(points) @ self.sources.weights_factor
 
     def _scaled(self, points: np.ndarray) -> np.ndarray:
         scaled: np.ndarray = self.features(points) * np.exp(-self.hyperparameters.lengths)[self.features.parameter]
@@ -265,6 +295,7 @@ def negative_log_posterior(
     features: Float[np.ndarray, "trials features"],
     parameter: Int[np.ndarray, "features"],
     standard: Float[np.ndarray, "trials"],
+    basis: Float[np.ndarray, "trials one_more"],
 ) -> tuple[float, Float[np.ndarray, "hyperparameters"]]:
     """Returns the negative logarithm of the hyperparameters' posterior, but for a constant, and its gradient.
 
@@ -272,14 +303,15 @@ def negative_log_posterior(
         logarithms: the lengths, the variance, the noise.
         features: Shape `[trials, features]`, the features of the trials.
         parameter: Shape `[features]`, the parameter of each feature, in order; each parameter has a feature.
-        standard: Shape `[trials]`, the standardised values.
+        standard: Shape `[trials]`, the standardised values, less the prior mean of the sources' opinions.
+        basis: Shape `[trials, one_more]`, see `Surrogate`.
     """
     lengths, variance, noise = logarithms[:-2], logarithms[-2], logarithms[-1]
     scaled = features * np.exp(-lengths)[parameter]
     far = _far(scaled, scaled)
     covariance, falling = _correlation(far)
     covariance *= math.exp(variance)
-    noisy = covariance.copy()
+    noisy = covariance + basis @ basis.T
     noisy.flat[:: len(standard) + 1] += math.exp(noise) + _JITTER
     factor, failed = dpotrf(noisy, lower=1)
     if failed:
@@ -315,9 +347,9 @@ def _weights(factor: np.ndarray, standard: np.ndarray) -> tuple[np.ndarray, floa
     return solved - center * ones, center
 
 
-def _factor(hyperparameters: Hyperparameters, scaled: np.ndarray) -> tuple[np.ndarray, float]:
+def _factor(hyperparameters: Hyperparameters, scaled: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, float]:
     """Returns the lower Cholesky factor of the kernel of trials with noise, and the noise."""
-    covariance = _covariance(hyperparameters, scaled, scaled)
+    covariance = _covariance(hyperparameters, scaled, scaled) + basis @ basis.T
     noise, added = math.exp(hyperparameters.noise) + _JITTER, 0.0
     while True:
         covariance.flat[:: len(scaled) + 1] += noise - added

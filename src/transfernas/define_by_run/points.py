@@ -1,0 +1,157 @@
+"""Configurations of a space as points, which a Gaussian process compares.
+
+Shapes: `trials` were told, `points` are candidates, a space has `parameters`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ..learning.scores import Score, TrialOutcome
+from ..spaces.asked import asked_choices, columns_of_conditions
+from ..spaces.condition import Action
+from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
+from ..spaces.places import nearest_places, place_of, value_at
+from ..spaces.space import SearchSpace
+from .plans import ObservedTrial
+
+# Not for tuning. These numbers set how far the neighbours of a point are.
+_SPREADS = np.array([0.2, 0.05, 0.01])  # of the places of numbers that are moved
+_SHARES = np.array([1.0, 0.5, 0.2])  # of the numbers, that are moved
+_SWITCHED = 0.15  # of the categories
+
+WORST = Score(TrialOutcome.FAILED, 0.0)
+"""The score of a trial without one."""
+
+
+class SurrogateProposal(NamedTuple):
+    """A configuration: its actions, and the numbers of actions that stand for several numbers."""
+
+    actions: dict[str, Action]
+    numbers: dict[str, float]
+
+
+class Points:
+    """Configurations of a space as points, see `learning.surrogate`.
+
+    Attributes:
+        names: The name of the parameter of each column.
+        numeric: Whether the parameter of each column is a number.
+    """
+
+    def __init__(self, space: SearchSpace, domains: Mapping[str, Domain]) -> None:
+        """Takes a space, and the domains of its parameters, as far as they are known."""
+        self._space, self._looked_at = space, columns_of_conditions(space)
+        self._domains = [domains.get(choice.name) for choice in space.choices]
+        self.names = tuple(choice.name for choice in space.choices)
+        self.numeric = np.array([isinstance(its, NumericDomain) for its in self._domains])
+        self._known: dict[int, tuple[ObservedTrial, np.ndarray]] = {}
+        # The categories that there are now, by their positions among all that there ever were.
+        self._categories = [
+            np.array(
+                [
+                    choice.index(action)
+                    for action in (its.actions if isinstance(its, CategoricalDomain) else choice.actions)
+                ]
+            )
+            for choice, its in zip(space.choices, self._domains, strict=True)
+        ]
+
+    def are_of(self, space: SearchSpace, domains: Mapping[str, Domain]) -> bool:
+        """Returns whether the points are of this space and these domains."""
+        return space is self._space and all(
+            domains.get(name) is its for name, its in zip(self.names, self._domains, strict=True)
+        )
+
+    def of_told(self, trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials parameters"]:
+        """Returns trials as points, and keeps the point of each trial."""
+        known, none = self._known, (None, None)
+        # In a copy the trials are others, and may have the numbers of those that were copied.
+        new = [trial for trial in trials if known.get(id(trial), none)[0] is not trial]
+        rows = zip(new, self.of(new), strict=True)
+        known = {**known, **{id(trial): (trial, row) for trial, row in rows}}
+        self._known = {id(trial): known[id(trial)] for trial in trials}
+        return np.array([row for _, row in self._known.values()])
+
+    def of(self, trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials parameters"]:
+        """Returns trials as points; values outside of the present domains count as not asked for."""
+        found = np.full((len(trials), len(self.names)), np.nan)
+        for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
+            name = choice.name
+            for row, trial in enumerate(trials):
+                if name not in trial.actions:
+                    continue
+                action = trial.actions[name]
+                if isinstance(domain, NumericDomain):
+                    value = trial.numbers.get(name, action)
+                    if type(value) in (int, float):
+                        found[row, at] = place_of(domain, value)  # type: ignore[arg-type]
+                elif choice.has(action):
+                    found[row, at] = choice.index(action)
+        return found
+
+    def anywhere(self, count: int, rng: np.random.Generator) -> Float[np.ndarray, "count parameters"]:
+        """Returns random points."""
+        return self.settled(np.full((count, len(self.names)), np.nan), rng)
+
+    def near(
+        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "points parameters"]:
+        """Returns a random neighbour of each point."""
+        spread, share = rng.choice(_SPREADS, len(points)), rng.choice(_SHARES, len(points))
+        away = spread[:, None] * rng.standard_normal(points.shape)
+        moved = np.clip(points + np.where(rng.random(points.shape) < share[:, None], away, 0.0), 0.0, 1.0)
+        switched = np.where(rng.random(points.shape) < _SWITCHED, np.nan, points)
+        return self.settled(np.where(self.numeric, moved, switched), rng)
+
+    def settled(
+        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "points parameters"]:
+        """Returns points with values of the domains: random values for NaN, and NaN for inactive parameters."""
+        drawn, found = rng.random(points.shape), points.copy()
+        actions = np.zeros(points.shape, np.intp)
+        for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
+            column = found[:, at]
+            none = np.isnan(column)
+            if isinstance(domain, NumericDomain):
+                column[none] = drawn[none, at]
+                column[:] = nearest_places(domain, column)
+                if choice.name in self._looked_at:
+                    places, back = np.unique(column, return_inverse=True)
+                    known = [choice.index(domain.action(value_at(domain, place))) for place in places.tolist()]
+                    actions[:, at] = np.array(known)[back]
+            else:
+                its = self._categories[at]
+                none |= ~np.isin(column, its)
+                column[none] = its[(drawn[none, at] * len(its)).astype(np.intp)]
+                actions[:, at] = column
+        return np.where(asked_choices(self._space, actions), found, np.nan)
+
+    def proposal(self, point: Float[np.ndarray, "parameters"]) -> SurrogateProposal:
+        """Returns the configuration of a point."""
+        proposal = SurrogateProposal({}, {})
+        for choice, domain, at in zip(self._space.choices, self._domains, point.tolist(), strict=True):
+            if at != at:
+                continue
+            if isinstance(domain, NumericDomain):
+                value = value_at(domain, at)
+                proposal.actions[choice.name] = domain.action(value)
+                proposal.numbers[choice.name] = float(value)
+            else:
+                proposal.actions[choice.name] = choice.actions[int(at)]
+        return proposal
+
+
+def losses(trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials"]:
+    """Returns losses, lower is better; an infinite loss becomes the worst or the best of the finite losses."""
+    scores = [trial.score or WORST for trial in trials]
+    finite = np.array([-one.reward for one in scores if one.outcome == TrialOutcome.FINITE] or [0.0])
+    low, high = float(finite.min()), float(finite.max())
+    return np.array(
+        [
+            -one.reward if one.outcome == TrialOutcome.FINITE else high if one.outcome < TrialOutcome.FINITE else low
+            for one in scores
+        ]
+    )
