@@ -58,7 +58,7 @@ class SearchKnowledge:
     def copy(self) -> "SearchKnowledge":
         """Returns a copy that changes independently."""
         same = copy.copy(self)
-        same.learner, same.space, same.trials = self.learner.copy(), self.space.copy(), self.trials.copy()
+        same.space, same.trials = self.space.copy(), self.trials.copy()
         same.surrogate = None if self.surrogate is None else self.surrogate.copy()
         same.networks = None if self.networks is None else self.networks.copy()
         return same
@@ -74,7 +74,7 @@ class SearchKnowledge:
 
     def rebuild(self) -> None:
         """Discovers the space anew; the learner and the trials follow."""
-        self.learner.follow(self.space)
+        self.learner = self.learner.grown(self.space)
         self.trials.refresh_fingerprints(self.learner.encoding)
         self.space.built()
 
@@ -101,10 +101,10 @@ class SearchKnowledge:
         proposer = plan.proposer if plan is not None and plan.actions == config else NOBODY
         if score is None:
             self.trials.fail(config, self.learner.encoding)
-            self.learner.fail(config, proposer)
+            self.learner = self.learner.failed(config, proposer)
         else:
             self._remember(score, config, params, compute_fingerprint(trajectory))
-            self.learner.learn(trajectory, score, proposer, others=plan is None)
+            self.learner = self.learner.learned(trajectory, score, proposer, others=plan is None)
 
     def learn_many(self, trials: Sequence[ExternalTrial], steps: int) -> None:
         """Learns from many trials in fewer steps.
@@ -122,7 +122,8 @@ class SearchKnowledge:
             self.finish_network(trial.params, trial.whole)
         for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
             self._remember(trial.score, trial.actions, trial.params, config_fingerprint(encoding, trial.actions))
-        self.learner.learn_many([trial.actions for trial in trials], [trial.score for trial in trials], steps)
+        configs, scores = [trial.actions for trial in trials], [trial.score for trial in trials]
+        self.learner = self.learner.learned_many(configs, scores, steps)
 
     def recall(self, params: Params, score: Score | None, whole: bool) -> None:
         """Takes up a trial that the learner learned from before this search began."""
@@ -184,7 +185,7 @@ class SearchKnowledge:
         Raises:
             LookupError, TypeError, ValueError: The JSON does not describe such a search.
         """
-        self.learner.restore(learner, value)
+        self.learner = self.learner.restored(learner, value)
         self.space = DefineByRunSpace.from_json(value, learner.encoding)
         self.trials = SearchTrials.from_json(value, learner.encoding, learner.seed)
         if self.surrogate is not None:

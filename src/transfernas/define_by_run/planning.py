@@ -67,10 +67,10 @@ def plan_trial(
         repeatable = trials.best.varied(space.domains)
         plan = plan_by_policy(learner, number, space, params, name, domain, excluded, repeatable, is_new, rng)
     if earlier is None:
-        knowledge.learner.count(number)
+        knowledge.learner = knowledge.learner.asked(number)
     else:
         if earlier.proposer == WARM_START and learner.learned:  # the program does not ask for it, and never will
-            knowledge.learner.fail(earlier.actions, WARM_START)
+            knowledge.learner = knowledge.learner.failed(earlier.actions, WARM_START)
         plan.given.update(earlier.given)
     if knowledge.networks is not None:
         plan.foreseen = _foresee(knowledge, plan, params, domains)

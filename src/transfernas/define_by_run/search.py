@@ -74,7 +74,8 @@ class DefineByRunSearch:
         starts = None
         if source is not None:
             starts = SourceAgent(source, (space, task), size, rename or {}, fill or {}, resumes)
-        learner = DefineByRunLearner((space, task), config, seed, starts, learns)
+        resumed = starts.agent.learner if starts is not None and starts.resumed else None
+        learner = DefineByRunLearner((space, task), config, seed, starts, learns, resumed)
         surrogate = None if config.proposal.surrogate is None else SurrogateProposer(config.proposal.surrogate)
         self._now = SearchKnowledge(learner, surrogate, networks)
 
@@ -112,7 +113,7 @@ class DefineByRunSearch:
 
     def reseed(self, seed: int) -> None:
         """Draws other random numbers from now on."""
-        self._now.learner.reseed(seed)
+        self._now.learner = self._now.learner.reseeded(seed)
 
     def forked(self) -> "DefineByRunSearch":
         """Returns a copy that goes on independently.
