@@ -1,8 +1,8 @@
 """All that a search of an undeclared space knows, as one value that is copied, learns, and is saved as a whole."""
 
-import copy
 import heapq
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from .trials import BEST, FinishedTrial, SearchTrials
 _FIELDS = ("evidence", "discovery", "failed", "surrogate", "rewards", "best", "plans")  # in the order of files
 
 
+@dataclass
 class SearchKnowledge:
     """The parts of a search, which follow one another: where the space grows, the learner and the trials do.
 
@@ -44,24 +45,33 @@ class SearchKnowledge:
         networks: The networks of the trials; None if the user gave no key.
     """
 
-    def __init__(
-        self, learner: DefineByRunLearner, surrogate: SurrogateProposer | None, networks: TrialNetworks | None
-    ) -> None:
-        """Begins without trials, with the space of a learner that goes on."""
-        self.learner, self.surrogate, self.networks = learner, surrogate, networks
-        self.space, self.trials = DefineByRunSpace(learner.names[0]), SearchTrials()
+    learner: DefineByRunLearner
+    space: DefineByRunSpace
+    trials: SearchTrials
+    surrogate: SurrogateProposer | None
+    networks: TrialNetworks | None
+
+    @classmethod
+    def begin(
+        cls, learner: DefineByRunLearner, surrogate: SurrogateProposer | None, networks: TrialNetworks | None
+    ) -> "SearchKnowledge":
+        """Returns the knowledge of a search without trials, with the space of a learner that goes on."""
+        knowledge = cls(learner, DefineByRunSpace(learner.names[0]), SearchTrials(), surrogate, networks)
         if learner.learner is not None:
-            self.space.take(learner.space)
-            self.space.add_evidence(recent_configs(learner.learner, 0), counted=False)
-            self.rebuild()
+            knowledge.space.take(learner.space)
+            knowledge.space.add_evidence(recent_configs(learner.learner, 0), counted=False)
+            knowledge.rebuild()
+        return knowledge
 
     def copy(self) -> "SearchKnowledge":
         """Returns a copy that changes independently."""
-        same = copy.copy(self)
-        same.space, same.trials = self.space.copy(), self.trials.copy()
-        same.surrogate = None if self.surrogate is None else self.surrogate.copy()
-        same.networks = None if self.networks is None else self.networks.copy()
-        return same
+        return replace(
+            self,
+            space=self.space.copy(),
+            trials=self.trials.copy(),
+            surrogate=None if self.surrogate is None else self.surrogate.copy(),
+            networks=None if self.networks is None else self.networks.copy(),
+        )
 
     def declare(self, domains: Mapping[str, Domain]) -> None:
         """Takes up parameters and actions that are new, in this order.
@@ -174,8 +184,8 @@ class SearchKnowledge:
             kept["surrogate"] = self.surrogate.to_json()
         return {field: kept[field] for field in _FIELDS if field in kept}
 
-    def restore(self, learner: Learner, value: Json, domains: Mapping[str, Domain]) -> None:
-        """Takes over a learner and the JSON of a search.
+    def restored(self, learner: Learner, value: Json, domains: Mapping[str, Domain]) -> "SearchKnowledge":
+        """Returns the knowledge of a search that was saved as a learner and JSON.
 
         Args:
             learner: The learner of the search that was saved.
@@ -185,13 +195,15 @@ class SearchKnowledge:
         Raises:
             LookupError, TypeError, ValueError: The JSON does not describe such a search.
         """
-        self.learner = self.learner.restored(learner, value)
-        self.space = DefineByRunSpace.from_json(value, learner.encoding)
-        self.trials = SearchTrials.from_json(value, learner.encoding, learner.seed)
-        if self.surrogate is not None:
-            self.surrogate = SurrogateProposer.from_json(value["surrogate"], self.surrogate.config)
-        self.declare(domains)
-        self.trials.best.check(domains)
+        goes_on = self.learner.restored(learner, value)
+        space = DefineByRunSpace.from_json(value, learner.encoding)
+        trials, surrogate = SearchTrials.from_json(value, learner.encoding, learner.seed), self.surrogate
+        if surrogate is not None:
+            surrogate = SurrogateProposer.from_json(value["surrogate"], surrogate.config)
+        knowledge = SearchKnowledge(goes_on, space, trials, surrogate, self.networks)
+        knowledge.declare(domains)
+        trials.best.check(domains)
+        return knowledge
 
     def _has_all(self, trial: ObservedTrial) -> bool:
         """Returns whether a trial has all parameters, as far as the space is known."""

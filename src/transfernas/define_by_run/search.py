@@ -77,7 +77,7 @@ class DefineByRunSearch:
         resumed = starts.agent.learner if starts is not None and starts.resumed else None
         learner = DefineByRunLearner((space, task), config, seed, starts, learns, resumed)
         surrogate = None if config.proposal.surrogate is None else SurrogateProposer(config.proposal.surrogate)
-        self._now = SearchKnowledge(learner, surrogate, networks)
+        self._now = SearchKnowledge.begin(learner, surrogate, networks)
 
     @property
     def learner(self) -> Learner | None:
@@ -150,7 +150,7 @@ class DefineByRunSearch:
         Raises:
             LookupError, TypeError, ValueError: The state does not belong to such a learner, or to such parameters.
         """
-        self._now.restore(learner, state, domains)
+        self._now = self._now.restored(learner, state, domains)
 
     def asked_for(self, trial: Hashable) -> bool:
         """Returns whether a trial was asked for here, and is still open."""

@@ -15,7 +15,7 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from ..spaces.tables import Tables
 from .discovery import Parameters, discover
-from .evidence import EVIDENCE
+from .evidence import Evidence
 from .plans import Params
 from .source import SourceAgent
 from .unforeseen import UnforeseenParameters
@@ -42,13 +42,13 @@ class DefineByRunSpace:
         self.unforeseen = UnforeseenParameters()
         self._taken_up: dict[str, Domain] = {}  # the latest domain of each parameter
         self._built: object = None  # the actions that the search's own space was made of
-        self._evidence: list[dict[str, Action]] = []
-        self._wholes, self._patience = 0, 0  # after so many whole trials the space is discovered anew, if need be
+        self._evidence = Evidence()
 
     def copy(self) -> "DefineByRunSpace":
         """Returns a copy that changes independently."""
         space = copy.copy(self)
         space.parameters, space.domains = copy.copy(self.parameters), dict(self.domains)
+        space._taken_up = dict(self._taken_up)
         space.unforeseen = self.unforeseen.copy()
         return space
 
@@ -76,12 +76,12 @@ class DefineByRunSpace:
             self.parameters = parameters
         for name, domain in domains.items():
             self.domains.setdefault(name, domain)
-        self._taken_up = {**self._taken_up, **domains}
+        self._taken_up.update(domains)
         return self._built is not self.parameters.actions  # also where an interrupt came before it was built
 
     def discovered(self) -> SearchSpace:
         """Returns the space with the conditions that explain the evidence."""
-        return discover(self._name, self.parameters.actions, self._evidence)
+        return discover(self._name, self.parameters.actions, self._evidence.configs)
 
     def built(self) -> None:
         """Takes note that the space was discovered with all parameters."""
@@ -94,17 +94,16 @@ class DefineByRunSpace:
             configs: The configurations of the trials.
             counted: Whether the trials are of this search, and bring the next discovery nearer.
         """
-        self._evidence = [*self._evidence, *configs][-EVIDENCE:]
-        self._wholes += len(configs) if counted else 0
+        self._evidence = self._evidence.with_configs(configs, counted)
 
     def explained_by(self, space: SearchSpace) -> bool:
         """Returns whether a space explains the evidence."""
-        return all(space.fits(config) for config in self._evidence)
+        return all(space.fits(config) for config in self._evidence.configs)
 
     @property
     def is_due(self) -> bool:
         """Whether the space is to be discovered anew if it does not explain a trial."""
-        return self._wholes >= self._patience
+        return self._evidence.is_due
 
     def discovered_for(self, explained: bool) -> None:
         """Takes note that the space was discovered anew for a trial.
@@ -114,7 +113,7 @@ class DefineByRunSpace:
         Args:
             explained: Whether the space explains the trial by now.
         """
-        self._patience = self._wholes + (0 if explained else self._wholes // 4)
+        self._evidence = self._evidence.discovered(explained)
 
     def is_unforeseen(self, params: Params, name: str, source: SourceAgent | None) -> bool:
         """Returns whether a parameter is new in a search of many, and the source does not know the others of its trial.
@@ -164,7 +163,7 @@ class DefineByRunSpace:
 
     def to_json(self) -> Json:
         """Returns the evidence as JSON."""
-        return {"evidence": self._evidence, "discovery": [self._wholes, self._patience]}
+        return {"evidence": list(self._evidence.configs), "discovery": [self._evidence.wholes, self._evidence.patience]}
 
     @classmethod
     def from_json(cls, value: Json, encoding: Encoding) -> "DefineByRunSpace":
@@ -181,8 +180,9 @@ class DefineByRunSpace:
         space = cls(problem.space.name)
         space.take(problem.space)
         space.built()
-        space._evidence = [*map(dict, value["evidence"])]
-        space._wholes, space._patience = (operator.index(count) for count in value["discovery"])
-        for config in space._evidence:
+        configs = tuple(map(dict, value["evidence"]))
+        wholes, patience = map(operator.index, value["discovery"])
+        space._evidence = Evidence(configs, wholes, patience)
+        for config in space._evidence.configs:
             encoding.sequence(0, config)
         return space

@@ -65,7 +65,7 @@ class UnforeseenParameters:
             choices = {rename.get(choice.state, choice.name): choice.actions for choice in problem.space.choices}
             if problem.space.name == space and choices.keys() >= set(names):
                 self.expected = choices.keys() - {*known, *names}
-                self.waiting |= {name: actions if name in self.expected else () for name, actions in choices.items()}
+                self.waiting.update((name, its if name in self.expected else ()) for name, its in choices.items())
                 return True
         return False
 
