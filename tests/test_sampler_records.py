@@ -318,7 +318,7 @@ def test_a_pickled_sampler_has_learned_from_all_that_was_finished() -> None:
     study.optimize(objective, n_trials=6)
     copy = pickle.loads(pickle.dumps(study.sampler))
     assert_learned(copy.agent, 6)
-    assert all(search.storage is None for search in copy._searches.values())
+    assert all(search.place.storage is None for search in copy._searches.values())
     study.sampler = copy
     study.optimize(objective, n_trials=2)
     assert_learned(copy.agent, 8)

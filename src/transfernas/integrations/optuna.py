@@ -24,7 +24,7 @@ from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
-from .optuna_study import TO_USER, Progress, StudySearch
+from .optuna_study import TO_USER, Progress, StudyPlace, StudySearch
 from .optuna_trials import sign_of, stamp_of, task_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -219,7 +219,10 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
     def _copied(self) -> dict[str, Any]:
         """Leaves out the storages: a copy continues with the study that it is given."""
         self._catch_up()
-        searches = {number: dataclasses.replace(each, storage=None) for number, each in self._searches.items()}
+        searches = {
+            number: dataclasses.replace(each, place=each.place._replace(storage=None))
+            for number, each in self._searches.items()
+        }
         return super()._copied() | {"_searches": searches}
 
     def _search_of(self, study: optuna.Study) -> StudySearch | None:
@@ -245,7 +248,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """Begins a search, or continues that of a study that was loaded again, and returns its number."""
         name = study.study_name
         for number, known in reversed(self._searches.items()):
-            if (known.storage is None or known.progress.ends) and known.is_of(name, trials):
+            if (known.place.storage is None or known.progress.ends) and known.is_of(name, trials):
                 return number
         source = self._latest()
         finished = [trial for trial in trials if trial.state.is_finished()] if source is self._source else []
@@ -263,10 +266,10 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             networks=None if self._key is None else TrialNetworks(self._key),
         )
         given = dict.fromkeys(self._rename.values(), "rename") | dict.fromkeys(self._fill, "fill")
-        progress, place = Progress(search, *self._processed), (study._storage, study._study_id, name)
-        found = StudySearch(progress, *place, sign_of(study), self._on_failure, given=given)
-        number = self._uses
-        self._searches = {**self._searches, number: found}
+        progress, number = Progress(search, *self._processed), self._uses
+        self._searches[number] = StudySearch(
+            progress, StudyPlace.of(study), sign_of(study), self._on_failure, given=given
+        )
         self._let_go()
         return number
 
@@ -277,7 +280,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         for number, _ in others:
             if number not in kept:
                 self._first_ledger = self._processed
-                self._searches = {other: each for other, each in self._searches.items() if other != number}
+                del self._searches[number]
 
     @property
     def _processed(self) -> tuple[ProcessedTrials, int]:
@@ -292,10 +295,11 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         study before it.
         """
         for search in reversed(self._searches.values()):
-            if search.storage is None or not self._learn:
+            storage, study_id, _ = search.place
+            if storage is None or not self._learn:
                 continue
             try:
-                trials = search.storage.get_all_trials(search.study_id, deepcopy=False)
+                trials = storage.get_all_trials(study_id, deepcopy=False)
                 if search.is_of(search.name, trials):
                     search.catch_up(trials, self._processed, self._learn)
             except KeyError:  # the study was deleted

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -38,6 +38,7 @@ class Progress:
         search: The search, which has learned from the finished trials.
         processed: The processed trials of this study and of all others.
         turn: The number of changes of the processed trials. The latest turn of all studies is that of the sampler.
+        record: The name under which the processed trials of this study are kept; empty before the first.
         seen: The number of trials that the study had.
         unfinished: The numbers of the trials that were not finished.
         ends: The numbers and stamps of the first and the last trial that was learned from; empty before the first.
@@ -46,9 +47,29 @@ class Progress:
     search: DefineByRunSearch
     processed: ProcessedTrials
     turn: int = 0
+    record: str = ""
     seen: int = 0
     unfinished: tuple[int, ...] = ()
     ends: tuple[tuple[int, int], ...] = ()
+
+
+class StudyPlace(NamedTuple):
+    """The place of a study.
+
+    Attributes:
+        storage: The storage of the study; None in a copy of the sampler.
+        study_id: The number of the study in the storage.
+        name: The name of the study.
+    """
+
+    storage: optuna.storages.BaseStorage | None
+    study_id: int
+    name: str
+
+    @classmethod
+    def of(cls, study: optuna.Study) -> "StudyPlace":
+        """Returns the present place of a study."""
+        return cls(study._storage, study._study_id, study.study_name)
 
 
 @dataclass
@@ -57,9 +78,7 @@ class StudySearch:
 
     Attributes:
         progress: The progress of the search.
-        storage: The storage of the study; None in a copy of the sampler.
-        study_id: The number of the study in the storage.
-        name: The name of the study.
+        place: The place of the study.
         sign: 1 if the study maximises, -1 if it minimises.
         on_failure: See `TransferSampler`.
         used: The number of the sampler's trials at the latest trial of this study.
@@ -68,16 +87,13 @@ class StudySearch:
     """
 
     progress: Progress
-    storage: optuna.storages.BaseStorage | None
-    study_id: int
-    name: str
+    place: StudyPlace
     sign: float
     on_failure: str
     used: int = 0
     given: dict[str, str] = field(default_factory=dict)
     said: bool = False
     _first: int | None = None
-    _record: str = ""
     _domains: dict[str, tuple[BaseDistribution, Domain]] = field(default_factory=dict)
     _params: dict[Hashable, dict[str, tuple[Domain, object]]] = field(default_factory=dict)
 
@@ -86,9 +102,14 @@ class StudySearch:
         """The search."""
         return self.progress.search
 
+    @property
+    def name(self) -> str:
+        """The name of the study."""
+        return self.place.name
+
     def is_at(self, study: optuna.Study) -> bool:
         """Returns whether a study has the storage, number, and name of this one."""
-        return (self.storage, self.study_id, self.name) == (study._storage, study._study_id, study.study_name)
+        return self.place == StudyPlace.of(study)
 
     def is_of(self, name: str, trials: Sequence[FrozenTrial]) -> bool:
         """Returns whether trials are those of this study, and not of a study made anew under its name, or of a copy."""
@@ -98,7 +119,7 @@ class StudySearch:
 
     def moved(self, study: optuna.Study) -> None:
         """Takes note of the present storage, number, and direction of the study."""
-        self.storage, self.study_id, self.sign = study._storage, study._study_id, sign_of(study)
+        self.place, self.sign = StudyPlace.of(study), sign_of(study)
 
     def knows(self, trial: FrozenTrial) -> bool:
         """Returns whether a trial has asked for a parameter before."""
@@ -125,21 +146,21 @@ class StudySearch:
             looked_at = {} if learns else self._finish_networks(search, trials, numbers)
             self.progress = replace(progress, search=search, **looked_at)
             return
-        self._record = self._record or record_of(self.name, trials)
+        record = progress.record or record_of(self.name, trials)
         processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
         for number in finished:
             stamp = stamp_of(trials[number])
             known = processed.has(stamp)
             self._learn_from(search, trials[number], known, old if len(finished) > _ONE_BY_ONE else None)
             if not known:
-                processed.add(self._record, number, stamp)
+                processed.add(record, number, stamp)
         if old:
             TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
             search.tell_many(old, min(_STEPS, len(old)))
         unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
         ends = first, (finished[-1], stamp)
-        self.progress = Progress(search, processed, latest[1] + 1, len(trials), unfinished, ends)
+        self.progress = Progress(search, processed, latest[1] + 1, record, len(trials), unfinished, ends)
 
     def start(self) -> LogLine | None:
         """Returns, once, the line of the log about the agent that the search started from; None if there is none."""
