@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -51,6 +52,9 @@ class Agent(Searcher):
     """
 
     processed: ProcessedTrials
+    # Problems whose functions a file could not hold, and that were not given again.
+    _unset: Mapping[str, tuple[Problem, ...]] = MappingProxyType({"valid": (), "key": ()})
+    _compiler: BackgroundCompiler | None = None
 
     def __init__(
         self,
@@ -70,8 +74,9 @@ class Agent(Searcher):
                 or the seed is not a whole number of at least 0.
             TypeError: A member of `problems` is not a Problem, or `config` is not a TrainingConfig.
         """
-        super().__init__(problems)
-        self._start(new_learner(self._problems, _checked(config or TrainingConfig()), check_seed(seed)))
+        found = check_problems(problems)
+        super().__init__(found, new_learner(found, _checked(config or TrainingConfig()), check_seed(seed)))
+        self.processed = ProcessedTrials()
         self._compiling()
 
     @classmethod
@@ -84,8 +89,8 @@ class Agent(Searcher):
         if learner.replicas != 1:
             raise ValueError(f"an agent is one replica, not {learner.replicas}; take one with select(learner, replica)")
         agent = cls.__new__(cls)
-        Searcher.__init__(agent, learner.encoding.problems)
-        agent._start(learner)
+        Searcher.__init__(agent, learner.encoding.problems, learner)
+        agent.processed = ProcessedTrials()
         return agent
 
     @property
@@ -323,13 +328,6 @@ class Agent(Searcher):
     def _copied(self) -> dict[str, Any]:
         """Leaves out the compiling thread as well, which cannot be copied."""
         return super()._copied() | {"_compiler": None, "processed": self.processed.copy()}
-
-    def _start(self, learner: Learner) -> None:
-        """Sets the state that a new, a loaded and a transferred agent share."""
-        self._now = SearcherState(knowledge=learner)
-        self.processed = ProcessedTrials()
-        self._unset: dict[str, tuple[Problem, ...]] = {"valid": (), "key": ()}
-        self._compiler: BackgroundCompiler | None = None
 
     def _compiling(self) -> BackgroundCompiler:
         if self._compiler is None:
