@@ -111,10 +111,11 @@ class SearchKnowledge:
         proposer = plan.proposer if plan is not None and plan.actions == config else NOBODY
         if score is None:
             self.trials.fail(config, self.learner.encoding)
-            self.learner = self.learner.failed(config, proposer)
+            learner = self.learner.failed(config, proposer)
         else:
             self._remember(score, config, params, compute_fingerprint(trajectory))
-            self.learner = self.learner.learned(trajectory, score, proposer, others=plan is None)
+            learner = self.learner.learned(trajectory, score, proposer, others=plan is None)
+        self.learner = learner
 
     def learn_many(self, trials: Sequence[ExternalTrial], steps: int) -> None:
         """Learns from many trials in fewer steps.

@@ -182,7 +182,8 @@ class DefineByRunSearch:
         if plan is None or not plan.goes_on(params, name, domain):
             source = None if now.learner.has_learned else now.learner.source
             if plan is not None and plan.seen == len(params) and now.space.is_unforeseen(params, name, source):
-                now.space.unforeseen.put(plan, name, domain)
+                plan = now.space.unforeseen.put(plan, name, domain)
+                now.trials.open(trial, plan)
                 now.close_network(trial)
             else:
                 plan = plan_trial(now, trial, plan, params, name, domain)

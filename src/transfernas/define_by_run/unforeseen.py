@@ -32,14 +32,14 @@ class UnforeseenParameters:
         same.waiting, same.expected = dict(self.waiting), set(self.expected)
         return same
 
-    def put(self, plan: PlannedTrial, name: str, domain: Domain) -> None:
-        """Puts a new parameter into a plan that agrees with its trial so far, with an action drawn uniformly.
+    def put(self, plan: PlannedTrial, name: str, domain: Domain) -> PlannedTrial:
+        """Returns a plan that agrees with its trial so far with a new parameter, whose action is drawn uniformly.
 
         Raises:
             ValueError: A name or a value cannot be part of a space.
         """
         self.waiting[name] = Choice(name, domain.actions).actions
-        plan.put(name, domain.actions[int(plan.rng.integers(len(domain.actions)))])
+        return plan.put(name, domain.actions[int(plan.rng.integers(len(domain.actions)))])
 
     def expect(
         self,

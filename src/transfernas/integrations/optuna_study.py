@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -72,9 +72,9 @@ class StudyPlace(NamedTuple):
         return cls(study._storage, study._study_id, study.study_name)
 
 
-@dataclass
+@dataclass(frozen=True)
 class StudySearch:
-    """A search of a study.
+    """A search of a study, as a value: what changes it returns another one.
 
     Attributes:
         progress: The progress of the search.
@@ -84,6 +84,7 @@ class StudySearch:
         used: The number of the sampler's trials at the latest trial of this study.
         given: The names in `rename` and `fill`, with the argument, until they were checked.
         said: Whether the log has the line about the agent.
+        first: The number of the first trial that asked for a parameter here; None before.
     """
 
     progress: Progress
@@ -91,9 +92,9 @@ class StudySearch:
     sign: float
     on_failure: str
     used: int = 0
-    given: dict[str, str] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
     said: bool = False
-    _first: int | None = None
+    first: int | None = None
     _domains: dict[str, tuple[BaseDistribution, Domain]] = field(default_factory=dict)
     _params: dict[Hashable, dict[str, tuple[Domain, object]]] = field(default_factory=dict)
 
@@ -117,18 +118,18 @@ class StudySearch:
             return False
         return all(stamp_of(trials[number]) == stamp for number, stamp in self.progress.ends)
 
-    def moved(self, study: optuna.Study) -> None:
-        """Takes note of the present storage, number, and direction of the study."""
-        self.place, self.sign = StudyPlace.of(study), sign_of(study)
+    def moved(self, study: optuna.Study, used: int) -> "StudySearch":
+        """Returns the search at the present place of its study, with the number of the sampler's trials."""
+        return replace(self, place=StudyPlace.of(study), sign=sign_of(study), used=used)
 
     def knows(self, trial: FrozenTrial) -> bool:
         """Returns whether a trial has asked for a parameter before."""
         return _running_id(trial) in self._params
 
-    def catch_up(
+    def caught_up(
         self, trials: Sequence[FrozenTrial], latest: tuple[ProcessedTrials, int], learns: bool, asking: int = -1
-    ) -> None:
-        """Learns once from each trial that finished since the last call.
+    ) -> "StudySearch":
+        """Returns the search that has learned once from each finished trial.
 
         Args:
             trials: All trials of the study.
@@ -144,8 +145,7 @@ class StudySearch:
         finished = [number for number in numbers if trials[number].state.is_finished()]
         if not learns or not finished:
             looked_at = {} if learns else self._finish_networks(search, trials, numbers)
-            self.progress = replace(progress, search=search, **looked_at)
-            return
+            return replace(self, progress=replace(progress, search=search, **looked_at))
         record = progress.record or record_of(self.name, trials)
         processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
         for number in finished:
@@ -160,26 +160,25 @@ class StudySearch:
         unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
         ends = first, (finished[-1], stamp)
-        self.progress = Progress(search, processed, latest[1] + 1, record, len(trials), unfinished, ends)
+        progress = Progress(search, processed, latest[1] + 1, record, len(trials), unfinished, ends)
+        return replace(self, progress=progress)
 
-    def start(self) -> LogLine | None:
-        """Returns, once, the line of the log about the agent that the search started from; None if there is none."""
-        line = None if self.said else transfer_line(f"Study {self.name!r}", self.search)
-        self.said = self.said or line is not None
-        return line
+    def line(self) -> LogLine | None:
+        """Returns the line of the log about the agent that the search started from; None if there is none to log."""
+        return None if self.said else transfer_line(f"Study {self.name!r}", self.search)
 
-    def warn_of_slips(self, number: int) -> None:
+    def warned(self, number: int) -> "StudySearch":
         """Warns once, some trials after the first, of names in `rename` and `fill` that no trial asked for."""
-        self._first = number if self._first is None else self._first
-        if not self.given or number < self._first + _SLIPS_AFTER:
-            return
+        first = number if self.first is None else self.first
+        if not self.given or number < first + _SLIPS_AFTER:
+            return replace(self, first=first)
         for name, argument in self.given.items():
             if name not in self._domains:
                 _LOGGER.warning(
                     f"{argument} names {name!r}, for which no trial of study {self.name!r} asked yet; they ask for "
                     f"{resolve_name(tuple(self._domains), name)}"
                 )
-        self.given = {}
+        return replace(self, first=first, given={})
 
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
         """Returns the domain of a parameter."""
