@@ -56,12 +56,7 @@ class Agent(Searcher):
     _unset: Mapping[str, tuple[Problem, ...]] = MappingProxyType({"valid": (), "key": ()})
     _compiler: BackgroundCompiler | None = None
 
-    def __init__(
-        self,
-        problems: Iterable[Problem],
-        config: TrainingConfig | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, problems: Iterable[Problem], config: TrainingConfig | None = None, seed: int = 0) -> None:
         """Creates an untrained agent, whose functions compile in the background.
 
         Args:

@@ -1,7 +1,7 @@
 """Evidence about a space that nobody declared: the latest configurations, and values that a user gave as actions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..learning.learner import Learner
 from ..spaces.condition import Action
@@ -13,8 +13,7 @@ EVIDENCE = 300
 """The number of trials from which conditions are discovered, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """The trials from which conditions are discovered.
 
     Attributes:
@@ -23,23 +22,9 @@ class Evidence:
         patience: The number of such trials after which the space is discovered anew if it does not explain a trial.
     """
 
-    configs: tuple[dict[str, Action], ...] = ()
+    configs: Sequence[dict[str, Action]] = ()
     wholes: int = 0
     patience: int = 0
-
-    @property
-    def is_due(self) -> bool:
-        """Whether the space is to be discovered anew if it does not explain a trial."""
-        return self.wholes >= self.patience
-
-    def with_configs(self, configs: Sequence[dict[str, Action]], counted: bool) -> "Evidence":
-        """Returns the evidence of further trials that came to their end, see `DefineByRunSpace.add_evidence`."""
-        wholes = self.wholes + (len(configs) if counted else 0)
-        return replace(self, configs=(*self.configs, *configs)[-EVIDENCE:], wholes=wholes)
-
-    def discovered(self, explained: bool) -> "Evidence":
-        """Returns the evidence after a discovery, see `DefineByRunSpace.discovered_for`."""
-        return replace(self, patience=self.wholes + (0 if explained else self.wholes // 4))
 
 
 def recent_configs(learner: Learner, row: int) -> list[dict[str, Action]]:

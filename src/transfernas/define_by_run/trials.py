@@ -111,10 +111,8 @@ class SearchTrials:
         """Computes all fingerprints anew after a change of the encoding."""
         self._failed = {config_fingerprint(encoding, config): config for config in self._failed.values()}
         self.best.refresh_fingerprints(encoding)
-        self._plans = {
-            trial: dataclasses.replace(plan, fingerprint=config_fingerprint(encoding, plan.actions))
-            for trial, plan in self._plans.items()
-        }
+        for trial, plan in self._plans.items():
+            self._plans[trial] = dataclasses.replace(plan, fingerprint=config_fingerprint(encoding, plan.actions))
 
     def to_json(self) -> Json:
         """Returns the trials as JSON; open trials must be named by strings or whole numbers."""
@@ -165,13 +163,12 @@ class FinishedTrial(NamedTuple):
     fingerprint: np.uint64 = np.uint64(0)
 
 
+@dataclasses.dataclass
 class TopTrials:
     """The best trials so far, near whose numbers others are drawn: a bin stands for many numbers."""
 
-    def __init__(self) -> None:
-        """Begins without trials."""
-        self._trials: list[FinishedTrial] = []
-        self._varied: np.ndarray | None = None  # until the trials or their fingerprints change
+    _trials: list[FinishedTrial] = dataclasses.field(default_factory=list)
+    _varied: np.ndarray | None = None  # until the trials or their fingerprints change
 
     @property
     def trials(self) -> tuple[FinishedTrial, ...]:
@@ -262,11 +259,12 @@ class TopTrials:
         Raises:
             TypeError, ValueError: The JSON describes no trials.
         """
-        best = cls()
-        best._trials = [
-            FinishedTrial(Score(TrialOutcome(outcome), float(reward)), dict(actions), dict(values))
-            for (outcome, reward), actions, values in value
-        ]
+        best = cls(
+            [
+                FinishedTrial(Score(TrialOutcome(outcome), float(reward)), dict(actions), dict(values))
+                for (outcome, reward), actions, values in value
+            ]
+        )
         for trial in best._trials:
             for name, value in trial.values.items():
                 if name not in trial.actions or type(value) not in (int, float) or not math.isfinite(value):
