@@ -125,7 +125,7 @@ class SearchKnowledge:
             steps: The number of updates of the policy.
         """
         self.space.add_evidence([trial.actions for trial in trials if trial.whole])
-        if not self.space.explained_by(self.learner.space):
+        if not all(map(self.learner.space.fits, self.space.evidence.configs)):
             self.rebuild()
         encoding = self.learner.encoding
         for trial in trials:

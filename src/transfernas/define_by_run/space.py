@@ -97,10 +97,6 @@ class DefineByRunSpace:
         its, wholes = [*self.evidence.configs, *configs][-EVIDENCE:], len(configs) if counted else 0
         self.evidence = self.evidence._replace(configs=its, wholes=self.evidence.wholes + wholes)
 
-    def explained_by(self, space: SearchSpace) -> bool:
-        """Returns whether a space explains the evidence."""
-        return all(space.fits(config) for config in self.evidence.configs)
-
     @property
     def is_due(self) -> bool:
         """Whether the space is to be discovered anew if it does not explain a trial."""

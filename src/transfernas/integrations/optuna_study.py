@@ -5,7 +5,7 @@ import logging
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -143,9 +143,13 @@ class StudySearch:
         search.evaluated_elsewhere(self._observed(running[-_AT_ONCE:]))
         numbers = [*progress.unfinished, *range(progress.seen, len(trials))]
         finished = [number for number in numbers if trials[number].state.is_finished()]
+        unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         if not learns or not finished:
-            looked_at = {} if learns else self._finish_networks(search, trials, numbers)
-            return replace(self, progress=replace(progress, search=search, **looked_at))
+            progress = replace(progress, search=search)
+            if not learns and search.networks is not None:
+                self._finish_networks(search, [trials[number] for number in finished])
+                progress = replace(progress, seen=len(trials), unfinished=unfinished)
+            return replace(self, progress=progress)
         record = progress.record or record_of(self.name, trials)
         processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
         for number in finished:
@@ -157,7 +161,6 @@ class StudySearch:
         if old:
             TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
             search.tell_many(old, min(_STEPS, len(old)))
-        unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
         ends = first, (finished[-1], stamp)
         progress = Progress(search, processed, latest[1] + 1, record, len(trials), unfinished, ends)
@@ -216,25 +219,11 @@ class StudySearch:
                 found[trial.number] = ObservedTrial.of(self._trial_params(trial))
         return found
 
-    def _finish_networks(
-        self, search: DefineByRunSearch, trials: Sequence[FrozenTrial], numbers: Sequence[int]
-    ) -> dict[str, Any]:
-        """Takes note of the networks of finished trials that are not learned from, and returns how far that came.
-
-        Args:
-            search: The search; nothing is done if it has no key.
-            trials: All trials of the study.
-            numbers: The numbers of the trials to look at.
-        """
-        if search.networks is None:
-            return {}
-        for number in numbers:
-            trial = trials[number]
-            if trial.state.is_finished():
-                with suppress(ValueError, TypeError, ArithmeticError):
-                    search.finish(number, self._trial_params(trial), trial.state == TrialState.COMPLETE)
-        unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
-        return {"seen": len(trials), "unfinished": unfinished}
+    def _finish_networks(self, search: DefineByRunSearch, finished: Sequence[FrozenTrial]) -> None:
+        """Takes note of the networks of finished trials that are not learned from."""
+        for trial in finished:
+            with suppress(ValueError, TypeError, ArithmeticError):
+                search.finish(trial.number, self._trial_params(trial), trial.state == TrialState.COMPLETE)
 
     def _learn_from(
         self, search: DefineByRunSearch, trial: FrozenTrial, known: bool, old: list[ExternalTrial] | None
