@@ -7,7 +7,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import jax
 import numpy as np
 
 from .checkpoint.processed_trials import ProcessedTrials
@@ -139,7 +138,7 @@ class Agent(Searcher):
             rewards.append(check_reward(reward, what))
         if not rows:
             return
-        trials = Trajectory(*(leaf[None] for leaf in encoding.sequences(rows, configs)))
+        trials = encoding.sequences(rows, configs).at(None)
         with self._lock:
             self._compiling().wait_for_update()
             learner, _ = study(self._learner, np.array([rows], np.int32), trials, Scores.of(np.array([rewards])))
@@ -173,11 +172,9 @@ class Agent(Searcher):
             ValueError: The problem is unknown to the agent, or is left out although the agent has several.
         """
         learner, row = self._learner, self._row(problem, "best")
-        encoding = learner.encoding
-        queue, order = learner.queue, learner.queue.best_first(0, row)
-        rewards = queue.scores.at((0, row, order)).shown()
-        configs = [encoding.config(row, Trajectory(*(leaf[0, row, slot] for leaf in queue.trials))) for slot in order]
-        found = zip(configs, rewards.tolist(), strict=True)
+        queue, here = learner.queue, (0, row, learner.queue.best_first(0, row))
+        configs, rewards = learner.encoding.configs(row, queue.trials.at(here)), queue.scores.at(here).shown().tolist()
+        found = zip(configs, rewards, strict=True)
         return [Observation(self._problems[row], config, reward) for config, reward in found]
 
     def beliefs(self, problem: Problem | None = None, *, draws: int = DRAWS, seed: int = 0) -> Beliefs:
@@ -346,7 +343,7 @@ class Agent(Searcher):
         learner, proposal = propose(self._learner, before_draw=self._compiling().wait_for_sample, pending=pending)
         row = int(proposal.problem[0])
         config = learner.encoding.config_of_indices(row, proposal.rollout.action_indices[0])
-        trajectory: Trajectory = jax.tree.map(lambda leaf: leaf[0], proposal.rollout.trajectory)
+        trajectory = proposal.rollout.trajectory.at(0)
         kept = OpenTrialData(
             trajectory, int(proposal.proposer[0]), fingerprints(proposal.problem, proposal.rollout.trajectory)[0]
         )

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from ..learning.learner import Learner
 from ..spaces.condition import Action
 from ..spaces.domain import Domain, NumericDomain
-from ..spaces.trajectory import Trajectory
 
 # Not for tuning. This number bounds the time that the discovery of conditions takes.
 EVIDENCE = 300
@@ -29,11 +28,8 @@ class Evidence(NamedTuple):
 
 def recent_configs(learner: Learner, row: int) -> list[dict[str, Action]]:
     """Returns the configurations of the latest trials of a problem, at most `EVIDENCE`."""
-    encoding, replay = learner.encoding, learner.replay
-    return [
-        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in replay.trials)))
-        for number in replay.of(0, row)[-EVIDENCE:].tolist()
-    ]
+    replay = learner.replay
+    return learner.encoding.configs(row, replay.trials.at((0, replay.of(0, row)[-EVIDENCE:])))
 
 
 def resolve_fill(fill: Mapping[str, Action], domains: Mapping[str, Domain]) -> dict[str, Action]:

@@ -179,9 +179,8 @@ class DefineByRunLearner:
         trajectories = self.encoding.sequences([0] * len(configs), configs)
         if self.compiler is not None:
             self.compiler.wait_for_update()
-        stacked = Trajectory(*(leaf[None] for leaf in trajectories))
         batch = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
-        learner = catch_up(self.current, ROW, stacked, batch, steps)
+        learner = catch_up(self.current, ROW, trajectories.at(None), batch, steps)
         return replace(self, learner=learner, rewards=self._rewards_with(scores))
 
     def failed(self, config: Mapping[str, Action], proposer: int) -> "DefineByRunLearner":

@@ -16,7 +16,6 @@ from ..learning.randomness import Purpose, generator
 from ..spaces.condition import Action, is_any_of, is_same_action
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.tables import reorder_rules
-from ..spaces.trajectory import Trajectory
 from .knowledge import SearchKnowledge
 from .plans import SURROGATE, ObservedTrial, Params, PlannedTrial, compute_fingerprint, config_fingerprint
 from .space import DefineByRunSpace
@@ -202,7 +201,7 @@ class _Draws(NamedTuple):
         """Returns a plan, none of the configurations with the fingerprints `pending` where others are left."""
         learner, find = self.learner, self._first_new()
         _, proposal = propose(learner, find, pending=pending, allowed=self.allowed, repeatable=self.repeatable)
-        trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
+        trajectory = proposal.rollout.trajectory.at(0)
         actions, fingerprint = learner.encoding.config(0, trajectory), compute_fingerprint(trajectory)
         proposer = int(proposal.proposer[0])
         numbers = _numbers(learner, fingerprint) if proposer == WARM_START else {}
