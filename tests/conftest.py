@@ -12,6 +12,8 @@ import pytest
 from hypothesis import settings
 
 import transfernas  # noqa: F401  (sets up JAX first)
+from searchers import CONFIG, NewFn, new_agent, new_evolution, new_fast, new_optuna, new_random
+from transfernas.baselines import random
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -39,6 +41,17 @@ def unchecked() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(
+    params=[new_agent, new_fast, new_random, new_evolution, new_optuna],
+    ids=["agent", "fast", "random", "evolution", "optuna"],
+)
+def new(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NewFn:
+    """Makes a searcher of problems and a seed: each kind of searcher in turn."""
+    if request.param is new_optuna:  # it looks through all that it drew for the next draw: 10,000 take a minute
+        monkeypatch.setattr(random, "MAX_CANDIDATES", CONFIG.proposal.max_candidates)
+    return request.param
 
 
 @pytest.fixture(autouse=True)

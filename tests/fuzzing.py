@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from agents import fast_transferred_and_played, lstm_transferred, with_open_trials
+from nasbench101_table import few_arrays
+from searchers import FAST as SMALL
 from strategies import unchecked
-from test_checkpoint import fast_transferred_and_played, lstm_transferred, with_open_trials
-from test_nasbench101 import few_arrays
-from test_searchers import FAST as SMALL
 from transfernas import Agent, CheckpointError
 from transfernas.checkpoint.processed_trials import ProcessedTrials
 from transfernas.define_by_run.declared import DeclaredSearch, Domains, domains_to_json, read_search

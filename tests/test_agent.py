@@ -11,15 +11,14 @@ import jax
 import numpy as np
 import pytest
 
-from kept import counted, queued
+from agents import DECODER, HISTORY, LSTM, NEXT_PROBLEMS, TARGET, leaves
+from kept import counted
+from searchers import CONFIG, FAST, KINDS, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
 from strategies import unchecked
-from test_searchers import CONFIG, FAST, KINDS, LEFT, ONE, PROBLEMS, RIGHT, TWO, play
 from transfernas import (
     Agent,
     Choice,
-    DecoderConfig,
     Equal,
-    LstmConfig,
     Observation,
     Problem,
     SearchSpace,
@@ -36,20 +35,7 @@ from transfernas.spaces.vocabulary import Vocabulary
 UNIFORM = CONFIG.with_changes(
     {"transfer.uniform.share": 1.0, "transfer.uniform.trials": 10**9, "transfer.new_task": "mean"}
 )
-# The LSTM, with all that it can have.
-LSTM = CONFIG.with_changes({"network": LstmConfig(embedding_size=4, units=8, layers=2, anchors=True)})
-DECODER = CONFIG.with_changes({"network": DecoderConfig(embedding_size=4, feed_forward=8, number_length=0.0)})
-NEXT = SearchSpace(
-    "next",
-    [Choice("kind", KINDS), Choice("drop", (0.0, 0.5), when={"kind": "conv"}), Choice("act", ("relu", "gelu"))],
-)
-NEXT_PROBLEMS = (Problem(NEXT, "one"), TWO)  # all fits the shapes of the problems before
 NEW_TASK = (Problem(LEFT, "three"), TWO)  # one task more does not
-TARGET: dict[str, Config] = {
-    "one": {"kind": "conv", "width": 32, "act": "relu"},
-    "two": {"depth": 4, "kind": "pool", "norm": None},
-}
-HISTORY = [(problem, TARGET[problem.task], 1.0) for problem in PROBLEMS]
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +65,6 @@ def decoder() -> Agent:
 @pytest.fixture
 def as_agent(certain: Agent, lstm: Agent, decoder: Agent) -> dict[str, Agent]:
     return {"transformer": certain, "lstm": lstm, "decoder": decoder}
-
-
-def leaves(agent: Agent) -> list[np.ndarray]:
-    learner = agent._learner
-    return [*map(np.asarray, jax.tree.leaves(learner.state)), *counted(learner), *queued(learner)]
 
 
 def shown(trials: list[Trial]) -> list[tuple[str, tuple[tuple[str, Action], ...]]]:
@@ -190,7 +171,7 @@ def test_a_history_is_learned_whole_or_not_at_all(entry: Any, message: str) -> N
 def test_a_history_is_imitated(config: TrainingConfig) -> None:
     fresh, taught = Agent(PROBLEMS, config, seed=1), Agent(PROBLEMS, config, seed=1)
     taught.learn_from(HISTORY * 20)
-    trial_stats = taught._learner.trial_stats
+    trial_stats = taught.learner.trial_stats
     assert not np.any(trial_stats.started) and not np.any(trial_stats.baseline)  # REINFORCE took nothing of it
     before, after = targets(fresh.ask(200)), targets(taught.ask(200))
     assert before < 50 and after > before + 80
@@ -239,7 +220,7 @@ def test_a_transfer_leaves_the_old_agent_as_it_is() -> None:
 
 def test_a_transfer_starts_with_nothing_but_the_network(certain: Agent) -> None:
     new = certain.transfer_to(PROBLEMS)
-    learner = new._learner
+    learner = new.learner
     rest = (learner.state.optimizer, counted(learner), learner.queue.filled)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(rest))
     assert new.top(ONE) == [] and new.ask().number == 0
@@ -277,9 +258,9 @@ def test_known_names_keep_their_rows_and_new_ones_are_drawn(
 ) -> None:
     old, kind = as_agent[network], ROWS[network][table]
     news = [old.transfer_to(NEXT_PROBLEMS, seed=seed) for seed in (1, 2)]
-    before = np.asarray(getattr(old._learner.state.policy, table))[0]
-    after = [np.asarray(getattr(new._learner.state.policy, table))[0] for new in news]
-    old_names, names = NAMES[kind](old._learner.vocabulary), NAMES[kind](news[0]._learner.vocabulary)
+    before = np.asarray(getattr(old.learner.state.policy, table))[0]
+    after = [np.asarray(getattr(new.learner.state.policy, table))[0] for new in news]
+    old_names, names = NAMES[kind](old.learner.vocabulary), NAMES[kind](news[0].learner.vocabulary)
     assert before[: len(old_names)].any() and names[: len(old_names)] == old_names
     assert len(names) == len(old_names) + NEW_NAMES[kind]
     for row, name in enumerate(names):
@@ -294,7 +275,7 @@ def test_known_names_keep_their_rows_and_new_ones_are_drawn(
 @pytest.mark.parametrize("network", ROWS)
 def test_the_rest_of_the_network_is_kept(as_agent: dict[str, Agent], network: str) -> None:
     new = as_agent[network].transfer_to(NEXT_PROBLEMS, seed=3)
-    parts = [vars(agent._learner.state.policy) for agent in (as_agent[network], new)]
+    parts = [vars(agent.learner.state.policy) for agent in (as_agent[network], new)]
     rest = [{name: part for name, part in each.items() if name not in ROWS[network]} for each in parts]
     known = {
         "transformer": "position encoder attention",
@@ -308,7 +289,7 @@ def test_the_rest_of_the_network_is_kept(as_agent: dict[str, Agent], network: st
 def test_an_lstm_proposes_after_a_transfer_what_it_learned_before(lstm: Agent) -> None:
     """Also in a new space: there a known state and its actions mean what they meant."""
     shares = []
-    for learner in (lstm._learner, new_learner(PROBLEMS, LSTM, seed=1)):
+    for learner in (lstm.learner, new_learner(PROBLEMS, LSTM, seed=1)):
         trials = Agent.of(transfer(learner, NEXT_PROBLEMS, seed=1)).ask(200)
         kinds = [trial.config["kind"] == TARGET["one"]["kind"] for trial in trials if trial.problem.task == "one"]
         known = [trial.config == TARGET["two"] for trial in trials if trial.problem.task == "two"]
@@ -317,12 +298,12 @@ def test_an_lstm_proposes_after_a_transfer_what_it_learned_before(lstm: Agent) -
 
 
 def test_a_new_task_starts_where_the_configuration_says(certain: Agent) -> None:
-    before = np.asarray(certain._learner.state.policy.task)[0]
+    before = np.asarray(certain.learner.state.policy.task)[0]
     mean = certain.transfer_to(NEW_TASK, config=UNIFORM, seed=1)
-    drawn = Agent.of(transfer(certain._learner, NEW_TASK, seed=1))  # compiles nothing
+    drawn = Agent.of(transfer(certain.learner, NEW_TASK, seed=1))  # compiles nothing
     assert (drawn.config, mean.config) == (CONFIG, UNIFORM)
-    assert mean._learner.vocabulary.tasks == ("one", "two", "three")
-    tasks = [np.asarray(agent._learner.state.policy.task)[0] for agent in (drawn, mean)]
+    assert mean.learner.vocabulary.tasks == ("one", "two", "three")
+    tasks = [np.asarray(agent.learner.state.policy.task)[0] for agent in (drawn, mean)]
     assert np.array_equal(tasks[0][:2], before) and np.array_equal(tasks[1][:2], before)
     np.testing.assert_allclose(tasks[1][2], before.mean(axis=0), rtol=1e-6)
     assert np.abs(tasks[0][2] - tasks[1][2]).max() > 0.1
@@ -331,7 +312,7 @@ def test_a_new_task_starts_where_the_configuration_says(certain: Agent) -> None:
 def test_a_new_action_starts_where_the_configuration_says(decoder: Agent) -> None:
     """Near the known actions of its state; not so the actions of a new state, nor spaces."""
     welcome = DECODER.with_changes({"transfer.new_action": "mean"})
-    drawn, new = (transfer(decoder._learner, NEXT_PROBLEMS, config, seed=1) for config in (DECODER, welcome))
+    drawn, new = (transfer(decoder.learner, NEXT_PROBLEMS, config, seed=1) for config in (DECODER, welcome))
     names = new.vocabulary
     known = [names.action("act", action) for action in ("relu", "tanh")]
     row, drop, space = names.action("act", "gelu"), names.action("drop", 0.5), names.space("next")
@@ -454,7 +435,7 @@ def test_gamma_falls_to_nothing(sampled: int, share: float) -> None:
 
 @pytest.mark.thorough
 def test_only_a_transferred_agent_explores_and_only_at_first(certain: Agent) -> None:
-    assert targets(Agent.of(certain._learner).ask(100)) > 97
+    assert targets(Agent.of(certain.learner).ask(100)) > 97
     assert targets(certain.transfer_to(PROBLEMS, seed=1).ask(200)[100:]) > 97
     draws = []
     for seed in range(30):

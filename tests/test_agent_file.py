@@ -11,8 +11,7 @@ import optuna
 import pytest
 import safetensors
 
-from test_agent import DECODER, LSTM
-from test_checkpoint import fast_transferred_and_played, played
+from agents import DECODER, LSTM, fast_transferred_and_played, played
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.checkpoint.snapshot import FORMAT, VERSION, read_snapshot
 from transfernas.checkpoint.tensors import _NARROW

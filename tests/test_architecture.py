@@ -134,3 +134,9 @@ def test_a_search_needs_eight_packages_and_no_more() -> None:
 def test_the_library_knows_nothing_of_the_laboratory() -> None:
     for path in [*modules(LIBRARY), LIBRARY / "__init__.py"]:
         assert LABORATORY.name not in path.read_text(encoding="utf8"), path
+
+
+def test_a_test_module_is_imported_by_no_other() -> None:
+    tests = Path(__file__).parent
+    for path in tests.rglob("*.py"):
+        assert not [name for name in imported_packages(path) if name.startswith("test_")], path

@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 import pytest
 
-from test_searchers import CONFIG, FAST
+from searchers import CONFIG, FAST
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kept import told
 from strategies import quick
-from test_replay import told
 from transfernas import BanditConfig
 from transfernas.learning.bandit import (
     EXPLORING,

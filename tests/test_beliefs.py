@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, TWO, play
+from searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, TWO, play
 from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.insight.beliefs import Beliefs
 from transfernas.insight.importances import effect_size, importances, mean_ranks

@@ -15,10 +15,25 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents import (
+    DECODER,
+    LSTM,
+    NEXT_PROBLEMS,
+    ChangeFn,
+    Tensors,
+    fast,
+    fast_transferred,
+    fast_transferred_and_played,
+    leaves,
+    lstm,
+    lstm_transferred,
+    played,
+    rewrite,
+    with_open_trials,
+)
 from kept import counted, queued
+from searchers import CONFIG, FAST, ONE, PROBLEMS, RIGHT, play
 from strategies import configs, problems, quick, unchecked
-from test_agent import DECODER, LSTM, NEXT_PROBLEMS, leaves
-from test_searchers import CONFIG, FAST, ONE, PROBLEMS, RIGHT, play
 from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace, TrainingConfig
 from transfernas.checkpoint.snapshot import SavedTrial, Snapshot, _checksum, read_snapshot, write_snapshot
 from transfernas.checkpoint.tensors import bytes_of, tensors_of
@@ -36,10 +51,6 @@ def shallow(config: Config) -> bool:
 
 
 RESTRICTED = (ONE, Problem(RIGHT, "two", valid=shallow))
-
-Header = dict[str, Any]
-Tensors = dict[str, np.ndarray]
-ChangeFn = Callable[[dict[str, str], Header, Tensors], object]  # of metadata, header and tensors, in place
 
 
 WARM_START = ("count", "trials", "action_indices", "values", "source")
@@ -71,20 +82,6 @@ def host(learner: Learner) -> list[np.ndarray]:
     return [array[:, :count] for array in told] + best + bandit + warm_start + archive
 
 
-def played(problems: tuple[Problem, ...] = PROBLEMS, config: TrainingConfig = CONFIG) -> Agent:
-    agent = Agent(problems, config, seed=3)
-    play(agent, 6)
-    return agent
-
-
-def with_open_trials(problems: tuple[Problem, ...] = PROBLEMS, config: TrainingConfig = CONFIG) -> Agent:
-    agent = played(problems, config)
-    trials = agent.ask(5)
-    agent.tell(trials[3], 2.0)
-    agent.tell(trials[1], failed=True)
-    return agent
-
-
 def transferred() -> Agent:
     return with_open_trials().transfer_to(NEXT_PROBLEMS)
 
@@ -100,38 +97,8 @@ def restricted() -> Agent:
     return with_open_trials(RESTRICTED)
 
 
-def lstm() -> Agent:
-    return with_open_trials(config=LSTM)
-
-
-def lstm_transferred() -> Agent:
-    agent = lstm().transfer_to(NEXT_PROBLEMS)
-    play(agent, 2)
-    return agent
-
-
 def decoder() -> Agent:
     return with_open_trials(config=DECODER)
-
-
-def fast() -> Agent:
-    return with_open_trials(config=FAST)
-
-
-def fast_transferred() -> Agent:
-    """Right after a transfer, with open trials of all that can propose."""
-    agent = fast().transfer_to(NEXT_PROBLEMS, FAST.with_changes({"transfer.bandit.control": 0}), seed=1)
-    play(agent, 5)  # what was best before comes first
-    agent.ask(24)
-    assert {opened.kept.proposer for opened in agent._open.values()} == {0, 1, 2, 3}
-    return agent
-
-
-def fast_transferred_and_played() -> Agent:
-    agent = fast_transferred()
-    agent.learn_from([(NEXT_PROBLEMS[0], {"kind": "conv", "drop": 0.5, "act": "gelu"}, 1.5)])
-    play(agent, 8)
-    return agent
 
 
 @pytest.fixture(scope="module")
@@ -154,23 +121,6 @@ def lstm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fast_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an agent with a replay buffer, a proposer bandit and a warm start; to be read only."""
     return fast_transferred_and_played().save(tmp_path_factory.mktemp("saved") / "fast.safetensors")
-
-
-def wide(tensors: Tensors) -> Tensors:
-    """Returns tensors with whole numbers of 32 bits throughout."""
-    return {name: tensor.astype(np.int32) if tensor.dtype.kind in "iu" else tensor for name, tensor in tensors.items()}
-
-
-def rewrite(source: Path, target: Path, change: ChangeFn) -> Path:
-    """Writes a changed copy of an agent's file."""
-    with safetensors.safe_open(source, framework="numpy") as file:
-        metadata = file.metadata()
-    header, tensors = json.loads(metadata["agent"]), wide(safetensors.numpy.load_file(source))
-    metadata["agent"] = ""
-    change(metadata, header, tensors)
-    metadata["agent"] = metadata.get("agent") or json.dumps(header)
-    safetensors.numpy.save_file(tensors, target, metadata)
-    return target
 
 
 def refused(path: Path, *parts: str) -> None:
@@ -196,7 +146,7 @@ def test_a_loaded_agent_goes_on_to_the_bit(tmp_path: Path, create: Callable[[], 
     agent = create()
     path = agent.save(tmp_path / "agent")
     loaded = Agent.load(path, agent.problems)
-    assert same_bits(leaves(agent), leaves(loaded)) and same_bits(host(agent._learner), host(loaded._learner))
+    assert same_bits(leaves(agent), leaves(loaded)) and same_bits(host(agent.learner), host(loaded.learner))
     for name in ("config", "problems", "open_trials", "provenance", "transfer_report"):
         assert getattr(loaded, name) == getattr(agent, name)
     for problem in agent.problems:
@@ -210,7 +160,7 @@ def test_a_loaded_agent_goes_on_to_the_bit(tmp_path: Path, create: Callable[[], 
         agent.tell(copy, -1.0)  # a trial is known by its content, whichever copy asked
         loaded.tell(original, -1.0)
     assert play(loaded, 5) == play(agent, 5)
-    assert same_bits(leaves(agent), leaves(loaded)) and same_bits(host(agent._learner), host(loaded._learner))
+    assert same_bits(leaves(agent), leaves(loaded)) and same_bits(host(agent.learner), host(loaded.learner))
     assert loaded.provenance == agent.provenance
     after = [a.transfer_to(NEXT_PROBLEMS) for a in (agent, loaded)]
     assert play(after[0], 3) == play(after[1], 3)
@@ -571,7 +521,7 @@ def test_replicas_go_on_to_the_bit_and_are_no_agent(tmp_path: Path, config: Trai
     agent = Agent.load(alone)
     last = slice(2 * learner.policies, None)
     assert same_bits(network(agent.learner), [leaf[last] for leaf in network(learner)])
-    assert same_bits(host(agent._learner), [array[2:] for array in host(learner)])
+    assert same_bits(host(agent.learner), [array[2:] for array in host(learner)])
     assert agent.provenance == tuple((past.space, past.task, past.trials[2]) for past in learner.provenance)
 
 
@@ -610,9 +560,9 @@ def test_a_queue_that_holds_no_trials_is_named(tmp_path: Path, saved: Path, name
 def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
     agent = Agent(PROBLEMS, CONFIG)
     path = agent.save(tmp_path / "agent")
-    before, trial_stats = path.read_bytes(), agent._learner.trial_stats
+    before, trial_stats = path.read_bytes(), agent.learner.trial_stats
     broken = dataclasses.replace(trial_stats, baseline=np.full_like(trial_stats.baseline, np.nan))
-    agent._now = agent._now._replace(knowledge=dataclasses.replace(agent._learner, trial_stats=broken))
+    agent._now = agent._now._replace(knowledge=dataclasses.replace(agent.learner, trial_stats=broken))
     with pytest.raises(ValueError, match="the tensor baseline holds values that are not finite"):
         agent.save(path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]

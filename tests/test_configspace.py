@@ -17,10 +17,9 @@ from ConfigSpace.types import NotSet
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from programs import python_blocks, run
+from searchers import FAST
 from strategies import typed, unchecked
-from test_documentation import python_blocks
-from test_host_process import run
-from test_searchers import FAST
 from transfernas import Agent, In, Problem, RandomSearch
 from transfernas.baselines.random import random_config
 from transfernas.integrations.configspace import ConfigSpaceAdapter, from_configspace

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agents import fast_transferred_and_played
 from fuzzing import KINDS, NUMPY, Entry, Parts, outcomes, put_together, some_record, take_apart
+from nasbench101_table import few_arrays
+from searchers import CONFIG, FAST, LEFT
 from strategies import unchecked
-from test_checkpoint import fast_transferred_and_played
-from test_nasbench101 import few_arrays
-from test_searchers import CONFIG, FAST, LEFT
 from transfernas import (
     Agent,
     CheckpointError,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sampling import sampled
-from test_searchers import CONFIG, FAST
+from searchers import CONFIG, FAST
 from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.learning.bandit import EXPLORING, NEW_POLICY, WARM_START
 from transfernas.learning.exploration import new_actions
@@ -91,4 +91,4 @@ def test_exploration_can_be_turned_off(moved: Learner) -> None:
 def test_without_a_bandit_nobody_is_exploring() -> None:
     before, after = Problem(BEFORE, "one"), Problem(AFTER, "one")
     agent = Agent([before], CONFIG).transfer_to([after])
-    assert agent._learner.unseen.actions.any() and not propose(agent._learner)[1].proposer.any()
+    assert agent.learner.unseen.actions.any() and not propose(agent.learner)[1].proposer.any()

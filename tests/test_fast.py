@@ -9,12 +9,12 @@ import jax
 import numpy as np
 import pytest
 
+from agents import NEXT_PROBLEMS, leaves
 from compilations import counted
 from kept import queued
+from policies import every_trajectory
 from sampling import sampled
-from test_agent import NEXT_PROBLEMS, leaves
-from test_policy import every_trajectory
-from test_searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play, play_in_threads
+from searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play, play_in_threads
 from transfernas import Agent, Choice, Preferences, Problem, SearchSpace
 from transfernas.learning.bandit import N_PROPOSERS, NEW_POLICY, TRANSFERRED, WARM_START
 from transfernas.learning.learner import Learner, learn, new_learner, select
@@ -270,7 +270,7 @@ def test_the_bandit_hears_who_proposed() -> None:
     agent = agent.transfer_to([SUM])
     proposers = [_proposer(agent) for _ in range(20)]
     assert {TRANSFERRED, NEW_POLICY} <= set(proposers) and proposers.index(NEW_POLICY) < 3
-    replay, bandit = agent._learner.replay, agent._learner.bandit
+    replay, bandit = agent.learner.replay, agent.learner.bandit
     assert replay.proposer[0, : replay.count].tolist() == proposers and bandit is not None
     np.testing.assert_array_equal(
         bandit.arrays()["comparisons"][0, 0] > 0, [proposer in proposers for proposer in range(N_PROPOSERS)]
@@ -282,7 +282,7 @@ def test_threads_may_share_a_transferred_agent() -> None:
     play(agent, 3)
     agent = agent.transfer_to(PROBLEMS)
     play_in_threads(agent, 60)
-    assert agent._learner.replay.count == agent._learner.sampled == 60
+    assert agent.learner.replay.count == agent.learner.sampled == 60
 
 
 @pytest.mark.thorough
@@ -307,8 +307,8 @@ def test_agents_of_one_learner_do_not_disturb_each_other() -> None:
     for number, trial in enumerate(alone.ask(4)):
         alone.tell(trial, float(number))
     assert all(map(np.array_equal, leaves(left), leaves(alone)))
-    assert left._learner.replay.reward[0, 5:9].tolist() == [0, 1, 2, 3]
-    assert right._learner.replay.reward[0, 5:9].tolist() == [0, -1, -2, -3]
+    assert left.learner.replay.reward[0, 5:9].tolist() == [0, 1, 2, 3]
+    assert right.learner.replay.reward[0, 5:9].tolist() == [0, -1, -2, -3]
 
 
 OLD = SearchSpace("old", [Choice("lr", (0.001, 0.01, 0.1)), Choice("units", (16, 32))])
@@ -325,9 +325,9 @@ def test_a_renamed_state_keeps_what_it_learned() -> None:
     assert new.transfer_report.known_states == ("learning rate", "units")
     assert new.transfer_report.new_actions == (("learning rate", 1.0),)
     assert apart.transfer_report.new_states == ("learning rate",)
-    assert old._learner.vocabulary.states[1] == "lr"  # the old agent keeps its own names
+    assert old.learner.vocabulary.states[1] == "lr"  # the old agent keeps its own names
 
-    before, after, other = (each._learner for each in (old, new, apart))
+    before, after, other = (each.learner for each in (old, new, apart))
     for table in ("state", "logit_weight"):
         was, now, drawn = (np.asarray(getattr(each.state.policy, table))[0] for each in (before, after, other))
         assert np.array_equal(was[before.vocabulary.state("lr")], now[after.vocabulary.state("learning rate")])
@@ -387,8 +387,8 @@ def test_a_transfer_can_do_without_the_new_policy_and_go_back_to_two() -> None:
     single = agent.transfer_to([ONE], config=FAST.with_changes({"transfer.bandit": None}))
     play(single, 4)
     double = single.transfer_to([ONE], config=FAST)
-    assert [each._learner.policies for each in (agent, single, double)] == [1, 1, 2]
-    old, new = (_hidden(each._learner) for each in (single, double))
+    assert [each.learner.policies for each in (agent, single, double)] == [1, 1, 2]
+    old, new = (_hidden(each.learner) for each in (single, double))
     assert np.array_equal(old[0], new[TRANSFERRED]) and not np.array_equal(old[0], new[NEW_POLICY])
 
 
@@ -461,7 +461,7 @@ def test_a_transferred_agent_compiles_in_the_background(caplog: pytest.LogCaptur
     caplog.set_level(logging.DEBUG, "transfernas.learning.compilation")
     agent = Agent([ONE], FAST).transfer_to([ONE])
     warm_up = agent._compiling()
-    warm_up.wait_for_sample(count_candidates(agent._learner))
+    warm_up.wait_for_sample(count_candidates(agent.learner))
     warm_up.wait_for_update()
     assert not caplog.records
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from test_host_process import run
+from programs import run
 from transfernas.processes import locks
 
 SEARCH = """

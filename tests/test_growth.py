@@ -6,7 +6,7 @@ import pytest
 from jaxtyping import Float
 
 from problems import PROBLEMS, cnn, ffn
-from test_searchers import FAST, play
+from searchers import FAST, play
 from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.learning.growth import grow
 from transfernas.learning.learner import Learner

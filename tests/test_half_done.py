@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import transfernas
-from test_agent import HISTORY, NEXT_PROBLEMS, leaves
-from test_searchers import FAST, PROBLEMS, NewFn, new, play, reward  # noqa: F401  (a fixture among them)
+from agents import HISTORY, NEXT_PROBLEMS, leaves
+from searchers import FAST, PROBLEMS, NewFn, play, reward
 from transfernas import Agent, RandomSearch, Searcher, agent
 from transfernas.learning import replay
 from transfernas_bench.optuna_searcher import OptunaSearcher

@@ -1,32 +1,16 @@
 """A good neighbour in a process that is not ours: CPU only, no forks that hang or warn, no heavy imports."""
 
 import os
-import subprocess
-import sys
-import textwrap
 
 import pytest
+
+from programs import run
 
 SEARCH = """
     from transfernas import Agent, Choice, Problem, SearchSpace
     space = SearchSpace("s", [Choice("a", (1, 2, 3)), Choice("b", (0.1, 0.2)), Choice("c", ("x", "y"))])
     agent = Agent([Problem(space, "t")], seed=0)
 """
-
-
-def run(script: str, *parts: str, **environment: str) -> str:
-    """Runs a script in an interpreter of its own that turns warnings into errors; returns what it printed."""
-    text = "\n".join(textwrap.dedent(part) for part in (script, *parts))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", text],
-        env=clean | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0 and done.stderr == "", done.stderr
-    return done.stdout.strip()
 
 
 FORKS = """
@@ -68,7 +52,7 @@ FAKE_GPU = """
 PLACES = """
     agent.tell(agent.ask(), 0.5)
     import jax
-    leaves = jax.tree.leaves((agent._learner.state, agent._learner.tables))
+    leaves = jax.tree.leaves((agent.learner.state, agent.learner.tables))
     (cpu,) = {device for leaf in leaves for device in leaf.devices()}
     print(cpu is jax.devices("cpu")[0], "and JAX's default is", "this" if cpu is jax.devices()[0] else "the GPU")
 """

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from test_agent import NEXT_PROBLEMS
-from test_extras import run
-from test_searchers import CONFIG, FAST, PROBLEMS, play
+from agents import NEXT_PROBLEMS
+from programs import run_without
+from searchers import CONFIG, FAST, PROBLEMS, play
 from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.checkpoint.snapshot import Snapshot, write_snapshot
 from transfernas.cli.app import app
@@ -36,7 +36,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_says_what_the_agent_learned_from_and_knows(path: Path) -> None:
     found = shown(path)
     agent = Agent.load(path)
-    vocabulary = agent._learner.vocabulary
+    vocabulary = agent.learner.vocabulary
     assert f"{path}: an agent, saved 20" in found and ", seed 7\n" in found
     assert "Searches now: 12 trials told, 1 open" in found
     assert f"Knows {len(vocabulary.states) - 1} states, {len(vocabulary.actions)} actions" in found
@@ -109,9 +109,9 @@ def test_tables_fit_a_terminal_of_80_columns(tmp_path: Path) -> None:
 @pytest.mark.thorough
 def test_two_files_are_compared_without_optuna(path: Path, tmp_path: Path) -> None:
     other = Agent(NEXT_PROBLEMS, FAST).save(tmp_path / "other.safetensors")
-    done = run(
-        f"from transfernas.cli.app import app; app(['inspect', {str(path)!r}, '--against', {str(other)!r}])",
+    done = run_without(
         ("optuna", "matplotlib"),
+        f"from transfernas.cli.app import app; app(['inspect', {str(path)!r}, '--against', {str(other)!r}])",
         tmp_path,
     )
     assert done.returncode == 0 and f"Of {other}:" in done.stdout, done.stderr

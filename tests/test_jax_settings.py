@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 import pytest
 
-from test_host_process import run
+from programs import run
 from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.integrations.optuna import TransferSampler
 

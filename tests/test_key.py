@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from test_checkpoint import rewrite
-from test_searchers import CONFIG, FAST, new_agent, new_evolution, new_fast, new_optuna, new_random, play, reward
-from test_warm_start import remembered, small, taught
+from agents import rewrite
+from kept import remembered, taught
+from searchers import CONFIG, FAST, new_agent, new_evolution, new_fast, new_optuna, new_random, play, reward
 from transfernas import Agent, CheckpointError, Choice, Problem, RegularizedEvolution, Searcher, SearchSpace
 from transfernas.learning.transfer import transfer
 from transfernas.spaces.condition import Config
@@ -137,10 +137,10 @@ def test_one_of_a_network_is_remembered() -> None:
     target = Problem(source.space, "one", key=lambda config: config["lr"])
     learner = taught([(source, (0.2, 8), 3.0), (source, (0.2, 16), 2.0), (source, (0.1, 8), 1.0)])
     transferred = transfer(learner, (target,), FAST)
-    assert remembered(transferred) == small((0.2, 8), (0.1, 8))
+    assert remembered(transferred) == [{"lr": 0.2, "units": 8}, {"lr": 0.1, "units": 8}]
 
     agent = Agent.of(transferred)
-    agent.learn_from([(target, small((0.2, 16))[0], 0.0)])
+    agent.learn_from([(target, {"lr": 0.2, "units": 16}, 0.0)])
     rates = [trial.config["lr"] for trial in agent.ask(2)]
     assert sorted(map(float, map(str, rates))) == [0.1, 0.3]
 

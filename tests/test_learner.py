@@ -6,9 +6,9 @@ import pytest
 
 import kept
 from compilations import counted
+from policies import every_trajectory, one, scores, stacked
 from problems import PROBLEMS, cnn, ffn
 from sampling import sampled
-from test_policy import every_trajectory, one, scores, stacked
 from transfernas import Agent, Choice, LstmConfig, Problem, SearchSpace, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.proposal import LARGE_BATCH, SMALL_BATCH, ActionIndices, RowIndices, count_candidates, propose

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import oracle
+from policies import LSTM, LSTMS, every_trajectory, loss, one, per_step, strong_learner
 from problems import PROBLEMS
-from test_objective import loss
-from test_policy import LSTM, LSTMS, every_trajectory, one, per_step, strong_learner
 from transfernas import LstmConfig, TrainingConfig, TransformerConfig
 from transfernas.learning.learner import new_learner
 from transfernas.learning.likelihood import log_prob

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from problems import PROBLEMS, cnn
-from test_searchers import play_in_threads
+from searchers import play_in_threads
 from transfernas import Agent, Choice, Equal, In, Problem, Repeat, SearchSpace, TrainingConfig
 from transfernas.spaces.counting import bounds
 
@@ -15,7 +15,7 @@ from transfernas.spaces.counting import bounds
 def test_threads_may_share_an_agent() -> None:
     agent = Agent(PROBLEMS, seed=0)
     play_in_threads(agent, 200)
-    assert sum(trials for _, _, trials in agent.provenance) == agent._learner.sampled == 200
+    assert sum(trials for _, _, trials in agent.provenance) == agent.learner.sampled == 200
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasbench101_table import MISSING, TABLE
+from nasbench101_table import KNOWN, MISSING, TABLE, Arrays, Cell, batch, few_arrays, padded
 from transfernas import Choice, Problem, RegularizedEvolution, SearchSpace
 from transfernas.spaces.condition import Action, Config
 from transfernas_bench.benchmarks.cell_hash import enumerate_cells, fast_hash, graph_hash, labelled_codes
@@ -26,40 +26,11 @@ from transfernas_bench.benchmarks.nasbench101 import (
     sub_spaces,
 )
 
-Cell = tuple[np.ndarray, np.ndarray]
-Arrays = dict[str, np.ndarray]
 BY_VERTICES = {2: 1, 3: 6, 4: 84, 5: 2_441, 6: 62_010, 7: 359_082}
-
-
-def padded(edges: list[tuple[int, int]], ops: list[int]) -> Cell:
-    adjacency = np.zeros((7, 7), np.uint8)
-    for x, y in edges:
-        adjacency[x, y] = 1
-    return adjacency, np.array(ops + [0] * (7 - len(ops)), np.uint8)
 
 
 # A cell of the public table whose hash is known: conv3x3, maxpool3x3, conv3x3, conv3x3, conv1x1.
 KNOWN_HASH = "00005c142e6f48ac74fdcf73e3439874"
-KNOWN = padded([(0, 1), (0, 4), (0, 5), (1, 2), (2, 3), (2, 6), (3, 5), (4, 5), (5, 6)], [1, 2, 4, 2, 2, 3, 5])
-CELLS = [KNOWN, padded([(0, 1)], [1, 5]), padded([(0, 1), (1, 2)], [1, 3, 5]), padded([(0, 1), (1, 2)], [1, 4, 5])]
-
-
-def batch(*cells: Cell) -> Cell:
-    return np.stack([adjacency for adjacency, _ in cells]), np.stack([ops for _, ops in cells])
-
-
-def few_arrays() -> Arrays:
-    """A table of four cells."""
-    adjacency, ops = batch(*CELLS)
-    runs = np.arange(12, dtype=np.float32).reshape(4, 3) / 20
-    return {
-        "hash": np.array([graph_hash(*cell) for cell in CELLS], "S32"),
-        "num_vertices": np.array([7, 2, 3, 3], np.uint8),
-        "adjacency": adjacency,
-        "ops": ops,
-        "val_acc": runs,
-        "test_acc": runs + np.float32(0.1),
-    }
 
 
 @pytest.fixture

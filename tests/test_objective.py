@@ -12,15 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oracle
+from policies import DECODER, DECODERS, every_trajectory, loss, one, stacked, strong_learner
 from problems import PROBLEMS
-from test_policy import DECODER, DECODERS, every_trajectory, one, stacked, strong_learner
-from transfernas import DecoderConfig, Preferences, Problem, QueueConfig, Reinforce, TrainingConfig
+from transfernas import DecoderConfig, Preferences, Problem, QueueConfig, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.likelihood import entropy, log_prob, step_log_probs
 from transfernas.learning.pairs import Pairs
 from transfernas.learning.preferences import of_unknown_task
 from transfernas.learning.priority_queue import PriorityQueue
-from transfernas.learning.reinforce import ReinforceBatch
 from transfernas.learning.scores import Scores
 from transfernas.learning.trial_stats import TrialStats
 from transfernas.policy.architecture import Attention
@@ -28,13 +27,6 @@ from transfernas.policy.transformer import Transformer
 from transfernas.spaces.trajectory import Trajectory
 
 WEIGHTS = {"pqt_weight": 5.0, "entropy_weight": 0.15}
-
-
-def loss(
-    learner: Learner, policy: Any, sampled: Trajectory, advantage: float, queued: Trajectory, **weights: Any
-) -> Any:
-    batch = ReinforceBatch(sampled, jnp.float32(advantage), queued)
-    return Reinforce(**weights).objective(policy, learner.tables, batch)
 
 
 @pytest.mark.parametrize("mode", ["causal", "bidirectional"])

@@ -1,5 +1,5 @@
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -8,46 +8,26 @@ import pytest
 from hypothesis import given, settings
 
 import oracle
+from policies import DECODER, DECODERS, LSTMS, every_trajectory, one, per_step, scores, stacked, strong_learner
 from problems import PROBLEMS
 from sampling import sampled
 from strategies import problems as random_problems
-from transfernas import DecoderConfig, LstmConfig, Problem, TrainingConfig, TransformerConfig
+from transfernas import Problem, TrainingConfig
 from transfernas.learning.learner import Learner, new_learner
-from transfernas.learning.likelihood import log_prob, step_log_probs
 from transfernas.learning.rollout import Rollout
-from transfernas.policy.architecture import Attention, NetworkConfig
-from transfernas.policy.policy import Policy
+from transfernas.policy.architecture import Attention
 from transfernas.policy.transformer import attention_weights
 from transfernas.spaces.trajectory import Trajectory
 
 MODES: tuple[Attention, ...] = ("causal", "bidirectional")
 
-# Other networks than the Transformer as it is by default; the LSTM's rows are scaled up for what its outputs lack.
-LSTM: dict[str, Any] = {"network": LstmConfig, "units": 12, "weight_scale": 1.5, "logit_scale": 6.0}
-LSTMS: dict[str, dict[str, Any]] = {
-    "lstm": LSTM,
-    "two layers": {**LSTM, "layers": 2},
-    "anchors": {**LSTM, "anchors": True},
-    "two layers, anchors": {**LSTM, "layers": 2, "anchors": True},
-}
 TRANSFORMERS: dict[str, dict[str, Any]] = {
     f"{mode}, {heads} heads, {normalise}": {"attention": mode, "heads": heads, "normalise": normalise}
     for mode in MODES
     for heads in (1, 3)
     for normalise in ("after", "before")
 }
-DECODERS: dict[str, dict[str, Any]] = {
-    f"decoder, {heads} heads, {normalise}": {
-        "network": DecoderConfig,
-        "layers": 2,
-        "heads": heads,
-        "normalise": normalise,
-    }
-    for heads in (1, 3)
-    for normalise in ("after", "before")
-}
 # One of each kind, for what holds for all of them.
-DECODER = "decoder, 3 heads, before"
 SOME = ("causal, 1 heads, after", "bidirectional, 1 heads, before", "lstm", DECODER, "two layers, anchors")
 NETWORKS = TRANSFORMERS | LSTMS | DECODERS
 
@@ -55,52 +35,6 @@ NETWORKS = TRANSFORMERS | LSTMS | DECODERS
 def quick_first(names: Iterable[str]) -> list[Any]:
     """The default's network, for every run; the others where all tests run."""
     return [name if name == DECODER else pytest.param(name, marks=pytest.mark.thorough) for name in names]
-
-
-def strong_learner(
-    problems: tuple[Problem, ...],
-    mode: Attention = "causal",
-    heads: int = 1,
-    seed: int = 3,
-    network: Callable[..., NetworkConfig] = TransformerConfig,
-    **changes: Any,
-) -> Learner:
-    """A network whose choices are far from uniform and whose every weight matters, so that errors show."""
-    fields: dict[str, Any] = {"logit_scale": 4.0}
-    if network is not LstmConfig:
-        fields |= {"heads": heads, "position_scale": 1.0}
-    if network is TransformerConfig:
-        fields["attention"] = mode
-    learner = new_learner(problems, TrainingConfig.paper(network=network(**{**fields, **changes})), seed)
-    rng = np.random.default_rng(seed)
-
-    def shaken(leaf: jax.Array) -> jax.Array:  # biases do not start at 0, nor all norms and gates alike
-        return leaf + 0.2 * rng.standard_normal(leaf.shape, np.float32)
-
-    policy = jax.tree.map(shaken, learner.state.policy)
-    return dataclasses.replace(learner, state=dataclasses.replace(learner.state, policy=policy))
-
-
-def one(learner: Learner) -> Any:
-    """The network of the first replica."""
-    return jax.tree.map(lambda leaf: leaf[0], learner.state.policy)
-
-
-def every_trajectory(learner: Learner, row: int) -> list[Trajectory]:
-    space = learner.encoding.problems[row].space
-    return [learner.encoding.trajectory(row, config) for config in space.enumerate()]
-
-
-def stacked(trajectories: list[Trajectory]) -> Trajectory:
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *trajectories)
-
-
-per_step = jax.jit(step_log_probs)
-
-
-@jax.jit
-def scores(policy: Policy, tables: Any, trajectories: Trajectory) -> Any:
-    return jax.vmap(log_prob, in_axes=(None, None, 0))(policy, tables, trajectories)
 
 
 def drawn(learner: Learner, row: int, noise: np.ndarray, share: float = 0.0) -> Rollout:

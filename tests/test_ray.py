@@ -35,7 +35,7 @@ from ray.tune.search import ConcurrencyLimiter, Repeater
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.utils import flatten_dict
 
-from test_documentation import python_blocks
+from programs import python_blocks
 from transfernas import Agent, CheckpointError, TrainingConfig
 from transfernas.checkpoint.snapshot import Snapshot, read_snapshot, write_snapshot
 from transfernas.define_by_run.declared import domains_from_json, domains_to_json

@@ -8,30 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kept import REPLICAS, STEPS, told
+from policies import every_trajectory, stacked
 from strategies import problems, quick
-from test_policy import every_trajectory, stacked
 from transfernas import Preferences, Problem, TrainingConfig
 from transfernas.learning import replay as module
 from transfernas.learning.learner import new_learner
 from transfernas.learning.pairs import Pairs, draw_pairs
 from transfernas.learning.replay import ReplayBuffer, fingerprints
 from transfernas.learning.rule import NewEmbedding
-from transfernas.learning.scores import Scores
-from transfernas.spaces.trajectory import Trajectory
-
-REPLICAS, STEPS = 2, 3
-
-
-def told(
-    replay: ReplayBuffer, number: int, problem: int = 0, reward: float | None = None, proposer: int = 0
-) -> ReplayBuffer:
-    """One more trial of each replica, known by its number: the second replica's has all its numbers negative."""
-    scalar = np.array([number, -number], np.int32)
-    sequence = np.repeat(scalar[:, None], STEPS, axis=1)
-    rows = np.full(REPLICAS, problem, np.int32)
-    rewards = np.array([1.0, -1.0]) * (number if reward is None else reward)
-    proposers = np.full(REPLICAS, proposer, np.int32)
-    return replay.append(rows, Trajectory(scalar, sequence, 2 * sequence, scalar), Scores.of(rewards), proposers)
 
 
 def content(replay: ReplayBuffer) -> list[Any]:

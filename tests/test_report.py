@@ -14,8 +14,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 from typer.testing import CliRunner
 
-from test_agent import NEXT_PROBLEMS
-from test_searchers import FAST, PROBLEMS, play
+from agents import NEXT_PROBLEMS
+from searchers import FAST, PROBLEMS, play
 from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.cli.app import app
 from transfernas.cli.storages import program_of

@@ -274,7 +274,8 @@ def test_an_interrupt_at_any_line_leaves_history_and_record_together(count: int)
         assert learner.learned == learner.replay.count == learner.trial_stats.trials[0, 0] == known
         assert search.search.state()["discovery"][0] == known
         catch_up()
-        assert search.search.learner is not None and search.search.learner.learned == len(study.trials)
+        learner = next(iter(sampler._searches.values())).search.learner
+        assert learner is not None and learner.learned == len(study.trials)
         grown.append(len(study.trials))
         new = f"p{min(len(grown) // 8, 11)}"  # few names: each takes a compilation, and lines of the search
         random.optimize(lambda trial: objective(trial) + trial.suggest_int(new, 1, 4), n_trials=1)
@@ -318,7 +319,7 @@ def test_a_pickled_sampler_has_learned_from_all_that_was_finished() -> None:
     study.optimize(objective, n_trials=6)
     copy = pickle.loads(pickle.dumps(study.sampler))
     assert_learned(copy.agent, 6)
-    assert all(search.storage is None for search in copy._searches.values())
+    assert all(search.place.storage is None for search in copy._searches.values())
     study.sampler = copy
     study.optimize(objective, n_trials=2)
     assert_learned(copy.agent, 8)

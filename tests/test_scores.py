@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from kept import REPLICAS, STEPS, told
 from strategies import quick
-from test_replay import REPLICAS, STEPS, told
 from transfernas import BanditConfig, Preferences, TrainingConfig
 from transfernas.define_by_run.learner import winsorise
 from transfernas.define_by_run.trials import FinishedTrial, TopTrials

@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 from typer.testing import CliRunner
 
-from test_transfer_sampler import objective
+from studies import objective
 from transfernas import Agent, Problem, Reinforce, TrainingConfig
 from transfernas.cli.app import app
 from transfernas.integrations.optuna import TransferSampler

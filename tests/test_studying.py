@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from test_searchers import CONFIG, FAST, ONE, TWO
+from searchers import CONFIG, FAST, ONE, TWO
 from transfernas import Agent, Preferences
 from transfernas.baselines.random import random_config
 from transfernas.learning.learner import Learner, learn, new_learner

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from test_searchers import FAST
+from searchers import FAST
 from transfernas import Agent, Choice, Problem, SearchSpace
 from transfernas.cli.app import app
 from transfernas.cli.terminal import PlainTable, plain, say

@@ -1,58 +1,22 @@
 """What was best before a transfer, as it fits the new problems, is tried again."""
 
-import dataclasses
-from collections.abc import Sequence
-
-import numpy as np
 import pytest
 
-from test_searchers import CONFIG, FAST
+from kept import Configs, Told, remembered, taught
+from searchers import CONFIG, FAST
 from transfernas import Agent, Choice, DecoderConfig, Problem, Repeat, SearchSpace, TrainingConfig
-from transfernas.define_by_run.plans import as_batch
 from transfernas.learning.bandit import WARM_START
-from transfernas.learning.learner import Learner, new_learner
-from transfernas.learning.scores import Scores
 from transfernas.learning.transfer import transfer
-from transfernas.learning.warm_start import WarmStartConfigs
 from transfernas.spaces.condition import Action
-from transfernas.spaces.trajectory import Trajectory
 
 SMALL = SearchSpace("small", [Choice("lr", (0.1, 0.2, 0.3)), Choice("units", (8, 16))])
 OTHER = SearchSpace("other", [Choice("lr", (0.1, 0.2, 0.4)), Choice("units", (8, 16)), Choice("depth", (1, 2))])
 DROP, ACT, DEPTH = Choice("drop", (0.0, 0.5)), Choice("act", ("relu", "tanh")), Choice("depth", (1, 2))
 ONE, TWO = Problem(SMALL, "one"), Problem(OTHER, "one")
 
-Told = tuple[Problem, Sequence[Action], float]
-Configs = list[dict[str, Action]]
 
 RANKED = [(0.2, 16), (0.3, 16), (0.3, 8), (0.1, 16), (0.1, 8)]
 TOLD: list[Told] = [(ONE, RANKED[at], -float(at)) for at in (4, 0, 2, 1, 3)]
-
-
-def taught(told: Sequence[Told], config: TrainingConfig = FAST) -> Learner:
-    """A learner whose queues hold some configurations and their rewards."""
-    learner = new_learner(tuple({problem.name: problem for problem, *_ in told}.values()), config, 0)
-    for problem, actions, reward in told:
-        row = learner.encoding.row(problem)
-        names = [choice.name for choice in problem.space.choices][: len(actions)]
-        trial = as_batch(learner.encoding.trajectory(row, dict(zip(names, actions, strict=True))))
-        queue = learner.queue.insert(np.array([row]), trial, Scores.of(np.array([reward])), config.queue)
-        learner = dataclasses.replace(learner, queue=queue, learned=learner.learned + 1)
-    return learner
-
-
-def remembered(learner: Learner, row: int = 0) -> Configs:
-    """What a transferred learner remembers for one of its problems."""
-    warm_start, encoding, found = learner.warm_start, learner.encoding, Configs()
-    assert isinstance(warm_start, WarmStartConfigs)
-    for slot in range(int(warm_start.count[0, row])):
-        trial = Trajectory(*(leaf[0, row, slot] for leaf in warm_start.trials))
-        config = encoding.config(row, trial)
-        for left, right in zip(trial, encoding.trajectory(row, config), strict=True):
-            np.testing.assert_array_equal(left, right)
-        assert encoding.config_of_indices(row, warm_start.action_indices[0, row, slot]) == config
-        found.append(config)
-    return found
 
 
 def small(*pairs: tuple[float, int]) -> Configs:

@@ -4,9 +4,9 @@ import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import jax
 import numpy as np
 
 from .checkpoint.processed_trials import ProcessedTrials
@@ -51,13 +51,11 @@ class Agent(Searcher):
     """
 
     processed: ProcessedTrials
+    # Problems whose functions a file could not hold, and that were not given again.
+    _unset: Mapping[str, tuple[Problem, ...]] = MappingProxyType({"valid": (), "key": ()})
+    _compiler: BackgroundCompiler | None = None
 
-    def __init__(
-        self,
-        problems: Iterable[Problem],
-        config: TrainingConfig | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, problems: Iterable[Problem], config: TrainingConfig | None = None, seed: int = 0) -> None:
         """Creates an untrained agent, whose functions compile in the background.
 
         Args:
@@ -70,8 +68,9 @@ class Agent(Searcher):
                 or the seed is not a whole number of at least 0.
             TypeError: A member of `problems` is not a Problem, or `config` is not a TrainingConfig.
         """
-        super().__init__(problems)
-        self._start(new_learner(self._problems, _checked(config or TrainingConfig()), check_seed(seed)))
+        found = check_problems(problems)
+        super().__init__(found, new_learner(found, _checked(config or TrainingConfig()), check_seed(seed)))
+        self.processed = ProcessedTrials()
         self._compiling()
 
     @classmethod
@@ -84,8 +83,8 @@ class Agent(Searcher):
         if learner.replicas != 1:
             raise ValueError(f"an agent is one replica, not {learner.replicas}; take one with select(learner, replica)")
         agent = cls.__new__(cls)
-        Searcher.__init__(agent, learner.encoding.problems)
-        agent._start(learner)
+        Searcher.__init__(agent, learner.encoding.problems, learner)
+        agent.processed = ProcessedTrials()
         return agent
 
     @property
@@ -139,7 +138,7 @@ class Agent(Searcher):
             rewards.append(check_reward(reward, what))
         if not rows:
             return
-        trials = Trajectory(*(leaf[None] for leaf in encoding.sequences(rows, configs)))
+        trials = encoding.sequences(rows, configs).at(None)
         with self._lock:
             self._compiling().wait_for_update()
             learner, _ = study(self._learner, np.array([rows], np.int32), trials, Scores.of(np.array([rewards])))
@@ -173,11 +172,9 @@ class Agent(Searcher):
             ValueError: The problem is unknown to the agent, or is left out although the agent has several.
         """
         learner, row = self._learner, self._row(problem, "best")
-        encoding = learner.encoding
-        queue, order = learner.queue, learner.queue.best_first(0, row)
-        rewards = queue.scores.at((0, row, order)).shown()
-        configs = [encoding.config(row, Trajectory(*(leaf[0, row, slot] for leaf in queue.trials))) for slot in order]
-        found = zip(configs, rewards.tolist(), strict=True)
+        queue, here = learner.queue, (0, row, learner.queue.best_first(0, row))
+        configs, rewards = learner.encoding.configs(row, queue.trials.at(here)), queue.scores.at(here).shown().tolist()
+        found = zip(configs, rewards, strict=True)
         return [Observation(self._problems[row], config, reward) for config, reward in found]
 
     def beliefs(self, problem: Problem | None = None, *, draws: int = DRAWS, seed: int = 0) -> Beliefs:
@@ -324,13 +321,6 @@ class Agent(Searcher):
         """Leaves out the compiling thread as well, which cannot be copied."""
         return super()._copied() | {"_compiler": None, "processed": self.processed.copy()}
 
-    def _start(self, learner: Learner) -> None:
-        """Sets the state that a new, a loaded and a transferred agent share."""
-        self._now = SearcherState(knowledge=learner)
-        self.processed = ProcessedTrials()
-        self._unset: dict[str, tuple[Problem, ...]] = {"valid": (), "key": ()}
-        self._compiler: BackgroundCompiler | None = None
-
     def _compiling(self) -> BackgroundCompiler:
         if self._compiler is None:
             self._compiler = BackgroundCompiler(self._learner)
@@ -353,7 +343,7 @@ class Agent(Searcher):
         learner, proposal = propose(self._learner, before_draw=self._compiling().wait_for_sample, pending=pending)
         row = int(proposal.problem[0])
         config = learner.encoding.config_of_indices(row, proposal.rollout.action_indices[0])
-        trajectory: Trajectory = jax.tree.map(lambda leaf: leaf[0], proposal.rollout.trajectory)
+        trajectory = proposal.rollout.trajectory.at(0)
         kept = OpenTrialData(
             trajectory, int(proposal.proposer[0]), fingerprints(proposal.problem, proposal.rollout.trajectory)[0]
         )

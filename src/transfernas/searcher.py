@@ -36,8 +36,12 @@ class Searcher(Locked, abc.ABC):
 
     _now: "SearcherState"  # one assignment replaces it whole; what it holds is never changed
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], knowledge: Any = None) -> None:
         """Checks the problems; the problem of each trial is drawn uniformly.
+
+        Args:
+            problems: Problems to search.
+            knowledge: Knowledge before the first trial.
 
         Raises:
             ValueError: There is no problem, a (space, task) pair occurs twice, or two different spaces have the same
@@ -46,7 +50,7 @@ class Searcher(Locked, abc.ABC):
         super().__init__()
         self._problems = check_problems(problems)
         self._name = uuid.uuid4().hex
-        self._now = SearcherState()
+        self._now = SearcherState(knowledge=knowledge)
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -94,7 +94,7 @@ class ProcessedTrials:
         """Returns an independent copy; both share the sets of records until one changes a record."""
         copy = ProcessedTrials()
         copy._below, copy._beyond, copy._stamps = dict(self._below), dict(self._beyond), dict(self._stamps)
-        self._own = set()
+        self._own.clear()
         return copy
 
     def _counts(self, record: str, number: int) -> bool:

@@ -53,7 +53,7 @@ class Page:
 
     def add(self, *parts: str) -> None:
         """Adds parts that are HTML."""
-        self.parts += parts
+        self.parts.extend(parts)
 
     def figure(self, draw: "Callable[[], Axes]", caption: str) -> str:
         """Returns a figure under a name that no other figure of the page has."""

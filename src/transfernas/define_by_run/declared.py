@@ -84,7 +84,8 @@ class DeclaredSearch:
                 params[name] = domain, value
             if self.search.networks is not None:
                 self.search.networks.open(trial, _values(params))
-            self._open[trial], self._points = params, self._points[1:]
+            self._open[trial] = params
+            del self._points[:1]
         return _values(self._open[trial])
 
     def tell(self, trial: str, reward: Score | None) -> bool:

@@ -43,10 +43,7 @@ class Parameters:
     def take(self, asked: Mapping[str, tuple[Action, ...]]) -> bool:
         """Takes up the parameters and actions of a trial, and returns whether any of them is new."""
         names, place = list(self.actions), 0
-        known_actions, positions = (
-            self.actions,
-            self._position,
-        )  # replaced, never changed: copies share them
+        known_actions, positions = self.actions, self._position  # replaced, never changed: copies share them
         for name, actions in asked.items():
             known = positions.get(name, {})
             new = [action for action in actions if (type(action), action) not in known]

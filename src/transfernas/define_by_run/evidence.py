@@ -1,24 +1,35 @@
 """Evidence about a space that nobody declared: the latest configurations, and values that a user gave as actions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from ..learning.learner import Learner
 from ..spaces.condition import Action
 from ..spaces.domain import Domain, NumericDomain
-from ..spaces.trajectory import Trajectory
 
 # Not for tuning. This number bounds the time that the discovery of conditions takes.
 EVIDENCE = 300
 """The number of trials from which conditions are discovered, at most."""
 
 
+class Evidence(NamedTuple):
+    """The trials from which conditions are discovered.
+
+    Attributes:
+        configs: The configurations of the latest trials.
+        wholes: The number of trials of the search that came to their end.
+        patience: The number of such trials after which the space is discovered anew if it does not explain a trial.
+    """
+
+    configs: Sequence[dict[str, Action]] = ()
+    wholes: int = 0
+    patience: int = 0
+
+
 def recent_configs(learner: Learner, row: int) -> list[dict[str, Action]]:
     """Returns the configurations of the latest trials of a problem, at most `EVIDENCE`."""
-    encoding, replay = learner.encoding, learner.replay
-    return [
-        encoding.config(row, Trajectory(*(leaf[0, number] for leaf in replay.trials)))
-        for number in replay.of(0, row)[-EVIDENCE:].tolist()
-    ]
+    replay = learner.replay
+    return learner.encoding.configs(row, replay.trials.at((0, replay.of(0, row)[-EVIDENCE:])))
 
 
 def resolve_fill(fill: Mapping[str, Action], domains: Mapping[str, Domain]) -> dict[str, Action]:

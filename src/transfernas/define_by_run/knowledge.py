@@ -1,8 +1,8 @@
 """All that a search of an undeclared space knows, as one value that is copied, learns, and is saved as a whole."""
 
-import copy
 import heapq
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from .trials import BEST, FinishedTrial, SearchTrials
 _FIELDS = ("evidence", "discovery", "failed", "surrogate", "rewards", "best", "plans")  # in the order of files
 
 
+@dataclass
 class SearchKnowledge:
     """The parts of a search, which follow one another: where the space grows, the learner and the trials do.
 
@@ -44,24 +45,33 @@ class SearchKnowledge:
         networks: The networks of the trials; None if the user gave no key.
     """
 
-    def __init__(
-        self, learner: DefineByRunLearner, surrogate: SurrogateProposer | None, networks: TrialNetworks | None
-    ) -> None:
-        """Begins without trials, with the space of a learner that goes on."""
-        self.learner, self.surrogate, self.networks = learner, surrogate, networks
-        self.space, self.trials = DefineByRunSpace(learner.names[0]), SearchTrials()
+    learner: DefineByRunLearner
+    space: DefineByRunSpace
+    trials: SearchTrials
+    surrogate: SurrogateProposer | None
+    networks: TrialNetworks | None
+
+    @classmethod
+    def begin(
+        cls, learner: DefineByRunLearner, surrogate: SurrogateProposer | None, networks: TrialNetworks | None
+    ) -> "SearchKnowledge":
+        """Returns the knowledge of a search without trials, with the space of a learner that goes on."""
+        knowledge = cls(learner, DefineByRunSpace(learner.names[0]), SearchTrials(), surrogate, networks)
         if learner.learner is not None:
-            self.space.take(learner.space)
-            self.space.add_evidence(recent_configs(learner.learner, 0), counted=False)
-            self.rebuild()
+            knowledge.space.take(learner.space)
+            knowledge.space.add_evidence(recent_configs(learner.learner, 0), counted=False)
+            knowledge.rebuild()
+        return knowledge
 
     def copy(self) -> "SearchKnowledge":
         """Returns a copy that changes independently."""
-        same = copy.copy(self)
-        same.learner, same.space, same.trials = self.learner.copy(), self.space.copy(), self.trials.copy()
-        same.surrogate = None if self.surrogate is None else self.surrogate.copy()
-        same.networks = None if self.networks is None else self.networks.copy()
-        return same
+        return replace(
+            self,
+            space=self.space.copy(),
+            trials=self.trials.copy(),
+            surrogate=None if self.surrogate is None else self.surrogate.copy(),
+            networks=None if self.networks is None else self.networks.copy(),
+        )
 
     def declare(self, domains: Mapping[str, Domain]) -> None:
         """Takes up parameters and actions that are new, in this order.
@@ -74,7 +84,7 @@ class SearchKnowledge:
 
     def rebuild(self) -> None:
         """Discovers the space anew; the learner and the trials follow."""
-        self.learner.follow(self.space)
+        self.learner = self.learner.grown(self.space)
         self.trials.refresh_fingerprints(self.learner.encoding)
         self.space.built()
 
@@ -101,10 +111,11 @@ class SearchKnowledge:
         proposer = plan.proposer if plan is not None and plan.actions == config else NOBODY
         if score is None:
             self.trials.fail(config, self.learner.encoding)
-            self.learner.fail(config, proposer)
+            learner = self.learner.failed(config, proposer)
         else:
             self._remember(score, config, params, compute_fingerprint(trajectory))
-            self.learner.learn(trajectory, score, proposer, others=plan is None)
+            learner = self.learner.learned(trajectory, score, proposer, others=plan is None)
+        self.learner = learner
 
     def learn_many(self, trials: Sequence[ExternalTrial], steps: int) -> None:
         """Learns from many trials in fewer steps.
@@ -114,7 +125,7 @@ class SearchKnowledge:
             steps: The number of updates of the policy.
         """
         self.space.add_evidence([trial.actions for trial in trials if trial.whole])
-        if not self.space.explained_by(self.learner.space):
+        if not all(map(self.learner.space.fits, self.space.evidence.configs)):
             self.rebuild()
         encoding = self.learner.encoding
         for trial in trials:
@@ -122,7 +133,8 @@ class SearchKnowledge:
             self.finish_network(trial.params, trial.whole)
         for trial in heapq.nlargest(BEST, trials, key=lambda trial: trial.score):
             self._remember(trial.score, trial.actions, trial.params, config_fingerprint(encoding, trial.actions))
-        self.learner.learn_many([trial.actions for trial in trials], [trial.score for trial in trials], steps)
+        configs, scores = [trial.actions for trial in trials], [trial.score for trial in trials]
+        self.learner = self.learner.learned_many(configs, scores, steps)
 
     def recall(self, params: Params, score: Score | None, whole: bool) -> None:
         """Takes up a trial that the learner learned from before this search began."""
@@ -173,8 +185,8 @@ class SearchKnowledge:
             kept["surrogate"] = self.surrogate.to_json()
         return {field: kept[field] for field in _FIELDS if field in kept}
 
-    def restore(self, learner: Learner, value: Json, domains: Mapping[str, Domain]) -> None:
-        """Takes over a learner and the JSON of a search.
+    def restored(self, learner: Learner, value: Json, domains: Mapping[str, Domain]) -> "SearchKnowledge":
+        """Returns the knowledge of a search that was saved as a learner and JSON.
 
         Args:
             learner: The learner of the search that was saved.
@@ -184,13 +196,15 @@ class SearchKnowledge:
         Raises:
             LookupError, TypeError, ValueError: The JSON does not describe such a search.
         """
-        self.learner.restore(learner, value)
-        self.space = DefineByRunSpace.from_json(value, learner.encoding)
-        self.trials = SearchTrials.from_json(value, learner.encoding, learner.seed)
-        if self.surrogate is not None:
-            self.surrogate = SurrogateProposer.from_json(value["surrogate"], self.surrogate.config)
-        self.declare(domains)
-        self.trials.best.check(domains)
+        goes_on = self.learner.restored(learner, value)
+        space = DefineByRunSpace.from_json(value, learner.encoding)
+        trials, surrogate = SearchTrials.from_json(value, learner.encoding, learner.seed), self.surrogate
+        if surrogate is not None:
+            surrogate = SurrogateProposer.from_json(value["surrogate"], surrogate.config)
+        knowledge = SearchKnowledge(goes_on, space, trials, surrogate, self.networks)
+        knowledge.declare(domains)
+        trials.best.check(domains)
+        return knowledge
 
     def _has_all(self, trial: ObservedTrial) -> bool:
         """Returns whether a trial has all parameters, as far as the space is known."""

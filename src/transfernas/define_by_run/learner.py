@@ -1,9 +1,8 @@
 """The learner of a search of an undeclared space: it begins with the first parameter, and grows with the space."""
 
-import copy
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,43 +33,33 @@ _PROPOSERS = PROPOSER_NAMES | {SURROGATE: "surrogate"}
 _FAR = 3.0  # interquartile ranges from the median; rewards farther away count as this far
 
 
+@dataclass(frozen=True)
 class DefineByRunLearner:
-    """The learner of a search.
+    """The learner of a search, as a value: what learns returns another one.
 
     Attributes:
         names: The names of the space and the task.
-        learns: Whether the search learns from trials.
+        config: The hyperparameters.
+        seed: The seed of all random numbers.
         source: The agent that the search starts from; None for an agent that knows nothing.
+        learns: Whether the search learns from trials.
         learner: The learner; None before the first parameter.
+        rewards: The rewards that REINFORCE compares a reward with.
+        compiler: The thread that compiles; None before the first parameter, in a copy, and where nothing is learned.
     """
 
-    def __init__(
-        self, names: tuple[str, str], config: TrainingConfig, seed: int, source: SourceAgent | None, learns: bool
-    ) -> None:
-        """Begins without parameters, or with those of a source that is `resumed`.
-
-        Args:
-            names: The names of the space and the task.
-            config: The hyperparameters.
-            seed: The seed of all random numbers.
-            source: The agent that the search starts from; None for an agent that knows nothing.
-            learns: Whether the search learns from trials.
-        """
-        self.names, self.learns, self.source = names, learns, source
-        self.learner: Learner | None = source.agent.learner if source is not None and source.resumed else None
-        self._config, self._seed = config, seed
-        self._rewards: list[float] = []  # that REINFORCE compares a reward with
-        self._compiler: BackgroundCompiler | None = None
-
-    def copy(self) -> "DefineByRunLearner":
-        """Returns a copy that changes independently."""
-        same = copy.copy(self)  # its parts are replaced, never changed
-        same._compiler = self._compiler
-        return same
+    names: tuple[str, str]
+    config: TrainingConfig
+    seed: int
+    source: SourceAgent | None
+    learns: bool
+    learner: Learner | None = None
+    rewards: tuple[float, ...] = ()
+    compiler: BackgroundCompiler | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Leaves out the thread that compiles."""
-        return self.__dict__ | {"_compiler": None}
+        return self.__dict__ | {"compiler": None}
 
     @property
     def encoding(self) -> Encoding:
@@ -136,14 +125,12 @@ class DefineByRunLearner:
         told = [(trial.actions, numbers_of(trial.actions, trial.values), trial.score) for trial in best[:WITH_NUMBERS]]
         return Agent.of(note(self.learner, [archive_of_trials(*self.names, told)] if told else []))
 
-    def reseed(self, seed: int) -> None:
-        """Draws other random numbers from now on."""
-        self._seed = seed
-        if self.learner is not None:
-            self.learner = dataclasses.replace(self.learner, seed=seed)
+    def reseeded(self, seed: int) -> "DefineByRunLearner":
+        """Returns the learner with another seed."""
+        return replace(self, seed=seed, learner=None if self.learner is None else replace(self.learner, seed=seed))
 
-    def follow(self, space: DefineByRunSpace) -> None:
-        """Discovers the space anew, and grows with it; before the first reward the learner is made anew.
+    def grown(self, space: DefineByRunSpace) -> "DefineByRunLearner":
+        """Returns the learner of the space as it is discovered now; before the first reward it is made anew.
 
         Raises:
             ValueError: `fill` has a value that its parameter cannot have.
@@ -156,18 +143,17 @@ class DefineByRunLearner:
             if learner.warm_start is not None and source is not None:
                 learner = source.with_warm_start(learner, space.domains)
         elif source is None:
-            learner = new_learner((problem,), self._config, self._seed, min_shapes=min_shapes)
+            learner = new_learner((problem,), self.config, self.seed, min_shapes=min_shapes)
         else:
-            learner = source.transferred(problem, self._config, self._seed, space.domains, min_shapes)
-        self.learner = dataclasses.replace(learner, sampled=sampled, seed=self._seed)
-        self._start_compiler()
+            learner = source.transferred(problem, self.config, self.seed, space.domains, min_shapes)
+        return self._compiling(replace(learner, sampled=sampled, seed=self.seed))
 
-    def count(self, number: int) -> None:
-        """Takes note that a trial of this number was asked for."""
-        self.learner = dataclasses.replace(self.current, sampled=max(self.current.sampled, number) + 1)
+    def asked(self, number: int) -> "DefineByRunLearner":
+        """Returns the learner after a trial of this number was asked for."""
+        return replace(self, learner=replace(self.current, sampled=max(self.current.sampled, number) + 1))
 
-    def learn(self, trajectory: Trajectory, score: Score, proposer: int, others: bool) -> None:
-        """Learns from a trial.
+    def learned(self, trajectory: Trajectory, score: Score, proposer: int, others: bool) -> "DefineByRunLearner":
+        """Returns the learner after a trial.
 
         Args:
             trajectory: The trajectory of the trial, in the encoding of this learner.
@@ -175,12 +161,12 @@ class DefineByRunLearner:
             proposer: The proposer, see `PlannedTrial`.
             others: Whether the trial was not asked for here.
         """
-        followed = None
+        followed, rewards = None, self.rewards
         if self.current.config.rule.reward_scale:
-            self._add_rewards([score])
-            followed = np.array([winsorise(score, self._rewards)])
-        if self._compiler is not None:
-            self._compiler.wait_for_update()
+            rewards = self._rewards_with([score])
+            followed = np.array([winsorise(score, rewards)])
+        if self.compiler is not None:
+            self.compiler.wait_for_update()
         told = (
             np.array([score.reward]),
             np.array([max(proposer, NOBODY)], np.int32),
@@ -188,34 +174,36 @@ class DefineByRunLearner:
         )
         # The trial after one of the surrogate's is the policy's: it learns from both then.
         waits = proposer == SURROGATE
-        self.learner = learn(self.current, ROW, as_batch(trajectory), *told, followed, others=others, waits=waits)
+        learner = learn(self.current, ROW, as_batch(trajectory), *told, followed, others=others, waits=waits)
+        return replace(self, learner=learner, rewards=rewards)
 
-    def learn_many(self, configs: Sequence[Mapping[str, Action]], scores: Sequence[Score], steps: int) -> None:
-        """Learns from trials that were not asked for here, in a number of steps."""
+    def learned_many(
+        self, configs: Sequence[Mapping[str, Action]], scores: Sequence[Score], steps: int
+    ) -> "DefineByRunLearner":
+        """Returns the learner after trials that were not asked for here, in a number of steps."""
         trajectories = self.encoding.sequences([0] * len(configs), configs)
-        self._add_rewards(scores)
-        if self._compiler is not None:
-            self._compiler.wait_for_update()
-        stacked = Trajectory(*(leaf[None] for leaf in trajectories))
-        rewards = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
-        self.learner = catch_up(self.current, ROW, stacked, rewards, steps)
+        if self.compiler is not None:
+            self.compiler.wait_for_update()
+        batch = Scores(*(np.array([each]) for each in zip(*scores, strict=True)))
+        learner = catch_up(self.current, ROW, trajectories.at(None), batch, steps)
+        return replace(self, learner=learner, rewards=self._rewards_with(scores))
 
-    def fail(self, config: Mapping[str, Action], proposer: int) -> None:
-        """Takes note of a failed trial: no policy learns from the trial, and the warm start does not try it again.
+    def failed(self, config: Mapping[str, Action], proposer: int) -> "DefineByRunLearner":
+        """Returns the learner after a failed trial: no policy learns from it, the warm start does not try it again.
 
         Args:
             config: The configuration of the trial.
             proposer: The proposer, see `PlannedTrial`.
         """
         trajectory = as_batch(self.encoding.sequence(0, config))
-        self.learner = fail(self.current, ROW, trajectory, np.array([proposer], np.int32))
+        return replace(self, learner=fail(self.current, ROW, trajectory, np.array([proposer], np.int32)))
 
     def to_json(self) -> Json:
         """Returns as JSON all but the learner."""
-        return {"rewards": self._rewards}
+        return {"rewards": list(self.rewards)}
 
-    def restore(self, learner: Learner, value: Json) -> None:
-        """Continues from a learner and JSON that were saved.
+    def restored(self, learner: Learner, value: Json) -> "DefineByRunLearner":
+        """Returns the learner that continues from a learner and JSON that were saved.
 
         Raises:
             LookupError, TypeError, ValueError: The learner has other problems, or the JSON is not from `to_json`.
@@ -226,17 +214,19 @@ class DefineByRunLearner:
         rewards = [*value["rewards"]]
         if not all(isinstance(reward, float) for reward in rewards):
             raise TypeError("a reward is no number")
-        self.learner, self._seed, self._rewards = learner, learner.seed, rewards
-        self._start_compiler()
+        return replace(self, seed=learner.seed, rewards=tuple(rewards))._compiling(learner)
 
-    def _start_compiler(self) -> None:
-        if self._compiler is None and self.learns:
-            self._compiler = BackgroundCompiler(self.current, proposes=False)
+    def _compiling(self, learner: Learner) -> "DefineByRunLearner":
+        """Returns this with another learner, whose functions compile in the background."""
+        compiler = self.compiler
+        if compiler is None and self.learns:
+            compiler = BackgroundCompiler(learner, proposes=False)
+        return replace(self, learner=learner, compiler=compiler)
 
-    def _add_rewards(self, scores: Sequence[Score]) -> None:
-        """Keeps the latest finite rewards."""
+    def _rewards_with(self, scores: Sequence[Score]) -> tuple[float, ...]:
+        """Returns the latest finite rewards, those of further trials among them."""
         finite = [score.reward for score in scores if score.outcome == TrialOutcome.FINITE]
-        self._rewards = [*self._rewards, *finite][-_RECENT:]
+        return (*self.rewards, *finite)[-_RECENT:]
 
 
 def winsorise(score: Score, rewards: Sequence[float]) -> float:

@@ -17,7 +17,6 @@ from ..learning.randomness import Purpose, generator
 from ..spaces.condition import Action, is_any_of, is_same_action
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.tables import reorder_rules
-from ..spaces.trajectory import Trajectory
 from .knowledge import SearchKnowledge
 from .plans import SURROGATE, ObservedTrial, Params, PlannedTrial, compute_fingerprint, config_fingerprint
 from .points import SurrogateProposal
@@ -69,10 +68,10 @@ def plan_trial(
         repeatable = trials.best.varied(space.domains)
         plan = plan_by_policy(learner, number, space, params, name, domain, excluded, repeatable, is_new, rng)
     if earlier is None:
-        knowledge.learner.count(number)
+        knowledge.learner = knowledge.learner.asked(number)
     else:
         if earlier.proposer == WARM_START and learner.learned:  # the program does not ask for it, and never will
-            knowledge.learner.fail(earlier.actions, WARM_START)
+            knowledge.learner = knowledge.learner.failed(earlier.actions, WARM_START)
         plan.given.update(earlier.given)
     if knowledge.networks is not None:
         plan.foreseen = _foresee(knowledge, plan, params, domains)
@@ -206,7 +205,7 @@ class _Draws(NamedTuple):
         """Returns a plan, none of the configurations with the fingerprints `pending` where others are left."""
         learner, find = self.learner, self._first_new()
         _, proposal = propose(learner, find, pending=pending, allowed=self.allowed, repeatable=self.repeatable)
-        trajectory = Trajectory(*(leaf[0] for leaf in proposal.rollout.trajectory))
+        trajectory = proposal.rollout.trajectory.at(0)
         actions, fingerprint = learner.encoding.config(0, trajectory), compute_fingerprint(trajectory)
         proposer = int(proposal.proposer[0])
         numbers = _numbers(learner, fingerprint) if proposer == WARM_START else {}

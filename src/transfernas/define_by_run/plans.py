@@ -132,11 +132,11 @@ class PlannedTrial:
         given = {name: value for name, value in self.given.items() if type(value) in (int, float)}
         return ObservedTrial(self.actions, {**self.numbers, **numbers_of(self.actions, given)})
 
-    def put(self, name: str, action: Action) -> None:
-        """Takes up a parameter that was not foreseen; the plan then has no proposer."""
+    def put(self, name: str, action: Action) -> "PlannedTrial":
+        """Returns the plan with a parameter that was not foreseen; the plan then has no proposer."""
         actions = list(self.actions.items())
-        self.actions = dict([*actions[: self.passed], (name, action), *actions[self.passed :]])
-        self.proposer = NOBODY
+        actions.insert(self.passed, (name, action))
+        return dataclasses.replace(self, actions=dict(actions), proposer=NOBODY)
 
 
 class Proposer(NamedTuple):

@@ -74,9 +74,10 @@ class DefineByRunSearch:
         starts = None
         if source is not None:
             starts = SourceAgent(source, (space, task), size, rename or {}, fill or {}, resumes)
-        learner = DefineByRunLearner((space, task), config, seed, starts, learns)
+        resumed = starts.agent.learner if starts is not None and starts.resumed else None
+        learner = DefineByRunLearner((space, task), config, seed, starts, learns, resumed)
         surrogate = None if config.proposal.surrogate is None else SurrogateProposer(config.proposal.surrogate)
-        self._now = SearchKnowledge(learner, surrogate, networks)
+        self._now = SearchKnowledge.begin(learner, surrogate, networks)
 
     @property
     def learner(self) -> Learner | None:
@@ -112,7 +113,7 @@ class DefineByRunSearch:
 
     def reseed(self, seed: int) -> None:
         """Draws other random numbers from now on."""
-        self._now.learner.reseed(seed)
+        self._now.learner = self._now.learner.reseeded(seed)
 
     def forked(self) -> "DefineByRunSearch":
         """Returns a copy that goes on independently.
@@ -149,7 +150,7 @@ class DefineByRunSearch:
         Raises:
             LookupError, TypeError, ValueError: The state does not belong to such a learner, or to such parameters.
         """
-        self._now.restore(learner, state, domains)
+        self._now = self._now.restored(learner, state, domains)
 
     def asked_for(self, trial: Hashable) -> bool:
         """Returns whether a trial was asked for here, and is still open."""
@@ -181,7 +182,8 @@ class DefineByRunSearch:
         if plan is None or not plan.goes_on(params, name, domain):
             source = None if now.learner.has_learned else now.learner.source
             if plan is not None and plan.seen == len(params) and now.space.is_unforeseen(params, name, source):
-                now.space.unforeseen.put(plan, name, domain)
+                plan = now.space.unforeseen.put(plan, name, domain)
+                now.trials.open(trial, plan)
                 now.close_network(trial)
             else:
                 plan = plan_trial(now, trial, plan, params, name, domain)

@@ -3,6 +3,7 @@
 import copy
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool
@@ -15,42 +16,41 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from ..spaces.tables import Tables
 from .discovery import Parameters, discover
-from .evidence import EVIDENCE
+from .evidence import EVIDENCE, Evidence
 from .plans import Params
 from .source import SourceAgent
 from .unforeseen import UnforeseenParameters
 
 
+@dataclass
 class DefineByRunSpace:
     """A space, as far as it is known.
 
     Attributes:
+        name: The name of the space.
         parameters: The parameters that were taken up, with all actions that they could take.
         domains: The domain with which each parameter was asked for last.
         unforeseen: Parameters that were not taken up yet.
+        evidence: The trials from which conditions are discovered.
     """
 
-    def __init__(self, name: str) -> None:
-        """Begins without parameters.
-
-        Args:
-            name: The name of the space.
-        """
-        self._name = name
-        self.parameters = Parameters()
-        self.domains: dict[str, Domain] = {}
-        self.unforeseen = UnforeseenParameters()
-        self._taken_up: dict[str, Domain] = {}  # the latest domain of each parameter
-        self._built: object = None  # the actions that the search's own space was made of
-        self._evidence: list[dict[str, Action]] = []
-        self._wholes, self._patience = 0, 0  # after so many whole trials the space is discovered anew, if need be
+    name: str
+    parameters: Parameters = field(default_factory=Parameters)
+    domains: dict[str, Domain] = field(default_factory=dict)
+    unforeseen: UnforeseenParameters = field(default_factory=UnforeseenParameters)
+    evidence: Evidence = Evidence()
+    _taken_up: dict[str, Domain] = field(default_factory=dict)  # the latest domain of each parameter
+    _built: object = None  # the actions that the search's own space was made of
 
     def copy(self) -> "DefineByRunSpace":
         """Returns a copy that changes independently."""
-        space = copy.copy(self)
-        space.parameters, space.domains = copy.copy(self.parameters), dict(self.domains)
-        space.unforeseen = self.unforeseen.copy()
-        return space
+        return replace(
+            self,
+            parameters=copy.copy(self.parameters),
+            domains=dict(self.domains),
+            unforeseen=self.unforeseen.copy(),
+            _taken_up=dict(self._taken_up),
+        )
 
     def take(self, space: SearchSpace) -> None:
         """Takes up the choices of a space that was known before."""
@@ -76,12 +76,12 @@ class DefineByRunSpace:
             self.parameters = parameters
         for name, domain in domains.items():
             self.domains.setdefault(name, domain)
-        self._taken_up = {**self._taken_up, **domains}
+        self._taken_up.update(domains)
         return self._built is not self.parameters.actions  # also where an interrupt came before it was built
 
     def discovered(self) -> SearchSpace:
         """Returns the space with the conditions that explain the evidence."""
-        return discover(self._name, self.parameters.actions, self._evidence)
+        return discover(self.name, self.parameters.actions, self.evidence.configs)
 
     def built(self) -> None:
         """Takes note that the space was discovered with all parameters."""
@@ -94,17 +94,13 @@ class DefineByRunSpace:
             configs: The configurations of the trials.
             counted: Whether the trials are of this search, and bring the next discovery nearer.
         """
-        self._evidence = [*self._evidence, *configs][-EVIDENCE:]
-        self._wholes += len(configs) if counted else 0
-
-    def explained_by(self, space: SearchSpace) -> bool:
-        """Returns whether a space explains the evidence."""
-        return all(space.fits(config) for config in self._evidence)
+        its, wholes = [*self.evidence.configs, *configs][-EVIDENCE:], len(configs) if counted else 0
+        self.evidence = self.evidence._replace(configs=its, wholes=self.evidence.wholes + wholes)
 
     @property
     def is_due(self) -> bool:
         """Whether the space is to be discovered anew if it does not explain a trial."""
-        return self._wholes >= self._patience
+        return self.evidence.wholes >= self.evidence.patience
 
     def discovered_for(self, explained: bool) -> None:
         """Takes note that the space was discovered anew for a trial.
@@ -114,7 +110,8 @@ class DefineByRunSpace:
         Args:
             explained: Whether the space explains the trial by now.
         """
-        self._patience = self._wholes + (0 if explained else self._wholes // 4)
+        wholes = self.evidence.wholes
+        self.evidence = self.evidence._replace(patience=wholes + (0 if explained else wholes // 4))
 
     def is_unforeseen(self, params: Params, name: str, source: SourceAgent | None) -> bool:
         """Returns whether a parameter is new in a search of many, and the source does not know the others of its trial.
@@ -131,7 +128,7 @@ class DefineByRunSpace:
             return False
         if source is None:
             return True
-        return not self.unforeseen.expect({*params, name}, known, source.agent.problems, self._name, source.rename)
+        return not self.unforeseen.expect({*params, name}, known, source.agent.problems, self.name, source.rename)
 
     def forget_expected(self, params: Params) -> set[str]:
         """Forgets the parameters that the first finished trial was expected to have, but lacks; returns their names."""
@@ -164,7 +161,7 @@ class DefineByRunSpace:
 
     def to_json(self) -> Json:
         """Returns the evidence as JSON."""
-        return {"evidence": self._evidence, "discovery": [self._wholes, self._patience]}
+        return {"evidence": list(self.evidence.configs), "discovery": [self.evidence.wholes, self.evidence.patience]}
 
     @classmethod
     def from_json(cls, value: Json, encoding: Encoding) -> "DefineByRunSpace":
@@ -181,8 +178,9 @@ class DefineByRunSpace:
         space = cls(problem.space.name)
         space.take(problem.space)
         space.built()
-        space._evidence = [*map(dict, value["evidence"])]
-        space._wholes, space._patience = (operator.index(count) for count in value["discovery"])
-        for config in space._evidence:
+        configs = [*map(dict, value["evidence"])]
+        wholes, patience = map(operator.index, value["discovery"])
+        space.evidence = Evidence(configs, wholes, patience)
+        for config in configs:
             encoding.sequence(0, config)
         return space

@@ -40,7 +40,7 @@ class SearchTrials:
         """Begins without trials."""
         self.best = TopTrials()
         self._plans: dict[Hashable, PlannedTrial] = {}
-        self._shared: frozenset[Hashable] = frozenset()  # the trials whose plans a copy has too
+        self._shared: set[Hashable] = set()  # the trials whose plans a copy has too
         self._elsewhere: dict[Hashable, ObservedTrial] = {}
         self._failed: dict[np.uint64, dict[str, Action]] = {}  # by their fingerprints
 
@@ -48,7 +48,7 @@ class SearchTrials:
         """Returns a copy that changes independently."""
         trials = copy.copy(self)
         trials.best, trials._plans, trials._failed = self.best.copy(), dict(self._plans), dict(self._failed)
-        self._shared = trials._shared = frozenset(self._plans)
+        self._shared, trials._shared = set(self._plans), set(self._plans)
         return trials
 
     def plan(self, trial: Hashable) -> PlannedTrial | None:
@@ -58,14 +58,16 @@ class SearchTrials:
     def own_plan(self, trial: Hashable) -> PlannedTrial | None:
         """Returns the plan of a trial to go on with, which no copy of this has; None if the trial is not open."""
         if trial in self._shared and trial in self._plans:
-            self._plans[trial], self._shared = self._plans[trial].copy(), self._shared - {trial}
+            self._plans[trial] = self._plans[trial].copy()
+            self._shared.discard(trial)
         return self._plans.get(trial)
 
     def open(self, trial: Hashable, plan: PlannedTrial) -> None:
         """Opens a trial with a plan, which replaces an earlier plan."""
         while trial not in self._plans and len(self._plans) >= _MOST_PLANS:
             self._plans.pop(next(iter(self._plans)))
-        self._plans[trial], self._shared = plan, self._shared - {trial}
+        self._plans[trial] = plan
+        self._shared.discard(trial)
 
     def close(self, trial: Hashable) -> PlannedTrial | None:
         """Closes a trial, and returns its plan; None if the trial was not open."""
@@ -73,7 +75,8 @@ class SearchTrials:
 
     def drop(self, names: Collection[str]) -> None:
         """Drops the plans that have one of these parameters, which were forgotten."""
-        self._plans = {trial: plan for trial, plan in self._plans.items() if plan.actions.keys().isdisjoint(names)}
+        for trial in [trial for trial, plan in self._plans.items() if not plan.actions.keys().isdisjoint(names)]:
+            del self._plans[trial]
 
     def evaluated_elsewhere(self, trials: Mapping[Hashable, ObservedTrial]) -> None:
         """Takes note of all trials that others evaluate at this time, see `DefineByRunSearch.evaluated_elsewhere`."""
@@ -108,10 +111,8 @@ class SearchTrials:
         """Computes all fingerprints anew after a change of the encoding."""
         self._failed = {config_fingerprint(encoding, config): config for config in self._failed.values()}
         self.best.refresh_fingerprints(encoding)
-        self._plans = {
-            trial: dataclasses.replace(plan, fingerprint=config_fingerprint(encoding, plan.actions))
-            for trial, plan in self._plans.items()
-        }
+        for trial, plan in self._plans.items():
+            self._plans[trial] = dataclasses.replace(plan, fingerprint=config_fingerprint(encoding, plan.actions))
 
     def to_json(self) -> Json:
         """Returns the trials as JSON; open trials must be named by strings or whole numbers."""
@@ -162,13 +163,12 @@ class FinishedTrial(NamedTuple):
     fingerprint: np.uint64 = np.uint64(0)
 
 
+@dataclasses.dataclass
 class TopTrials:
     """The best trials so far, near whose numbers others are drawn: a bin stands for many numbers."""
 
-    def __init__(self) -> None:
-        """Begins without trials."""
-        self._trials: list[FinishedTrial] = []
-        self._varied: np.ndarray | None = None  # until the trials or their fingerprints change
+    _trials: list[FinishedTrial] = dataclasses.field(default_factory=list)
+    _varied: np.ndarray | None = None  # until the trials or their fingerprints change
 
     @property
     def trials(self) -> tuple[FinishedTrial, ...]:
@@ -181,9 +181,9 @@ class TopTrials:
 
     def add(self, trial: FinishedTrial) -> None:
         """Takes up a trial if it is one of the best."""
-        self._trials = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
-        if any(one is trial for one in self._trials):
-            self._varied = None
+        best = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
+        if any(one is trial for one in best):
+            self._become(best)
 
     def varied(self, domains: Mapping[str, Domain]) -> UInt64[np.ndarray, "trials"]:
         """Returns the fingerprints of the trials with an action that stands for more than one value.
@@ -202,10 +202,10 @@ class TopTrials:
 
     def refresh_fingerprints(self, encoding: Encoding) -> None:
         """Computes the fingerprints anew after a change of the encoding."""
-        self._trials = [
-            trial._replace(fingerprint=config_fingerprint(encoding, trial.actions)) for trial in self._trials
-        ]
-        self._varied = None
+        self._become([one._replace(fingerprint=config_fingerprint(encoding, one.actions)) for one in self._trials])
+
+    def _become(self, trials: list[FinishedTrial]) -> None:
+        self._trials, self._varied = trials, None
 
     def value(
         self, name: str, action: Action, domain: Domain, rng: np.random.Generator, before: float | None = None
@@ -259,11 +259,12 @@ class TopTrials:
         Raises:
             TypeError, ValueError: The JSON describes no trials.
         """
-        best = cls()
-        best._trials = [
-            FinishedTrial(Score(TrialOutcome(outcome), float(reward)), dict(actions), dict(values))
-            for (outcome, reward), actions, values in value
-        ]
+        best = cls(
+            [
+                FinishedTrial(Score(TrialOutcome(outcome), float(reward)), dict(actions), dict(values))
+                for (outcome, reward), actions, values in value
+            ]
+        )
         for trial in best._trials:
             for name, value in trial.values.items():
                 if name not in trial.actions or type(value) not in (int, float) or not math.isfinite(value):

@@ -5,6 +5,7 @@ parameters would do so 300 times.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
@@ -13,6 +14,7 @@ from ..spaces.problem import Problem
 from .plans import PlannedTrial
 
 
+@dataclass
 class UnforeseenParameters:
     """Parameters that were asked for, or will be, and that a search has not taken up.
 
@@ -21,25 +23,21 @@ class UnforeseenParameters:
         expected: The parameters that were taken up before the first reward because the source knows them.
     """
 
-    def __init__(self) -> None:
-        """Begins without parameters."""
-        self.waiting: dict[str, tuple[Action, ...]] = {}
-        self.expected: set[str] = set()
+    waiting: dict[str, tuple[Action, ...]] = field(default_factory=dict)
+    expected: set[str] = field(default_factory=set)
 
     def copy(self) -> "UnforeseenParameters":
         """Returns a copy that changes independently."""
-        same = UnforeseenParameters()
-        same.waiting, same.expected = dict(self.waiting), set(self.expected)
-        return same
+        return UnforeseenParameters(dict(self.waiting), set(self.expected))
 
-    def put(self, plan: PlannedTrial, name: str, domain: Domain) -> None:
-        """Puts a new parameter into a plan that agrees with its trial so far, with an action drawn uniformly.
+    def put(self, plan: PlannedTrial, name: str, domain: Domain) -> PlannedTrial:
+        """Returns a plan that agrees with its trial so far with a new parameter, whose action is drawn uniformly.
 
         Raises:
             ValueError: A name or a value cannot be part of a space.
         """
         self.waiting[name] = Choice(name, domain.actions).actions
-        plan.put(name, domain.actions[int(plan.rng.integers(len(domain.actions)))])
+        return plan.put(name, domain.actions[int(plan.rng.integers(len(domain.actions)))])
 
     def expect(
         self,
@@ -65,7 +63,7 @@ class UnforeseenParameters:
             choices = {rename.get(choice.state, choice.name): choice.actions for choice in problem.space.choices}
             if problem.space.name == space and choices.keys() >= set(names):
                 self.expected = choices.keys() - {*known, *names}
-                self.waiting |= {name: actions if name in self.expected else () for name, actions in choices.items()}
+                self.waiting.update((name, its if name in self.expected else ()) for name, its in choices.items())
                 return True
         return False
 

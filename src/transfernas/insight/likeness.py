@@ -100,10 +100,12 @@ def agreement(here: ValueRanks, there: ValueRanks) -> tuple[float | None, int]:
     shared = [key for key in here if key in there]
     if len(shared) < _LEAST_SHARED:
         return None, len(shared)
-    left, right = (_places([means[key] for key in shared]) for means in (here, there))
-    left, right = left - left.mean(), right - right.mean()
-    size = float(np.sqrt((left**2).sum() * (right**2).sum()))
-    return (float(left @ right / size) if size > 0 else None), len(shared)
+    left, right = ([means[key] for key in shared] for means in (here, there))
+    if min(left) == max(left) or min(right) == max(right):
+        return None, len(shared)
+    from scipy.stats import spearmanr  # which takes half a second: an agent is imported without
+
+    return float(spearmanr(left, right).statistic), len(shared)
 
 
 def task_map(embeddings: Mapping[str, Float[np.ndarray, "size"]]) -> TaskMap:
@@ -126,7 +128,3 @@ def task_map(embeddings: Mapping[str, Float[np.ndarray, "size"]]) -> TaskMap:
         shares[: len(axes)] = sizes[:2] ** 2 / total
     places = tuple((float(x), float(y)) for x, y in found)
     return TaskMap(tasks, places, (float(shares[0]), float(shares[1])))
-
-
-def _places(values: list[float]) -> Float[np.ndarray, "values"]:
-    return mean_ranks(np.zeros(len(values), np.int32), np.array(values))

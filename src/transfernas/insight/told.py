@@ -10,7 +10,6 @@ from ..learning.bandit import PROPOSER_NAMES
 from ..learning.learner import Learner, update_archive
 from ..learning.scores import Scores
 from ..spaces.condition import Action
-from ..spaces.trajectory import Trajectory
 from .importances import mean_ranks
 
 MOST_TRIALS = 2_000
@@ -44,18 +43,9 @@ def told_trials(learner: Learner, row: int) -> list[ToldTrial]:
         return _archived(learner, encoding.problems[row].name)
     if len(numbers) > MOST_TRIALS:
         numbers = numbers[np.linspace(0, len(numbers) - 1, MOST_TRIALS).round().astype(int)]
-    scores = replay.scores.at((0, numbers))
-    return [
-        ToldTrial(
-            encoding.config(row, Trajectory(*(leaf[0, number] for leaf in replay.trials))),
-            outcome,
-            reward,
-            PROPOSER_NAMES.get(int(replay.proposer[0, number])),
-        )
-        for number, outcome, reward in zip(
-            numbers.tolist(), scores.outcome.tolist(), scores.shown().tolist(), strict=True
-        )
-    ]
+    configs, scores = encoding.configs(row, replay.trials.at((0, numbers))), replay.scores.at((0, numbers))
+    proposers = map(PROPOSER_NAMES.get, replay.proposer[0, numbers].tolist())
+    return [*map(ToldTrial, configs, scores.outcome.tolist(), scores.shown().tolist(), proposers)]
 
 
 def ranks_of(trials: Sequence[ToldTrial]) -> Float[np.ndarray, "trials"]:

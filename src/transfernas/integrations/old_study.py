@@ -103,7 +103,7 @@ class OldStudy:
         trials, stamps = self.study.get_trials(deepcopy=False), set[int]()
         self.record = record_of(self.study.study_name, trials)
         for trial in trials:
-            self.names |= dict.fromkeys(trial.params)
+            self.names.update(dict.fromkeys(trial.params))
             if not trial.state.is_finished():
                 self.counts["unfinished"] += 1
                 continue
@@ -157,7 +157,7 @@ class OldStudy:
             except (ValueError, TypeError, ArithmeticError):
                 return None
         if any(self.domains.get(name) is not each.domain for name, each in asked.items()):
-            self.domains |= {name: each.domain for name, each in asked.items()}
+            self.domains.update((name, each.domain) for name, each in asked.items())
             self.parameters.take({name: each.domain.actions for name, each in asked.items()})
         return {name: each.action(value) for (name, each), value in zip(asked.items(), values, strict=True)}
 

@@ -24,7 +24,7 @@ from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
-from .optuna_study import TO_USER, Progress, StudySearch
+from .optuna_study import TO_USER, Progress, StudyPlace, StudySearch
 from .optuna_trials import sign_of, stamp_of, task_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -148,14 +148,14 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """
         with self._lock:
             self._catch_up()
-            search = self._search_of(study)
-            found = None if search is None else search.search.expected_best()
-            if search is None or found is None:
+            number = self._number_of(study)
+            found = None if number is None else self._searches[number].search.expected_best()
+            if number is None or found is None:
                 raise ValueError(
                     f"the sampler expects nothing of study {study.study_name!r}: its Gaussian process learned from no "
                     f"trial of it; optimize the study with it first, under a TrainingConfig with a proposal.surrogate"
                 )
-            return found._replace(value=search.sign * found.value)
+            return found._replace(value=self._searches[number].sign * found.value)
 
     def reseed_rng(self) -> None:
         """Draws other random numbers from now on; Optuna calls this if trials run in parallel."""
@@ -193,7 +193,6 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         _check_single(study)
         with self._lock:
             search = self._search(study, trial)
-            search.warn_of_slips(trial.number)
             domain = search.domain(param_name, param_distribution)
             return search.search.suggest(trial.number, search.params(trial), param_name, domain)
 
@@ -207,45 +206,50 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         trial, a search that started from an agent logs how many parameters the agent knew.
         """
         with self._lock:
-            search = self._search_of(study)
-            proposer = None if search is None else search.search.proposer(trial.number)
-            said = None if search is None else search.start()
+            proposer = line = None
+            if (number := self._number_of(study)) is not None:
+                search = self._searches[number]
+                proposer, line = search.search.proposer(trial.number), search.line()
+                self._searches[number] = dataclasses.replace(search, said=search.said or line is not None)
         if proposer is not None:
             noted = {name: value for name, value in proposer._asdict().items() if value is not None}
             study._storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, noted)  # one write: storages are slow
-        if said is not None:
-            TO_USER.log(*said)
+        if line is not None:
+            TO_USER.log(*line)
 
     def _copied(self) -> dict[str, Any]:
         """Leaves out the storages: a copy continues with the study that it is given."""
         self._catch_up()
-        searches = {number: dataclasses.replace(each, storage=None) for number, each in self._searches.items()}
+        searches = {
+            number: dataclasses.replace(each, place=each.place._replace(storage=None))
+            for number, each in self._searches.items()
+        }
         return super()._copied() | {"_searches": searches}
 
-    def _search_of(self, study: optuna.Study) -> StudySearch | None:
-        """Returns the search of a study; None before the first."""
-        return next((each for each in reversed(self._searches.values()) if each.is_at(study)), None)
+    def _number_of(self, study: optuna.Study) -> int | None:
+        """Returns the number of the search of a study; None before the first."""
+        return next((number for number, each in reversed(self._searches.items()) if each.is_at(study)), None)
 
     def _search(self, study: optuna.Study, trial: FrozenTrial) -> StudySearch:
         """Returns the search of a study, which learned from all trials that finished before the trial first asked."""
-        number = next((number for number, each in reversed(self._searches.items()) if each.is_at(study)), None)
+        number = self._number_of(study)
         if number is not None and self._searches[number].knows(trial):
             return self._searches[number]
         trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
         if number is None or not self._searches[number].is_of(study.study_name, trials):
             self._catch_up()
             number = self._begin(study, trials)
-        search = self._searches[number]
-        search.moved(study)
-        search.used = self._uses = self._uses + 1
-        search.catch_up(trials, self._processed, self._learn, trial.number)
+        self._uses += 1
+        search = self._searches[number].moved(study, self._uses)
+        search = search.caught_up(trials, self._processed, self._learn, trial.number).warned(trial.number)
+        self._searches[number] = search
         return search
 
     def _begin(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> int:
         """Begins a search, or continues that of a study that was loaded again, and returns its number."""
         name = study.study_name
         for number, known in reversed(self._searches.items()):
-            if (known.storage is None or known.progress.ends) and known.is_of(name, trials):
+            if (known.place.storage is None or known.progress.ends) and known.is_of(name, trials):
                 return number
         source = self._latest()
         finished = [trial for trial in trials if trial.state.is_finished()] if source is self._source else []
@@ -263,10 +267,10 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             networks=None if self._key is None else TrialNetworks(self._key),
         )
         given = dict.fromkeys(self._rename.values(), "rename") | dict.fromkeys(self._fill, "fill")
-        progress, place = Progress(search, *self._processed), (study._storage, study._study_id, name)
-        found = StudySearch(progress, *place, sign_of(study), self._on_failure, given=given)
-        number = self._uses
-        self._searches = {**self._searches, number: found}
+        progress, number = Progress(search, *self._processed), self._uses
+        self._searches[number] = StudySearch(
+            progress, StudyPlace.of(study), sign_of(study), self._on_failure, given=given
+        )
         self._let_go()
         return number
 
@@ -277,7 +281,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         for number, _ in others:
             if number not in kept:
                 self._first_ledger = self._processed
-                self._searches = {other: each for other, each in self._searches.items() if other != number}
+                del self._searches[number]
 
     @property
     def _processed(self) -> tuple[ProcessedTrials, int]:
@@ -291,13 +295,14 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         The latest study comes first, because Optuna's caches may show the trials of a study made anew as those of the
         study before it.
         """
-        for search in reversed(self._searches.values()):
-            if search.storage is None or not self._learn:
+        for number, search in reversed(self._searches.items()):
+            storage, study_id, _ = search.place
+            if storage is None or not self._learn:
                 continue
             try:
-                trials = search.storage.get_all_trials(search.study_id, deepcopy=False)
+                trials = storage.get_all_trials(study_id, deepcopy=False)
                 if search.is_of(search.name, trials):
-                    search.catch_up(trials, self._processed, self._learn)
+                    self._searches[number] = search.caught_up(trials, self._processed, self._learn)
             except KeyError:  # the study was deleted
                 continue
             except Exception as error:

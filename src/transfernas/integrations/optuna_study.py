@@ -2,10 +2,10 @@
 
 import itertools
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -38,6 +38,7 @@ class Progress:
         search: The search, which has learned from the finished trials.
         processed: The processed trials of this study and of all others.
         turn: The number of changes of the processed trials. The latest turn of all studies is that of the sampler.
+        record: The name under which the processed trials of this study are kept; empty before the first.
         seen: The number of trials that the study had.
         unfinished: The numbers of the trials that were not finished.
         ends: The numbers and stamps of the first and the last trial that was learned from; empty before the first.
@@ -46,38 +47,54 @@ class Progress:
     search: DefineByRunSearch
     processed: ProcessedTrials
     turn: int = 0
+    record: str = ""
     seen: int = 0
     unfinished: tuple[int, ...] = ()
     ends: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass
-class StudySearch:
-    """A search of a study.
+class StudyPlace(NamedTuple):
+    """The place of a study.
 
     Attributes:
-        progress: The progress of the search.
         storage: The storage of the study; None in a copy of the sampler.
         study_id: The number of the study in the storage.
         name: The name of the study.
+    """
+
+    storage: optuna.storages.BaseStorage | None
+    study_id: int
+    name: str
+
+    @classmethod
+    def of(cls, study: optuna.Study) -> "StudyPlace":
+        """Returns the present place of a study."""
+        return cls(study._storage, study._study_id, study.study_name)
+
+
+@dataclass(frozen=True)
+class StudySearch:
+    """A search of a study, as a value: what changes it returns another one.
+
+    Attributes:
+        progress: The progress of the search.
+        place: The place of the study.
         sign: 1 if the study maximises, -1 if it minimises.
         on_failure: See `TransferSampler`.
         used: The number of the sampler's trials at the latest trial of this study.
         given: The names in `rename` and `fill`, with the argument, until they were checked.
         said: Whether the log has the line about the agent.
+        first: The number of the first trial that asked for a parameter here; None before.
     """
 
     progress: Progress
-    storage: optuna.storages.BaseStorage | None
-    study_id: int
-    name: str
+    place: StudyPlace
     sign: float
     on_failure: str
     used: int = 0
-    given: dict[str, str] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
     said: bool = False
-    _first: int | None = None
-    _record: str = ""
+    first: int | None = None
     _domains: dict[str, tuple[BaseDistribution, Domain]] = field(default_factory=dict)
     _params: dict[Hashable, dict[str, tuple[Domain, object]]] = field(default_factory=dict)
 
@@ -86,9 +103,14 @@ class StudySearch:
         """The search."""
         return self.progress.search
 
+    @property
+    def name(self) -> str:
+        """The name of the study."""
+        return self.place.name
+
     def is_at(self, study: optuna.Study) -> bool:
         """Returns whether a study has the storage, number, and name of this one."""
-        return (self.storage, self.study_id, self.name) == (study._storage, study._study_id, study.study_name)
+        return self.place == StudyPlace.of(study)
 
     def is_of(self, name: str, trials: Sequence[FrozenTrial]) -> bool:
         """Returns whether trials are those of this study, and not of a study made anew under its name, or of a copy."""
@@ -96,18 +118,18 @@ class StudySearch:
             return False
         return all(stamp_of(trials[number]) == stamp for number, stamp in self.progress.ends)
 
-    def moved(self, study: optuna.Study) -> None:
-        """Takes note of the present storage, number, and direction of the study."""
-        self.storage, self.study_id, self.sign = study._storage, study._study_id, sign_of(study)
+    def moved(self, study: optuna.Study, used: int) -> "StudySearch":
+        """Returns the search at the present place of its study, with the number of the sampler's trials."""
+        return replace(self, place=StudyPlace.of(study), sign=sign_of(study), used=used)
 
     def knows(self, trial: FrozenTrial) -> bool:
         """Returns whether a trial has asked for a parameter before."""
         return _running_id(trial) in self._params
 
-    def catch_up(
+    def caught_up(
         self, trials: Sequence[FrozenTrial], latest: tuple[ProcessedTrials, int], learns: bool, asking: int = -1
-    ) -> None:
-        """Learns once from each trial that finished since the last call.
+    ) -> "StudySearch":
+        """Returns the search that has learned once from each finished trial.
 
         Args:
             trials: All trials of the study.
@@ -121,44 +143,45 @@ class StudySearch:
         search.evaluated_elsewhere(self._observed(running[-_AT_ONCE:]))
         numbers = [*progress.unfinished, *range(progress.seen, len(trials))]
         finished = [number for number in numbers if trials[number].state.is_finished()]
+        unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         if not learns or not finished:
-            looked_at = {} if learns else self._finish_networks(search, trials, numbers)
-            self.progress = replace(progress, search=search, **looked_at)
-            return
-        self._record = self._record or record_of(self.name, trials)
+            progress = replace(progress, search=search)
+            if not learns and search.networks is not None:
+                self._finish_networks(search, [trials[number] for number in finished])
+                progress = replace(progress, seen=len(trials), unfinished=unfinished)
+            return replace(self, progress=progress)
+        record = progress.record or record_of(self.name, trials)
         processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
         for number in finished:
             stamp = stamp_of(trials[number])
             known = processed.has(stamp)
             self._learn_from(search, trials[number], known, old if len(finished) > _ONE_BY_ONE else None)
             if not known:
-                processed.add(self._record, number, stamp)
+                processed.add(record, number, stamp)
         if old:
             TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
             search.tell_many(old, min(_STEPS, len(old)))
-        unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
         ends = first, (finished[-1], stamp)
-        self.progress = Progress(search, processed, latest[1] + 1, len(trials), unfinished, ends)
+        progress = Progress(search, processed, latest[1] + 1, record, len(trials), unfinished, ends)
+        return replace(self, progress=progress)
 
-    def start(self) -> LogLine | None:
-        """Returns, once, the line of the log about the agent that the search started from; None if there is none."""
-        line = None if self.said else transfer_line(f"Study {self.name!r}", self.search)
-        self.said = self.said or line is not None
-        return line
+    def line(self) -> LogLine | None:
+        """Returns the line of the log about the agent that the search started from; None if there is none to log."""
+        return None if self.said else transfer_line(f"Study {self.name!r}", self.search)
 
-    def warn_of_slips(self, number: int) -> None:
+    def warned(self, number: int) -> "StudySearch":
         """Warns once, some trials after the first, of names in `rename` and `fill` that no trial asked for."""
-        self._first = number if self._first is None else self._first
-        if not self.given or number < self._first + _SLIPS_AFTER:
-            return
+        first = number if self.first is None else self.first
+        if not self.given or number < first + _SLIPS_AFTER:
+            return replace(self, first=first)
         for name, argument in self.given.items():
             if name not in self._domains:
                 _LOGGER.warning(
                     f"{argument} names {name!r}, for which no trial of study {self.name!r} asked yet; they ask for "
                     f"{resolve_name(tuple(self._domains), name)}"
                 )
-        self.given = {}
+        return replace(self, first=first, given={})
 
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
         """Returns the domain of a parameter."""
@@ -196,25 +219,11 @@ class StudySearch:
                 found[trial.number] = ObservedTrial.of(self._trial_params(trial))
         return found
 
-    def _finish_networks(
-        self, search: DefineByRunSearch, trials: Sequence[FrozenTrial], numbers: Sequence[int]
-    ) -> dict[str, Any]:
-        """Takes note of the networks of finished trials that are not learned from, and returns how far that came.
-
-        Args:
-            search: The search; nothing is done if it has no key.
-            trials: All trials of the study.
-            numbers: The numbers of the trials to look at.
-        """
-        if search.networks is None:
-            return {}
-        for number in numbers:
-            trial = trials[number]
-            if trial.state.is_finished():
-                with suppress(ValueError, TypeError, ArithmeticError):
-                    search.finish(number, self._trial_params(trial), trial.state == TrialState.COMPLETE)
-        unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
-        return {"seen": len(trials), "unfinished": unfinished}
+    def _finish_networks(self, search: DefineByRunSearch, finished: Sequence[FrozenTrial]) -> None:
+        """Takes note of the networks of finished trials that are not learned from."""
+        for trial in finished:
+            with suppress(ValueError, TypeError, ArithmeticError):
+                search.finish(trial.number, self._trial_params(trial), trial.state == TrialState.COMPLETE)
 
     def _learn_from(
         self, search: DefineByRunSearch, trial: FrozenTrial, known: bool, old: list[ExternalTrial] | None

@@ -1,6 +1,6 @@
 """`TransferSearch`: a search algorithm for Ray Tune that starts from the knowledge of earlier searches."""
 
-import copy
+import dataclasses
 import logging
 import os
 import secrets
@@ -11,13 +11,12 @@ from typing import Any, Literal
 from ..extras import needed
 
 with needed("ray", __name__):
-    from ray.tune.result import DEFAULT_METRIC
     from ray.tune.search import UNDEFINED_METRIC_MODE, UNDEFINED_SEARCH_SPACE, Searcher
 
 from ..agent import Agent
 from ..checkpoint.processed_trials import ProcessedTrials
 from ..checkpoint.snapshot import CheckpointError
-from ..define_by_run.declared import DeclaredSearch, Domains, domains_from_json, domains_to_json, read_search
+from ..define_by_run.declared import DeclaredSearch, domains_from_json, domains_to_json, read_search
 from ..define_by_run.networks import KeyFn
 from ..define_by_run.plans import ExpectedBest, Proposer
 from ..learning.config import TrainingConfig
@@ -26,8 +25,8 @@ from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
-from .ray_notes import SearchNotes, check_metric, new_task
-from .ray_settings import SearchSettings
+from .ray_notes import SearchNotes, new_task
+from .ray_settings import RayProgress, SearchSettings
 from .ray_spaces import as_number, domains_of, look_up, nested, score_of, values_in
 from .transfer_log import transfer_line
 
@@ -109,26 +108,24 @@ class TransferSearch(Locked, Searcher):
         super().__init__()
         check_rename(rename or (), source)
         check_key(key)
-        self._take_metric(metric, mode)
-        self._names = space_name, new_task(source) if task is None else task
-        self._processed = ProcessedTrials() if source is None else source.processed
-        self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
-        self._on_failure = on_failure
-        self._config = config
+        names = space_name, new_task(source) if task is None else task
+        seed = secrets.randbits(63) if seed is None else check_seed(seed)
+        notes = SearchNotes(names, None, None, seed, on_failure, frozenset(), {})
         points = [dict(point) for point in points_to_evaluate or ()]
         self._settings = SearchSettings(source, dict(rename or {}), dict(fill or {}), points, key, task is not None)
-        self._search: DeclaredSearch | None = None
-        self._counted: set[str] = set()  # trials that were learned from
-        self._proposers: dict[str, Proposer] = {}
-        self._said = False  # how much the agent knew
-        self._lost: Exception | None = None
-        if space:
-            self._begin(domains_of(space))
+        processed = ProcessedTrials() if source is None else source.processed
+        now = RayProgress(notes.with_metric(metric, mode), config, processed)
+        self._now = now.begun(self._settings, domains_of(space)) if space else now
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies all that changes, so that threads may go on while a copy or a pickle is made."""
-        with self._lock:
-            return copy.deepcopy(super().__getstate__())
+    @property
+    def metric(self) -> str | None:  # type: ignore[override]  # None in Ray, too
+        """The name of the result that counts; None if it is not known yet."""
+        return self._now.notes.metric
+
+    @property
+    def mode(self) -> str | None:  # type: ignore[override]  # None in Ray, too
+        """The direction of the search, "min" or "max"; None if it is not known yet."""
+        return self._now.notes.mode
 
     @property
     def agent(self) -> Agent:
@@ -138,12 +135,12 @@ class TransferSearch(Locked, Searcher):
             ValueError: The search started from no agent, and has no space yet.
         """
         with self._lock:
-            if self._search is None:
+            if self._now.search is None:
                 if self._settings.source is None:
                     raise ValueError("the search has no agent before it has a space; give it one, or run a Tuner")
                 return self._settings.source
-            found = self._search.agent
-            found.processed = self._processed.copy()
+            found = self._now.search.agent
+            found.processed = self._now.processed.copy()
             return found
 
     @property
@@ -161,7 +158,7 @@ class TransferSearch(Locked, Searcher):
             ```
         """
         with self._lock:
-            return dict(self._proposers)
+            return dict(self._now.notes.proposers)
 
     def save_agent(self, path: str | os.PathLike[str]) -> Path:
         """Writes the agent to a file for your next search, and returns the path; see `agent` and `Agent.save`."""
@@ -182,7 +179,7 @@ class TransferSearch(Locked, Searcher):
                     "the search expects nothing: its Gaussian process learned from no trial; it takes results, and a "
                     "TrainingConfig with a proposal.surrogate"
                 )
-            value = found.value if self._mode == "max" else -found.value
+            value = found.value if self.mode == "max" else -found.value
             return found._replace(params=nested(found.params), value=value)
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
@@ -201,12 +198,12 @@ class TransferSearch(Locked, Searcher):
             ValueError: A parameter cannot be searched, or the metric or the mode is wrong.
         """
         with self._lock:
-            domains = domains_of(config)
-            if domains and self._search is None:
-                self._begin(domains)
+            domains, now = domains_of(config), self._now
+            if domains and now.search is None:
+                now = now.begun(self._settings, domains)
             elif domains and domains_to_json(domains) != domains_to_json(self._begun().domains):
                 return False
-            self._take_metric(metric, mode)
+            self._now = dataclasses.replace(now, notes=now.notes.with_metric(metric, mode))
             return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
@@ -217,11 +214,11 @@ class TransferSearch(Locked, Searcher):
             TypeError: The function `key` returned no hashable value.
         """
         with self._lock:
-            search = self._ready()
+            search, now = self._ready(), self._now
             values = search.suggest(trial_id)
-            if trial_id not in self._proposers and (proposer := search.search.proposer(trial_id)) is not None:
-                self._proposers[trial_id] = proposer
-            line, self._said = None if self._said else transfer_line(f"Search {self._names[1]!r}", search.search), True
+            notes = now.notes.with_proposer(trial_id, search.search.proposer(trial_id))
+            line = None if now.said else transfer_line(f"Search {notes.names[1]!r}", search.search)
+            self._now = dataclasses.replace(now, notes=notes, said=True)
         if line is not None:
             TO_USER.log(*line)
         return nested(values)
@@ -240,9 +237,9 @@ class TransferSearch(Locked, Searcher):
             error: Whether the trial raised an error.
         """
         with self._lock:
-            search, found = self._ready(), {} if error or not result else result
-            assert self._metric is not None  # the search is ready
-            number = as_number(look_up(found, self._metric))
+            search, found, metric = self._ready(), {} if error or not result else result, self.metric
+            assert metric is not None  # the search is ready
+            number = as_number(look_up(found, metric))
             if not search.tell(trial_id, self._score(number)):
                 try:
                     self._learn_again(trial_id, found, number)
@@ -250,7 +247,9 @@ class TransferSearch(Locked, Searcher):
                     _LOGGER.warning(f"trial {trial_id} is not learned from: it is not open in this search, and {why}")
                     return
             if number is not None:
-                self._counted.add(trial_id)
+                notes = self._now.notes
+                notes = notes._replace(counted=notes.counted | {trial_id})
+                self._now = dataclasses.replace(self._now, notes=notes)
 
     def add_evaluated_point(
         self,
@@ -284,9 +283,7 @@ class TransferSearch(Locked, Searcher):
             RuntimeError: There is no space yet.
         """
         with self._lock:
-            kept = frozenset(self._counted), self._proposers
-            notes = SearchNotes(self._names, self._metric, self._mode, self._seed, self._on_failure, *kept)
-            self._begun().save(Path(checkpoint_path), self._processed, notes.to_json())
+            self._begun().save(Path(checkpoint_path), self._now.processed, self._now.notes.to_json())
 
     def restore(self, checkpoint_path: str) -> None:
         """Continues a search that was saved, and learns from results of its open trials.
@@ -306,18 +303,16 @@ class TransferSearch(Locked, Searcher):
                 f"again, as in TransferSearch(key=network)"
             )
         with self._lock:
-            notes, held = SearchNotes.of(saved.notes), saved.notes["domains"]
-            domains = domains_from_json(held) if self._search is None else self._search.domains
+            notes, held, before = SearchNotes.of(saved.notes), saved.notes["domains"], self._now.search
+            domains = domains_from_json(held) if before is None else before.domains
             if domains_to_json(domains) != held:
-                if self._search is None:
+                if before is None:
                     raise CheckpointError(f"{checkpoint_path} is damaged: its parameters are none of a saved search")
                 raise ValueError(f"the search that was saved in {checkpoint_path} has another space than this one")
             config = saved.snapshot.learner.config
             search = self._settings.new_search(domains, notes.names, config, notes.seed)
             search.restore(saved)
-            self._search, self._config, self._processed = search, config, saved.snapshot.processed
-            self._names, self._metric, self._mode, self._seed, self._on_failure, counted, proposers = notes
-            self._counted, self._proposers, self._said = set(counted), dict(proposers), True
+            self._now = RayProgress(notes, config, saved.snapshot.processed, search, said=True)
 
     def restore_from_dir(self, checkpoint_dir: str) -> None:
         """Restores the search from the folder of its experiment; Ray calls this.
@@ -332,31 +327,26 @@ class TransferSearch(Locked, Searcher):
         try:
             super().restore_from_dir(checkpoint_dir)
         except Exception as error:
-            self._lost = error
+            self._now = dataclasses.replace(self._now, lost=error)
             raise
-        self._lost = None
-
-    def _begin(self, domains: Domains) -> None:
-        """Begins the search of a space."""
-        self._search = self._settings.new_search(domains, self._names, self._config, self._seed)
 
     def _ready(self) -> DeclaredSearch:
         search = self._begun()
-        if not self._metric or not self._mode:
+        if not self.metric or not self.mode:
             raise RuntimeError(
-                UNDEFINED_METRIC_MODE.format(cls=type(self).__name__, metric=self._metric, mode=self._mode)
+                UNDEFINED_METRIC_MODE.format(cls=type(self).__name__, metric=self.metric, mode=self.mode)
             )
         return search
 
     def _begun(self) -> DeclaredSearch:
-        if self._lost is not None:
+        if (lost := self._now.lost) is not None:
             raise RuntimeError(
                 f"the search was not restored, so it proposes nothing. Mend this, and restore the experiment again: "
-                f"{self._lost}"
-            ) from self._lost
-        if self._search is None:
+                f"{lost}"
+            ) from lost
+        if self._now.search is None:
             raise RuntimeError(UNDEFINED_SEARCH_SPACE.format(cls=type(self).__name__, space="space"))
-        return self._search
+        return self._now.search
 
     def _learn_again(self, trial_id: str, result: Mapping[str, Any], number: float | None) -> None:
         """Learns from a trial that is not open, by the configuration in its result.
@@ -365,25 +355,14 @@ class TransferSearch(Locked, Searcher):
             ValueError: The trial was learned from before, or its result lacks a number or a configuration.
         """
         search = self._ready()
-        if trial_id in self._counted:
+        if trial_id in self._now.notes.counted:
             raise ValueError("was learned from before")
         if number is None:
-            raise ValueError(f"has no number for {self._metric!r}")
+            raise ValueError(f"has no number for {self.metric!r}")
         values = values_in(result, search.domains, "config/")
         if not values:
             raise ValueError("its result holds no configuration")
         search.learn_from(values, self._score(number))
 
-    def _take_metric(self, metric: str | None, mode: str | None) -> None:
-        """Takes the name of the result that counts, and its direction.
-
-        Raises:
-            ValueError: See `check_metric`.
-        """
-        check_metric(metric, mode)
-        self._metric, self._mode = metric or self._metric, mode or self._mode
-        if self._mode and not self._metric:
-            self._metric = DEFAULT_METRIC  # Ray's name for a result without a name
-
     def _score(self, number: float | None) -> Score | None:
-        return score_of(number, self._mode, self._on_failure)
+        return score_of(number, self.mode, self._now.notes.on_failure)

@@ -1,8 +1,10 @@
-"""The notes of a search for Ray Tune in its file, and checks of its arguments."""
+"""The notes of a search for Ray Tune in its file."""
 
 import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
+
+from ray.tune.result import DEFAULT_METRIC
 
 from ..agent import Agent
 from ..checkpoint.snapshot import CheckpointError
@@ -33,6 +35,26 @@ class SearchNotes(NamedTuple):
     counted: frozenset[str]
     proposers: Mapping[str, Proposer]
 
+    def with_metric(self, metric: str | None, mode: str | None) -> "SearchNotes":
+        """Returns the notes with a result that counts, and its direction; None for one that is not known yet.
+
+        Raises:
+            ValueError: The metric is no string, or the mode neither "min" nor "max".
+        """
+        for argument, given in (("metric", metric), ("mode", mode)):
+            if not isinstance(given, (str, type(None))):
+                raise ValueError(f"TransferSearch searches for one result, so {argument} is a string, not {given!r}")
+        check_mode(mode)
+        metric, mode = metric or self.metric, mode or self.mode
+        # Ray has a name for a result without a name.
+        return self._replace(metric=DEFAULT_METRIC if mode and not metric else metric, mode=mode)
+
+    def with_proposer(self, trial: str, proposer: Proposer | None) -> "SearchNotes":
+        """Returns the notes with the proposer of a trial, unless it is known already, or there is none."""
+        if proposer is None or trial in self.proposers:
+            return self
+        return self._replace(proposers={**self.proposers, trial: proposer})
+
     def to_json(self) -> dict[str, Json]:
         """Returns the notes as JSON."""
         return self._asdict() | {"counted": sorted(self.counted)}
@@ -56,18 +78,6 @@ class SearchNotes(NamedTuple):
             return cls((space, task), notes["metric"], notes["mode"], seed, notes["on_failure"], counted, proposers)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"the notes of the saved search cannot be read: {error}") from None
-
-
-def check_metric(metric: object, mode: object) -> None:
-    """Checks the name of the result that counts, and its direction; None for one that is not known yet.
-
-    Raises:
-        ValueError: The metric is no string, or the mode neither "min" nor "max".
-    """
-    for argument, given in (("metric", metric), ("mode", mode)):
-        if not isinstance(given, (str, type(None))):
-            raise ValueError(f"TransferSearch searches for one result, so {argument} is a string, not {given!r}")
-    check_mode(mode)
 
 
 def new_task(source: Agent | None) -> str:

@@ -1,15 +1,17 @@
-"""The settings of a search for Ray Tune that no file holds, and the search that follows from them."""
+"""The settings of a search for Ray Tune that no file holds, and the progress of the search that follows from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..agent import Agent
+from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.declared import DeclaredSearch, Domains
 from ..define_by_run.networks import KeyFn, TrialNetworks
 from ..define_by_run.search import DefineByRunSearch
 from ..learning.config import TrainingConfig
 from ..spaces.condition import Action
+from .ray_notes import SearchNotes
 from .ray_spaces import check_names, fill_in, nested, values_in
 
 
@@ -56,3 +58,29 @@ class SearchSettings:
             *names, config, seed, self.source, self.rename, fill, resumes=self.resumes, networks=networks
         )
         return DeclaredSearch(search, domains, points)
+
+
+@dataclass(frozen=True)
+class RayProgress:
+    """The progress of a search, which is replaced as a whole, so that an interrupt leaves no change half done.
+
+    Attributes:
+        notes: The notes of the search.
+        config: The hyperparameters; None for those of the agent.
+        processed: The processed trials of the agent.
+        search: The search; None before there is a space.
+        said: Whether the log has the line about the agent.
+        lost: The error because of which the search was not restored; None without one.
+    """
+
+    notes: SearchNotes
+    config: TrainingConfig | None
+    processed: ProcessedTrials
+    search: DeclaredSearch | None = None
+    said: bool = False
+    lost: Exception | None = None
+
+    def begun(self, settings: SearchSettings, domains: Domains) -> "RayProgress":
+        """Returns the progress with the search of a space, see `SearchSettings.new_search`."""
+        search = settings.new_search(domains, self.notes.names, self.config, self.notes.seed)
+        return replace(self, search=search)

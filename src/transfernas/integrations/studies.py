@@ -27,7 +27,6 @@ from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.problem import Problem
 from ..spaces.tables import MinShapes
-from ..spaces.trajectory import Trajectory
 from .arguments import as_agent, check_on_failure, check_parameters
 from .old_study import OldStudy
 from .optuna import SPACE
@@ -196,7 +195,7 @@ def learn_from_studies(
     told = [rows[one.space, one.task] for one, _ in ordered]
     sequences = learner.encoding.sequences(told, [trial.actions for _, trial in ordered])
     scores = Scores(*(np.array([each]) for each in zip(*(trial.score for _, trial in ordered), strict=True)))
-    count, together = 0, Trajectory(*(leaf[None] for leaf in sequences))
+    count, together = 0, sequences.at(None)
     goes_on = None if progress is None else lambda done: progress(done, len(ordered))
     if goes_on is None or goes_on(0):
         learner, count = study(learner, np.array([told], np.int32), together, scores, goes_on)

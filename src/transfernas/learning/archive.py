@@ -259,7 +259,7 @@ def _present(
     scores = Scores(np.zeros((replicas, size), np.int32), np.zeros((replicas, size)))
     for replica, slots in enumerate(which):
         kept, here = (queue, (replica, row, slots)) if queued else (replay, (replica, slots))
-        trials, its = Trajectory(*(leaf[here] for leaf in kept.trials)), kept.scores.at(here)
+        trials, its = kept.trials.at(here), kept.scores.at(here)
         action_indices[replica, : len(slots)] = _action_indices(encoding, row, trials)
         scores.outcome[replica, : len(slots)], scores.reward[replica, : len(slots)] = its
     count = np.array([len(slots) for slots in which], np.int32)
@@ -272,8 +272,7 @@ def _action_indices(encoding: Encoding, row: int, trials: Trajectory) -> Int[np.
     decisions = tables.rules.decision[tables.space[row], 1 : 1 + len(choices)]
     action_indices = np.full((len(trials.length), len(choices)), NOT_MADE, np.int32)
     if len(np.unique(decisions)) < len(decisions):  # repeated choices are one decision: a trial tells them apart
-        for number in range(len(trials.length)):
-            config = encoding.config(row, Trajectory(*(leaf[number] for leaf in trials)))
+        for number, config in enumerate(encoding.configs(row, trials)):
             its = encoding.action_indices(row, config)[1 : 1 + len(choices)]
             action_indices[number] = np.where(its < tables.decisions.actions.shape[1], its, NOT_MADE)
         return action_indices

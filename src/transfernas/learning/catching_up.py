@@ -6,7 +6,6 @@ step, and the early steps would see few of the trials. Here several trials are t
 
 import dataclasses
 
-import jax
 import numpy as np
 from jaxtyping import Int
 
@@ -34,9 +33,11 @@ def catch_up(
     for start, end in zip([0, *ends], ends, strict=False):
         before, last = slice(start, end - 1), end - 1
         rows = np.repeat(problem[:, None], last - start, axis=1)
-        learner = take_in(learner, rows, _at(trials, before), scores.at((slice(None), before)))
+        learner = take_in(learner, rows, trials.at((slice(None), before)), scores.at((slice(None), before)))
         score = scores.at((slice(None), last))
-        learner = learn(learner, problem, _at(trials, last), score.reward, nobody, score.outcome, others=True)
+        learner = learn(
+            learner, problem, trials.at((slice(None), last)), score.reward, nobody, score.outcome, others=True
+        )
     return learner
 
 
@@ -60,7 +61,7 @@ def take_in(
     )
     np.add.at(trial_stats.trials, (np.arange(len(problem))[:, None], problem), 1)
     for at in _promising(queue, problem, scores, config.queue).tolist():
-        queue = queue.insert(problem[:, at], _at(trials, at), scores.at((slice(None), at)), config.queue)
+        queue = queue.insert(problem[:, at], trials.at((slice(None), at)), scores.at((slice(None), at)), config.queue)
     if config.keeps_trials:
         proposers = np.full(scores.outcome.shape, -1, np.int32)
         replay = replay.extend(problem, trials, scores, proposers)
@@ -81,8 +82,3 @@ def _promising(
     at = np.arange(len(problem))[:, None], problem
     free = queue.filled[at] < held.outcome.shape[-1]
     return np.flatnonzero((free | scores.above(Scores(outcome[at], reward[at]))).any(axis=0))
-
-
-def _at(trials: Trajectory, which: int | slice) -> Trajectory:
-    found: Trajectory = jax.tree.map(lambda leaf: leaf[:, which], trials)
-    return found

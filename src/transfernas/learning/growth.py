@@ -131,8 +131,8 @@ def _warm_start(warm_start: WarmStartConfigs, encoding: Encoding, old: Encoding,
     shape = (*trials.length.shape, encoding.tables.rules.decision.shape[1])
     action_indices, values = np.zeros(shape, np.int32), np.full(shape, np.nan)
     for replica, row, slot in np.argwhere(np.arange(trials.length.shape[2]) < count[..., None]).tolist():
-        trial = jax.tree.map(lambda leaf: leaf[replica, row, slot], trials)  # noqa: B023  (used at once)
-        action_indices[replica, row, slot] = encoding.action_indices(row, encoding.config(row, trial))
+        config = encoding.config(row, trials.at((replica, row, slot)))
+        action_indices[replica, row, slot] = encoding.action_indices(row, config)
     for row, problem in enumerate(old.problems):
         place = {choice.name: index for index, choice in enumerate(encoding.problems[row].space.choices, start=1)}
         there = [0, *(place[choice.name] for choice in problem.space.choices)]

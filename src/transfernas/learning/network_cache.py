@@ -6,7 +6,6 @@ Shapes: `replicas` run side by side.
 from collections.abc import Callable, Hashable, Set
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Int, UInt64
 
@@ -75,7 +74,7 @@ class NetworkCache:
 
     def _of(self, encoding: Encoding, replica: int, row: int, replay: ReplayBuffer, pending: Set[int]) -> Networks:
         def config(at: int) -> Config:
-            return encoding.config(row, jax.tree.map(lambda leaf: leaf[replica, at], replay.trials))
+            return encoding.config(row, replay.trials.at((replica, at)))
 
         trials = replay.of(replica, row)
         told = zip(replay.fingerprint[replica, trials].tolist(), trials.tolist(), strict=True)

@@ -112,7 +112,7 @@ class PriorityQueue:
         """
         known, _, filled = self._of(problem)
         slot = np.minimum((pick * filled.astype(np.float32)).astype(np.int32), filled - 1)
-        return Trajectory(*(leaf[np.arange(len(problem)), slot] for leaf in known))
+        return known.at((np.arange(len(problem)), slot))
 
     def best_first(self, replica: int, row: int) -> Int[np.ndarray, "filled"]:
         """Returns the filled slots of a problem of a replica, best trial first."""
@@ -133,7 +133,7 @@ class PriorityQueue:
 
     def _of(self, problem: Int[np.ndarray, "replicas"]) -> tuple[Trajectory, Scores, Int[np.ndarray, "replicas"]]:
         here = np.arange(len(problem)), problem
-        return Trajectory(*(leaf[here] for leaf in self.trials)), self.scores.at(here), self.filled[here]
+        return self.trials.at(here), self.scores.at(here), self.filled[here]
 
     def _mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "PriorityQueue":
         trials, scores = Trajectory(*map(change, self.trials)), Scores(*map(change, self.scores))

@@ -7,7 +7,6 @@ batch of a step is of all problems that were seen so far, so that no step forget
 import dataclasses
 from collections.abc import Callable, Iterator
 
-import jax
 import numpy as np
 from jaxtyping import Int
 
@@ -77,7 +76,7 @@ def _one_by_one(
 ) -> tuple[Learner, int]:
     nobody, count = np.full(learner.replicas, -1, np.int32), scores.outcome.shape[1]
     for at in range(count):
-        score, trial = scores.at((slice(None), at)), _at(trials, at)
+        score, trial = scores.at((slice(None), at)), trials.at((slice(None), at))
         learner = learn(learner, problem[:, at], trial, score.reward, nobody, score.outcome, others=True)
         if goes_on is not None and not goes_on(at + 1):
             return learner, at + 1
@@ -98,9 +97,4 @@ def _parts(count: int) -> Iterator[tuple[int, int, int]]:
 def _take_part(
     learner: Learner, problem: Int[np.ndarray, "replicas trials"], trials: Trajectory, scores: Scores, which: slice
 ) -> Learner:
-    return take_in(learner, problem[:, which], _at(trials, which), scores.at((slice(None), which)))
-
-
-def _at(trials: Trajectory, which: int | slice) -> Trajectory:
-    found: Trajectory = jax.tree.map(lambda leaf: leaf[:, which], trials)
-    return found
+    return take_in(learner, problem[:, which], trials.at((slice(None), which)), scores.at((slice(None), which)))

@@ -123,7 +123,7 @@ class WarmStartConfigs:
             which: Shape `[replicas]`, the slot of the configuration.
         """
         at = np.arange(len(problem)), problem, which
-        trials: Trajectory = jax.tree.map(lambda leaf: leaf[at], self.trials)
+        trials = self.trials.at(at)
         return Rollout(trials, self.action_indices[at], np.full(len(problem), np.nan, np.float32))
 
     def numbers(self, replica: int, row: int, fingerprint: np.uint64) -> Float[np.ndarray, "choices"]:

@@ -72,8 +72,7 @@ class Remote:
 
     def forget(self) -> None:
         """Forgets a helper that belongs to the parent of this forked process."""
-        process, self._process = self._process, None
-        if process is not None:
+        if (process := self._let_go()) is not None:
             process.returncode = 0  # the helper is no child of this process, which must not wait for it
             _close(process)
 
@@ -91,9 +90,12 @@ class Remote:
             )
         return self._process
 
-    def _end(self) -> None:
+    def _let_go(self) -> "subprocess.Popen[bytes] | None":
         process, self._process = self._process, None
-        if process is not None:
+        return process
+
+    def _end(self) -> None:
+        if (process := self._let_go()) is not None:
             _close(process)
             process.kill()
             process.wait()

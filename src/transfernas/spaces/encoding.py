@@ -112,7 +112,7 @@ class Encoding:
             KeyError: The space has no choice of a name.
             ValueError: A choice has no such action.
         """
-        return Trajectory(*(leaf[0] for leaf in self.sequences([row], [config])))
+        return self.sequences([row], [config]).at(0)
 
     def sequences(self, rows: Sequence[int], configs: Sequence[Config]) -> Trajectory:
         """Returns many configurations as trajectories of shape `[len(configs), steps]`; see `sequence`.
@@ -141,6 +141,10 @@ class Encoding:
             actions=actions,
             length=length,
         )
+
+    def configs(self, row: int, trajectories: Trajectory) -> list[dict[str, Action]]:
+        """Returns trajectories of shape `[trials, steps]` as configurations; see `config`."""
+        return [self.config(row, trajectories.at(number)) for number in range(len(trajectories.length))]
 
     def config(self, row: int, trajectory: Trajectory) -> dict[str, Action]:
         """Returns a trajectory of shape `[steps]` as a configuration, in the order of the decisions."""

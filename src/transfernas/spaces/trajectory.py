@@ -5,7 +5,7 @@ available action is the space. A trajectory is all that the policy needs, both f
 a define-by-run program.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -29,6 +29,10 @@ class Trajectory(NamedTuple):
     decisions: Int[AnyArray, "*batch steps"]
     actions: Int[AnyArray, "*batch steps"]
     length: Int[AnyArray, "*batch"]
+
+    def at(self, where: Any) -> "Trajectory":
+        """Returns the trajectories at an index of the leading axes; None gives a further axis."""
+        return Trajectory(*(leaf[where] for leaf in self))
 
 
 def blank_trajectories(shape: tuple[int, ...], steps: int) -> Trajectory:

@@ -6,13 +6,12 @@ classes: its values are sums of fractions whose denominators are the sizes of th
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from transfernas.spaces.condition import Action
-from transfernas.spaces.space import SearchSpace
 
-from .tabular import Table, TabularProblem, grid_index, grid_space, load_runs, product_problem
+from .tabular import Grid, Table, load_runs
 
 ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
     {
@@ -30,43 +29,13 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = MappingProxyType(
     }
 )
 TASKS = ("car", "phoneme", "vehicle", "australian", "kc1", "segment", "blood_transfusion", "credit_g")
-_BENCHMARK = "HPOBench"
-
-
-def mlp_space(only: Mapping[str, Sequence[Action]] | None = None, name: str = "hpobench") -> SearchSpace:
-    """Returns the space of perceptrons, or a sub-space of it.
-
-    Args:
-        only: Mapping from names of hyperparameters to the allowed actions, in any order; the others keep all actions.
-        name: Name of the space.
-
-    Raises:
-        ValueError: A hyperparameter or an action is unknown.
-    """
-    return grid_space(_BENCHMARK, ACTIONS, only, name)
-
-
-def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) -> TabularProblem:
-    """Returns a task of HPOBench over the whole space or a sub-space of it.
-
-    The objective of the problem draws a run of the configuration, so rewards have the noise of training.
-
-    Args:
-        task: A member of `TASKS`.
-        space: A space from `mlp_space`; the whole space by default.
-        seed: Seed of the objective's draws.
-
-    Raises:
-        ValueError: The task is unknown, or the space is not a space of HPOBench.
-        ModuleNotFoundError: The extra `bench` is not installed.
-    """
-    space = mlp_space() if space is None else space
-    return product_problem(grid_index(_BENCHMARK, ACTIONS, space), _accuracies(task), task, seed)
 
 
 @functools.cache
 def _accuracies(task: str) -> Table:
     """Returns validation accuracies, in the order of the product of actions."""
-    if task not in TASKS:
-        raise ValueError(f"HPOBench has no task {task!r}; it has {TASKS}")
-    return Table.of(load_runs(_BENCHMARK, "HPOBench", task, "val_acc"))
+    return Table.of(load_runs("HPOBench", "HPOBench", task, "val_acc"))
+
+
+_GRID = Grid("HPOBench", ACTIONS, TASKS, _accuracies)
+mlp_space, tabular_problem = _GRID.space, _GRID.problem

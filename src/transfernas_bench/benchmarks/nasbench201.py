@@ -9,7 +9,7 @@ import functools
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.space import SearchSpace
 
-from .tabular import ProductIndex, Table, TabularProblem, load_runs, product_problem
+from .tabular import ProductIndex, Table, TabularProblem, check_task, load_runs, product_problem
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ("0-1", "0-2", "1-2", "0-3", "1-3", "2-3")
@@ -66,6 +66,5 @@ def tabular_problem(task: str, space: SearchSpace | None = None, seed: int = 0) 
 @functools.cache
 def _accuracies(task: str) -> Table:
     """Returns validation accuracies; the row of a cell has the positions of its operations as digits in base 5."""
-    if task not in TASKS:
-        raise ValueError(f"NAS-Bench-201 has no task {task!r}; it has {TASKS}")
+    check_task("NAS-Bench-201", task, TASKS)
     return Table.of(load_runs("NAS-Bench-201", "NASBench201", _DATASETS[task], "val_acc"), scale=0.01)

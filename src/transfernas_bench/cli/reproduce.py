@@ -74,12 +74,7 @@ def double_xor(
 ) -> None:
     """Double XOR, section 4.1: the Transformer and the LSTM agent on seven states with two far dependencies."""
     # Imported here, so that `--help` answers at once.
-    from ..experiments.double_xor import (
-        WINDOW,
-        DoubleXorStudy,
-        partner_ratios,
-        run_double_xor,
-    )
+    from ..experiments.double_xor import WINDOW, DoubleXorStudy, partner_ratios, run_double_xor
     from ..experiments.double_xor_variants import describe
     from ..experiments.result import write_result
     from ..figures import draw_attention, draw_averages
