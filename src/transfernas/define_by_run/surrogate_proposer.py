@@ -57,6 +57,52 @@ class ExpectedTrial(NamedTuple):
     deviation: float
 
 
+class KnownTrials(NamedTuple):
+    """The trials in the process: a bounded number, however many were told.
+
+    Attributes:
+        best: The best trials, best first.
+        latest: The trials that fell behind the best ones last.
+        spread: A sample of the others. Without them the process would forget bad regions, and try them again.
+        failed: The latest failed trials.
+        told: The number of trials with scores that were told.
+    """
+
+    best: tuple[ObservedTrial, ...] = ()
+    latest: tuple[ObservedTrial, ...] = ()
+    spread: tuple[ObservedTrial, ...] = ()
+    failed: tuple[ObservedTrial, ...] = ()
+    told: int = 0
+
+    @property
+    def scored(self) -> list[ObservedTrial]:
+        """All trials with scores."""
+        return [*self.best, *self.latest, *self.spread]
+
+    def with_trial(self, trial: ObservedTrial) -> "KnownTrials":
+        """Returns the trials with one more, which has a score, or failed."""
+        if trial.score is None:
+            return self._replace(failed=(*self.failed[1 - _PENDING :], trial))
+        at = bisect.bisect_right(self.best, _worse(trial), key=_worse)
+        best, told = (*self.best[:at], trial, *self.best[at:]), self.told + 1
+        if len(best) <= BEST:
+            return self._replace(best=best, told=told)
+        latest, spread = (*self.latest, best[-1]), self.spread
+        if len(latest) > LATEST:
+            oldest, *rest = latest
+            latest, spread = tuple(rest), _sampled(spread, oldest, told)
+        return self._replace(best=best[:-1], latest=latest, spread=spread, told=told)
+
+    def scale(self, values: Float[np.ndarray, "trials"]) -> ValueScale:
+        """Returns the scale of the values of the trials with scores.
+
+        Once many trials are behind the best, they set the scale. The best alone come to differ by almost nothing, and
+        on their scale every unknown region would promise much.
+        """
+        behind = values[len(self.best) :]
+        return ValueScale.of(values if len(behind) < _MANY else np.append(behind, values.min()))
+
+
 class SurrogateProposer:
     """Fits a Gaussian process to the trials of one search, and proposes further trials.
 
@@ -76,15 +122,7 @@ class SurrogateProposer:
             config: The settings, among them which trials the process proposes.
         """
         self.config = config
-        self._best: tuple[ObservedTrial, ...] = ()
-        self._latest: tuple[ObservedTrial, ...] = ()
-        self._spread: tuple[
-            ObservedTrial, ...
-        ] = ()  # without them the process would forget bad regions, and try them again
-        self._failed: tuple[ObservedTrial, ...] = ()
-        self._told, self._fitted_at = 0, 0
-        self._found: Hyperparameters | None = None
-        self._names: tuple[str, ...] = ()  # of the parameters that the lengths were found of
+        self._trials, self._kernel = KnownTrials(), _FoundKernel()
         self._space: _KnownSpace | None = None
 
     def copy(self) -> "SurrogateProposer":
@@ -93,30 +131,7 @@ class SurrogateProposer:
 
     def add(self, trial: ObservedTrial) -> None:
         """Takes up a trial with a score, or a failed trial."""
-        if trial.score is None:
-            self._failed = (*self._failed[1 - _PENDING :], trial)
-            return
-        self._told += 1
-        at = bisect.bisect_right(self._best, _worse(trial), key=_worse)
-        self._best = (*self._best[:at], trial, *self._best[at:])
-        if len(self._best) <= BEST:
-            return
-        *best, behind = self._best
-        self._best, self._latest = tuple(best), (*self._latest, behind)
-        if len(self._latest) > LATEST:
-            oldest, *latest = self._latest
-            self._latest, self._spread = tuple(latest), self._sampled(oldest)
-
-    def _sampled(self, trial: ObservedTrial) -> tuple[ObservedTrial, ...]:
-        """Returns a sample of the trials that are neither among the best nor the latest, each as likely as any."""
-        if len(self._spread) < SPREAD:
-            return (*self._spread, trial)
-        at = random.Random(self._told).randrange(self._told - BEST - LATEST)  # a generator of NumPy's takes longer
-        return self._spread if at >= SPREAD else (*self._spread[:at], trial, *self._spread[at + 1 :])
-
-    @property
-    def _kept(self) -> list[ObservedTrial]:
-        return [*self._best, *self._latest, *self._spread]
+        self._trials = self._trials.with_trial(trial)
 
     def proposes(self, number: int, after_transfer: bool = False) -> bool:
         """Returns whether the process proposes the trial of this number.
@@ -126,7 +141,7 @@ class SurrogateProposer:
             after_transfer: Whether there are earlier problems.
         """
         first = self.config.first_after_transfer if after_transfer else self.config.first
-        return self._told >= first and number % self.config.every == 0
+        return self._trials.told >= first and number % self.config.every == 0
 
     @one_thread()
     @np.errstate(all="ignore")
@@ -152,17 +167,15 @@ class SurrogateProposer:
         if self._space is None or not self._space.points.are_of(space, domains):
             points = Points(space, domains)
             self._space = _KnownSpace(points, SourceTrials.of(sources, points))
-        (points, earlier), told = self._space, self._kept
+        (points, earlier), known = self._space, self._trials
+        told, found = known.scored, self._kernel.of(points.names)
         rows, values = points.of_told(told), losses(told)
-        if self._names != points.names:
-            self._found, self._names = None, points.names
-        again = self._found is None or self._told - self._fitted_at >= len(told) // _REFITTED
-        steps = STEPS if again else 0
-        scale = self._scale(values)
-        surrogate = Surrogate.fitted(rows, values, points.numeric, self._found, steps, scale, earlier.models)
+        again = found is None or known.told - self._kernel.told >= len(told) // _REFITTED
+        steps, scale = STEPS if again else 0, known.scale(values)
+        surrogate = Surrogate.fitted(rows, values, points.numeric, found, steps, scale, earlier.models)
         if again:
-            self._found, self._fitted_at = surrogate.hyperparameters, self._told
-        without = points.of([*self._failed, *pending])
+            self._kernel = _FoundKernel(surrogate.hyperparameters, points.names, known.told)
+        without = points.of([*known.failed, *pending])
         surrogate = surrogate.expecting(without)
         near = rows[np.argsort(values, kind="stable")[:_NEAR]]
         candidates = np.concatenate([points.near(np.repeat(near, _EACH, 0), rng), points.anywhere(_ANYWHERE, rng)])
@@ -197,32 +210,23 @@ class SurrogateProposer:
             domains: The parameters.
             sources: The earlier problems.
         """
-        told = self._kept
+        told = self._trials.scored
         if not told:
             return None
         points = Points(space, domains)
-        rows, values = points.of(told), losses(told)
-        found = self._found if self._names == points.names else None
-        scale, models = self._scale(values), SourceTrials.of(sources, points).models
+        rows, values, found = points.of(told), losses(told), self._kernel.of(points.names)
+        scale, models = self._trials.scale(values), SourceTrials.of(sources, points).models
         surrogate = Surrogate.fitted(rows, values, points.numeric, found, scale=scale, earlier=models)
         mean, deviation = surrogate.predicted(rows)
         at = int(mean.argmin())
         return ExpectedTrial(told[at], -scale.value(float(mean[at])), scale.difference(float(deviation[at])))
 
-    def _scale(self, values: Float[np.ndarray, "trials"]) -> ValueScale:
-        """Returns the scale of the values of the trials that are kept.
-
-        Once many trials are behind the best, they set the scale. The best alone come to differ by almost nothing, and
-        on their scale every unknown region would promise much.
-        """
-        behind = values[len(self._best) :]
-        return ValueScale.of(values if len(behind) < _MANY else np.append(behind, values.min()))
-
     def to_json(self) -> Json:
         """Returns the trials and the kernel as JSON."""
-        found = None if self._found is None else [self._found.lengths.tolist(), *map(float, self._found[1:])]
-        trials = [[*map(list, each)] for each in (self._best, self._latest, self._spread, self._failed)]
-        return {"trials": trials, "counts": [self._told, self._fitted_at], "found": found, "names": [*self._names]}
+        known, (found, names, fitted_at) = self._trials, self._kernel
+        kernel = None if found is None else [found.lengths.tolist(), *map(float, found[1:])]
+        trials = [[*map(list, each)] for each in (known.best, known.latest, known.spread, known.failed)]
+        return {"trials": trials, "counts": [known.told, fitted_at], "found": kernel, "names": [*names]}
 
     @classmethod
     def from_json(cls, value: Json, config: SurrogateConfig) -> "SurrogateProposer":
@@ -232,18 +236,37 @@ class SurrogateProposer:
             LookupError, TypeError, ValueError: The JSON is not from `to_json`.
         """
         proposer = cls(config)
-        trials = (tuple(map(_read_observed, each)) for each in value["trials"])
-        proposer._best, proposer._latest, proposer._spread, proposer._failed = trials
-        proposer._told, proposer._fitted_at = map(int, value["counts"])
-        proposer._names = tuple(map(str, value["names"]))
+        best, latest, spread, failed = (tuple(map(_read_observed, each)) for each in value["trials"])
+        told, fitted_at = map(int, value["counts"])
+        names, found = tuple(map(str, value["names"])), None
         if value["found"] is not None:
             lengths, variance, noise = value["found"]
-            if len(lengths) != len(proposer._names):
+            if len(lengths) != len(names):
                 raise ValueError("there is not one length for each parameter")
-            proposer._found = Hyperparameters(np.array(lengths, float), float(variance), float(noise))
+            found = Hyperparameters(np.array(lengths, float), float(variance), float(noise))
             if not np.isfinite([*lengths, variance, noise]).all():
                 raise ValueError("what was found of the kernel is not finite")
+        proposer._trials = KnownTrials(best, latest, spread, failed, told)
+        proposer._kernel = _FoundKernel(found, names, fitted_at)
         return proposer
+
+
+class _FoundKernel(NamedTuple):
+    """The kernel that was found last.
+
+    Attributes:
+        hyperparameters: The hyperparameters; None before a kernel was found.
+        names: The parameters that the lengths are of.
+        told: The number of trials that were told when the kernel was found.
+    """
+
+    hyperparameters: Hyperparameters | None = None
+    names: tuple[str, ...] = ()
+    told: int = 0
+
+    def of(self, names: tuple[str, ...]) -> Hyperparameters | None:
+        """Returns the hyperparameters for these parameters; None if they were found for others."""
+        return self.hyperparameters if self.names == names else None
 
 
 class _KnownSpace(NamedTuple):
@@ -260,6 +283,14 @@ def _near_earlier(
     best = points.settled(earlier.best, rng)
     best = best[np.argsort(-surrogate.improvement(best), kind="stable")[:_NEAR]]
     return np.concatenate([best, points.near(np.repeat(best, _EACH, 0), rng)])
+
+
+def _sampled(spread: tuple[ObservedTrial, ...], trial: ObservedTrial, told: int) -> tuple[ObservedTrial, ...]:
+    """Returns a sample of the trials that are neither among the best nor the latest, each as likely as any."""
+    if len(spread) < SPREAD:
+        return (*spread, trial)
+    at = random.Random(told).randrange(told - BEST - LATEST)  # a generator of NumPy's takes longer
+    return spread if at >= SPREAD else (*spread[:at], trial, *spread[at + 1 :])
 
 
 def _worse(trial: ObservedTrial) -> tuple[float, float]:
