@@ -56,6 +56,7 @@ BEFORE = {
     "transfernas.define_by_run.surrogate_proposer.SurrogateProposer": """
         from transfernas.learning.randomness import Purpose, generator
         from transfernas.learning.scores import Score
+        from transfernas.spaces.domain import NumericDomain
         space = SearchSpace("run", [Choice("lr", NumericDomain(1e-4, 1.0, log=True).actions)])
     """,
     "transfernas.insight.beliefs.Beliefs": TOLD_AGENT,
