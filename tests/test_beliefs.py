@@ -175,6 +175,7 @@ def test_the_map_of_tasks_keeps_distances_in_a_plane() -> None:
     assert cosine(np.zeros(2), np.ones(2)) == 0.0 and task_map({}).places == ()
 
 
+@pytest.mark.thorough
 def test_a_notebook_shows_an_agent_with_its_names_escaped() -> None:
     space = SearchSpace("<script>", [Choice("x", (1, 2))])
     agent = Agent([Problem(space, "a & b")], FAST)

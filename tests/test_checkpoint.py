@@ -142,6 +142,7 @@ AGENTS = [lambda: Agent(PROBLEMS, CONFIG, seed=9), played, with_open_trials, tra
         *("fast", "fast transferred", "fast later"),
     ],
 )
+@pytest.mark.thorough
 def test_a_loaded_agent_goes_on_to_the_bit(tmp_path: Path, create: Callable[[], Agent]) -> None:
     agent = create()
     path = agent.save(tmp_path / "agent")

@@ -65,6 +65,7 @@ def refused(base: TrainingConfig, changes: dict[str, object]) -> str:
     return str(error.value)
 
 
+@pytest.mark.thorough
 def test_there_is_one_default() -> None:
     """Whoever takes no settings has these."""
     objective = optuna.create_study(sampler=TransferSampler(seed=0))

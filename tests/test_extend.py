@@ -82,6 +82,7 @@ def test_the_tables_name_each_entry_by_its_kind() -> None:
 
 @pytest.mark.usefixtures("registered")
 class TestRule:
+    @pytest.mark.thorough
     def test_an_agent_asks_tells_is_saved_and_transfers(self, tmp_path: Path) -> None:
         agent = Agent(PROBLEMS, imitating(), seed=1)
         play(agent, 12)
@@ -130,6 +131,7 @@ class TestRule:
 
 @pytest.mark.usefixtures("registered")
 class TestBandit:
+    @pytest.mark.thorough
     def test_an_agent_transfers_asks_tells_and_is_saved(self, tmp_path: Path) -> None:
         agent = Agent(PROBLEMS, FAST, seed=1)
         play(agent, 8)

@@ -90,6 +90,7 @@ def test_programs_get_the_same_as_json(path: Path, tmp_path: Path) -> None:
     assert found["against"]["new_states"] == ["drop"] and sum(found["bytes"].values()) == path.stat().st_size
 
 
+@pytest.mark.thorough
 def test_it_counts_one_thing_as_one(tmp_path: Path) -> None:
     agent = Agent([Problem(SearchSpace("s", [Choice("x", (1,))]), "t")], FAST)
     agent.learn_from([(agent.problems[0], {"x": 1}, 2.0)])

@@ -109,6 +109,7 @@ def test_the_users_settings_are_theirs_again_afterwards() -> None:
         assert current("jax_disable_jit")
 
 
+@pytest.mark.thorough
 def test_settings_that_change_in_the_middle_of_a_study(quiet: None) -> None:
     def study(change: bool) -> list[dict[str, object]]:
         def objective(trial: optuna.Trial) -> float:
@@ -157,5 +158,6 @@ MESH = """
 """
 
 
+@pytest.mark.thorough
 def test_a_mesh_of_the_users_reaches_no_computation_of_the_library() -> None:
     assert run(MESH) == "True True {'batch': 8} float64"

@@ -82,6 +82,7 @@ def test_where_every_network_was_evaluated_they_come_again(new: NewFn) -> None:
     assert set(found[:3]) == {0, 1, 2} and set(found[3:]) <= {0, 1, 2}
 
 
+@pytest.mark.thorough
 def test_problems_have_networks_of_their_own(new: NewFn) -> None:
     """Also where the keys of two problems return the same, and beside a problem without a key."""
     plain = Problem(chain(3), "three")

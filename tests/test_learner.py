@@ -91,6 +91,7 @@ def test_one_pair_transferred_to_itself_keeps_its_policy() -> None:
     assert sum(past.trials[0] for past in again.past) == 5
 
 
+@pytest.mark.thorough
 def test_batched_resampling_takes_the_first_valid_candidate_and_adapts() -> None:
     refuse = Problem(cnn, "digits", valid=lambda config: config["filters"] == 64)
 
@@ -117,6 +118,7 @@ def rare(config: Config) -> bool:
 
 
 @pytest.mark.parametrize("replicas", [1, 3, 5, 17])
+@pytest.mark.thorough
 def test_retries_are_what_drawing_for_all_would_give(replicas: int) -> None:
     """Only the replicas that miss a valid candidate are drawn for again; each gets what it would have got among all."""
     locked = SearchSpace("locked", [Choice("fingerprint", range(12)), Choice("a", range(8)), Choice("b", range(8))])
@@ -177,6 +179,7 @@ def drawn_for_all(learner: Learner, problem: np.ndarray) -> Rollout:
 
 
 @pytest.mark.parametrize("config", [CONFIG, LSTM], ids=["transformer", "lstm"])
+@pytest.mark.thorough
 def test_nothing_is_compiled_once_a_search_runs(config: TrainingConfig) -> None:
     """Also with another problem of the same shapes, and for conditions, refusals and transfer gammas of any kind."""
     problems = (Problem(cnn, "digits", valid=lambda config: config["filters"] != 16), Problem(ffn, "digits"))
@@ -196,6 +199,7 @@ def test_nothing_is_compiled_once_a_search_runs(config: TrainingConfig) -> None:
     assert compilations == []
 
 
+@pytest.mark.thorough
 def test_a_new_name_rarely_compiles_anew() -> None:
     """Shapes grow in powers of two: a few more actions, choices or tasks fit in what is there."""
     small = SearchSpace("s", [Choice(f"c{number}", (0, 1, 2)) for number in range(4)])

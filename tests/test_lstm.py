@@ -19,6 +19,7 @@ from transfernas_bench.benchmarks.double_xor import double_xor
 
 
 @pytest.mark.parametrize("name", LSTMS)
+@pytest.mark.thorough
 def test_each_gradient_agrees_with_differences_of_the_oracle(name: str) -> None:
     """Entries of each leaf on their own, the largest slopes and random ones, and all of the leaf at once."""
     learner = strong_learner(PROBLEMS, **LSTMS[name])

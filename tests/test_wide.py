@@ -60,6 +60,7 @@ def rebuilt(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 @pytest.mark.parametrize("count", [20, 70, 100, 127])
+@pytest.mark.thorough
 def test_a_first_trial_takes_up_many_parameters_together(count: int, rebuilt: Counter[str]) -> None:
     search = DefineByRunSearch("wide", "one", seed=1)
     made = trial_of(search, 0, names(count))
@@ -94,6 +95,7 @@ def test_a_new_parameter_of_many_may_be_anything_it_can_be() -> None:
 
 
 @pytest.mark.parametrize("count", [80, 110])
+@pytest.mark.thorough
 def test_a_transferred_search_expects_what_its_source_knows(count: int, rebuilt: Counter[str]) -> None:
     source = DefineByRunSearch("wide", "one", seed=4)
     source.declare(dict.fromkeys(names(count), FEW))
@@ -106,6 +108,7 @@ def test_a_transferred_search_expects_what_its_source_knows(count: int, rebuilt:
     assert rebuilt["discovered"] == WIDE + 1
 
 
+@pytest.mark.thorough
 def test_what_was_expected_and_not_asked_for_is_forgotten() -> None:
     source = DefineByRunSearch("wide", "one", seed=6)
     source.declare(dict.fromkeys(names(90), FEW))
@@ -154,6 +157,7 @@ def wide_learner(conditional: bool = False) -> Learner:
     return learner
 
 
+@pytest.mark.thorough
 def test_a_cache_in_blocks_draws_what_a_whole_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = wide_learner()
     noise = np.random.default_rng(0).random((1, 3, learner.encoding.steps))
