@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 import optuna
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
 from transfernas import ProposalConfig, SurrogateConfig
@@ -143,6 +145,29 @@ def test_an_earlier_problem_speaks_of_its_own_parameters_and_of_no_others() -> N
     moved[:, 1:] = points.anywhere(20, np.random.default_rng(1))[:, 1:]
     np.testing.assert_array_equal(model(rows), model(moved))
     assert proposer.propose(SPACE, DOMAINS, (), np.random.default_rng(0), sources=[few, strange]) is not None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(
+                st.floats(allow_nan=False, allow_infinity=False), st.integers(), st.just(10**400), st.just(-(10**400))
+            ),
+            st.floats(allow_nan=False, allow_infinity=False),
+        ),
+        min_size=4,
+        max_size=12,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_numbers_an_earlier_problem_has_something_is_proposed(trials: list[tuple[float, float]]) -> None:
+    found = [({"rate": 0.5, "layers": value}, {"layers": value}, Score.of(reward)) for value, reward in trials]
+    if any(abs(value) > 1e308 for value, _ in trials):  # no number of a trial, but an action of a declared space
+        found = [({"rate": 0.5, "layers": value}, {}, Score.of(reward)) for value, reward in trials]
+    source = archive_of_trials("space", "old", found)
+    proposal = told(6).propose(SPACE, DOMAINS, (), generator(0, Purpose.SURROGATE, 0), sources=[source])
+    assert proposal is not None
+    SPACE.validate(proposal.actions)
 
 
 def test_of_many_earlier_problems_those_that_share_most_parameters_are_used_and_the_latest_of_these() -> None:

@@ -76,7 +76,10 @@ class Points:
         return np.array([row for _, row in self._known.values()])
 
     def of(self, trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials parameters"]:
-        """Returns trials as points; values outside of the present domains count as not asked for."""
+        """Returns trials as points; numbers outside of the present ranges have places outside of 0 to 1.
+
+        Categories that are no longer there count as not asked for.
+        """
         found = np.full((len(trials), len(self.names)), np.nan)
         for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
             name = choice.name
@@ -87,7 +90,7 @@ class Points:
                 if isinstance(domain, NumericDomain):
                     value = trial.numbers.get(name, action)
                     if type(value) in (int, float):
-                        found[row, at] = place_of(domain, value)  # type: ignore[arg-type]
+                        found[row, at] = _bounded_place(domain, value)  # type: ignore[arg-type]
                 elif choice.has(action):
                     found[row, at] = choice.index(action)
         return found
@@ -142,6 +145,14 @@ class Points:
             else:
                 proposal.actions[choice.name] = choice.actions[int(at)]
         return proposal
+
+
+def _bounded_place(domain: NumericDomain, value: float) -> float:
+    """Returns the place of a number, at most a whole range away from the range."""
+    try:
+        return min(max(place_of(domain, value), -1.0), 2.0)
+    except OverflowError:  # an integer larger than every float
+        return -1.0 if value < 0 else 2.0
 
 
 def losses(trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials"]:
