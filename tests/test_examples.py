@@ -3,10 +3,13 @@
 import importlib.util
 import json
 import os
+import re
+import runpy
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -100,6 +103,28 @@ def test_an_interrupt_keeps_what_the_searches_found(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "joint_digits.json").read_text(encoding="utf8"))
     found = {each["search"]: len(each["trials"]) for each in written["searches"]}
     assert found["joint"] == 10 and found["transfer"] < 10 and "tpe" not in found
+
+
+@needs_torch
+@pytest.mark.thorough
+def test_the_page_about_child_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs as the other pages do, and its spaces are those of the example, and so of the picture."""
+    import torch
+
+    threads = torch.get_num_threads()
+    monkeypatch.chdir(tmp_path)
+    page = (EXAMPLES.parent / "docs" / "tutorials" / "child-models.md").read_text(encoding="utf8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    names: dict[str, Any] = {"__name__": "__main__"}
+    try:
+        exec(compile(code, "child-models.md", "exec"), names)
+    finally:
+        torch.set_num_threads(threads)
+    example = runpy.run_path(str(EXAMPLES / "joint_digits.py"))
+    assert (names["cnn"], names["ffn"]) == example["small_spaces"]() and names["larger"] == example["larger_space"]()
+    agent = Agent.load(tmp_path / "turned-digits.safetensors")
+    assert " ".join(str(agent.transfer_report).split()) in " ".join(page.split())
+    assert ("cnn", "turned digits", 8) in agent.provenance
 
 
 def test_every_example_is_run_here() -> None:
