@@ -15,8 +15,14 @@ def pages() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in found]
 
 
-# Their tests run these pages, where ConfigSpace and Ray are installed; and that of extensions, which takes them back.
-RUN_ELSEWHERE = ("docs/how-to/configspace.md", "docs/how-to/extend.md", "docs/how-to/ray.md")
+# Their tests run these pages, where ConfigSpace, Ray or PyTorch is installed, and that of extensions, which takes them
+# back.
+RUN_ELSEWHERE = (
+    "docs/how-to/configspace.md",
+    "docs/how-to/extend.md",
+    "docs/how-to/ray.md",
+    "docs/tutorials/child-models.md",
+)
 
 
 def programs() -> list[Any]:
