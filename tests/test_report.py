@@ -208,6 +208,9 @@ def test_errors_say_what_to_give_instead(storage: str, tmp_path: Path) -> None:
     (damaged / "result.json").write_text('{"command": "demo", "seed": 1, "seconds": 2, "versions": 3}', encoding="utf8")
     assert "is damaged: AttributeError" in run(damaged, "--out", out, code=1)
     assert "is what the report is about; choose another file" in run(agent, "--out", agent, code=2)
+    other = shutil.copy(agent, tmp_path / "other.safetensors")
+    for path in (other, storage.removeprefix("sqlite:///")):
+        assert "holds an agent or studies, not a report" in run(damaged, "--out", path, code=2)
     assert "is a folder; the report is to be a file" in run(agent, "--out", tmp_path, code=2)
     assert "is an agent itself" in run(agent, "--agent", agent, "--out", out, code=2)
     assert "is the only study" in run(storage, "--study", "plain", "--against", "plain", "--out", out, code=2)

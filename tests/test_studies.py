@@ -229,6 +229,22 @@ def test_wrong_commands_are_told(url: str, tmp_path: Path, arguments: tuple[str,
     assert not path.exists()
 
 
+def test_no_agent_is_lost_to_another(url: str, tmp_path: Path) -> None:
+    path, other = tmp_path / "agent.safetensors", tmp_path / "other.safetensors"
+    arguments = ("pretrain", "--storage", url, "--study", "first", "--out", path)
+    command(*arguments)
+    shutil.copy(path, other)
+    before = path.read_bytes()
+    found = " ".join(command(*arguments, code=2).replace("│", "").split())
+    assert f"{path} exists; add --from {path} to continue it, or --overwrite to replace it" in found
+    assert "exists; choose another file, or --overwrite" in command(*arguments, "--from", other, code=2)
+    (tmp_path / "notes").write_text("not an agent")
+    assert "exists; choose another file" in command(*arguments[:-1], tmp_path / "notes", code=2)
+    assert path.read_bytes() == before
+    command(*arguments, "--overwrite", "--seed", "1")
+    assert path.read_bytes() != before
+
+
 def test_a_file_that_is_no_database_is_told_in_a_line(tmp_path: Path) -> None:
     other = tmp_path / "notes.db"
     other.write_text("no database")

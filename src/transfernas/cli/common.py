@@ -39,6 +39,15 @@ def check_writable(folder: Path) -> None:
         raise refused(f"{folder} is not a writable folder: {error.strerror}", "--out") from None
 
 
+def holds_knowledge(path: Path) -> bool:
+    """Returns whether a file is that of an agent, a database of studies, or a journal of studies."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        begin = file.read(16)
+    return begin == b"SQLite format 3\0" or begin[8:9] == b"{" or begin.startswith(b'{"op_code"')
+
+
 def refused(text: object, option: str) -> typer.BadParameter:
     """Returns the error of a wrong value of an option; `terminal.plain` escapes the text."""
     return typer.BadParameter(plain(text), param_hint=option)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..processes.interrupts import calling_at_interrupt
-from .common import check_writable, end, errors_as_lines, refused
+from .common import check_writable, end, errors_as_lines, holds_knowledge, refused
 from .storages import open_studies, reading
 from .terminal import say
 
@@ -29,7 +29,14 @@ def pretrain(
             help="Storage of the studies: a URL such as sqlite:///studies.db, a SQLite or a journal file.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="File of the agent, written whole or not at all.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="File of the agent, written whole or not at all; a file that exists is an error, unless it is that of "
+            "--from.",
+        ),
+    ],
     study: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A study to learn from; all with one objective by default.")
     ] = None,
@@ -56,6 +63,9 @@ def pretrain(
         bool, typer.Option("--failures-are-worst", help="Count failed trials as worse than all others.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of a new agent.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file of --out; what its agent knows is lost.")
+    ] = False,
 ) -> None:
     """Train an agent on all finished trials of old Optuna studies, by any sampler."""
     # Imported here, so that `transfernas --help` answers at once.
@@ -65,7 +75,7 @@ def pretrain(
     from ..integrations.optuna import SPACE
     from ..integrations.studies import learn_from_studies
 
-    _check_out(out)
+    _check_out(out, agent, overwrite)
     renamed, filled = _pairs(rename or (), "--rename"), _pairs(fill or (), "--fill")
     known = None if agent is None else Agent.load(agent)
     console, interrupted = Console(), Event()
@@ -90,14 +100,22 @@ def pretrain(
     end(interrupted.is_set(), f"go on with --from {path} --out {path}")
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, agent: Path | None, overwrite: bool) -> None:
     """Checks the path of the agent before the learning.
 
     Raises:
-        typer.BadParameter: The path is a folder, or no file can be written there.
+        typer.BadParameter: The path is a folder, no file can be written there, or a file there would be lost.
     """
     if out.is_dir():
         raise refused(f"{out} is a folder; give the path of a file", "--out")
+    continues = agent is not None and agent.exists() and out.exists() and agent.samefile(out)
+    if out.exists() and not (continues or overwrite):
+        way = (
+            f"add --from {out} to continue it, or"
+            if agent is None and holds_knowledge(out)
+            else "choose another file, or"
+        )
+        raise refused(f"{out} exists; {way} --overwrite to replace it", "--out")
     check_writable(next(parent for parent in out.absolute().parents if parent.exists()))
 
 
