@@ -356,3 +356,18 @@ def test_many_old_trials_are_taken_in_together_and_none_is_lost(
     by_one = TransferSampler(sampler.agent, seed=0).agent.top()
     assert by_one[0].reward == max(rewards) and len({str(trial.config) for trial in by_one}) == len(by_one)
     assert np.median(rewards[-10:]) > np.median(rewards[:90])
+
+
+@pytest.mark.parametrize("learned", [0, 12])
+def test_a_study_that_is_loaded_has_an_expected_best(learned: int, tmp_path: Path) -> None:
+    storage, before = f"sqlite:///{tmp_path / 'studies.db'}", TransferSampler(seed=0)
+    study = optuna.create_study(study_name="one", storage=storage, sampler=before, direction="maximize")
+    study.optimize(objective, n_trials=12)
+    path = before.save(tmp_path / "agent.safetensors") if learned else None
+    sampler = TransferSampler(path, seed=1)
+    again = optuna.load_study(study_name="one", storage=storage, sampler=sampler)
+    found, expected = sampler.expected_best(again), before.expected_best(study)
+    assert found.params in [trial.params for trial in study.trials]
+    assert found.value == pytest.approx(expected.value, abs=0.1)
+    again.optimize(objective, n_trials=1)
+    assert_learned(sampler.agent, 13)
