@@ -104,6 +104,8 @@ def test_a_study_has_its_numbers_and_escapes_its_names(storage: str, tmp_path: P
     assert "3 trials came from the best ones of <i>." in text and "a Gaussian process over the trials" in text
     assert "alert('x')</script> & \"q\" $y_1$ \\x1b[31m" in text
     assert re.search(r"warm start\s*3\s*0\s*0\s*-0.009", text) and "others" in text
+    assert text.index("Best configurations") < text.index("Expected to be best, were it evaluated again")
+    assert "expected value" in text and " ± " in text
     assert "The best of plain is" in text and "study_name=" in text and found.tags.count("svg") == 2
 
 
@@ -127,6 +129,8 @@ def test_an_agent_adds_its_beliefs_of_a_study(storage: str, tmp_path: Path) -> N
     for name, words in (("plain", "not tried"), (EVIL, "The agent has not learned from this study")):
         run(storage, "--study", name, "--agent", path, "--out", out)
         text = checked(out).text
+        expected = text.index("Expected to be best, were it evaluated again")
+        assert expected < text.index("What the policy alone would draw (often worse than the best found)")
         assert words in text and "What the agent believes" in text and "TrainingConfig() with" in text
         assert '"embedding_size": 4' in text
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from ..insight.progress import SearchRecord, record_of
 from . import page
-from .sections import MOST, Page, add_beliefs, add_configuration, add_facts, add_importances, add_known, add_search
+from .sections import (
+    MOST,
+    Page,
+    add_beliefs,
+    add_configuration,
+    add_expected,
+    add_facts,
+    add_importances,
+    add_known,
+    add_search,
+)
 from .terminal import counted
 
 if TYPE_CHECKING:
@@ -32,7 +42,7 @@ def study_page(
         agent: of the studies, and its file.
         storage: as a program opens it.
     """
-    from ..integrations.optuna_record import importances_of_study, record_of_study
+    from ..integrations.optuna_record import expected_best_of_study, importances_of_study, record_of_study
 
     first = studies[-1].study_name
     title = f"Search report: {first}" if len(studies) == 1 else f"Search report: {counted(len(studies), 'study')}"
@@ -55,6 +65,7 @@ def study_page(
         if agent is None or not any(trial.params for trial in record.trials):  # no space yet, to believe anything of
             add_known(found, None, record)
             add_search(found, record, against)
+            add_expected(found, expected_best_of_study(study, None), record.quantity)
             add_importances(found, importances_of_study(study))
         else:
             _with_agent(found, study, record, against, agent[0])
@@ -111,7 +122,7 @@ def _with_agent(
     found: Page, study: "optuna.Study", record: SearchRecord, against: SearchRecord | None, agent: "Agent"
 ) -> None:
     """Adds a study and what an agent knew of it, or would know, and believes of it."""
-    from ..integrations.optuna_record import importances_of_study
+    from ..integrations.optuna_record import expected_best_of_study, importances_of_study
     from ..integrations.optuna_trials import sign_of, task_of
     from ..integrations.studies import problem_of
     from ..spaces.vocabulary import transfer_report
@@ -121,6 +132,7 @@ def _with_agent(
     report = transfer_report(agent.learner.vocabulary, [problem]) if its is None else agent.transfer_report
     add_known(found, report, record)
     add_search(found, record, against)
+    add_expected(found, expected_best_of_study(study, agent), record.quantity)
     if its is None:
         add_importances(found, importances_of_study(study))
         words = "The agent has not learned from this study. Its beliefs are those of a search that begins."

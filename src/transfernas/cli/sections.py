@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST = 8  # studies, problems, or parameters, of which each has figures
 _COLUMNS = 8  # parameters that have a column each
 _LISTED = 16  # parameters of a configuration
+BINS = "A number may stand for the bin of its range around it."
 _MEANINGS = {
     "policy": "the policy, which started from the knowledge of earlier problems, if there were any",
     "new policy": "a policy that learned from this search alone",
@@ -204,17 +205,37 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         pictures.append(found.figure(functools.partial(plots.plot_tasks, beliefs.tasks, beliefs.task), its))
     found.add(page.figures(pictures))
     if beliefs.expected_best:
-        found.add(page.heading("Expected to be best", 3))
+        found.add(page.heading("What the policy alone would draw (often worse than the best found)", 3))
         rows = [
             (_config(each.config), "not tried" if each.reward is None else page.number(sign * each.reward))
             for each in beliefs.expected_best
         ]
         found.add(page.table(("configuration", f"{quantity} when it was tried"), rows))
-        words = "A number may stand for the part of its range around it. The policy alone ranks these configurations."
+        words = f"{BINS} The policy ranks these configurations without the numbers inside of the bins."
         found.add(page.paragraph(words, soft=True))
     if beliefs.warm_start:
         first = page.table(("configuration",), [(_config(config),) for config in beliefs.warm_start])
         found.add(page.hidden("Configurations of earlier problems, to be tried first", first))
+
+
+def add_expected(found: Page, expected: tuple[Mapping[str, object], float, float] | None, quantity: str) -> None:
+    """Adds the trial that a Gaussian process expects to be best, were it evaluated again.
+
+    Args:
+        found: the page.
+        expected: the parameters of the trial, its expected value, and the standard deviation of that; None for none.
+        quantity: what the values are called.
+    """
+    if expected is None:
+        return
+    params, expectation, deviation = expected
+    found.add(page.heading("Expected to be best, were it evaluated again", 3))
+    value = f"{page.number(expectation)} ± {page.number(deviation)}"
+    found.add(page.table(("configuration", f"expected {quantity}"), [(_config(params), value)]))
+    words = (
+        "By a Gaussian process over all trials, as sampler.expected_best(study); the best single value may be lucky."
+    )
+    found.add(page.paragraph(words, soft=True))
 
 
 def add_importances(found: Page, importances: dict[str, Importance]) -> None:
