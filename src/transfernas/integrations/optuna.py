@@ -1,7 +1,6 @@
 """`TransferSampler`: a sampler for Optuna that starts from the knowledge of earlier studies."""
 
 import dataclasses
-import logging
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -26,8 +25,6 @@ from ..spaces.condition import Action
 from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
 from .optuna_study import TO_USER, Progress, StudyPlace, StudySearch
 from .optuna_trials import sign_of, stamp_of, task_of
-
-_LOGGER = logging.getLogger(__name__)
 
 SPACE = "optuna"
 """The default name of a study's space. Spaces of one name are versions of one space."""
@@ -323,7 +320,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             except KeyError:  # the study was deleted
                 continue
             except Exception as error:
-                _LOGGER.warning(
+                TO_USER.warning(
                     f"study {search.name!r} cannot be read, so that its last trials may be missing: {error}"
                 )
 
