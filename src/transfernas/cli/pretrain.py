@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from enum import Enum
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
     from ..integrations.studies import ProgressFn
     from ..spaces.condition import Action
+
+
+class _OnFailure(Enum):
+    """The count of failed trials; see `learn_from_studies`."""
+
+    IGNORE, WORST = "ignore", "worst"
 
 
 @errors_as_lines()
@@ -55,13 +62,13 @@ def pretrain(
         list[str] | None,
         typer.Option(metavar="OLD=NEW", help="A parameter of the studies, and the name to use instead."),
     ] = None,
-    fill: Annotated[
+    back_fill: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Fixed value of a parameter in the studies that lack the parameter."),
     ] = None,
-    worst: Annotated[
-        bool, typer.Option("--failures-are-worst", help="Count failed trials as worse than all others.")
-    ] = False,
+    on_failure: Annotated[
+        _OnFailure, typer.Option(help="Whether failed trials are left out, or are worse than all others.")
+    ] = _OnFailure.IGNORE,
     seed: Annotated[int, typer.Option(min=0, help="Seed of a new agent.")] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the file of --out; what its agent knows is lost.")
@@ -76,7 +83,7 @@ def pretrain(
     from ..integrations.studies import learn_from_studies
 
     _check_out(out, agent, overwrite)
-    renamed, filled = _pairs(rename or (), "--rename"), _pairs(fill or (), "--fill")
+    renamed, filled = _pairs(rename or (), "--rename"), _pairs(back_fill or (), "--back-fill")
     known = None if agent is None else Agent.load(agent)
     console, interrupted = Console(), Event()
     with reading(storage), _progress(console, interrupted) as progress:
@@ -90,7 +97,7 @@ def pretrain(
             space=SPACE if space is None else space,
             rename=renamed,
             back_fill={name: _value(text) for name, text in filled.items()},
-            on_failure="worst" if worst else "ignore",
+            on_failure=on_failure.value,
             seed=seed,
             progress=progress,
         )
