@@ -103,9 +103,11 @@ def test_a_study_has_its_numbers_and_escapes_its_names(storage: str, tmp_path: P
     assert "trials running now1" in text and "trust in what was transferred75 %" in text
     assert "3 trials came from the best ones of <i>." in text and "a Gaussian process over the trials" in text
     assert "alert('x')</script> & \"q\" $y_1$ \\x1b[31m" in text
-    assert re.search(r"warm start\s*3\s*0\s*0\s*-0.009", text) and "others" in text
+    assert re.search(r"warm start\s*3\s*1\s*0\s*-0.009", text) and "others" in text
     assert text.index("Best configurations") < text.index("Expected to be best, were it evaluated again")
     assert "expected value" in text and " ± " in text
+    assert "The first trial counts as the best so far" in text
+    assert "If the two searches are of other data, their values cannot be compared." in text
     assert "The best of plain is" in text and "study_name=" in text and found.tags.count("svg") == 2
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from .. import plots
 from ..insight.beliefs import Beliefs
-from ..insight.importances import Importance
-from ..insight.progress import OTHERS, SearchRecord, gains, trials_to_reach
+from ..insight.importances import MEASURED, Importance
+from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains
 from ..spaces.vocabulary import listed
 from . import page
 from .terminal import counted
@@ -104,7 +104,8 @@ def add_search(found: Page, record: SearchRecord, against: SearchRecord | None) 
     heads = ("proposer", "trials", "became the best", f"gain in {record.quantity}", f"best {record.quantity}")
     by_proposer = gains(record)
     found.add(page.table(heads, by_proposer))
-    words = "The gain is by how much a proposer's trials moved the best value. The first trial has nothing to gain on."
+    words = "The gain is by how much a proposer's trials moved the best value. The first trial "
+    words += "counts as the best so far, with a gain of 0, because there was nothing before it."
     found.add(page.paragraph(words, soft=True))
     meanings = [
         (each.proposer, _MEANINGS.get(each.proposer, "a proposer that this version does not know"))
@@ -133,13 +134,14 @@ def _compared(found: Page, record: SearchRecord, against: SearchRecord) -> None:
     best, other = record.best_first[:1], against.best_first[:1]
     if not other or not best:
         return
-    reached = trials_to_reach(record, _value(other[0].value))
-    words = (
-        f"The best of {against.name} is {page.number(other[0].value)}, after {counted(len(against.trials), 'trial')}."
-    )
+    reached = first_to_reach(record, _value(other[0].value))
+    words = f"The best of {against.name} is {page.number(other[0].value)}, of {counted(len(against.trials), 'trial')}."
     words += (
-        f" This search reached it after {counted(reached, 'trial')}." if reached else " This search has not reached it."
+        " This search has not reached it."
+        if reached is None
+        else f" This search reached it in trial {reached} (the first trial is 0)."
     )
+    words += " If the two searches are of other data, their values cannot be compared."
     found.add(page.paragraph(words))
 
 
@@ -189,7 +191,7 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
     found.add(page.paragraph(words))
     pictures = []
     if beliefs.importances_from != "nothing":
-        its = "Importances: which parameters tell good trials from bad, each by itself (Kruskal-Wallis effect size)."
+        its = f"{MEASURED} The measure is the Kruskal-Wallis effect size."
         pictures.append(found.figure(functools.partial(plots.plot_importances, beliefs), its))
     for each in ranked[:MOST]:
         its = f"Values of {each.name}" + (
@@ -241,7 +243,7 @@ def add_expected(found: Page, expected: tuple[Mapping[str, object], float, float
 def add_importances(found: Page, importances: dict[str, Importance]) -> None:
     """Adds which parameters tell the good trials of a study from the bad ones, if these are enough to say."""
     if importances:
-        its = "Importances: which parameters tell good trials from bad, by this study's trials."
+        its = f"{MEASURED} The trials are this study's."
         picture = found.figure(functools.partial(plots.plot_importances, importances), its)
         found.add(page.heading("Importances", 3), page.figures([picture]))
 

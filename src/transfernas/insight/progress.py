@@ -108,7 +108,7 @@ class ProposerGain(NamedTuple):
     Attributes:
         proposer: its name, without that of a source.
         trials: how many trials it proposed.
-        improvements: how many of them became the best so far; the first trial with a value is none.
+        improvements: how many of them became the best so far; the first trial with a value is one of them.
         gain: by how much these moved the best value in all, at least 0.
         best: its best value; None if none of its trials has a value.
     """
@@ -133,8 +133,8 @@ def gains(record: SearchRecord) -> tuple[ProposerGain, ...]:
     moved, count = dict[str, float](), dict[str, int]()
     for trial, before in zip(record.trials, (None, *record.incumbents), strict=False):
         found.setdefault(trial.kind, []).append(trial)
-        if trial.value is not None and before is not None and record.is_better(trial.value, before):
-            step = abs(trial.value - before)
+        if trial.value is not None and (before is None or record.is_better(trial.value, before)):
+            step = 0.0 if before is None else abs(trial.value - before)
             moved[trial.kind] = moved.get(trial.kind, 0.0) + (step if math.isfinite(step) else 0.0)
             count[trial.kind] = count.get(trial.kind, 0) + 1
     return tuple(
@@ -143,11 +143,11 @@ def gains(record: SearchRecord) -> tuple[ProposerGain, ...]:
     )
 
 
-def trials_to_reach(record: SearchRecord, value: float) -> int | None:
-    """Returns after how many trials a search had a value, or a better one; None if it never had."""
-    for number, best in enumerate(record.incumbents, start=1):
+def first_to_reach(record: SearchRecord, value: float) -> int | None:
+    """Returns the number of the first trial of a search that had a value, or a better one; None if none had."""
+    for trial, best in zip(record.trials, record.incumbents, strict=True):
         if best is not None and not record.is_better(value, best):
-            return number
+            return trial.number
     return None
 
 
