@@ -137,6 +137,34 @@ def test_an_agent_adds_its_beliefs_of_a_study(storage: str, tmp_path: Path) -> N
         assert '"embedding_size": 4' in text
 
 
+@pytest.mark.thorough
+def test_no_name_of_a_bin_is_taken_for_a_value(tmp_path: Path) -> None:
+    """The bins of leaves from 1 to 20 are named by the even numbers from 0."""
+    from transfernas.integrations.optuna import TransferSampler
+
+    def searched(name: str, count: int) -> optuna.Study:
+        study = optuna.create_study(study_name=name, storage=f"sqlite:///{tmp_path / 'studies.db'}", sampler=sampler)
+
+        def loss(trial: optuna.Trial) -> float:
+            rate = trial.suggest_float("rate", 0.001, 1.0, log=True)
+            return abs(rate - 0.2) + (trial.suggest_int("leaf", 1, 20) if count > 6 else 1)
+
+        study.optimize(loss, n_trials=count)
+        return study
+
+    sampler = TransferSampler(seed=0, fill={"leaf": 1})
+    searched("one", 6)
+    second = searched("two", 10)
+    path, out = sampler.save(tmp_path / "agent.safetensors"), tmp_path / "report.html"
+    run(tmp_path / "studies.db", "--study", "two", "--agent", path, "--out", out)
+    text = " ".join(checked(out).text.split())
+    assert "leaf=1" in text and "leaf=0" not in text and "('leaf', 0)" not in text
+    run(path, "--out", out)
+    text = checked(out).text
+    assert text.count(f"{second.best_params['rate']:.6g}") == 1
+    assert "one of those in the same bins. In others, a number may stand for the bin of its range around it" in text
+
+
 def test_many_parameters_take_little_room(tmp_path: Path) -> None:
     study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'wide.db'}")
     params = {f"parameter {number}": number / 60 for number in range(50)}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..learning.learner import Learner
-from .told import told_trials
+from .told import exact_configs, told_trials, trial_key
 
 OTHERS = "others"
 """Stands for the proposer of trials that were enqueued, imported or proposed by another program."""
@@ -154,6 +154,9 @@ def first_to_reach(record: SearchRecord, value: float) -> int | None:
 def record_of(learner: Learner, row: int) -> SearchRecord:
     """Returns the trials of a problem of a learner of one replica, in the order in which it learned from them.
 
+    The best trials have the numbers that were tried, as far as the learner keeps them; in the others a number may stand
+    for its bin.
+
     Args:
         learner: as in `agent.learner`.
         row: of the problem, as in `agent.problems`.
@@ -164,8 +167,15 @@ def record_of(learner: Learner, row: int) -> SearchRecord:
         print(len(record.trials), record.incumbents[-1])
         ```
     """
+    exact = exact_configs(learner, row)
     trials = (
-        SearchTrial(number, told.reward if math.isfinite(told.reward) else None, told.proposer, None, told.config)
+        SearchTrial(
+            number,
+            told.reward if math.isfinite(told.reward) else None,
+            told.proposer,
+            None,
+            exact.get(trial_key(told.config, told.reward), told.config),
+        )
         for number, told in enumerate(told_trials(learner, row))
     )
     space, task = learner.encoding.problems[row].name

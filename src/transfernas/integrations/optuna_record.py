@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +15,11 @@ with needed("optuna", __name__):
 
 from ..define_by_run.plans import ExpectedBest
 from ..define_by_run.search import DefineByRunSearch
+from ..insight.beliefs import Beliefs
 from ..insight.importances import Importance, importances, mean_ranks
 from ..insight.progress import SearchRecord, SearchTrial
 from ..spaces.condition import Action
-from ..spaces.domain import Domain
+from ..spaces.domain import Domain, NumericDomain
 from .optuna import ATTRIBUTE, SPACE
 from .optuna_trials import domain_of, score_of, sign_of, task_of, value_of, violation_of
 
@@ -74,6 +76,40 @@ def domains_of_study(study: optuna.Study) -> dict[str, Domain]:
             with suppress(ValueError, TypeError, ArithmeticError):
                 found[name] = domain_of(distribution)
     return found
+
+
+def within_domains(beliefs: Beliefs, domains: Mapping[str, Domain]) -> Beliefs:
+    """Returns beliefs in which no name of a bin is outside of its parameter's range."""
+
+    def inside(name: str, action: Action) -> Action:
+        return inside_domain(action, domains.get(name))
+
+    def config(its: Mapping[str, Action]) -> dict[str, Action]:
+        return {name: inside(name, action) for name, action in its.items()}
+
+    return replace(
+        beliefs,
+        parameters=tuple(
+            replace(each, values=tuple(inside(each.name, value) for value in each.values))
+            for each in beliefs.parameters
+        ),
+        expected_best=tuple(replace(each, config=config(each.config)) for each in beliefs.expected_best),
+        warm_start=tuple(map(config, beliefs.warm_start)),
+    )
+
+
+def inside_domain(action: Action, domain: Domain | None) -> Action:
+    """Returns the name of a bin, or the nearest value of the bin if the bin's part of the range lacks its name.
+
+    Example:
+        ```python
+        assert inside_domain(0, NumericDomain(1, 20, integer=True)) == 1
+        ```
+    """
+    if not isinstance(domain, NumericDomain) or type(action) not in (int, float):
+        return action
+    _, low, high = domain.bins[domain.position(action)]  # type: ignore[arg-type]
+    return min(max(action, low), high)  # type: ignore[type-var]
 
 
 def expected_best_of_study(study: optuna.Study, agent: "Agent | None") -> ExpectedBest | None:
