@@ -1,6 +1,7 @@
 """Settings for every test."""
 
 import gc
+import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,18 @@ def quiet() -> Iterator[None]:
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     yield
     optuna.logging.set_verbosity(before)
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The messages to users of Optuna, whatever its verbosity."""
+    messages = list[str]()
+    handler, logger = logging.Handler(logging.INFO), logging.getLogger("optuna.transfernas")
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    monkeypatch.setattr(logger, "handlers", [handler])
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    logger.manager._clear_cache()  # type: ignore[attr-defined]  # of the levels
+    return messages
 
 
 @pytest.fixture

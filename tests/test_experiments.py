@@ -182,6 +182,13 @@ def test_the_demo_leaves_a_table_a_picture_a_result_and_an_agent(tmp_path: Path)
     assert not list((tmp_path / "first").glob(".*"))
 
 
+def test_the_demo_replaces_no_agent_but_its_own(tmp_path: Path) -> None:
+    (tmp_path / "agent.safetensors").write_bytes(b"knowledge")
+    done = demo(tmp_path, *SMALL)
+    assert done.returncode == 2 and "has an agent that is not of a demo" in " ".join(done.stderr.split())
+    assert (tmp_path / "agent.safetensors").read_bytes() == b"knowledge"
+
+
 @pytest.mark.thorough
 def test_an_interrupted_demo_writes_what_it_has(tmp_path: Path) -> None:
     stages: list[str] = []

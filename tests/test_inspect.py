@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+import optuna
 import pytest
 from typer.testing import CliRunner
 
@@ -120,7 +121,14 @@ def test_two_files_are_compared_without_optuna(path: Path, tmp_path: Path) -> No
 
 def test_a_range_is_said_in_the_units_of_its_parameter() -> None:
     rates = NumericDomain(1e-4, 1e-1, log=True).actions
-    assert range_of(Choice("rate", rates), parts=True) == "about 0.0001 to 0.1 (log), 12 parts"
+    assert range_of(Choice("rate", rates), parts=True) == "within 0.0001 to 0.1 (log), 12 bins"
+    for (low, high, integer), words in (
+        ((5, 30, True), "within 4 to 30, 13 bins"),
+        ((1, 20, True), "within 0 to 20, 10 bins"),
+        ((0.3, 1.0, False), "within 0.25 to 1, 12 bins"),
+    ):
+        bins = NumericDomain(low, high, integer=integer).actions
+        assert range_of(Choice("number", bins), parts=True) == words
     assert range_of(Choice("size", (8, 16, 32, 64, 128)), parts=False) == "8 to 128 (log), 5 values"
     assert range_of(Choice("units", tuple(range(1, 12))), parts=True) == "1 to 11, 11 values"
     assert range_of(Choice("act", ("relu", "tanh", None)), parts=True) == "relu, tanh, None"
@@ -133,6 +141,32 @@ def test_it_knows_the_papers_agent_and_replicas_of_experiments(tmp_path: Path) -
     file = write_snapshot(tmp_path / "replicas.safetensors", Snapshot(learner, "replicas", 0, (), ()))
     found = shown(file)
     assert "4 replicas of an experiment" in found and "TrainingConfig.paper() with " in found
+
+
+def test_what_is_shown_is_explained(tmp_path: Path) -> None:
+    agent = Agent(PROBLEMS, FAST, seed=7)
+    play(agent, 24)
+    said = " ".join(shown(agent.save(tmp_path / "agent.safetensors")).split())
+    assert "Importances: which parameters tell good trials from bad among those that ran" in said
+    assert "Agreement: of the values that were good in both." in said
+
+
+def test_a_path_that_is_no_agent_says_what_to_do(tmp_path: Path) -> None:
+    assert "name an agent's file, as sampler.save" in shown(tmp_path / "nothing", code=1)
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'mine.db'}")
+    study.add_trial(optuna.trial.create_trial(value=1.0))
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "mine.log"))
+    optuna.create_study(storage=optuna.storages.JournalStorage(backend))
+    for name in ("mine.db", "mine.log"):
+        said, path = shown(tmp_path / name, code=1), tmp_path / name
+        assert f"{path} holds studies, not an agent: `transfernas report {path}` shows them" in said
+        assert f"pretrain --storage {path} --out" in said
+
+
+def test_help_says_which_commands_need_an_extra() -> None:
+    said = CliRunner().invoke(app, ["--help"]).output
+    commands = [line.split()[0] for line in said.splitlines() if " [bench] " in line and line.startswith("  ")]
+    assert {"demo", "compare", "reproduce", "data"} <= {*commands}
 
 
 def test_a_file_that_is_none_or_not_there_is_an_error(tmp_path: Path) -> None:

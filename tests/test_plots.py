@@ -12,7 +12,7 @@ from transfernas import plots
 from transfernas.insight.beliefs import Beliefs, ParameterBeliefs, SourceValues
 from transfernas.insight.importances import Importance
 from transfernas.insight.likeness import TaskLikeness, TaskMap
-from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, gains, trials_to_reach
+from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, first_to_reach, gains
 
 RATE = ParameterBeliefs(
     "learning $rate",
@@ -70,18 +70,18 @@ def test_likeness_has_a_point_for_each_number() -> None:
 def test_progress_shows_each_trial_by_its_proposer_and_the_best_so_far() -> None:
     other = SearchRecord("other", "value", False, (SearchTrial(0, 1.0, None, None, {}),))
     axes = plots.plot_progress(RECORD, other)
-    assert line(axes, "policy") == ([2], [2.0]) and line(axes, "warm start") == ([1], [3.0])
-    assert line(axes, OTHERS) == ([4], [2.5]) and line(axes, "surrogate") == ([5], [0.5])
-    assert line(axes, "best so far") == ([1, 2, 3, 4, 5], [3.0, 2.0, 2.0, 2.0, 0.5])
-    assert line(axes, "best of other") == ([1], [1.0])
-    assert axes.get_ylabel() == "value (lower is better)" and axes.get_xlabel() == "trials"
+    assert line(axes, "policy") == ([1], [2.0]) and line(axes, "warm start") == ([0], [3.0])
+    assert line(axes, OTHERS) == ([3], [2.5]) and line(axes, "surrogate") == ([4], [0.5])
+    assert line(axes, "best so far") == ([0, 1, 2, 3, 4], [3.0, 2.0, 2.0, 2.0, 0.5])
+    assert line(axes, "best of other") == ([0], [1.0])
+    assert axes.get_ylabel() == "value (lower is better)" and axes.get_xlabel() == "number of the trial, from 0"
 
 
 def test_progress_leaves_out_what_would_hide_the_rest_and_says_so() -> None:
     values = [1e9, *np.linspace(1, 2, 20).tolist()]
     trials = tuple(SearchTrial(n, value, "policy", None, {}) for n, value in enumerate(values))
     axes = plots.plot_progress(SearchRecord("s", "value", False, trials))
-    assert axes.get_ylim()[1] < 10 and axes.get_xlabel() == "trials (1 worse one is outside)"
+    assert axes.get_ylim()[1] < 10 and axes.get_xlabel() == "number of the trial, from 0 (1 worse one is outside)"
     many = tuple(SearchTrial(n, float(n), "policy", None, {}) for n in range(5_000))
     marks = line(plots.plot_progress(SearchRecord("s", "value", True, many)), "policy")[0]
     assert 300 < len(marks) <= 600
@@ -92,7 +92,7 @@ def test_values_without_end_are_not_drawn() -> None:
     trials = tuple(SearchTrial(n, value, "policy", None, {}) for n, value in enumerate(values))
     axes = plots.plot_progress(SearchRecord("s", "value", True, trials))
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]
-    assert line(axes, "policy") == ([4, 6], [1.0, 2.0]) and "best so far" not in labels(axes)
+    assert line(axes, "policy") == ([3, 5], [1.0, 2.0]) and "best so far" not in labels(axes)
 
 
 def test_tasks_are_points_at_their_places() -> None:
@@ -138,10 +138,11 @@ def test_the_proposers_differ_in_colour_and_in_mark() -> None:
 def test_a_gain_is_what_a_proposer_moved_the_best_by() -> None:
     found = {each.proposer: each[1:] for each in gains(RECORD)}
     assert found == {
-        "warm start": (1, 0, 0.0, 3.0),
+        "warm start": (1, 1, 0.0, 3.0),
         "policy": (2, 1, 1.0, 2.0),
         OTHERS: (1, 0, 0.0, 2.5),
         "surrogate": (1, 1, 1.5, 0.5),
     }
     assert [trial.number for trial in RECORD.best_first] == [4, 1, 3, 0]
-    assert trials_to_reach(RECORD, 2.0) == 2 and trials_to_reach(RECORD, 0.1) is None
+    assert first_to_reach(RECORD, 2.0) == 1 and first_to_reach(RECORD, 0.1) is None
+    assert first_to_reach(RECORD, 3.0) == 0

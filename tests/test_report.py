@@ -103,7 +103,11 @@ def test_a_study_has_its_numbers_and_escapes_its_names(storage: str, tmp_path: P
     assert "trials running now1" in text and "trust in what was transferred75 %" in text
     assert "3 trials came from the best ones of <i>." in text and "a Gaussian process over the trials" in text
     assert "alert('x')</script> & \"q\" $y_1$ \\x1b[31m" in text
-    assert re.search(r"warm start\s*3\s*0\s*0\s*-0.009", text) and "others" in text
+    assert re.search(r"warm start\s*3\s*1\s*0\s*-0.009", text) and "others" in text
+    assert text.index("Best configurations") < text.index("Expected to be best, were it evaluated again")
+    assert "expected value" in text and " ± " in text
+    assert "The first trial counts as the best so far" in text
+    assert "If the two searches are of other data, their values cannot be compared." in text
     assert "The best of plain is" in text and "study_name=" in text and found.tags.count("svg") == 2
 
 
@@ -127,8 +131,38 @@ def test_an_agent_adds_its_beliefs_of_a_study(storage: str, tmp_path: Path) -> N
     for name, words in (("plain", "not tried"), (EVIL, "The agent has not learned from this study")):
         run(storage, "--study", name, "--agent", path, "--out", out)
         text = checked(out).text
+        expected = text.index("Expected to be best, were it evaluated again")
+        assert expected < text.index("What the policy alone would draw (often worse than the best found)")
         assert words in text and "What the agent believes" in text and "TrainingConfig() with" in text
         assert '"embedding_size": 4' in text
+
+
+@pytest.mark.thorough
+def test_no_name_of_a_bin_is_taken_for_a_value(tmp_path: Path) -> None:
+    """The bins of leaves from 1 to 20 are named by the even numbers from 0."""
+    from transfernas.integrations.optuna import TransferSampler
+
+    def searched(name: str, count: int) -> optuna.Study:
+        study = optuna.create_study(study_name=name, storage=f"sqlite:///{tmp_path / 'studies.db'}", sampler=sampler)
+
+        def loss(trial: optuna.Trial) -> float:
+            rate = trial.suggest_float("rate", 0.001, 1.0, log=True)
+            return abs(rate - 0.2) + (trial.suggest_int("leaf", 1, 20) if count > 6 else 1)
+
+        study.optimize(loss, n_trials=count)
+        return study
+
+    sampler = TransferSampler(seed=0, fill={"leaf": 1})
+    searched("one", 6)
+    second = searched("two", 10)
+    path, out = sampler.save(tmp_path / "agent.safetensors"), tmp_path / "report.html"
+    run(tmp_path / "studies.db", "--study", "two", "--agent", path, "--out", out)
+    text = " ".join(checked(out).text.split())
+    assert "leaf=1" in text and "leaf=0" not in text and "('leaf', 0)" not in text
+    run(path, "--out", out)
+    text = checked(out).text
+    assert text.count(f"{second.best_params['rate']:.6g}") == 1
+    assert "one of those in the same bins. In others, a number may stand for the bin of its range around it" in text
 
 
 def test_many_parameters_take_little_room(tmp_path: Path) -> None:
@@ -208,6 +242,9 @@ def test_errors_say_what_to_give_instead(storage: str, tmp_path: Path) -> None:
     (damaged / "result.json").write_text('{"command": "demo", "seed": 1, "seconds": 2, "versions": 3}', encoding="utf8")
     assert "is damaged: AttributeError" in run(damaged, "--out", out, code=1)
     assert "is what the report is about; choose another file" in run(agent, "--out", agent, code=2)
+    other = shutil.copy(agent, tmp_path / "other.safetensors")
+    for path in (other, storage.removeprefix("sqlite:///")):
+        assert "holds an agent or studies, not a report" in run(damaged, "--out", path, code=2)
     assert "is a folder; the report is to be a file" in run(agent, "--out", tmp_path, code=2)
     assert "is an agent itself" in run(agent, "--agent", agent, "--out", out, code=2)
     assert "is the only study" in run(storage, "--study", "plain", "--against", "plain", "--out", out, code=2)

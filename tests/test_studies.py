@@ -210,10 +210,13 @@ def test_the_command_renames_and_fills(url: str, tmp_path: Path) -> None:
         (("--study", "fourth"), "there is no study 'fourth'"),
         (("--study", "of two"), "study 'of two' has 2 objectives"),
         (("--rename", "x"), "'x' is not of the form NAME=VALUE"),
-        (("--fill", "y=0"), "back_fill names 'y'"),
-        (("--fill", "knid=a"), "back_fill names 'knid', which is no parameter of any of the studies; they have"),
-        (("--fill", "knid=a"), "Did you mean 'kind'?"),
-        (("--fill", "kind=zzz"), "back_fill gives 'kind' a value that it cannot have: 'zzz' is not one of the values"),
+        (("--back-fill", "y=0"), "back_fill names 'y'"),
+        (("--back-fill", "knid=a"), "back_fill names 'knid', which is no parameter of any of the studies; they have"),
+        (("--back-fill", "knid=a"), "Did you mean 'kind'?"),
+        (
+            ("--back-fill", "kind=zzz"),
+            "back_fill gives 'kind' a value that it cannot have: 'zzz' is not one of the values",
+        ),
         (("--rename", "kidn=sort"), "rename names 'kidn', which is no parameter of any of the studies; they have"),
         (("--rename", "sort=kind"), "rename names 'sort', which is no parameter of any of the studies"),
         (("--space", ""), "named by non-empty strings, not ''"),
@@ -227,6 +230,22 @@ def test_wrong_commands_are_told(url: str, tmp_path: Path, arguments: tuple[str,
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["pretrain", "--out", str(path), *storage, *arguments])
     assert result.exit_code in (1, 2) and message in result.output, result.output
     assert not path.exists()
+
+
+def test_no_agent_is_lost_to_another(url: str, tmp_path: Path) -> None:
+    path, other = tmp_path / "agent.safetensors", tmp_path / "other.safetensors"
+    arguments = ("pretrain", "--storage", url, "--study", "first", "--out", path)
+    command(*arguments)
+    shutil.copy(path, other)
+    before = path.read_bytes()
+    found = " ".join(command(*arguments, code=2).replace("│", "").split())
+    assert f"{path} exists; add --from {path} to continue it, or --overwrite to replace it" in found
+    assert "exists; choose another file, or --overwrite" in command(*arguments, "--from", other, code=2)
+    (tmp_path / "notes").write_text("not an agent")
+    assert "exists; choose another file" in command(*arguments[:-1], tmp_path / "notes", code=2)
+    assert path.read_bytes() == before
+    command(*arguments, "--overwrite", "--seed", "1")
+    assert path.read_bytes() != before
 
 
 def test_a_file_that_is_no_database_is_told_in_a_line(tmp_path: Path) -> None:

@@ -404,7 +404,7 @@ def test_a_study_with_many_trials_is_gone_on_with_near_its_best() -> None:
     [("", optuna.distributions.FloatDistribution(0, 2)), ("n", optuna.distributions.IntDistribution(0, 10**400))],
 )
 def test_what_can_not_be_learned_from_harms_nothing_else(
-    name: str, distribution: optuna.distributions.BaseDistribution, caplog: pytest.LogCaptureFixture
+    name: str, distribution: optuna.distributions.BaseDistribution, heard: list[str]
 ) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(objective, n_trials=3)
@@ -412,7 +412,7 @@ def test_what_can_not_be_learned_from_harms_nothing_else(
     study.optimize(objective, n_trials=3)
     study.sampler = sampler = TransferSampler(seed=0)
     study.optimize(objective, n_trials=4)
-    assert learner_of(sampler).learned == 10 and "trial 3 of study" in caplog.text
+    assert learner_of(sampler).learned == 10 and any("trial 3 of study" in text for text in heard)
 
 
 def test_studies_of_one_name_and_opposite_directions_are_kept_apart() -> None:
@@ -632,7 +632,7 @@ def test_what_the_agent_knew_is_logged_once(caplog: pytest.LogCaptureFixture, mo
 
 
 @pytest.mark.parametrize("learn", [True, False])
-def test_a_slip_in_a_name_is_told_once(learn: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_slip_in_a_name_is_told_once(learn: bool, heard: list[str]) -> None:
     """Also where a parameter is not asked for by the first trials, which is no slip."""
 
     def late(trial: optuna.Trial) -> float:
@@ -646,13 +646,49 @@ def test_a_slip_in_a_name_is_told_once(learn: bool, caplog: pytest.LogCaptureFix
         ({"lr": "raet"}, {"dropuot": 0.0}, ["rename names 'raet'", "fill names 'dropuot'"]),
         ({}, {"momentum": 0.9}, ["fill names 'momentum'"]),
     ):
-        caplog.clear()
+        heard.clear()
         sampler = TransferSampler(knows.agent, seed=0, rename=rename, fill=fill, learn=learn)
-        optuna.create_study(sampler=sampler).optimize(late, n_trials=14)
-        told = [record.getMessage() for record in caplog.records]
+        study = optuna.create_study(sampler=sampler)
+        study.optimize(late, n_trials=2)
+        assert [text.partition(",")[0] for text in heard if text.startswith(("rename", "fill"))] == slips[
+            : "raet" in rename.values()
+        ]
+        study.optimize(late, n_trials=12)
+        told = [text for text in heard if text.startswith(("rename", "fill"))]
         assert [text.partition(",")[0] for text in told] == slips
         close = {"raet": "rate", "dropuot": "dropout"}
         for text in told:
-            assert "they ask for rate, dropout" in text
+            assert "so that it has no effect; they ask for rate" in text
             assert ("Did you mean" in text) == any(slip in text for slip in close)
             assert all(f"Did you mean {name!r}?" in text for slip, name in close.items() if repr(slip) in text)
+
+
+def test_a_slip_in_the_objective_is_told_after_the_first_trial(heard: list[str]) -> None:
+    def asks(name: str, high: float = 1.0) -> Callable[[optuna.Trial], float]:
+        return lambda trial: trial.suggest_float(name, 0.0, high) + trial.suggest_float("units_1", 0.0, 1.0)
+
+    knows = TransferSampler(seed=0)
+    optuna.create_study(sampler=knows).optimize(asks("learning_rate"), n_trials=2)
+    optuna.create_study(sampler=TransferSampler(knows.agent, seed=0)).optimize(asks("learning_rat"), n_trials=1)
+    (text,) = heard
+    assert "did you mean 'learning_rate' by 'learning_rat'?" in text
+    assert "say rename={'learning_rate': 'learning_rat'}" in text
+    heard.clear()
+    optuna.create_study(sampler=TransferSampler(knows.agent, seed=0)).optimize(asks("learning_rate", 2.0), n_trials=1)
+    (text,) = heard
+    assert "did you mean" not in text and "values that the agent never saw: of learning_rate" in text
+
+
+def test_a_search_that_was_killed_goes_on_and_says_so(tmp_path: Path, heard: list[str]) -> None:
+    storage = f"sqlite:///{tmp_path / 'studies.db'}"
+    sampler = TransferSampler(seed=0)
+    searched(sampler, 4, study_name="one", storage=storage)
+    path = sampler.save(tmp_path / "agent.safetensors")
+    searched(sampler, 2, study_name="one", storage=storage, load_if_exists=True)  # and is killed
+    assert heard == []
+    again = TransferSampler(path, seed=1)
+    optuna.load_study(study_name="one", storage=storage, sampler=again).optimize(objective, n_trials=1)
+    assert heard[0] == (
+        "Study 'one' goes on with 6 finished trials: the sampler knows 4 of them, and learns from the others first."
+    )
+    assert learner_of(again).learned == 7

@@ -159,7 +159,7 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
         its = [trial for trial in shown if trial.kind == kind]
         colour, marker = PROPOSER_STYLES.get(kind, (GREY, "x"))
         if its:
-            points = [trial.number + 1 for trial in its], [float(trial.value or 0.0) for trial in its]
+            points = [trial.number for trial in its], [float(trial.value or 0.0) for trial in its]
             axes.plot(*points, marker, color=colour, markersize=4.5, label=_label(kind))
     _steps(axes, record, "best so far", BLUE, "-")
     if against is not None:
@@ -167,7 +167,7 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
     values = [trial.value for trial in valued if trial.value is not None]
     outside = _limit(axes, values, record.maximise, () if against is None else against.incumbents)
     words = "" if not outside else f" ({outside} worse {'one is' if outside == 1 else 'ones are'} outside)"
-    axes.set(xlabel=f"trials{words}")
+    axes.set(xlabel=f"number of the trial, from 0{words}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(f"{_label(record.quantity)} ({record.direction})", parse_math=False)
     axes.grid(alpha=0.3)
@@ -241,7 +241,7 @@ def _axes(axes: Axes | None, height: float) -> Axes:
 
 def _steps(axes: Axes, record: SearchRecord, label: str, colour: str, line: str) -> None:
     pairs = zip(record.trials, record.incumbents, strict=True)
-    found = [(trial.number + 1, best) for trial, best in pairs if best is not None and _drawable(best)]
+    found = [(trial.number, best) for trial, best in pairs if best is not None and _drawable(best)]
     if found:
         axes.step(*zip(*found, strict=True), where="post", color=colour, linestyle=line, linewidth=1.6, label=label)
 

@@ -28,7 +28,10 @@ def _print_version(wanted: bool) -> None:
 def main(
     version: Annotated[bool, typer.Option("--version", callback=_print_version, help="Print the version.")] = False,
 ) -> None:
-    """Search architectures and hyperparameters with an agent that keeps what it learned."""
+    """Search architectures and hyperparameters with an agent that keeps what it learned.
+
+    Commands with [bench] need the extra of that name.
+    """
 
 
 for found in entry_points(group=COMMANDS):

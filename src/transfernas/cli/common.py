@@ -39,6 +39,23 @@ def check_writable(folder: Path) -> None:
         raise refused(f"{folder} is not a writable folder: {error.strerror}", "--out") from None
 
 
+def holds_studies(path: Path) -> bool:
+    """Returns whether a file is a database of SQLite's, or a journal of Optuna's."""
+    return _begin(path) == b"SQLite format 3\0" or _begin(path).startswith(b'{"op_code"')
+
+
+def holds_knowledge(path: Path) -> bool:
+    """Returns whether a file is that of an agent, or holds studies."""
+    return holds_studies(path) or _begin(path)[8:9] == b"{"
+
+
+def _begin(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(16)
+
+
 def refused(text: object, option: str) -> typer.BadParameter:
     """Returns the error of a wrong value of an option; `terminal.plain` escapes the text."""
     return typer.BadParameter(plain(text), param_hint=option)

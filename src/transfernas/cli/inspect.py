@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import errors_as_lines, refused
+from .common import errors_as_lines, holds_studies, refused
 from .storages import open_studies, reading
 from .terminal import PlainTable, counted, plain, say
 
@@ -20,6 +20,10 @@ _MOST = 8  # problems whose parameters are shown
 _MOST_RECORDS = 5
 _MOST_TASKS = 12  # other ones, for each problem
 _KIB = 1024
+_LEGEND = (
+    "Likeness: of what the policy learned of two tasks, from -1 to 1. Agreement: of the values that were good in both. "
+    "Values in both: how many values that compares."
+)
 
 
 @errors_as_lines()
@@ -56,6 +60,7 @@ def inspect(
     for option, value in (("--storage", storage), ("--space", space), ("--task", task)):
         if value is not None and (against is None or storage is None):
             raise refused("is about a study: --against STUDY --storage URL", option)
+    _check_is_agent(path)
     console, snapshot = Console(), read_snapshot(path)
     problems = None if against is None else _problems(against, storage, space, task)
     found = inspection(path, snapshot)
@@ -68,6 +73,23 @@ def inspect(
     _print(console, found)
     if report is not None:
         say(console, f"Of {against}:\n{report}")
+
+
+def _check_is_agent(path: Path) -> None:
+    """Checks what a path is, before it is read.
+
+    Raises:
+        ValueError: There is no such file, or it holds studies.
+    """
+    if not path.exists():
+        raise ValueError(
+            f"there is no file {path}; name an agent's file, as sampler.save or `transfernas pretrain` write it"
+        )
+    if holds_studies(path):
+        raise ValueError(
+            f"{path} holds studies, not an agent: `transfernas report {path}` shows them, and `transfernas pretrain "
+            f"--storage {path} --out agent.safetensors` makes an agent of them"
+        )
 
 
 def _problems(against: str, storage: str | None, space: str | None, task: str | None) -> tuple["Problem", ...]:
@@ -91,9 +113,13 @@ def _problems(against: str, storage: str | None, space: str | None, task: str | 
 
 
 def _print(console: "Console", found: dict[str, Any]) -> None:
+    from ..insight.importances import MEASURED
+
     for line in _lines(found):
         say(console, plain(line))
     console.print(_learned_from(found))
+    if any(one["kept"] != one["trials"] for one in found["learned_from"]):
+        say(console, "An agent keeps at most 48 different trials of a problem; it has learned from the others too.")
     if any(one.get("best_reward") is not None for one in (*found["learned_from"], *found["problems"])):
         say(console, "A reward is higher for better trials: a study that minimises has its values with the other sign.")
     for problem in found["problems"][:_MOST]:
@@ -102,6 +128,11 @@ def _print(console: "Console", found: dict[str, Any]) -> None:
         console.print(_parameters(problem))
         if problem.get("likeness"):
             console.print(_likeness(problem))
+    shown = found["problems"][:_MOST]
+    if any(one["importance"] is not None for problem in shown for one in problem["parameters"]):
+        say(console, MEASURED)
+    if any(problem.get("likeness") for problem in shown):
+        say(console, _LEGEND)
     if len(found["problems"]) > _MOST:
         say(console, f"{counted(len(found['problems']) - _MOST, 'more problem')}; --json has all of them")
 

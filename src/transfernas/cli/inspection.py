@@ -71,11 +71,12 @@ def differences(config: TrainingConfig) -> tuple[str, dict[str, Any]]:
 
 
 def range_of(choice: Choice, parts: bool) -> str:
-    """Returns the values of a choice in words, such as "0.0001 to 0.1 (log), 12 parts".
+    """Returns the values of a choice in words, such as "within 0.0001 to 0.1 (log), 12 bins".
 
     Args:
         choice: its actions.
-        parts: whether a number may stand for the part of a range around it, as in agents of other tools.
+        parts: whether a number may stand for a bin of a range, as in agents of other tools: the bins show between which
+            numbers the range lies.
     """
     numbers = [action for action in choice.actions if type(action) in (int, float)]
     if len(numbers) < len(choice.actions) or len(numbers) <= _FEW:
@@ -88,8 +89,13 @@ def range_of(choice: Choice, parts: bool) -> str:
     if parts and log and any(type(number) is float for number in numbers):  # the range goes half a part beyond
         half = math.sqrt(ordered[1] / ordered[0])
         low, high = float(f"{low / half:.2g}"), float(f"{high * half:.2g}")
-    kind, noun = " (log)" if log else "", "parts" if parts else "values"
-    return f"{'about ' if parts else ''}{low:g} to {high:g}{kind}, {len(numbers)} {noun}"
+    elif parts and _even(ordered):
+        width = ordered[1] - ordered[0]
+        integer = all(type(number) is int for number in numbers)  # the name of a bin is then the middle, rounded down
+        before = (width - 1) // 2 if integer else width / 2
+        low, high = low - before, high - before + width
+    kind, noun = " (log)" if log else "", "bins" if parts else "values"
+    return f"{'within ' if parts else ''}{low:g} to {high:g}{kind}, {len(numbers)} {noun}"
 
 
 def size_of(space: SearchSpace) -> int | None:

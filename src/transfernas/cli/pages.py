@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from ..insight.progress import SearchRecord, record_of
 from . import page
-from .sections import MOST, Page, add_beliefs, add_configuration, add_facts, add_importances, add_known, add_search
+from .sections import (
+    BINS,
+    MOST,
+    Page,
+    add_beliefs,
+    add_configuration,
+    add_expected,
+    add_facts,
+    add_importances,
+    add_known,
+    add_search,
+)
 from .terminal import counted
 
 if TYPE_CHECKING:
@@ -16,6 +27,7 @@ if TYPE_CHECKING:
     from ..agent import Agent
 
 _IMPORTS = "import optuna\nfrom transfernas.integrations.optuna import TransferSampler\n\n"
+_OBJECTIVE = "# objective: the function of your program that takes a trial and returns its value\n"
 
 
 def study_page(
@@ -32,13 +44,13 @@ def study_page(
         agent: of the studies, and its file.
         storage: as a program opens it.
     """
-    from ..integrations.optuna_record import importances_of_study, record_of_study
+    from ..integrations.optuna_record import expected_best_of_study, importances_of_study, record_of_study
 
     first = studies[-1].study_name
     title = f"Search report: {first}" if len(studies) == 1 else f"Search report: {counted(len(studies), 'study')}"
     path = "agent.safetensors" if agent is None else str(agent[1])
     rerun = (
-        f"{_IMPORTS}study = optuna.load_study(\n    study_name={first!r},\n    storage={storage},\n"
+        f"{_IMPORTS}{_OBJECTIVE}study = optuna.load_study(\n    study_name={first!r},\n    storage={storage},\n"
         f"    sampler=TransferSampler({path!r}),\n)\n"
         f"study.optimize(objective, n_trials=30)\nstudy.sampler.save({path!r})"
     )
@@ -55,6 +67,7 @@ def study_page(
         if agent is None or not any(trial.params for trial in record.trials):  # no space yet, to believe anything of
             add_known(found, None, record)
             add_search(found, record, against)
+            add_expected(found, expected_best_of_study(study, None), record.quantity)
             add_importances(found, importances_of_study(study))
         else:
             _with_agent(found, study, record, against, agent[0])
@@ -88,7 +101,7 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
     )
     if next(iter(agent.processed), None) is not None:
         rerun = (
-            f"{_IMPORTS}study = optuna.create_study(sampler=TransferSampler({str(path)!r}))\n"
+            f"{_IMPORTS}{_OBJECTIVE}study = optuna.create_study(sampler=TransferSampler({str(path)!r}))\n"
             f"study.optimize(objective, n_trials=30)"
         )
     found = Page(f"Agent report: {path.name}", rerun)
@@ -102,6 +115,9 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
         record = record_of(agent.learner, row)
         add_facts(found, record)
         add_search(found, record, None if against is None else _compared(*against, problem.name))
+        if agent.learner.encoding.grows:
+            words = "The agent keeps the numbers that were tried of ten good trials, one of those in the same bins."
+            found.add(page.paragraph(f"{words} In others, {BINS[0].lower()}{BINS[1:]}", soft=True))
         add_beliefs(found, agent.beliefs(problem))
     add_configuration(found, agent)
     return found
@@ -111,7 +127,13 @@ def _with_agent(
     found: Page, study: "optuna.Study", record: SearchRecord, against: SearchRecord | None, agent: "Agent"
 ) -> None:
     """Adds a study and what an agent knew of it, or would know, and believes of it."""
-    from ..integrations.optuna_record import importances_of_study
+    from ..integrations.optuna_record import (
+        domains_of_study,
+        expected_best_of_study,
+        importances_of_study,
+        inside_domain,
+        within_domains,
+    )
     from ..integrations.optuna_trials import sign_of, task_of
     from ..integrations.studies import problem_of
     from ..spaces.vocabulary import transfer_report
@@ -119,14 +141,19 @@ def _with_agent(
     its = next((problem for problem in agent.problems if problem.task == task_of(study)), None)
     problem = problem_of(study) if its is None else its
     report = transfer_report(agent.learner.vocabulary, [problem]) if its is None else agent.transfer_report
+    domains = domains_of_study(study)
+    if report is not None:
+        new = tuple((name, inside_domain(action, domains.get(name))) for name, action in report.new_actions)
+        report = replace(report, new_actions=new)
     add_known(found, report, record)
     add_search(found, record, against)
+    add_expected(found, expected_best_of_study(study, agent), record.quantity)
     if its is None:
         add_importances(found, importances_of_study(study))
         words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
         found.add(page.paragraph(words))
         agent = agent.transfer_to([problem])
-    add_beliefs(found, agent.beliefs(its), record.quantity, sign_of(study))
+    add_beliefs(found, within_domains(agent.beliefs(its), domains), record.quantity, sign_of(study))
 
 
 def _compared(agent: "Agent", name: str, problem: tuple[str, str]) -> SearchRecord:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from enum import Enum
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..processes.interrupts import calling_at_interrupt
-from .common import check_writable, end, errors_as_lines, refused
+from .common import check_writable, end, errors_as_lines, holds_knowledge, refused
 from .storages import open_studies, reading
 from .terminal import say
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
     from ..integrations.studies import ProgressFn
     from ..spaces.condition import Action
+
+
+class _OnFailure(Enum):
+    """The count of failed trials; see `learn_from_studies`."""
+
+    IGNORE, WORST = "ignore", "worst"
 
 
 @errors_as_lines()
@@ -29,7 +36,14 @@ def pretrain(
             help="Storage of the studies: a URL such as sqlite:///studies.db, a SQLite or a journal file.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="File of the agent, written whole or not at all.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="File of the agent, written whole or not at all; a file that exists is an error, unless it is that of "
+            "--from.",
+        ),
+    ],
     study: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A study to learn from; all with one objective by default.")
     ] = None,
@@ -48,14 +62,17 @@ def pretrain(
         list[str] | None,
         typer.Option(metavar="OLD=NEW", help="A parameter of the studies, and the name to use instead."),
     ] = None,
-    fill: Annotated[
+    back_fill: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Fixed value of a parameter in the studies that lack the parameter."),
     ] = None,
-    worst: Annotated[
-        bool, typer.Option("--failures-are-worst", help="Count failed trials as worse than all others.")
-    ] = False,
+    on_failure: Annotated[
+        _OnFailure, typer.Option(help="Whether failed trials are left out, or are worse than all others.")
+    ] = _OnFailure.IGNORE,
     seed: Annotated[int, typer.Option(min=0, help="Seed of a new agent.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file of --out; what its agent knows is lost.")
+    ] = False,
 ) -> None:
     """Train an agent on all finished trials of old Optuna studies, by any sampler."""
     # Imported here, so that `transfernas --help` answers at once.
@@ -65,8 +82,8 @@ def pretrain(
     from ..integrations.optuna import SPACE
     from ..integrations.studies import learn_from_studies
 
-    _check_out(out)
-    renamed, filled = _pairs(rename or (), "--rename"), _pairs(fill or (), "--fill")
+    _check_out(out, agent, overwrite)
+    renamed, filled = _pairs(rename or (), "--rename"), _pairs(back_fill or (), "--back-fill")
     known = None if agent is None else Agent.load(agent)
     console, interrupted = Console(), Event()
     with reading(storage), _progress(console, interrupted) as progress:
@@ -80,7 +97,7 @@ def pretrain(
             space=SPACE if space is None else space,
             rename=renamed,
             back_fill={name: _value(text) for name, text in filled.items()},
-            on_failure="worst" if worst else "ignore",
+            on_failure=on_failure.value,
             seed=seed,
             progress=progress,
         )
@@ -90,14 +107,22 @@ def pretrain(
     end(interrupted.is_set(), f"go on with --from {path} --out {path}")
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, agent: Path | None, overwrite: bool) -> None:
     """Checks the path of the agent before the learning.
 
     Raises:
-        typer.BadParameter: The path is a folder, or no file can be written there.
+        typer.BadParameter: The path is a folder, no file can be written there, or a file there would be lost.
     """
     if out.is_dir():
         raise refused(f"{out} is a folder; give the path of a file", "--out")
+    continues = agent is not None and agent.exists() and out.exists() and agent.samefile(out)
+    if out.exists() and not (continues or overwrite):
+        way = (
+            f"add --from {out} to continue it, or"
+            if agent is None and holds_knowledge(out)
+            else "choose another file, or"
+        )
+        raise refused(f"{out} exists; {way} --overwrite to replace it", "--out")
     check_writable(next(parent for parent in out.absolute().parents if parent.exists()))
 
 

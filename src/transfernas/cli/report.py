@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import check_writable, errors_as_lines, refused
+from .common import check_writable, errors_as_lines, holds_knowledge, refused
 from .storages import open_studies, program_of, reading
 from .storages import shown as shown_storage
 from .terminal import say
@@ -52,6 +52,8 @@ def report(
         raise refused(f"{out} is a folder; the report is to be a file, as in {out / 'report.html'}", "--out")
     if any(out.exists() and Path(each).exists() and out.samefile(each) for each in (source, agent) if each):
         raise refused(f"{out} is what the report is about; choose another file", "--out")
+    if holds_knowledge(out):
+        raise refused(f"{out} holds an agent or studies, not a report; choose another file", "--out")
     check_writable(next(parent for parent in out.absolute().parents if parent.exists()))
     page = _page(source, study, against, agent)
     command = ["transfernas", "report", shown_storage(source), "--out", str(out)]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from .. import plots
 from ..insight.beliefs import Beliefs
-from ..insight.importances import Importance
-from ..insight.progress import OTHERS, SearchRecord, gains, trials_to_reach
+from ..insight.importances import MEASURED, Importance
+from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains
 from ..spaces.vocabulary import listed
 from . import page
 from .terminal import counted
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST = 8  # studies, problems, or parameters, of which each has figures
 _COLUMNS = 8  # parameters that have a column each
 _LISTED = 16  # parameters of a configuration
+BINS = "A number may stand for the bin of its range around it."
 _MEANINGS = {
     "policy": "the policy, which started from the knowledge of earlier problems, if there were any",
     "new policy": "a policy that learned from this search alone",
@@ -103,7 +104,8 @@ def add_search(found: Page, record: SearchRecord, against: SearchRecord | None) 
     heads = ("proposer", "trials", "became the best", f"gain in {record.quantity}", f"best {record.quantity}")
     by_proposer = gains(record)
     found.add(page.table(heads, by_proposer))
-    words = "The gain is by how much a proposer's trials moved the best value. The first trial has nothing to gain on."
+    words = "The gain is by how much a proposer's trials moved the best value. The first trial "
+    words += "counts as the best so far, with a gain of 0, because there was nothing before it."
     found.add(page.paragraph(words, soft=True))
     meanings = [
         (each.proposer, _MEANINGS.get(each.proposer, "a proposer that this version does not know"))
@@ -132,13 +134,14 @@ def _compared(found: Page, record: SearchRecord, against: SearchRecord) -> None:
     best, other = record.best_first[:1], against.best_first[:1]
     if not other or not best:
         return
-    reached = trials_to_reach(record, _value(other[0].value))
-    words = (
-        f"The best of {against.name} is {page.number(other[0].value)}, after {counted(len(against.trials), 'trial')}."
-    )
+    reached = first_to_reach(record, _value(other[0].value))
+    words = f"The best of {against.name} is {page.number(other[0].value)}, of {counted(len(against.trials), 'trial')}."
     words += (
-        f" This search reached it after {counted(reached, 'trial')}." if reached else " This search has not reached it."
+        " This search has not reached it."
+        if reached is None
+        else f" This search reached it in trial {reached} (the first trial is 0)."
     )
+    words += " If the two searches are of other data, their values cannot be compared."
     found.add(page.paragraph(words))
 
 
@@ -188,7 +191,7 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
     found.add(page.paragraph(words))
     pictures = []
     if beliefs.importances_from != "nothing":
-        its = "Importances: which parameters tell good trials from bad, each by itself (Kruskal-Wallis effect size)."
+        its = f"{MEASURED} The measure is the Kruskal-Wallis effect size."
         pictures.append(found.figure(functools.partial(plots.plot_importances, beliefs), its))
     for each in ranked[:MOST]:
         its = f"Values of {each.name}" + (
@@ -204,23 +207,43 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         pictures.append(found.figure(functools.partial(plots.plot_tasks, beliefs.tasks, beliefs.task), its))
     found.add(page.figures(pictures))
     if beliefs.expected_best:
-        found.add(page.heading("Expected to be best", 3))
+        found.add(page.heading("What the policy alone would draw (often worse than the best found)", 3))
         rows = [
             (_config(each.config), "not tried" if each.reward is None else page.number(sign * each.reward))
             for each in beliefs.expected_best
         ]
         found.add(page.table(("configuration", f"{quantity} when it was tried"), rows))
-        words = "A number may stand for the part of its range around it. The policy alone ranks these configurations."
+        words = f"{BINS} The policy ranks these configurations without the numbers inside of the bins."
         found.add(page.paragraph(words, soft=True))
     if beliefs.warm_start:
         first = page.table(("configuration",), [(_config(config),) for config in beliefs.warm_start])
         found.add(page.hidden("Configurations of earlier problems, to be tried first", first))
 
 
+def add_expected(found: Page, expected: tuple[Mapping[str, object], float, float] | None, quantity: str) -> None:
+    """Adds the trial that a Gaussian process expects to be best, were it evaluated again.
+
+    Args:
+        found: the page.
+        expected: the parameters of the trial, its expected value, and the standard deviation of that; None for none.
+        quantity: what the values are called.
+    """
+    if expected is None:
+        return
+    params, expectation, deviation = expected
+    found.add(page.heading("Expected to be best, were it evaluated again", 3))
+    value = f"{page.number(expectation)} ± {page.number(deviation)}"
+    found.add(page.table(("configuration", f"expected {quantity}"), [(_config(params), value)]))
+    words = (
+        "By a Gaussian process over all trials, as sampler.expected_best(study); the best single value may be lucky."
+    )
+    found.add(page.paragraph(words, soft=True))
+
+
 def add_importances(found: Page, importances: dict[str, Importance]) -> None:
     """Adds which parameters tell the good trials of a study from the bad ones, if these are enough to say."""
     if importances:
-        its = "Importances: which parameters tell good trials from bad, by this study's trials."
+        its = f"{MEASURED} The trials are this study's."
         picture = found.figure(functools.partial(plots.plot_importances, importances), its)
         found.add(page.heading("Importances", 3), page.figures([picture]))
 

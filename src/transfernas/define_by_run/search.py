@@ -90,6 +90,12 @@ class DefineByRunSearch:
         return self._now.learner.warm_start_size
 
     @property
+    def renamed(self) -> tuple[str, ...]:
+        """The names of parameters to which `rename` goes."""
+        source = self._now.learner.source
+        return () if source is None else tuple(source.rename.values())
+
+    @property
     def networks(self) -> TrialNetworks | None:
         """The networks of the trials; None without a key."""
         return self._now.networks

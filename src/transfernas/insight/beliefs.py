@@ -7,6 +7,7 @@ Shapes: `draws` of configurations, `choices` of a space, S among them.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ from ..spaces.condition import Action, action_key
 from ..spaces.trajectory import pad_trajectory
 from .importances import LEAST_TRIALS, Importance, importances, mean_ranks
 from .likeness import TaskLikeness, TaskMap, ValueRanks, agreement, cosine, task_map, value_ranks
-from .told import ToldTrial, ranks_of, told_trials
+from .told import ToldTrial, ranks_of, told_trials, with_numbers
 
 DRAWS = 480
 """So many configurations are drawn, unless you say otherwise: the standard error of a probability is 0.023 at most."""
@@ -129,7 +130,8 @@ class Beliefs:
         likeness: of the other problems, the most like first.
         tasks: all tasks that the policy knows, in two dimensions.
         expected_best: up to five configurations, the best first; a problem's `valid` is respected.
-        warm_start: configurations that were to be tried first, from earlier problems, as far as they fit.
+        warm_start: configurations that were to be tried first, from earlier problems, as far as they fit, with their
+            exact numbers where these are known.
 
     Example:
         ```python
@@ -358,7 +360,10 @@ def _warm_start(learner: Learner, row: int) -> tuple[dict[str, Action], ...]:
     found = learner.warm_start
     if found is None:
         return ()
-    return tuple(
-        learner.encoding.config_of_indices(row, found.action_indices[0, row, slot])
-        for slot in range(int(found.count[0, row]))
-    )
+    names = [choice.name for choice in learner.encoding.problems[row].space.choices]
+    configs = list[dict[str, Action]]()
+    for slot in range(int(found.count[0, row])):
+        config = learner.encoding.config_of_indices(row, found.action_indices[0, row, slot])
+        tried = zip(names, found.values[0, row, slot, 1 : 1 + len(names)].tolist(), strict=True)
+        configs.append(with_numbers(config, {name: number for name, number in tried if not math.isnan(number)}))
+    return tuple(configs)

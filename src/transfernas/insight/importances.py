@@ -21,6 +21,12 @@ from ..spaces.condition import Action, action_key, are_numbers
 LEAST_TRIALS = 8
 """Fewer trials give no importances."""
 
+MEASURED = (
+    "Importances: which parameters tell good trials from bad among those that ran, each by itself. One that was soon "
+    "settled looks less important than it is."
+)
+"""The measure in words, for people who see importances."""
+
 _GROUPS = 4  # of the values of a number, so that a group has several trials
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..learning.learner import Learner
-from .told import told_trials
+from .told import exact_configs, told_trials, trial_key
 
 OTHERS = "others"
 """Stands for the proposer of trials that were enqueued, imported or proposed by another program."""
@@ -108,7 +108,7 @@ class ProposerGain(NamedTuple):
     Attributes:
         proposer: its name, without that of a source.
         trials: how many trials it proposed.
-        improvements: how many of them became the best so far; the first trial with a value is none.
+        improvements: how many of them became the best so far; the first trial with a value is one of them.
         gain: by how much these moved the best value in all, at least 0.
         best: its best value; None if none of its trials has a value.
     """
@@ -133,8 +133,8 @@ def gains(record: SearchRecord) -> tuple[ProposerGain, ...]:
     moved, count = dict[str, float](), dict[str, int]()
     for trial, before in zip(record.trials, (None, *record.incumbents), strict=False):
         found.setdefault(trial.kind, []).append(trial)
-        if trial.value is not None and before is not None and record.is_better(trial.value, before):
-            step = abs(trial.value - before)
+        if trial.value is not None and (before is None or record.is_better(trial.value, before)):
+            step = 0.0 if before is None else abs(trial.value - before)
             moved[trial.kind] = moved.get(trial.kind, 0.0) + (step if math.isfinite(step) else 0.0)
             count[trial.kind] = count.get(trial.kind, 0) + 1
     return tuple(
@@ -143,16 +143,19 @@ def gains(record: SearchRecord) -> tuple[ProposerGain, ...]:
     )
 
 
-def trials_to_reach(record: SearchRecord, value: float) -> int | None:
-    """Returns after how many trials a search had a value, or a better one; None if it never had."""
-    for number, best in enumerate(record.incumbents, start=1):
+def first_to_reach(record: SearchRecord, value: float) -> int | None:
+    """Returns the number of the first trial of a search that had a value, or a better one; None if none had."""
+    for trial, best in zip(record.trials, record.incumbents, strict=True):
         if best is not None and not record.is_better(value, best):
-            return number
+            return trial.number
     return None
 
 
 def record_of(learner: Learner, row: int) -> SearchRecord:
     """Returns the trials of a problem of a learner of one replica, in the order in which it learned from them.
+
+    The best trials have the numbers that were tried, as far as the learner keeps them; in the others a number may stand
+    for its bin.
 
     Args:
         learner: as in `agent.learner`.
@@ -164,8 +167,15 @@ def record_of(learner: Learner, row: int) -> SearchRecord:
         print(len(record.trials), record.incumbents[-1])
         ```
     """
+    exact = exact_configs(learner, row)
     trials = (
-        SearchTrial(number, told.reward if math.isfinite(told.reward) else None, told.proposer, None, told.config)
+        SearchTrial(
+            number,
+            told.reward if math.isfinite(told.reward) else None,
+            told.proposer,
+            None,
+            exact.get(trial_key(told.config, told.reward), told.config),
+        )
         for number, told in enumerate(told_trials(learner, row))
     )
     space, task = learner.encoding.problems[row].name

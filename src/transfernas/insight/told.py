@@ -1,6 +1,6 @@
 """Trials that a learner was told, as configurations, in the order in which it learned from them."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from ..learning.bandit import PROPOSER_NAMES
 from ..learning.learner import Learner, update_archive
 from ..learning.scores import Scores
-from ..spaces.condition import Action
+from ..spaces.condition import Action, action_key
 from .importances import mean_ranks
 
 MOST_TRIALS = 2_000
@@ -46,6 +46,38 @@ def told_trials(learner: Learner, row: int) -> list[ToldTrial]:
     configs, scores = encoding.configs(row, replay.trials.at((0, numbers))), replay.scores.at((0, numbers))
     proposers = map(PROPOSER_NAMES.get, replay.proposer[0, numbers].tolist())
     return [*map(ToldTrial, configs, scores.outcome.tolist(), scores.shown().tolist(), proposers)]
+
+
+def trial_key(config: Mapping[str, Action], reward: float) -> Hashable:
+    """Returns a key of a trial, equal for a trial that was told and the same trial in the archive."""
+    return frozenset((name, action_key(action)) for name, action in config.items()), reward
+
+
+def exact_configs(learner: Learner, row: int) -> dict[Hashable, dict[str, Action]]:
+    """Returns the archived trials of a problem by `trial_key`, with the numbers that were tried if these are known."""
+    name, found = learner.encoding.problems[row].name, dict[Hashable, dict[str, Action]]()
+    for entry in update_archive(learner).archive:
+        if entry.name == name:
+            rewards = entry.scores.at((0, slice(int(entry.count[0])))).shown().tolist()
+            for slot, reward in enumerate(rewards):
+                config = entry.config(0, slot)
+                found.setdefault(trial_key(config, reward), with_numbers(config, entry.numbers(0, slot)))
+    return found
+
+
+def with_numbers(config: Mapping[str, Action], numbers: Mapping[str, float]) -> dict[str, Action]:
+    """Returns a configuration with numbers in place of the actions that stand for them.
+
+    Example:
+        ```python
+        assert with_numbers({"units": 12, "act": "relu"}, {"units": 13.0}) == {"units": 13, "act": "relu"}
+        ```
+    """
+    found = dict(config)
+    for name, number in numbers.items():
+        if name in found:
+            found[name] = int(number) if type(found[name]) is int and number.is_integer() else number
+    return found
 
 
 def ranks_of(trials: Sequence[ToldTrial]) -> Float[np.ndarray, "trials"]:

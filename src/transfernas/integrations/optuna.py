@@ -1,7 +1,6 @@
 """`TransferSampler`: a sampler for Optuna that starts from the knowledge of earlier studies."""
 
 import dataclasses
-import logging
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -26,8 +25,6 @@ from ..spaces.condition import Action
 from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
 from .optuna_study import TO_USER, Progress, StudyPlace, StudySearch
 from .optuna_trials import sign_of, stamp_of, task_of
-
-_LOGGER = logging.getLogger(__name__)
 
 SPACE = "optuna"
 """The default name of a study's space. Spaces of one name are versions of one space."""
@@ -132,13 +129,15 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """Returns the trial of a study with the best expected value, were it evaluated again.
 
         `study.best_trial` is the best single evaluation, which is often a lucky one under noise. The expected values
-        are those of a Gaussian process over all trials.
+        are those of a Gaussian process over all trials. The sampler first learns from the finished trials that are new
+        to it, so the study may come from a storage.
 
         Args:
-            study: A study of this sampler.
+            study: A study with one objective.
 
         Raises:
-            ValueError: No trial of the study was learned from, or the configuration has no surrogate.
+            ValueError: The study has several objectives, no trial of it was learned from, or the configuration has no
+                surrogate.
 
         Example:
             ```python
@@ -146,16 +145,19 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             print(best.params, best.value, "+-", best.deviation)
             ```
         """
+        _check_single(study)
         with self._lock:
-            self._catch_up()
-            number = self._number_of(study)
-            found = None if number is None else self._searches[number].search.expected_best()
-            if number is None or found is None:
+            trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+            search = None
+            if any(trial.state.is_finished() for trial in trials):
+                search = self._searches[self._caught_up(study, trials)]
+            found = None if search is None else search.search.expected_best()
+            if search is None or found is None:
                 raise ValueError(
                     f"the sampler expects nothing of study {study.study_name!r}: its Gaussian process learned from no "
                     f"trial of it; optimize the study with it first, under a TrainingConfig with a proposal.surrogate"
                 )
-            return found._replace(value=self._searches[number].sign * found.value)
+            return found._replace(value=search.sign * found.value)
 
     def reseed_rng(self) -> None:
         """Draws other random numbers from now on; Optuna calls this if trials run in parallel."""
@@ -236,14 +238,26 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         if number is not None and self._searches[number].knows(trial):
             return self._searches[number]
         trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        number = self._caught_up(study, trials, trial.number)
+        search = self._searches[number] = self._searches[number].warned(trial.number)
+        return search
+
+    def _caught_up(self, study: optuna.Study, trials: Sequence[FrozenTrial], asking: int = -1) -> int:
+        """Returns the number of the search of a study, which has learned from all of its finished trials.
+
+        Args:
+            study: The study.
+            trials: All of its trials.
+            asking: The number of the trial that asks for a parameter.
+        """
+        number = self._number_of(study)
         if number is None or not self._searches[number].is_of(study.study_name, trials):
             self._catch_up()
             number = self._begin(study, trials)
         self._uses += 1
         search = self._searches[number].moved(study, self._uses)
-        search = search.caught_up(trials, self._processed, self._learn, trial.number).warned(trial.number)
-        self._searches[number] = search
-        return search
+        self._searches[number] = search.caught_up(trials, self._processed, self._learn, asking)
+        return number
 
     def _begin(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> int:
         """Begins a search, or continues that of a study that was loaded again, and returns its number."""
@@ -306,7 +320,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             except KeyError:  # the study was deleted
                 continue
             except Exception as error:
-                _LOGGER.warning(
+                TO_USER.warning(
                     f"study {search.name!r} cannot be read, so that its last trials may be missing: {error}"
                 )
 

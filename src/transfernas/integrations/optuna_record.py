@@ -1,7 +1,9 @@
 """A study of Optuna's as the record of a search, whatever proposed its trials; the study may be in use."""
 
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,11 +13,18 @@ with needed("optuna", __name__):
     import optuna
     from optuna.trial import FrozenTrial, TrialState
 
+from ..define_by_run.plans import ExpectedBest
+from ..define_by_run.search import DefineByRunSearch
+from ..insight.beliefs import Beliefs
 from ..insight.importances import Importance, importances, mean_ranks
 from ..insight.progress import SearchRecord, SearchTrial
 from ..spaces.condition import Action
-from .optuna import ATTRIBUTE
-from .optuna_trials import score_of, sign_of, violation_of
+from ..spaces.domain import Domain, NumericDomain
+from .optuna import ATTRIBUTE, SPACE
+from .optuna_trials import domain_of, score_of, sign_of, task_of, value_of, violation_of
+
+if TYPE_CHECKING:
+    from ..agent import Agent
 
 
 def record_of_study(study: optuna.Study) -> SearchRecord:
@@ -57,6 +66,79 @@ def importances_of_study(study: optuna.Study) -> dict[str, Importance]:
     outcomes = np.array([int(score.outcome) for _, score in known], np.int32)
     ranks = mean_ranks(outcomes, np.array([score.reward for _, score in known], np.float64))
     return importances([{name: _action(value) for name, value in trial.params.items()} for trial, _ in known], ranks)
+
+
+def domains_of_study(study: optuna.Study) -> dict[str, Domain]:
+    """Returns the values that each parameter of a study can have, by the last trial that has the parameter."""
+    found: dict[str, Domain] = {}
+    for trial in study.get_trials(deepcopy=False):
+        for name, distribution in trial.distributions.items():
+            with suppress(ValueError, TypeError, ArithmeticError):
+                found[name] = domain_of(distribution)
+    return found
+
+
+def within_domains(beliefs: Beliefs, domains: Mapping[str, Domain]) -> Beliefs:
+    """Returns beliefs in which no name of a bin is outside of its parameter's range."""
+
+    def inside(name: str, action: Action) -> Action:
+        return inside_domain(action, domains.get(name))
+
+    def config(its: Mapping[str, Action]) -> dict[str, Action]:
+        return {name: inside(name, action) for name, action in its.items()}
+
+    return replace(
+        beliefs,
+        parameters=tuple(
+            replace(each, values=tuple(inside(each.name, value) for value in each.values))
+            for each in beliefs.parameters
+        ),
+        expected_best=tuple(replace(each, config=config(each.config)) for each in beliefs.expected_best),
+        warm_start=tuple(map(config, beliefs.warm_start)),
+    )
+
+
+def inside_domain(action: Action, domain: Domain | None) -> Action:
+    """Returns the name of a bin, or the nearest value of the bin if the bin's part of the range lacks its name.
+
+    Example:
+        ```python
+        assert inside_domain(0, NumericDomain(1, 20, integer=True)) == 1
+        ```
+    """
+    if not isinstance(domain, NumericDomain) or type(action) not in (int, float):
+        return action
+    _, low, high = domain.bins[domain.position(action)]  # type: ignore[arg-type]
+    return min(max(action, low), high)  # type: ignore[type-var]
+
+
+def expected_best_of_study(study: optuna.Study, agent: "Agent | None") -> ExpectedBest | None:
+    """Returns the trial of a study with the best expected value; None if no process over its trials can tell.
+
+    Nothing is learned; see `TransferSampler.expected_best`.
+
+    Args:
+        study: a study with one objective.
+        agent: whose knowledge of other problems the process starts from; None for none.
+
+    Raises:
+        ValueError: the study has several objectives.
+    """
+    _check_single(study)
+    names = (SPACE, task_of(study))
+    if agent is not None:
+        names = next((problem.name for problem in agent.problems if problem.task == names[1]), names)
+    search, sign = DefineByRunSearch(*names, source=agent, learns=False), sign_of(study)
+    for trial in study.get_trials(deepcopy=False):
+        if trial.state.is_finished():
+            with suppress(ValueError, TypeError, ArithmeticError):
+                params = {
+                    name: (domain_of(trial.distributions[name]), value_of(trial.distributions[name], value))
+                    for name, value in trial.params.items()
+                }
+                search.recall(params, score_of(trial, sign, "ignore"), trial.state == TrialState.COMPLETE)
+    found = search.expected_best()
+    return None if found is None else found._replace(value=sign * found.value)
 
 
 def _trial(trial: FrozenTrial) -> SearchTrial:

@@ -15,11 +15,9 @@ from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.plans import ExternalTrial, ObservedTrial, Params
 from ..define_by_run.search import DefineByRunSearch
 from ..spaces.domain import Domain
-from .arguments import resolve_name
+from .arguments import close_name, resolve_name
 from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
 from .transfer_log import LogLine, transfer_line
-
-_LOGGER = logging.getLogger(__name__)
 
 TO_USER = logging.getLogger("optuna.transfernas")
 """A logger whose messages appear among those of Optuna."""
@@ -152,6 +150,12 @@ class StudySearch:
             return replace(self, progress=progress)
         record = progress.record or record_of(self.name, trials)
         processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
+        if not progress.seen and self.first is None:
+            known = sum(processed.has(stamp_of(trials[number])) for number in finished)
+            TO_USER.info(
+                f"Study {self.name!r} goes on with {len(finished):,} finished trials: the sampler knows {known:,} of "
+                f"them, and learns from the others first."
+            )
         for number in finished:
             stamp = stamp_of(trials[number])
             known = processed.has(stamp)
@@ -159,7 +163,6 @@ class StudySearch:
             if not known:
                 processed.add(record, number, stamp)
         if old:
-            TO_USER.info(f"The sampler learns from {len(old):,} finished trials of study {self.name!r} first.")
             search.tell_many(old, min(_STEPS, len(old)))
         first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
         ends = first, (finished[-1], stamp)
@@ -171,17 +174,25 @@ class StudySearch:
         return None if self.said else transfer_line(f"Study {self.name!r}", self.search)
 
     def warned(self, number: int) -> "StudySearch":
-        """Warns once, some trials after the first, of names in `rename` and `fill` that no trial asked for."""
+        """Warns once of each name in `rename` and `fill` that no trial asked for.
+
+        The warning comes after the first trial if the name is close to that of a parameter, else some trials later.
+        """
         first = number if self.first is None else self.first
-        if not self.given or number < first + _SLIPS_AFTER:
+        if not self.given or number == first:
             return replace(self, first=first)
+        left = dict[str, str]()
         for name, argument in self.given.items():
-            if name not in self._domains:
-                _LOGGER.warning(
-                    f"{argument} names {name!r}, for which no trial of study {self.name!r} asked yet; they ask for "
-                    f"{resolve_name(tuple(self._domains), name)}"
-                )
-        return replace(self, first=first, given={})
+            if name in self._domains:
+                continue
+            if number < first + _SLIPS_AFTER and close_name(self._domains, name) is None:
+                left[name] = argument
+                continue
+            TO_USER.warning(
+                f"{argument} names {name!r}, for which no trial of study {self.name!r} asked yet, so that it has no "
+                f"effect; they ask for {resolve_name(tuple(self._domains), name)}"
+            )
+        return replace(self, first=first, given=left)
 
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
         """Returns the domain of a parameter."""
@@ -247,7 +258,7 @@ class StudySearch:
                 search.declare({name: domain for name, (domain, _) in params.items()})
                 old.append(ExternalTrial(params, ObservedTrial.of(params, score), whole))
         except (ValueError, TypeError, ArithmeticError) as error:
-            _LOGGER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
+            TO_USER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
 
 
 def _running_id(trial: FrozenTrial) -> Hashable:

@@ -97,7 +97,8 @@ class LearningReport:
 
     def __str__(self) -> str:
         """Returns the report as a few lines of text."""
-        lines = [f"Learned from {self.trials:,} trials of {len(self.studies)} studies"]
+        noun = "study" if len(self.studies) == 1 else "studies"
+        lines = [f"Learned from {self.trials:,} trials of {len(self.studies)} {noun}"]
         for one in self.studies:
             notes = [
                 f"{count:,} {reason}"

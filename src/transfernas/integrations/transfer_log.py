@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ..define_by_run.search import DefineByRunSearch
 from ..spaces.vocabulary import listed
+from .arguments import close_name
 
 
 class LogLine(NamedTuple):
@@ -22,7 +23,8 @@ class LogLine(NamedTuple):
 def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
     """Returns the line about the agent that a search started from; None if the search started from none.
 
-    The line is a warning if more parameters are new than known, because some of them may have been renamed.
+    The line is a warning if more parameters are new than known, because some of them may have been renamed, or if a new
+    name is close to a known one that was not asked for, because it may be misspelt.
 
     Args:
         subject: The search, as the subject of the sentence.
@@ -35,15 +37,27 @@ def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
             logging.getLogger(__name__).log(*line)
         ```
     """
-    report = search.transfer_report()
-    if report is None:
+    report, learner = search.transfer_report(), search.learner
+    if report is None or learner is None or learner.known is None:
         return None
     known, new = report.known_states, report.new_states
     text = (
         f"{subject} starts from an agent: {len(known)} of {len(known) + len(new)} parameters known, task "
-        f"{'known' if report.known_tasks else 'new'}, {search.warm_start_size} configurations to try first"
+        f"{'known' if report.known_tasks else 'new'}, {search.warm_start_size} earlier configurations to try among the "
+        f"first trials"
     )
     text += f"; new: {listed(new)}" if new else ""
+    changed = tuple(dict.fromkeys(state for state, _ in report.new_actions if state in known))
+    text += f"; values that the agent never saw: of {listed(changed)}" if changed else ""
+    left = [state for state in learner.known.states[1:] if state not in (*known, *search.renamed)]
+    slips = [(name, close) for name in new if (close := close_name(left, name)) is not None]
+    if slips:
+        meant = ", ".join(f"did you mean {close!r} by {name!r}?" for name, close in slips)
+        return LogLine(
+            logging.WARNING,
+            f"{text}. The agent knows nothing of a new parameter: {meant} If it is the new name, say "
+            f"rename={{{slips[0][1]!r}: {slips[0][0]!r}}}",
+        )
     if len(new) > len(known):
         return LogLine(logging.WARNING, f"{text}. Where parameters have other names by now, say rename={{old: new}}")
     return LogLine(logging.INFO, text)

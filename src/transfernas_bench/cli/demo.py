@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from transfernas.cli.common import end, errors_as_lines
+from transfernas.cli.common import end, errors_as_lines, refused
 from transfernas.cli.terminal import say
 from transfernas.processes.interrupts import advise
 
@@ -29,6 +29,10 @@ def demo(
     from ..report import incumbent_table, progress_bars, ratio_lines
 
     console = Console()
+    if (out / "agent.safetensors").exists() and not (out / "result.json").exists():
+        raise refused(
+            f"{out} has an agent that is not of a demo, which the demo would replace; choose another folder", "--out"
+        )
     target_problem()  # before any folder is created, because a missing package is an error
     agent, picture = make_folder(out) / "agent.safetensors", out / "curves.png"
     say(
