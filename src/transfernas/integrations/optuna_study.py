@@ -152,8 +152,9 @@ class StudySearch:
         processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
         if not progress.seen and self.first is None:
             known = sum(processed.has(stamp_of(trials[number])) for number in finished)
+            noun = "trial" if len(finished) == 1 else "trials"
             TO_USER.info(
-                f"Study {self.name!r} goes on with {len(finished):,} finished trials: the sampler knows {known:,} of "
+                f"Study {self.name!r} goes on with {len(finished):,} finished {noun}: the sampler knows {known:,} of "
                 f"them, and learns from the others first."
             )
         for number in finished:
