@@ -12,6 +12,9 @@ from transfernas.processes.interrupts import advise
 
 from .common import make_folder, say_where
 
+FOLDER = Path("runs/demo")
+"""Where the results are by default."""
+
 
 @errors_as_lines()
 def demo(
@@ -19,7 +22,7 @@ def demo(
     replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions of every search.")] = 20,
     joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training.")] = 800,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each search on the new space and task.")] = 200,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = FOLDER,
 ) -> None:
     """Learn on two small spaces and two tasks, then search a larger space on a new task (NAS-Bench-201)."""
     # Imported here, so that `transfernas --help` answers at once.
@@ -29,7 +32,8 @@ def demo(
     from ..report import incumbent_table, progress_bars, ratio_lines
 
     console = Console()
-    if (out / "agent.safetensors").exists() and not (out / "result.json").exists():
+    # The folder by default is the demo's own, also after a kill, which leaves no result.
+    if out != FOLDER and (out / "agent.safetensors").exists() and not (out / "result.json").exists():
         raise refused(
             f"{out} has an agent that is not of a demo, which the demo would replace; choose another folder", "--out"
         )
