@@ -69,19 +69,20 @@ def opinions_of(earlier: list[MeanFn], points: np.ndarray, told: np.ndarray) -> 
     return found
 
 
-def weights_of(earlier: list[MeanFn]) -> tuple[np.ndarray, np.ndarray]:
-    """The prior of the sources' weights: the sum has the mean 0.7, and the average the standard deviation 0.5."""
-    count = len(earlier)
+def weights_of(earlier: list[MeanFn], trials: int) -> tuple[np.ndarray, np.ndarray]:
+    """The prior of the sources' weights: before any trial the sum has the mean 0.7, after five half of it."""
+    count, say = len(earlier), 5 / (5 + trials)
     if not count:
         return np.zeros(0), np.zeros((0, 0))
-    return np.full(count, 0.7 / count), 0.25 * np.ones((count, count)) / count**2 + 0.25 * np.eye(count) / count
+    covariance = 0.25 * np.ones((count, count)) / count**2 + 0.25 * np.eye(count) / count
+    return np.full(count, say * 0.7 / count), say**2 * covariance
 
 
 @SOURCES
 def test_the_prediction_is_that_of_the_formula(earlier: list[MeanFn]) -> None:
     points, new = some_points(12), some_points(5, seed=1)
     surrogate = Surrogate.fitted(points, some_values(points), NUMERIC, earlier=earlier)
-    its, (weights, spread) = surrogate.hyperparameters, weights_of(earlier)
+    its, (weights, spread) = surrogate.hyperparameters, weights_of(earlier, 12)
     known, of_new = opinions_of(earlier, points, points), opinions_of(earlier, new, points)
     told = np.array([[kernel(one, other, its) for other in points] for one in points]) + known @ spread @ known.T
     inverse = np.linalg.inv(told + (math.exp(its.noise) + 1e-8) * np.eye(12))
@@ -100,7 +101,7 @@ def test_the_prediction_is_that_of_the_formula(earlier: list[MeanFn]) -> None:
 
 @SOURCES
 def test_the_posterior_is_that_of_the_formula_and_its_gradient_is_right(earlier: list[MeanFn]) -> None:
-    points, (weights, spread) = some_points(15), weights_of(earlier)
+    points, (weights, spread) = some_points(15), weights_of(earlier, 15)
     known = opinions_of(earlier, points, points)
     standard = standardised(some_values(points)) - known @ weights
     features, sources = Features.of(points, NUMERIC), SourceMeans.of(earlier, points)
