@@ -49,6 +49,7 @@ WHOLE = (
         "rule.pairs",
     ),
     *("rule.good_most", "proposal.best_of.trials", "proposal.max_candidates", "proposal.surrogate.first"),
+    "proposal.surrogate.first_after_transfer",
     *("queue.size", "transfer.bandit.warm_start", "transfer.uniform.trials"),
 )
 SHARES = ("rule.good_share", "transfer.bandit.trust", "transfer.bandit.trust_warm_start", "transfer.bandit.decay")
