@@ -29,6 +29,32 @@ IsNewFn = Callable[[PlannedTrial], bool]
 _MOST_REFUSED = 1_000  # candidates of one trial, as their networks were evaluated; then any is taken
 
 
+def plan_on(knowledge: SearchKnowledge, trial: Hashable, params: Params, name: str, domain: Domain) -> PlannedTrial:
+    """Returns the plan of an open trial, which has the next parameter; the plan that there is, or another one.
+
+    Args:
+        knowledge: All that the search knows.
+        trial: The trial.
+        params: The parameters of the trial so far.
+        name: The name of the next parameter.
+        domain: The values that the next parameter can have.
+
+    Raises:
+        RuntimeError, TypeError: The user's key failed, see `TrialNetworks`.
+        ValueError: A name or a value cannot be part of a space.
+    """
+    plan = knowledge.trials.own_plan(trial)
+    if plan is not None and plan.goes_on(params, name, domain):
+        return plan
+    source = None if knowledge.learner.has_learned else knowledge.learner.source
+    if plan is None or plan.seen != len(params) or not knowledge.space.is_unforeseen(params, name, source):
+        return plan_trial(knowledge, trial, plan, params, name, domain)
+    plan = knowledge.space.unforeseen.put(plan, name, domain)
+    knowledge.trials.open(trial, plan)
+    knowledge.close_network(trial)
+    return plan
+
+
 def plan_trial(
     knowledge: SearchKnowledge,
     trial: Hashable,

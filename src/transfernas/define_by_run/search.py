@@ -21,7 +21,7 @@ from ..spaces.vocabulary import TransferReport
 from .knowledge import SearchKnowledge
 from .learner import DefineByRunLearner
 from .networks import TrialNetworks
-from .planning import plan_trial, value_of_plan
+from .planning import plan_on, value_of_plan
 from .plans import NOBODY, ExpectedBest, ExternalTrial, ObservedTrial, Params, Proposer, as_score
 from .source import SourceAgent
 from .surrogate_proposer import SurrogateProposer
@@ -184,15 +184,7 @@ class DefineByRunSearch:
             ValueError: A name or a value cannot be part of a space.
         """
         now = self._now
-        plan = now.trials.own_plan(trial)
-        if plan is None or not plan.goes_on(params, name, domain):
-            source = None if now.learner.has_learned else now.learner.source
-            if plan is not None and plan.seen == len(params) and now.space.is_unforeseen(params, name, source):
-                plan = now.space.unforeseen.put(plan, name, domain)
-                now.trials.open(trial, plan)
-                now.close_network(trial)
-            else:
-                plan = plan_trial(now, trial, plan, params, name, domain)
+        plan = plan_on(now, trial, params, name, domain)
         now.space.domains[name] = domain
         value = plan.given[name] = value_of_plan(now, plan, name, domain, plan.rng)
         return value
