@@ -29,7 +29,7 @@ _LOG = 0.02  # of a step: so even are the steps of the logarithms of a range
 def inspection(path: Path, snapshot: Snapshot) -> dict[str, Any]:
     """Returns the contents of an agent's file, for JSON.
 
-    Numbers of an experiment's file are those of all replicas; what only an agent has is left out there.
+    Numbers of an experiment's file are those of all replicas; the parts that only an agent has are left out there.
 
     Args:
         path: of the file, which was read.

@@ -121,7 +121,7 @@ def figure(draw: Callable[[], "Axes"], name: str, caption: str) -> str:
     Args:
         draw: draws it.
         name: of the figure, another one for each of a page: a word of letters, digits and hyphens.
-        caption: what a reader sees below it, and hears instead of it.
+        caption: the text below it, which is read aloud instead of it.
     """
     return f"<figure>{_svg(draw, name, plain(caption))}<figcaption>{text(caption)}</figcaption></figure>"
 

@@ -126,7 +126,7 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
 def _with_agent(
     found: Page, study: "optuna.Study", record: SearchRecord, against: SearchRecord | None, agent: "Agent"
 ) -> None:
-    """Adds a study and what an agent knew of it, or would know, and believes of it."""
+    """Adds a study, and an agent's knowledge and beliefs about it."""
     from ..integrations.optuna_record import (
         domains_of_study,
         expected_best_of_study,

@@ -1,4 +1,4 @@
-"""The report about a run of `transfernas compare` or `reproduce`: what its `result.json` says."""
+"""The report about a run of `transfernas compare` or `reproduce`, from its `result.json`."""
 
 import functools
 import json

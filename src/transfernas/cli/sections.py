@@ -146,7 +146,7 @@ def _compared(found: Page, record: SearchRecord, against: SearchRecord) -> None:
 
 
 def add_known(found: Page, report: "TransferReport | None", record: SearchRecord | None) -> None:
-    """Adds what was known before the first trial.
+    """Adds the knowledge before the first trial.
 
     Args:
         found: the page.
@@ -175,12 +175,12 @@ def add_known(found: Page, report: "TransferReport | None", record: SearchRecord
 
 
 def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: float = 1.0) -> None:
-    """Adds what an agent believes of a problem.
+    """Adds an agent's beliefs about a problem.
 
     Args:
         found: the page.
         beliefs: of the agent.
-        quantity: what values of the problem are called.
+        quantity: the name of the values of the problem.
         sign: the value of a reward of 1: 1 where values are maximised, -1 where they are minimised.
     """
     found.add(page.heading("What the agent believes", 3))
@@ -226,7 +226,7 @@ def add_expected(found: Page, expected: tuple[Mapping[str, object], float, float
     Args:
         found: the page.
         expected: the parameters of the trial, its expected value, and the standard deviation of that; None for none.
-        quantity: what the values are called.
+        quantity: the name of the values.
     """
     if expected is None:
         return

@@ -31,7 +31,7 @@ _GROUPS = 4  # of the values of a number, so that a group has several trials
 
 
 class Importance(NamedTuple):
-    """What a parameter tells about the order of trials.
+    """The effect of a parameter on the order of trials.
 
     Attributes:
         effect: the share of the variance of the ranks that the parameter explains alone, in [0, 1].
@@ -66,7 +66,7 @@ def importances(configs: Sequence[Mapping[str, Action]], ranks: Float[np.ndarray
 
 
 def effect_size(groups: Int[np.ndarray, "trials"], ranks: Float[np.ndarray, "trials"]) -> float:
-    """Returns eta squared of ranks in groups, less what chance alone gives; 0 where it cannot be found.
+    """Returns eta squared of ranks in groups, less the part that chance alone gives; 0 where it cannot be found.
 
     Args:
         groups: Shape `[trials]`, the number of the group of each trial.

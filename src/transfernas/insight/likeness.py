@@ -1,4 +1,4 @@
-"""Likeness of tasks: by what the policy learned of them, and by the trials that an agent remembers of them.
+"""Likeness of tasks: by the policy's embeddings of them, and by the trials that an agent remembers of them.
 
 Shapes: `tasks` that are compared, `size` of an embedding.
 """

@@ -50,7 +50,7 @@ class SearchRecord:
 
     Attributes:
         name: of the search.
-        quantity: what its values are, such as "value" or "reward".
+        quantity: the name of its values, such as "value" or "reward".
         maximise: whether a higher value is better.
         trials: those that are finished, oldest first.
         running: how many are not finished.
@@ -103,7 +103,7 @@ class SearchRecord:
 
 
 class ProposerGain(NamedTuple):
-    """What a proposer has brought.
+    """The gain by a proposer.
 
     Attributes:
         proposer: its name, without that of a source.
