@@ -242,6 +242,7 @@ def test_errors_say_what_to_give_instead(storage: str, tmp_path: Path) -> None:
     (damaged / "result.json").write_text('{"command": "demo", "seed": 1, "seconds": 2, "versions": 3}', encoding="utf8")
     assert "is damaged: AttributeError" in run(damaged, "--out", out, code=1)
     assert "is what the report is about; choose another file" in run(agent, "--out", agent, code=2)
+    assert "is the result that the report is about" in run(damaged, "--out", damaged / "result.json", code=2)
     other = shutil.copy(agent, tmp_path / "other.safetensors")
     for path in (other, storage.removeprefix("sqlite:///")):
         assert "holds an agent or studies, not a report" in run(damaged, "--out", path, code=2)

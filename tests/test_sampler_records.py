@@ -4,6 +4,7 @@ import contextlib
 import logging
 import pickle
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -20,7 +21,9 @@ from transfernas import Agent
 from transfernas.integrations import optuna as integration
 from transfernas.integrations import optuna_study
 from transfernas.integrations.optuna import TransferSampler
+from transfernas.integrations.optuna_record import expected_best_of_study, inside_domain
 from transfernas.integrations.studies import learn_from_studies
+from transfernas.spaces.domain import NumericDomain
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -373,3 +376,68 @@ def test_a_study_that_is_loaded_has_an_expected_best(learned: int, tmp_path: Pat
     assert found.value == pytest.approx(expected.value, abs=0.1)
     again.optimize(objective, n_trials=1)
     assert_learned(sampler.agent, 13)
+
+
+def test_to_look_at_another_study_changes_no_search() -> None:
+    other = optuna.create_study(study_name="other", sampler=optuna.samplers.RandomSampler(seed=0))
+    other.optimize(objective, n_trials=6)
+
+    def searched(looks: bool) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
+        sampler = TransferSampler(seed=0)
+        study = optuna.create_study(study_name="one", sampler=sampler)
+        study.optimize(objective, n_trials=5)
+        if looks:
+            assert sampler.expected_best(other).params in [trial.params for trial in other.trials]
+        study.optimize(objective, n_trials=7)
+        top = [dict(trial.config) for trial in sampler.agent.top()]
+        return [trial.params for trial in study.trials], top, sampler.agent.learner.learned
+
+    assert searched(looks=True) == searched(looks=False)
+    assert searched(looks=True)[2] == 12
+
+
+@pytest.mark.parametrize("name", ["", "x" * 10_000])
+def test_a_trial_that_is_refused_is_no_part_of_the_process(name: str) -> None:
+    def odd(trial: optuna.Trial) -> float:
+        return trial.suggest_float(name, 0, 1) - 5.0 if trial.number % 2 else objective(trial)
+
+    study = optuna.create_study(study_name="one", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(odd, n_trials=8)
+    for found in (expected_best_of_study(study, None), TransferSampler(seed=0).expected_best(study)):
+        assert found is not None and found.params in [trial.params for trial in study.trials]
+
+
+def test_without_a_finite_value_nothing_is_expected() -> None:
+    def fails(trial: optuna.Trial) -> float:
+        trial.suggest_float("x", 0, 1)
+        raise optuna.TrialPruned if trial.number % 2 else ValueError
+
+    study = optuna.create_study(study_name="one", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(fails, n_trials=6, catch=(ValueError,))
+    assert expected_best_of_study(study, None) is None
+    with pytest.raises(ValueError, match="the sampler expects nothing of study 'one'"):
+        TransferSampler(seed=0, on_failure="worst").expected_best(study)
+
+
+def test_a_name_is_not_called_misspelt_before_a_trial_has_asked_for_everything(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    both = threading.Barrier(2)
+
+    def late(trial: optuna.Trial) -> float:
+        first = trial.suggest_float("dropout_in", 0, 1)
+        if trial.number < 2:
+            both.wait(60)
+        return first + trial.suggest_float("dropout_out", 0, 1)
+
+    study = optuna.create_study(study_name="one", sampler=TransferSampler(seed=0, fill={"dropout_out": 0.0}))
+    optuna.logging.enable_propagation()
+    study.optimize(late, n_trials=4, n_jobs=2)
+    optuna.logging.disable_propagation()
+    assert "no effect" not in caplog.text and len(study.trials) == 4
+
+
+def test_names_of_bins_of_other_ranges_stay_as_they_are() -> None:
+    narrow = NumericDomain(1e-3, 1e-1, log=True)
+    assert inside_domain(1e-6, narrow) == 1e-6 and inside_domain(float("inf"), narrow) == float("inf")
+    assert inside_domain(0, NumericDomain(1, 20, integer=True)) == 1

@@ -243,6 +243,9 @@ def test_no_agent_is_lost_to_another(url: str, tmp_path: Path) -> None:
     assert "exists; choose another file, or --overwrite" in command(*arguments, "--from", other, code=2)
     (tmp_path / "notes").write_text("not an agent")
     assert "exists; choose another file" in command(*arguments[:-1], tmp_path / "notes", code=2)
+    database = url.removeprefix("sqlite:///")
+    found = command(*arguments[:-1], database, "--overwrite", code=2)
+    assert "holds studies, which an agent would replace" in " ".join(found.replace("│", "").split())
     assert path.read_bytes() == before
     command(*arguments, "--overwrite", "--seed", "1")
     assert path.read_bytes() != before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..processes.interrupts import calling_at_interrupt
-from .common import check_writable, end, errors_as_lines, holds_knowledge, refused
+from .common import check_writable, end, errors_as_lines, holds_knowledge, holds_studies, refused
 from .storages import open_studies, reading
 from .terminal import say
 
@@ -115,13 +115,12 @@ def _check_out(out: Path, agent: Path | None, overwrite: bool) -> None:
     """
     if out.is_dir():
         raise refused(f"{out} is a folder; give the path of a file", "--out")
+    if holds_studies(out):
+        raise refused(f"{out} holds studies, which an agent would replace; choose another file", "--out")
     continues = agent is not None and agent.exists() and out.exists() and agent.samefile(out)
     if out.exists() and not (continues or overwrite):
-        way = (
-            f"add --from {out} to continue it, or"
-            if agent is None and holds_knowledge(out)
-            else "choose another file, or"
-        )
+        continuing = agent is None and holds_knowledge(out)
+        way = f"add --from {out} to continue it, or" if continuing else "choose another file, or"
         raise refused(f"{out} exists; {way} --overwrite to replace it", "--out")
     check_writable(next(parent for parent in out.absolute().parents if parent.exists()))
 

@@ -52,6 +52,8 @@ def report(
         raise refused(f"{out} is a folder; the report is to be a file, as in {out / 'report.html'}", "--out")
     if any(out.exists() and Path(each).exists() and out.samefile(each) for each in (source, agent) if each):
         raise refused(f"{out} is what the report is about; choose another file", "--out")
+    if out.exists() and (Path(source) / "result.json").exists() and out.samefile(Path(source) / "result.json"):
+        raise refused(f"{out} is the result that the report is about; choose another file", "--out")
     if holds_knowledge(out):
         raise refused(f"{out} holds an agent or studies, not a report; choose another file", "--out")
     check_writable(next(parent for parent in out.absolute().parents if parent.exists()))

@@ -97,11 +97,11 @@ class SearchKnowledge:
             plan: The plan of the trial; None if the trial was not asked for here.
             whole: Whether the trial came to its end.
         """
-        config = self._observe(ObservedTrial.of(params, score))
         if missing := self.space.forget_expected(params):
             self.trials.drop(missing)
             self.rebuild()
         self.declare({name: domain for name, (domain, _) in params.items()})
+        config = self._observe(ObservedTrial.of(params, score))
         if whole:
             self.space.add_evidence([config])
             if not self.learner.space.fits(config) and self.space.is_due:
@@ -138,8 +138,8 @@ class SearchKnowledge:
 
     def recall(self, params: Params, score: Score | None, whole: bool) -> None:
         """Takes up a trial that the learner learned from before this search began."""
-        config = self._observe(ObservedTrial.of(params, score))
         self.declare({name: domain for name, (domain, _) in params.items()})
+        config = self._observe(ObservedTrial.of(params, score))
         if whole:
             self.space.add_evidence([config], counted=False)
         if score is None:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from ..learning.archive import ArchivedProblem
 from ..learning.config import SurrogateConfig
-from ..learning.scores import Score
+from ..learning.scores import Score, TrialOutcome
 from ..learning.surrogate import STEPS, Hyperparameters, Surrogate, ValueScale
 from ..processes.threads import one_thread
 from ..spaces.domain import Domain
@@ -201,7 +201,7 @@ class SurrogateProposer:
     def expected_best(
         self, space: SearchSpace, domains: Mapping[str, Domain], sources: Sequence[ArchivedProblem] = ()
     ) -> "ExpectedTrial | None":
-        """Returns the trial with the best expected reward, were it evaluated again; None without trials.
+        """Returns the trial with the best expected reward, were it evaluated again; None without a finite reward.
 
         Under noise the best single evaluation is often a lucky one. The neighbours of this trial are good too.
 
@@ -211,7 +211,7 @@ class SurrogateProposer:
             sources: The earlier problems.
         """
         told = self._trials.scored
-        if not told:
+        if not any(one.score is not None and one.score.outcome == TrialOutcome.FINITE for one in told):
             return None
         points = Points(space, domains)
         rows, values, found = points.of(told), losses(told), self._kernel.of(points.names)

@@ -150,7 +150,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
             search = None
             if any(trial.state.is_finished() for trial in trials):
-                search = self._searches[self._caught_up(study, trials)]
+                search = self._looked_at(study, trials)
             found = None if search is None else search.search.expected_best()
             if search is None or found is None:
                 raise ValueError(
@@ -239,7 +239,20 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             return self._searches[number]
         trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
         number = self._caught_up(study, trials, trial.number)
-        search = self._searches[number] = self._searches[number].warned(trial.number)
+        finished = any(other.state.is_finished() for other in trials)
+        search = self._searches[number] = self._searches[number].warned(trial.number, finished)
+        return search
+
+    def _looked_at(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> StudySearch:
+        """Returns the search of a study, which has learned from all of its finished trials.
+
+        The search of a study that is only looked at beside others is not kept: the agent remains that of the study
+        that was begun last.
+        """
+        before = dict(self._searches), self._first_ledger
+        search = self._searches[self._caught_up(study, trials)]
+        if before[0] and self._number_of(study) not in before[0]:
+            self._searches, self._first_ledger = before
         return search
 
     def _caught_up(self, study: optuna.Study, trials: Sequence[FrozenTrial], asking: int = -1) -> int:

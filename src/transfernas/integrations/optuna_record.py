@@ -18,7 +18,7 @@ from ..define_by_run.search import DefineByRunSearch
 from ..insight.beliefs import Beliefs
 from ..insight.importances import Importance, importances, mean_ranks
 from ..insight.progress import SearchRecord, SearchTrial
-from ..spaces.condition import Action
+from ..spaces.condition import Action, is_any_of
 from ..spaces.domain import Domain, NumericDomain
 from .optuna import ATTRIBUTE, SPACE
 from .optuna_trials import domain_of, score_of, sign_of, task_of, value_of, violation_of
@@ -106,8 +106,8 @@ def inside_domain(action: Action, domain: Domain | None) -> Action:
         assert inside_domain(0, NumericDomain(1, 20, integer=True)) == 1
         ```
     """
-    if not isinstance(domain, NumericDomain) or type(action) not in (int, float):
-        return action
+    if not isinstance(domain, NumericDomain) or not is_any_of(action, domain.actions):
+        return action  # a category, or the name of a bin of another range
     _, low, high = domain.bins[domain.position(action)]  # type: ignore[arg-type]
     return min(max(action, low), high)  # type: ignore[type-var]
 

@@ -174,13 +174,17 @@ class StudySearch:
         """Returns the line of the log about the agent that the search started from; None if there is none to log."""
         return None if self.said else transfer_line(f"Study {self.name!r}", self.search)
 
-    def warned(self, number: int) -> "StudySearch":
+    def warned(self, number: int, finished: bool) -> "StudySearch":
         """Warns once of each name in `rename` and `fill` that no trial asked for.
 
         The warning comes after the first trial if the name is close to that of a parameter, else some trials later.
+
+        Args:
+            number: The number of the trial that asks for its first parameter.
+            finished: Whether a trial of the study finished, so that its parameters are known.
         """
         first = number if self.first is None else self.first
-        if not self.given or number == first:
+        if not self.given or number == first or not finished:
             return replace(self, first=first)
         left = dict[str, str]()
         for name, argument in self.given.items():
