@@ -217,7 +217,7 @@ def main() -> None:
         print(f"{of + ' - ' + to:32s}{shown(curves[of] - curves[to])}")
     for at, task in enumerate(tasks):
         means = {name: " ".join(f"{100 * v:.1f}" for v in values[at].mean(axis=0)) for name, values in curves.items()}
-        print(f"{task:20s}" + "; ".join(f"{name} {text}" for name, text in means.items()))
+        print(f"{task:27s}" + "; ".join(f"{name} {text}" for name, text in means.items()))
     arguments.out.mkdir(parents=True, exist_ok=True)
     found = {"trials": MARKS, "tasks": tasks, "regrets": {n: v.tolist() for n, v in curves.items()}}
     path = arguments.out / "result.json"
