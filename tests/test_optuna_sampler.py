@@ -251,6 +251,7 @@ def logged() -> Iterator[list[str]]:
 
 
 def test_nothing_is_logged_and_the_users_own_studies_still_are(logged: list[str]) -> None:
+    optuna.logging.set_verbosity(optuna.logging.INFO)  # the code of a page may have set another
     searcher = OptunaSearcher([CONSTRAINED], start=[{"depth": 1}])
     for number in range(15):
         searcher.tell(searcher.ask(), float(number))
