@@ -48,14 +48,14 @@ def plan_on(knowledge: SearchKnowledge, trial: Hashable, params: Params, name: s
         return plan
     source = None if knowledge.learner.has_learned else knowledge.learner.source
     if plan is None or plan.seen != len(params) or not knowledge.space.is_unforeseen(params, name, source):
-        return plan_trial(knowledge, trial, plan, params, name, domain)
+        return _plan_trial(knowledge, trial, plan, params, name, domain)
     plan = knowledge.space.unforeseen.put(plan, name, domain)
     knowledge.trials.open(trial, plan)
     knowledge.close_network(trial)
     return plan
 
 
-def plan_trial(
+def _plan_trial(
     knowledge: SearchKnowledge,
     trial: Hashable,
     earlier: PlannedTrial | None,
@@ -65,17 +65,7 @@ def plan_trial(
 ) -> PlannedTrial:
     """Plans a trial, and opens it; anew if the program does not ask for the parameters of an earlier plan.
 
-    Args:
-        knowledge: All that the search knows.
-        trial: The trial.
-        earlier: The earlier plan of the trial; None if there is none.
-        params: The parameters of the trial so far.
-        name: The name of the next parameter.
-        domain: The values that the next parameter can have.
-
-    Raises:
-        RuntimeError, TypeError: The user's key failed, see `TrialNetworks`.
-        ValueError: A name or a value cannot be part of a space.
+    The arguments and errors are those of `plan_on`, and the earlier plan of the trial; None if there is none.
     """
     knowledge.declare({**{known: its for known, (its, _) in params.items()}, name: domain})
     learner, trials, space = knowledge.learner.current, knowledge.trials, knowledge.space

@@ -198,9 +198,10 @@ class Surrogate:
         """
         if not len(points):
             return self
-        least = min(self.least, float(self.predicted(points)[0].min()))
+        mean, _, added = self._mean_and_covariance(points)
+        least = min(self.least, float(mean.min()))
         scaled = np.concatenate([self.scaled, self._scaled(points)])
-        basis = np.concatenate([self.basis, self._basis(points)])
+        basis = np.concatenate([self.basis, added])
         factor, _ = _factor(self.hyperparameters, scaled, basis)
         weights = np.concatenate([self.weights, np.zeros(len(points))])
         return dataclasses.replace(self, scaled=scaled, factor=factor, weights=weights, least=least, basis=basis)
@@ -238,9 +239,6 @@ class Surrogate:
         basis = opinions @ self.sources.weights_factor
         covariance = _covariance(self.hyperparameters, self._scaled(candidates), self.scaled) + basis @ self.basis.T
         return self.center + opinions @ self.sources.weights + covariance @ self.weights, covariance, basis
-
-    def _basis(self, points: np.ndarray) -> np.ndarray:
-        return self.sources(points) @ self.sources.weights_factor
 
     def _scaled(self, points: np.ndarray) -> np.ndarray:
         scaled: np.ndarray = self.features(points) * np.exp(-self.hyperparameters.lengths)[self.features.parameter]
