@@ -25,8 +25,7 @@ quick = settings(max_examples=40, deadline=None)
 def unchecked() -> Iterator[None]:
     """Turns the tests' type checks off.
 
-    Users run without, and get the library's own words for a wrong type. Strategies must: beartype draws the items that
-    it checks from `random`, which Hypothesis forbids them.
+    Users run without, and get the library's own words for a wrong type.
     """
     before = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)
@@ -46,14 +45,12 @@ def actions() -> st.SearchStrategy[tuple[Action, ...]]:
 
 
 @st.composite
-@unchecked()
 def conditions(draw: st.DrawFn, earlier: Sequence[Choice], depth: int = 2) -> Condition:
     """Conditions on the given choices, nested up to the depth."""
     return draw(_conditions(earlier, depth))
 
 
 @st.composite
-@unchecked()
 def spaces(draw: st.DrawFn, name: str = "space") -> SearchSpace:
     """Spaces of 1 to 6 choices, repetitions written out."""
     names = iter(draw(st.permutations(NAMES)))
@@ -69,7 +66,6 @@ def spaces(draw: st.DrawFn, name: str = "space") -> SearchSpace:
 
 
 @st.composite
-@unchecked()
 def configs(draw: st.DrawFn, space: SearchSpace) -> dict[str, Action]:
     """Complete configurations of one space."""
     config: dict[str, Action] = {}
@@ -79,14 +75,12 @@ def configs(draw: st.DrawFn, space: SearchSpace) -> dict[str, Action]:
 
 
 @st.composite
-@unchecked()
 def spaces_with_config(draw: st.DrawFn) -> tuple[SearchSpace, dict[str, Action]]:
     space = draw(spaces())
     return space, draw(configs(space))
 
 
 @st.composite
-@unchecked()
 def problems(draw: st.DrawFn) -> tuple[Problem, ...]:
     """1 to 3 problems over distinct spaces that have names of choices, and maybe a task, in common."""
     count = draw(st.integers(1, 3))

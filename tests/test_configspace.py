@@ -99,7 +99,6 @@ def clauses(draw: st.DrawFn, parameters: list[Any]) -> Any:
 
 
 @st.composite
-@unchecked()
 def configuration_spaces(draw: st.DrawFn, ranges: bool, forbid: bool = True) -> cs.ConfigurationSpace:
     """Spaces of up to four hyperparameters, conditional on those before them in a shuffled order of names."""
     space = cs.ConfigurationSpace(seed=draw(st.integers(0, 1000)))
