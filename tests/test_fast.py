@@ -16,7 +16,7 @@ from policies import every_trajectory
 from sampling import sampled
 from searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play, play_in_threads
 from transfernas import Agent, Choice, Preferences, Problem, SearchSpace
-from transfernas.learning.bandit import N_PROPOSERS, NEW_POLICY, TRANSFERRED, WARM_START
+from transfernas.learning.bandit import N_PROPOSERS, NEW_POLICY, SURROGATE, TRANSFERRED, WARM_START
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.pairs import draw_pairs
 from transfernas.learning.proposal import MIXED_DRAWS, count_candidates, propose
@@ -134,7 +134,7 @@ def test_a_seed_decides_the_trials_also_after_a_transfer() -> None:
 @pytest.mark.thorough
 def test_a_proposal_is_the_most_probable_of_more_and_more_draws() -> None:
     learner = new_learner((SUM,), FAST, 5, replicas=3)
-    config = FAST.with_changes({"proposal.repeats": True, "proposal.best_of.trials": 10})
+    config = FAST.with_changes({"proposal.repeats": True, "proposal.best_of.trials": 10, "proposal.surrogate": None})
     for trials, count in ((0, 1), (1, 3), (5, 9), (10, 16), (13, 16)):
         learner = run(learner, trials - learner.learned)
         _, (problem, rollout, _) = propose(dataclasses.replace(learner, config=config))
@@ -186,6 +186,7 @@ def test_what_was_not_met_before_a_transfer_is_explored_as_by_a_new_policy() -> 
     config = FAST.with_changes(
         {
             "proposal.repeats": True,
+            "proposal.surrogate": None,
             "proposal.best_of.trials": 16,
             "transfer.bandit.exploration": None,
             "transfer.bandit.control": 0,
@@ -249,7 +250,7 @@ def test_nothing_is_compiled_once_a_search_runs() -> None:
         moved = agent.transfer_to(problems)
         moved.learn_from([(TWO, {"depth": 1, "kind": "pool"}, 0.5)])
         members = Counter(_proposer(moved) for _ in range(trials))
-        assert trials < 10 or set(members) == {TRANSFERRED, NEW_POLICY, WARM_START}
+        assert trials < 10 or set(members) == {TRANSFERRED, NEW_POLICY, WARM_START, SURROGATE}
 
     search(0, 4)
     with counted() as compilations:

@@ -10,8 +10,9 @@ from policies import every_trajectory, one, scores, stacked
 from problems import PROBLEMS, cnn, ffn
 from sampling import sampled
 from transfernas import Agent, Choice, LstmConfig, Problem, SearchSpace, TrainingConfig
+from transfernas.learning.eligibility import ActionIndices, RowIndices
 from transfernas.learning.learner import Learner, learn, new_learner, select
-from transfernas.learning.proposal import LARGE_BATCH, SMALL_BATCH, ActionIndices, RowIndices, count_candidates, propose
+from transfernas.learning.proposal import LARGE_BATCH, SMALL_BATCH, count_candidates, propose
 from transfernas.learning.randomness import Purpose, generator
 from transfernas.learning.rollout import Rollout
 from transfernas.learning.transfer import transfer

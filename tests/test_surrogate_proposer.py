@@ -17,13 +17,13 @@ from threadpoolctl import ThreadpoolController
 from transfernas import ProposalConfig, SurrogateConfig
 from transfernas.define_by_run.plans import ObservedTrial, value_of
 from transfernas.define_by_run.points import Points, SurrogateProposal
-from transfernas.define_by_run.source_trials import MOST_SOURCES, SourceTrials
-from transfernas.define_by_run.surrogate_proposer import BEST, LATEST, SPREAD, SurrogateProposer
+from transfernas.define_by_run.surrogate_proposer import BEST, LATEST, SPREAD, SurrogateProposer, models_of
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.archive import ArchivedProblem, archive_of_trials
 from transfernas.learning.config import TrainingConfig
 from transfernas.learning.randomness import Purpose, generator
 from transfernas.learning.scores import Score, TrialOutcome
+from transfernas.learning.source_models import MOST_SOURCES
 from transfernas.processes.threads import one_thread
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import In
@@ -138,7 +138,7 @@ def test_an_earlier_problem_speaks_of_its_own_parameters_and_of_no_others() -> N
     )
     few = archive_of_trials("space", "few", [({"rate": 0.1}, {}, Score.of(1.0))])
     strange = archive_of_trials("space", "strange", [({"else": at}, {}, Score.of(1.0 * at)) for at in range(9)])
-    [model] = SourceTrials.of([other, few, strange], points).models
+    [model] = models_of([other, few, strange], points).models
     assert model.known.tolist() == [True, False, False, False]
     rows = points.anywhere(20, np.random.default_rng(0))
     moved = rows.copy()
@@ -174,9 +174,9 @@ def test_of_many_earlier_problems_those_that_share_most_parameters_are_used_and_
     narrow = [({"rate": 10.0**-at}, {"rate": 10.0**-at}, Score.of(1.0 * at)) for at in range(5)]
     many = [earlier_problem(f"task {number}", loss, number) for number in range(MOST_SOURCES + 3)]
     points = Points(SPACE, DOMAINS)
-    found = SourceTrials.of([*many, archive_of_trials("space", "narrow", narrow)], points)
+    found = models_of([*many, archive_of_trials("space", "narrow", narrow)], points)
     assert len(found.models) == MOST_SOURCES and all(model.known.all() for model in found.models)
-    latest = SourceTrials.of(many[-1:], points).models[0]
+    latest = models_of(many[-1:], points).models[0]
     rows = points.anywhere(5, np.random.default_rng(0))
     np.testing.assert_array_equal(found.models[0](rows), latest(rows))
 

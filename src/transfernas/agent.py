@@ -13,6 +13,7 @@ from .checkpoint.processed_trials import ProcessedTrials
 from .checkpoint.snapshot import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .insight.beliefs import DRAWS, Beliefs, beliefs_of
 from .insight.html import html_of
+from .learning.bandit import NOBODY
 from .learning.compilation import BackgroundCompiler
 from .learning.config import TrainingConfig
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
@@ -339,8 +340,13 @@ class Agent(Searcher):
                     f"again, as in Agent.load(path, problems=[Problem(space, task, {name}=...)])"
                 )
         self._look_at_open()
-        pending = np.fromiter((opened.kept.fingerprint for opened in self._open.values()), np.uint64, len(self._open))
-        learner, proposal = propose(self._learner, before_draw=self._compiling().wait_for_sample, pending=pending)
+        opened = [(self._learner.encoding.row(one.problem), one.kept) for one in self._open.values()]
+        learner, proposal = propose(
+            self._learner,
+            before_draw=self._compiling().wait_for_sample,
+            pending=np.array([kept.fingerprint for _, kept in opened], np.uint64),
+            open_trials=[(row, kept.trajectory) for row, kept in opened],
+        )
         row = int(proposal.problem[0])
         config = learner.encoding.config_of_indices(row, proposal.rollout.action_indices[0])
         trajectory = proposal.rollout.trajectory.at(0)
@@ -369,7 +375,7 @@ class Agent(Searcher):
     def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, proposer: int) -> Learner:
         self._compiling().wait_for_update()
         problem, batched, proposers = as_replica(row, trajectory, proposer)
-        return learn(learner, problem, batched, np.array([reward]), proposers, others=proposer < 0)
+        return learn(learner, problem, batched, np.array([reward]), proposers, others=proposer == NOBODY)
 
 
 def _checked(config: object) -> TrainingConfig:

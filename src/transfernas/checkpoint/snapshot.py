@@ -10,7 +10,7 @@ import errno
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,8 +21,9 @@ import safetensors.numpy
 
 from ..fields import from_json, to_json
 from ..learning.archive import SIZE, ArchivedProblem
-from ..learning.bandit import N_PROPOSERS
+from ..learning.bandit import N_PROPOSERS, SURROGATE
 from ..learning.config import TrainingConfig
+from ..learning.failed_trials import MOST_FAILED, FailedTrial
 from ..learning.learner import Learner, PastProblem, restore
 from ..policy.architecture import Capacity
 from ..spaces.choice import Choice
@@ -34,6 +35,16 @@ from ..spaces.tables import MinShapes
 from ..spaces.vocabulary import Vocabulary
 from .archive_tensors import archive_of
 from .files import write_atomically
+from .header_values import (
+    distinct,
+    read_count,
+    read_name,
+    read_names,
+    read_one_of,
+    read_power_of_two,
+    read_share,
+    read_whole,
+)
 from .processed_trials import ProcessedTrials
 from .tensor_checks import CheckpointError as CheckpointError
 from .tensor_checks import check_finite
@@ -44,7 +55,6 @@ VERSION = 1
 # The types of the format that NumPy has too.
 _DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
 _MOST_AXES = 8
-_MOST_COUNT = 1 << 62
 _MOST_ENTRIES = 1 << 48
 T = TypeVar("T")
 
@@ -195,6 +205,7 @@ def _to_json(snapshot: Snapshot) -> Json:
         "problems": [problem.name for problem in learner.encoding.problems],
         "past": [[past.space, past.task, list(past.trials)] for past in learner.past],
         "min_shapes": list(learner.encoding.min_shapes),
+        "failed": [_failed_to_json(learner, one) for one in learner.failed],
         "processed": snapshot.processed.entries(),
         "archive": {"trials": learner.archived_at} | _archive_to_json(learner.archive),
         "notes": snapshot.notes,
@@ -206,28 +217,28 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     spaces = _field(header, "spaces", lambda value: {space.name: space for space in map(space_from_json, value)})
     problems = _field(header, "problems", lambda value: tuple(Problem(spaces[s], t) for s, t in value))
     vocabulary = Vocabulary(
-        states=_field(header, "states", _names),
+        states=_field(header, "states", read_names),
         actions=_field(
-            header, "actions", lambda value: _distinct((state, kind, to_builtin(a)) for state, kind, a in value)
+            header, "actions", lambda value: distinct((state, kind, to_builtin(a)) for state, kind, a in value)
         ),
-        tasks=_field(header, "tasks", _names),
+        tasks=_field(header, "tasks", read_names),
     )
-    min_shapes = _field(header, "min_shapes", lambda value: MinShapes(*map(_power_of_two, value)))
+    min_shapes = _field(header, "min_shapes", lambda value: MinShapes(*map(read_power_of_two, value)))
     try:
         encoding = encode(check_problems(problems), vocabulary, min_shapes)
     except KeyError as error:
         raise CheckpointError(f"its header's fields states, actions and tasks lack the name {error}") from None
     capacity = _field(header, "capacity", lambda value: _capacity(value, vocabulary, min_shapes))
-    learned = _field(header, "learned", _count)
+    learned = _field(header, "learned", read_count)
     archived = _field(header, "archive", _archived_problems)
-    archived_at = _field(header, "archive", lambda value: _one_of("trial", learned + 1, value["trials"]))
+    archived_at = _field(header, "archive", lambda value: read_one_of("trial", learned + 1, value["trials"]))
     tensors = widened(tensors)
     archive = archive_of(tensors, archived, replicas_of(tensors))
     state, replay, queue, trial_stats, bandit, warm_start = parts_of(tensors, config, capacity, encoding)
-    asked = _field(header, "asked", _count)
+    asked = _field(header, "asked", read_count)
     learner = restore(
         config=config,
-        seed=_field(header, "seed", _whole),
+        seed=_field(header, "seed", read_whole),
         vocabulary=vocabulary,
         encoding=encoding,
         state=state,
@@ -236,17 +247,18 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         trial_stats=trial_stats,
         known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, value)),
         past=_field(header, "past", lambda value: tuple(_past(entry, len(trial_stats.trials)) for entry in value)),
-        sampled=_field(header, "sampled", _count),
+        sampled=_field(header, "sampled", read_count),
         learned=learned,
-        acceptance=_field(header, "acceptance", _share),
+        acceptance=_field(header, "acceptance", read_share),
         bandit=bandit,
         warm_start=warm_start,
         archive=archive,
         archived_at=archived_at,
+        failed=_field(header, "failed", lambda value: _failed_trials(encoding, len(trial_stats.trials), value)),
     )
     return Snapshot(
         learner=learner,
-        name=_field(header, "name", _name),
+        name=_field(header, "name", read_name),
         asked=asked,
         open_trials=_field(header, "open_trials", lambda value: _saved_trials(encoding, asked, value)),
         restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
@@ -272,63 +284,15 @@ def _field(header: Json, name: str, read: Callable[[Json], T]) -> T:
         raise CheckpointError(f"its header cannot be read: field {name}: {error}") from None
 
 
-def _whole(value: Json) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is not a whole number of at least 0")
-    return value
-
-
-def _count(value: Json) -> int:
-    """Returns a count, which must be small enough to be possible."""
-    if _whole(value) > _MOST_COUNT:
-        raise ValueError(f"{value:,} is too large for a count")
-    return value
-
-
-def _power_of_two(value: Json) -> int:
-    if _whole(value) < 1 or value & (value - 1) or value > 1 << 20:
-        raise ValueError(f"{value!r} is not a power of two from 1 to {1 << 20:,}")
-    return value
-
-
-def _share(value: Json) -> float:
-    if type(value) is not float or not 0 <= value <= 1:
-        raise ValueError(f"{value!r} is not a number from 0 to 1")
-    return value
-
-
-def _name(value: Json) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a name")
-    return value
-
-
-def _names(value: Json) -> tuple[str, ...]:
-    return _distinct(map(_name, value))
-
-
-def _distinct(names: Iterable[T]) -> tuple[T, ...]:
-    found = tuple(names)
-    if len(set(found)) < len(found):
-        raise ValueError("a name is there twice")
-    return found
-
-
-def _one_of(what: str, count: int, value: Json) -> int:
-    if _whole(value) >= count:
-        raise ValueError(f"there is no {what} {value}")
-    return _whole(value)
-
-
 def _row(encoding: Encoding, value: Json) -> int:
-    return _one_of("problem", len(encoding.problems), value)
+    return read_one_of("problem", len(encoding.problems), value)
 
 
 def _past(value: Json, replicas: int) -> PastProblem:
     space, task, trials = value
     if len(trials) != replicas:
         raise ValueError(f"{trials} are not the counts of {replicas} replicas")
-    return PastProblem(_name(space), _name(task), tuple(map(_whole, trials)))
+    return PastProblem(read_name(space), read_name(task), tuple(map(read_whole, trials)))
 
 
 def _saved_trials(encoding: Encoding, asked: int, value: Json) -> tuple[SavedTrial, ...]:
@@ -340,13 +304,36 @@ def _saved_trials(encoding: Encoding, asked: int, value: Json) -> tuple[SavedTri
 
 def _saved_trial(encoding: Encoding, asked: int, value: Json) -> SavedTrial:
     trial = SavedTrial(
-        _one_of("trial", asked, value["number"]),
+        read_one_of("trial", asked, value["number"]),
         _row(encoding, value["row"]),
         value["config"],
-        _one_of("proposer", N_PROPOSERS, value["proposer"]),
+        _proposer(value["proposer"]),
     )
     encoding.problems[trial.row].space.validate(trial.config)
     return trial
+
+
+def _proposer(value: Json) -> int:
+    if type(value) is not int or not SURROGATE <= value < N_PROPOSERS:
+        raise ValueError(f"there is no proposer {value}")
+    return value
+
+
+def _failed_to_json(learner: Learner, failed: FailedTrial) -> Json:
+    """Returns a failed trial of each replica as JSON: the row of the problem, and the configuration."""
+    rows = failed.problem.tolist()
+    return [[row, learner.encoding.config(row, failed.trajectory.at(at))] for at, row in enumerate(rows)]
+
+
+def _failed_trials(encoding: Encoding, replicas: int, value: Json) -> tuple[FailedTrial, ...]:
+    if len(value) > MOST_FAILED or any(len(each) != replicas for each in value):
+        raise ValueError(f"there are more than {MOST_FAILED} trials, or not one for each of {replicas} replicas")
+    found = list[FailedTrial]()
+    for each in value:
+        rows = [_row(encoding, row) for row, _ in each]
+        configs = [encoding.ordered(row, config) for row, (_, config) in zip(rows, each, strict=True)]
+        found.append(FailedTrial(np.array(rows, np.int32), encoding.sequences(rows, configs)))
+    return tuple(found)
 
 
 def _archive_to_json(archive: tuple[ArchivedProblem, ...]) -> Json:
@@ -362,14 +349,19 @@ def _archive_to_json(archive: tuple[ArchivedProblem, ...]) -> Json:
 def _archived_problems(value: Json) -> tuple[tuple[str, str, tuple[Choice, ...], int], ...]:
     spaces = [tuple(map(choice_from_json, choices)) for choices in value["choices"]]
     found = tuple(
-        (_name(space), _name(task), spaces[_one_of("list of choices", len(spaces), which)], _whole(size))
+        (
+            read_name(space),
+            read_name(task),
+            spaces[read_one_of("list of choices", len(spaces), which)],
+            read_whole(size),
+        )
         for space, task, which, size in value["problems"]
     )
     for _, _, choices, size in found:
-        _distinct(choice.name for choice in choices)
+        distinct(choice.name for choice in choices)
         if not 1 <= size <= SIZE:
             raise ValueError(f"{size} trials of a problem are not from 1 to {SIZE}")
-    _distinct((space, task) for space, task, *_ in found)
+    distinct((space, task) for space, task, *_ in found)
     return found
 
 
@@ -379,13 +371,13 @@ def _sizes(vocabulary: Vocabulary) -> list[int]:
 
 def _first_names(vocabulary: Vocabulary, value: Json) -> Vocabulary:
     sizes = zip(_sizes(vocabulary), value, strict=True)
-    states, actions, tasks = (_one_of("name", size + 1, count) for size, count in sizes)
+    states, actions, tasks = (read_one_of("name", size + 1, count) for size, count in sizes)
     return Vocabulary(vocabulary.states[:states], vocabulary.actions[:actions], vocabulary.tasks[:tasks])
 
 
 def _capacity(value: Json, vocabulary: Vocabulary, min_shapes: MinShapes) -> Capacity:
     """Returns the numbers of rows of the network's tables, which must be enough for all names."""
-    capacity = Capacity(*map(_power_of_two, value))
+    capacity = Capacity(*map(read_power_of_two, value))
     least = [
         max(pair)
         for pair in zip(_sizes(vocabulary), (min_shapes.states, min_shapes.names, min_shapes.tasks), strict=True)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from ..learning.archive import MOST_PROBLEMS
-from ..learning.bandit import N_POLICIES, N_PROPOSERS, Bandit, BaseBanditConfig
+from ..learning.bandit import N_POLICIES, N_PROPOSERS, SURROGATE, Bandit, BaseBanditConfig
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner
 from ..learning.priority_queue import PriorityQueue
@@ -165,7 +165,7 @@ def _replay(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -
         check_shape(_REPLAY + name, tensors, (replicas, count, *steps), np.dtype(np.int32))
         check_limits(_REPLAY + name, tensors[_REPLAY + name], limit)
     check_shape(_REPLAY + "proposer", tensors, (replicas, count), np.dtype(np.int32))
-    check_limits(_REPLAY + "proposer", tensors[_REPLAY + "proposer"], N_PROPOSERS - 1, least=-1)
+    check_limits(_REPLAY + "proposer", tensors[_REPLAY + "proposer"], N_PROPOSERS - 1, least=SURROGATE)
     told = {name: tensors.pop(_REPLAY + name) for name in (*most, *Scores._fields, "proposer")}
     problem, proposer = told.pop("problem"), told.pop("proposer")
     scores = Scores(*(told.pop(name) for name in Scores._fields))

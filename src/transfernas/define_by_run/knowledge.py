@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..learning.bandit import NOBODY
 from ..learning.learner import Learner
 from ..learning.scores import Score
 from ..spaces.condition import Action
@@ -15,7 +16,6 @@ from .evidence import recent_configs
 from .learner import DefineByRunLearner
 from .networks import TrialNetworks
 from .plans import (
-    NOBODY,
     ExpectedBest,
     ExternalTrial,
     ObservedTrial,

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..agent import Agent
 from ..learning.archive import WITH_NUMBERS, ArchivedProblem, archive_of_trials
-from ..learning.bandit import PROPOSER_NAMES, WARM_START
+from ..learning.bandit import PROPOSER_NAMES, SURROGATE, WARM_START
 from ..learning.catching_up import catch_up
 from ..learning.compilation import BackgroundCompiler
 from ..learning.config import TrainingConfig
@@ -22,14 +22,13 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import TransferReport, transfer_report
-from .plans import NOBODY, ROW, SURROGATE, PlannedTrial, Proposer, as_batch, numbers_of, shapes_for
+from .plans import ROW, PlannedTrial, Proposer, as_batch, numbers_of, shapes_for
 from .source import SourceAgent
 from .space import DefineByRunSpace
 from .trials import FinishedTrial
 
 # Not for tuning. These numbers protect REINFORCE from values far from all others, and change no others.
 _RECENT = 1_000  # rewards that give the scale
-_PROPOSERS = PROPOSER_NAMES | {SURROGATE: "surrogate"}
 _FAR = 3.0  # interquartile ranges from the median; rewards farther away count as this far
 
 
@@ -90,7 +89,7 @@ class DefineByRunLearner:
 
     def proposer(self, plan: PlannedTrial) -> Proposer:
         """Returns the proposer of a plan, with the present trust in the transferred policy."""
-        learner, name = self.current, _PROPOSERS[plan.proposer]
+        learner, name = self.current, PROPOSER_NAMES[plan.proposer]
         if (
             plan.proposer == WARM_START
             and learner.warm_start is not None
@@ -169,7 +168,7 @@ class DefineByRunLearner:
             self.compiler.wait_for_update()
         told = (
             np.array([score.reward]),
-            np.array([max(proposer, NOBODY)], np.int32),
+            np.array([proposer], np.int32),
             np.array([score.outcome], np.int32),
         )
         # The trial after one of the surrogate's is the policy's: it learns from both then.

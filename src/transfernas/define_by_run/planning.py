@@ -10,15 +10,16 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt64
 
 from ..learning.archive import ArchivedProblem
-from ..learning.bandit import WARM_START
+from ..learning.bandit import SURROGATE, WARM_START
+from ..learning.eligibility import FirstValidFn
 from ..learning.learner import Learner
-from ..learning.proposal import FirstValidFn, count_candidates, propose
+from ..learning.proposal import count_candidates, propose
 from ..learning.randomness import Purpose, generator
 from ..spaces.condition import Action, is_any_of, is_same_action
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.tables import reorder_rules
 from .knowledge import SearchKnowledge
-from .plans import SURROGATE, ObservedTrial, Params, PlannedTrial, compute_fingerprint, config_fingerprint
+from .plans import ObservedTrial, Params, PlannedTrial, compute_fingerprint, config_fingerprint
 from .points import SurrogateProposal
 from .space import DefineByRunSpace
 from .surrogate_proposer import SurrogateProposer

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..learning.bandit import NOBODY
 from ..learning.replay import fingerprints
 from ..learning.scores import Score
 from ..spaces.condition import Action, is_any_of, is_same_action
@@ -23,9 +24,6 @@ SEARCH_SHAPES = MinShapes(
 
 ROW = np.zeros(1, np.int32)
 """The row of the only problem of a search, for one replica."""
-
-NOBODY, SURROGATE = -1, -2
-"""The proposers beside those of `ProposerBandit`."""
 
 Params = Mapping[str, tuple[Domain, object]]
 """The parameters of a trial in the order in which they were asked for: the domain and the value of each."""

@@ -9,18 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ..learning.scores import Score, TrialOutcome
+from ..learning.improvement import PointSpace
+from ..learning.scores import Score, Scores, TrialOutcome
 from ..spaces.asked import asked_choices, columns_of_conditions
 from ..spaces.condition import Action
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.places import nearest_places, place_of, value_at
 from ..spaces.space import SearchSpace
 from .plans import ObservedTrial
-
-# Not for tuning. These numbers set how far the neighbours of a point are.
-_SPREADS = np.array([0.2, 0.05, 0.01])  # of the places of numbers that are moved
-_SHARES = np.array([1.0, 0.5, 0.2])  # of the numbers, that are moved
-_SWITCHED = 0.15  # of the categories
 
 WORST = Score(TrialOutcome.FAILED, 0.0)
 """The score of a trial without one."""
@@ -33,7 +29,7 @@ class SurrogateProposal(NamedTuple):
     numbers: dict[str, float]
 
 
-class Points:
+class Points(PointSpace):
     """Configurations of a space as points, see `learning.surrogate`.
 
     Attributes:
@@ -95,20 +91,6 @@ class Points:
                     found[row, at] = choice.index(action)
         return found
 
-    def anywhere(self, count: int, rng: np.random.Generator) -> Float[np.ndarray, "count parameters"]:
-        """Returns random points."""
-        return self.settled(np.full((count, len(self.names)), np.nan), rng)
-
-    def near(
-        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
-    ) -> Float[np.ndarray, "points parameters"]:
-        """Returns a random neighbour of each point."""
-        spread, share = rng.choice(_SPREADS, len(points)), rng.choice(_SHARES, len(points))
-        away = spread[:, None] * rng.standard_normal(points.shape)
-        moved = np.clip(points + np.where(rng.random(points.shape) < share[:, None], away, 0.0), 0.0, 1.0)
-        switched = np.where(rng.random(points.shape) < _SWITCHED, np.nan, points)
-        return self.settled(np.where(self.numeric, moved, switched), rng)
-
     def settled(
         self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
     ) -> Float[np.ndarray, "points parameters"]:
@@ -156,13 +138,7 @@ def _bounded_place(domain: NumericDomain, value: float) -> float:
 
 
 def losses(trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials"]:
-    """Returns losses, lower is better; an infinite loss becomes the worst or the best of the finite losses."""
+    """Returns losses, lower is better, see `Scores.losses`; a trial without a score counts as failed."""
     scores = [trial.score or WORST for trial in trials]
-    finite = np.array([-one.reward for one in scores if one.outcome == TrialOutcome.FINITE] or [0.0])
-    low, high = float(finite.min()), float(finite.max())
-    return np.array(
-        [
-            -one.reward if one.outcome == TrialOutcome.FINITE else high if one.outcome < TrialOutcome.FINITE else low
-            for one in scores
-        ]
-    )
+    outcomes, rewards = (np.array([one[at] for one in scores]) for at in (0, 1))
+    return Scores(outcomes.astype(np.int32), rewards.astype(np.float64)).losses()

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Hashable, Mapping, Sequence
 
 from ..agent import Agent
+from ..learning.bandit import NOBODY
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner
 from ..learning.scores import Score
@@ -22,7 +23,7 @@ from .knowledge import SearchKnowledge
 from .learner import DefineByRunLearner
 from .networks import TrialNetworks
 from .planning import plan_on, value_of_plan
-from .plans import NOBODY, ExpectedBest, ExternalTrial, ObservedTrial, Params, Proposer, as_score
+from .plans import ExpectedBest, ExternalTrial, ObservedTrial, Params, Proposer, as_score
 from .source import SourceAgent
 from .surrogate_proposer import SurrogateProposer
 

@@ -17,7 +17,9 @@ from jaxtyping import Float
 
 from ..learning.archive import ArchivedProblem
 from ..learning.config import SurrogateConfig
+from ..learning.improvement import best_candidates
 from ..learning.scores import Score, TrialOutcome
+from ..learning.source_models import SourceModels, SourceTrials
 from ..learning.surrogate import STEPS, Hyperparameters, Surrogate, ValueScale
 from ..processes.threads import one_thread
 from ..spaces.domain import Domain
@@ -25,23 +27,14 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from .plans import ObservedTrial
 from .points import WORST, Points, SurrogateProposal, losses
-from .source_trials import SourceTrials
 
 # Not for tuning. These numbers bound the time of a trial in a long search, and set the search for the largest
 # improvement. `SurrogateConfig` has the numbers for tuning.
 BEST, LATEST, SPREAD = 100, 30, 70
 """The most trials in the process: the best, those that fell behind them last, and a sample of the others."""
 
-LEAST = 1e-4
-"""The least expected improvement, of standardised values; below it the policy proposes."""
-
 _PENDING = 64  # trials without a value that are kept in mind
 _REFITTED = 10  # the kernel is found anew when the trials have grown by this part of them
-_MANY = 20  # trials give the usual scale of values
-_NEAR = 5  # of the best trials
-_EACH = 40  # candidates near each
-_ANYWHERE = 64
-_CLIMBS, _STEPS = 2, 30  # from the best candidate, so many times to the best of so many near it
 _EQUAL = 1e-9  # places that differ by less are one
 
 
@@ -92,15 +85,6 @@ class KnownTrials(NamedTuple):
             oldest, *rest = latest
             latest, spread = tuple(rest), _sampled(spread, oldest, told)
         return self._replace(best=best[:-1], latest=latest, spread=spread, told=told)
-
-    def scale(self, values: Float[np.ndarray, "trials"]) -> ValueScale:
-        """Returns the scale of the values of the trials with scores.
-
-        Once many trials are behind the best, they set the scale. The best alone come to differ by almost nothing, and
-        on their scale every unknown region would promise much.
-        """
-        behind = values[len(self.best) :]
-        return ValueScale.of(values if len(behind) < _MANY else np.append(behind, values.min()))
 
 
 class SurrogateProposer:
@@ -166,32 +150,22 @@ class SurrogateProposer:
         """
         if self._space is None or not self._space.points.are_of(space, domains):
             points = Points(space, domains)
-            self._space = _KnownSpace(points, SourceTrials.of(sources, points))
+            self._space = _KnownSpace(points, models_of(sources, points))
         (points, earlier), known = self._space, self._trials
         told, found = known.scored, self._kernel.of(points.names)
         rows, values = points.of_told(told), losses(told)
         again = found is None or known.told - self._kernel.told >= len(told) // _REFITTED
-        steps, scale = STEPS if again else 0, known.scale(values)
+        steps, scale = STEPS if again else 0, ValueScale.of_search(values, len(known.best))
         surrogate = Surrogate.fitted(rows, values, points.numeric, found, steps, scale, earlier.models)
         if again:
             self._kernel = _FoundKernel(surrogate.hyperparameters, points.names, known.told)
         without = points.of([*known.failed, *pending])
         surrogate = surrogate.expecting(without)
-        near = rows[np.argsort(values, kind="stable")[:_NEAR]]
-        candidates = np.concatenate([points.near(np.repeat(near, _EACH, 0), rng), points.anywhere(_ANYWHERE, rng)])
-        if earlier.models:
-            candidates = np.concatenate([candidates, _near_earlier(earlier, points, surrogate, rng)])
-        promises = surrogate.improvement(candidates)
-        for _ in range(_CLIMBS):
-            more = points.near(np.repeat(candidates[promises.argmax()][None], _STEPS, 0), rng)
-            candidates = np.concatenate([candidates, more])
-            promises = np.concatenate([promises, surrogate.improvement(more)])
+        best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
-        for at in np.argsort(-promises, kind="stable").tolist():
-            if promises[at] < LEAST:
-                return None
-            if not _is_among(candidates[at], tried):
-                proposal = points.proposal(candidates[at])
+        for point, _ in best_candidates(surrogate, points, best, earlier.best, rng):
+            if not _is_among(point, tried):
+                proposal = points.proposal(point)
                 if accepts is None or accepts(proposal):
                     return proposal
         return None
@@ -215,7 +189,7 @@ class SurrogateProposer:
             return None
         points = Points(space, domains)
         rows, values, found = points.of(told), losses(told), self._kernel.of(points.names)
-        scale, models = self._trials.scale(values), SourceTrials.of(sources, points).models
+        scale, models = ValueScale.of_search(values, len(self._trials.best)), models_of(sources, points).models
         surrogate = Surrogate.fitted(rows, values, points.numeric, found, scale=scale, earlier=models)
         mean, deviation = surrogate.predicted(rows)
         at = int(mean.argmin())
@@ -273,16 +247,19 @@ class _KnownSpace(NamedTuple):
     """A space as it is known, and earlier problems as they look from there."""
 
     points: Points
-    sources: SourceTrials
+    sources: SourceModels
 
 
-def _near_earlier(
-    earlier: SourceTrials, points: Points, surrogate: Surrogate, rng: np.random.Generator
-) -> Float[np.ndarray, "candidates parameters"]:
-    """Returns the most promising of the earlier problems' best configurations, and neighbours of them."""
-    best = points.settled(earlier.best, rng)
-    best = best[np.argsort(-surrogate.improvement(best), kind="stable")[:_NEAR]]
-    return np.concatenate([best, points.near(np.repeat(best, _EACH, 0), rng)])
+def models_of(entries: Sequence[ArchivedProblem], points: Points) -> SourceModels:
+    """Returns the models of earlier problems, oldest first, of which the first replica counts."""
+    found = list[SourceTrials]()
+    for entry in entries:
+        slots = range(int(entry.count[0]))
+        scores = zip(entry.scores.outcome[0].tolist(), entry.scores.reward[0].tolist(), strict=True)
+        pairs = zip(slots, scores, strict=False)
+        trials = [ObservedTrial(entry.config(0, at), entry.numbers(0, at), Score(*score)) for at, score in pairs]
+        found.append(SourceTrials(points.of(trials), losses(trials)))
+    return SourceModels.of(found, points.numeric)
 
 
 def _sampled(spread: tuple[ObservedTrial, ...], trial: ObservedTrial, told: int) -> tuple[ObservedTrial, ...]:

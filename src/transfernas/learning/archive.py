@@ -260,13 +260,13 @@ def _present(
     for replica, slots in enumerate(which):
         kept, here = (queue, (replica, row, slots)) if queued else (replay, (replica, slots))
         trials, its = kept.trials.at(here), kept.scores.at(here)
-        action_indices[replica, : len(slots)] = _action_indices(encoding, row, trials)
+        action_indices[replica, : len(slots)] = indices_of_trials(encoding, row, trials)
         scores.outcome[replica, : len(slots)], scores.reward[replica, : len(slots)] = its
     count = np.array([len(slots) for slots in which], np.int32)
     return ArchivedProblem(*problem.name, choices, count, action_indices, np.full(action_indices.shape, np.nan), scores)
 
 
-def _action_indices(encoding: Encoding, row: int, trials: Trajectory) -> Int[np.ndarray, "trials choices"]:
+def indices_of_trials(encoding: Encoding, row: int, trials: Trajectory) -> Int[np.ndarray, "trials choices"]:
     """Returns the action of each choice in trials of a problem; `NOT_MADE` for a choice that was not made."""
     choices, tables = encoding.problems[row].space.choices, encoding.tables
     decisions = tables.rules.decision[tables.space[row], 1 : 1 + len(choices)]

@@ -25,11 +25,15 @@ from .scores import Scores
 
 N_PROPOSERS = 4
 TRANSFERRED, NEW_POLICY, WARM_START, EXPLORING = range(N_PROPOSERS)
+NOBODY, SURROGATE = -1, -2
+"""The proposers that a bandit does not draw: somebody else, and the Gaussian process."""
+
 PROPOSER_NAMES = {
     TRANSFERRED: "policy",
     NEW_POLICY: "new policy",
     WARM_START: "warm start",
     EXPLORING: "exploring policy",
+    SURROGATE: "surrogate",
 }
 """The names of the proposers for people, as in the user attribute of a trial of Optuna's."""
 

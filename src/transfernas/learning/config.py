@@ -42,7 +42,7 @@ class BestOf(ConfigPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurrogateConfig(ConfigPart):
-    """When a Gaussian process proposes (see `define_by_run.surrogate_proposer`).
+    """When a Gaussian process proposes (see `learning.surrogate`).
 
     Example:
         ```python
@@ -82,8 +82,7 @@ class ProposalConfig(ConfigPart):
             configuration is proposed that builds an evaluated network. Paper: True.
         max_candidates: the number of configurations that may be drawn for one trial before the agent gives up an
             invalid space. Paper: open.
-        surrogate: when a Gaussian process proposes in a search of a space that nobody declared, as inside of Optuna and
-            Ray Tune. An `Agent` of declared problems has no process. None is never. Paper: None.
+        surrogate: when a Gaussian process proposes. None is never. Paper: None.
     """
 
     path: ClassVar[str] = "TrainingConfig.proposal"
@@ -183,13 +182,13 @@ class TrainingConfig(ConfigPart):
     without "Paper:" belongs to a part that the paper does not have.
 
     Every setting that you can give has an effect. A setting of one network or one rule alone is a field of that network
-    or rule. A part that can be left out is None, and has no fields then. `transfer` counts after a transfer, and the
-    surrogate in a search of a space that nobody declared.
+    or rule. A part that can be left out is None, and has no fields then. `transfer` counts after a transfer.
 
     Some numbers that shape proposals are no settings. A comment where each is defined says why. They are in these
     modules:
 
-    - `define_by_run.surrogate_proposer`, `learning.surrogate`: how the Gaussian process looks for candidates.
+    - `learning.surrogate`, `learning.improvement`, `learning.choice_points`, `learning.surrogate_proposals`,
+      `define_by_run.surrogate_proposer`: how the Gaussian process looks for candidates.
     - `learning.proposal`: how many candidates are drawn, and how draws go on once the policy's own are used up.
     - `learning.bandit`, `learning.thompson`: how proposals are compared.
     - `learning.inheritance`, `learning.number_embeddings`: the distance of a new embedding from a similar one.

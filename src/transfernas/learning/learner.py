@@ -26,6 +26,7 @@ from .archive import ArchivedProblem, archive_trials, merge_archives
 from .bandit import N_POLICIES, WARM_START, Bandit, BaseBanditConfig
 from .config import TrainingConfig
 from .exploration import UnseenActions, find_unseen
+from .failed_trials import MOST_FAILED, FailedTrial
 from .inheritance import initialise_new_rows
 from .network_cache import NetworkCache
 from .priority_queue import PriorityQueue
@@ -34,6 +35,7 @@ from .replay import ReplayBuffer
 from .rule import BatchConfig, Lesson
 from .scores import Scores
 from .steps import LearnerState, climb, init_state
+from .surrogate_cache import SurrogateCache
 from .trial_stats import TrialStats
 from .warm_start import WarmStartConfigs
 
@@ -66,6 +68,8 @@ class Learner:
         acceptance: the running share of valid candidates, which sets the number of candidates that are drawn at once.
         unseen: the unseen actions of known states.
         network_cache: the networks that configurations build, if a problem has a key.
+        failed: the latest failed trials, which the Gaussian process does not propose again.
+        surrogate_cache: the parts of the Gaussian processes over the trials that stay.
     """
 
     config: TrainingConfig
@@ -87,7 +91,9 @@ class Learner:
     warm_start: WarmStartConfigs | None = None
     archive: tuple[ArchivedProblem, ...] = ()
     archived_at: int = 0
+    failed: tuple[FailedTrial, ...] = ()
     network_cache: NetworkCache = field(default_factory=NetworkCache)
+    surrogate_cache: SurrogateCache = field(default_factory=SurrogateCache)
 
     def __copy__(self) -> "Learner":
         """Learners are immutable, so that a copy needs no arrays of its own."""
@@ -209,13 +215,14 @@ def restore(
     warm_start: WarmStartConfigs | None = None,
     archive: tuple[ArchivedProblem, ...] = (),
     archived_at: int = 0,
+    failed: tuple[FailedTrial, ...] = (),
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
     tables, state = placed((encoding.tables, state))
     numbers = config.transfer.explore_numbers(encoding.grows)
     unseen = find_unseen(encoding, known, vocabulary, state.policy.capacity.actions, numbers)
     parts = (config, seed, vocabulary, encoding, tables, state, replay, queue, trial_stats, unseen, known, past)
-    return Learner(*parts, sampled, learned, acceptance, bandit, warm_start, archive, archived_at)
+    return Learner(*parts, sampled, learned, acceptance, bandit, warm_start, archive, archived_at, failed)
 
 
 def learn(
@@ -285,7 +292,9 @@ def fail(
     trajectory: Trajectory,
     proposer: Int[np.ndarray, "replicas"],
 ) -> Learner:
-    """Returns the replicas after a failed trial of each: no policy learns, and the warm start does not try it again.
+    """Returns the replicas after a failed trial of each: no policy learns, and the trial is not proposed again.
+
+    Neither the warm start nor the Gaussian process proposes it again; a policy may.
 
     Args:
         learner: the replicas.
@@ -293,6 +302,9 @@ def fail(
         trajectory: Shape `[replicas, ...]`, the failed trial.
         proposer: Shape `[replicas]`, the trial's proposer (see `learning.bandit`).
     """
+    if not learner.encoding.grows and learner.config.proposal.surrogate is not None:
+        failed = *learner.failed[1 - MOST_FAILED :], FailedTrial(problem, trajectory)
+        learner = dataclasses.replace(learner, failed=failed)
     if learner.warm_start is None or not (proposer == WARM_START).any():
         return learner
     warm_start = learner.warm_start.without(np.flatnonzero(proposer == WARM_START), problem, trajectory)
@@ -337,6 +349,8 @@ def select(learner: Learner, replica: int) -> Learner:
         warm_start=None if learner.warm_start is None else learner.warm_start.selected(replica),
         archive=tuple(entry.selected(replica) for entry in learner.archive),
         state=placed(state),
+        failed=tuple(one.selected(replica) for one in learner.failed),
+        surrogate_cache=SurrogateCache(),
     )
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,23 +10,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from ..processes.runtime import run
-from ..spaces.encoding import Encoding
 from ..spaces.problem import no_valid
-from ..spaces.space import SearchSpace
 from ..spaces.trajectory import pad_trajectory
-from .bandit import EXPLORING, NEW_POLICY, POLICY_OF, WARM_START
+from .bandit import EXPLORING, NEW_POLICY, POLICY_OF, SURROGATE, WARM_START
+from .eligibility import Excluded, FirstValidFn, first_valid_of
 from .learner import Learner
 from .network_cache import Networks
 from .randomness import Purpose, generator
-from .replay import are_among, fingerprints
-from .rollout import Rollout
+from .rollout import Rollout, replace_rows
 from .steps import sample
+from .surrogate_proposals import OpenTrials, ask_surrogate
 from .warm_start import WarmStartConfigs
-
-RowIndices = Int[np.ndarray, "sought"]
-ActionIndices = Int[np.ndarray, "sought candidates choices"]
-FirstValidFn = Callable[[RowIndices, ActionIndices], RowIndices]
-"""From problems and candidates for each to the position of the first valid candidate; their number if none is valid."""
 
 BeforeDrawFn = Callable[[int], None]
 """Called before candidates are drawn, with the number that will be drawn at once."""
@@ -49,20 +42,6 @@ NONE_PENDING = np.zeros(0, np.uint64)
 # policy's own draws are used up.
 MIXED_DRAWS = 8
 UNIFORM_PER_ATTEMPT, ATTEMPTS = 0.03, 30
-
-
-class _Excluded(NamedTuple):
-    """The configurations that must not be proposed again.
-
-    Attributes:
-        pending: see `propose`.
-        repeatable: see `propose`.
-        networks: the networks that each replica evaluated or evaluates, see `NetworkCache.known`.
-    """
-
-    pending: UInt64[np.ndarray, "pending"]
-    repeatable: UInt64[np.ndarray, "again"]
-    networks: tuple[Networks | None, ...]
 
 
 class Proposal(NamedTuple):
@@ -94,6 +73,7 @@ def propose(
     pending: UInt64[np.ndarray, "pending"] = NONE_PENDING,
     allowed: Bool[np.ndarray, "choices options"] | None = None,
     repeatable: UInt64[np.ndarray, "again"] = NONE_PENDING,
+    open_trials: OpenTrials = (),
 ) -> tuple[Learner, Proposal]:
     """Draws a problem uniformly and a valid configuration from the policy, for each replica.
 
@@ -107,6 +87,7 @@ def propose(
             The warm start proposes only configurations of allowed actions.
         repeatable: the fingerprints of configurations that may always be proposed again, because their actions stand
             for several values.
+        open_trials: the trials without a score that the Gaussian process keeps in mind, of any problem.
 
     Raises:
         ValueError: `ProposalConfig.max_candidates` configurations were drawn for one replica and none was valid.
@@ -117,11 +98,12 @@ def propose(
     networks: tuple[Networks | None, ...] = (None,) * learner.replicas
     if learner.keyed:
         networks = learner.network_cache.known(learner.encoding, problem, learner.replay, pending)
-    evaluated = _Excluded(pending, repeatable, networks)
+    evaluated = Excluded(pending, repeatable, networks)
     proposer, rollout = _draw_proposer(learner, problem, evaluated, allowed)
-    missing = proposer != WARM_START
     acceptance, attempt, tried = learner.acceptance, 0, 0
-    find = first_valid or functools.partial(_first_valid, learner.encoding)
+    find = first_valid or functools.partial(first_valid_of, learner.encoding)
+    proposer, rollout = ask_surrogate(learner, find, problem, proposer, rollout, evaluated, open_trials)
+    missing = ~np.isin(proposer, (WARM_START, SURROGATE))
     while missing.any():
         if tried >= config.max_candidates:
             raise no_valid(learner.encoding.problems[int(problem[missing][0])], tried)
@@ -135,13 +117,13 @@ def propose(
         drawn, eligible = _rank(learner, problem[sought], proposer[sought], drawn, sought, excluded, allowed)
         first = find(problem[sought], drawn.action_indices)
         if excluded is not None:
-            first = _first_new(learner, find, problem[sought], drawn, first, eligible, sought, excluded)
+            first = excluded.first_new(learner, find, problem[sought], drawn, first, eligible, sought)
         missing[sought] = first >= eligible
         for refused in first.tolist():
             acceptance *= _BEFORE**refused
             acceptance += _NOW * (1 - acceptance) if refused < count else 0.0
         fresh = jax.tree.map(lambda leaf: leaf[np.arange(len(leaf)), first % count], drawn)  # noqa: B023  (used at once)
-        rollout = fresh if rollout is None else _replace_rows(rollout, sought, fresh)
+        rollout = fresh if rollout is None else replace_rows(rollout, sought, fresh)
         attempt, tried = attempt + 1, tried + count
     assert rollout is not None
     return dataclasses.replace(learner, sampled=trial + 1, acceptance=acceptance), Proposal(problem, rollout, proposer)
@@ -163,7 +145,7 @@ def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:
 def _draw_proposer(
     learner: Learner,
     problem: Int[np.ndarray, "replicas"],
-    evaluated: _Excluded,
+    evaluated: Excluded,
     allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> tuple[Int[np.ndarray, "replicas"], Rollout | None]:
     """Draws the proposer of each replica, and returns the warm start's rollouts if it is to propose any."""
@@ -250,7 +232,7 @@ def _rank(
     proposer: Int[np.ndarray, "sought"],
     candidates: Rollout,
     sought: Int[np.ndarray, "sought"],
-    evaluated: _Excluded | None,
+    excluded: Excluded | None,
     allowed: Bool[np.ndarray, "choices options"] | None,
 ) -> tuple[Rollout, Int[np.ndarray, "sought"]]:
     """Orders candidates such that the first valid candidate is the proposal.
@@ -261,7 +243,7 @@ def _rank(
         proposer: Shape `[sought]`, the proposers that drew.
         candidates: Shape `[sought, candidates, ...]`, the draws.
         sought: the replicas that the candidates are for.
-        evaluated: the configurations that must not be proposed again; None if all may be.
+        excluded: the configurations that must not be proposed again; None if all may be.
         allowed: see `propose`.
 
     Returns:
@@ -270,13 +252,9 @@ def _rank(
     best, replay = learner.config.proposal.best_of, learner.replay
     n_sought, count = candidates.log_prob.shape
     refused = np.zeros((n_sought, count), bool)
+    if excluded is not None:
+        refused = excluded.refuses(learner, problem, candidates, sought)
     trials = [replay.of(replica, row) for replica, row in zip(sought.tolist(), problem.tolist(), strict=True)]
-    if evaluated is not None:
-        fingerprint = fingerprints(np.broadcast_to(problem[:, None], (n_sought, count)), candidates.trajectory)
-        refused = replay.contains(sought, fingerprint) | are_among(fingerprint, evaluated.pending)
-        refused &= ~are_among(fingerprint, evaluated.repeatable)
-        for at in np.flatnonzero(refused.any(axis=1)).tolist():
-            refused[at] &= _any_left(learner, int(sought[at]), int(problem[at]), trials[at], evaluated.pending)
     if best is None:
         order = np.argsort(refused, axis=1, kind="stable")
     else:
@@ -312,86 +290,3 @@ def excess_log_prob(
     made = (candidates.action_indices < may.shape[-1]) & (options > 1)
     chance = np.where(made, np.log(np.maximum(options, 1)), 0.0).sum(axis=-1)
     return (candidates.log_prob + chance) / np.sqrt(np.maximum(made.sum(axis=-1), 1))
-
-
-@functools.lru_cache(maxsize=1_000)
-def _size(space: SearchSpace) -> float:
-    try:
-        return space.size
-    except ValueError:  # too large to be counted
-        return math.inf
-
-
-def _any_left(
-    learner: Learner,
-    replica: int,
-    row: int,
-    trials: Int[np.ndarray, "trials"],
-    pending: UInt64[np.ndarray, "pending"],
-) -> bool:
-    """Returns whether a problem may have configurations left that the replica did not try."""
-    size = _size(learner.encoding.problems[row].space)
-    if len(trials) + len(pending) < size:
-        return True
-    return len(np.unique(np.concatenate([learner.replay.fingerprint[replica, trials], pending]))) < size
-
-
-def _first_new(
-    learner: Learner,
-    find: FirstValidFn,
-    problem: Int[np.ndarray, "sought"],
-    candidates: Rollout,
-    first: Int[np.ndarray, "sought"],
-    eligible: Int[np.ndarray, "sought"],
-    sought: Int[np.ndarray, "sought"],
-    evaluated: _Excluded,
-) -> Int[np.ndarray, "sought"]:
-    """Returns the first valid candidates whose networks were not evaluated; the key sees candidate by candidate.
-
-    Args:
-        learner: the replicas.
-        find: finds the first valid candidate.
-        problem: Shape `[sought]`, the row of the problem.
-        candidates: Shape `[sought, candidates, ...]`, in the order of `_rank`.
-        first: Shape `[sought]`, the positions of the first valid candidates.
-        eligible: Shape `[sought]`, the number of candidates that may be proposed.
-        sought: the replicas that the candidates are for.
-        evaluated: the configurations that must not be proposed again.
-    """
-    if all(known is None for known in evaluated.networks):
-        return first
-    found, count, encoding = first.copy(), candidates.action_indices.shape[1], learner.encoding
-    replay, pending = learner.replay, evaluated.pending
-    fingerprint = fingerprints(np.broadcast_to(problem[:, None], (len(sought), count)), candidates.trajectory)
-    for at, replica in enumerate(sought.tolist()):
-        known, row = evaluated.networks[replica], int(problem[at])
-        if known is None or not _any_left(learner, replica, row, replay.of(replica, row), pending):
-            continue
-        while found[at] < eligible[at]:
-            here = at, int(found[at])
-            config = functools.partial(encoding.config_of_indices, row, candidates.action_indices[here])
-            if learner.network_cache.network(encoding, row, int(fingerprint[here]), config) not in known:
-                break
-            behind = here[1] + 1
-            rest = candidates.action_indices[at : at + 1, behind:]
-            found[at] = behind + (int(find(problem[at : at + 1], rest)[0]) if behind < count else 0)
-    return found
-
-
-def _first_valid(encoding: Encoding, rows: RowIndices, action_indices: ActionIndices) -> RowIndices:
-    def first(row: int, candidates: Int[np.ndarray, "candidates choices"]) -> int:
-        valid = encoding.problems[row].valid
-        accepted = (
-            i
-            for i, actions in enumerate(candidates)
-            if valid is None or valid(encoding.config_of_indices(row, actions))
-        )
-        return next(accepted, len(candidates))
-
-    return np.array([first(row, candidates) for row, candidates in zip(rows.tolist(), action_indices, strict=True)])
-
-
-def _replace_rows(rollout: Rollout, rows: Int[np.ndarray, "sought"], fresh: Rollout) -> Rollout:
-    for leaf, new in zip(jax.tree.leaves(rollout), jax.tree.leaves(fresh), strict=True):
-        leaf[rows] = new
-    return rollout

@@ -4,16 +4,18 @@ Shapes: `steps` of a trajectory, `choices` of a space, `actions` of a decision; 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
 from ..policy.policy import Cache, Candidates, Policy, inherited
+from ..spaces.encoding import Encoding
 from ..spaces.tables import Decisions, Rules, Tables
-from ..spaces.trajectory import Trajectory
+from ..spaces.trajectory import Trajectory, blank_trajectories
 from .likelihood import masked_log_softmax
 
 
@@ -30,6 +32,48 @@ class Rollout(NamedTuple):
     trajectory: Trajectory
     action_indices: Int[AnyArray, "*batch choices"]
     log_prob: Float[AnyArray, "*batch"]
+
+
+def rollouts_of(encoding: Encoding, row: int, made: Int[np.ndarray, "configs choices"]) -> Rollout:
+    """Returns configurations of a problem as rollouts of Shape `[configs, ...]`, with NaN for the log-probability.
+
+    Args:
+        encoding: the problems.
+        row: the row of the problem.
+        made: Shape `[configs, choices]`, the position of the action of each choice; negative where it is not made.
+    """
+    choices = encoding.problems[row].space.choices
+    configs = [
+        {choice.name: choice.actions[at] for choice, at in zip(choices, each, strict=True) if at >= 0}
+        for each in made.tolist()
+    ]
+    indices = np.array([encoding.action_indices(row, config) for config in configs])
+    return Rollout(
+        encoding.sequences([row] * len(configs), configs), indices, np.full(len(configs), np.nan, np.float32)
+    )
+
+
+def at_index(rollouts: Rollout, index: Any) -> Rollout:
+    """Returns rollouts at an index of NumPy's."""
+    found: Rollout = jax.tree.map(lambda leaf: leaf[index], rollouts)
+    return found
+
+
+def blank_rollouts(encoding: Encoding, replicas: int) -> Rollout:
+    """Returns rollouts of zeros for so many replicas, as NumPy arrays."""
+    choices = encoding.tables.rules.decision.shape[1]
+    return Rollout(
+        blank_trajectories((replicas,), encoding.steps),
+        np.zeros((replicas, choices), np.int32),
+        np.full(replicas, np.nan, np.float32),
+    )
+
+
+def replace_rows(rollout: Rollout, rows: Int[np.ndarray, "some"], fresh: Rollout) -> Rollout:
+    """Replaces rows of rollouts, which are NumPy arrays, by others of Shape `[some, ...]`; returns the rollouts."""
+    for leaf, new in zip(jax.tree.leaves(rollout), jax.tree.leaves(fresh), strict=True):
+        leaf[rows] = new
+    return rollout
 
 
 def sample_rollouts(

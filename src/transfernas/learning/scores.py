@@ -72,3 +72,10 @@ class Scores(NamedTuple):
         """Returns the rewards that a user sees; they are infinite for a trial without a finite reward."""
         infinite = np.where(self.outcome > TrialOutcome.FINITE, np.inf, -np.inf)
         return np.where(self.outcome == TrialOutcome.FINITE, self.reward, infinite)
+
+    def losses(self) -> Float[np.ndarray, "*batch"]:
+        """Returns losses, lower is better; an infinite loss becomes the worst or the best of the finite losses."""
+        finite = -self.reward[self.outcome == TrialOutcome.FINITE]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        infinite = np.where(self.outcome < TrialOutcome.FINITE, high, low)
+        return np.where(self.outcome == TrialOutcome.FINITE, -self.reward, infinite)

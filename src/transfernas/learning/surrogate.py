@@ -46,6 +46,7 @@ _NOISE, _NOISE_SPREAD = 1e-3, 2.0  # the prior's median, as a share of the value
 _BOUNDS = {"length": (0.02, 50.0), "variance": (0.02, 50.0), "noise": (1e-6, 1.0)}
 _JITTER = 1e-8
 _LEAST_VARIANCE = 1e-12
+_MANY = 20  # trials give the usual scale of values
 _REFUSED = 1e10  # the negative log posterior of a kernel that cannot be inverted
 
 
@@ -273,6 +274,20 @@ class ValueScale(NamedTuple):
         most = middle + (middle - best)
         kept = np.minimum(scaled, most)
         return cls(size, most, float(kept.mean()), float(kept.std()))
+
+    @classmethod
+    def of_search(cls, values: Float[np.ndarray, "trials"], best: int) -> "ValueScale":
+        """Returns the scale of the values of a search.
+
+        Once many trials are behind the best ones, they set the scale. The best alone come to differ by almost nothing,
+        and on their scale every unknown region would promise much.
+
+        Args:
+            values: Shape `[trials]`, those of the best trials first.
+            best: the number of the best trials.
+        """
+        behind = values[best:]
+        return cls.of(values if len(behind) < _MANY else np.append(behind, values.min()))
 
     def standardised(self, values: Float[np.ndarray, "trials"]) -> Float[np.ndarray, "trials"]:
         """Returns values with mean 0 and variance 1; 0 if all are equal."""

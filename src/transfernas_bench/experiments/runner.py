@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from transfernas.checkpoint.snapshot import Snapshot, read_snapshot, write_snapshot
+from transfernas.learning.eligibility import ActionIndices, RowIndices
 from transfernas.learning.learner import Learner, learn, with_functions
-from transfernas.learning.proposal import ActionIndices, RowIndices, propose
+from transfernas.learning.proposal import propose
 from transfernas.learning.randomness import Purpose, generator
 from transfernas.searcher import Searcher
 from transfernas.spaces.problem import Problem

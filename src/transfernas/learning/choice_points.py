@@ -1,0 +1,119 @@
+"""Configurations of a declared space as points, which a Gaussian process compares.
+
+A choice whose actions are numbers is a number: the actions lie at equal distances in their order, so that the distances
+of 16, 32 and 64 are equal, and those of 0.001, 0.01 and 0.1 are too. All other choices are categories.
+
+Shapes: `trials` were told, `points` are candidates, a space has `choices`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..spaces.asked import asked_choices
+from ..spaces.choice import Choice
+from ..spaces.condition import Action
+from ..spaces.space import SearchSpace
+from .archive import NOT_MADE, ArchivedProblem
+from .improvement import PointSpace
+
+# Not for tuning. These numbers set how far the neighbours of a point are.
+_LEAST_NUMBERS = 3  # actions of a choice that is a number; two are categories as well
+_CHANGED = np.array([1.0, 2.0, 4.0])  # choices that a neighbour changes, on average
+_AWAY = 0.15  # of the range, that a number is moved
+
+
+class ChoicePoints(PointSpace):
+    """The points of a declared space.
+
+    Attributes:
+        numeric: Shape `[choices]`, whether a choice is a number.
+        places: the places of each number's actions, from 0 to 1; the positions of each category's actions.
+    """
+
+    def __init__(self, space: SearchSpace, earlier: Sequence[ArchivedProblem] = ()) -> None:
+        """Takes a space, and the earlier problems that will be compared with it.
+
+        The numbers of earlier problems have places among those of the space.
+        """
+        self._space = space
+        self._known = [self._places(choice, earlier) for choice in space.choices]
+        self.numeric = np.array([known is not None for known in self._known])
+        self.places = tuple(
+            np.array([*range(len(choice.actions))] if known is None else [known[a] for a in choice.actions], float)
+            for choice, known in zip(space.choices, self._known, strict=True)
+        )
+
+    def of(self, action_indices: Int[np.ndarray, "trials choices"]) -> Float[np.ndarray, "trials choices"]:
+        """Returns trials as points.
+
+        Args:
+            action_indices: Shape `[trials, choices]`, the position of the action of each choice, or `NOT_MADE`.
+        """
+        columns = zip(self.places, action_indices.T, strict=True)
+        found = [np.where(its == NOT_MADE, np.nan, places[np.maximum(its, 0)]) for places, its in columns]
+        return np.array(found).T.reshape(action_indices.shape)
+
+    def of_archived(self, entry: ArchivedProblem, replica: int) -> Float[np.ndarray, "trials choices"]:
+        """Returns the trials of an earlier problem as points; choices and categories that the space lacks are NaN."""
+        count = int(entry.count[replica])
+        found = np.full((count, len(self._space.choices)), np.nan)
+        columns = {choice.name: at for at, choice in enumerate(entry.choices)}
+        for at, (choice, known) in enumerate(zip(self._space.choices, self._known, strict=True)):
+            if choice.name not in columns:
+                continue
+            column = columns[choice.name]
+            places = [self._place(choice, known, action) for action in entry.choices[column].actions]
+            found[:, at] = np.array([*places, np.nan])[entry.action_indices[replica, :count, column]]
+        return found
+
+    def near(
+        self, points: Float[np.ndarray, "points choices"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "points choices"]:
+        """Returns a random neighbour of each point: some choices differ, numbers by a step or two."""
+        count = len(self.numeric)
+        share = np.minimum(rng.choice(_CHANGED, len(points)) / count, 0.5)
+        steps = 1.0 / np.maximum([len(places) - 1.0 for places in self.places], 1.0)
+        size = np.maximum(_AWAY, steps) * np.maximum(np.abs(rng.standard_normal(points.shape)), 0.5)
+        moved = points + np.where(rng.random(points.shape) < 0.5, size, -size)
+        # A step beyond the end of the range goes the other way.
+        moved = np.where((moved < -steps / 2) | (moved > 1.0 + steps / 2), 2.0 * points - moved, moved)
+        changed = np.where(self.numeric, np.clip(moved, 0.0, 1.0), np.nan)
+        return self.settled(np.where(rng.random(points.shape) < share[:, None], changed, points), rng)
+
+    def settled(
+        self, points: Float[np.ndarray, "points choices"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "points choices"]:
+        """Returns points of the space: random actions for NaN, and NaN for choices that are not made."""
+        return self.of(self.action_indices(points, rng))
+
+    def action_indices(
+        self, points: Float[np.ndarray, "points choices"], rng: np.random.Generator
+    ) -> Int[np.ndarray, "points choices"]:
+        """Returns the position of the action of each choice, or `NOT_MADE`; random actions for NaN."""
+        drawn = rng.random(points.shape)
+        found = np.zeros(points.shape, np.int32)
+        for at, places in enumerate(self.places):
+            column = points[:, at]
+            nearest = np.abs(column[:, None] - places).argmin(1)
+            found[:, at] = np.where(np.isnan(column), (drawn[:, at] * len(places)).astype(np.int32), nearest)
+        return np.where(asked_choices(self._space, found), found, NOT_MADE)
+
+    @staticmethod
+    def _places(choice: Choice, earlier: Sequence[ArchivedProblem]) -> dict[Action, float] | None:
+        """Returns the places of a number's actions, and of its actions in earlier problems; None for a category."""
+        if len(choice.actions) < _LEAST_NUMBERS or not all(type(action) in (int, float) for action in choice.actions):
+            return None
+        others = (its for entry in earlier for its in entry.choices if its.name == choice.name)
+        found = sorted({a for its in (choice, *others) for a in its.actions if type(a) in (int, float)})  # type: ignore[type-var]
+        own = [found.index(action) for action in choice.actions]
+        low, high = min(own), max(own)
+        return {action: min(max((at - low) / (high - low), -1.0), 2.0) for at, action in enumerate(found)}
+
+    @staticmethod
+    def _place(choice: Choice, known: dict[Action, float] | None, action: Action) -> float:
+        """Returns the place of an action of an earlier problem; NaN if it has none."""
+        if known is not None:
+            return known[action] if type(action) in (int, float) else np.nan
+        return float(choice.index(action)) if choice.has(action) else np.nan

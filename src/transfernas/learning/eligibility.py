@@ -1,0 +1,145 @@
+"""Configurations that may be proposed: valid ones, that were not evaluated before.
+
+Shapes: `sought` replicas seek a configuration among `candidates`.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int, UInt64
+
+from ..spaces.encoding import Encoding
+from ..spaces.space import SearchSpace
+from .learner import Learner
+from .network_cache import Networks
+from .replay import are_among, fingerprints
+from .rollout import Rollout
+
+RowIndices = Int[np.ndarray, "sought"]
+ActionIndices = Int[np.ndarray, "sought candidates choices"]
+FirstValidFn = Callable[[RowIndices, ActionIndices], RowIndices]
+"""From problems and candidates for each to the position of the first valid candidate; their number if none is valid."""
+
+
+class Excluded(NamedTuple):
+    """The configurations that must not be proposed again.
+
+    Attributes:
+        pending: see `propose`.
+        repeatable: see `propose`.
+        networks: the networks that each replica evaluated or evaluates, see `NetworkCache.known`.
+    """
+
+    pending: UInt64[np.ndarray, "pending"]
+    repeatable: UInt64[np.ndarray, "again"]
+    networks: tuple[Networks | None, ...]
+
+    def refuses(
+        self,
+        learner: Learner,
+        problem: Int[np.ndarray, "sought"],
+        candidates: Rollout,
+        sought: Int[np.ndarray, "sought"],
+    ) -> Bool[np.ndarray, "sought candidates"]:
+        """Returns which candidates were evaluated; none where every configuration of a problem was.
+
+        Args:
+            learner: the replicas.
+            problem: Shape `[sought]`, the row of the problem.
+            candidates: Shape `[sought, candidates, ...]`, the candidates.
+            sought: the replicas that the candidates are for.
+        """
+        replay, shape = learner.replay, candidates.action_indices.shape[:2]
+        fingerprint = fingerprints(np.broadcast_to(problem[:, None], shape), candidates.trajectory)
+        refused = replay.contains(sought, fingerprint) | are_among(fingerprint, self.pending)
+        refused &= ~are_among(fingerprint, self.repeatable)
+        for at in np.flatnonzero(refused.any(axis=1)).tolist():
+            replica, row = int(sought[at]), int(problem[at])
+            refused[at] &= _any_left(learner, replica, row, replay.of(replica, row), self.pending)
+        return refused
+
+    def first_new(
+        self,
+        learner: Learner,
+        find: FirstValidFn,
+        problem: Int[np.ndarray, "sought"],
+        candidates: Rollout,
+        first: Int[np.ndarray, "sought"],
+        eligible: Int[np.ndarray, "sought"],
+        sought: Int[np.ndarray, "sought"],
+    ) -> Int[np.ndarray, "sought"]:
+        """Returns the first valid candidates whose networks were not evaluated; the key sees candidate by candidate.
+
+        Args:
+            learner: the replicas.
+            find: finds the first valid candidate.
+            problem: Shape `[sought]`, the row of the problem.
+            candidates: Shape `[sought, candidates, ...]`, in the order in which they are wanted.
+            first: Shape `[sought]`, the positions of the first valid candidates.
+            eligible: Shape `[sought]`, the number of candidates that may be proposed.
+            sought: the replicas that the candidates are for.
+        """
+        if all(known is None for known in self.networks):
+            return first
+        found, count, encoding = first.copy(), candidates.action_indices.shape[1], learner.encoding
+        replay, pending = learner.replay, self.pending
+        fingerprint = fingerprints(np.broadcast_to(problem[:, None], (len(sought), count)), candidates.trajectory)
+        for at, replica in enumerate(sought.tolist()):
+            known, row = self.networks[replica], int(problem[at])
+            if known is None or not _any_left(learner, replica, row, replay.of(replica, row), pending):
+                continue
+            while found[at] < eligible[at]:
+                here = at, int(found[at])
+                config = functools.partial(encoding.config_of_indices, row, candidates.action_indices[here])
+                if learner.network_cache.network(encoding, row, int(fingerprint[here]), config) not in known:
+                    break
+                behind = here[1] + 1
+                rest = candidates.action_indices[at : at + 1, behind:]
+                found[at] = behind + (int(find(problem[at : at + 1], rest)[0]) if behind < count else 0)
+        return found
+
+
+def first_valid_of(encoding: Encoding, rows: RowIndices, action_indices: ActionIndices) -> RowIndices:
+    """Returns the position of the first candidate of each row that the problem's own `valid` accepts.
+
+    Args:
+        encoding: the problems.
+        rows: see `FirstValidFn`.
+        action_indices: see `FirstValidFn`.
+    """
+
+    def first(row: int, candidates: Int[np.ndarray, "candidates choices"]) -> int:
+        valid = encoding.problems[row].valid
+        accepted = (
+            i
+            for i, actions in enumerate(candidates)
+            if valid is None or valid(encoding.config_of_indices(row, actions))
+        )
+        return next(accepted, len(candidates))
+
+    return np.array([first(row, candidates) for row, candidates in zip(rows.tolist(), action_indices, strict=True)])
+
+
+@functools.lru_cache(maxsize=1_000)
+def _size(space: SearchSpace) -> float:
+    try:
+        return space.size
+    except ValueError:  # too large to be counted
+        return math.inf
+
+
+def _any_left(
+    learner: Learner,
+    replica: int,
+    row: int,
+    trials: Int[np.ndarray, "trials"],
+    pending: UInt64[np.ndarray, "pending"],
+) -> bool:
+    """Returns whether a problem may have configurations left that the replica did not try."""
+    size = _size(learner.encoding.problems[row].space)
+    if len(trials) + len(pending) < size:
+        return True
+    return len(np.unique(np.concatenate([learner.replay.fingerprint[replica, trials], pending]))) < size

@@ -1,0 +1,207 @@
+"""Proposals by a Gaussian process over the trials of declared problems.
+
+The policy learns which actions are good. The process sees all choices of a trial together, and the numbers among them
+in their order. Of candidates near the best trials, and some anywhere, it proposes the one with the largest expected
+improvement. The other trials stay with the policy, which does not get stuck where the process is wrong, and which
+learns from the trials of both.
+
+The process follows from the trials alone, so that no file holds any of it.
+
+Shapes: `replicas` run side by side, a problem has `choices`.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ..processes.threads import one_thread
+from ..spaces.trajectory import Trajectory
+from .archive import indices_of_trials
+from .bandit import SURROGATE
+from .choice_points import ChoicePoints
+from .config import SurrogateConfig
+from .eligibility import Excluded, FirstValidFn
+from .improvement import best_candidates
+from .learner import Learner
+from .randomness import Purpose, generator
+from .replay import are_among, fingerprints
+from .rollout import Rollout, at_index, blank_rollouts, replace_rows, rollouts_of
+from .source_models import SourceModels
+from .surrogate import Hyperparameters, Surrogate, ValueScale
+
+# Not for tuning. These numbers bound the time of a trial in a long search.
+BEST, LATEST, SPREAD = 100, 30, 70
+"""The most trials in the process: the best, those of the others that were told last, and a spread of the rest."""
+
+_AT_ONCE = 8  # candidates that are looked at together
+_STEPS = 20  # of the search for the kernel, which starts afresh
+_REFITTED = 10  # the kernel is found anew when the trials have grown by this part of them
+
+OpenTrials = Sequence[tuple[int, Trajectory]]
+"""Trials without a score: the row of the problem, and the trajectory of Shape `[steps]`."""
+
+
+class _Told(NamedTuple):
+    """Trials in the process, those that count as best first."""
+
+    points: Float[np.ndarray, "trials choices"]
+    losses: Float[np.ndarray, "trials"]
+    scale: ValueScale
+
+
+def find_due(
+    learner: Learner, problem: Int[np.ndarray, "replicas"], open_trials: OpenTrials
+) -> Bool[np.ndarray, "replicas"]:
+    """Returns the replicas whose next trial the process proposes."""
+    config = learner.config.proposal.surrogate
+    if config is None or learner.encoding.grows:
+        return np.zeros(len(problem), bool)
+    # The earlier problems mislead a process where most promising actions are those that they did not have.
+    known = bool(learner.archive) & (learner.unseen.seen_fraction[problem] >= 1.0)
+    first = np.where(known, config.first_after_transfer, config.first)
+    told = np.array([len(learner.replay.of(replica, row)) for replica, row in enumerate(problem.tolist())])
+    waiting = np.bincount([row for row, _ in open_trials], minlength=len(learner.encoding.problems))[problem]
+    return (told >= first) & ((told + waiting) % config.every == 0)
+
+
+def ask_surrogate(
+    learner: Learner,
+    first_valid: FirstValidFn,
+    problem: Int[np.ndarray, "replicas"],
+    proposer: Int[np.ndarray, "replicas"],
+    rollout: Rollout | None,
+    excluded: Excluded,
+    open_trials: OpenTrials,
+) -> tuple[Int[np.ndarray, "replicas"], Rollout | None]:
+    """Returns the proposers and the rollouts after the process has proposed the trials that are its own.
+
+    Args:
+        learner: the replicas.
+        first_valid: finds the first valid candidate.
+        problem: Shape `[replicas]`, the row of the problem.
+        proposer: Shape `[replicas]`, the proposers before; they stay where the process proposes nothing.
+        rollout: the proposals of other replicas so far; None if there are none.
+        excluded: the configurations that must not be proposed again.
+        open_trials: the trials that have no score, of all problems.
+    """
+    due = np.flatnonzero(_are_due(learner, problem, open_trials))
+    if not len(due):
+        return proposer, rollout
+    proposer = proposer.copy()
+    rollout = blank_rollouts(learner.encoding, len(problem)) if rollout is None else rollout
+    for at in (due[which : which + 1] for which in range(len(due))):
+        found = _propose(learner, first_valid, problem[at], at, excluded, open_trials)
+        if found is not None:
+            replace_rows(rollout, at, found)
+            proposer[at] = SURROGATE
+    return proposer, rollout
+
+
+def _are_due(
+    learner: Learner, problem: Int[np.ndarray, "replicas"], open_trials: OpenTrials
+) -> Bool[np.ndarray, "replicas"]:
+    """Returns the replicas whose next trial is the process's."""
+    config = learner.config.proposal.surrogate
+    if config is None or learner.encoding.grows:
+        return np.zeros(len(problem), bool)
+    # The earlier problems mislead a process where most promising actions are those that they did not have.
+    known = bool(learner.archive) & (learner.unseen.seen_fraction[problem] >= 1.0)
+    first = np.where(known, config.first_after_transfer, config.first)
+    told = np.array([len(learner.replay.of(replica, row)) for replica, row in enumerate(problem.tolist())])
+    waiting = np.bincount([row for row, _ in open_trials], minlength=len(learner.encoding.problems))[problem]
+    due: Bool[np.ndarray, replicas] = (told >= first) & ((told + waiting) % config.every == 0)
+    return due
+
+
+@one_thread()
+@np.errstate(all="ignore")
+def _propose(
+    learner: Learner,
+    first_valid: FirstValidFn,
+    row: Int[np.ndarray, "1"],
+    replica: Int[np.ndarray, "1"],
+    excluded: Excluded,
+    open_trials: OpenTrials,
+) -> Rollout | None:
+    """Returns the proposal for one replica, Shape `[1, ...]`; None if no candidate is worth a trial."""
+    known = [fingerprints(one.problem[replica], one.trajectory.at(replica)) for one in learner.failed]
+    failed = np.array(known, np.uint64)
+    wanted = _candidates(learner, int(replica[0]), int(row[0]), open_trials)
+    while made := list(itertools.islice(wanted, _AT_ONCE)):
+        drawn = rollouts_of(learner.encoding, int(row[0]), np.array(made))
+        refused = are_among(
+            fingerprints(np.full(len(made), row[0]), drawn.trajectory), np.array(failed, np.uint64).ravel()
+        )
+        if not learner.config.proposal.repeats:
+            refused |= excluded.refuses(learner, row, at_index(drawn, None), replica)[0]
+        drawn = at_index(at_index(drawn, np.argsort(refused, kind="stable")), None)
+        eligible = np.array([len(made) - refused.sum()])
+        first = first_valid(row, drawn.action_indices)
+        first = excluded.first_new(learner, first_valid, row, drawn, first, eligible, replica)
+        if first[0] < eligible[0]:
+            return at_index(drawn, (slice(None), first[0]))
+    return None
+
+
+def _candidates(
+    learner: Learner, replica: int, row: int, open_trials: OpenTrials
+) -> Iterator[Int[np.ndarray, "choices"]]:
+    """Yields configurations, in the order of their expected improvement, as the positions of actions, or `NOT_MADE`."""
+    config, cache = learner.config.proposal.surrogate, learner.surrogate_cache
+    assert config is not None  # else no trial is due
+    points, sources = cache.points(learner.encoding, learner.archive, replica, row)
+    trials = learner.replay.of(replica, row)
+    told = _told(learner, replica, row, points, trials)
+    kernel = _kernel(learner, replica, row, points, sources, trials, config)
+    surrogate = Surrogate.fitted(
+        told.points, told.losses, points.numeric, kernel, 0, told.scale, earlier=sources.models
+    )
+    without = [*open_trials, *((int(at[replica]), trial.at(replica)) for at, trial in learner.failed)]
+    waiting = [indices_of_trials(learner.encoding, row, trial.at(None)) for at, trial in without if at == row]
+    if waiting:
+        surrogate = surrogate.expecting(points.of(np.concatenate(waiting)))
+    rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
+    for candidate in best_candidates(surrogate, points, told.points, sources.best, rng):
+        yield points.action_indices(candidate.point[None], rng)[0]
+
+
+def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials: Int[np.ndarray, "trials"]) -> _Told:
+    """Returns trials in the process: a bounded number of the given trials, best first."""
+    replay = learner.replay
+    order = trials[replay.scores.at((replica, trials)).best_first()]
+    best, others = order[:BEST], np.sort(order[BEST:])
+    latest, rest = others[-LATEST:], others[:-LATEST]
+    spread = rest[np.linspace(0, len(rest) - 1, min(SPREAD, len(rest))).round().astype(int)]
+    kept = np.concatenate([best, latest, spread])
+    losses = replay.scores.at((replica, kept)).losses()
+    fingerprints = replay.fingerprint[replica, kept].tolist()
+    indices = learner.surrogate_cache.indices(learner.encoding, row, fingerprints, replay.trials.at((replica, kept)))
+    return _Told(points.of(indices), losses, ValueScale.of_search(losses, len(best)))
+
+
+def _kernel(
+    learner: Learner,
+    replica: int,
+    row: int,
+    points: ChoicePoints,
+    sources: SourceModels,
+    trials: Int[np.ndarray, "trials"],
+    config: SurrogateConfig,
+) -> Hyperparameters:
+    """Returns the kernel that was found for the first trials, at most a tenth fewer than there are."""
+    count = min(config.first, config.first_after_transfer)
+    while (more := count + max(1, count // _REFITTED)) <= len(trials):
+        count = more
+    first, replay, cache = trials[:count], learner.replay, learner.surrogate_cache
+    score = replay.scores.at((replica, first))
+    key = replay.fingerprint[replica, first].tobytes(), score.outcome.tobytes(), score.reward.tobytes()
+    if (found := cache.kernel(replica, row, key)) is None:
+        told = _told(learner, replica, row, points, first)
+        found = Surrogate.fitted(
+            told.points, told.losses, points.numeric, steps=_STEPS, scale=told.scale, earlier=sources.models
+        ).hyperparameters
+        cache.keep_kernel(replica, row, key, found)
+    return found

@@ -1,0 +1,173 @@
+"""The Gaussian process among the proposers of an agent with declared problems."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transfernas import Agent, Choice, Problem, ProposalConfig, SearchSpace, SurrogateConfig, TrainingConfig
+from transfernas.learning.bandit import NOBODY, SURROGATE
+from transfernas.learning.learner import select
+from transfernas.learning.surrogate_proposals import BEST, LATEST, SPREAD
+from transfernas.spaces.condition import Config
+
+STEPS = tuple(round(0.05 * at, 2) for at in range(21))
+SPACE = SearchSpace(
+    "space",
+    [
+        Choice("x", STEPS),
+        Choice("kind", ("a", "b", "c")),
+        Choice("y", STEPS, when={"kind": ("a", "c")}),
+        Choice("z", STEPS),
+    ],
+)
+PROBLEM = Problem(SPACE, "task")
+
+
+def reward(config: Config) -> float:
+    own = (config["y"] - 0.8) ** 2 if "y" in config else 0.3  # type: ignore[operator]
+    return -((config["x"] - 0.3) ** 2) - own - (config["z"] - 0.6) ** 2 - 0.1 * (config["kind"] == "c")  # type: ignore[operator]
+
+
+def searched(agent: Agent, trials: int) -> list[Config]:
+    configs = []
+    for _ in range(trials):
+        trial = agent.ask()
+        agent.tell(trial, reward(trial.config))
+        configs.append(trial.config)
+    return configs
+
+
+def proposers(agent: Agent) -> list[int]:
+    return agent.learner.replay.proposer[0, : agent.learner.replay.count].tolist()
+
+
+@pytest.fixture(scope="module")
+def old() -> Agent:
+    """An agent after a search of 31 trials."""
+    agent = Agent([PROBLEM], seed=1)
+    searched(agent, 31)
+    return agent
+
+
+def test_the_process_proposes_every_second_trial_from_the_ninth_on(old: Agent) -> None:
+    found = [at for at, who in enumerate(proposers(old)) if who == SURROGATE]
+    assert found[:8] == [*range(8, 24, 2)] and not any(at % 2 for at in found)  # none where all promise too little
+    configs = [tuple(one.config.items()) for one in old.top()]
+    assert len(set(configs)) == len(configs)
+
+
+def test_settings_say_when_the_process_proposes() -> None:
+    surrogate = SurrogateConfig(first=3, every=3)
+    agent = Agent([PROBLEM], TrainingConfig(proposal=ProposalConfig(surrogate=surrogate)), seed=1)
+    searched(agent, 12)
+    assert [at for at, who in enumerate(proposers(agent)) if who == SURROGATE] == [3, 6, 9]
+    for config in (TrainingConfig(proposal=ProposalConfig(surrogate=None)), TrainingConfig.paper()):
+        agent = Agent([PROBLEM], config, seed=1)
+        searched(agent, 12)
+        assert SURROGATE not in proposers(agent)
+
+
+def test_the_process_finds_better_configurations() -> None:
+    without = TrainingConfig(proposal=ProposalConfig(surrogate=None))
+    best = {"with": list[float](), "without": list[float]()}
+    for seed in range(4):
+        for name, config in (("with", None), ("without", without)):
+            agent = Agent([PROBLEM], config, seed=seed)
+            searched(agent, 40)
+            top = agent.best()
+            assert top is not None
+            best[name].append(top.reward)
+    assert np.mean(best["with"]) > 0.7 * np.mean(best["without"])  # rewards are below 0
+
+
+def test_earlier_problems_propose_from_the_fifth_trial_on(old: Agent) -> None:
+    agent = old.transfer_to([Problem(SPACE, "another")], seed=5)
+    searched(agent, 10)
+    found = [at for at, who in enumerate(proposers(agent)) if who == SURROGATE]
+    assert found == [4, 6, 8]
+
+
+def test_open_trials_are_told_apart_and_none_is_proposed_twice(old: Agent) -> None:
+    agent = copy.deepcopy(old)
+    before = {tuple(one.items()) for one in (trial.config for trial in agent.top())}
+    trials = agent.ask(24)
+    configs = [tuple(trial.config.items()) for trial in trials]
+    assert len(set(configs)) == 24 and not before & set(configs)
+    # The process does not crowd around one point while it knows nothing of the others.
+    proposed = [trial.config["x"] for trial in trials]
+    assert len(set(proposed)) > 4
+
+
+def test_what_is_invalid_or_evaluated_is_not_proposed() -> None:
+    refused = list[Config]()
+
+    def valid(config: Config) -> bool:
+        accepted = config["x"] >= 0.5  # type: ignore[operator]
+        if not accepted:
+            refused.append(config)
+        return accepted
+
+    agent = Agent(
+        [Problem(SPACE, "task", valid=valid, key=lambda config: (config["x"], config.get("y"), config["z"]))], seed=2
+    )
+    configs = searched(agent, 30)
+    assert refused and all(config["x"] >= 0.5 for config in configs)  # type: ignore[operator]
+    assert len({(config["x"], config.get("y"), config["z"]) for config in configs}) == 30
+    assert proposers(agent).count(SURROGATE) >= 8
+
+
+def test_a_failed_trial_is_not_proposed_again() -> None:
+    """Nothing is learned from a failure, so that the process would propose the same configuration forever."""
+    agent = Agent([PROBLEM], seed=1)
+    searched(agent, 8)
+    failed = set()
+    for _ in range(12):
+        trial = agent.ask()
+        config = tuple(trial.config.items())
+        if agent.open_trials and agent._now.open[trial.number].kept.proposer == SURROGATE:
+            assert config not in failed
+            failed.add(config)
+        agent.tell(trial, failed=True)
+    assert len(failed) == 12  # each trial is the process's, because the number of told trials stays
+
+
+def test_a_search_goes_on_from_a_file_to_the_bit(tmp_path: Path) -> None:
+    agent = Agent([PROBLEM], seed=4)
+    searched(agent, 12)
+    agent.tell(agent.ask(), failed=True)
+    opened = agent.ask()
+    loaded = Agent.load(agent.save(tmp_path / "agent.safetensors"))
+    assert [t.config for t in loaded.open_trials] == [opened.config]
+    assert searched(loaded, 12) == searched(agent, 12)
+    assert loaded.save(tmp_path / "loaded").read_bytes() == agent.save(tmp_path / "agent").read_bytes()
+
+
+def test_a_copy_and_its_original_do_not_disturb_each_other(old: Agent) -> None:
+    one, other = copy.deepcopy(old), copy.deepcopy(old)
+    trial = other.ask()
+    other.tell(trial, 3.0)
+    searched(other, 6)
+    expected = searched(copy.deepcopy(old), 6)
+    assert searched(one, 6) == expected
+
+
+def test_each_replica_has_its_own_process(old: Agent) -> None:
+    agent = Agent.of(select(old.learner, 0))
+    assert searched(agent, 4)
+    assert agent.learner.surrogate_cache is not old.learner.surrogate_cache
+
+
+def test_a_long_search_has_a_bounded_process() -> None:
+    space = SearchSpace("long", [Choice(f"number {at}", STEPS) for at in range(3)])
+    problem = Problem(space, "task")
+    rng = np.random.default_rng(0)
+    configs = [{choice.name: STEPS[rng.integers(21)] for choice in space.choices} for _ in range(400)]
+    agent = Agent([problem], seed=1)
+    agent.learn_from([(problem, config, -sum(value**2 for value in config.values())) for config in configs])
+    assert agent.learner.replay.count > BEST + LATEST + SPREAD
+    trial = agent.ask()
+    assert agent._now.open[trial.number].kept.proposer == SURROGATE
+    assert sum(trial.config.values()) < 0.5  # type: ignore[arg-type]
+    assert set(proposers(agent)) == {NOBODY}
