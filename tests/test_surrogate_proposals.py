@@ -69,6 +69,16 @@ def test_settings_say_when_the_process_proposes() -> None:
         assert SURROGATE not in proposers(agent)
 
 
+def test_a_space_of_categories_has_no_process() -> None:
+    space = SearchSpace(
+        "cells", [Choice("first", ("a", "b", "c")), Choice("second", (1, 2)), Choice("third", (1, 2, 3))]
+    )
+    agent = Agent([Problem(space, "task")], seed=1)
+    for number in range(14):
+        agent.tell(agent.ask(), float(number % 5))
+    assert SURROGATE not in proposers(agent)
+
+
 def test_the_process_finds_better_configurations() -> None:
     without = TrainingConfig(proposal=ProposalConfig(surrogate=None))
     best = {"with": list[float](), "without": list[float]()}

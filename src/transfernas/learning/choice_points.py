@@ -6,6 +6,7 @@ of 16, 32 and 64 are equal, and those of 0.001, 0.01 and 0.1 are too. All other 
 Shapes: `trials` were told, `points` are candidates, a space has `choices`.
 """
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,17 @@ from .improvement import PointSpace
 _LEAST_NUMBERS = 3  # actions of a choice that is a number; two are categories as well
 _CHANGED = np.array([1.0, 2.0, 4.0])  # choices that a neighbour changes, on average
 _AWAY = 0.15  # of the range, that a number is moved
+
+
+@functools.lru_cache(maxsize=1_000)
+def is_mostly_numbers(space: SearchSpace) -> bool:
+    """Returns whether at least half of the choices of a space, of those with an alternative, are numbers."""
+    choices = [choice for choice in space.choices if len(choice.actions) > 1]
+    return 2 * sum(map(_is_number, choices)) >= max(1, len(choices))
+
+
+def _is_number(choice: Choice) -> bool:
+    return len(choice.actions) >= _LEAST_NUMBERS and all(type(action) in (int, float) for action in choice.actions)
 
 
 class ChoicePoints(PointSpace):
@@ -103,7 +115,7 @@ class ChoicePoints(PointSpace):
     @staticmethod
     def _places(choice: Choice, earlier: Sequence[ArchivedProblem]) -> dict[Action, float] | None:
         """Returns the places of a number's actions, and of its actions in earlier problems; None for a category."""
-        if len(choice.actions) < _LEAST_NUMBERS or not all(type(action) in (int, float) for action in choice.actions):
+        if not _is_number(choice):
             return None
         others = (its for entry in earlier for its in entry.choices if its.name == choice.name)
         found = sorted({a for its in (choice, *others) for a in its.actions if type(a) in (int, float)})  # type: ignore[type-var]

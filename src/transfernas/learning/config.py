@@ -82,7 +82,8 @@ class ProposalConfig(ConfigPart):
             configuration is proposed that builds an evaluated network. Paper: True.
         max_candidates: the number of configurations that may be drawn for one trial before the agent gives up an
             invalid space. Paper: open.
-        surrogate: when a Gaussian process proposes. None is never. Paper: None.
+        surrogate: when a Gaussian process proposes. In an `Agent` it proposes for problems at least half of whose
+            choices are numbers. None is never. Paper: None.
     """
 
     path: ClassVar[str] = "TrainingConfig.proposal"

@@ -21,7 +21,7 @@ from ..processes.threads import one_thread
 from ..spaces.trajectory import Trajectory
 from .archive import indices_of_trials
 from .bandit import SURROGATE
-from .choice_points import ChoicePoints
+from .choice_points import ChoicePoints, is_mostly_numbers
 from .config import SurrogateConfig
 from .eligibility import Excluded, FirstValidFn
 from .improvement import best_candidates
@@ -103,7 +103,10 @@ def ask_surrogate(
 def _are_due(
     learner: Learner, problem: Int[np.ndarray, "replicas"], open_trials: OpenTrials
 ) -> Bool[np.ndarray, "replicas"]:
-    """Returns the replicas whose next trial is the process's."""
+    """Returns the replicas whose next trial is the process's.
+
+    Where most choices are categories, the process finds nothing that the policy does not find, and costs as much again.
+    """
     config = learner.config.proposal.surrogate
     if config is None or learner.encoding.grows:
         return np.zeros(len(problem), bool)
@@ -112,7 +115,8 @@ def _are_due(
     first = np.where(known, config.first_after_transfer, config.first)
     told = np.array([len(learner.replay.of(replica, row)) for replica, row in enumerate(problem.tolist())])
     waiting = np.bincount([row for row, _ in open_trials], minlength=len(learner.encoding.problems))[problem]
-    due: Bool[np.ndarray, replicas] = (told >= first) & ((told + waiting) % config.every == 0)
+    numbers = np.array([is_mostly_numbers(one.space) for one in learner.encoding.problems])[problem]
+    due: Bool[np.ndarray, replicas] = numbers & (told >= first) & ((told + waiting) % config.every == 0)
     return due
 
 
