@@ -53,7 +53,7 @@ class SurrogateConfig(ConfigPart):
 
     Attributes:
         first: the number of trials that are told before the process proposes.
-        first_after_transfer: the same, where the agent knows earlier problems.
+        first_after_transfer: the same, where the agent knows earlier problems, and all actions of a declared problem.
         every: the distance between two proposals of the process, in trials. The policy proposes the other trials, and
             learns from all of them.
     """
