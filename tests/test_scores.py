@@ -46,7 +46,7 @@ def test_arrays_of_scores_are_in_the_order_of_scores(scores: list[Score]) -> Non
         assert bool(whole.at(left).above(whole.at(right))) == (scores[left] > scores[right])
     best = TopTrials()
     for at, score in enumerate(scores):
-        best.add(FinishedTrial(score, {"c": at}, {"c": at}))
+        best = best.with_trial(FinishedTrial(score, {"c": at}, {"c": at}))
     assert [each.actions["c"] for each in best.trials] == order[:20]
     assert [each.score for each in TopTrials.from_json(best.to_json()).trials] == [each.score for each in best.trials]
 

@@ -122,16 +122,16 @@ class DeclaredSearch:
         write_snapshot(path, Snapshot(self.agent.learner, uuid.uuid4().hex, 0, (), (), processed, kept))
 
     def restore(self, saved: "SavedSearch") -> None:
-        """Continues a search that was saved, and has the same parameters.
+        """Continues a search that was saved, and has the same parameters; this search has no trials yet.
 
         Raises:
             CheckpointError: The notes of the saved search cannot be read.
         """
         snapshot, notes = saved
         try:
-            self._points = [values_from_json(point, self.domains) for point in notes["points"]]
+            self._points[:] = [values_from_json(point, self.domains) for point in notes["points"]]
             opened = {trial: values_from_json(values, self.domains) for trial, values in notes["open"].items()}
-            self._open = {trial: self._to_params(values) for trial, values in opened.items()}
+            self._open.update((trial, self._to_params(values)) for trial, values in opened.items())
             evaluated = [values_from_json(values, self.domains) for values in notes.get("evaluated", ())]
             self.search.restore(snapshot.learner, notes["search"], self.domains)
         except _UNREADABLE as error:

@@ -12,7 +12,7 @@ from ..learning.scores import Score
 from ..spaces.condition import Action
 from ..spaces.domain import Domain
 from ..spaces.schema import Json
-from .evidence import recent_configs
+from .evidence import Evidence, recent_configs
 from .learner import DefineByRunLearner
 from .networks import TrialNetworks
 from .plans import (
@@ -56,11 +56,11 @@ class SearchKnowledge:
         cls, learner: DefineByRunLearner, surrogate: SurrogateProposer | None, networks: TrialNetworks | None
     ) -> "SearchKnowledge":
         """Returns the knowledge of a search without trials, with the space of a learner that goes on."""
-        knowledge = cls(learner, DefineByRunSpace(learner.names[0]), SearchTrials(), surrogate, networks)
-        if learner.learner is not None:
-            knowledge.space.take(learner.space)
-            knowledge.space.add_evidence(recent_configs(learner.learner, 0), counted=False)
-            knowledge.rebuild()
+        if learner.learner is None:
+            return cls(learner, DefineByRunSpace(learner.names[0]), SearchTrials(), surrogate, networks)
+        space = DefineByRunSpace.of(learner.space, Evidence(recent_configs(learner.learner, 0)))
+        knowledge = cls(learner, space, SearchTrials(), surrogate, networks)
+        knowledge.rebuild()
         return knowledge
 
     def copy(self) -> "SearchKnowledge":
@@ -79,14 +79,14 @@ class SearchKnowledge:
         Raises:
             ValueError: A name or a value cannot be part of a space.
         """
-        if self.space.grow(domains):
+        self.space.grow(domains)
+        if self.learner.parameters is not self.space.parameters.actions:  # also after an interrupt of `rebuild`
             self.rebuild()
 
     def rebuild(self) -> None:
         """Discovers the space anew; the learner and the trials follow."""
         self.learner = self.learner.grown(self.space)
         self.trials.refresh_fingerprints(self.learner.encoding)
-        self.space.built()
 
     def learn(self, params: Params, score: Score | None, plan: PlannedTrial | None, whole: bool) -> None:
         """Learns from one trial.
@@ -196,8 +196,8 @@ class SearchKnowledge:
         Raises:
             LookupError, TypeError, ValueError: The JSON does not describe such a search.
         """
-        goes_on = self.learner.restored(learner, value)
         space = DefineByRunSpace.from_json(value, learner.encoding)
+        goes_on = self.learner.restored(learner, value, space)
         trials, surrogate = SearchTrials.from_json(value, learner.encoding, learner.seed), self.surrogate
         if surrogate is not None:
             surrogate = SurrogateProposer.from_json(value["surrogate"], surrogate.config)
@@ -222,4 +222,4 @@ class SearchKnowledge:
 
     def _remember(self, score: Score, config: dict[str, Action], params: Params, fingerprint: np.uint64) -> None:
         """Keeps a trial if it is one of the best."""
-        self.trials.best.add(FinishedTrial(score, config, values_of(params), fingerprint))
+        self.trials.remember(FinishedTrial(score, config, values_of(params), fingerprint))

@@ -43,6 +43,7 @@ class DefineByRunLearner:
         source: The agent that the search starts from; None for an agent that knows nothing.
         learns: Whether the search learns from trials.
         learner: The learner; None before the first parameter.
+        parameters: The actions of each parameter for which the space was discovered last.
         rewards: The rewards that REINFORCE compares a reward with.
         compiler: The thread that compiles; None before the first parameter, in a copy, and where nothing is learned.
     """
@@ -53,6 +54,7 @@ class DefineByRunLearner:
     source: SourceAgent | None
     learns: bool
     learner: Learner | None = None
+    parameters: Mapping[str, tuple[Action, ...]] | None = None
     rewards: tuple[float, ...] = ()
     compiler: BackgroundCompiler | None = None
 
@@ -134,7 +136,8 @@ class DefineByRunLearner:
         Raises:
             ValueError: `fill` has a value that its parameter cannot have.
         """
-        problem, min_shapes = Problem(space.discovered(), self.names[1]), shapes_for(space.parameters.actions)
+        parameters = space.parameters.actions
+        problem, min_shapes = Problem(space.discovered(), self.names[1]), shapes_for(parameters)
         learner, source = self.learner, self.source
         sampled = 0 if learner is None else learner.sampled
         if learner is not None and learner.learned:
@@ -145,7 +148,7 @@ class DefineByRunLearner:
             learner = new_learner((problem,), self.config, self.seed, min_shapes=min_shapes)
         else:
             learner = source.transferred(problem, self.config, self.seed, space.domains, min_shapes)
-        return self._compiling(replace(learner, sampled=sampled, seed=self.seed))
+        return self._compiling(replace(learner, sampled=sampled, seed=self.seed), parameters)
 
     def asked(self, number: int) -> "DefineByRunLearner":
         """Returns the learner after a trial of this number was asked for."""
@@ -201,8 +204,8 @@ class DefineByRunLearner:
         """Returns as JSON all but the learner."""
         return {"rewards": list(self.rewards)}
 
-    def restored(self, learner: Learner, value: Json) -> "DefineByRunLearner":
-        """Returns the learner that continues from a learner and JSON that were saved.
+    def restored(self, learner: Learner, value: Json, space: DefineByRunSpace) -> "DefineByRunLearner":
+        """Returns the learner that continues from a learner and JSON that were saved, for the space of that learner.
 
         Raises:
             LookupError, TypeError, ValueError: The learner has other problems, or the JSON is not from `to_json`.
@@ -213,14 +216,14 @@ class DefineByRunLearner:
         rewards = [*value["rewards"]]
         if not all(isinstance(reward, float) for reward in rewards):
             raise TypeError("a reward is no number")
-        return replace(self, seed=learner.seed, rewards=tuple(rewards))._compiling(learner)
+        return replace(self, seed=learner.seed, rewards=tuple(rewards))._compiling(learner, space.parameters.actions)
 
-    def _compiling(self, learner: Learner) -> "DefineByRunLearner":
-        """Returns this with another learner, whose functions compile in the background."""
+    def _compiling(self, learner: Learner, parameters: Mapping[str, tuple[Action, ...]]) -> "DefineByRunLearner":
+        """Returns this with another learner, whose functions compile in the background, for other parameters."""
         compiler = self.compiler
         if compiler is None and self.learns:
             compiler = BackgroundCompiler(learner, proposes=False)
-        return replace(self, learner=learner, compiler=compiler)
+        return replace(self, learner=learner, parameters=parameters, compiler=compiler)
 
     def _rewards_with(self, scores: Sequence[Score]) -> tuple[float, ...]:
         """Returns the latest finite rewards, those of further trials among them."""

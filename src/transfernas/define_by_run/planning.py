@@ -44,7 +44,7 @@ def plan_on(knowledge: SearchKnowledge, trial: Hashable, params: Params, name: s
         RuntimeError, TypeError: The user's key failed, see `TrialNetworks`.
         ValueError: A name or a value cannot be part of a space.
     """
-    plan = knowledge.trials.own_plan(trial)
+    plan = knowledge.trials.followed_plan(trial, params)
     if plan is not None and plan.goes_on(params, name, domain):
         return plan
     source = None if knowledge.learner.has_learned else knowledge.learner.source
@@ -91,7 +91,7 @@ def _plan_trial(
             knowledge.learner = knowledge.learner.failed(earlier.actions, WARM_START)
         plan.given.update(earlier.given)
     if knowledge.networks is not None:
-        plan.foreseen = _foresee(knowledge, plan, params, domains)
+        plan = dataclasses.replace(plan, foreseen=_foresee(knowledge, plan, params, domains))
         knowledge.networks.open(trial, {known: value for known, (_, value) in plan.foreseen.items()})
     trials.open(trial, plan)
     return plan

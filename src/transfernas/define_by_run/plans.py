@@ -72,7 +72,7 @@ def as_score(reward: Score | float | None) -> Score | None:
     return reward if reward is None or isinstance(reward, Score) else Score.of(reward)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class PlannedTrial:
     """The plan of a trial: the actions for all parameters that its program is expected to ask for.
 
@@ -104,25 +104,25 @@ class PlannedTrial:
         """Returns a copy that changes independently."""
         return dataclasses.replace(self, given=dict(self.given), rng=copy.deepcopy(self.rng))
 
+    def followed(self, params: Params) -> "PlannedTrial":
+        """Returns the plan with the progress of its trial, up to the first parameter that does not agree with it."""
+        # A trial of fewer parameters than before is another trial of the same number.
+        seen, passed = (self.seen, self.passed) if len(params) >= self.seen else (0, 0)
+        if all(self._agrees(*each) for each in itertools.islice(params.items(), seen, None)):
+            taken = itertools.takewhile(params.__contains__, itertools.islice(self.actions, passed, None))
+            seen, passed = len(params), passed + len(list(taken))
+        return dataclasses.replace(self, seen=seen, passed=passed)
+
     def goes_on(self, params: Params, name: str, domain: Domain) -> bool:
-        """Returns whether a trial agrees with the plan so far, and asks for the next parameter of the plan."""
-        if len(params) < self.seen:  # another trial of its number
-            self.seen = self.passed = 0
-        for known, (its, value) in itertools.islice(params.items(), self.seen, None):
-            if known not in self.actions:
-                return False
-            given = self.given.get(known)  # compared within its type: an array has no equality as a whole
-            as_given = given is value or (
-                isinstance(given, (int, float)) and type(given) is type(value) and given == value
-            )
-            if not (known in self.given and as_given) and not is_same_action(its.action(value), self.actions[known]):  # type: ignore[arg-type]
-                return False
-        self.seen = len(params)
-        for following in itertools.islice(self.actions, self.passed, None):
-            if following not in params:
-                return following == name and is_any_of(self.actions[name], domain.actions)
-            self.passed += 1
-        return False
+        """Returns whether a trial that the plan followed agrees so far, and asks for the next parameter of the plan."""
+        following = next(itertools.islice(self.actions, self.passed, None), None)
+        return self.seen == len(params) and following == name and is_any_of(self.actions[name], domain.actions)
+
+    def _agrees(self, name: str, asked: tuple[Domain, object]) -> bool:
+        domain, value = asked
+        given = self.given.get(name, self)  # compared within its type: an array has no equality as a whole
+        as_given = given is value or (isinstance(given, (int, float)) and type(given) is type(value) and given == value)
+        return name in self.actions and (as_given or is_same_action(domain.action(value), self.actions[name]))  # type: ignore[arg-type]
 
     @property
     def observed(self) -> "ObservedTrial":

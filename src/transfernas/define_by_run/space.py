@@ -40,7 +40,6 @@ class DefineByRunSpace:
     unforeseen: UnforeseenParameters = field(default_factory=UnforeseenParameters)
     evidence: Evidence = Evidence()
     _taken_up: dict[str, Domain] = field(default_factory=dict)  # the latest domain of each parameter
-    _built: object = None  # the actions that the search's own space was made of
 
     def copy(self) -> "DefineByRunSpace":
         """Returns a copy that changes independently."""
@@ -52,21 +51,21 @@ class DefineByRunSpace:
             _taken_up=dict(self._taken_up),
         )
 
-    def take(self, space: SearchSpace) -> None:
-        """Takes up the choices of a space that was known before."""
-        self.parameters.take({choice.name: choice.actions for choice in space.choices})
+    @classmethod
+    def of(cls, space: SearchSpace, evidence: Evidence) -> "DefineByRunSpace":
+        """Returns a space that was known before, without the domains of its parameters."""
+        found = cls(space.name, evidence=evidence)
+        found.parameters.take({choice.name: choice.actions for choice in space.choices})
+        return found
 
-    def grow(self, domains: Mapping[str, Domain]) -> bool:
+    def grow(self, domains: Mapping[str, Domain]) -> None:
         """Takes up new parameters and actions, in this order.
-
-        Returns:
-            Whether the space is to be discovered anew, because it lacks some of them.
 
         Raises:
             ValueError: A name or a value cannot be part of a space.
         """
-        if self._built is self.parameters.actions and all(self._taken_up.get(n) is d for n, d in domains.items()):
-            return False
+        if all(self._taken_up.get(n) is d for n, d in domains.items()):
+            return
         for name, domain in domains.items():
             if name not in self.parameters.actions:
                 Choice(name, domain.actions)  # an error comes before anything is taken up
@@ -77,15 +76,10 @@ class DefineByRunSpace:
         for name, domain in domains.items():
             self.domains.setdefault(name, domain)
         self._taken_up.update(domains)
-        return self._built is not self.parameters.actions  # also where an interrupt came before it was built
 
     def discovered(self) -> SearchSpace:
         """Returns the space with the conditions that explain the evidence."""
         return discover(self.name, self.parameters.actions, self.evidence.configs)
-
-    def built(self) -> None:
-        """Takes note that the space was discovered with all parameters."""
-        self._built = self.parameters.actions
 
     def add_evidence(self, configs: Sequence[dict[str, Action]], counted: bool = True) -> None:
         """Takes up trials that came to their end: they tell when a parameter is asked for.
@@ -132,7 +126,8 @@ class DefineByRunSpace:
 
     def forget_expected(self, params: Params) -> set[str]:
         """Forgets the parameters that the first finished trial was expected to have, but lacks; returns their names."""
-        missing, self.unforeseen.expected = self.unforeseen.expected - params.keys(), set()
+        missing = self.unforeseen.expected - params.keys()
+        self.unforeseen.expected.clear()
         if missing:
             self.parameters = self.parameters.without(missing)
         return missing
@@ -175,12 +170,8 @@ class DefineByRunSpace:
             LookupError, TypeError, ValueError: The JSON does not fit the encoding.
         """
         [problem] = encoding.problems
-        space = cls(problem.space.name)
-        space.take(problem.space)
-        space.built()
         configs = [*map(dict, value["evidence"])]
         wholes, patience = map(operator.index, value["discovery"])
-        space.evidence = Evidence(configs, wholes, patience)
         for config in configs:
             encoding.sequence(0, config)
-        return space
+        return cls.of(problem.space, Evidence(configs, wholes, patience))

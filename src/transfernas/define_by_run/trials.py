@@ -17,7 +17,7 @@ from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.encoding import Encoding
 from ..spaces.schema import Json
 from .discovery import Parameters
-from .plans import ObservedTrial, PlannedTrial, config_fingerprint
+from .plans import ObservedTrial, Params, PlannedTrial, config_fingerprint
 
 # Not for tuning. The policy chooses the bin of a number, and these settings draw the number inside of the bin. Their
 # unit is the width of the bin, so that they fit any range.
@@ -46,37 +46,37 @@ class SearchTrials:
 
     def copy(self) -> "SearchTrials":
         """Returns a copy that changes independently."""
+        self._shared.update(self._plans)
         trials = copy.copy(self)
-        trials.best, trials._plans, trials._failed = self.best.copy(), dict(self._plans), dict(self._failed)
-        self._shared, trials._shared = set(self._plans), set(self._plans)
+        trials._plans, trials._failed, trials._shared = dict(self._plans), dict(self._failed), set(self._plans)
         return trials
 
     def plan(self, trial: Hashable) -> PlannedTrial | None:
         """Returns the plan of a trial; None if the trial is not open."""
         return self._plans.get(trial)
 
-    def own_plan(self, trial: Hashable) -> PlannedTrial | None:
+    def followed_plan(self, trial: Hashable, params: Params) -> PlannedTrial | None:
         """Returns the plan of a trial to go on with, which no copy of this has; None if the trial is not open."""
-        if trial in self._shared and trial in self._plans:
-            self._plans[trial] = self._plans[trial].copy()
-            self._shared.discard(trial)
+        if (plan := self._plans.get(trial)) is not None:
+            self.open(trial, (plan.copy() if trial in self._shared else plan).followed(params))
         return self._plans.get(trial)
 
     def open(self, trial: Hashable, plan: PlannedTrial) -> None:
         """Opens a trial with a plan, which replaces an earlier plan."""
         while trial not in self._plans and len(self._plans) >= _MOST_PLANS:
-            self._plans.pop(next(iter(self._plans)))
+            self.close(next(iter(self._plans)))
         self._plans[trial] = plan
         self._shared.discard(trial)
 
     def close(self, trial: Hashable) -> PlannedTrial | None:
         """Closes a trial, and returns its plan; None if the trial was not open."""
+        self._shared.discard(trial)
         return self._plans.pop(trial, None)
 
     def drop(self, names: Collection[str]) -> None:
         """Drops the plans that have one of these parameters, which were forgotten."""
         for trial in [trial for trial, plan in self._plans.items() if not plan.actions.keys().isdisjoint(names)]:
-            del self._plans[trial]
+            self.close(trial)
 
     def evaluated_elsewhere(self, trials: Mapping[Hashable, ObservedTrial]) -> None:
         """Takes note of all trials that others evaluate at this time, see `DefineByRunSearch.evaluated_elsewhere`."""
@@ -107,10 +107,17 @@ class SearchTrials:
         """Takes note of a failed configuration, which is not proposed again."""
         self._failed.setdefault(config_fingerprint(encoding, config), config)
 
+    def remember(self, trial: "FinishedTrial") -> None:
+        """Keeps a finished trial if it is one of the best."""
+        self.best = self.best.with_trial(trial)
+
     def refresh_fingerprints(self, encoding: Encoding) -> None:
         """Computes all fingerprints anew after a change of the encoding."""
-        self._failed = {config_fingerprint(encoding, config): config for config in self._failed.values()}
-        self.best.refresh_fingerprints(encoding)
+        failed = list(self._failed.values())
+        self._failed.clear()
+        for config in failed:
+            self.fail(config, encoding)
+        self.best = self.best.refreshed(encoding)
         for trial, plan in self._plans.items():
             self._plans[trial] = dataclasses.replace(plan, fingerprint=config_fingerprint(encoding, plan.actions))
 
@@ -135,7 +142,7 @@ class SearchTrials:
             LookupError, TypeError, ValueError: The JSON does not fit the problem.
         """
         trials = cls()
-        trials.best = TopTrials.from_json(value["best"])
+        trials.best = TopTrials.from_json(value["best"]).refreshed(encoding)
         trials._plans = {
             trial: PlannedTrial(
                 operator.index(number),
@@ -148,7 +155,6 @@ class SearchTrials:
             )
             for trial, number, proposer, actions, numbers in value["plans"]
         }
-        trials.best.refresh_fingerprints(encoding)
         for config in value["failed"]:
             trials.fail(config, encoding)
         return trials
@@ -163,27 +169,18 @@ class FinishedTrial(NamedTuple):
     fingerprint: np.uint64 = np.uint64(0)
 
 
-@dataclasses.dataclass
-class TopTrials:
-    """The best trials so far, near whose numbers others are drawn: a bin stands for many numbers."""
+class TopTrials(NamedTuple):
+    """The best trials so far, near whose numbers others are drawn: a bin stands for many numbers.
 
-    _trials: list[FinishedTrial] = dataclasses.field(default_factory=list)
-    _varied: np.ndarray | None = None  # until the trials or their fingerprints change
+    Attributes:
+        trials: The trials, best first.
+    """
 
-    @property
-    def trials(self) -> tuple[FinishedTrial, ...]:
-        """The trials, best first."""
-        return tuple(self._trials)
+    trials: tuple[FinishedTrial, ...] = ()
 
-    def copy(self) -> "TopTrials":
-        """Returns a copy that changes independently."""
-        return copy.copy(self)  # its parts are replaced, never changed
-
-    def add(self, trial: FinishedTrial) -> None:
-        """Takes up a trial if it is one of the best."""
-        best = sorted([*self._trials, trial], key=lambda one: one.score, reverse=True)[:BEST]
-        if any(one is trial for one in best):
-            self._become(best)
+    def with_trial(self, trial: FinishedTrial) -> "TopTrials":
+        """Returns the best trials with a further trial, if it is one of the best."""
+        return TopTrials(tuple(sorted([*self.trials, trial], key=lambda one: one.score, reverse=True)[:BEST]))
 
     def varied(self, domains: Mapping[str, Domain]) -> UInt64[np.ndarray, "trials"]:
         """Returns the fingerprints of the trials with an action that stands for more than one value.
@@ -192,20 +189,16 @@ class TopTrials:
         policy that is wrong about a configuration would propose it again and again.
 
         Args:
-            domains: The parameters. The result is kept until the trials change.
+            domains: The parameters.
         """
-        if self._varied is None:
-            numbers = {name for name, each in domains.items() if isinstance(each, NumericDomain) and each.continuous}
-            varied = [trial.fingerprint for trial in self._trials if not numbers.isdisjoint(trial.actions)]
-            self._varied = np.array(varied, np.uint64)
-        return self._varied
+        numbers = {name for name, each in domains.items() if isinstance(each, NumericDomain) and each.continuous}
+        varied = [trial.fingerprint for trial in self.trials if not numbers.isdisjoint(trial.actions)]
+        return np.array(varied, np.uint64)
 
-    def refresh_fingerprints(self, encoding: Encoding) -> None:
-        """Computes the fingerprints anew after a change of the encoding."""
-        self._become([one._replace(fingerprint=config_fingerprint(encoding, one.actions)) for one in self._trials])
-
-    def _become(self, trials: list[FinishedTrial]) -> None:
-        self._trials, self._varied = trials, None
+    def refreshed(self, encoding: Encoding) -> "TopTrials":
+        """Returns the trials with their fingerprints in another encoding."""
+        found = (one._replace(fingerprint=config_fingerprint(encoding, one.actions)) for one in self.trials)
+        return TopTrials(tuple(found))
 
     def value(
         self, name: str, action: Action, domain: Domain, rng: np.random.Generator, before: float | None = None
@@ -227,7 +220,7 @@ class TopTrials:
         away = float(rng.standard_normal())
         if part.low == part.high or varied >= _VARIED:
             return domain.value(position, chance)
-        known = (trial.values[name] for trial in self._trials if trial.actions.get(name) == action)
+        known = (trial.values[name] for trial in self.trials if trial.actions.get(name) == action)
         if (value := next(known, before)) is None:
             return domain.value(position, chance)
         spread = _NEAREST * (_FARTHEST / _NEAREST) ** nearness
@@ -240,7 +233,7 @@ class TopTrials:
         Raises:
             LookupError, TypeError, ValueError: A trial lacks a number of its parameters.
         """
-        for trial in self._trials:
+        for trial in self.trials:
             for name in trial.actions:
                 if isinstance(domain := domains[name], NumericDomain):
                     domain.position(trial.values[name])  # type: ignore[arg-type]
@@ -249,7 +242,7 @@ class TopTrials:
         """Returns the trials as JSON, with their numbers."""
         return [
             [one.score, one.actions, {n: v for n, v in one.values.items() if type(v) in (int, float)}]
-            for one in self._trials
+            for one in self.trials
         ]
 
     @classmethod
@@ -260,12 +253,12 @@ class TopTrials:
             TypeError, ValueError: The JSON describes no trials.
         """
         best = cls(
-            [
+            tuple(
                 FinishedTrial(Score(TrialOutcome(outcome), float(reward)), dict(actions), dict(values))
                 for (outcome, reward), actions, values in value
-            ]
+            )
         )
-        for trial in best._trials:
+        for trial in best.trials:
             for name, value in trial.values.items():
                 if name not in trial.actions or type(value) not in (int, float) or not math.isfinite(value):
                     raise ValueError(f"a trial that asked for {list(trial.actions)} has {value!r} for {name!r}")

@@ -69,5 +69,6 @@ class UnforeseenParameters:
 
     def take_waiting(self) -> dict[str, tuple[Action, ...]]:
         """Returns the waiting parameters in order, and removes them here."""
-        waiting, self.waiting = self.waiting, {}
+        waiting = dict(self.waiting)
+        self.waiting.clear()
         return waiting

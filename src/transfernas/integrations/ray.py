@@ -203,7 +203,7 @@ class TransferSearch(Locked, Searcher):
                 now = now.begun(self._settings, domains)
             elif domains and domains_to_json(domains) != domains_to_json(self._begun().domains):
                 return False
-            self._now = dataclasses.replace(now, notes=now.notes.with_metric(metric, mode))
+            self._become(now, notes=now.notes.with_metric(metric, mode))
             return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
@@ -218,7 +218,7 @@ class TransferSearch(Locked, Searcher):
             values = search.suggest(trial_id)
             notes = now.notes.with_proposer(trial_id, search.search.proposer(trial_id))
             line = None if now.said else transfer_line(f"Search {notes.names[1]!r}", search.search)
-            self._now = dataclasses.replace(now, notes=notes, said=True)
+            self._become(now, notes=notes, said=True)
         if line is not None:
             TO_USER.log(*line)
         return nested(values)
@@ -248,8 +248,7 @@ class TransferSearch(Locked, Searcher):
                     return
             if number is not None:
                 notes = self._now.notes
-                notes = notes._replace(counted=notes.counted | {trial_id})
-                self._now = dataclasses.replace(self._now, notes=notes)
+                self._become(self._now, notes=notes._replace(counted=notes.counted | {trial_id}))
 
     def add_evaluated_point(
         self,
@@ -312,7 +311,7 @@ class TransferSearch(Locked, Searcher):
             config = saved.snapshot.learner.config
             search = self._settings.new_search(domains, notes.names, config, notes.seed)
             search.restore(saved)
-            self._now = RayProgress(notes, config, saved.snapshot.processed, search, said=True)
+            self._become(RayProgress(notes, config, saved.snapshot.processed, search, said=True))
 
     def restore_from_dir(self, checkpoint_dir: str) -> None:
         """Restores the search from the folder of its experiment; Ray calls this.
@@ -327,8 +326,12 @@ class TransferSearch(Locked, Searcher):
         try:
             super().restore_from_dir(checkpoint_dir)
         except Exception as error:
-            self._now = dataclasses.replace(self._now, lost=error)
+            self._become(self._now, lost=error)
             raise
+
+    def _become(self, now: RayProgress, **changes: Any) -> None:
+        """Takes on a progress with changes, in a single assignment."""
+        self._now = dataclasses.replace(now, **changes)
 
     def _ready(self) -> DeclaredSearch:
         search = self._begun()

@@ -4,7 +4,6 @@ Shapes: `steps` is the number of decisions in a trajectory, `choices` the number
 Both are padded to powers of two.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,10 +155,10 @@ class Encoding:
         if len(alone) == len(space.choices):  # no two choices share a decision, as those of a repeated block do
             steps = zip(decisions, actions.tolist(), strict=True)
             return {(choice := alone[decision]).name: choice.actions[action] for decision, action in steps}
-        following = _Following(space)
+        at, passed = 0, dict[str, Action]()
         for decision, action in zip(decisions, actions.tolist(), strict=True):
-            at = following.after(config)
-            if at is None or decision_of[at] != decision:  # from `sequence`, which ignores conditions
+            at = _next_choice(space.choices, at, config, passed)
+            if decision_of[at : at + 1] != [decision]:  # from `sequence`, which ignores conditions
                 choices = zip(space.choices, decision_of, strict=False)
                 choice = next(c for c, its in choices if its == decision and c.name not in config)
             else:
@@ -193,22 +192,21 @@ class Encoding:
         return action_indices
 
 
-class _Following:
-    """Equals `SearchSpace.next_choice` for a configuration that grows, but evaluates each condition once."""
+def _next_choice(choices: Sequence[Choice], start: int, config: Config, made: dict[str, Action]) -> int:
+    """Returns the position of the next choice of a configuration, as `SearchSpace.next_choice` does, or the end.
 
-    def __init__(self, space: SearchSpace) -> None:
-        self._space, self._at = space, 0
-        self._made: dict[str, Action] = {}
-
-    def after(self, config: Config) -> int | None:
-        """Returns the position of the next choice; None where the configuration is complete."""
-        for choice in itertools.islice(self._space.choices, self._at, None):
-            if holds(choice.when, self._made):
-                if choice.name not in config:
-                    return self._at
-                self._made[choice.name] = config[choice.name]
-            self._at += 1
-        return None
+    Args:
+        choices: The choices of the space.
+        start: The position of the choice before, so that each condition is evaluated once while a configuration grows.
+        config: The configuration so far.
+        made: The actions before `start`, to which those before the next choice are added.
+    """
+    for at in range(start, len(choices)):
+        if holds(choices[at].when, made):
+            if choices[at].name not in config:
+                return at
+            made[choices[at].name] = config[choices[at].name]
+    return len(choices)
 
 
 def encode(problems: tuple[Problem, ...], vocabulary: Vocabulary, min_shapes: MinShapes = EXACT) -> Encoding:
