@@ -39,9 +39,14 @@ def check_writable(folder: Path) -> None:
         raise refused(f"{folder} is not a writable folder: {error.strerror}", "--out") from None
 
 
+def is_database(path: Path) -> bool:
+    """Returns whether a file is a database of SQLite's."""
+    return _begin(path) == b"SQLite format 3\0"
+
+
 def holds_studies(path: Path) -> bool:
     """Returns whether a file is a database of SQLite's, or a journal of Optuna's."""
-    return _begin(path) == b"SQLite format 3\0" or _begin(path).startswith(b'{"op_code"')
+    return is_database(path) or _begin(path).startswith(b'{"op_code"')
 
 
 def holds_knowledge(path: Path) -> bool:

@@ -6,10 +6,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from .common import is_database
+
 if TYPE_CHECKING:
     import optuna
 
-_SQLITE, _HEADER = "sqlite:///", b"SQLite format 3\0"
+_SQLITE = "sqlite:///"
 
 
 class StudySelection(NamedTuple):
@@ -54,10 +56,8 @@ def program_of(storage: str) -> str:
     """Returns a storage as a program gives it to Optuna; the password of a server is hidden."""
     if "://" in storage:
         return repr(shown(storage))
-    with open(storage, "rb") as file:
-        database = file.read(len(_HEADER)) == _HEADER
     journal = f"optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend({storage!r}))"
-    return repr(f"{_SQLITE}{storage}") if database else journal
+    return repr(f"{_SQLITE}{storage}") if is_database(Path(storage)) else journal
 
 
 def open_studies(storage: str, names: Sequence[str]) -> StudySelection:
@@ -105,9 +105,7 @@ def _place(storage: str) -> "str | optuna.storages.BaseStorage":
         return storage
     if not Path(storage).is_file():
         raise ValueError(f"{storage!r} is neither the URL of a database, as in sqlite:///studies.db, nor a file")
-    with open(storage, "rb") as file:
-        database = file.read(len(_HEADER)) == _HEADER
-    if database:
+    if is_database(Path(storage)):
         _check_database(storage)
         return f"{_SQLITE}{storage}"
     return _journal(storage)

@@ -300,8 +300,6 @@ def _values(learner: Learner, number: int) -> np.random.Generator:
 def _numbers(learner: Learner, fingerprint: np.uint64) -> dict[str, float]:
     """Returns the numbers of a remembered configuration whose actions stand for several."""
     assert learner.warm_start is not None
-    choices, numbers = (
-        learner.encoding.problems[0].space.choices,
-        learner.warm_start.numbers(0, 0, fingerprint)[1:].tolist(),
-    )
+    choices = learner.encoding.problems[0].space.choices
+    numbers = learner.warm_start.numbers(0, 0, fingerprint)[1:].tolist()
     return {choice.name: its for choice, its in zip(choices, numbers, strict=False) if not math.isnan(its)}

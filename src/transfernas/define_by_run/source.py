@@ -69,10 +69,8 @@ class SourceAgent:
         """Returns a learner of this agent with the best earlier configurations that fit its problem by now."""
         if self.resumed:
             return learner
-        entries, fill = (
-            [entry.renamed(self._renamed()) for entry in self._learner.archive],
-            resolve_fill(self._fill, domains),
-        )
+        entries = [entry.renamed(self._renamed()) for entry in self._learner.archive]
+        fill = resolve_fill(self._fill, domains)
         warm_start = fit_warm_start(entries, self._picks, learner.encoding, self._size, fill)
         return dataclasses.replace(learner, warm_start=warm_start)
 

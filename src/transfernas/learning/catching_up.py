@@ -53,12 +53,8 @@ def take_in(
         scores: Shape `[replicas, trials]`, the scores of the trials.
     """
     count = scores.outcome.shape[1]
-    queue, trial_stats, replay, config = (
-        learner.queue,
-        learner.trial_stats.map_arrays(np.copy),
-        learner.replay,
-        learner.config,
-    )
+    queue, replay, config = learner.queue, learner.replay, learner.config
+    trial_stats = learner.trial_stats.map_arrays(np.copy)
     np.add.at(trial_stats.trials, (np.arange(len(problem))[:, None], problem), 1)
     for at in _promising(queue, problem, scores, config.queue).tolist():
         queue = queue.insert(problem[:, at], trials.at((slice(None), at)), scores.at((slice(None), at)), config.queue)

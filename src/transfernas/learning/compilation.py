@@ -74,10 +74,8 @@ def _run_turns(turns: Sequence[tuple[Future[None], Callable[[], object]]]) -> No
 def _run_sample(learner: Learner, count: int) -> None:
     noise = np.zeros((learner.replicas, count, learner.encoding.steps), np.float32)
     problem = np.zeros(learner.replicas, np.int32)
-    shares, logit_bonus = (
-        np.zeros(count, np.float32),
-        np.zeros((learner.replicas, learner.capacity.actions), np.float32),
-    )
+    shares = np.zeros(count, np.float32)
+    logit_bonus = np.zeros((learner.replicas, learner.capacity.actions), np.float32)
     run(sample, learner.state.policy, problem, learner.tables, problem, noise, shares, logit_bonus, None)
 
 

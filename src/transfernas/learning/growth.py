@@ -123,11 +123,8 @@ def _relocate_decisions(old: Encoding, new: Encoding) -> Int[np.ndarray, "old_pr
 
 
 def _warm_start(warm_start: WarmStartConfigs, encoding: Encoding, old: Encoding, move: _Relocation) -> WarmStartConfigs:
-    count, trials, source = (
-        move.padded(warm_start.count),
-        move.of_problems(warm_start.trials),
-        move.padded(warm_start.source),
-    )
+    count, source = move.padded(warm_start.count), move.padded(warm_start.source)
+    trials = move.of_problems(warm_start.trials)
     shape = (*trials.length.shape, encoding.tables.rules.decision.shape[1])
     action_indices, values = np.zeros(shape, np.int32), np.full(shape, np.nan)
     for replica, row, slot in np.argwhere(np.arange(trials.length.shape[2]) < count[..., None]).tolist():

@@ -66,11 +66,8 @@ def transfer(
     needed = needed._replace(steps=max(needed.steps, old.steps))
     rows = len(encoding.tables.task)
     drawn = init_policies(generator(seed, Purpose.WEIGHTS), learner.replicas, needed, config.network)
-    policy, bandit, warm_start = (
-        carry_over_embeddings(old, drawn, known, vocabulary, config, learner.vocabulary),
-        None,
-        None,
-    )
+    policy = carry_over_embeddings(old, drawn, known, vocabulary, config, learner.vocabulary)
+    bandit = warm_start = None
     archive = tuple(entry.renamed(rename or {}) for entry in update_archive(learner).archive)
     chosen = config.transfer.bandit
     if chosen is not None:

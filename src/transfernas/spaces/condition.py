@@ -314,10 +314,8 @@ def rename(condition: Condition | None, names: Mapping[str, str]) -> Condition |
             return In(names.get(choice, choice), actions)
         case Not(inner):
             return Not(_renamed(inner, names))
-        case And(parts):
-            return And(tuple(_renamed(part, names) for part in parts))
-        case Or(parts):
-            return Or(tuple(_renamed(part, names) for part in parts))
+        case And(parts) | Or(parts):
+            return type(condition)(tuple(_renamed(part, names) for part in parts))
 
 
 def disjunction(condition: Condition | None, actions: Callable[[str], tuple[Action, ...]]) -> list[Term]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -12,7 +12,10 @@ from .condition import Action
 from .families import families, family_of
 from .problem import Problem
 
+T = TypeVar("T")
 ActionName = tuple[str, str, Action]  # state, type of the action, action: `True`, `1` and `1.0` are three actions
+
+_MOST = 8  # names that a sentence lists
 
 
 def action_name(state: str, action: Action) -> ActionName:
@@ -193,30 +196,27 @@ class TransferReport:
 def transfer_report(known: Vocabulary, problems: Iterable[Problem]) -> TransferReport:
     """Returns the names of new problems that a vocabulary has, and the names that it lacks."""
     asked = Vocabulary().extended(problems)
-    states = [(name, name in known.states) for name in asked.states if name != START]
-    actions = [((key[0], key[2]), key in known.actions) for key in asked.actions if key[0] != START]
-    spaces = [(str(key[2]), key in known.actions) for key in asked.actions if key[0] == START]
-    tasks = [(name, name in known.tasks) for name in asked.tasks]
     return TransferReport(
-        known_states=tuple(name for name, hit in states if hit),
-        new_states=tuple(name for name, hit in states if not hit),
-        known_actions=tuple(name for name, hit in actions if hit),
-        new_actions=tuple(name for name, hit in actions if not hit),
-        known_spaces=tuple(name for name, hit in spaces if hit),
-        new_spaces=tuple(name for name, hit in spaces if not hit),
-        known_tasks=tuple(name for name, hit in tasks if hit),
-        new_tasks=tuple(name for name, hit in tasks if not hit),
+        *_parted((name, name in known.states) for name in asked.states if name != START),
+        *_parted(((key[0], key[2]), key in known.actions) for key in asked.actions if key[0] != START),
+        *_parted((str(key[2]), key in known.actions) for key in asked.actions if key[0] == START),
+        *_parted((name, name in known.tasks) for name in asked.tasks),
         source_spaces=tuple(str(key[2]) for key in known.actions if key[0] == START),
         source_tasks=known.tasks,
     )
 
 
-def listed(names: tuple[object, ...], most: int = 8) -> str:
-    """Returns names as a list in a sentence.
+def _parted(names: Iterable[tuple[T, bool]]) -> tuple[tuple[T, ...], tuple[T, ...]]:
+    """Returns the names that are known, and those that are not."""
+    found = list(names)
+    return tuple(name for name, known in found if known), tuple(name for name, known in found if not known)
+
+
+def listed(names: tuple[object, ...]) -> str:
+    """Returns names as a list in a sentence: eight of them, and the number of the others.
 
     Args:
         names: Names; a pair is a state and an action.
-        most: Largest number of names to write out; the number of the others follows.
     """
-    shown = [f"{name[0]}={name[1]!r}" if isinstance(name, tuple) else str(name) for name in names[:most]]
-    return ", ".join(shown) + (f", and {len(names) - most} more" if len(names) > most else "") if names else "none"
+    shown = [f"{name[0]}={name[1]!r}" if isinstance(name, tuple) else str(name) for name in names[:_MOST]]
+    return ", ".join(shown) + (f", and {len(names) - _MOST} more" if len(names) > _MOST else "") if names else "none"
