@@ -366,13 +366,13 @@ def test_a_wrong_tensor_of_an_lstm_is_named(tmp_path: Path, lstm_file: Path, nam
 # What a header says of its network that its tensors are not; sizes that no memory could hold among them.
 OTHER_NETWORKS: dict[str, tuple[dict[str, object] | NetworkConfig, str]] = {
     "lstm": (TransformerConfig(embedding_size=4), "the tensor policy.position is missing"),
-    "transformer": (LstmConfig(embedding_size=4), "the tensor policy.recurrent is missing"),
+    "transformer": (LstmConfig(embedding_size=4), "the tensor policy.input_weight is missing"),
     "units": (
         {"units": 9},
-        "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be float32[1, 2, 9, 36]",
+        "the tensor policy.input_weight is float32[1, 12, 32] and should be float32[1, 12, 36]",
     ),
-    "huge": ({"units": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
-    "layers": ({"layers": 10**9}, "the tensor policy.recurrent is float32[1, 2, 8, 32] and should be"),
+    "huge": ({"units": 10**9}, "the tensor policy.input_weight is float32[1, 12, 32] and should be"),
+    "layers": ({"layers": 10**9}, "the tensor policy.between is float32[1, 1, 8, 32] and should be"),
     "anchors": (
         {"anchors": False},
         "the tensor policy.anchors.now is unknown to the header's hyperparameters",

@@ -7,7 +7,7 @@ import numpy as np
 from ..learning.archive import NOT_MADE, ArchivedProblem
 from ..learning.scores import Scores
 from ..spaces.choice import Choice
-from .tensor_checks import CheckpointError, check_limits, check_scores, check_shape, dense, sparse
+from .tensor_checks import CheckpointError, check_limits, check_shape, dense, sparse, take_scores
 
 ARCHIVE = "archive."
 
@@ -44,14 +44,12 @@ def archive_of(
         return ()
     sizes = [size for *_, size in problems]
     whole = [size * len(choices) for _, _, choices, size in problems]
-    int32, total = np.dtype(np.int32), sum(sizes)
+    int32 = np.dtype(np.int32)
     check_shape(ARCHIVE + "count", tensors, (replicas, len(problems)), int32)
     check_shape(ARCHIVE + "action_indices", tensors, (replicas, sum(whole)), int32)
-    check_scores(ARCHIVE, tensors, (replicas, total))
+    scores = take_scores(ARCHIVE, tensors, (replicas, sum(sizes)))
     values = dense(ARCHIVE, tensors, (replicas, sum(whole)))
-    count, action_indices, outcome, reward = (
-        tensors.pop(ARCHIVE + name) for name in ("count", "action_indices", *Scores._fields)
-    )
+    count, action_indices = tensors.pop(ARCHIVE + "count"), tensors.pop(ARCHIVE + "action_indices")
     found, at, first = [], 0, 0
     for number, (space, task, choices, size) in enumerate(problems):
         cells, rows = slice(first, first + whole[number]), slice(at, at + size)
@@ -60,9 +58,7 @@ def archive_of(
         if (its < NOT_MADE).any() or (its > most).any():
             raise CheckpointError(f"the tensor {ARCHIVE}action_indices holds a trial that does not fit its problem")
         check_limits(ARCHIVE + "count", count[:, number], size)
-        scores = Scores(outcome[:, rows], reward[:, rows])
-        found.append(
-            ArchivedProblem(space, task, choices, count[:, number], its, values[:, cells].reshape(shape), scores)
-        )
+        kept, its_scores = values[:, cells].reshape(shape), scores.at((slice(None), rows))
+        found.append(ArchivedProblem(space, task, choices, count[:, number], its, kept, its_scores))
         at, first = at + size, first + whole[number]
     return tuple(found)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..learning.scores import TrialOutcome
+from ..learning.scores import Scores, TrialOutcome
 
 
 class CheckpointError(ValueError):
@@ -68,16 +68,29 @@ def check_limits(name: str, tensor: np.ndarray, most: int, least: int = 0) -> No
         raise CheckpointError(f"the tensor {name} holds values that are not from {least} to {most}")
 
 
-def check_scores(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> None:
-    """Checks the scores of trials.
+def take_counts(
+    name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], most: int, least: int = 0
+) -> np.ndarray:
+    """Returns a tensor of whole numbers from `least` to `most`, and removes it from the mapping.
+
+    Raises:
+        CheckpointError: The tensor is missing or wrong.
+    """
+    check_shape(name, tensors, shape, np.dtype(np.int32))
+    check_limits(name, tensors[name], most, least)
+    return tensors.pop(name)
+
+
+def take_scores(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> Scores:
+    """Returns the scores of trials, and removes their tensors from the mapping.
 
     Raises:
         CheckpointError: A tensor of the scores is missing or wrong.
     """
     check_shape(part + "reward", tensors, shape, np.dtype(np.float64))
-    check_shape(part + "outcome", tensors, shape, np.dtype(np.int32))
     check_finite(part + "reward", tensors[part + "reward"])
-    check_limits(part + "outcome", tensors[part + "outcome"], max(TrialOutcome), min(TrialOutcome))
+    outcome = take_counts(part + "outcome", tensors, shape, max(TrialOutcome), min(TrialOutcome))
+    return Scores(outcome, tensors.pop(part + "reward"))
 
 
 def sparse(part: str, values: np.ndarray) -> dict[str, np.ndarray]:

@@ -11,7 +11,6 @@ from ..learning.config import TrainingConfig
 from ..learning.learner import Learner
 from ..learning.priority_queue import PriorityQueue
 from ..learning.replay import ReplayBuffer
-from ..learning.scores import Scores
 from ..learning.steps import LearnerState, init_state
 from ..learning.trial_stats import TrialStats
 from ..learning.warm_start import WarmStartConfigs
@@ -23,12 +22,12 @@ from .archive_tensors import ARCHIVE, archive_tensors
 from .tensor_checks import (
     CheckpointError,
     check_finite,
-    check_limits,
     check_not_negative,
-    check_scores,
     check_shape,
     dense,
     sparse,
+    take_counts,
+    take_scores,
 )
 
 _NARROW: tuple[type[np.integer], ...] = (np.uint8, np.int8, np.uint16, np.int16)
@@ -104,10 +103,8 @@ def parts_of(
         bandit = _bandit(tensors, replicas, chosen, encoding)
         warm_start = _warm_start(tensors, replicas, chosen.warm_start, encoding)
     replay = _replay(tensors, replicas, encoding)
-    trial_stats, queue = (
-        _trial_stats(tensors, replicas, encoding),
-        _queue(tensors, replicas, config.queue.size, encoding),
-    )
+    trial_stats = _trial_stats(tensors, replicas, encoding)
+    queue = _queue(tensors, replicas, config.queue.size, encoding)
     state = _filled(expected, tensors)
     for name, leaf in _named_leaves(state):
         if name.endswith((".count", ".nu")):  # of Adam, which takes a root of nu
@@ -157,19 +154,11 @@ def _replay(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -
         CheckpointError: A tensor does not fit the problems.
     """
     reward = tensors.get(_REPLAY + "reward", np.zeros(0))
-    count = reward.shape[-1] if reward.ndim else 0
-    most = {"problem": len(encoding.problems) - 1, **_largest(encoding)}
-    check_scores(_REPLAY, tensors, (replicas, count))
-    for name, limit in most.items():
-        steps = (encoding.steps,) if name in ("decisions", "actions") else ()
-        check_shape(_REPLAY + name, tensors, (replicas, count, *steps), np.dtype(np.int32))
-        check_limits(_REPLAY + name, tensors[_REPLAY + name], limit)
-    check_shape(_REPLAY + "proposer", tensors, (replicas, count), np.dtype(np.int32))
-    check_limits(_REPLAY + "proposer", tensors[_REPLAY + "proposer"], N_PROPOSERS - 1, least=SURROGATE)
-    told = {name: tensors.pop(_REPLAY + name) for name in (*most, *Scores._fields, "proposer")}
-    problem, proposer = told.pop("problem"), told.pop("proposer")
-    scores = Scores(*(told.pop(name) for name in Scores._fields))
-    trials = Trajectory(**told)
+    shape = replicas, reward.shape[-1] if reward.ndim else 0
+    scores = take_scores(_REPLAY, tensors, shape)
+    problem = take_counts(_REPLAY + "problem", tensors, shape, len(encoding.problems) - 1)
+    trials = _trials(_REPLAY, tensors, shape, encoding)
+    proposer = take_counts(_REPLAY + "proposer", tensors, shape, N_PROPOSERS - 1, least=SURROGATE)
     _check_trials(_REPLAY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
     return ReplayBuffer.empty(replicas, encoding.steps).extend(problem, trials, scores, proposer)
 
@@ -195,18 +184,12 @@ def _queue(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: E
         CheckpointError: A tensor does not fit the problems.
     """
     shape = replicas, len(encoding.tables.task), size
-    check_scores(_QUEUE, tensors, shape)
-    check_shape(_QUEUE + "filled", tensors, shape[:2], np.dtype(np.int32))
-    check_limits(_QUEUE + "filled", tensors[_QUEUE + "filled"], size)
-    for name, most in _largest(encoding).items():
-        steps = (encoding.steps,) if name in ("decisions", "actions") else ()
-        check_shape(_QUEUED + name, tensors, (*shape, *steps), np.dtype(np.int32))
-        check_limits(_QUEUED + name, tensors[_QUEUED + name], most)
-    trials = Trajectory(**{name: tensors.pop(_QUEUED + name) for name in Trajectory._fields})
-    filled = tensors.pop("queue.filled")
+    scores = take_scores(_QUEUE, tensors, shape)
+    filled = take_counts(_QUEUE + "filled", tensors, shape[:2], size)
+    trials = _trials(_QUEUED, tensors, shape, encoding)
     problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
     _check_trials(_QUEUED + "decisions", problem, trials, np.arange(size) < filled[..., None], encoding)
-    return PriorityQueue(trials, Scores(*(tensors.pop(_QUEUE + name) for name in Scores._fields)), filled)
+    return PriorityQueue(trials, scores, filled)
 
 
 def _warm_start(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> WarmStartConfigs:
@@ -216,22 +199,30 @@ def _warm_start(tensors: dict[str, np.ndarray], replicas: int, size: int, encodi
         CheckpointError: A tensor does not fit the problems.
     """
     shape = (replicas, len(encoding.tables.task), size)
-    shapes = {"count": shape[:2], "action_indices": (*shape, encoding.tables.rules.decision.shape[1])}
-    shapes |= {"task": shape, "length": shape} | dict.fromkeys(("decisions", "actions"), (*shape, encoding.steps))
-    most = {"count": size, "action_indices": encoding.tables.decisions.available.shape[1], **_largest(encoding)}
-    for name, limit in most.items():
-        check_shape(_WARM_START + name, tensors, shapes[name], np.dtype(np.int32))
-        check_limits(_WARM_START + name, tensors[_WARM_START + name], limit)
-    check_shape(_WARM_START + "source", tensors, shape, np.dtype(np.int32))
-    check_limits(_WARM_START + "source", tensors[_WARM_START + "source"], MOST_PROBLEMS - 1)
-    values = dense(_WARM_START, tensors, shapes["action_indices"])
-    found = {name: tensors.pop(_WARM_START + name) for name in (*most, "source")}
-    count, action_indices, source = (found.pop(name) for name in ("count", "action_indices", "source"))
-    warm_start = WarmStartConfigs(count, Trajectory(**found), action_indices, values, source)
-    slots = np.arange(size) < warm_start.count[..., None]
+    by_choice, actions = (*shape, encoding.tables.rules.decision.shape[1]), encoding.tables.decisions.available.shape[1]
+    count = take_counts(_WARM_START + "count", tensors, shape[:2], size)
+    action_indices = take_counts(_WARM_START + "action_indices", tensors, by_choice, actions)
+    trials = _trials(_WARM_START, tensors, shape, encoding)
+    source = take_counts(_WARM_START + "source", tensors, shape, MOST_PROBLEMS - 1)
+    values = dense(_WARM_START, tensors, by_choice)
     problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
-    _check_trials(_WARM_START + "decisions", problem, warm_start.trials, slots, encoding)
-    return warm_start
+    _check_trials(_WARM_START + "decisions", problem, trials, np.arange(size) < count[..., None], encoding)
+    return WarmStartConfigs(count, trials, action_indices, values, source)
+
+
+def _trials(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], encoding: Encoding) -> Trajectory:
+    """Returns trajectories, and removes their tensors from the mapping.
+
+    Raises:
+        CheckpointError: A tensor is missing, or holds a number that no trajectory has.
+    """
+    (decisions, actions), by_step = encoding.tables.decisions.available.shape, (*shape, encoding.steps)
+    return Trajectory(
+        task=take_counts(part + "task", tensors, shape, int(encoding.tables.task.max())),
+        decisions=take_counts(part + "decisions", tensors, by_step, decisions - 1),
+        actions=take_counts(part + "actions", tensors, by_step, actions - 1),
+        length=take_counts(part + "length", tensors, shape, encoding.steps),
+    )
 
 
 def _has_bandit(tensors: dict[str, np.ndarray]) -> bool:
@@ -280,8 +271,8 @@ def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding,
     if replicas == 0:
         raise CheckpointError("the tensor baseline holds no replica")
     rows, network = replicas * (N_POLICIES if _has_bandit(tensors) else 1), NETWORKS[config.network.kind]
-    for name, shape in network.shapes(capacity, config.network).items():
-        check_shape(f"policy.{name}", tensors, (rows, *shape), float32)
+    for name, tensor in network.initial(capacity, config.network).items():
+        check_shape(f"policy.{name}", tensors, (rows, *tensor.shape), float32)
     if "steps" in network.rows.values() and capacity.steps < encoding.steps:
         raise CheckpointError(
             f"a trial has up to {encoding.steps} steps, but the network has positions for {capacity.steps}"
@@ -321,10 +312,3 @@ def _check_trials(name: str, problem: np.ndarray, trials: Trajectory, there: np.
     right &= (tables.decisions.available[decisions, actions] | ~steps).all(axis=1)
     if not right.all():
         raise CheckpointError(f"the tensor {name} holds a trial that does not fit its problem")
-
-
-def _largest(encoding: Encoding) -> dict[str, int]:
-    """Returns the largest possible value of each field of a trajectory."""
-    decisions, actions = encoding.tables.decisions.available.shape
-    task = int(encoding.tables.task.max())
-    return {"task": task, "decisions": decisions - 1, "actions": actions - 1, "length": encoding.steps}

@@ -8,19 +8,18 @@ Shapes: `steps`, `actions` and `width` are those of every policy; `embedding` is
 """
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..arrays import AnyArray
 from ..spaces.tables import Decisions
 from ..spaces.trajectory import Trajectory
 from .architecture import Capacity, DecoderConfig
-from .encoder import Encoder, Past, by_head, cached_past, draw_encoder, encode, encode_causal, encoder_shapes
-from .policy import Policy, Slots, draw_embeddings, embedding_shapes, normal, visited
+from .encoder import Encoder, Past, build_encoder, by_head, cached_past, encode, encode_causal, encoder_tensors
+from .policy import Initial, Policy, Slots, embeddings, visited
 
 _LONG, _BLOCK = 64, 32
 """Longer trajectories update their past in blocks, because XLA copies the arrays that a loop changes at each step."""
@@ -79,28 +78,22 @@ class Decoder(Policy):
     }
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: DecoderConfig) -> "Decoder":
-        """Draws a network."""
-        a, width, size = architecture, architecture.width, architecture.embedding_size
-        return cls(
-            **draw_embeddings(rng, capacity, a),
-            position=normal(rng, a.position_scale, capacity.steps, width),
-            encoder=draw_encoder(rng, a),
-            logit_weight=normal(rng, a.logit_scale * (width * size) ** -0.5, capacity.states, width, size),
-            action_bias=np.zeros(capacity.actions, np.float32),
-        )
-
-    @classmethod
-    def shapes(cls, capacity: Capacity, architecture: DecoderConfig) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of all tensors of a network, by their paths."""
+    def initial(cls, capacity: Capacity, architecture: DecoderConfig) -> dict[str, Initial]:
+        """Returns the shapes and the initial values of all tensors of a network, by their paths."""
         a, width, size = architecture, architecture.width, architecture.embedding_size
         return {
-            **embedding_shapes(capacity, a),
-            "position": (capacity.steps, width),
-            **{f"encoder.{name}": shape for name, shape in encoder_shapes(a).items()},
-            "logit_weight": (capacity.states, width, size),
-            "action_bias": (capacity.actions,),
+            **embeddings(capacity, a),
+            "position": Initial((capacity.steps, width), a.position_scale),
+            **encoder_tensors(a),
+            "logit_weight": Initial((capacity.states, width, size), a.logit_scale * (width * size) ** -0.5),
+            "action_bias": Initial((capacity.actions,)),
         }
+
+    @classmethod
+    def build(cls, drawn: dict[str, Any], architecture: DecoderConfig) -> "Decoder":
+        """Returns a network, see `Policy.build`."""
+        encoder = build_encoder(drawn, architecture)
+        return cls(**drawn, encoder=encoder)
 
     @property
     def steps(self) -> int:

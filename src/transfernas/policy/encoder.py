@@ -5,6 +5,7 @@ token, `layers` and `heads` those of the attention, `size` the width of a head.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
 from .architecture import Attentive, Normalise
-from .policy import weights
+from .policy import Initial, take_part, weights
 
 Past = tuple[Float[Array, "steps heads size"], Float[Array, "steps heads size"]]
 PastFn = Callable[[int, Float[Array, "candidates width"], Float[Array, "candidates width"]], Sequence[Past]]
@@ -44,37 +45,28 @@ class Encoder(eqx.Module):
         return self.hidden.shape[0]
 
 
-def encoder_shapes(architecture: Attentive) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of an encoder's tensors."""
+def encoder_tensors(architecture: Attentive) -> dict[str, Initial]:
+    """Returns the tensors of the part `encoder` of a network, see `Policy.initial`."""
     n, width, hidden = architecture.layers, architecture.width, architecture.feed_forward
+    scale = architecture.weight_scale
     return {
-        "query_key_value": (n, width, 3 * width),
-        "attention_out": (n, width, width),
-        "attention_norm": (n, 2, width),
-        "hidden": (n, width, hidden),
-        "hidden_bias": (n, hidden),
-        "out": (n, hidden, width),
-        "out_bias": (n, width),
-        "out_norm": (n, 2, width),
+        "encoder.query_key_value": weights(scale, n, width, 3 * width),
+        "encoder.attention_out": weights(scale, n, width, width),
+        "encoder.attention_norm": Initial((n, 2, width)),
+        "encoder.hidden": weights(scale, n, width, hidden),
+        "encoder.hidden_bias": Initial((n, hidden)),
+        "encoder.out": weights(scale, n, hidden, width),
+        "encoder.out_bias": Initial((n, width)),
+        "encoder.out_norm": Initial((n, 2, width)),
     }
 
 
-def draw_encoder(rng: np.random.Generator, architecture: Attentive) -> Encoder:
-    """Draws an encoder as NumPy arrays."""
-    a, n, width = architecture, architecture.layers, architecture.width
-    norm = np.stack([np.ones((n, width), np.float32), np.zeros((n, width), np.float32)], axis=1)
-    return Encoder(
-        query_key_value=weights(rng, a.weight_scale, n, width, 3 * width),
-        attention_out=weights(rng, a.weight_scale, n, width, width),
-        attention_norm=norm,
-        hidden=weights(rng, a.weight_scale, n, width, a.feed_forward),
-        hidden_bias=np.zeros((n, a.feed_forward), np.float32),
-        out=weights(rng, a.weight_scale, n, a.feed_forward, width),
-        out_bias=np.zeros((n, width), np.float32),
-        out_norm=norm,
-        heads=a.heads,
-        normalise=a.normalise,
-    )
+def build_encoder(drawn: dict[str, Any], architecture: Attentive) -> Encoder:
+    """Returns the encoder of a network that is built, see `Policy.build`."""
+    tensors = take_part(drawn, "encoder")
+    for norm in ("attention_norm", "out_norm"):
+        tensors[norm][:, 0] = 1.0
+    return Encoder(**tensors, heads=architecture.heads, normalise=architecture.normalise)
 
 
 def encode_causal(

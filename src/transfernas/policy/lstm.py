@@ -6,19 +6,18 @@ Shapes: `units` is the width of the LSTM, `gates` four times as many, `layers` t
 those of every policy.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..arrays import AnyArray
 from ..spaces.tables import Decisions
 from ..spaces.trajectory import Trajectory
 from .architecture import Capacity, LstmConfig
-from .policy import Policy, Rows, Slots, chosen, draw_embeddings, embedding_shapes, normal, tokens, visited, weights
+from .policy import Initial, Policy, Rows, Slots, chosen, embeddings, take_part, tokens, visited, weights
 
 Steps = Float[Array, "steps units"]
 
@@ -72,38 +71,31 @@ class Lstm(Policy):
     }
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: LstmConfig) -> "Lstm":
-        """Draws a network."""
-        a, scale = architecture, architecture.weight_scale
-        units, layers = a.units, a.layers
-        bias = np.zeros((layers, 4 * units), np.float32)
-        bias[:, units : 2 * units] = 1.0  # the forget gate starts open, so a new network remembers
-        return cls(
-            **draw_embeddings(rng, capacity, a),
-            input_weight=weights(rng, scale, a.width, 4 * units),
-            between=weights(rng, scale, layers - 1, units, 4 * units),
-            recurrent=weights(rng, scale, layers, units, 4 * units),
-            gate_bias=bias,
-            anchors=_draw_anchors(rng, scale, units) if a.anchors else None,
-            logit_weight=normal(rng, a.logit_scale * units**-0.5, capacity.actions, units),
-            logit_bias=np.zeros(capacity.actions, np.float32),
-        )
+    def initial(cls, capacity: Capacity, architecture: LstmConfig) -> dict[str, Initial]:
+        """Returns the shapes and the initial values of all tensors of a network, by their paths."""
+        a, scale, units, gates = architecture, architecture.weight_scale, architecture.units, 4 * architecture.units
+        anchors = {
+            "anchors.past": weights(scale, units, units),
+            "anchors.now": weights(scale, units, units),
+            "anchors.score": Initial((units,), scale * units**-0.5),
+        }
+        return {
+            **embeddings(capacity, a),
+            "input_weight": weights(scale, a.width, gates),
+            "between": weights(scale, a.layers - 1, units, gates),
+            "recurrent": weights(scale, a.layers, units, gates),
+            "gate_bias": Initial((a.layers, gates)),
+            **(anchors if a.anchors else {}),
+            "logit_weight": Initial((capacity.actions, units), a.logit_scale * units**-0.5),
+            "logit_bias": Initial((capacity.actions,)),
+        }
 
     @classmethod
-    def shapes(cls, capacity: Capacity, architecture: LstmConfig) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of all tensors of a network, by their paths."""
-        a, units, gates = architecture, architecture.units, 4 * architecture.units
-        anchors = {"past": (units, units), "now": (units, units), "score": (units,)} if a.anchors else {}
-        return {
-            **embedding_shapes(capacity, a),
-            "recurrent": (a.layers, units, gates),
-            "input_weight": (a.width, gates),
-            "between": (a.layers - 1, units, gates),
-            "gate_bias": (a.layers, gates),
-            **{f"anchors.{name}": shape for name, shape in anchors.items()},
-            "logit_weight": (capacity.actions, units),
-            "logit_bias": (capacity.actions,),
-        }
+    def build(cls, drawn: dict[str, Any], architecture: LstmConfig) -> "Lstm":
+        """Returns a network, see `Policy.build`."""
+        units, anchors = architecture.units, take_part(drawn, "anchors")
+        drawn["gate_bias"][:, units : 2 * units] = 1.0  # the forget gate starts open, so a new network remembers
+        return cls(**drawn, anchors=Anchors(**anchors) if anchors else None)
 
     def candidate_logits(
         self, decisions: Decisions, trajectory: Trajectory, slots: Slots
@@ -143,11 +135,6 @@ class Lstm(Policy):
         """Returns the state after the token of the action taken."""
         gates = _advance(self, cache.gates, entries[action])
         return LstmState(gates, cache.past.at[step].set(gates.output[-1]))
-
-
-def _draw_anchors(rng: np.random.Generator, scale: float, units: int) -> Anchors:
-    past, now = weights(rng, scale, units, units), weights(rng, scale, units, units)
-    return Anchors(past, now, normal(rng, scale * units**-0.5, units))
 
 
 def _advance(policy: Lstm, gates: OpenGates, token: Float[Array, "width"]) -> OpenGates:

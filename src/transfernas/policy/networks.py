@@ -12,5 +12,7 @@ NETWORKS: dict[str, type[Policy]] = {"transformer": Transformer, "decoder": Deco
 
 
 def draw_policy(rng: np.random.Generator, capacity: Capacity, architecture: NetworkConfig) -> Policy:
-    """Draws the network of an architecture, as NumPy arrays."""
-    return NETWORKS[architecture.kind].draw(rng, capacity, architecture)
+    """Draws the network of an architecture as NumPy arrays, so that the draw needs no compilation."""
+    network = NETWORKS[architecture.kind]
+    drawn = {name: tensor.draw(rng) for name, tensor in network.initial(capacity, architecture).items()}
+    return network.build(drawn, architecture)

@@ -8,7 +8,7 @@ padded number of candidates of a decision, `width` the size of three embeddings.
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -31,6 +31,24 @@ Entries = Any  # a PyTree of the cache entries of each candidate, of which `appe
 P = TypeVar("P", bound="Policy")
 
 
+class Initial(NamedTuple):
+    """Initial values of a tensor of a network.
+
+    Attributes:
+        shape: Shape of the tensor.
+        scale: Standard deviation of the initial values; None for zeros.
+    """
+
+    shape: tuple[int, ...]
+    scale: float | None = None
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Draws the values from a normal distribution, in single precision."""
+        if self.scale is None:
+            return np.zeros(self.shape, np.float32)
+        return np.float32(self.scale) * rng.standard_normal(self.shape, np.float32)
+
+
 class Policy(eqx.Module):
     """Parameters of a policy (the paper's theta); in a learner, an axis of replicas comes before the others.
 
@@ -49,13 +67,18 @@ class Policy(eqx.Module):
 
     @classmethod
     @abc.abstractmethod
-    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: Any) -> "Policy":
-        """Draws a network as NumPy arrays, so that the draw needs no compilation."""
+    def initial(cls, capacity: Capacity, architecture: Any) -> dict[str, Initial]:
+        """Returns the shapes and the initial values of all tensors of a network, by their paths."""
 
     @classmethod
     @abc.abstractmethod
-    def shapes(cls, capacity: Capacity, architecture: Any) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of all tensors of a network, by their paths."""
+    def build(cls, drawn: dict[str, Any], architecture: Any) -> "Policy":
+        """Returns a network.
+
+        Args:
+            drawn: NumPy arrays with the initial values that `initial` describes, by their paths, to be used up.
+            architecture: Settings of the network.
+        """
 
     @property
     def capacity(self) -> Capacity:
@@ -168,24 +191,22 @@ def parameters(policy: Policy) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(policy))
 
 
-def normal(rng: np.random.Generator, scale: float, *shape: int) -> np.ndarray:
-    """Draws from a normal distribution of standard deviation `scale`, in single precision."""
-    return np.float32(scale) * rng.standard_normal(shape, np.float32)
+def weights(scale: float, *shape: int) -> Initial:
+    """Returns matrices that multiply the scale of their inputs, the last axis but one, by `scale`."""
+    return Initial(shape, scale * shape[-2] ** -0.5)
 
 
-def weights(rng: np.random.Generator, scale: float, *shape: int) -> np.ndarray:
-    """Draws matrices that multiply the scale of their input by `scale`; the last axis but one is that of the inputs."""
-    return normal(rng, scale * shape[-2] ** -0.5, *shape)
-
-
-def embedding_shapes(capacity: Capacity, architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of the embeddings that every policy has."""
-    size = architecture.embedding_size
-    return {"state": (capacity.states, size), "action": (capacity.actions, size), "task": (capacity.tasks, size)}
-
-
-def draw_embeddings(rng: np.random.Generator, capacity: Capacity, architecture: Architecture) -> dict[str, np.ndarray]:
-    """Draws the embeddings that every policy has."""
+def embeddings(capacity: Capacity, architecture: Architecture) -> dict[str, Initial]:
+    """Returns the embeddings that every policy has."""
     a = architecture
-    scales = {"state": a.context_scale, "action": a.embedding_scale, "task": a.context_scale}
-    return {name: normal(rng, scales[name], *shape) for name, shape in embedding_shapes(capacity, a).items()}
+    return {
+        "state": Initial((capacity.states, a.embedding_size), a.context_scale),
+        "action": Initial((capacity.actions, a.embedding_size), a.embedding_scale),
+        "task": Initial((capacity.tasks, a.embedding_size), a.context_scale),
+    }
+
+
+def take_part(drawn: dict[str, Any], part: str) -> dict[str, Any]:
+    """Returns the tensors of a part of a network by their paths inside of the part, and removes them from `drawn`."""
+    inside = [name for name in drawn if name.startswith(f"{part}.")]
+    return {name.removeprefix(f"{part}."): drawn.pop(name) for name in inside}

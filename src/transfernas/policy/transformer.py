@@ -4,12 +4,11 @@ Shapes: `steps` is the padded length of a trajectory, `actions` the padded numbe
 the size of three embeddings. See `docs/explanation/paper-to-code.md` for the paper's letters.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
@@ -19,15 +18,15 @@ from .architecture import Attention, Capacity, TransformerConfig
 from .encoder import (
     Encoder,
     Past,
+    build_encoder,
     by_head,
     cached_past,
-    draw_encoder,
     encode,
     encode_bidirectional,
     encode_causal,
-    encoder_shapes,
+    encoder_tensors,
 )
-from .policy import Policy, Rows, Slots, chosen, draw_embeddings, embedding_shapes, normal, tokens, visited
+from .policy import Initial, Policy, Rows, Slots, chosen, embeddings, tokens, visited
 
 Cached = Float[Array, "slots steps width"]
 """Keys and values of every layer (causal attention), or tokens (bidirectional attention, which encodes anew)."""
@@ -71,29 +70,22 @@ class Transformer(Policy):
     }
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, capacity: Capacity, architecture: TransformerConfig) -> "Transformer":
-        """Draws a network."""
-        a, width = architecture, architecture.width
-        return cls(
-            **draw_embeddings(rng, capacity, a),
-            position=normal(rng, a.position_scale, capacity.steps, width),
-            encoder=draw_encoder(rng, a),
-            logit_weight=normal(rng, a.logit_scale * width**-0.5, capacity.states, width),
-            logit_bias=np.zeros(capacity.states, np.float32),
-            attention=a.attention,
-        )
-
-    @classmethod
-    def shapes(cls, capacity: Capacity, architecture: TransformerConfig) -> dict[str, tuple[int, ...]]:
-        """Returns the shapes of all tensors of a network, by their paths."""
+    def initial(cls, capacity: Capacity, architecture: TransformerConfig) -> dict[str, Initial]:
+        """Returns the shapes and the initial values of all tensors of a network, by their paths."""
         a, width = architecture, architecture.width
         return {
-            **embedding_shapes(capacity, a),
-            "position": (capacity.steps, width),
-            **{f"encoder.{name}": shape for name, shape in encoder_shapes(a).items()},
-            "logit_weight": (capacity.states, width),
-            "logit_bias": (capacity.states,),
+            **embeddings(capacity, a),
+            "position": Initial((capacity.steps, width), a.position_scale),
+            **encoder_tensors(a),
+            "logit_weight": Initial((capacity.states, width), a.logit_scale * width**-0.5),
+            "logit_bias": Initial((capacity.states,)),
         }
+
+    @classmethod
+    def build(cls, drawn: dict[str, Any], architecture: TransformerConfig) -> "Transformer":
+        """Returns a network, see `Policy.build`."""
+        encoder = build_encoder(drawn, architecture)
+        return cls(**drawn, encoder=encoder, attention=architecture.attention)
 
     @property
     def steps(self) -> int:
