@@ -162,8 +162,7 @@ def _tensor(path: Path, file: safetensors.safe_open, name: str) -> np.ndarray:
     if dtype not in _DTYPES or len(shape) > _MOST_AXES or math.prod(max(size, 1) for size in shape) > _MOST_ENTRIES:
         shown = f"{dtype}{shape}"
         raise CheckpointError(f"{path} is damaged: the tensor {name} is {shown:.100}, which no agent has")
-    tensor: np.ndarray = file.get_tensor(name)  # type: ignore[no-untyped-call]
-    return tensor
+    return file.get_tensor(name)  # type: ignore[no-untyped-call]
 
 
 def _sorted(content: bytes) -> bytes:
@@ -236,16 +235,10 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
     archive = archive_of(tensors, archived, replicas_of(tensors))
     state, replay, queue, trial_stats, bandit, warm_start = parts_of(tensors, config, capacity, encoding)
     asked = _field(header, "asked", read_count)
-    learner = restore(
-        config=config,
-        seed=_field(header, "seed", read_whole),
-        vocabulary=vocabulary,
-        encoding=encoding,
-        state=state,
-        replay=replay,
-        queue=queue,
-        trial_stats=trial_stats,
-        known=_field(header, "known", lambda value: None if value is None else _first_names(vocabulary, value)),
+    known = _field(header, "known", lambda value: None if value is None else _first_names(vocabulary, value))
+    seed = _field(header, "seed", read_whole)
+    learner = dataclasses.replace(
+        restore(config, seed, vocabulary, encoding, state, replay, queue, trial_stats, known),
         past=_field(header, "past", lambda value: tuple(_past(entry, len(trial_stats.trials)) for entry in value)),
         sampled=_field(header, "sampled", read_count),
         learned=learned,

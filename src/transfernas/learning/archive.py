@@ -95,13 +95,6 @@ class ArchivedProblem:
         ]
         return dataclasses.replace(self, choices=tuple(choices))
 
-    def selected(self, replica: int) -> "ArchivedProblem":
-        """Returns the archived trials of one replica alone."""
-        rows = slice(replica, replica + 1)
-        scores = Scores(*(array[rows].copy() for array in self.scores))
-        count, action_indices, values = (array[rows].copy() for array in (self.count, self.action_indices, self.values))
-        return dataclasses.replace(self, count=count, action_indices=action_indices, values=values, scores=scores)
-
 
 def archive_trials(
     kept: Sequence[ArchivedProblem], encoding: Encoding, replay: ReplayBuffer, queue: PriorityQueue

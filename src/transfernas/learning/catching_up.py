@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Int
 
+from ..arrays import map_arrays
 from ..spaces.trajectory import Trajectory
 from .learner import Learner, learn
 from .priority_queue import PriorityQueue, QueueConfig
@@ -54,7 +55,7 @@ def take_in(
     """
     count = scores.outcome.shape[1]
     queue, replay, config = learner.queue, learner.replay, learner.config
-    trial_stats = learner.trial_stats.map_arrays(np.copy)
+    trial_stats = map_arrays(learner.trial_stats, np.copy)
     np.add.at(trial_stats.trials, (np.arange(len(problem))[:, None], problem), 1)
     for at in _promising(queue, problem, scores, config.queue).tolist():
         queue = queue.insert(problem[:, at], trials.at((slice(None), at)), scores.at((slice(None), at)), config.queue)

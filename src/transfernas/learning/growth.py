@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
+from ..arrays import map_arrays
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..spaces.encoding import Encoding, encode
@@ -56,23 +57,18 @@ def grow(learner: Learner, problems: tuple[Problem, ...], min_shapes: MinShapes 
     if needed == learner.capacity:
         grown = dataclasses.replace(grown, optimizer=state.optimizer)
     told, bandit, warm_start = learner.replay, learner.bandit, learner.warm_start
-    return restore(
-        learner.config,
-        learner.seed,
-        vocabulary,
-        encoding,
-        grown,
-        told.with_trials(move.trials(told.trials, told.problem)),
-        learner.queue.grow(move.of_problems(learner.queue.trials), move.padded),
-        learner.trial_stats.map_arrays(move.padded),
-        learner.known,
-        learner.past,
-        learner.sampled,
-        learner.learned,
-        learner.acceptance,
-        None if bandit is None else bandit.map_arrays(move.padded),
-        None if warm_start is None else _warm_start(warm_start, encoding, old, move),
-        learner.archive,
+    replay = told.with_trials(move.trials(told.trials, told.problem))
+    queue = learner.queue.grow(move.of_problems(learner.queue.trials), move.padded)
+    trial_stats = map_arrays(learner.trial_stats, move.padded)
+    return dataclasses.replace(
+        restore(learner.config, learner.seed, vocabulary, encoding, grown, replay, queue, trial_stats, learner.known),
+        past=learner.past,
+        sampled=learner.sampled,
+        learned=learner.learned,
+        acceptance=learner.acceptance,
+        bandit=None if bandit is None else bandit.map_arrays(move.padded),
+        warm_start=None if warm_start is None else _warm_start(warm_start, encoding, old, move),
+        archive=learner.archive,
     )
 
 

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..arrays import map_arrays
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..processes.remote import on_host
@@ -207,22 +208,12 @@ def restore(
     queue: PriorityQueue,
     trial_stats: TrialStats,
     known: Vocabulary | None = None,
-    past: tuple[PastProblem, ...] = (),
-    sampled: int = 0,
-    learned: int = 0,
-    acceptance: float = 0.5,
-    bandit: Bandit[Any] | None = None,
-    warm_start: WarmStartConfigs | None = None,
-    archive: tuple[ArchivedProblem, ...] = (),
-    archived_at: int = 0,
-    failed: tuple[FailedTrial, ...] = (),
 ) -> Learner:
     """Returns a learner of these parts, its arrays placed where the network computes; see `Learner`."""
     tables, state = placed((encoding.tables, state))
     numbers = config.transfer.explore_numbers(encoding.grows)
     unseen = find_unseen(encoding, known, vocabulary, state.policy.capacity.actions, numbers)
-    parts = (config, seed, vocabulary, encoding, tables, state, replay, queue, trial_stats, unseen, known, past)
-    return Learner(*parts, sampled, learned, acceptance, bandit, warm_start, archive, archived_at, failed)
+    return Learner(config, seed, vocabulary, encoding, tables, state, replay, queue, trial_stats, unseen, known)
 
 
 def learn(
@@ -330,12 +321,15 @@ def best_policy(learner: Learner) -> Policy:
     kept = np.arange(learner.replicas) * learner.policies
     if learner.bandit is not None:
         kept += learner.bandit.best_policy(learner.bandit_config)
-    policy: Policy = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.policy)
-    return policy
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[kept], learner.state.policy)
 
 
 def select(learner: Learner, replica: int) -> Learner:
     """Returns one of the replicas alone."""
+
+    def alone(array: np.ndarray) -> np.ndarray:
+        return array[replica : replica + 1].copy()
+
     rows = slice(replica * learner.policies, (replica + 1) * learner.policies)
     state = jax.tree.map(lambda leaf: np.asarray(leaf)[rows].copy(), learner.state)
     return dataclasses.replace(
@@ -343,11 +337,11 @@ def select(learner: Learner, replica: int) -> Learner:
         seed=derived_seed(learner.seed, Purpose.REPLICA, replica),
         past=tuple(PastProblem(past.space, past.task, (past.trials[replica],)) for past in learner.past),
         replay=learner.replay.selected(replica),
-        queue=learner.queue.selected(replica),
-        trial_stats=learner.trial_stats.map_arrays(lambda array: array[replica : replica + 1].copy()),
+        queue=map_arrays(learner.queue, alone),
+        trial_stats=map_arrays(learner.trial_stats, alone),
         bandit=None if learner.bandit is None else learner.bandit.selected(replica),
-        warm_start=None if learner.warm_start is None else learner.warm_start.selected(replica),
-        archive=tuple(entry.selected(replica) for entry in learner.archive),
+        warm_start=None if learner.warm_start is None else map_arrays(learner.warm_start, alone),
+        archive=tuple(map_arrays(entry, alone) for entry in learner.archive),
         state=placed(state),
         failed=tuple(one.selected(replica) for one in learner.failed),
         surrogate_cache=SurrogateCache(),

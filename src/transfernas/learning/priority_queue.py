@@ -5,7 +5,6 @@ They are kept on the host, in double precision: the order of trials must not dep
 Shapes: `replicas` run side by side, `problems` have queues of `size` slots, trajectories have `steps`.
 """
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..arrays import map_arrays
 from ..fields import ConfigPart, Range
 from ..spaces.trajectory import Trajectory, blank_trajectories
 from .scores import Scores
@@ -94,7 +94,7 @@ class PriorityQueue:
         displaces = better if config.ties == "keep" else ~there.above(scores)
         accepted = np.where(is_repeat, better | (config.repeats == "latest"), ~full | displaces)
 
-        queue = self._mapped(np.copy)
+        queue = map_arrays(self, np.copy)
         at = replicas[accepted], problem[accepted], slot[accepted]
         for leaf, new in zip(
             jax.tree.leaves((queue.trials, queue.scores)), jax.tree.leaves((trial, scores)), strict=True
@@ -118,10 +118,6 @@ class PriorityQueue:
         """Returns the filled slots of a problem of a replica, best trial first."""
         return self.scores.at((replica, row, slice(int(self.filled[replica, row])))).best_first()
 
-    def selected(self, replica: int) -> "PriorityQueue":
-        """Returns the queues of one replica alone."""
-        return self._mapped(lambda array: array[replica : replica + 1].copy())
-
     def grow(self, trials: Trajectory, padded: Callable[[np.ndarray], np.ndarray]) -> "PriorityQueue":
         """Returns the queues for more problems.
 
@@ -134,7 +130,3 @@ class PriorityQueue:
     def _of(self, problem: Int[np.ndarray, "replicas"]) -> tuple[Trajectory, Scores, Int[np.ndarray, "replicas"]]:
         here = np.arange(len(problem)), problem
         return self.trials.at(here), self.scores.at(here), self.filled[here]
-
-    def _mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "PriorityQueue":
-        trials, scores = Trajectory(*map(change, self.trials)), Scores(*map(change, self.scores))
-        return dataclasses.replace(self, trials=trials, scores=scores, filled=change(self.filled))

@@ -72,8 +72,7 @@ def _rehearsed(
     for number in range(steps):
         rng = generator(learner.seed, Purpose.REHEARSAL, learner.learned, number)
         state = run(climb, state, tables, draw(rng), rule)
-    known: Policy = jax.tree.map(np.asarray, state.policy)
-    return known
+    return jax.tree.map(np.asarray, state.policy)
 
 
 def _encoded(entries: tuple[ArchivedProblem, ...], learner: Learner) -> Encoding:

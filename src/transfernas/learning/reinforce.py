@@ -62,8 +62,7 @@ class Reinforce(LearningRule):
         pick = lesson.rng(Purpose.QUEUE).random(len(lesson.problem), np.float32)
         advantage = lesson.trial_stats.advantage(lesson.problem, lesson.reward, lesson.own)
         batch = ReinforceBatch(lesson.trajectory, advantage, lesson.queue.draw(lesson.problem, pick))
-        one_update: ReinforceBatch = jax.tree.map(lambda leaf: leaf[:, None], batch)
-        return one_update
+        return jax.tree.map(lambda leaf: leaf[:, None], batch)
 
     def objective(self, policy: Policy, tables: Tables, batch: ReinforceBatch) -> Float[Array, ""]:
         """Returns the function whose gradient is equation (3); see `LearningRule.objective`."""

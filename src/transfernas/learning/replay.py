@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
+from ..arrays import map_arrays
 from ..processes.locks import Lock
 from ..spaces.tables import power_of_two
 from ..spaces.trajectory import Trajectory, blank_trajectories
@@ -126,8 +127,7 @@ class ReplayBuffer:
             short = leaf[..., :steps] if leaf.ndim > self.problem.ndim else leaf
             return short[replica, at].reshape(-1, *at.shape[2:], *short.shape[2:])
 
-        trials: Trajectory = jax.tree.map(picked, self.trials)
-        return trials
+        return jax.tree.map(picked, self.trials)
 
     def contains(
         self, replicas: Int[np.ndarray, "sought"], fingerprint: UInt64[np.ndarray, "sought candidates"]
@@ -152,11 +152,7 @@ class ReplayBuffer:
         return self._mapped(grown)
 
     def _mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "ReplayBuffer":
-        trials: Trajectory = jax.tree.map(change, self.trials)
-        problem, fingerprint, proposer = map(change, (self.problem, self.fingerprint, self.proposer))
-        return ReplayBuffer(
-            self.count, problem, trials, Scores(*map(change, self.scores)), fingerprint, proposer, [self.count]
-        )
+        return dataclasses.replace(map_arrays(self, change), _written=[self.count])
 
 
 def fingerprints(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt64[np.ndarray, "*batch"]:
@@ -181,8 +177,7 @@ def are_among(
         fingerprint: Shape `[...]`.
         known: Shape `[known]`, or with axes before `known` that are broadcast to those of `fingerprint`.
     """
-    found: Bool[np.ndarray, "*batch"] = (fingerprint[..., None] == known).any(axis=-1)
-    return found
+    return (fingerprint[..., None] == known).any(axis=-1)
 
 
 @functools.cache

@@ -79,12 +79,8 @@ def transfer(
             picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], chosen.warm_start)
         warm_start = fit_warm_start(archive, picks, encoding, chosen.warm_start, fill or {})
     state, told = fresh_state(policy, config.rule), empty_trials(learner.replicas, encoding, config)
-    return restore(
-        *(config, seed, vocabulary, encoding, state, *told, known, learner.provenance),
-        bandit=bandit,
-        warm_start=warm_start,
-        archive=archive,
-    )
+    ready = restore(config, seed, vocabulary, encoding, state, *told, known)
+    return dataclasses.replace(ready, past=learner.provenance, bandit=bandit, warm_start=warm_start, archive=archive)
 
 
 def carry_over_embeddings(

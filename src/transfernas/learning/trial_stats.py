@@ -3,11 +3,12 @@
 Shapes: `replicas` run side by side, `problems` are searched.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+from ..arrays import map_arrays
 
 _LARGEST = 1e15  # of an advantage: its square is far from the largest number in single precision
 _MOST = float(np.finfo(np.float64).max)
@@ -59,7 +60,7 @@ class TrialStats:
         Args:
             problem: Shape `[replicas]`, the row of the problem.
         """
-        trial_stats = self.map_arrays(np.copy)
+        trial_stats = map_arrays(self, np.copy)
         trial_stats.trials[np.arange(len(problem)), problem] += 1
         return trial_stats
 
@@ -85,7 +86,3 @@ class TrialStats:
         trial_stats.baseline[here] = np.where(own, np.where(started, average, reward), before)
         trial_stats.started[here] |= own
         return trial_stats
-
-    def map_arrays(self, change: Callable[[np.ndarray], np.ndarray]) -> "TrialStats":
-        """Returns the statistics with all arrays changed."""
-        return TrialStats(change(self.baseline), change(self.started), change(self.trials))

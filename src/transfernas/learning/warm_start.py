@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
+from ..arrays import map_arrays
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, are_numbers
 from ..spaces.encoding import Encoding
@@ -128,8 +129,7 @@ class WarmStartConfigs:
 
     def numbers(self, replica: int, row: int, fingerprint: np.uint64) -> Float[np.ndarray, "choices"]:
         """Returns the `values` of the configuration of a problem that has a fingerprint."""
-        found: Float[np.ndarray, choices] = self.values[replica, row, self._slot(replica, row, fingerprint)]
-        return found
+        return self.values[replica, row, self._slot(replica, row, fingerprint)]
 
     def origin(self, replica: int, row: int, fingerprint: np.uint64) -> int:
         """Returns the `source` of the configuration of a problem that has a fingerprint."""
@@ -148,9 +148,7 @@ class WarmStartConfigs:
             problem: Shape `[replicas]`, the row of the problem.
             trial: Shape `[replicas, ...]`, the configuration as a trajectory.
         """
-        warm_start = WarmStartConfigs(
-            *jax.tree.map(np.copy, (self.count, self.trials, self.action_indices, self.values, self.source))
-        )
+        warm_start = map_arrays(self, np.copy)
         fingerprint, filled = self.slots(problem)
         stays = filled & (fingerprint != fingerprints(problem, trial)[:, None])
         for replica in replicas.tolist():
@@ -173,13 +171,6 @@ class WarmStartConfigs:
     def _fingerprints(self) -> UInt64[np.ndarray, "replicas problems size"]:
         problem = np.arange(self.count.shape[1])[:, None]
         return fingerprints(np.broadcast_to(problem, self.action_indices.shape[:3]), self.trials)
-
-    def selected(self, replica: int) -> "WarmStartConfigs":
-        """Returns the warm start of one replica alone."""
-        rows = slice(replica, replica + 1)
-        trials: Trajectory = jax.tree.map(lambda leaf: leaf[rows].copy(), self.trials)
-        arrays = (array[rows].copy() for array in (self.action_indices, self.values, self.source))
-        return WarmStartConfigs(self.count[rows].copy(), trials, *arrays)
 
 
 def empty_warm_start(replicas: int, problems: int, size: int, steps: int, choices: int) -> WarmStartConfigs:

@@ -68,14 +68,7 @@ class Decoder(Policy):
     encoder: Encoder
     logit_weight: Float[AnyArray, "*replicas states width embedding"]
     action_bias: Float[AnyArray, "*replicas actions"]
-    rows: ClassVar = {
-        "state": "states",
-        "action": "actions",
-        "task": "tasks",
-        "position": "steps",
-        "logit_weight": "states",
-        "action_bias": "actions",
-    }
+    rows: ClassVar = {**Policy.rows, "position": "steps", "logit_weight": "states", "action_bias": "actions"}
 
     @classmethod
     def initial(cls, capacity: Capacity, architecture: DecoderConfig) -> dict[str, Initial]:

@@ -62,13 +62,7 @@ class Lstm(Policy):
     anchors: Anchors | None
     logit_weight: Float[AnyArray, "*replicas actions units"]
     logit_bias: Float[AnyArray, "*replicas actions"]
-    rows: ClassVar = {
-        "state": "states",
-        "action": "actions",
-        "task": "tasks",
-        "logit_weight": "actions",
-        "logit_bias": "actions",
-    }
+    rows: ClassVar = {**Policy.rows, "logit_weight": "actions", "logit_bias": "actions"}
 
     @classmethod
     def initial(cls, capacity: Capacity, architecture: LstmConfig) -> dict[str, Initial]:

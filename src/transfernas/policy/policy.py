@@ -63,7 +63,7 @@ class Policy(eqx.Module):
     state: Float[AnyArray, "*replicas states embedding"]
     action: Float[AnyArray, "*replicas actions embedding"]
     task: Float[AnyArray, "*replicas tasks embedding"]
-    rows: ClassVar[Mapping[str, str]]
+    rows: ClassVar[Mapping[str, str]] = {"state": "states", "action": "actions", "task": "tasks"}
 
     @classmethod
     @abc.abstractmethod
@@ -177,8 +177,7 @@ def tokens(policy: Policy, decisions: Decisions, task: Int[Array, ""]) -> Rows:
 
 def visited(decisions: Decisions, trajectory: Trajectory) -> Decisions:
     """Returns the decision of each step of a trajectory."""
-    rows: Decisions = jax.tree.map(lambda table: table[trajectory.decisions], decisions)
-    return rows
+    return jax.tree.map(lambda table: table[trajectory.decisions], decisions)
 
 
 def chosen(tokens: Rows, trajectory: Trajectory) -> Float[Array, "steps width"]:

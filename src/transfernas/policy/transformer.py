@@ -60,14 +60,7 @@ class Transformer(Policy):
     logit_weight: Float[AnyArray, "*replicas states width"]
     logit_bias: Float[AnyArray, "*replicas states"]
     attention: Attention = eqx.field(static=True)
-    rows: ClassVar = {
-        "state": "states",
-        "action": "actions",
-        "task": "tasks",
-        "position": "steps",
-        "logit_weight": "states",
-        "logit_bias": "states",
-    }
+    rows: ClassVar = {**Policy.rows, "position": "steps", "logit_weight": "states", "logit_bias": "states"}
 
     @classmethod
     def initial(cls, capacity: Capacity, architecture: TransformerConfig) -> dict[str, Initial]:
