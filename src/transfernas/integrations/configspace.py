@@ -128,11 +128,7 @@ class ConfigSpaceAdapter:
                     made[choice.name] = self._values[choice.name].action(configuration[choice.name])
                 except ValueError as error:
                     raise ValueError(f'hyperparameter "{choice.name}": {error}') from None
-        unknown = [name for name in configuration if name not in made]
-        if unknown:
-            names = ", ".join(f'"{choice.name}"' for choice in self.space.choices)
-            raise ValueError(f'search space "{self.space.name}" has no choice "{unknown[0]}"; its choices are {names}')
-        self.space.validate(made)
+        self.space.validate(dict.fromkeys(configuration) | made)  # an unknown name is an error there
         return made
 
     def _valid(self, config: Config) -> bool:

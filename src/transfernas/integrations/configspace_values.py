@@ -10,7 +10,7 @@ import ConfigSpace as cs
 import numpy as np
 from ConfigSpace.hyperparameters import FloatHyperparameter, IntegerHyperparameter
 
-from ..spaces.condition import Action
+from ..spaces.condition import Action, set_fields
 from ..spaces.domain import CategoricalDomain, NumericDomain
 
 Cut = tuple[float, float]
@@ -113,11 +113,9 @@ class RangedValues:
             cuts: The further cuts. Those outside of the range change nothing.
         """
         found = _parts(numbers, cuts)
-        object.__setattr__(self, "actions", tuple(part.action for part in found))
-        object.__setattr__(self, "has_range", any(part.low < part.high for part in found))
-        object.__setattr__(self, "_numbers", numbers)
-        object.__setattr__(self, "_parts", found)
-        object.__setattr__(self, "_starts", tuple(part.start for part in found))
+        actions, starts = tuple(part.action for part in found), tuple(part.start for part in found)
+        has_range = any(part.low < part.high for part in found)
+        set_fields(self, actions=actions, has_range=has_range, _numbers=numbers, _parts=found, _starts=starts)
 
     def action(self, value: object) -> Action:
         """Returns the action of the part of a number.
@@ -200,17 +198,10 @@ def _parts(numbers: NumericDomain, cuts: Iterable[Cut]) -> tuple[_Interval, ...]
         if (first, last) not in whole and not first < (middle, _ON) < last:
             middle = _middle(numbers, first[0], high)
         representative = min(max(middle, first[0]), high)
-        part = _Interval(
-            middle,
-            first,
-            last,
-            first[0],
-            high,
-            int(representative) if numbers.integer else round(representative, _PLACES),
-        )
-        if part.has(
-            part.representative
-        ):  # else it is narrower than the resolution of ConfigSpace, and belongs to the part before
+        representative = int(representative) if numbers.integer else round(representative, _PLACES)
+        part = _Interval(middle, first, last, first[0], high, representative)
+        # A part that is narrower than the resolution of ConfigSpace belongs to the part before.
+        if part.has(representative):
             found.append(part)
     return tuple(found)
 

@@ -13,6 +13,7 @@ from .condition import (
     as_condition,
     as_tuple,
     rename,
+    set_fields,
     stable_hash,
     to_builtin,
 )
@@ -84,12 +85,9 @@ class Choice(Typed):
         for position, action in enumerate(values):
             if positions.setdefault(action_key(action), position) != position:
                 raise ValueError(f'choice "{name}" has the action {action!r} twice')
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "actions", values)
-        object.__setattr__(self, "when", condition)
-        object.__setattr__(self, "state", name if state is None else state)
-        object.__setattr__(self, "_hash", stable_hash(self))
-        object.__setattr__(self, "_positions", positions)
+        state = name if state is None else state
+        set_fields(self, name=name, actions=values, when=condition, state=state, _positions=positions)
+        set_fields(self, _hash=stable_hash(self))
 
     def has(self, action: Action) -> bool:
         """Returns whether the choice has an action of this value and type."""
@@ -178,11 +176,7 @@ class Repeat:
         for part in block:
             if not isinstance(part, (Choice, Repeat)):
                 raise TypeError(f'repeat "{name}": a block is made of Choice and Repeat, not {part!r}')
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "times", whole)
-        object.__setattr__(self, "block", tuple(block))
-        object.__setattr__(self, "when", count.when)
-        object.__setattr__(self, "state", count.state)
+        set_fields(self, name=name, times=whole, block=tuple(block), when=count.when, state=count.state)
 
 
 def expand(item: Choice | Repeat) -> Iterator[Choice]:

@@ -44,6 +44,12 @@ def stable_hash(value: object) -> int:
     return zlib.crc32(repr(value).encode())
 
 
+def set_fields(part: object, **values: object) -> None:
+    """Sets fields of a frozen dataclass that is being made."""
+    for name, value in values.items():
+        object.__setattr__(part, name, value)
+
+
 class Typed:
     """Base of classes that compare by type as well as by value: `Equal("a", 1)` is not `Equal("a", True)`."""
 
@@ -76,8 +82,8 @@ class Equal(Typed, _Operators):
     _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "action", to_builtin(self.action))
-        object.__setattr__(self, "_hash", stable_hash(self))
+        set_fields(self, action=to_builtin(self.action))
+        set_fields(self, _hash=stable_hash(self))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +106,8 @@ class In(Typed, _Operators):
 
     def __post_init__(self) -> None:
         actions = tuple(to_builtin(action) for action in as_tuple(self.actions, "the actions of In"))
-        object.__setattr__(self, "actions", actions)
-        object.__setattr__(self, "_hash", stable_hash(self))
+        set_fields(self, actions=actions)
+        set_fields(self, _hash=stable_hash(self))
         if not self.actions:
             raise ValueError(f'In("{self.choice}", ()) names no action, so it could never be true')
 
@@ -122,7 +128,7 @@ class Not(_Operators):
     condition: "Condition"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "condition", _member(self.condition))
+        set_fields(self, condition=_member(self.condition))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,7 @@ class And(_Operators):
     conditions: tuple["Condition", ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "conditions", tuple(map(_member, self.conditions)))
+        set_fields(self, conditions=tuple(map(_member, self.conditions)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,7 @@ class Or(_Operators):
     conditions: tuple["Condition", ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "conditions", tuple(map(_member, self.conditions)))
+        set_fields(self, conditions=tuple(map(_member, self.conditions)))
 
 
 Condition = Equal | In | Not | And | Or

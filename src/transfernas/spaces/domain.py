@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .condition import Action, as_tuple, to_builtin
+from .condition import Action, as_tuple, set_fields, to_builtin
 
 # Not for tuning: bins name the actions of an agent, so agents with other bins would share no names.
 MOST_BINS = 16
@@ -65,8 +65,7 @@ class CategoricalDomain:
         found = as_tuple(values, "the values of a categorical parameter")
         if not found:
             raise ValueError("a categorical parameter needs at least one value")
-        object.__setattr__(self, "values", found)
-        object.__setattr__(self, "actions", _distinct([_name(value) for value in found]))
+        set_fields(self, values=found, actions=_distinct([_name(value) for value in found]))
 
     def position(self, value: object) -> int:
         """Returns the position of a value in `values`.
@@ -134,16 +133,14 @@ class NumericDomain:
         if self.step is not None and not (_finite(self.step) and self.step > 0):
             raise ValueError(f"the step of a range is a finite number above 0, not {self.step!r}")
         if self.integer and self.step is None:
-            object.__setattr__(self, "step", 1)
+            set_fields(self, step=1)
         few = self.count is not None and self.count <= MOST_BINS
         grid = None if few or self.low == self.high else _grid(self.low, self.high, self.log, self.integer)
         bins = self._cut(grid) if grid else self._each()
         if not bins or len({part.action for part in bins}) < len(bins):  # too narrow for bins of different names
             grid, bins = None, (Bin(self.low, self.low, self.high),)
-        object.__setattr__(self, "_grid", grid)
-        object.__setattr__(self, "_first", grid.index(self.low) if grid else 0)
-        object.__setattr__(self, "bins", bins)
-        object.__setattr__(self, "actions", tuple(part.action for part in bins))
+        first = grid.index(self.low) if grid else 0
+        set_fields(self, bins=bins, actions=tuple(part.action for part in bins), _first=first, _grid=grid)
 
     @property
     def continuous(self) -> bool:

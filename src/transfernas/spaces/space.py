@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .choice import Choice as Choice
 from .choice import Repeat, expand
-from .condition import Action, Config, In, as_tuple, disjunction, holds, literals, to_builtin
+from .condition import Action, Config, In, as_tuple, disjunction, holds, literals, set_fields, to_builtin
 from .counting import Edge, count_space, edges
 
 
@@ -48,8 +48,7 @@ class SearchSpace:
         )
         if not expanded:
             raise ValueError(f'search space "{name}" is empty; give it at least one Choice')
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "choices", expanded)
+        set_fields(self, name=name, choices=expanded)
         _check_names(self)
         _check_conditions(self)
 
