@@ -7,7 +7,6 @@ import numpy as np
 
 from searchers import FAST
 from transfernas import Problem, TrainingConfig
-from transfernas.define_by_run.plans import as_batch
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.replay import ReplayBuffer
 from transfernas.learning.scores import Scores
@@ -49,7 +48,7 @@ def taught(told: Sequence[Told], config: TrainingConfig = FAST) -> Learner:
     for problem, actions, reward in told:
         row = learner.encoding.row(problem)
         names = [choice.name for choice in problem.space.choices][: len(actions)]
-        trial = as_batch(learner.encoding.trajectory(row, dict(zip(names, actions, strict=True))))
+        trial = learner.encoding.trajectory(row, dict(zip(names, actions, strict=True))).at(None)
         queue = learner.queue.insert(np.array([row]), trial, Scores.of(np.array([reward])), config.queue)
         learner = dataclasses.replace(learner, queue=queue, learned=learner.learned + 1)
     return learner

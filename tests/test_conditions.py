@@ -161,7 +161,6 @@ def test_rename() -> None:
     condition = Or((Not(And((B, In("c", (2,))))), A))
     renamed = Or((Not(And((Equal("b[0]", "x"), In("c[0]", (2,))))), A))
     assert rename(condition, {"b": "b[0]", "c": "c[0]", "z": "z[0]"}) == renamed
-    assert rename(None, {"a": "b"}) is None
 
 
 @pytest.mark.thorough

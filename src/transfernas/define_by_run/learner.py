@@ -22,7 +22,7 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import TransferReport, transfer_report
-from .plans import ROW, PlannedTrial, Proposer, as_batch, numbers_of, shapes_for
+from .plans import ROW, PlannedTrial, Proposer, numbers_of, shapes_for
 from .source import SourceAgent
 from .space import DefineByRunSpace
 from .trials import FinishedTrial
@@ -176,7 +176,7 @@ class DefineByRunLearner:
         )
         # The trial after one of the surrogate's is the policy's: it learns from both then.
         waits = proposer == SURROGATE
-        learner = learn(self.current, ROW, as_batch(trajectory), *told, followed, others=others, waits=waits)
+        learner = learn(self.current, ROW, trajectory.at(None), *told, followed, others=others, waits=waits)
         return replace(self, learner=learner, rewards=rewards)
 
     def learned_many(
@@ -197,7 +197,7 @@ class DefineByRunLearner:
             config: The configuration of the trial.
             proposer: The proposer, see `PlannedTrial`.
         """
-        trajectory = as_batch(self.encoding.sequence(0, config))
+        trajectory = self.encoding.sequence(0, config).at(None)
         return replace(self, learner=fail(self.current, ROW, trajectory, np.array([proposer], np.int32)))
 
     def to_json(self) -> Json:

@@ -48,14 +48,9 @@ def shapes_for(actions: Mapping[str, tuple[Action, ...]]) -> MinShapes:
     )
 
 
-def as_batch(trajectory: Trajectory) -> Trajectory:
-    """Returns a trajectory with an axis for its one replica."""
-    return Trajectory(*(np.asarray(leaf)[None] for leaf in trajectory))
-
-
 def compute_fingerprint(trajectory: Trajectory) -> np.uint64:
     """Returns the fingerprint of a trajectory, see `replay.fingerprints`."""
-    return np.uint64(fingerprints(ROW, as_batch(trajectory))[0])
+    return np.uint64(fingerprints(ROW, trajectory.at(None))[0])
 
 
 def config_fingerprint(encoding: Encoding, config: Mapping[str, Action]) -> np.uint64:

@@ -113,10 +113,7 @@ class SearchTrials:
 
     def refresh_fingerprints(self, encoding: Encoding) -> None:
         """Computes all fingerprints anew after a change of the encoding."""
-        failed = list(self._failed.values())
-        self._failed.clear()
-        for config in failed:
-            self.fail(config, encoding)
+        self._failed = {config_fingerprint(encoding, config): config for config in self._failed.values()}
         self.best = self.best.refreshed(encoding)
         for trial, plan in self._plans.items():
             self._plans[trial] = dataclasses.replace(plan, fingerprint=config_fingerprint(encoding, plan.actions))

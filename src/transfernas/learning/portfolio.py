@@ -141,13 +141,10 @@ class _Places:
         self._place: list[dict[object, float]] = []
         self._numeric = np.zeros(len(actions), bool)
         for column, its in enumerate(actions.values()):
-            values = list(its.values())
-            self._numeric[column] = are_numbers(values)
-            if self._numeric[column]:
-                order = sorted(its, key=lambda one: its[one])  # type: ignore[arg-type, return-value]
-                self._place.append({one: rank / (len(order) - 1) for rank, one in enumerate(order)})
-            else:
-                self._place.append({one: float(rank) for rank, one in enumerate(its)})
+            self._numeric[column] = numeric = are_numbers(list(its.values()))
+            order = sorted(its, key=its.__getitem__) if numeric else list(its)  # type: ignore[arg-type]
+            last = len(order) - 1 if numeric else 1
+            self._place.append({one: rank / last for rank, one in enumerate(order)})
 
     def of(self, entry: ArchivedProblem, replica: int) -> Float[np.ndarray, "kept choices"]:
         """Returns the archived trials of a problem as points."""

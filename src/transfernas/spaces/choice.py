@@ -210,7 +210,7 @@ def _block_names(block: Sequence[Choice | Repeat]) -> list[str]:
 
 def _turn(part: Choice | Repeat, names: Mapping[str, str], enough: Condition | None) -> Choice | Repeat:
     """Returns a repetition of a part of a block: its names have the index, and a high enough count makes it active."""
-    own = rename(part.when, names)
+    own = None if part.when is None else rename(part.when, names)
     when = own if enough is None else enough if own is None else And((enough, own))
     if isinstance(part, Choice):
         return Choice(names[part.name], part.actions, when, part.state)

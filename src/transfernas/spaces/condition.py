@@ -309,19 +309,17 @@ def literals(condition: Condition | None) -> tuple[Equal | In, ...]:
             return tuple(literal for part in parts for literal in literals(part))
 
 
-def rename(condition: Condition | None, names: Mapping[str, str]) -> Condition | None:
+def rename(condition: Condition, names: Mapping[str, str]) -> Condition:
     """Returns the condition with its choices renamed; a name that `names` lacks stays."""
     match condition:
-        case None:
-            return None
         case Equal(choice, action):
             return Equal(names.get(choice, choice), action)
         case In(choice, actions):
             return In(names.get(choice, choice), actions)
         case Not(inner):
-            return Not(_renamed(inner, names))
+            return Not(rename(inner, names))
         case And(parts) | Or(parts):
-            return type(condition)(tuple(_renamed(part, names) for part in parts))
+            return type(condition)(tuple(rename(part, names) for part in parts))
 
 
 def disjunction(condition: Condition | None, actions: Callable[[str], tuple[Action, ...]]) -> list[Term]:
@@ -344,12 +342,6 @@ def _member(condition: object) -> "Condition":
     if found is None:
         raise TypeError("None is not a condition")
     return found
-
-
-def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition:
-    renamed = rename(condition, names)
-    assert renamed is not None
-    return renamed
 
 
 def _terms(condition: Condition, actions: Callable[[str], tuple[Action, ...]], negated: bool) -> list[Term]:

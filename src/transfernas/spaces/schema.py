@@ -51,10 +51,8 @@ def _condition_to_json(condition: Condition) -> Json:
             return {"in": [choice, list(actions)]}
         case Not(inner):
             return {"not": _condition_to_json(inner)}
-        case And(parts):
-            return {"and": [_condition_to_json(part) for part in parts]}
-        case Or(parts):
-            return {"or": [_condition_to_json(part) for part in parts]}
+        case And(parts) | Or(parts):
+            return {"and" if isinstance(condition, And) else "or": [_condition_to_json(part) for part in parts]}
         case _:
             assert_never(condition)
 
