@@ -26,18 +26,6 @@ EvaluatedNetworks = frozenset[BuiltNetwork]
 """Networks that were evaluated, of problems with a key."""
 
 
-class ProposedConfig(NamedTuple):
-    """A configuration to propose.
-
-    Attributes:
-        config: The configuration.
-        network: Network of the configuration; None if the problem has no key.
-    """
-
-    config: dict[str, Action]
-    network: BuiltNetwork | None
-
-
 def build_network(problem: Problem, config: dict[str, Action]) -> BuiltNetwork | None:
     """Returns the network of a configuration; None if the problem has no key."""
     return None if problem.key is None else BuiltNetwork(problem.name, network_of(problem, config))
@@ -49,7 +37,7 @@ def draw_new_config(
     evaluated: EvaluatedNetworks,
     pending: Iterable[BuiltNetwork | None],
     most: int = MAX_DRAWS,
-) -> ProposedConfig:
+) -> tuple[dict[str, Action], BuiltNetwork | None]:
     """Draws configurations until the network is neither evaluated nor pending.
 
     Without a key, the first draw is returned. If all `most` draws are refused, the last is returned, because all
@@ -61,6 +49,9 @@ def draw_new_config(
         evaluated: Networks that were evaluated.
         pending: Networks that are being evaluated.
         most: Largest number of draws.
+
+    Returns:
+        The configuration to propose, and its network; None if the problem has no key.
     """
     open_networks, config = set(pending), draw(0)
     network = build_network(problem, config)
@@ -69,7 +60,7 @@ def draw_new_config(
             break
         config = draw(refused)
         network = build_network(problem, config)
-    return ProposedConfig(config, network)
+    return config, network
 
 
 def add_network(evaluated: EvaluatedNetworks, network: BuiltNetwork | None) -> EvaluatedNetworks:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -121,19 +120,19 @@ class DeclaredSearch:
             kept["evaluated"] = [values_to_json(each, self.domains) for each in self.search.networks.evaluated]
         write_snapshot(path, Snapshot(self.agent.learner, uuid.uuid4().hex, 0, (), (), processed, kept))
 
-    def restore(self, saved: "SavedSearch") -> None:
+    def restore(self, saved: Snapshot) -> None:
         """Continues a search that was saved, and has the same parameters; this search has no trials yet.
 
         Raises:
             CheckpointError: The notes of the saved search cannot be read.
         """
-        snapshot, notes = saved
+        notes = saved.notes
         try:
             self._points[:] = [values_from_json(point, self.domains) for point in notes["points"]]
             opened = {trial: values_from_json(values, self.domains) for trial, values in notes["open"].items()}
             self._open.update((trial, self._to_params(values)) for trial, values in opened.items())
             evaluated = [values_from_json(values, self.domains) for values in notes.get("evaluated", ())]
-            self.search.restore(snapshot.learner, notes["search"], self.domains)
+            self.search.restore(saved.learner, notes["search"], self.domains)
         except _UNREADABLE as error:
             raise CheckpointError(f"the notes of the saved search cannot be read: {error!r}") from None
         if (networks := self.search.networks) is not None:
@@ -146,15 +145,8 @@ class DeclaredSearch:
         return {name: (domain, values[name]) for name, domain in self.domains.items()}
 
 
-class SavedSearch(NamedTuple):
-    """The content of the file of a search: the part of the agent, and the notes."""
-
-    snapshot: Snapshot
-    notes: dict[str, Json]
-
-
-def read_search(path: Path) -> SavedSearch:
-    """Reads the file of a search.
+def read_search(path: Path) -> Snapshot:
+    """Reads the file of a search, whose notes are a mapping.
 
     Raises:
         CheckpointError: The file is damaged, or holds no search.
@@ -168,7 +160,7 @@ def read_search(path: Path) -> SavedSearch:
             _domain_from_json(each)
     except _UNREADABLE as error:
         raise CheckpointError(f"{path} is damaged: its notes cannot be read: field domains: {error!r}") from None
-    return SavedSearch(snapshot, snapshot.notes)
+    return snapshot
 
 
 def checked(name: str, domain: Domain, value: object) -> object:

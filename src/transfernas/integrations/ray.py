@@ -308,10 +308,10 @@ class TransferSearch(Locked, Searcher):
                 if before is None:
                     raise CheckpointError(f"{checkpoint_path} is damaged: its parameters are none of a saved search")
                 raise ValueError(f"the search that was saved in {checkpoint_path} has another space than this one")
-            config = saved.snapshot.learner.config
+            config = saved.learner.config
             search = self._settings.new_search(domains, notes.names, config, notes.seed)
             search.restore(saved)
-            self._become(RayProgress(notes, config, saved.snapshot.processed, search, said=True))
+            self._become(RayProgress(notes, config, saved.processed, search, said=True))
 
     def restore_from_dir(self, checkpoint_dir: str) -> None:
         """Restores the search from the folder of its experiment; Ray calls this.

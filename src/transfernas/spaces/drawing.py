@@ -24,14 +24,12 @@ def merged_dot(spaces: Iterable[SearchSpace]) -> str:
         print(merged_dot([small, large]))
         ```
     """
-    nodes, edges = _merge(tuple(spaces))
+    nodes, edges = _merge(spaces)
     lines = ["digraph merged {", "  rankdir=TB;", "  node [shape=box, style=rounded];"]
-    for number, (state, actions) in enumerate(nodes.items()):
+    for number, (state, label) in enumerate(nodes.items()):
         shape = ", shape=circle" if state in _NODE_NAMES else ""
-        lines.append(f"  n{number} [label={_dot_text(_title(state), actions)}{shape}];")
-    order = {state: number for number, state in enumerate(nodes)}
-    for (source, target), names in edges.items():
-        lines.append(f"  n{order[source]} -> n{order[target]} [label={_dot_text(', '.join(names), ())}];")
+        lines.append(f"  n{number} [label={_dot_text(label)}{shape}];")
+    lines += [f"  n{source} -> n{target} [label={_dot_text(label)}];" for (source, target), label in edges.items()]
     return "\n".join([*lines, "}", ""])
 
 
@@ -46,21 +44,17 @@ def merged_mermaid(spaces: Iterable[SearchSpace]) -> str:
         print(merged_mermaid([SearchSpace("small", [Choice("filters", (16, 32))])]))
         ```
     """
-    nodes, edges = _merge(tuple(spaces))
+    nodes, edges = _merge(spaces)
     lines = ["flowchart TD"]
-    for number, (state, actions) in enumerate(nodes.items()):
+    for number, (state, label) in enumerate(nodes.items()):
         left, right = ("((", "))") if state in _NODE_NAMES else ("[", "]")
-        lines.append(f"  n{number}{left}{_mermaid_text(_title(state), actions)}{right}")
-    order = {state: number for number, state in enumerate(nodes)}
-    for (source, target), names in edges.items():
-        lines.append(f"  n{order[source]} -->|{_mermaid_text(', '.join(names), ())}| n{order[target]}")
+        lines.append(f"  n{number}{left}{_mermaid_text(label)}{right}")
+    lines += [f"  n{source} -->|{_mermaid_text(label)}| n{target}" for (source, target), label in edges.items()]
     return "\n".join([*lines, ""])
 
 
-def _merge(
-    spaces: tuple[SearchSpace, ...],
-) -> tuple[dict[str, tuple[str, ...]], dict[tuple[str, str], tuple[str, ...]]]:
-    """Returns the actions of each state, and the names of the spaces that allow each step between states."""
+def _merge(spaces: Iterable[SearchSpace]) -> tuple[dict[str, list[str]], dict[tuple[int, int], list[str]]]:
+    """Returns the lines of the label of each state, and of each step, which is given by the positions of two states."""
     nodes: dict[str, dict[str, None]] = {START: {}}
     edges: dict[tuple[str, str], dict[str, None]] = {}
     for space in spaces:
@@ -70,20 +64,17 @@ def _merge(
         for edge in space.edges:
             edges.setdefault((state[edge.source], state[edge.target]), {})[space.name] = None
     nodes[END] = {}
-    return {name: tuple(actions) for name, actions in nodes.items()}, {step: tuple(n) for step, n in edges.items()}
+    order = {state: number for number, state in enumerate(nodes)}
+    labels = {state: [_NODE_NAMES.get(state, state), ", ".join(actions)] for state, actions in nodes.items()}
+    labels |= {state: labels[state][:1] for state in _NODE_NAMES}  # these have no actions
+    return labels, {(order[source], order[target]): [", ".join(names)] for (source, target), names in edges.items()}
 
 
-def _title(state: str) -> str:
-    return _NODE_NAMES.get(state, state)
-
-
-def _dot_text(title: str, actions: tuple[str, ...]) -> str:
-    lines = [title, ", ".join(actions)] if actions else [title]
+def _dot_text(lines: list[str]) -> str:
     escaped = [line.replace("\\", "\\\\").replace('"', '\\"') for line in lines]
     return '"' + "\\n".join(escaped) + '"'
 
 
-def _mermaid_text(title: str, actions: tuple[str, ...]) -> str:
-    lines = [title, ", ".join(actions)] if actions else [title]
+def _mermaid_text(lines: list[str]) -> str:
     escape = {"&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;"}
     return '"' + "<br/>".join("".join(escape.get(letter, letter) for letter in line) for line in lines) + '"'
