@@ -58,7 +58,8 @@ def grow(learner: Learner, problems: tuple[Problem, ...], min_shapes: MinShapes 
         grown = dataclasses.replace(grown, optimizer=state.optimizer)
     told, bandit, warm_start = learner.replay, learner.bandit, learner.warm_start
     replay = told.with_trials(move.trials(told.trials, told.problem))
-    queue = learner.queue.grow(move.of_problems(learner.queue.trials), move.padded)
+    queue = map_arrays(learner.queue, move.padded)
+    queue = dataclasses.replace(queue, trials=move.of_problems(learner.queue.trials))
     trial_stats = map_arrays(learner.trial_stats, move.padded)
     return dataclasses.replace(
         restore(learner.config, learner.seed, vocabulary, encoding, grown, replay, queue, trial_stats, learner.known),

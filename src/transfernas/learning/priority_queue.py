@@ -5,7 +5,6 @@ They are kept on the host, in double precision: the order of trials must not dep
 Shapes: `replicas` run side by side, `problems` have queues of `size` slots, trajectories have `steps`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -117,15 +116,6 @@ class PriorityQueue:
     def best_first(self, replica: int, row: int) -> Int[np.ndarray, "filled"]:
         """Returns the filled slots of a problem of a replica, best trial first."""
         return self.scores.at((replica, row, slice(int(self.filled[replica, row])))).best_first()
-
-    def grow(self, trials: Trajectory, padded: Callable[[np.ndarray], np.ndarray]) -> "PriorityQueue":
-        """Returns the queues for more problems.
-
-        Args:
-            trials: the same trials, with room for more problems.
-            padded: a function that gives an array room for more problems.
-        """
-        return PriorityQueue(trials, Scores(*map(padded, self.scores)), padded(self.filled))
 
     def _of(self, problem: Int[np.ndarray, "replicas"]) -> tuple[Trajectory, Scores, Int[np.ndarray, "replicas"]]:
         here = np.arange(len(problem)), problem
