@@ -91,8 +91,9 @@ def imported_modules(package: Path, path: Path) -> set[Path]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
             place = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            found |= {place.with_suffix(".py"), *(place / f"{alias.name}.py" for alias in node.names)}
-    return {module for module in found if module.exists() and module != package / "__init__.py"}
+            named = (f"{alias.name}.py" for alias in node.names)
+            found |= {place.with_suffix(".py"), *(place / name for name in ("__init__.py", *named))}
+    return {module for module in found - {path, package / "__init__.py"} if module.exists()}
 
 
 @pytest.mark.parametrize("package", FLOORS, ids=lambda package: package.name)

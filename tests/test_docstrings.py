@@ -19,9 +19,10 @@ PUBLIC = {name: each for name, each in vars(transfernas).items() if inspect.iscl
 REFERENCE = ("docs/reference/api.md", "docs/reference/configuration.md")
 NEEDS = {
     "transfernas.integrations.optuna": "optuna",
+    "transfernas.integrations.optuna.sampler": "optuna",
     "transfernas.integrations.studies": "optuna",
     "transfernas.integrations.ray": "ray",
-    "transfernas.integrations.optuna_trials": "optuna",
+    "transfernas.integrations.optuna.trials": "optuna",
     "transfernas.integrations.ray_spaces": "ray",
     "transfernas.integrations.configspace": "ConfigSpace",
 }
@@ -72,16 +73,16 @@ BEFORE = {
     "transfernas.integrations.configspace": "from ConfigSpace import ConfigurationSpace",
     "transfernas.integrations.configspace.ConfigSpaceAdapter": "from ConfigSpace import ConfigurationSpace",
     "transfernas.integrations.configspace.from_configspace": "from ConfigSpace import ConfigurationSpace",
-    "transfernas.integrations.optuna.TransferSampler": """
+    "transfernas.integrations.optuna.sampler.TransferSampler": """
         Agent([Problem(SearchSpace("optuna", [Choice("kind", ("a", "b"))]), "digits")]).save("agent.safetensors")
         objective = lambda trial: float(trial.suggest_categorical("kind", ("a", "b")) == "a")
     """,
-    "transfernas.integrations.optuna.TransferSampler.expected_best": """
+    "transfernas.integrations.optuna.sampler.TransferSampler.expected_best": """
         sampler = TransferSampler()
         study = optuna.create_study(sampler=sampler)
         study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0) ** 2, n_trials=12)
     """,
-    "transfernas.integrations.optuna_trials.score_of": STUDY,
+    "transfernas.integrations.optuna.trials.score_of": STUDY,
     "transfernas.integrations.ray.TransferSearch.proposers": "from ray import tune",
     "transfernas.integrations.ray_spaces.domains_of": "from ray import tune",
     "transfernas.integrations.studies.LearningReport": STUDY,

@@ -18,10 +18,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from transfernas import Agent
-from transfernas.integrations import optuna as integration
-from transfernas.integrations import optuna_study
-from transfernas.integrations.optuna import TransferSampler
-from transfernas.integrations.optuna_record import expected_best_of_study, inside_domain
+from transfernas.integrations.optuna import TransferSampler, study_search
+from transfernas.integrations.optuna import sampler as integration
+from transfernas.integrations.optuna.record import expected_best_of_study, inside_domain
 from transfernas.integrations.studies import learn_from_studies
 from transfernas.spaces.domain import NumericDomain
 
@@ -338,7 +337,7 @@ def test_many_old_trials_are_taken_in_together_and_none_is_lost(
         extra = trial.suggest_float("y", 0, 1) if conditional and trial.suggest_int("k", 1, 3) == 2 else 0.0
         return (trial.suggest_float("x", 0, 1) - 0.3) ** 2 + extra
 
-    monkeypatch.setattr(optuna_study, "_ONE_BY_ONE", 40)
+    monkeypatch.setattr(study_search, "_ONE_BY_ONE", 40)
     messages = list[str]()
     heard = logging.Handler(logging.INFO)
     heard.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]

@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from transfernas.integrations.optuna import TransferSampler
-from transfernas.integrations.optuna_trials import score_of, value_of
+from transfernas.integrations.optuna.trials import score_of, value_of
 from transfernas.integrations.studies import learn_from_studies
 from transfernas.spaces.domain import CategoricalDomain, NumericDomain
 

@@ -18,7 +18,7 @@ from strategies import quick
 from transfernas import BanditConfig, Preferences, TrainingConfig
 from transfernas.define_by_run.learner import winsorise
 from transfernas.define_by_run.trials import FinishedTrial, TopTrials
-from transfernas.integrations.optuna_trials import score_of
+from transfernas.integrations.optuna.trials import score_of
 from transfernas.integrations.studies import learn_from_studies
 from transfernas.learning.bandit import NEW_POLICY, TRANSFERRED
 from transfernas.learning.pairs import draw_pairs

@@ -24,7 +24,7 @@ from studies import objective, params, searched
 from transfernas import Agent
 from transfernas.define_by_run.plans import ObservedTrial
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
-from transfernas.integrations.optuna_trials import stamp_of
+from transfernas.integrations.optuna.trials import stamp_of
 from transfernas.learning.learner import Learner, learn
 
 pytestmark = pytest.mark.usefixtures("quiet")

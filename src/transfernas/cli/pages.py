@@ -44,7 +44,7 @@ def study_page(
         agent: of the studies, and its file.
         storage: as a program opens it.
     """
-    from ..integrations.optuna_record import expected_best_of_study, importances_of_study, record_of_study
+    from ..integrations.optuna.record import expected_best_of_study, importances_of_study, record_of_study
 
     first = studies[-1].study_name
     title = f"Search report: {first}" if len(studies) == 1 else f"Search report: {counted(len(studies), 'study')}"
@@ -127,14 +127,14 @@ def _with_agent(
     found: Page, study: "optuna.Study", record: SearchRecord, against: SearchRecord | None, agent: "Agent"
 ) -> None:
     """Adds a study, and an agent's knowledge and beliefs about it."""
-    from ..integrations.optuna_record import (
+    from ..integrations.optuna.record import (
         domains_of_study,
         expected_best_of_study,
         importances_of_study,
         inside_domain,
         within_domains,
     )
-    from ..integrations.optuna_trials import sign_of, task_of
+    from ..integrations.optuna.trials import sign_of, task_of
     from ..integrations.studies import problem_of
     from ..spaces.vocabulary import transfer_report
 

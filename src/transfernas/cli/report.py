@@ -94,7 +94,7 @@ def _page(source: str, study: str | None, against: str | None, agent: Path | Non
 
 
 def _storage_page(source: str, study: str | None, against: str | None, agent: Path | None) -> "Page":
-    from ..integrations.optuna_record import record_of_study
+    from ..integrations.optuna.record import record_of_study
     from .pages import study_page
 
     with reading(source):

@@ -17,7 +17,7 @@ from ..learning.scores import Score
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
 from ..spaces.domain import Domain
-from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of, violation_of
+from .optuna.trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of, violation_of
 
 
 class OldTrial(NamedTuple):

@@ -30,7 +30,7 @@ from ..spaces.tables import MinShapes
 from .arguments import as_agent, check_on_failure, check_parameters
 from .old_study import OldStudy
 from .optuna import SPACE
-from .optuna_trials import task_of
+from .optuna.trials import task_of
 
 NameFn = Callable[[optuna.Study], str]
 """From a study to the name of its space or task."""

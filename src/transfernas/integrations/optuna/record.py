@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..extras import needed
+from ...extras import needed
 
 with needed("optuna", __name__):
     import optuna
     from optuna.trial import FrozenTrial, TrialState
 
-from ..define_by_run.plans import ExpectedBest
-from ..define_by_run.search import DefineByRunSearch
-from ..insight.beliefs import Beliefs
-from ..insight.importances import Importance, importances, mean_ranks
-from ..insight.progress import SearchRecord, SearchTrial
-from ..spaces.condition import Action, is_any_of
-from ..spaces.domain import Domain, NumericDomain
-from .optuna import ATTRIBUTE, SPACE
-from .optuna_trials import domain_of, score_of, sign_of, task_of, value_of, violation_of
+from ...define_by_run.plans import ExpectedBest
+from ...define_by_run.search import DefineByRunSearch
+from ...insight.beliefs import Beliefs
+from ...insight.importances import Importance, importances, mean_ranks
+from ...insight.progress import SearchRecord, SearchTrial
+from ...spaces.condition import Action, is_any_of
+from ...spaces.domain import Domain, NumericDomain
+from .sampler import ATTRIBUTE, SPACE
+from .trials import domain_of, score_of, sign_of, task_of, value_of, violation_of
 
 if TYPE_CHECKING:
-    from ..agent import Agent
+    from ...agent import Agent
 
 
 def record_of_study(study: optuna.Study) -> SearchRecord:

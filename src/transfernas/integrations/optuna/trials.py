@@ -10,8 +10,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from ..learning.scores import Score, TrialOutcome
-from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
+from ...learning.scores import Score, TrialOutcome
+from ...spaces.domain import CategoricalDomain, Domain, NumericDomain
 
 
 def domain_of(distribution: BaseDistribution) -> Domain:

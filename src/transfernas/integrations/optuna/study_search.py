@@ -11,13 +11,13 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ..checkpoint.processed_trials import ProcessedTrials
-from ..define_by_run.plans import ExternalTrial, ObservedTrial, Params
-from ..define_by_run.search import DefineByRunSearch
-from ..spaces.domain import Domain
-from .arguments import close_name, resolve_name
-from .optuna_trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
-from .transfer_log import LogLine, transfer_line
+from ...checkpoint.processed_trials import ProcessedTrials
+from ...define_by_run.plans import ExternalTrial, ObservedTrial, Params
+from ...define_by_run.search import DefineByRunSearch
+from ...spaces.domain import Domain
+from ..arguments import close_name, resolve_name
+from ..transfer_log import LogLine, transfer_line
+from .trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
 
 TO_USER = logging.getLogger("optuna.transfernas")
 """A logger whose messages appear among those of Optuna."""

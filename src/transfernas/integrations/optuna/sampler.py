@@ -6,25 +6,25 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from ..extras import needed
+from ...extras import needed
 
 with needed("optuna", __name__):
     import optuna
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
 
-from ..agent import Agent
-from ..checkpoint.processed_trials import ProcessedTrials
-from ..define_by_run.networks import KeyFn, TrialNetworks
-from ..define_by_run.plans import ExpectedBest
-from ..define_by_run.search import DefineByRunSearch
-from ..learning.config import TrainingConfig
-from ..processes.locks import Locked
-from ..searcher import check_seed
-from ..spaces.condition import Action
-from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
-from .optuna_study import TO_USER, Progress, StudyPlace, StudySearch
-from .optuna_trials import sign_of, stamp_of, task_of
+from ...agent import Agent
+from ...checkpoint.processed_trials import ProcessedTrials
+from ...define_by_run.networks import KeyFn, TrialNetworks
+from ...define_by_run.plans import ExpectedBest
+from ...define_by_run.search import DefineByRunSearch
+from ...learning.config import TrainingConfig
+from ...processes.locks import Locked
+from ...searcher import check_seed
+from ...spaces.condition import Action
+from ..arguments import as_agent, check_key, check_name, check_on_failure, check_rename
+from .study_search import TO_USER, Progress, StudyPlace, StudySearch
+from .trials import sign_of, stamp_of, task_of
 
 SPACE = "optuna"
 """The default name of a study's space. Spaces of one name are versions of one space."""
