@@ -143,15 +143,21 @@ def lstm_logits(policy: Lstm, tables: Tables, task: int, past: Steps, decision: 
     return np.array([w["logit_weight"][row] @ said + w["logit_bias"][row] for row in rows])
 
 
-def decoder_logits(policy: Decoder, tables: Tables, task: int, past: Steps, decision: int) -> np.ndarray:
-    """The candidates' logits at one step; the past is encoded anew, one token for each decision so far."""
+def decoder_tokens(policy: Decoder, tables: Tables, task: int, steps: Steps) -> Matrix:
+    """A token for each decision: the action before, the task, the state to decide."""
     w, tokens = weights(policy), []
     before = np.zeros(w["action"].shape[1])
-    for position, (asked, action) in enumerate([*past, (decision, 0)]):
+    for position, (asked, action) in enumerate(steps):
         state = tables.decisions.state[asked]
         tokens.append(np.concatenate([before, w["task"][task], w["state"][state]]) + w["position"][position])
         before = w["action"][tables.decisions.actions[asked, action]]
-    encoded, _ = encode(w, np.array(tokens), causal=True)
+    return np.array(tokens)
+
+
+def decoder_logits(policy: Decoder, tables: Tables, task: int, past: Steps, decision: int) -> np.ndarray:
+    """The candidates' logits at one step; the past is encoded anew, one token for each decision so far."""
+    w = weights(policy)
+    encoded, _ = encode(w, decoder_tokens(policy, tables, task, [*past, (decision, 0)]), causal=True)
     wanted = encoded[-1] @ w["logit_weight"][tables.decisions.state[decision]]
     rows = tables.decisions.actions[decision, : int(tables.decisions.available[decision].sum())]
     return np.array([w["action"][row] @ wanted + w["action_bias"][row] for row in rows])

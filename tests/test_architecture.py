@@ -23,7 +23,7 @@ FLOORS = {
         "learning": "arrays fields processes spaces policy",
         "searcher": "processes spaces",
         "checkpoint": "fields spaces policy learning",
-        "insight": "processes spaces learning",
+        "insight": "processes spaces policy learning",
         "agent": "spaces learning searcher checkpoint insight",
         "baselines": "spaces searcher",
         "define_by_run": "processes spaces learning checkpoint agent",

@@ -3,18 +3,22 @@
 import itertools
 import json
 
+import jax
 import numpy as np
 import pytest
 
+import policies
 from searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, TWO, play
-from transfernas import Agent, Choice, Problem, SearchSpace
-from transfernas.insight.beliefs import Beliefs
+from transfernas import Agent, Choice, LstmConfig, Problem, SearchSpace, TrainingConfig
+from transfernas.define_by_run.search import DefineByRunSearch
+from transfernas.insight.beliefs import Beliefs, beliefs_of
 from transfernas.insight.importances import effect_size, importances, mean_ranks
 from transfernas.insight.likeness import agreement, cosine, task_map, value_ranks
 from transfernas.learning.archive import ArchivedProblem, archive_of_trials
-from transfernas.learning.learner import update_archive
+from transfernas.learning.learner import best_policy, update_archive
 from transfernas.learning.scores import Score
 from transfernas.spaces.condition import Config
+from transfernas.spaces.domain import CategoricalDomain
 
 THREE = Problem(LEFT, "three")
 
@@ -104,6 +108,56 @@ def test_wrong_questions_name_the_right_one(agent: Agent) -> None:
         agent.beliefs(THREE)
     with pytest.raises(KeyError, match="there is no parameter 'lr'; there are kind, width, act"):
         agent.beliefs(ONE)["lr"]
+
+
+@pytest.mark.parametrize("config", [CONFIG, FAST], ids=["transformer", "decoder"])
+def test_attention_is_that_of_the_policy_between_the_decisions(config: TrainingConfig) -> None:
+    """The weights themselves have an oracle in test_policy.py."""
+    agent = Agent(PROBLEMS, config, seed=3)
+    wanted: Config = {"act": "relu", "width": 32, "kind": "conv"}
+    found = agent.beliefs(ONE, draws=20, attention=wanted).attention
+    assert found is not None and found.decisions == tuple(found.config) == ("kind", "width", "act")
+    learner = agent.learner
+    trajectory, policy = learner.encoding.trajectory(0, wanted), policies.one(learner)
+    weights = np.asarray(jax.jit(type(policy).attention_weights)(policy, learner.tables.decisions, trajectory))
+    np.testing.assert_allclose(found.weights, weights[:, :, 1:4, :4], atol=1e-5)
+    chosen = ("space=left", "kind=conv", "width=32", "act=relu")
+    assert found.tokens == (chosen if config is CONFIG else ("start", *chosen[:3]))
+    rows = np.array(found.weights)
+    np.testing.assert_allclose(rows.sum(-1), 1, atol=1e-5)
+    assert not rows[..., ~np.tri(3, 4, 1, dtype=bool)].any()
+    assert agent.beliefs(ONE, draws=20).attention is None
+    assert json.loads(json.dumps(agent.beliefs(ONE, draws=20, attention=wanted).to_json()))["attention"]["weights"]
+
+
+def test_attention_after_a_transfer_is_that_of_the_policy_that_does_best(agent: Agent) -> None:
+    moved = agent.transfer_to([THREE])
+    wanted = agent.top(ONE)[0].config
+    before, after = agent.beliefs(ONE, attention=wanted).attention, moved.beliefs(attention=wanted).attention
+    assert before is not None and after is not None and before.tokens[1:] == after.tokens[1:]
+    which = np.asarray(best_policy(moved.learner).state)
+    np.testing.assert_array_equal(which[0], np.asarray(moved.learner.state.policy.state)[0])
+
+
+def test_attention_of_a_network_without_it_or_of_no_configuration_is_an_error(agent: Agent) -> None:
+    lstm = Agent([ONE], TrainingConfig.paper(network=LstmConfig(units=4)))
+    with pytest.raises(ValueError, match=r"the kind 'lstm', which has no layers of attention; .*network=DecoderConfig"):
+        lstm.beliefs(draws=20, attention={"kind": "pool", "act": "relu"})
+    with pytest.raises(ValueError, match="width"):
+        agent.beliefs(ONE, draws=20, attention={"kind": "pool", "act": "relu", "width": 8})
+
+
+def test_attention_of_a_discovered_space_ignores_conditions_and_names_what_is_wrong() -> None:
+    search = DefineByRunSearch("run", "one", FAST, seed=0)
+    domain = CategoricalDomain(("a", "b"))
+    for number in range(3):
+        params = {"x": (domain, search.suggest(number, {}, "x", domain))}
+        search.tell(number, params, Score.of(float(number)), True)
+    learner = search.agent().learner  # type: ignore[union-attr]
+    assert beliefs_of(learner, 0, 20, attention={"x": "b"}).attention.decisions == ("x",)  # type: ignore[union-attr]
+    for config, words in (({"y": "a"}, "has no choice 'y'; it has x"), ({"x": "c"}, "'c'"), ({}, "is empty")):
+        with pytest.raises(ValueError, match=words):
+            beliefs_of(learner, 0, 20, attention=config)
 
 
 def test_an_agent_that_knows_nothing_has_beliefs() -> None:

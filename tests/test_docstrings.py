@@ -60,6 +60,7 @@ BEFORE = {
         from transfernas.spaces.domain import NumericDomain
         space = SearchSpace("run", [Choice("lr", NumericDomain(1e-4, 1.0, log=True).actions)])
     """,
+    "transfernas.insight.attention.DecisionAttention": TOLD_AGENT,
     "transfernas.insight.beliefs.Beliefs": TOLD_AGENT,
     "transfernas.insight.beliefs.ExpectedConfig": TOLD_AGENT,
     "transfernas.insight.beliefs.ParameterBeliefs": TOLD_AGENT,

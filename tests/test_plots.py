@@ -9,7 +9,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from transfernas import plots
+from transfernas.insight.attention import DecisionAttention
 from transfernas.insight.beliefs import Beliefs, ParameterBeliefs, SourceValues
+from transfernas.insight.figure_data import PROPOSER_STYLES
 from transfernas.insight.importances import Importance
 from transfernas.insight.likeness import TaskLikeness, TaskMap
 from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, first_to_reach, gains
@@ -109,6 +111,43 @@ def test_curves_are_means_of_the_repetitions() -> None:
     assert line(axes, "tpe") == ([1, 5], [0.25, 0.75])
 
 
+def attention_of(decisions: int, layers: int = 1) -> DecisionAttention:
+    """Two heads: in each row the first has all of its weight on the first token, the second on the last."""
+    names = tuple(f"d{number}" for number in range(decisions))
+    first = tuple(tuple(float(token == 0) for token in range(decisions + 1)) for _ in names)
+    last = tuple(tuple(float(token == row + 1) for token in range(decisions + 1)) for row in range(decisions))
+    tokens = ("start", "space=$s", *(f"{name}=1" for name in names[:-1]))
+    return DecisionAttention(dict.fromkeys(names, 1), names, tokens, ((first, last),) * (layers - 1) + ((last, last),))
+
+
+def test_attention_is_a_row_for_each_decision_in_the_mean_over_the_heads() -> None:
+    axes = plots.plot_attention(attention_of(3, layers=2))
+    (picture,) = axes.images
+    expected = [[50.0, 50.0, np.nan, np.nan], [50.0, 0.0, 50.0, np.nan], [50.0, 0.0, 0.0, 50.0]]
+    np.testing.assert_array_equal(np.ma.filled(picture.get_array(), np.nan), expected)  # type: ignore[arg-type]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["d0", "d1", "d2"]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["start", "space=$s", "d0=1", "d1=1"]
+    written = {text.get_position(): text.get_text() for text in axes.texts}
+    assert written == {(x, y): f"{expected[y][x]:.0f}" for y in range(3) for x in range(y + 2)}
+    assert axes.get_title(loc="left") == "attention in %, each row sums to 100, layer 1 of 2"
+    (second,) = plots.plot_attention(attention_of(3, layers=2), layer=1).images
+    assert np.ma.filled(second.get_array(), np.nan)[2].tolist() == [0.0, 0.0, 0.0, 100.0]  # type: ignore[arg-type]
+
+
+def test_attention_of_many_decisions_has_a_scale_in_place_of_numbers() -> None:
+    axes = plots.plot_attention(attention_of(60))
+    assert not axes.texts and len(axes.get_yticklabels()) == 20
+    assert axes.figure.axes[-1].get_ylim() == (0.0, 100.0)
+
+
+def test_attention_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"as in agent\.beliefs\(attention=agent\.best\(\)\.config\)"):
+        plots.plot_attention(EMPTY.attention)
+    for layer in (2, -1, True):
+        with pytest.raises(ValueError, match=f"layer must be a whole number from 0 to 1, not {layer}"):
+            plots.plot_attention(attention_of(3, layers=2), layer)
+
+
 EMPTY = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), TaskMap((), (), (0.0, 0.0)), (), ())
 
 
@@ -121,6 +160,7 @@ EMPTY = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), TaskMap((), (), (0.
         lambda axes: plots.plot_progress(SearchRecord("s", "value", True, ()), axes=axes),
         lambda axes: plots.plot_tasks(EMPTY.tasks, axes=axes),
         lambda axes: plots.plot_curves({}, axes=axes),
+        lambda axes: plots.plot_attention(attention_of(1), axes=axes),
     ],
 )
 def test_figures_take_your_axes_and_nothing_to_show(draw: Callable[[Axes], Axes]) -> None:
@@ -131,8 +171,8 @@ def test_figures_take_your_axes_and_nothing_to_show(draw: Callable[[Axes], Axes]
 
 
 def test_the_proposers_differ_in_colour_and_in_mark() -> None:
-    colours, marks = zip(*plots.PROPOSER_STYLES.values(), strict=True)
-    assert len(set(colours)) == len(set(marks)) == len(plots.PROPOSER_STYLES)
+    colours, marks = zip(*PROPOSER_STYLES.values(), strict=True)
+    assert len(set(colours)) == len(set(marks)) == len(PROPOSER_STYLES)
 
 
 def test_a_gain_is_what_a_proposer_moved_the_best_by() -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +17,8 @@ from transfernas import Problem, TrainingConfig
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.rollout import Rollout
 from transfernas.policy.architecture import Attention
-from transfernas.policy.transformer import attention_weights
+from transfernas.policy.decoder import Decoder
+from transfernas.policy.transformer import Transformer
 from transfernas.spaces.trajectory import Trajectory
 
 MODES: tuple[Attention, ...] = ("causal", "bidirectional")
@@ -64,7 +66,7 @@ def test_attention_weights_agree_with_the_oracle(name: str) -> None:
     learner, mode = strong_learner(PROBLEMS, **TRANSFORMERS[name]), TRANSFORMERS[name]["attention"]
     policy, tables = one(learner), learner.encoding.tables
     trajectory = every_trajectory(learner, 0)[5]
-    found = np.asarray(jax.jit(attention_weights)(policy, learner.tables.decisions, trajectory))
+    found = np.asarray(jax.jit(Transformer.attention_weights)(policy, learner.tables.decisions, trajectory))
     w, length = oracle.weights(policy), int(trajectory.length)
     steps = zip(trajectory.decisions[:length], trajectory.actions[:length], strict=True)
     tokens = np.array(
@@ -75,6 +77,26 @@ def test_attention_weights_agree_with_the_oracle(name: str) -> None:
         for layer in range(len(rows)):
             np.testing.assert_allclose(found[layer, :, step, : step + 1], rows[layer][step], atol=1e-5)
     np.testing.assert_allclose(found[:, :, :length].sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", quick_first(DECODERS))
+def test_attention_weights_of_the_decoder_agree_with_the_oracle(name: str) -> None:
+    learner = strong_learner(PROBLEMS, **DECODERS[name])
+    trajectory = every_trajectory(learner, 0)[5]
+    found = np.asarray(jax.jit(Decoder.attention_weights)(one(learner), learner.tables.decisions, trajectory))
+    length = int(trajectory.length)
+    policy, tables, task = one(learner), learner.encoding.tables, int(trajectory.task)
+    steps = [(int(d), int(a)) for d, a in zip(trajectory.decisions[:length], trajectory.actions[:length], strict=True)]
+    _, rows = oracle.encode(oracle.weights(policy), oracle.decoder_tokens(policy, tables, task, steps), causal=True)
+    for layer, step in itertools.product(range(len(rows)), range(length)):
+        np.testing.assert_allclose(found[layer, :, step, : step + 1], rows[layer][step], atol=1e-5)
+        assert not found[layer, :, step, step + 1 :].any()
+
+
+def test_a_network_without_attention_says_so() -> None:
+    learner = strong_learner(PROBLEMS, **LSTMS["lstm"])
+    with pytest.raises(NotImplementedError, match="Lstm has no layers of attention"):
+        one(learner).attention_weights(learner.tables.decisions, every_trajectory(learner, 0)[0])
 
 
 @pytest.mark.parametrize("name", quick_first(SOME))

@@ -178,7 +178,9 @@ class Agent(Searcher):
         found = zip(configs, rewards, strict=True)
         return [Observation(self._problems[row], config, reward) for config, reward in found]
 
-    def beliefs(self, problem: Problem | None = None, *, draws: int = DRAWS, seed: int = 0) -> Beliefs:
+    def beliefs(
+        self, problem: Problem | None = None, *, draws: int = DRAWS, seed: int = 0, attention: Config | None = None
+    ) -> Beliefs:
         """Returns the agent's beliefs about a problem, as plain data. The next trials of the agent do not change.
 
         Args:
@@ -186,10 +188,13 @@ class Agent(Searcher):
             draws: how many configurations are drawn from the policy, at least; each parameter's probabilities are
                 shares of them.
             seed: of these draws.
+            attention: a configuration, such as `agent.best().config`: the beliefs then have the attention between its
+                decisions.
 
         Raises:
-            ValueError: the problem is none of the agent's, or was left out where it has several; or `draws` or `seed`
-                is no whole number of at least 1 or 0.
+            ValueError: the problem is none of the agent's, or was left out where it has several; `draws` or `seed` is
+                no whole number of at least 1 or 0; `attention` is no configuration of the problem, or the agent's
+                network, such as an LSTM, has no layers of attention.
 
         Example:
             ```python
@@ -197,7 +202,7 @@ class Agent(Searcher):
             print(beliefs["filters"].probabilities, beliefs["filters"].importance)
             ```
         """
-        return beliefs_of(self._learner, self._row(problem, "beliefs"), draws, check_seed(seed))
+        return beliefs_of(self._learner, self._row(problem, "beliefs"), draws, check_seed(seed), attention)
 
     def transfer_to(
         self,

@@ -24,8 +24,9 @@ from ..learning.rollout import Rollout
 from ..learning.steps import sample
 from ..processes.runtime import run
 from ..spaces.choice import Choice
-from ..spaces.condition import Action, action_key
+from ..spaces.condition import Action, Config, action_key
 from ..spaces.trajectory import pad_trajectory
+from .attention import DecisionAttention, attention_in
 from .importances import LEAST_TRIALS, Importance, importances, mean_ranks
 from .likeness import TaskLikeness, TaskMap, ValueRanks, agreement, cosine, task_map, value_ranks
 from .told import ToldTrial, ranks_of, told_trials, with_numbers
@@ -132,6 +133,7 @@ class Beliefs:
         expected_best: up to five configurations, the best first; a problem's `valid` is respected.
         warm_start: configurations that were to be tried first, from earlier problems, as far as they fit, with their
             exact numbers where these are known.
+        attention: between the decisions of the configuration that you gave; None if you gave none.
 
     Example:
         ```python
@@ -151,6 +153,7 @@ class Beliefs:
     tasks: TaskMap
     expected_best: tuple[ExpectedConfig, ...]
     warm_start: tuple[dict[str, Action], ...]
+    attention: DecisionAttention | None = None
 
     def __getitem__(self, name: str) -> ParameterBeliefs:
         """Returns the beliefs about a parameter.
@@ -168,7 +171,9 @@ class Beliefs:
         return dataclasses.asdict(self)
 
 
-def beliefs_of(learner: Learner, row: int, draws: int = DRAWS, seed: int = 0) -> Beliefs:
+def beliefs_of(
+    learner: Learner, row: int, draws: int = DRAWS, seed: int = 0, attention: Config | None = None
+) -> Beliefs:
     """Returns the beliefs of a learner of a single replica about a problem.
 
     Args:
@@ -176,9 +181,11 @@ def beliefs_of(learner: Learner, row: int, draws: int = DRAWS, seed: int = 0) ->
         row: of the problem.
         draws: how many configurations are drawn, at least.
         seed: of the draws; the same seed gives the same beliefs of the same learner.
+        attention: the configuration whose `DecisionAttention` the beliefs have; None for none.
 
     Raises:
-        ValueError: `draws` is not a whole number of at least 1.
+        ValueError: `draws` is not a whole number of at least 1, `attention` is no configuration of the problem, or the
+            network has no layers of attention.
     """
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
         raise ValueError(f"draws must be a whole number of at least 1, not {draws!r}")
@@ -202,6 +209,7 @@ def beliefs_of(learner: Learner, row: int, draws: int = DRAWS, seed: int = 0) ->
         tasks=task_map(_embeddings(learner)),
         expected_best=_expected_best(learner, row, indices, scores, told),
         warm_start=_warm_start(learner, row),
+        attention=None if attention is None else attention_in(learner, row, which, attention),
     )
 
 

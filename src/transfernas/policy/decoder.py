@@ -69,6 +69,7 @@ class Decoder(Policy):
     logit_weight: Float[AnyArray, "*replicas states width embedding"]
     action_bias: Float[AnyArray, "*replicas actions"]
     rows: ClassVar = {**Policy.rows, "position": "steps", "logit_weight": "states", "action_bias": "actions"}
+    token_action: ClassVar = "before"
 
     @classmethod
     def initial(cls, capacity: Capacity, architecture: DecoderConfig) -> dict[str, Initial]:
@@ -98,11 +99,14 @@ class Decoder(Policy):
     ) -> Float[Array, "steps actions"]:
         """Scores every available action of every step in one pass over the actions taken."""
         here = self.candidates(visited(decisions, trajectory), trajectory.task)
-        picked = jnp.take_along_axis(here.actions, trajectory.actions[:, None, None], axis=1)[:, 0]
-        before = jnp.concatenate([jnp.zeros_like(picked[:1]), picked[:-1]])
-        steps = before.shape[0]
-        tokens = jnp.concatenate([before, here.context], -1) + self.position[:steps]
-        return here.logits(encode(self.encoder, tokens, jnp.tril(jnp.ones((steps, steps), bool)))[0])
+        return here.logits(_encode_steps(self, here, trajectory)[0])
+
+    def attention_weights(
+        self, decisions: Decisions, trajectory: Trajectory
+    ) -> Float[Array, "layers heads steps steps"]:
+        """Returns the attention of each decision to its own token and to those of the earlier decisions."""
+        here = self.candidates(visited(decisions, trajectory), trajectory.task)
+        return _encode_steps(self, here, trajectory)[1]
 
     def candidates(self, decisions: Decisions, task: Int[Array, ""]) -> StepInputs:
         """Returns the embeddings and the layers of the states."""
@@ -163,3 +167,14 @@ class Decoder(Policy):
         for slot, (kept, block) in enumerate(zip(cache.past, by_head(self.encoder, cache.block), strict=True)):
             past.append(put(kept, jnp.moveaxis(block, 0, -1), first, -1) if slot % 2 else put(kept, block, first, 0))
         return cache._replace(past=tuple(past))
+
+
+def _encode_steps(
+    policy: Decoder, here: StepInputs, trajectory: Trajectory
+) -> tuple[Float[Array, "steps width"], Float[Array, "layers heads steps steps"]]:
+    """Returns the last output of each step, and the attention weights."""
+    picked = jnp.take_along_axis(here.actions, trajectory.actions[:, None, None], axis=1)[:, 0]
+    before = jnp.concatenate([jnp.zeros_like(picked[:1]), picked[:-1]])
+    steps = before.shape[0]
+    tokens = jnp.concatenate([before, here.context], -1) + policy.position[:steps]
+    return encode(policy.encoder, tokens, jnp.tril(jnp.ones((steps, steps), bool)))

@@ -8,7 +8,7 @@ padded number of candidates of a decision, `width` the size of three embeddings.
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -58,12 +58,15 @@ class Policy(eqx.Module):
         task: Shape `[tasks, embedding]`, embeddings of the tasks.
         rows: Mapping from each parameter with a row for each name or step to the field of `Capacity` that counts the
             rows. A transfer keeps the rows of known names.
+        token_action: The action in the token of a step: "taken" at this step, or "before" for that of the step before;
+            None for a network without layers of attention.
     """
 
     state: Float[AnyArray, "*replicas states embedding"]
     action: Float[AnyArray, "*replicas actions embedding"]
     task: Float[AnyArray, "*replicas tasks embedding"]
     rows: ClassVar[Mapping[str, str]] = {"state": "states", "action": "actions", "task": "tasks"}
+    token_action: ClassVar[Literal["taken", "before"] | None] = None
 
     @classmethod
     @abc.abstractmethod
@@ -136,6 +139,24 @@ class Policy(eqx.Module):
     @abc.abstractmethod
     def append(self, cache: Cache, entries: Entries, step: Int[Array, ""], action: Int[Array, ""]) -> Cache:
         """Returns the cache with the entries of the action taken at a step."""
+
+    def attention_weights(
+        self, decisions: Decisions, trajectory: Trajectory
+    ) -> Float[Array, "layers heads steps steps"]:
+        """Returns the attention of each step of a trajectory to the token of this step and to the earlier tokens.
+
+        Args:
+            decisions: All decisions that can occur.
+            trajectory: Decisions and actions of the trajectory.
+
+        Returns:
+            Weights, Shape `[layers, heads, steps, steps]`. Row m has the weights of step m over steps 0 to m, which sum
+            to 1. Step 0 is S. Rows and columns from the trajectory's length on are arbitrary.
+
+        Raises:
+            NotImplementedError: The network has no layers of attention.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no layers of attention")
 
     @classmethod
     def block(cls, steps: int) -> int:

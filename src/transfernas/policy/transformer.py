@@ -61,6 +61,7 @@ class Transformer(Policy):
     logit_bias: Float[AnyArray, "*replicas states"]
     attention: Attention = eqx.field(static=True)
     rows: ClassVar = {**Policy.rows, "position": "steps", "logit_weight": "states", "logit_bias": "states"}
+    token_action: ClassVar = "taken"
 
     @classmethod
     def initial(cls, capacity: Capacity, architecture: TransformerConfig) -> dict[str, Initial]:
@@ -126,23 +127,17 @@ class Transformer(Policy):
         entry = jax.lax.dynamic_index_in_dim(entries, action, axis=1)
         return jax.lax.dynamic_update_slice_in_dim(cache, entry, step, axis=1)
 
-
-def attention_weights(
-    policy: Transformer, decisions: Decisions, trajectory: Trajectory
-) -> Float[Array, "layers heads steps steps"]:
-    """Returns the attention of the action taken at each step to this and the earlier actions (paper, figure 4).
-
-    Returns:
-        Shape `[layers, heads, steps, steps]`. Row m has the weights of step m over steps 0 to m, which sum to 1. Step 0
-        is S. Rows and columns from the trajectory's length on are arbitrary.
-    """
-    placed = tokens(policy, visited(decisions, trajectory), trajectory.task)
-    path = chosen(placed, trajectory) + policy.position[: placed.shape[0]]
-    steps = path.shape[0]
-    if policy.attention == "causal":
-        return encode(policy.encoder, path, jnp.tril(jnp.ones((steps, steps), bool)))[1]
-    rows = jax.vmap(lambda last: encode_bidirectional(policy.encoder, path, last)[1][:, :, last])(jnp.arange(steps))
-    return jnp.moveaxis(rows, 0, 2)
+    def attention_weights(
+        self, decisions: Decisions, trajectory: Trajectory
+    ) -> Float[Array, "layers heads steps steps"]:
+        """Returns the attention of the action taken at each step to this and the earlier actions (paper, figure 4)."""
+        placed = tokens(self, visited(decisions, trajectory), trajectory.task)
+        path = chosen(placed, trajectory) + self.position[: placed.shape[0]]
+        steps = path.shape[0]
+        if self.attention == "causal":
+            return encode(self.encoder, path, jnp.tril(jnp.ones((steps, steps), bool)))[1]
+        rows = jax.vmap(lambda last: encode_bidirectional(self.encoder, path, last)[1][:, :, last])(jnp.arange(steps))
+        return jnp.moveaxis(rows, 0, 2)
 
 
 class _Packing(NamedTuple):

@@ -13,7 +13,7 @@ from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.randomness import Purpose, derived_seed
 from transfernas.learning.transfer import transfer
 from transfernas.policy.policy import Policy, parameters
-from transfernas.policy.transformer import attention_weights
+from transfernas.policy.transformer import Transformer
 
 from ..benchmarks.double_xor import PAIRS, XorChain
 from .double_xor_variants import AS_PAPER, VARIANTS, Variant
@@ -110,7 +110,7 @@ def attention_map(learner: Learner, benchmark: XorChain) -> Float[np.ndarray, "r
     space, encoding = benchmark.problem.space, learner.encoding
     configs = [config for config in space.enumerate() if benchmark.problem.objective(config) == 1.0]  # type: ignore[misc]
     trajectories = jax.tree.map(lambda *leaves: np.stack(leaves), *(encoding.trajectory(0, c) for c in configs))
-    over_sequences = jax.vmap(attention_weights, in_axes=(None, None, 0))
+    over_sequences = jax.vmap(Transformer.attention_weights, in_axes=(None, None, 0))
     over_replicas = jax.jit(jax.vmap(over_sequences, in_axes=(0, None, None)))
     weights = np.asarray(over_replicas(learner.state.policy, learner.tables.decisions, trajectories))
     positions = len(space.choices) + 1

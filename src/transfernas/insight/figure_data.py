@@ -1,0 +1,231 @@
+"""The numbers and labels of figures, which `transfernas.plots` draws by Matplotlib, and Optuna's users by plotly."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from .attention import DecisionAttention
+from .beliefs import Beliefs, ParameterBeliefs
+from .importances import Importance
+from .progress import OTHERS, SearchRecord, SearchTrial
+
+BLUE, ORANGE, GREEN, PINK, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#767676"
+PROPOSER_STYLES = {
+    "policy": (BLUE, "o"),
+    "new policy": (RED, "s"),
+    "warm start": (GREEN, "^"),
+    "exploring policy": (PINK, "D"),
+    "surrogate": (ORANGE, "v"),
+    OTHERS: (GREY, "x"),
+}
+"""The colour and Matplotlib's marker of each proposer."""
+
+MOST_BARS = 12
+_MOST_LABELS = 6  # of the values of a number
+_LONGEST = 24  # letters of a name
+_LARGEST = 1e300
+_LEAST_LIMITED = 8  # of fewer trials all are shown
+_MOST_MARKS = 600  # of the trials of a search
+
+
+class ValueShares(NamedTuple):
+    """The values of a parameter.
+
+    Attributes:
+        labels: The label of each value.
+        ticks: The positions of the values that have a label on the axis.
+        now: The probability of each value now.
+        before: The share of each value among the best trials of the other problems, in the mean; None without them.
+        before_label: The words for `before`.
+        chance: The probability of each value by chance.
+    """
+
+    labels: tuple[str, ...]
+    ticks: tuple[int, ...]
+    now: tuple[float, ...]
+    before: tuple[float, ...] | None
+    before_label: str
+    chance: float
+
+
+class ImportanceShares(NamedTuple):
+    """The most important parameters, the most important one last.
+
+    Attributes:
+        names: The names of the parameters.
+        percent: The share of each in all effects, in percent.
+        trials: The words for the trials by which they were measured.
+    """
+
+    names: tuple[str, ...]
+    percent: tuple[float, ...]
+    trials: str
+
+
+class LikenessPoints(NamedTuple):
+    """The problems that are most like another problem, the most alike last.
+
+    Attributes:
+        tasks: The names of their tasks.
+        cosine: Pairs of a cosine and a position in `tasks`.
+        agreement: Pairs of a rank correlation and a position in `tasks`.
+    """
+
+    tasks: tuple[str, ...]
+    cosine: tuple[tuple[float, int], ...]
+    agreement: tuple[tuple[float, int], ...]
+
+
+class SearchCurve(NamedTuple):
+    """The course of a search.
+
+    Attributes:
+        trials: The trials of each proposer that have a finite value. Of more than 600 some are left out, evenly.
+        best: Pairs of the number of a trial and the best value after it.
+        against: The same pairs of another search.
+        limits: The least and the largest value to show; None for all.
+        outside: The number of values that are worse than the limits.
+    """
+
+    trials: dict[str, tuple[SearchTrial, ...]]
+    best: tuple[tuple[int, float], ...]
+    against: tuple[tuple[int, float], ...]
+    limits: tuple[float, float] | None
+    outside: int
+
+    @property
+    def title(self) -> str:
+        """The words for the axis of the trials."""
+        words = "one is" if self.outside == 1 else "ones are"
+        return "number of the trial, from 0" + (f" ({self.outside} worse {words} outside)" if self.outside else "")
+
+
+class AttentionTable(NamedTuple):
+    """The attention of a layer, in the mean over its heads.
+
+    Attributes:
+        decisions: The label of each row, a decision.
+        tokens: The label of each column, a token.
+        weights: Shape `[decisions, tokens]`, not a number for the tokens that come later.
+    """
+
+    decisions: tuple[str, ...]
+    tokens: tuple[str, ...]
+    weights: Float[np.ndarray, "decisions tokens"]
+
+
+def value_shares(parameter: ParameterBeliefs) -> ValueShares:
+    """Returns which values of a parameter the policy would draw now, and which were good in other problems."""
+    values, before = parameter.values, None
+    if parameter.sources:
+        before = tuple(np.mean([source.probabilities for source in parameter.sources], axis=0).tolist())
+    count = len(parameter.sources)
+    words = "best 8 trials of " + ("the other problem" if count == 1 else f"each of {count} other problems")
+    numeric = all(type(value) in (int, float) for value in values)
+    step = max(1, -(-len(values) // _MOST_LABELS)) if numeric else 1
+    ticks = tuple(range(0, len(values), step))
+    return ValueShares(tuple(map(label, values)), ticks, parameter.probabilities, before, words, 1 / len(values))
+
+
+def importance_shares(found: Beliefs | Mapping[str, Importance]) -> ImportanceShares:
+    """Returns the most important parameters, at most twelve, of beliefs or of importances by name."""
+    trials = "trials"
+    if isinstance(found, Beliefs):
+        trials = "this problem's trials" if found.importances_from == "this problem" else "other problems' trials"
+        shares = {each.name: each.importance for each in found.parameters if each.importance is not None}
+    else:
+        shares = {name: its.share for name, its in found.items()}
+    names = sorted(shares, key=lambda name: shares[name])[-MOST_BARS:]
+    return ImportanceShares(tuple(names), tuple(100 * shares[name] for name in names), trials)
+
+
+def likeness_points(beliefs: Beliefs) -> LikenessPoints:
+    """Returns the problems that are most like that of the beliefs, at most twelve."""
+    near = list(reversed(beliefs.likeness[:MOST_BARS]))
+    cosine, agreement = (
+        tuple((value, row) for row, each in enumerate(near) if (value := getattr(each, name)) is not None)
+        for name in ("cosine", "agreement")
+    )
+    return LikenessPoints(tuple(each.task for each in near), cosine, agreement)
+
+
+def search_curve(record: SearchRecord, against: SearchRecord | None = None) -> SearchCurve:
+    """Returns the course of a search, beside that of another search.
+
+    The limits leave out the values that are worse than the good half by more than three times its width.
+    """
+    valued = [trial for trial in record.trials if _drawable(trial.value)]
+    shown = valued[:: max(1, -(-len(valued) // _MOST_MARKS))]
+    kinds = dict.fromkeys((*PROPOSER_STYLES, *(trial.kind for trial in record.trials)))
+    trials = {kind: tuple(trial for trial in shown if trial.kind == kind) for kind in kinds}
+    other = () if against is None else _steps(against)
+    limits, outside = _limits([trial.value for trial in valued if trial.value is not None], record.maximise, other)
+    return SearchCurve({kind: its for kind, its in trials.items() if its}, _steps(record), other, limits, outside)
+
+
+def attention_table(attention: DecisionAttention, layer: int = 0) -> AttentionTable:
+    """Returns the attention of a layer, in the mean over its heads.
+
+    Args:
+        attention: The attention.
+        layer: The number of the layer, from 0.
+
+    Raises:
+        ValueError: There is no such layer.
+    """
+    layers = len(attention.weights)
+    if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < layers:
+        raise ValueError(f"layer must be a whole number from 0 to {layers - 1}, not {layer!r}")
+    weights = np.array(attention.weights[layer]).mean(axis=0)
+    later = len(attention.tokens) - len(attention.decisions)
+    weights[~np.tri(len(attention.decisions), len(attention.tokens), later, dtype=bool)] = np.nan
+    return AttentionTable(tuple(map(label, attention.decisions)), tuple(map(label, attention.tokens)), weights)
+
+
+def label(value: object, most: int = _LONGEST) -> str:
+    """Returns a name or a number as a label of one line.
+
+    Example:
+        ```python
+        assert (label(0.012345), label("kernel")) == ("0.012", "kernel")
+        ```
+    """
+    if type(value) is float:
+        return f"{value:.2g}"
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(value))
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _steps(record: SearchRecord) -> tuple[tuple[int, float], ...]:
+    pairs = zip(record.trials, record.incumbents, strict=True)
+    return tuple((trial.number, best) for trial, best in pairs if best is not None and _drawable(best))
+
+
+def _drawable(value: float | None) -> bool:
+    """Returns whether axes can show a value: the difference of two must be a number too."""
+    return value is not None and abs(value) < _LARGEST
+
+
+def _limits(
+    values: Sequence[float], maximise: bool, others: Sequence[tuple[int, float]]
+) -> tuple[tuple[float, float] | None, int]:
+    """Returns the least and the largest value to show, and the number of values that are left out.
+
+    Args:
+        values: The values of the trials.
+        maximise: Whether a higher value is better.
+        others: The best values of another search, of which the last is shown.
+    """
+    if len(values) < _LEAST_LIMITED:
+        return None, 0
+    best, middle = (max(values) if maximise else min(values)), float(np.median(values))
+    far = middle - 3 * (best - middle)
+    low, high = (max(far, min(values)), best) if maximise else (best, min(far, max(values)))
+    outside = sum(not low <= value <= high for value in values)
+    known = [value for _, value in others[-1:]]
+    low, high = min([low, *known]), max([high, *known])
+    if not (high > low and np.isfinite(high - low)):
+        return None, 0
+    return (low - 0.05 * (high - low), high + 0.05 * (high - low)), outside
