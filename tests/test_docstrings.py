@@ -20,6 +20,7 @@ REFERENCE = ("docs/reference/api.md", "docs/reference/configuration.md")
 NEEDS = {
     "transfernas.integrations.optuna": "optuna",
     "transfernas.integrations.optuna.sampler": "optuna",
+    "transfernas.integrations.optuna.visualization": "plotly",
     "transfernas.integrations.studies": "optuna",
     "transfernas.integrations.ray": "ray",
     "transfernas.integrations.optuna.trials": "optuna",
@@ -39,6 +40,11 @@ STUDY = """
     import optuna
     study = optuna.create_study(study_name="digits")
     study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0) ** 2, n_trials=3)
+"""
+BELIEVED_STUDY = """
+    import optuna
+    study = optuna.create_study(study_name="digits", sampler=TransferSampler(seed=0))
+    study.optimize(lambda trial: trial.suggest_float("learning rate", 0.0, 1.0) ** 2, n_trials=9)
 """
 # The code before an example that uses names of the reader's program.
 BEFORE = {
@@ -84,6 +90,18 @@ BEFORE = {
         study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0) ** 2, n_trials=12)
     """,
     "transfernas.integrations.optuna.trials.score_of": STUDY,
+    **{
+        f"transfernas.integrations.optuna.visualization{name}": BELIEVED_STUDY
+        for name in (
+            "",
+            ".plot_attention",
+            ".plot_likeness",
+            ".plot_optimization_history",
+            ".plot_param_importances",
+            ".plot_tasks",
+            ".plot_values",
+        )
+    },
     "transfernas.integrations.ray.TransferSearch.proposers": "from ray import tune",
     "transfernas.integrations.ray_spaces.domains_of": "from ray import tune",
     "transfernas.integrations.studies.LearningReport": STUDY,

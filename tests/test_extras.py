@@ -23,6 +23,8 @@ def test_the_loop_of_the_readme_needs_no_extra(tmp_path: Path) -> None:
         ("optuna", "transfernas.integrations.optuna", "optuna"),
         ("optuna", "transfernas.integrations.studies", "optuna"),
         ("optuna", "transfernas.integrations.optuna.record", "optuna"),
+        ("optuna", "transfernas.integrations.optuna.visualization", "optuna"),
+        ("plotly", "transfernas.integrations.optuna.visualization", "plots"),
         ("ray", "transfernas.integrations.ray", "ray"),
         ("ConfigSpace", "transfernas.integrations.configspace", "configspace"),
         ("typer", "transfernas.cli.app", "cli"),

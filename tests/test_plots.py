@@ -8,31 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from believed import BELIEFS, EMPTY, RATE, RECORD, TASKS, attention_of
 from transfernas import plots
-from transfernas.insight.attention import DecisionAttention
-from transfernas.insight.beliefs import Beliefs, ParameterBeliefs, SourceValues
 from transfernas.insight.figure_data import PROPOSER_STYLES
 from transfernas.insight.importances import Importance
-from transfernas.insight.likeness import TaskLikeness, TaskMap
 from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, first_to_reach, gains
-
-RATE = ParameterBeliefs(
-    "learning $rate",
-    (0.001, 0.01, 0.1),
-    1.0,
-    (0.25, 0.5, 0.25),
-    (SourceValues("s", "one", (1.0, 0.0, 0.0)), SourceValues("s", "two", (0.5, 0.0, 0.25))),
-    0.75,
-    0.6,
-)
-ACT = ParameterBeliefs("act", ("relu", "tanh"), 0.5, (1.0, 0.0), (), 0.25, 0.2)
-TASKS = TaskMap(("one", "two", "three"), ((0.0, 1.0), (2.0, 0.0), (-1.0, -1.0)), (0.8, 0.2))
-LIKE = (TaskLikeness("s", "one", 9, 0.9, 0.5, 8), TaskLikeness("s", "two", 9, -0.25, None, 2))
-BELIEFS = Beliefs("s", "three", 12, "policy", 480, (RATE, ACT), "this problem", LIKE, TASKS, (), ())
-POINTS = ((3.0, "warm start from one"), (2.0, "policy"), (None, "policy"), (2.5, None), (0.5, "surrogate"))
-RECORD = SearchRecord(
-    "search", "value", False, tuple(SearchTrial(n, value, who, None, {}) for n, (value, who) in enumerate(POINTS))
-)
 
 
 def labels(axes: Axes) -> list[str]:
@@ -111,15 +91,6 @@ def test_curves_are_means_of_the_repetitions() -> None:
     assert line(axes, "tpe") == ([1, 5], [0.25, 0.75])
 
 
-def attention_of(decisions: int, layers: int = 1) -> DecisionAttention:
-    """Two heads: in each row the first has all of its weight on the first token, the second on the last."""
-    names = tuple(f"d{number}" for number in range(decisions))
-    first = tuple(tuple(float(token == 0) for token in range(decisions + 1)) for _ in names)
-    last = tuple(tuple(float(token == row + 1) for token in range(decisions + 1)) for row in range(decisions))
-    tokens = ("start", "space=$s", *(f"{name}=1" for name in names[:-1]))
-    return DecisionAttention(dict.fromkeys(names, 1), names, tokens, ((first, last),) * (layers - 1) + ((last, last),))
-
-
 def test_attention_is_a_row_for_each_decision_in_the_mean_over_the_heads() -> None:
     axes = plots.plot_attention(attention_of(3, layers=2))
     (picture,) = axes.images
@@ -146,9 +117,6 @@ def test_attention_that_is_not_there_is_an_error() -> None:
     for layer in (2, -1, True):
         with pytest.raises(ValueError, match=f"layer must be a whole number from 0 to 1, not {layer}"):
             plots.plot_attention(attention_of(3, layers=2), layer)
-
-
-EMPTY = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), TaskMap((), (), (0.0, 0.0)), (), ())
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,8 @@ def plot_importances(found: Beliefs | Mapping[str, Importance], axes: Axes | Non
     Returns:
         The axes: bars are shares of all effects, in percent.
     """
-    names, percent, trials = importance_shares(found)
+    names, shares, trials = importance_shares(found)
+    percent = [100 * share for share in shares]
     axes = _axes(axes, 1.2 + 0.3 * max(2, len(names)))
     bars = axes.barh(range(len(names)), percent, color=BLUE)
     axes.bar_label(bars, [f"{share:.0f} %" for share in percent], padding=3)
@@ -152,7 +153,7 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
         _steps(axes, found.against, f"best of {label(against.name)}", GREY, "--")
     if found.limits is not None:
         axes.set_ylim(*found.limits)
-    axes.set(xlabel=found.title)
+    axes.set(xlabel=f"number of the trial, from 0{found.outside_words}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(f"{label(record.quantity)} ({record.direction})", parse_math=False)
     axes.grid(alpha=0.3)

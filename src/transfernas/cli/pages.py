@@ -128,11 +128,11 @@ def _with_agent(
 ) -> None:
     """Adds a study, and an agent's knowledge and beliefs about it."""
     from ..integrations.optuna.record import (
+        beliefs_of_study,
         domains_of_study,
         expected_best_of_study,
         importances_of_study,
         inside_domain,
-        within_domains,
     )
     from ..integrations.optuna.trials import sign_of, task_of
     from ..integrations.studies import problem_of
@@ -152,8 +152,7 @@ def _with_agent(
         add_importances(found, importances_of_study(study))
         words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
         found.add(page.paragraph(words))
-        agent = agent.transfer_to([problem])
-    add_beliefs(found, within_domains(agent.beliefs(its), domains), record.quantity, sign_of(study))
+    add_beliefs(found, beliefs_of_study(study, agent), record.quantity, sign_of(study))
 
 
 def _compared(agent: "Agent", name: str, problem: tuple[str, str]) -> SearchRecord:

@@ -55,12 +55,12 @@ class ImportanceShares(NamedTuple):
 
     Attributes:
         names: The names of the parameters.
-        percent: The share of each in all effects, in percent.
+        shares: The share of each in all effects, in [0, 1].
         trials: The words for the trials by which they were measured.
     """
 
     names: tuple[str, ...]
-    percent: tuple[float, ...]
+    shares: tuple[float, ...]
     trials: str
 
 
@@ -96,10 +96,10 @@ class SearchCurve(NamedTuple):
     outside: int
 
     @property
-    def title(self) -> str:
-        """The words for the axis of the trials."""
+    def outside_words(self) -> str:
+        """The words behind the title of the axis of the trials; empty if no value is left out."""
         words = "one is" if self.outside == 1 else "ones are"
-        return "number of the trial, from 0" + (f" ({self.outside} worse {words} outside)" if self.outside else "")
+        return f" ({self.outside} worse {words} outside)" if self.outside else ""
 
 
 class AttentionTable(NamedTuple):
@@ -138,7 +138,7 @@ def importance_shares(found: Beliefs | Mapping[str, Importance]) -> ImportanceSh
     else:
         shares = {name: its.share for name, its in found.items()}
     names = sorted(shares, key=lambda name: shares[name])[-MOST_BARS:]
-    return ImportanceShares(tuple(names), tuple(100 * shares[name] for name in names), trials)
+    return ImportanceShares(tuple(names), tuple(shares[name] for name in names), trials)
 
 
 def likeness_points(beliefs: Beliefs) -> LikenessPoints:

@@ -20,6 +20,7 @@ from ...insight.importances import Importance, importances, mean_ranks
 from ...insight.progress import SearchRecord, SearchTrial
 from ...spaces.condition import Action, is_any_of
 from ...spaces.domain import Domain, NumericDomain
+from ..studies import problem_of
 from .sampler import ATTRIBUTE, SPACE
 from .trials import domain_of, score_of, sign_of, task_of, value_of, violation_of
 
@@ -76,6 +77,32 @@ def domains_of_study(study: optuna.Study) -> dict[str, Domain]:
             with suppress(ValueError, TypeError, ArithmeticError):
                 found[name] = domain_of(distribution)
     return found
+
+
+def beliefs_of_study(
+    study: optuna.Study, agent: "Agent", task: str | None = None, trial: FrozenTrial | None = None
+) -> Beliefs:
+    """Returns the beliefs of an agent about a study, whose numbers are inside of the ranges of the study.
+
+    If the agent has not learned from the study, the beliefs are those of a search that begins.
+
+    Args:
+        study: a study with one objective.
+        agent: the agent, which stays as it is.
+        task: the name of the study's task; by default the study's name.
+        trial: a trial of the study, to have the attention between its decisions; None for none.
+
+    Raises:
+        ValueError: the study has several objectives, or the agent does not know it and it has no finished trial; or the
+            trial has a value that the agent does not know.
+    """
+    _check_single(study)
+    task = task_of(study) if task is None else task
+    problem = next((problem for problem in agent.problems if problem.task == task), None)
+    if problem is None:
+        agent = agent.transfer_to([problem_of(study, task=task)])
+    beliefs = agent.beliefs(problem, attention=None if trial is None else _actions(trial))
+    return within_domains(beliefs, domains_of_study(study))
 
 
 def within_domains(beliefs: Beliefs, domains: Mapping[str, Domain]) -> Beliefs:
@@ -153,6 +180,12 @@ def _trial(trial: FrozenTrial) -> SearchTrial:
         float(trust) if isinstance(trust, (int, float)) else None,
         dict(trial.params),
     )
+
+
+def _actions(trial: FrozenTrial) -> dict[str, Action]:
+    """Returns the actions of the parameters of a trial, in the order in which the trial asked for them."""
+    found = {name: (domain_of(trial.distributions[name]), value) for name, value in trial.params.items()}
+    return {name: domain.action(value) for name, (domain, value) in found.items()}
 
 
 def _action(value: Any) -> Action:

@@ -1,0 +1,360 @@
+"""Interactive figures of a study and of the beliefs of its agent, in the style of `optuna.visualization`.
+
+A function takes a study and returns a `plotly.graph_objects.Figure`. The figures have the numbers of those of
+`transfernas.plots`. The agent is that of the study's `TransferSampler`, unless you give another one.
+
+Example:
+    ```python
+    from transfernas.integrations.optuna import visualization
+
+    visualization.plot_optimization_history(study).write_html("history.html")  # or .show()
+    ```
+"""
+
+import html
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ...extras import needed
+
+with needed("optuna", __name__):
+    import optuna
+    from optuna.trial import FrozenTrial
+
+with needed("plots", __name__):
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+from ...agent import Agent
+from ...insight.beliefs import Beliefs, ParameterBeliefs
+from ...insight.figure_data import (
+    BLUE,
+    GREY,
+    ORANGE,
+    PROPOSER_STYLES,
+    RED,
+    ImportanceShares,
+    attention_table,
+    importance_shares,
+    label,
+    likeness_points,
+    search_curve,
+    value_shares,
+)
+from ...insight.progress import SearchTrial
+from ..arguments import as_agent
+from .record import beliefs_of_study, importances_of_study, record_of_study
+from .sampler import TransferSampler
+
+AgentOrFile = Agent | str | os.PathLike[str]
+
+_SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "x": "x"}
+_WIDE = 300  # pixels of a figure of a parameter, of which more than three stand side by side
+
+
+def plot_optimization_history(study: optuna.Study, *, target_name: str = "Objective Value") -> "go.Figure":
+    """Plots the value of each trial by its proposer, and the best value so far.
+
+    The study may come from any sampler: its trials are those of `others` then. The axis leaves out the worst values
+    where they would hide the others, until you zoom out.
+
+    Args:
+        study: A study with one objective.
+        target_name: The name of the values; the study's metric name has precedence.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: The study has several objectives.
+
+    Example:
+        ```python
+        plot_optimization_history(study).write_html("figure.html")
+        ```
+    """
+    record = record_of_study(study)
+    found = search_curve(record)
+    figure = _figure("Optimization History Plot", f"Trial{found.outside_words}", _text(_target(study, target_name)))
+    for kind, trials in found.trials.items():
+        colour, marker = PROPOSER_STYLES.get(kind, (GREY, "x"))
+        figure.add_scatter(
+            x=[trial.number for trial in trials],
+            y=[trial.value for trial in trials],
+            mode="markers",
+            marker={"color": colour, "symbol": _SYMBOLS[marker], "size": 8},
+            name=_text(kind),
+            text=[_words(trial) for trial in trials],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    numbers, values = [number for number, _ in found.best], [value for _, value in found.best]
+    line = {"shape": "hv", "color": BLUE}
+    figure.add_scatter(x=numbers, y=values, mode="lines", line=line, name="Best Value")
+    if found.limits is not None:
+        figure.update_yaxes(range=list(found.limits))
+    return figure
+
+
+def plot_param_importances(
+    study: optuna.Study, *, params: Sequence[str] | None = None, agent: AgentOrFile | None = None
+) -> "go.Figure":
+    """Plots which parameters tell good trials from bad, the most telling at the top.
+
+    The measure is the effect size of the Kruskal-Wallis test. An agent that knows fewer than eight trials of the study
+    takes those of its other problems. Without an agent, the trials are those of the study.
+
+    Args:
+        study: A study with one objective.
+        params: The names of parameters to show; by default all, at most twelve.
+        agent: The agent, or its file; by default that of the study's `TransferSampler`, if it has one.
+
+    Returns:
+        The figure. Bars are shares of all effects, in [0, 1].
+
+    Raises:
+        ValueError: The study has several objectives, or no parameter of a name.
+
+    Example:
+        ```python
+        plot_param_importances(study, params=["learning rate"]).write_html("figure.html")
+        ```
+    """
+    if agent is None and not isinstance(study.sampler, TransferSampler):
+        found = importance_shares(importances_of_study(study))
+    else:
+        found = importance_shares(_beliefs(study, agent))
+    if params is not None:
+        known = dict(zip(found.names, found.shares, strict=True))
+        kept = sorted(_checked(params, found.names), key=lambda name: known[name])
+        found = ImportanceShares(tuple(kept), tuple(known[name] for name in kept), found.trials)
+    figure = _figure("Hyperparameter Importances", f"Share of all effects on the order of {found.trials}", "")
+    rows, names = list(range(len(found.names))), [_text(label(name)) for name in found.names]
+    figure.add_bar(
+        x=list(found.shares),
+        y=rows,
+        orientation="h",
+        marker={"color": BLUE},
+        text=[f"{share:.2f}" if share >= 0.01 else "<0.01" for share in found.shares],
+        textposition="outside",
+        cliponaxis=False,
+        hovertext=names,
+        hovertemplate="%{hovertext}: %{x:.3f}<extra></extra>",
+    )
+    figure.update_yaxes(title="Hyperparameter", tickvals=rows, ticktext=names)
+    return figure
+
+
+def plot_values(
+    study: optuna.Study, params: Sequence[str] | None = None, *, agent: AgentOrFile | None = None
+) -> "go.Figure":
+    """Plots which values of each parameter the agent would draw now, and which were good in its other problems.
+
+    Args:
+        study: A study with one objective.
+        params: The names of parameters to show; by default all.
+        agent: The agent, or its file; by default that of the study's `TransferSampler`.
+
+    Returns:
+        The figure, with a plot for each parameter. Bars are the probabilities now, diamonds the shares of the best
+        trials of the other problems, in the mean, and the line is chance.
+
+    Raises:
+        ValueError: The study has several objectives or no parameter of a name; or no agent is known.
+
+    Example:
+        ```python
+        plot_values(study, ["learning rate"]).write_html("figure.html")
+        ```
+    """
+    beliefs = _beliefs(study, agent)
+    names = [each.name for each in beliefs.parameters]
+    shown = [beliefs[name] for name in (names if params is None else _checked(params, names))]
+    figure = make_subplots(rows=1, cols=max(1, len(shown)), shared_yaxes=True)
+    figure.update_layout(title="Values, Now and Before", legend={"orientation": "h", "yanchor": "bottom", "y": 1.02})
+    figure.update_yaxes(title_text="Probability", rangemode="tozero", row=1, col=1)
+    for column, parameter in enumerate(shown, start=1):
+        _add_values(figure, parameter, column)
+    if len(shown) > 3:
+        figure.update_layout(width=_WIDE * len(shown))
+    return figure
+
+
+def plot_likeness(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "go.Figure":
+    """Plots how like the agent's other problems are to the study, the most like at the top.
+
+    Args:
+        study: A study with one objective.
+        agent: The agent, or its file; by default that of the study's `TransferSampler`.
+
+    Returns:
+        The figure. Circles are cosines of the tasks' embeddings, diamonds rank correlations of the values that both
+        problems tried.
+
+    Raises:
+        ValueError: The study has several objectives, or no agent is known.
+
+    Example:
+        ```python
+        plot_likeness(study).write_html("figure.html")
+        ```
+    """
+    tasks, cosine, agreement = likeness_points(_beliefs(study, agent))
+    figure = _figure("Likeness of Tasks", "Likeness: -1 opposite, 0 unrelated, 1 alike", "Task")
+    for points, name, colour, symbol in (
+        (cosine, "What the policy learned", BLUE, "circle"),
+        (agreement, "Which values were good", ORANGE, "diamond"),
+    ):
+        x, y = [value for value, _ in points], [row for _, row in points]
+        marker = {"color": colour, "symbol": symbol, "size": 10}
+        hover = "%{x:.3f}<extra></extra>"
+        figure.add_scatter(x=x, y=y, mode="markers", marker=marker, name=name, hovertemplate=hover)
+    figure.update_xaxes(range=[-1.05, 1.05])
+    figure.update_yaxes(tickvals=list(range(len(tasks))), ticktext=[_text(label(task)) for task in tasks])
+    return figure
+
+
+def plot_tasks(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "go.Figure":
+    """Plots the tasks of the agent as points: near one another are tasks for which the policy acts alike.
+
+    Args:
+        study: A study with one objective, whose task has another colour.
+        agent: The agent, or its file; by default that of the study's `TransferSampler`.
+
+    Returns:
+        The figure, with the first two principal components of the embeddings.
+
+    Raises:
+        ValueError: The study has several objectives, or no agent is known.
+
+    Example:
+        ```python
+        plot_tasks(study).write_html("figure.html")
+        ```
+    """
+    beliefs = _beliefs(study, agent)
+    tasks = beliefs.tasks
+    first, second = (f"{100 * share:.0f} % of the variance" for share in tasks.explained)
+    figure = _figure("Tasks in the Plane", f"First component ({first})", f"Second component<br>({second})")
+    mine = [name == beliefs.task for name in tasks.tasks]
+    marker = {
+        "color": [RED if its else BLUE for its in mine],
+        "symbol": ["diamond" if its else "circle" for its in mine],
+    }
+    names = [_text(label(name)) for name in tasks.tasks]
+    figure.add_scatter(
+        x=[x for x, _ in tasks.places],
+        y=[y for _, y in tasks.places],
+        mode="markers+text",
+        marker={**marker, "size": 10},
+        text=names,
+        textposition="top center",
+        showlegend=False,
+        hovertemplate="%{text}<extra></extra>",
+    )
+    figure.update_yaxes(scaleanchor="x")
+    return figure
+
+
+def plot_attention(
+    study: optuna.Study, trial: FrozenTrial | None = None, *, layer: int = 0, agent: AgentOrFile | None = None
+) -> "go.Figure":
+    """Plots which earlier choices the policy attends to at each decision of a trial.
+
+    Args:
+        study: A study with one objective.
+        trial: A trial of the study; by default the best one.
+        layer: The number of the layer of attention, from 0.
+        agent: The agent, or its file; by default that of the study's `TransferSampler`.
+
+    Returns:
+        The figure. Each row is a decision, and its weights, in percent, sum to 100.
+
+    Raises:
+        ValueError: The study has several objectives or no complete trial, no agent is known, its network has no such
+            layer of attention, or the trial has a value that the agent does not know.
+
+    Example:
+        ```python
+        plot_attention(study, study.best_trial).write_html("figure.html")
+        ```
+    """
+    beliefs = _beliefs(study, agent, study.best_trial if trial is None else trial)
+    assert beliefs.attention is not None
+    decisions, tokens, weights = attention_table(beliefs.attention, layer)
+    which = "" if len(beliefs.attention.weights) == 1 else f", Layer {layer + 1} of {len(beliefs.attention.weights)}"
+    figure = _figure(f"Attention Between Decisions{which}", "Attends to the choice", "The decision about")
+    rows = [[None if share != share else 100 * share for share in row] for row in weights.tolist()]
+    bar = {"title": "Attention (%)"}
+    hover = "%{z:.1f} %<extra></extra>"
+    figure.add_heatmap(z=rows, colorscale="Blues", zmin=0, colorbar=bar, hoverongaps=False, hovertemplate=hover)
+    figure.update_xaxes(tickvals=list(range(len(tokens))), ticktext=[_text(token) for token in tokens])
+    names = [_text(name) for name in decisions]
+    figure.update_yaxes(tickvals=list(range(len(decisions))), ticktext=names, autorange="reversed")
+    return figure
+
+
+def _add_values(figure: Any, parameter: ParameterBeliefs, column: int) -> None:
+    """Adds the values of a parameter to a column of a figure; the first column has the legend."""
+    found = value_shares(parameter)
+    places, names = list(range(len(found.labels))), [_text(each) for each in found.labels]
+    its: dict[str, Any] = {"x": places, "hovertext": names, "hovertemplate": "%{hovertext}: %{y:.3f}<extra></extra>"}
+    traces = [go.Bar(y=list(found.now), marker={"color": BLUE}, name="Now", **its)]
+    if found.before is not None:
+        marker = {"color": ORANGE, "symbol": "diamond", "size": 9, "line": {"color": "#1a1a1a", "width": 1}}
+        name = found.before_label.capitalize()
+        traces.append(go.Scatter(y=list(found.before), mode="markers", marker=marker, name=name, **its))
+    line, ends = {"color": GREY, "dash": "dash"}, [-0.5, len(places) - 0.5]
+    traces.append(go.Scatter(x=ends, y=[found.chance] * 2, mode="lines", line=line, name="Chance"))
+    for trace in traces:
+        trace.update(legendgroup=trace.name, showlegend=column == 1)
+        figure.add_trace(trace, row=1, col=column)
+    ticks, title = list(found.ticks), _text(label(parameter.name, 40))
+    ticktext = [names[at] for at in ticks]
+    figure.update_xaxes(title_text=title, tickvals=ticks, ticktext=ticktext, row=1, col=column)
+
+
+def _beliefs(study: optuna.Study, agent: AgentOrFile | None, trial: FrozenTrial | None = None) -> Beliefs:
+    """Returns the beliefs of an agent, by default the sampler's, about a study."""
+    sampler = study.sampler
+    if agent is not None:
+        found = as_agent(agent)
+        assert found is not None
+        return beliefs_of_study(study, found, trial=trial)
+    if not isinstance(sampler, TransferSampler):
+        raise ValueError(
+            f"the sampler of study {study.study_name!r} is a {type(sampler).__name__}, which has no agent; give one, "
+            f"as in agent='agent.safetensors', or load the study with sampler=TransferSampler('agent.safetensors')"
+        )
+    return beliefs_of_study(study, sampler.agent, sampler._task, trial)
+
+
+def _checked(params: Sequence[str], known: Sequence[str]) -> list[str]:
+    if isinstance(params, str):
+        raise TypeError(f"params must be a list of names, as in [{params!r}], not {params!r}")
+    for name in params:
+        if name not in known:
+            raise ValueError(f"the figure has no parameter {name!r}; it can show {', '.join(known)}")
+    return list(dict.fromkeys(params))
+
+
+def _target(study: optuna.Study, target_name: str) -> str:
+    return (study.metric_names or [target_name])[0]
+
+
+def _figure(title: str, x: str, y: str) -> "go.Figure":
+    return go.Figure(layout=go.Layout(title=title, xaxis={"title": x}, yaxis={"title": y}))
+
+
+def _words(trial: SearchTrial) -> str:
+    """Returns the text about a trial under the mouse."""
+    lines = [f"Trial {trial.number}", f"Value: {trial.value:.6g}", f"Proposer: {trial.proposer or trial.kind}"]
+    for name, value in trial.params.items():
+        shown = f"{value:.6g}" if isinstance(value, float) else label(value)
+        lines.append(f"  {label(name)}: {shown}")
+    return "<br>".join(map(_text, lines))
+
+
+def _text(name: str) -> str:
+    """Returns a name as text of a figure, which would take its markup as its own."""
+    return html.escape(name, quote=False)

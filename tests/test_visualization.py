@@ -1,0 +1,191 @@
+"""The interactive figures of a study show the numbers of those by Matplotlib, in Optuna's style."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from matplotlib.colors import to_hex
+from optuna.trial import create_trial
+
+from believed import BELIEFS, EMPTY, attention_of
+from searchers import FAST
+from transfernas import Agent, plots
+from transfernas.insight.beliefs import Beliefs
+from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
+from transfernas.integrations.optuna.record import importances_of_study, record_of_study
+
+REASON = "plotly is not installed; it comes with the extra [plots]"
+pytest.importorskip("plotly", reason=REASON)
+
+from transfernas.integrations.optuna import visualization  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("quiet")
+FLAT = optuna.distributions.FloatDistribution(0.0, 10.0)
+KINDS = optuna.distributions.CategoricalDistribution(["<b>a</b>", "b"])
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    """Twelve trials of another sampler, of which most have a note about their proposer."""
+    study = optuna.create_study(study_name="<i>digits</i>", sampler=optuna.samplers.RandomSampler(seed=0))
+    for number in range(12):
+        noted = {"name": ("warm start from <b>", "policy", "surrogate")[number % 3], "trust": 0.5}
+        params, distributions = (
+            {"x": float(number % 7), "kind": ("<b>a</b>", "b")[number % 2]},
+            {"x": FLAT, "kind": KINDS},
+        )
+        value = 1e6 if number == 0 else abs(number % 7 - 3.0)
+        attributes = {} if number == 5 else {ATTRIBUTE: noted}
+        trial = create_trial(params=params, distributions=distributions, value=value, user_attrs=attributes)
+        study.add_trial(trial)
+    return study
+
+
+@pytest.fixture
+def believed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Beliefs]:
+    """The beliefs that every study has, to be changed by a test."""
+    found = {"beliefs": BELIEFS}
+    monkeypatch.setattr(visualization, "_beliefs", lambda *_: found["beliefs"])
+    return found
+
+
+def traces(figure: Any) -> dict[str, Any]:
+    return {trace.name: trace for trace in figure.data}
+
+
+def test_the_history_has_each_trial_by_its_proposer_and_the_best_so_far(study: optuna.Study) -> None:
+    figure, axes = visualization.plot_optimization_history(study), plots.plot_progress(record_of_study(study))
+    drawn = {str(line.get_label()): line for line in axes.get_lines()}
+    drawn["Best Value"] = drawn.pop("best so far")
+    assert list(traces(figure)) == ["policy", "warm start", "surrogate", "others", "Best Value"] == list(drawn)
+    for name, trace in traces(figure).items():
+        assert list(trace.x) == np.asarray(drawn[name].get_xdata()).tolist()
+        assert list(trace.y) == np.asarray(drawn[name].get_ydata()).tolist()
+        assert (trace.marker.color or trace.line.color) == to_hex(drawn[name].get_color())
+    assert len({trace.marker.symbol for trace in figure.data[:4]}) == 4
+    assert list(traces(figure)["others"].x) == [5] and figure.layout.yaxis.range == pytest.approx(axes.get_ylim())
+    assert figure.layout.title.text == "Optimization History Plot"
+    assert figure.layout.xaxis.title.text == "Trial (1 worse one is outside)"
+    assert figure.layout.yaxis.title.text == "Objective Value"
+    assert (
+        traces(figure)["warm start"]
+        .text[1]
+        .startswith("Trial 3<br>Value: 0<br>Proposer: warm start from &lt;b&gt;<br>  x: 3<br>  kind: b")
+    )
+    with pytest.warns(optuna.exceptions.ExperimentalWarning):
+        study.set_metric_names(["loss"])
+    figure = visualization.plot_optimization_history(study, target_name="Error")
+    assert figure.layout.yaxis.title.text == "loss"
+
+
+def test_importances_are_shares_the_largest_at_the_top(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    of_trials = visualization.plot_param_importances(study)
+    expected = {name: each.share for name, each in importances_of_study(study).items()}
+    bar = of_trials.data[0]
+    assert dict(zip(bar.hovertext, bar.x, strict=True)) == expected and list(bar.x) == sorted(expected.values())
+    figure = visualization.plot_param_importances(study, agent="agent")
+    assert list(figure.data[0].x) == [0.25, 0.75] and list(figure.data[0].text) == ["0.25", "0.75"]
+    assert figure.layout.yaxis.ticktext == ("act", "learning $rate")
+    assert figure.layout.xaxis.title.text == "Share of all effects on the order of this problem's trials"
+    figure = visualization.plot_param_importances(study, params=["act"], agent="agent")
+    assert list(figure.data[0].x) == [0.25]
+    with pytest.raises(ValueError, match=r"has no parameter 'rate'; it can show act, learning \$rate"):
+        visualization.plot_param_importances(study, params=["rate"], agent="agent")
+
+
+def test_values_are_bars_now_and_diamonds_before(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    figure = visualization.plot_values(study)
+    rate, before, chance, act, act_chance = figure.data
+    assert list(rate.y) == [0.25, 0.5, 0.25] and list(rate.hovertext) == ["0.001", "0.01", "0.1"]
+    assert list(before.y) == [0.75, 0.0, 0.125] and before.name == "Best 8 trials of each of 2 other problems"
+    assert list(chance.y) == pytest.approx([1 / 3, 1 / 3]) and list(act_chance.y) == [0.5, 0.5]
+    assert list(act.y) == [1.0, 0.0] and act.xaxis == "x2" and not act.showlegend and rate.showlegend
+    assert figure.layout.xaxis.title.text == "learning $rate" and figure.layout.xaxis2.ticktext == ("relu", "tanh")
+    (act, _) = visualization.plot_values(study, ["act"]).data
+    assert list(act.y) == [1.0, 0.0] and act.showlegend
+    with pytest.raises(TypeError, match=r"a list of names, as in \['act'\], not 'act'"):
+        visualization.plot_values(study, "act")
+
+
+def test_likeness_has_a_point_for_each_number(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    figure = visualization.plot_likeness(study)
+    found = {name: (list(trace.x), list(trace.y)) for name, trace in traces(figure).items()}
+    assert found == {"What the policy learned": ([-0.25, 0.9], [0, 1]), "Which values were good": ([0.5], [1])}
+    assert figure.layout.yaxis.ticktext == ("two", "one")
+
+
+def test_tasks_are_points_at_their_places(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    figure = visualization.plot_tasks(study)
+    (points,) = figure.data
+    assert list(zip(points.x, points.y, strict=True)) == list(BELIEFS.tasks.places)
+    assert points.text == BELIEFS.tasks.tasks and points.marker.symbol == ("circle", "circle", "diamond")
+    assert figure.layout.xaxis.title.text == "First component (80 % of the variance)"
+
+
+def test_attention_has_the_numbers_of_the_other_figure(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    attention = attention_of(3, layers=2)
+    believed["beliefs"] = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), EMPTY.tasks, (), (), attention)
+    for layer in (0, 1):
+        (heat,) = visualization.plot_attention(study, layer=layer).data
+        (picture,) = plots.plot_attention(attention, layer).images
+        expected = np.ma.filled(picture.get_array(), np.nan)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(np.array(heat.z, np.float64), expected)
+    figure = visualization.plot_attention(study)
+    assert figure.layout.title.text == "Attention Between Decisions, Layer 1 of 2"
+    assert figure.layout.xaxis.ticktext == ("start", "space=$s", "d0=1", "d1=1")
+    assert figure.layout.yaxis.ticktext == ("d0", "d1", "d2") and figure.layout.yaxis.autorange == "reversed"
+
+
+def test_nothing_to_show_is_a_figure_without_marks(believed: dict[str, Beliefs]) -> None:
+    believed["beliefs"] = EMPTY
+    study = optuna.create_study()
+    for figure in (
+        visualization.plot_optimization_history(study),
+        visualization.plot_param_importances(study),
+        visualization.plot_values(study),
+        visualization.plot_likeness(study),
+        visualization.plot_tasks(study),
+    ):
+        assert not any(len(trace.x) for trace in figure.data) and figure.to_json()
+
+
+def test_a_study_without_an_agent_says_how_to_give_one(study: optuna.Study) -> None:
+    with pytest.raises(ValueError, match=r"is a RandomSampler, which has no agent; give one, as in agent='agent"):
+        visualization.plot_values(study)
+    two = optuna.create_study(directions=["minimize", "minimize"])
+    with pytest.raises(ValueError, match="has 2 objectives"):
+        visualization.plot_optimization_history(two)
+    with pytest.raises(TypeError, match="agent is an Agent, the path of its file, or None, not 3"):
+        visualization.plot_values(study, agent=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.thorough
+def test_the_beliefs_are_those_of_the_samplers_agent_or_of_a_given_one(tmp_path: Path) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        kind = trial.suggest_categorical("kind", ["a", "b"])
+        return trial.suggest_float("rate", 1e-3, 1.0, log=True) + (kind == "a")
+
+    sampler = TransferSampler(seed=0, config=FAST, task="mine")
+    study = optuna.create_study(study_name="digits", sampler=sampler)
+    study.optimize(objective, n_trials=12)
+    agent, before = sampler.agent, sampler.agent.provenance
+    beliefs = agent.beliefs()
+    figure = visualization.plot_values(study, ["kind"])
+    assert tuple(figure.data[0].y) == beliefs["kind"].probabilities
+    figure = visualization.plot_param_importances(study)
+    shares = {each.name: each.importance for each in beliefs.parameters}
+    assert dict(zip(figure.data[0].hovertext, figure.data[0].x, strict=True)) == shares
+    best, kinds = study.best_trial, agent.beliefs(attention=agent.best().config).attention  # type: ignore[union-attr]
+    rows = np.array(visualization.plot_attention(study).data[0].z, np.float64)
+    np.testing.assert_allclose(np.nansum(rows, axis=1), 100, atol=1e-3)
+    assert kinds is not None and rows.shape == (2, 3) and list(best.params) == list(kinds.decisions)
+    assert sampler.agent.provenance == before
+
+    other = optuna.create_study(study_name="faces", sampler=optuna.samplers.RandomSampler(seed=1))
+    other.optimize(objective, n_trials=9)
+    path = sampler.save(tmp_path / "agent.safetensors")
+    for given in (path, Agent.load(path)):
+        assert tuple(visualization.plot_likeness(other, agent=given).layout.yaxis.ticktext) == ("mine",)
+    assert visualization.plot_tasks(other, agent=path).data[0].text == ("mine", "faces")
