@@ -46,7 +46,7 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 pre { background: var(--head); padding: 0.8rem; overflow-x: auto; border-radius: 0.4rem; font-size: 0.85rem; }
 details summary { cursor: pointer; }
 @media (max-width: 30rem) { table { font-size: 0.82rem; }
-  th, td { padding: 0.25rem 0.4rem; } th, th.number { white-space: normal; } }
+  th, td { padding: 0.25rem 0.4rem; } th, th.number { white-space: normal; } pre { white-space: pre-wrap; } }
 @media print { body { max-width: none; padding: 0; }
   details::details-content { display: block; content-visibility: visible; }
   .table, pre { overflow: visible; } pre { white-space: pre-wrap; } h2, h3 { break-after: avoid; } }

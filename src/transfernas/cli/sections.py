@@ -194,10 +194,9 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         its = f"{MEASURED} The measure is the Kruskal-Wallis effect size."
         pictures.append(found.figure(functools.partial(plots.plot_importances, beliefs), its))
     for each in ranked[:MOST]:
-        its = f"Values of {each.name}" + (
-            "" if each.active > 0.995 else f", decided in {100 * each.active:.0f} % of draws"
-        )
-        pictures.append(found.figure(functools.partial(plots.plot_values, each), f"{its}."))
+        its = f"Values of {each.name}: how often the policy would draw each"
+        its += "." if each.active > 0.995 else f", in the {100 * each.active:.0f} % of draws that decide it."
+        pictures.append(found.figure(functools.partial(plots.plot_values, each), its))
     if beliefs.likeness:
         its = "Other tasks: how like they are to this one, by what the policy learned (cosine of the embeddings), "
         its += "and by which values were good in both (rank correlation)."
@@ -256,7 +255,7 @@ def add_configuration(found: Page, agent: "Agent") -> None:
     base, changes = differences(agent.config)
     words = f" with {', '.join(f'{path}={value}' for path, value in changes.items())}" if changes else ""
     text = json.dumps(to_json(agent.config), indent=2)
-    found.add(page.heading("Configuration"), page.paragraph(f"{base}{words}."))
+    found.add(page.heading("Configuration"), page.paragraph(f"The settings are those of {base}{words}."))
     found.add(page.hidden("All fields of TrainingConfig", page.code(text)))
 
 
