@@ -32,7 +32,7 @@ _MEANINGS = {
     "warm start": "configurations that were among the best of an earlier problem",
     "exploring policy": "the policy, with a preference for values that it has never seen",
     "surrogate": "a Gaussian process over the trials",
-    OTHERS: "not noted: enqueued trials, trials of other programs, and in an agent's file the Gaussian process",
+    OTHERS: "not noted: enqueued trials and trials of other programs",
 }
 
 

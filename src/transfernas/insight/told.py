@@ -23,7 +23,7 @@ class ToldTrial(NamedTuple):
         config: from the names of its choices to their actions.
         outcome: see `learning.scores.TrialOutcome`.
         reward: higher is better; infinite where the trial came to no finite one.
-        proposer: who proposed it; None for other programs, and for the surrogate.
+        proposer: who proposed it; None for other programs.
     """
 
     config: dict[str, Action]
