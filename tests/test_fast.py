@@ -16,7 +16,7 @@ from policies import every_trajectory
 from sampling import sampled
 from searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play, play_in_threads
 from transfernas import Agent, Choice, Preferences, Problem, SearchSpace
-from transfernas.learning.bandit import N_PROPOSERS, NEW_POLICY, SURROGATE, TRANSFERRED, WARM_START
+from transfernas.learning.bandit import N_PROPOSERS, NEW_POLICY, TRANSFERRED, WARM_START
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.pairs import draw_pairs
 from transfernas.learning.proposal import MIXED_DRAWS, count_candidates, propose
@@ -250,7 +250,7 @@ def test_nothing_is_compiled_once_a_search_runs() -> None:
         moved = agent.transfer_to(problems)
         moved.learn_from([(TWO, {"depth": 1, "kind": "pool"}, 0.5)])
         members = Counter(_proposer(moved) for _ in range(trials))
-        assert trials < 10 or set(members) == {TRANSFERRED, NEW_POLICY, WARM_START, SURROGATE}
+        assert trials < 10 or set(members) == {TRANSFERRED, NEW_POLICY, WARM_START}
 
     search(0, 4)
     with counted() as compilations:
