@@ -63,6 +63,10 @@ def test_settings_say_when_the_process_proposes() -> None:
     agent = Agent([PROBLEM], TrainingConfig(proposal=ProposalConfig(surrogate=surrogate)), seed=1)
     searched(agent, 12)
     assert [at for at, who in enumerate(proposers(agent)) if who == SURROGATE] == [3, 6, 9]
+    reinforce = TrainingConfig.paper(proposal=ProposalConfig(best_of=None, repeats=True))  # keeps trials for it alone
+    agent = Agent([PROBLEM], reinforce, seed=1)
+    searched(agent, 12)
+    assert SURROGATE in proposers(agent)
     for config in (TrainingConfig(proposal=ProposalConfig(surrogate=None)), TrainingConfig.paper()):
         agent = Agent([PROBLEM], config, seed=1)
         searched(agent, 12)

@@ -14,13 +14,12 @@ from jaxtyping import Float, Int
 
 from ..spaces.asked import asked_choices
 from ..spaces.choice import Choice
-from ..spaces.condition import Action
+from ..spaces.condition import Action, are_numbers
 from ..spaces.space import SearchSpace
 from .archive import NOT_MADE, ArchivedProblem
 from .improvement import PointSpace
 
 # Not for tuning. These numbers set how far the neighbours of a point are.
-_LEAST_NUMBERS = 3  # actions of a choice that is a number; two are categories as well
 _CHANGED = np.array([1.0, 2.0, 4.0])  # choices that a neighbour changes, on average
 _AWAY = 0.15  # of the range, that a number is moved
 
@@ -29,11 +28,7 @@ _AWAY = 0.15  # of the range, that a number is moved
 def is_mostly_numbers(space: SearchSpace) -> bool:
     """Returns whether at least half of the choices of a space, of those with an alternative, are numbers."""
     choices = [choice for choice in space.choices if len(choice.actions) > 1]
-    return 2 * sum(map(_is_number, choices)) >= max(1, len(choices))
-
-
-def _is_number(choice: Choice) -> bool:
-    return len(choice.actions) >= _LEAST_NUMBERS and all(type(action) in (int, float) for action in choice.actions)
+    return 2 * sum(are_numbers(choice.actions) for choice in choices) >= max(1, len(choices))
 
 
 class ChoicePoints(PointSpace):
@@ -115,7 +110,7 @@ class ChoicePoints(PointSpace):
     @staticmethod
     def _places(choice: Choice, earlier: Sequence[ArchivedProblem]) -> dict[Action, float] | None:
         """Returns the places of a number's actions, and of its actions in earlier problems; None for a category."""
-        if not _is_number(choice):
+        if not are_numbers(choice.actions):
             return None
         others = (its for entry in earlier for its in entry.choices if its.name == choice.name)
         found = sorted({a for its in (choice, *others) for a in its.actions if type(a) in (int, float)})  # type: ignore[type-var]

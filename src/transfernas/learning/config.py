@@ -238,8 +238,8 @@ class TrainingConfig(ConfigPart):
 
     @property
     def keeps_trials(self) -> bool:
-        """Whether an agent keeps all its trials: to learn from them again, or not to repeat them."""
-        return self.rule.off_policy or not self.proposal.repeats
+        """Whether an agent keeps all its trials: to learn from them again, not to repeat them, or for the surrogate."""
+        return self.rule.off_policy or not self.proposal.repeats or self.proposal.surrogate is not None
 
     @classmethod
     def paper(
