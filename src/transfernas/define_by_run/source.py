@@ -16,6 +16,7 @@ from ..spaces.domain import Domain
 from ..spaces.problem import Problem
 from ..spaces.tables import MinShapes
 from .evidence import resolve_fill
+from .plans import numbers_of
 
 
 class SourceAgent:
@@ -63,7 +64,8 @@ class SourceAgent:
             min_shapes: The least array sizes, which leave room for growth.
         """
         rename, fill = self._renamed(), resolve_fill(self._fill, domains)
-        return transfer(self._learner, (problem,), config, seed, rename, fill, min_shapes, self._picks)
+        numbers = numbers_of(fill, {name: self._fill[name] for name in fill})
+        return transfer(self._learner, (problem,), config, seed, rename, fill, min_shapes, self._picks, numbers)
 
     def with_warm_start(self, learner: Learner, domains: Mapping[str, Domain]) -> Learner:
         """Returns a learner of this agent with the best earlier configurations that fit its problem by now."""
@@ -71,7 +73,8 @@ class SourceAgent:
             return learner
         entries = [entry.renamed(self._renamed()) for entry in self._learner.archive]
         fill = resolve_fill(self._fill, domains)
-        warm_start = fit_warm_start(entries, self._picks, learner.encoding, self._size, fill)
+        numbers = numbers_of(fill, {name: self._fill[name] for name in fill})
+        warm_start = fit_warm_start(entries, self._picks, learner.encoding, self._size, fill, numbers)
         return dataclasses.replace(learner, warm_start=warm_start)
 
     def task(self, entry: int) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from ..agent import Agent
@@ -58,7 +58,7 @@ def check_key(key: object) -> None:
         )
 
 
-def check_rename(rename: Iterable[str], agent: Agent | None) -> None:
+def check_rename(rename: Mapping[str, str], agent: Agent | None) -> None:
     """Checks that an agent, if there is one, knows the old names of parameters.
 
     Raises:
@@ -67,10 +67,11 @@ def check_rename(rename: Iterable[str], agent: Agent | None) -> None:
     if agent is None:
         return
     known = agent.learner.vocabulary.states[1:]
-    for name in rename:
+    for name, other in rename.items():
         if name not in known:
+            swapped = f". Are the names the wrong way round? {other!r} is known" if other in known else ""
             raise ValueError(
-                f"rename: {name!r} is no parameter that the agent knows; it knows {resolve_name(known, name)}"
+                f"rename: {name!r} is no parameter that the agent knows; it knows {resolve_name(known, name)}{swapped}"
             )
 
 

@@ -106,7 +106,7 @@ class TransferSearch(Locked, Searcher):
         check_name("task is", task, optional=True)
         source = as_agent(agent)
         super().__init__()
-        check_rename(rename or (), source)
+        check_rename(rename or {}, source)
         check_key(key)
         names = space_name, new_task(source) if task is None else task
         seed = secrets.randbits(63) if seed is None else check_seed(seed)

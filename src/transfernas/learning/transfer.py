@@ -33,6 +33,7 @@ def transfer(
     fill: Mapping[str, Action] | None = None,
     min_shapes: MinShapes = EXACT,
     picks: Portfolios | None = None,
+    fill_numbers: Mapping[str, float] | None = None,
 ) -> Learner:
     """Returns the replicas ready for new problems.
 
@@ -49,6 +50,7 @@ def transfer(
             archived configurations fit the new spaces.
         min_shapes: the least sizes of the arrays, for problems that will grow.
         picks: the portfolios of the problems, if the caller knows them.
+        fill_numbers: the numbers for which actions of `fill` stand, where these stand for several.
 
     Raises:
         ValueError: `config` changes the network, `rename` names an unknown state or gives a state a name that is
@@ -77,7 +79,7 @@ def transfer(
         bandit = chosen.start(learner.replicas, rows)
         if picks is None:
             picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], chosen.warm_start)
-        warm_start = fit_warm_start(archive, picks, encoding, chosen.warm_start, fill or {})
+        warm_start = fit_warm_start(archive, picks, encoding, chosen.warm_start, fill or {}, fill_numbers or {})
     state, told = fresh_state(policy, config.rule), empty_trials(learner.replicas, encoding, config)
     ready = restore(config, seed, vocabulary, encoding, state, *told, known)
     return dataclasses.replace(ready, past=learner.provenance, bandit=bandit, warm_start=warm_start, archive=archive)

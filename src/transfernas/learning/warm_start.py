@@ -8,6 +8,7 @@ import functools
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import jax
 import numpy as np
@@ -182,7 +183,12 @@ def empty_warm_start(replicas: int, problems: int, size: int, steps: int, choice
 
 
 def fit_warm_start(
-    entries: Sequence[ArchivedProblem], picks: Portfolios, encoding: Encoding, size: int, fill: Mapping[str, Action]
+    entries: Sequence[ArchivedProblem],
+    picks: Portfolios,
+    encoding: Encoding,
+    size: int,
+    fill: Mapping[str, Action],
+    fill_numbers: Mapping[str, float] = MappingProxyType({}),
 ) -> WarmStartConfigs:
     """Returns the best trials of earlier problems that fit new problems.
 
@@ -197,6 +203,7 @@ def fit_warm_start(
         encoding: the new problems.
         size: the largest number of configurations for each problem.
         fill: the actions of choices that the earlier spaces did not have.
+        fill_numbers: the numbers for which actions of `fill` stand, where these stand for several.
     """
     choices = encoding.tables.rules.decision.shape[1]
     warm_start = empty_warm_start(len(picks), len(encoding.tables.task), size, encoding.steps, choices)
@@ -206,11 +213,13 @@ def fit_warm_start(
             problem, distinct = encoding.problems[row], set[Hashable]()
             for pick in ordered:
                 entry = entries[pick.entry]
-                config = _fit({**fill, **entry.config(replica, pick.slot)}, problem, others)
+                earlier, numbers = entry.config(replica, pick.slot), entry.numbers(replica, pick.slot)
+                config = _fit({**fill, **earlier}, problem, others)
                 if config is None or (identity := _identity(problem, config)) in distinct:
                     continue
                 at = replica, row, len(distinct)
-                _put(warm_start, at, encoding, config, entry.numbers(replica, pick.slot))
+                filled = {name: number for name, number in fill_numbers.items() if name not in earlier}
+                _put(warm_start, at, encoding, config, {**filled, **numbers})
                 warm_start.source[at] = pick.entry
                 distinct.add(identity)
                 if len(distinct) == size:

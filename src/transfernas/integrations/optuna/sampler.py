@@ -92,7 +92,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         check_name("task is named by", task, optional=True)
         super().__init__()
         self._source = as_agent(agent)
-        check_rename(rename or (), self._source)
+        check_rename(rename or {}, self._source)
         check_key(key)
         self._key = key
         self._space, self._task, self._learn, self._on_failure = space, task, learn, on_failure

@@ -153,9 +153,10 @@ class StudySearch:
         if not progress.seen and self.first is None:
             known = sum(processed.has(stamp_of(trials[number])) for number in finished)
             noun = "trial" if len(finished) == 1 else "trials"
+            rest = ", and learns from the others first" if known < len(finished) else ""
             TO_USER.info(
                 f"Study {self.name!r} goes on with {len(finished):,} finished {noun}: the sampler knows {known:,} of "
-                f"them, and learns from the others first."
+                f"them{rest}."
             )
         for number in finished:
             stamp = stamp_of(trials[number])
