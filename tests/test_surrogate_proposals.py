@@ -1,6 +1,7 @@
 """The Gaussian process among the proposers of an agent with declared problems."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,40 @@ def test_a_failed_trial_is_not_proposed_again() -> None:
             assert config not in failed
             failed.add(config)
         agent.tell(trial, failed=True)
-    assert len(failed) == 12  # each trial is the process's, because the number of told trials stays
+    assert len(failed) == 6  # every second trial, as if the others had not failed
+
+
+def test_the_users_functions_run_without_the_guards_of_the_process() -> None:
+    """They may wait for another search, which needs the guards too, and see the settings of their caller."""
+    inner, seen = Agent([PROBLEM], seed=7), list[object]()
+    searched(inner, 8)
+
+    def valid(config: Config) -> bool:
+        if not seen:
+            with ThreadPoolExecutor(1) as pool:
+                seen.append(pool.submit(inner.ask).result(60))  # by the process of the other agent
+        seen.append(np.geterr()["divide"])
+        return True
+
+    agent = Agent([Problem(SPACE, "task")], seed=1)
+    searched(agent, 8)
+    with np.errstate(divide="raise"):
+        outer = Agent([Problem(SPACE, "task", valid=valid)], seed=1)
+        outer.learn_from([(PROBLEM, trial.config, trial.reward) for trial in agent.top()])
+        trial = outer.ask()
+    assert outer._now.open[trial.number].kept.proposer == SURROGATE
+    assert len(seen) >= 2 and set(seen[1:]) == {"raise"}
+
+
+def test_a_huge_penalty_does_not_blind_the_process() -> None:
+    for penalty in (-1e12, -1e170, -1e300, -float(np.finfo(float).max)):
+        agent = Agent([PROBLEM], seed=3)
+        for _ in range(30):
+            trial = agent.ask()
+            agent.tell(trial, penalty if trial.config["x"] > 0.7 else reward(trial.config))  # type: ignore[operator]
+        best = agent.best()
+        assert best is not None and best.reward > -0.006, penalty
+        assert proposers(agent).count(SURROGATE) >= 8, penalty
 
 
 def test_a_search_goes_on_from_a_file_to_the_bit(tmp_path: Path) -> None:

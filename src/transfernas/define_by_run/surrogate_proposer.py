@@ -127,8 +127,6 @@ class SurrogateProposer:
         first = self.config.first_after_transfer if after_transfer else self.config.first
         return self._trials.told >= first and number % self.config.every == 0
 
-    @one_thread()
-    @np.errstate(all="ignore")
     def propose(
         self,
         space: SearchSpace,
@@ -148,10 +146,27 @@ class SurrogateProposer:
             accepts: Tells whether a configuration may be proposed; None if all may.
             sources: The earlier problems, oldest first. They do not change during a search.
         """
-        if self._space is None or not self._space.points.are_of(space, domains):
-            points = Points(space, domains)
-            self._space = _KnownSpace(points, models_of(sources, points))
-        (points, earlier), known = self._space, self._trials
+        candidates, tried = self._candidates(space, domains, pending, rng, sources)
+        for point in candidates:
+            if not _is_among(point, tried):
+                proposal = self._known_space(space, domains, sources).points.proposal(point)
+                if accepts is None or accepts(proposal):
+                    return proposal
+        return None
+
+    # The user's functions are called elsewhere: they may take long, wait for another search, or divide by 0.
+    @one_thread()
+    @np.errstate(all="ignore")
+    def _candidates(
+        self,
+        space: SearchSpace,
+        domains: Mapping[str, Domain],
+        pending: Sequence[ObservedTrial],
+        rng: np.random.Generator,
+        sources: Sequence[ArchivedProblem],
+    ) -> tuple[list[Float[np.ndarray, "parameters"]], Float[np.ndarray, "trials parameters"]]:
+        """Returns points in the order of their expected improvement, and the points of all trials; see `propose`."""
+        (points, earlier), known = self._known_space(space, domains, sources), self._trials
         told, found = known.scored, self._kernel.of(points.names)
         rows, values = points.of_told(told), losses(told)
         again = found is None or known.told - self._kernel.told >= len(told) // _REFITTED
@@ -163,12 +178,17 @@ class SurrogateProposer:
         surrogate = surrogate.expecting(without)
         best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
-        for point, _ in best_candidates(surrogate, points, best, earlier.best, rng):
-            if not _is_among(point, tried):
-                proposal = points.proposal(point)
-                if accepts is None or accepts(proposal):
-                    return proposal
-        return None
+        promising = best_candidates(surrogate, points, best, earlier.best, rng)
+        return [candidate.point for candidate in promising], tried
+
+    def _known_space(
+        self, space: SearchSpace, domains: Mapping[str, Domain], sources: Sequence[ArchivedProblem]
+    ) -> "_KnownSpace":
+        """Returns the space as it is known; see `propose`."""
+        if self._space is None or not self._space.points.are_of(space, domains):
+            points = Points(space, domains)
+            self._space = _KnownSpace(points, models_of(sources, points))
+        return self._space
 
     @one_thread()
     @np.errstate(all="ignore")

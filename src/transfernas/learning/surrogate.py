@@ -46,6 +46,7 @@ _NOISE, _NOISE_SPREAD = 1e-3, 2.0  # the prior's median, as a share of the value
 _BOUNDS = {"length": (0.02, 50.0), "variance": (0.02, 50.0), "noise": (1e-6, 1.0)}
 _JITTER = 1e-8
 _LEAST_VARIANCE = 1e-12
+_LEAST_SIZE = 1e-100  # of a value that is kept, over the largest value
 _MANY = 20  # trials give the usual scale of values
 _REFUSED = 1e10  # the negative log posterior of a kernel that cannot be inverted
 
@@ -273,6 +274,8 @@ class ValueScale(NamedTuple):
             middle = float(np.median(scaled[scaled > best]))
         most = middle + (middle - best)
         kept = np.minimum(scaled, most)
+        if 0.0 < (largest := float(np.abs(kept).max())) < _LEAST_SIZE:  # the squares would be 0
+            return cls.of(kept / largest)._replace(size=largest * size)
         return cls(size, most, float(kept.mean()), float(kept.std()))
 
     @classmethod
@@ -291,7 +294,8 @@ class ValueScale(NamedTuple):
 
     def standardised(self, values: Float[np.ndarray, "trials"]) -> Float[np.ndarray, "trials"]:
         """Returns values with mean 0 and variance 1; 0 if all are equal."""
-        kept = np.minimum(values / self.size, self.most)
+        with np.errstate(over="ignore"):
+            kept = np.minimum(values / self.size, self.most)
         return (kept - self.center) / self.spread if self.spread > 0 else np.zeros(len(values))
 
     def value(self, standard: float) -> float:

@@ -10,8 +10,7 @@ The process follows from the trials alone, so that no file holds any of it.
 Shapes: `replicas` run side by side, a problem has `choices`.
 """
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,21 +51,6 @@ class _Told(NamedTuple):
     scale: ValueScale
 
 
-def find_due(
-    learner: Learner, problem: Int[np.ndarray, "replicas"], open_trials: OpenTrials
-) -> Bool[np.ndarray, "replicas"]:
-    """Returns the replicas whose next trial the process proposes."""
-    config = learner.config.proposal.surrogate
-    if config is None or learner.encoding.grows:
-        return np.zeros(len(problem), bool)
-    # The earlier problems mislead a process where most promising actions are those that they did not have.
-    known = bool(learner.archive) & (learner.unseen.seen_fraction[problem] >= 1.0)
-    first = np.where(known, config.first_after_transfer, config.first)
-    told = np.array([len(learner.replay.of(replica, row)) for replica, row in enumerate(problem.tolist())])
-    waiting = np.bincount([row for row, _ in open_trials], minlength=len(learner.encoding.problems))[problem]
-    return (told >= first) & ((told + waiting) % config.every == 0)
-
-
 def ask_surrogate(
     learner: Learner,
     first_valid: FirstValidFn,
@@ -87,7 +71,7 @@ def ask_surrogate(
         excluded: the configurations that must not be proposed again.
         open_trials: the trials that have no score, of all problems.
     """
-    due = np.flatnonzero(_are_due(learner, problem, open_trials))
+    due = np.flatnonzero(_are_due(learner, problem))
     if not len(due):
         return proposer, rollout
     proposer = proposer.copy()
@@ -100,28 +84,22 @@ def ask_surrogate(
     return proposer, rollout
 
 
-def _are_due(
-    learner: Learner, problem: Int[np.ndarray, "replicas"], open_trials: OpenTrials
-) -> Bool[np.ndarray, "replicas"]:
+def _are_due(learner: Learner, problem: Int[np.ndarray, "replicas"]) -> Bool[np.ndarray, "replicas"]:
     """Returns the replicas whose next trial is the process's.
 
     Where most choices are categories, the process finds nothing that the policy does not find, and costs as much again.
     """
     config = learner.config.proposal.surrogate
-    if config is None or learner.encoding.grows:
+    if config is None or learner.encoding.grows or learner.sampled % config.every:
         return np.zeros(len(problem), bool)
     # The earlier problems mislead a process where most promising actions are those that they did not have.
     known = bool(learner.archive) & (learner.unseen.seen_fraction[problem] >= 1.0)
     first = np.where(known, config.first_after_transfer, config.first)
     told = np.array([len(learner.replay.of(replica, row)) for replica, row in enumerate(problem.tolist())])
-    waiting = np.bincount([row for row, _ in open_trials], minlength=len(learner.encoding.problems))[problem]
     numbers = np.array([is_mostly_numbers(one.space) for one in learner.encoding.problems])[problem]
-    due: Bool[np.ndarray, replicas] = numbers & (told >= first) & ((told + waiting) % config.every == 0)
-    return due
+    return numbers & (told >= first)
 
 
-@one_thread()
-@np.errstate(all="ignore")
 def _propose(
     learner: Learner,
     first_valid: FirstValidFn,
@@ -134,8 +112,9 @@ def _propose(
     known = [fingerprints(one.problem[replica], one.trajectory.at(replica)) for one in learner.failed]
     failed = np.array(known, np.uint64)
     wanted = _candidates(learner, int(replica[0]), int(row[0]), open_trials)
-    while made := list(itertools.islice(wanted, _AT_ONCE)):
-        drawn = rollouts_of(learner.encoding, int(row[0]), np.array(made))
+    for start in range(0, len(wanted), _AT_ONCE):
+        made = wanted[start : start + _AT_ONCE]
+        drawn = rollouts_of(learner.encoding, int(row[0]), made)
         refused = are_among(
             fingerprints(np.full(len(made), row[0]), drawn.trajectory), np.array(failed, np.uint64).ravel()
         )
@@ -150,10 +129,13 @@ def _propose(
     return None
 
 
+# The functions of the problems are called elsewhere: they may take long, wait for another search, or divide by 0.
+@one_thread()
+@np.errstate(all="ignore")
 def _candidates(
     learner: Learner, replica: int, row: int, open_trials: OpenTrials
-) -> Iterator[Int[np.ndarray, "choices"]]:
-    """Yields configurations, in the order of their expected improvement, as the positions of actions, or `NOT_MADE`."""
+) -> Int[np.ndarray, "candidates choices"]:
+    """Returns configurations in the order of their expected improvement: the positions of actions, or `NOT_MADE`."""
     config, cache = learner.config.proposal.surrogate, learner.surrogate_cache
     assert config is not None  # else no trial is due
     points, sources = cache.points(learner.encoding, learner.archive, replica, row)
@@ -168,8 +150,8 @@ def _candidates(
     if waiting:
         surrogate = surrogate.expecting(points.of(np.concatenate(waiting)))
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
-    for candidate in best_candidates(surrogate, points, told.points, sources.best, rng):
-        yield points.action_indices(candidate.point[None], rng)[0]
+    found = [candidate.point for candidate in best_candidates(surrogate, points, told.points, sources.best, rng)]
+    return points.action_indices(np.reshape(found, (-1, len(points.numeric))), rng)
 
 
 def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials: Int[np.ndarray, "trials"]) -> _Told:
