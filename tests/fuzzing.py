@@ -112,6 +112,8 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 def change_json(value: Any, rng: np.random.Generator) -> None:
     """Changes one place of a JSON value; each depth is as likely, so that the many names at the bottom are not all."""
     found = places(value)
+    if not found:  # an earlier change left nothing inside
+        return
     holder, key = found[int(len(found) * rng.random() ** 3)]
     match rng.integers(6):
         case 0:
