@@ -20,7 +20,8 @@ from ..learning.config import SurrogateConfig
 from ..learning.improvement import best_candidates
 from ..learning.scores import Score, TrialOutcome
 from ..learning.source_models import SourceModels, SourceTrials
-from ..learning.surrogate import STEPS, Hyperparameters, Surrogate, ValueScale
+from ..learning.surrogate import STEPS, Hyperparameters, Surrogate
+from ..learning.value_scale import ValueScale
 from ..processes.threads import one_thread
 from ..spaces.domain import Domain
 from ..spaces.schema import Json

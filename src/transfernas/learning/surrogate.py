@@ -32,6 +32,7 @@ from scipy.optimize import minimize
 from scipy.special import ndtr
 
 from .source_means import MeanFn, SourceMeans
+from .value_scale import ValueScale
 
 # Not for tuning. The prior is for standardised values over places from 0 to 1, so that it fits any search. The other
 # numbers keep the arithmetic finite.
@@ -46,8 +47,6 @@ _NOISE, _NOISE_SPREAD = 1e-3, 2.0  # the prior's median, as a share of the value
 _BOUNDS = {"length": (0.02, 50.0), "variance": (0.02, 50.0), "noise": (1e-6, 1.0)}
 _JITTER = 1e-8
 _LEAST_VARIANCE = 1e-12
-_LEAST_SIZE = 1e-100  # of a value that is kept, over the largest value
-_MANY = 20  # trials give the usual scale of values
 _REFUSED = 1e10  # the negative log posterior of a kernel that cannot be inverted
 
 
@@ -154,7 +153,7 @@ class Surrogate:
         numeric: Bool[np.ndarray, "parameters"],
         start: Hyperparameters | None = None,
         steps: int = STEPS,
-        scale: "ValueScale | None" = None,
+        scale: ValueScale | None = None,
         earlier: Sequence[MeanFn] = (),
     ) -> "Surrogate":
         """Returns a process that was fitted to trials.
@@ -245,66 +244,6 @@ class Surrogate:
     def _scaled(self, points: np.ndarray) -> np.ndarray:
         scaled: np.ndarray = self.features(points) * np.exp(-self.hyperparameters.lengths)[self.features.parameter]
         return scaled
-
-
-class ValueScale(NamedTuple):
-    """The scale that values are standardised by.
-
-    Attributes:
-        size: the size of the largest value. Values are divided by the size first, because the largest numbers have no
-            finite sum.
-        most: the value at which larger values are clipped.
-        center: the mean of the clipped values.
-        spread: the standard deviation of the clipped values; 0 if all are equal.
-    """
-
-    size: float
-    most: float
-    center: float
-    spread: float
-
-    @classmethod
-    def of(cls, values: Float[np.ndarray, "trials"]) -> "ValueScale":
-        """Returns the scale of values; values far above the median are clipped."""
-        size = float(np.abs(values).max()) or 1.0
-        scaled = values / size
-        best = float(scaled.min())
-        middle = float(np.median(scaled))
-        if middle == best and scaled.max() > best:  # more than half are as good as the best
-            middle = float(np.median(scaled[scaled > best]))
-        most = middle + (middle - best)
-        kept = np.minimum(scaled, most)
-        if 0.0 < (largest := float(np.abs(kept).max())) < _LEAST_SIZE:  # the squares would be 0
-            return cls.of(kept / largest)._replace(size=largest * size)
-        return cls(size, most, float(kept.mean()), float(kept.std()))
-
-    @classmethod
-    def of_search(cls, values: Float[np.ndarray, "trials"], best: int) -> "ValueScale":
-        """Returns the scale of the values of a search.
-
-        Once many trials are behind the best ones, they set the scale. The best alone come to differ by almost nothing,
-        and on their scale every unknown region would promise much.
-
-        Args:
-            values: Shape `[trials]`, those of the best trials first.
-            best: the number of the best trials.
-        """
-        behind = values[best:]
-        return cls.of(values if len(behind) < _MANY else np.append(behind, values.min()))
-
-    def standardised(self, values: Float[np.ndarray, "trials"]) -> Float[np.ndarray, "trials"]:
-        """Returns values with mean 0 and variance 1; 0 if all are equal."""
-        with np.errstate(over="ignore"):
-            kept = np.minimum(values / self.size, self.most)
-        return (kept - self.center) / self.spread if self.spread > 0 else np.zeros(len(values))
-
-    def value(self, standard: float) -> float:
-        """Returns the value whose standardised value is given."""
-        return (standard * self.spread + self.center) * self.size
-
-    def difference(self, standard: float) -> float:
-        """Returns the difference of two values whose standardised difference is given."""
-        return standard * self.spread * self.size
 
 
 def negative_log_posterior(

@@ -29,7 +29,8 @@ from .randomness import Purpose, generator
 from .replay import are_among, fingerprints
 from .rollout import Rollout, at_index, blank_rollouts, replace_rows, rollouts_of
 from .source_models import SourceModels
-from .surrogate import Hyperparameters, Surrogate, ValueScale
+from .surrogate import Hyperparameters, Surrogate
+from .value_scale import ValueScale
 
 # Not for tuning. These numbers bound the time of a trial in a long search.
 BEST, LATEST, SPREAD = 100, 30, 70
