@@ -12,6 +12,7 @@ from scipy.stats import multivariate_normal, norm
 
 from transfernas.learning.source_means import MeanFn, SourceMeans
 from transfernas.learning.surrogate import (
+from transfernas.learning.value_scale import ValueScale
     ABSENT,
     Features,
     Hyperparameters,
