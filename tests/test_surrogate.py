@@ -12,14 +12,13 @@ from scipy.stats import multivariate_normal, norm
 
 from transfernas.learning.source_means import MeanFn, SourceMeans
 from transfernas.learning.surrogate import (
-from transfernas.learning.value_scale import ValueScale
     ABSENT,
     Features,
     Hyperparameters,
     Surrogate,
-    ValueScale,
     negative_log_posterior,
 )
+from transfernas.learning.value_scale import ValueScale
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
