@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ..arrays import map_arrays
 from ..fields import ConfigPart, Range
 from .ranges import Share
 from .replay import ReplayBuffer
@@ -183,7 +184,7 @@ class Bandit(ABC, Generic[C]):
 
     def map_arrays(self, change: Callable[[np.ndarray], np.ndarray]) -> "Bandit[C]":
         """Returns the bandit with all arrays changed."""
-        return type(self)(*map(change, self.arrays().values()))
+        return map_arrays(self, change)
 
     def selected(self, replica: int) -> "Bandit[C]":
         """Returns the bandit of one replica alone."""

@@ -111,14 +111,12 @@ def _propose(
 ) -> Rollout | None:
     """Returns the proposal for one replica, Shape `[1, ...]`; None if no candidate is worth a trial."""
     known = [fingerprints(one.problem[replica], one.trajectory.at(replica)) for one in learner.failed]
-    failed = np.array(known, np.uint64)
+    failed = np.array(known, np.uint64).ravel()
     wanted = _candidates(learner, int(replica[0]), int(row[0]), open_trials)
     for start in range(0, len(wanted), _AT_ONCE):
         made = wanted[start : start + _AT_ONCE]
         drawn = rollouts_of(learner.encoding, int(row[0]), made)
-        refused = are_among(
-            fingerprints(np.full(len(made), row[0]), drawn.trajectory), np.array(failed, np.uint64).ravel()
-        )
+        refused = are_among(fingerprints(np.repeat(row, len(made)), drawn.trajectory), failed)
         if not learner.config.proposal.repeats:
             refused |= excluded.refuses(learner, row, at_index(drawn, None), replica)[0]
         drawn = at_index(at_index(drawn, np.argsort(refused, kind="stable")), None)
@@ -164,8 +162,8 @@ def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials
     spread = rest[np.linspace(0, len(rest) - 1, min(SPREAD, len(rest))).round().astype(int)]
     kept = np.concatenate([best, latest, spread])
     losses = replay.scores.at((replica, kept)).losses()
-    fingerprints = replay.fingerprint[replica, kept].tolist()
-    indices = learner.surrogate_cache.indices(learner.encoding, row, fingerprints, replay.trials.at((replica, kept)))
+    names, its = replay.fingerprint[replica, kept].tolist(), replay.trials.at((replica, kept))
+    indices = learner.surrogate_cache.indices(learner.encoding, row, names, its)
     return _Told(points.of(indices), losses, ValueScale.of_search(losses, len(best)))
 
 
