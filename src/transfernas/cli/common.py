@@ -51,7 +51,12 @@ def holds_studies(path: Path) -> bool:
 
 def holds_knowledge(path: Path) -> bool:
     """Returns whether a file is that of an agent, or holds studies."""
-    return holds_studies(path) or _begin(path)[8:9] == b"{"
+    return holds_studies(path) or is_agent(path)
+
+
+def is_agent(path: Path) -> bool:
+    """Returns whether a file begins as those of safetensors do: a size of eight bytes, then JSON."""
+    return _begin(path)[8:9] == b"{"
 
 
 def _begin(path: Path) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import check_writable, errors_as_lines, holds_knowledge, refused
+from .common import check_writable, errors_as_lines, holds_knowledge, is_agent, refused
 from .storages import open_studies, program_of, reading
 from .storages import shown as shown_storage
 from .terminal import say
@@ -85,7 +85,7 @@ def _page(source: str, study: str | None, against: str | None, agent: Path | Non
         raise ValueError(
             f"there is no {source}: name a storage, as in sqlite:///studies.db, an agent's file, or a folder"
         )
-    if "://" not in source and _is_agent(path):
+    if "://" not in source and is_agent(path):
         if agent is not None:
             raise refused(f"is for a storage; {path} is an agent itself", "--agent")
         other = None if against is None else (_load(Path(against)), against)
@@ -111,9 +111,3 @@ def _load(path: Path) -> "Agent":
     from ..agent import Agent
 
     return Agent.load(path)
-
-
-def _is_agent(path: Path) -> bool:
-    """Returns whether a file begins as those of safetensors do: a size of eight bytes, then JSON."""
-    with path.open("rb") as file:
-        return file.read(9)[8:] == b"{"
