@@ -182,6 +182,7 @@ def test_the_demo_leaves_a_table_a_picture_a_result_and_an_agent(tmp_path: Path)
     assert not list((tmp_path / "first").glob(".*"))
 
 
+@pytest.mark.thorough
 def test_the_demo_replaces_no_agent_but_its_own(tmp_path: Path) -> None:
     (tmp_path / "agent.safetensors").write_bytes(b"knowledge")
     done = demo(tmp_path, *SMALL)

@@ -55,6 +55,7 @@ def test_switches_before_what_they_switch_are_counted() -> None:
     assert bounds(space.choices) == (120, 60 * 2 + 60 * 3)
 
 
+@pytest.mark.thorough
 def test_what_can_not_be_counted_is_said_and_can_be_searched() -> None:
     """One switch for all connects every pair, and 2^16 combinations are to be told apart."""
     bits = [Choice(f"on {number}", (0, 1)) for number in range(16)]
@@ -68,6 +69,7 @@ def test_what_can_not_be_counted_is_said_and_can_be_searched() -> None:
         space.validate(trial.config)
 
 
+@pytest.mark.thorough
 def test_there_is_an_import_without_a_home() -> None:
     script = """
 import os, pathlib

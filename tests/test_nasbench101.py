@@ -145,15 +145,18 @@ def test_the_official_hash_of_a_known_cell() -> None:
     assert graph_hash(*KNOWN) == KNOWN_HASH
 
 
+@pytest.mark.thorough
 def test_the_official_hash_of_every_kind_of_row(table: CellTable, official: list[str]) -> None:
     for row in np.random.default_rng(0).choice(len(official), 3_000, replace=False).tolist():
         assert graph_hash(table.adjacency[row], table.ops[row]) == official[row]
 
 
+@pytest.mark.thorough
 def test_no_two_cells_share_a_fast_hash(table: CellTable) -> None:
     assert len(np.unique(fast_hash(table.adjacency, table.ops))) == len(table.test)
 
 
+@pytest.mark.thorough
 def test_equal_fast_hashes_are_equal_official_ones(table: CellTable, official: list[str]) -> None:
     codes = np.random.default_rng(0).choice(labelled_codes(), 3_000, replace=False)
     pruned = prune(*unpack(codes))

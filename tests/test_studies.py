@@ -155,6 +155,7 @@ def test_conditional_spaces_are_learned_from() -> None:
         problem.space.validate(trial.config)
 
 
+@pytest.mark.thorough
 def test_the_papers_agent_learns_from_studies_too(url: str) -> None:
     agent, _ = learn_from_studies(None, studies_of(url), config=TrainingConfig.paper().with_changes({"queue.size": 5}))
     assert agent.learner.learned == 120 and isinstance(agent.config.rule, Reinforce)

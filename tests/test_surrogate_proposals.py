@@ -84,6 +84,7 @@ def test_a_space_of_categories_has_no_process() -> None:
     assert SURROGATE not in proposers(agent)
 
 
+@pytest.mark.thorough
 def test_the_process_finds_better_configurations() -> None:
     without = TrainingConfig(proposal=ProposalConfig(surrogate=None))
     best = {"with": list[float](), "without": list[float]()}

@@ -51,6 +51,7 @@ for trial in study.trials:
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install '.[examples]'"
 )

@@ -228,6 +228,7 @@ def test_maximising_is_minimising_the_negative() -> None:
     assert params(first) == params(second)
 
 
+@pytest.mark.thorough
 def test_ranges_that_overlap_share_what_was_learned() -> None:
     """The next study begins where the first one's best values were."""
 
@@ -256,6 +257,7 @@ def test_ranges_that_overlap_share_what_was_learned() -> None:
     assert np.mean(shares) > 0.6
 
 
+@pytest.mark.thorough
 def test_what_was_learned_goes_to_a_file_and_to_the_next_study(tmp_path: Path) -> None:
     sampler = TransferSampler(seed=0)
     searched(sampler, 60, study_name="first")
@@ -275,6 +277,7 @@ def test_what_was_learned_goes_to_a_file_and_to_the_next_study(tmp_path: Path) -
     assert sum(ahead) >= 4
 
 
+@pytest.mark.thorough
 def test_a_search_goes_on_from_its_file_and_learns_from_no_trial_twice(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'studies.sqlite3'}"
     sampler = TransferSampler(seed=0, task="digits")
@@ -297,6 +300,7 @@ def test_two_studies_of_one_name_are_two() -> None:
     assert sampler.agent.provenance == (("optuna", "same", 12), ("optuna", "same", 12))
 
 
+@pytest.mark.thorough
 def test_an_unpickled_sampler_goes_on_with_a_storage(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'studies.db'}"
     study = searched(TransferSampler(seed=0), 12, study_name="one", storage=storage)
@@ -324,6 +328,7 @@ def test_an_interrupt_while_it_learns_loses_no_trial(monkeypatch: pytest.MonkeyP
     assert learner_of(sampler).learned == 12  # the interrupted trial failed
 
 
+@pytest.mark.thorough
 def test_a_study_that_is_loaded_again_goes_on_near_its_best(tmp_path: Path) -> None:
     storage, sampler = f"sqlite:///{tmp_path / 'studies.db'}", TransferSampler(seed=0)
     for count in (25, 1, 1):
@@ -382,6 +387,7 @@ def test_memory_fits_a_space_of_which_the_first_trial_saw_little() -> None:
     assert best in [trial.params for trial in study.trials]
 
 
+@pytest.mark.thorough
 def test_a_study_with_many_trials_is_gone_on_with_near_its_best() -> None:
     def conditional(trial: optuna.Trial) -> float:
         value = trial.suggest_float("x", -5, 5) ** 2 + trial.suggest_int("n", 1, 30)
@@ -415,6 +421,7 @@ def test_what_can_not_be_learned_from_harms_nothing_else(
     assert learner_of(sampler).learned == 10 and any("trial 3 of study" in text for text in heard)
 
 
+@pytest.mark.thorough
 def test_studies_of_one_name_and_opposite_directions_are_kept_apart() -> None:
     sampler = TransferSampler(seed=0)
     studies = [
@@ -437,6 +444,7 @@ def test_rewards_of_any_size_teach(exponent: int) -> None:
     assert np.mean([trial.params["x"] for trial in study.trials[-15:]]) < 0.15
 
 
+@pytest.mark.thorough
 def test_without_learning_it_only_proposes(tmp_path: Path) -> None:
     sampler = TransferSampler(seed=0)
     searched(sampler, 30, study_name="first")
@@ -612,6 +620,7 @@ def test_who_proposed_a_trial_is_said_of_those_that_failed_and_were_pruned_and_k
     assert [trial.user_attrs for trial in study.trials] == expected
 
 
+@pytest.mark.thorough
 def test_what_the_agent_knew_is_logged_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("optuna"), "propagate", True)  # else older versions of pytest see nothing
 

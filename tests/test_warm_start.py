@@ -79,6 +79,7 @@ def test_half_of_a_configuration_is_enough() -> None:
     assert len(filled) == 5 and {config["act"] for config in filled} == {"tanh"}
 
 
+@pytest.mark.thorough
 def test_the_warm_start_proposes_each_once_and_in_order() -> None:
     learner, members = transfer(taught(TOLD), (ONE,), seed=1), set[bool]()
     agent, seen = Agent.of(learner), Configs()

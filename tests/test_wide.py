@@ -75,6 +75,7 @@ def test_a_first_trial_takes_up_many_parameters_together(count: int, rebuilt: Co
     assert [choice.name for choice in search.learner.encoding.problems[0].space.choices] == names(count)
 
 
+@pytest.mark.thorough
 def test_new_parameters_among_many_known_ones_cost_one_rebuild(rebuilt: Counter[str]) -> None:
     search = DefineByRunSearch("wide", "one", seed=2)
     search.declare(dict.fromkeys(names(70), FEW))
@@ -132,6 +133,7 @@ def test_what_a_parameter_costs_does_not_grow_with_those_before_it(monkeypatch: 
     assert len(called) <= 200
 
 
+@pytest.mark.thorough
 def test_the_sampler_looks_at_each_parameter_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler, looked = TransferSampler(seed=9), Counter[str]()
 
