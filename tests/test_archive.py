@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import IntDistribution
 
 from searchers import CONFIG, FAST
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
@@ -236,3 +237,15 @@ def test_the_first_trial_of_the_next_study_is_the_best_one_of_the_last(tmp_path:
     ranked = sorted(study.trials, key=lambda trial: trial.value or 0.0)[:WITH_NUMBERS]
     asked = [{k: v for k, v in trial.params.items() if k != "drop"} for trial in again.trials]
     assert sum(trial.params in asked for trial in ranked) >= 2
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("depth", [13, 14, 24, 44, 78])
+def test_a_number_that_gives_its_bin_the_name_comes_back_too(depth: int) -> None:
+    """Several numbers share a bin, which one of them names: the first trial has the number that was best."""
+    study = optuna.create_study(study_name="old")
+    ranges = {"depth": IntDistribution(2, 256, log=True)}
+    for value, number in ((0.0, depth), (1.0, 100)):
+        study.add_trial(optuna.trial.create_trial(params={"depth": number}, distributions=ranges, value=value))
+    following = optuna.create_study(study_name="new", sampler=TransferSampler(learn_from_studies(None, [study])[0]))
+    assert following.ask().suggest_int("depth", 2, 256, log=True) == depth

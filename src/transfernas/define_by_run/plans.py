@@ -35,9 +35,8 @@ def values_of(params: Params) -> dict[str, object]:
 
 
 def numbers_of(actions: Mapping[str, Action], values: Mapping[str, object]) -> dict[str, float]:
-    """Returns the numbers of a trial that differ from their actions."""
-    numbers = {name: value for name, value in values.items() if isinstance(actions[name], (int, float))}
-    return {name: float(value) for name, value in numbers.items() if value != actions[name]}  # type: ignore[arg-type]
+    """Returns the numbers of a trial, for actions that are numbers: such an action may stand for several."""
+    return {name: float(value) for name, value in values.items() if type(actions[name]) in (int, float)}  # type: ignore[arg-type]
 
 
 def shapes_for(actions: Mapping[str, tuple[Action, ...]]) -> MinShapes:
@@ -171,7 +170,7 @@ class ObservedTrial(NamedTuple):
 
     Attributes:
         actions: The action of each parameter.
-        numbers: The numbers that differ from their actions.
+        numbers: The numbers, for actions that are numbers.
         score: The score; None for a trial that is being evaluated, or failed.
     """
 
