@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from transfernas.cli.terminal import PlainTable
+from transfernas.cli.terminal import PlainTable, counted
 
 from .benchmarks.number_problems import PROBLEMS
 from .experiments.number_ranking import NumberRanking
@@ -14,7 +14,7 @@ from .experiments.statistics import Interval
 
 def problem_table(names: Sequence[str]) -> PlainTable:
     """Returns a table that describes problems, with a row for each."""
-    table = PlainTable(title=f"{len(names)} problems", show_lines=True)
+    table = PlainTable(title=counted(len(names), "problem"), show_lines=True)
     table.head("scenario", whole=True)  # whole, so that you can copy the name
     for head in ("kind", "half", "minimised", "least value"):
         table.head(head)

@@ -8,8 +8,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from . import number_functions
-from .number_functions import AskedTrial
+from .number_functions import (
+    AskedTrial,
+    ackley,
+    branches,
+    ellipsoid,
+    few_matter,
+    layers,
+    levy,
+    mixed,
+    noisy,
+    rastrigin,
+    rosenbrock,
+    rotated,
+)
 
 ValueFn = Callable[[AskedTrial, int], float]
 """Function from a trial and a seed to the value that is minimised."""
@@ -66,7 +78,7 @@ class NumberProblem:
 def _function(
     function: Callable[..., float], half: str, text: str, conditional: bool = False, **options: int
 ) -> NumberProblem:
-    least = None if function is number_functions.noisy else 0.0
+    least = None if function is noisy else 0.0
     return NumberProblem(functools.partial(function, **options), half, text, conditional, least=least)
 
 
@@ -94,14 +106,18 @@ _MODEL_TEXTS = {
 
 PROBLEMS: Mapping[str, NumberProblem] = MappingProxyType(
     {
-        "ellipsoid of 5": _function(number_functions.ellipsoid, DEVELOPMENT, "an ellipsoid", count=5),
-        "rosenbrock of 3": _function(number_functions.rosenbrock, DEVELOPMENT, "Rosenbrock's bent valley", count=3),
-        "rastrigin of 4": _function(number_functions.rastrigin, DEVELOPMENT, "Rastrigin's, many local optima", count=4),
-        "ackley of 20": _function(number_functions.ackley, DEVELOPMENT, "Ackley's, a rugged funnel", count=20),
-        "noisy sphere of 6": _function(number_functions.noisy, DEVELOPMENT, "a sphere with noise", count=6),
-        "mixed": _function(number_functions.mixed, DEVELOPMENT, "whole numbers, real numbers and categories"),
+        "ellipsoid of 5": _function(ellipsoid, DEVELOPMENT, "an ellipsoid", count=5),
+        "rosenbrock of 3": _function(rosenbrock, DEVELOPMENT, "Rosenbrock's function, a bent valley", count=3),
+        "rastrigin of 4": _function(rastrigin, DEVELOPMENT, "Rastrigin's function, many local optima", count=4),
+        "ackley of 20": _function(ackley, DEVELOPMENT, "Ackley's function, a rugged funnel", count=20),
+        "noisy sphere of 6": _function(noisy, DEVELOPMENT, "a sphere with noise", count=6),
+        "mixed": _function(mixed, DEVELOPMENT, "a function of whole numbers, real numbers and categories"),
         "branches": _function(
-            number_functions.branches, DEVELOPMENT, "four branches with parameters of their own", True, count=4
+            branches,
+            DEVELOPMENT,
+            "a function of four branches with parameters of their own",
+            True,
+            count=4,
         ),
         "machine on wine": _model("machine", "wine", DEVELOPMENT, conditional=True),
         "boosting on breast_cancer": _model("boosting", "breast_cancer", DEVELOPMENT),
@@ -110,15 +126,15 @@ PROBLEMS: Mapping[str, NumberProblem] = MappingProxyType(
         "logistic on wine": _model("logistic", "wine", DEVELOPMENT),
         "network on breast_cancer": _model("network", "breast_cancer", DEVELOPMENT, conditional=True),
         "pipeline on digits": _model("pipeline", "digits", DEVELOPMENT, conditional=True),
-        "rotated ellipsoid of 6": _function(number_functions.rotated, HELD_OUT, "a rotated ellipsoid", count=6),
-        "rosenbrock of 5": _function(number_functions.rosenbrock, HELD_OUT, "Rosenbrock's bent valley", count=5),
-        "levy of 6": _function(number_functions.levy, HELD_OUT, "Levy's, waves", count=6),
-        "ackley of 5": _function(number_functions.ackley, HELD_OUT, "Ackley's, a rugged funnel", count=5),
+        "rotated ellipsoid of 6": _function(rotated, HELD_OUT, "a rotated ellipsoid", count=6),
+        "rosenbrock of 5": _function(rosenbrock, HELD_OUT, "Rosenbrock's function, a bent valley", count=5),
+        "levy of 6": _function(levy, HELD_OUT, "Levy's function, waves", count=6),
+        "ackley of 5": _function(ackley, HELD_OUT, "Ackley's function, a rugged funnel", count=5),
         "3 of 30 matter": _function(
-            number_functions.few_matter, HELD_OUT, "a sphere of three parameters among thirty", count=30, matter=3
+            few_matter, HELD_OUT, "a sphere of three parameters among thirty", count=30, matter=3
         ),
-        "noisy sphere of 4": _function(number_functions.noisy, HELD_OUT, "a sphere with noise", count=4),
-        "layers": _function(number_functions.layers, HELD_OUT, "as many widths as layers", True, most=5),
+        "noisy sphere of 4": _function(noisy, HELD_OUT, "a sphere with noise", count=4),
+        "layers": _function(layers, HELD_OUT, "a function of as many widths as layers", True, most=5),
         "machine on diabetes": _model("machine", "diabetes", HELD_OUT, conditional=True),
         "boosting on digits": _model("boosting", "digits", HELD_OUT),
         "forest on diabetes": _model("forest", "diabetes", HELD_OUT),

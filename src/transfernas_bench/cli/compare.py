@@ -60,7 +60,7 @@ def compare(
     ] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help='Scenarios of a kind, such as "leave one out"; may be repeated.'),
+        typer.Option(metavar="KIND", help='Of tables: scenarios of a kind, such as "leave one out"; may be repeated.'),
     ] = None,
     method: Annotated[
         list[str] | None,
@@ -78,18 +78,20 @@ def compare(
             min=1, help="Trials of each search of a target.", show_default=f"{TRIALS}; of numbers {NUMBERS_TRIALS}"
         ),
     ] = None,
-    joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training, for each source.")] = 200,
+    joint_trials: Annotated[
+        int, typer.Option(min=1, help="Of tables: trials of the joint training, for each source.")
+    ] = 200,
     data: Annotated[
         Path | None,
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="A compact file of NAS-Bench-101, for the scenarios that need this table. Without this option, they "
-            "are left out, unless you name them and `transfernas data nasbench101` made the file.",
+            help="Of tables: a compact file of NAS-Bench-101, for the scenarios that need this table. Without this "
+            "option, they are left out, unless you name them and `transfernas data nasbench101` made the file.",
         ),
     ] = None,
     paper: Annotated[
-        bool, typer.Option("--paper", help="Give the agents the paper's settings, not the default settings.")
+        bool, typer.Option("--paper", help="Of tables: give the agents the paper's settings, not the default settings.")
     ] = False,
     change: Annotated[
         list[str] | None,
@@ -98,7 +100,9 @@ def compare(
             help="A setting of the agents (TrainingConfig), as in rule.learning_rate=0.001; may be repeated.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of all random draws; of numbers, seed of the first replica.")
+    ] = 0,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the results.", show_default=f"{FOLDER}; of numbers {NUMBERS_FOLDER}"),
@@ -115,8 +119,8 @@ def compare(
             metavar="DIR",
             exists=True,
             file_okay=False,
-            help="The --out of an earlier run with the same seed, replicas and trials. Its searches by random search, "
-            "evolution and TPE from scratch, which depend on no agent, are copied.",
+            help="Of tables: the --out of an earlier run with the same seed, replicas and trials. Its searches by "
+            "random search, evolution and TPE from scratch, which depend on no agent, are copied.",
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--list", help="Print the scenarios that are chosen, and run nothing.")] = False,

@@ -77,14 +77,15 @@ def check_methods(methods: Iterable[str]) -> None:
 
 
 def search_numbers(
-    problem: NumberProblem, sampler: BaseSampler, seed: int, trials: int, after_trial: AfterTrialFn
+    problem: NumberProblem, method: str, config: TrainingConfig, seed: int, trials: int, after_trial: AfterTrialFn
 ) -> NumberSearch:
-    """Minimises a problem by a sampler.
+    """Minimises a problem by a method.
 
     Args:
         problem: The problem.
-        sampler: A new sampler.
-        seed: Seed of the problem.
+        method: Name of the method.
+        config: Settings of the agents.
+        seed: Seed of the problem and of the sampler.
         trials: Number of trials.
         after_trial: Function that is called after every trial and may end the search.
     """
@@ -108,7 +109,7 @@ def search_numbers(
         beside += time.process_time() - start
 
     with _quiet_optuna():
-        study = optuna.create_study(sampler=sampler)
+        study = optuna.create_study(sampler=METHODS[method](seed, config))
         start = time.process_time()
         study.optimize(objective, n_trials=trials, callbacks=[callback])
         whole = time.process_time() - start

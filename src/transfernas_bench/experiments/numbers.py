@@ -17,7 +17,7 @@ from transfernas.learning.config import TrainingConfig
 
 from ..benchmarks.number_problems import PROBLEMS, NumberProblem
 from .compare import GRID, limit_trials
-from .number_methods import DEFAULT_METHODS, GROUPED, METHODS, AfterTrialFn, NumberSearch, check_methods, search_numbers
+from .number_methods import DEFAULT_METHODS, GROUPED, AfterTrialFn, NumberSearch, check_methods, search_numbers
 from .number_ranking import MeasuredProblem, NumberRanking, rank_numbers, regret_multiples, regrets_of
 from .result import Curve, Result, TableRow
 from .run_directory import RunDirectory
@@ -153,9 +153,8 @@ def _run_stage(
         progress(found.values.size, float(found.values[:, -1].mean()))
     for replica in range(len(found.values), comparison.replicas):
         seed = comparison.seed + replica
-        sampler = METHODS[method](seed, comparison.config)
         after_trial = _after_trial(run_directory, progress, found.values)
-        search = search_numbers(PROBLEMS[name], sampler, seed, trials, after_trial)
+        search = search_numbers(PROBLEMS[name], method, comparison.config, seed, trials, after_trial)
         if len(search.values) < trials:
             break
         found = found.and_then(search)
