@@ -75,8 +75,9 @@ NORMALISED = RegretLabels(
     "scenario",
 )
 AS_MULTIPLE = RegretLabels(
-    "regret of the best trial so far as a multiple of TPE's after as many trials: below 1 is better than TPE\n"
-    "geometric mean over the problems of the medians of {replicas} replicas, 95 % interval",
+    "regret of the best trial so far as a multiple of TPE's after as many trials; below 1 is better\n"
+    "geometric mean over the problems of the medians of {replicas} replicas, 95 % interval\n"
+    "a regret below 0.1 % of TPE's after 10 trials counts as 0.1 %",
     "multiple of TPE's regret",
     1,
     1e-4,
@@ -248,7 +249,13 @@ def draw_regrets(
     return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
 
 
-def draw_ranks(path: Path, rankings: Sequence[Ranking], replicas: int, noun: str = "scenario") -> list[Path]:
+def draw_ranks(
+    path: Path,
+    rankings: Sequence[Ranking],
+    replicas: int,
+    noun: str = "scenario",
+    trials: Sequence[int] = _RANKED,
+) -> list[Path]:
     """Draws the mean rank of each method over all scenarios, with a panel for each number of trials.
 
     Args:
@@ -256,13 +263,14 @@ def draw_ranks(path: Path, rankings: Sequence[Ranking], replicas: int, noun: str
         rankings: Rankings of the methods; those of the first kind are drawn.
         replicas: Number of replicas of each search.
         noun: Name of a scenario.
+        trials: Numbers of trials; without rankings after any of them, the last number of trials is drawn.
 
     Returns:
         Paths of a PNG and an SVG.
     """
     here = [row for row in rankings if row.kind == rankings[0].kind]
     methods = list(dict.fromkeys(row.method for row in here))
-    counts = sorted({row.trials for row in here} & set(_RANKED)) or [max(row.trials for row in here)]
+    counts = sorted({row.trials for row in here} & set(trials)) or [max(row.trials for row in here)]
     figure = Figure(figsize=(3.4 + 2.6 * len(counts), 1.6 + 0.42 * len(methods)), dpi=150, layout="constrained")
     panels = figure.subplots(1, len(counts), squeeze=False, sharey=True, sharex=True)[0]
     for axes, count in zip(panels, counts, strict=True):

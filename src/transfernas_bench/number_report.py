@@ -34,7 +34,8 @@ def number_tables(outcome: NumberResult) -> list[PlainTable]:
             _ranking_table(
                 outcome,
                 "Regret as a multiple of TPE's (below 1 is better)",
-                f"geometric mean over the problems of the ratio of the medians; {bootstrap}",
+                "geometric mean over the problems of the ratio of the medians; a regret below 0.1 % of TPE's after 10 "
+                f"trials counts as 0.1 %; {bootstrap}",
                 lambda row: row.regret,
             ),
             _ranking_table(
@@ -50,7 +51,7 @@ def number_tables(outcome: NumberResult) -> list[PlainTable]:
 
 def number_cost_line(outcome: NumberResult) -> str:
     """Returns a line with the cost of a trial for each method."""
-    costs = ", ".join(f"{method} {1000 * seconds:.2g} ms" for method, seconds in outcome.cpu_seconds.items())
+    costs = ", ".join(f"{method} {_number(1000 * seconds)} ms" for method, seconds in outcome.cpu_seconds.items())
     return f"CPU time of a trial beside that of the objective, median over the searches: {costs}."
 
 

@@ -73,7 +73,7 @@ def compare_numbers(
     files = [write_result(out / "result.json", outcome.result)]
     if outcome.rankings:
         files += draw_regrets(out / "regrets", outcome.rankings, replicas, AS_MULTIPLE)
-        files += draw_ranks(out / "ranks", outcome.rankings, replicas, "problem")
+        files += draw_ranks(out / "ranks", outcome.rankings, replicas, "problem", (20, 50, 100, trials))
     tables = number_tables(outcome)
     files.append(write_tables(out / "tables.txt", tables))
     for table in tables:

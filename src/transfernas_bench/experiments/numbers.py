@@ -15,7 +15,7 @@ from jaxtyping import Float
 from transfernas.fields import to_json
 from transfernas.learning.config import TrainingConfig
 
-from ..benchmarks.number_problems import PROBLEMS, NumberProblem
+from ..benchmarks.number_problems import KINDS, PROBLEMS, NumberProblem
 from .compare import GRID, limit_trials
 from .number_methods import DEFAULT_METHODS, GROUPED, AfterTrialFn, NumberSearch, check_methods, search_numbers
 from .number_ranking import MeasuredProblem, NumberRanking, rank_numbers, regret_multiples, regrets_of
@@ -102,7 +102,8 @@ def run_numbers(comparison: NumberComparison, run_directory: RunDirectory, stage
     milestones = limit_trials(comparison.trials, MILESTONES)
     grid = limit_trials(comparison.trials, {*GRID, *milestones})
     measured = _measured(comparison, searches)
-    rankings = rank_numbers([*measured.values()], grid, comparison.seed)
+    by_kind = sorted(measured.values(), key=lambda problem: KINDS.index(problem.kind))
+    rankings = rank_numbers(by_kind, grid, comparison.seed)
     cpu_seconds = {
         method: float(np.median(np.concatenate(costs))) / comparison.trials
         for method in comparison.methods
