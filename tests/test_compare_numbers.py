@@ -17,11 +17,13 @@ from typer.testing import CliRunner
 
 from transfernas import TrainingConfig
 from transfernas.cli.app import app
-from transfernas_bench.benchmarks.number_problems import DEVELOPMENT, HALVES, HELD_OUT, KINDS, PROBLEMS
+from transfernas_bench.benchmarks.number_functions import AskedTrial
+from transfernas_bench.benchmarks.number_problems import DEVELOPMENT, HALVES, HELD_OUT, KINDS, PROBLEMS, NumberProblem
 from transfernas_bench.experiments.number_methods import search_numbers
 from transfernas_bench.experiments.number_ranking import MeasuredProblem, rank_numbers, regret_multiples, regrets_of
 from transfernas_bench.experiments.numbers import NumberComparison, run_numbers
 from transfernas_bench.experiments.ranking import ALL
+from transfernas_bench.experiments.result import write_result
 from transfernas_bench.experiments.run_directory import RunDirectory
 from transfernas_bench.experiments.runner import ProgressFn, StageFn
 from transfernas_bench.experiments.trace import read_arrays
@@ -226,6 +228,24 @@ def test_an_interrupted_comparison_goes_on_with_the_same_result(tmp_path: Path) 
     assert [done for name, done in told if name == "branches, tpe"] == [8, *range(9, 25)]
     for name, curve in whole.result.curves.items():
         np.testing.assert_array_equal(resumed.result.curves[name].values, curve.values, err_msg=name)
+
+
+def test_a_search_whose_first_trials_fail_has_a_result_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def value(trial: AskedTrial, seed: int) -> float:
+        return trial.suggest_float("x", 0.0, 1.0) if trial.number > 2 else float("nan")
+
+    problem = NumberProblem(value, DEVELOPMENT, "a function", least=0.0)
+    monkeypatch.setattr("transfernas_bench.experiments.numbers.PROBLEMS", {"late": problem})
+    wanted = NumberComparison(TrainingConfig(), ("late",), ("tpe", "random"), 0, 2, 5)
+    outcome = run_numbers(wanted, RunDirectory(tmp_path / "stages", {}, resume=False), quiet_stage)
+    written = json.loads(write_result(tmp_path / "result.json", outcome.result).read_text())
+    for row in written["curves"]["late/tpe"]["values"]:
+        assert row[:3] == [None] * 3 and 0 <= row[3] <= 1  # after 1, 2, 3 and 5 trials
+    rankings = {(row["method"], row["trials"]): row for row in written["summary"]["rankings"]}
+    assert rankings["random", 3]["regret"]["mean"] is None and rankings["random", 5]["regret"]["mean"] == 1
+    assert rankings["random", 3]["rank"]["mean"] == 1.5
+    assert draw_regrets(tmp_path / "regrets", outcome.rankings, 2, AS_MULTIPLE)[1].exists()
+    assert len(number_tables(outcome)) == 4
 
 
 def compare(*options: str) -> str:

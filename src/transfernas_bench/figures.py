@@ -237,7 +237,8 @@ def draw_regrets(
         _trials_axis(axes, max(row.trials for row in here), steps=(1, 5))
         # The scale is that of the second trial on; smaller regrets look like 0.
         shown = [max(row.regret.mean, labels.smallest) for row in here if row.trials >= min(2, here[-1].trials)]
-        _regret_axis(axes, 0.75 * min(shown), 1.3 * max(shown), labels.unit)
+        finite = [regret for regret in shown if np.isfinite(regret)] or [1.0]
+        _regret_axis(axes, 0.75 * min(finite), 1.3 * max(finite), labels.unit)
         axes.set_title(f"{kind} ({_counted(here[0].scenarios, labels.noun)})", fontsize=10)
     for axes in panels[len(kinds) :]:
         axes.set_axis_off()

@@ -3,6 +3,7 @@
 Each method has the same seeds. One search runs at a time, because the CPU time of the process is measured.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -99,6 +100,16 @@ def run_numbers(comparison: NumberComparison, run_directory: RunDirectory, stage
         found = _run_stage(comparison, name, method, run_directory, stage)
         if found.cpu_seconds.size:
             searches[name, method] = found
+    with np.errstate(invalid="ignore"):  # the regret of a search is infinite until a trial of it succeeds
+        return _result(comparison, searches, run_directory, started)
+
+
+def _result(
+    comparison: NumberComparison,
+    searches: Mapping[tuple[str, str], "_Searches"],
+    run_directory: RunDirectory,
+    started: float,
+) -> NumberResult:
     milestones = limit_trials(comparison.trials, MILESTONES)
     grid = limit_trials(comparison.trials, {*GRID, *milestones})
     measured = _measured(comparison, searches)
@@ -217,4 +228,9 @@ def _description(problem: NumberProblem) -> dict[str, object]:
 
 
 def _document(row: NumberRanking) -> dict[str, object]:
-    return {name: value._asdict() if isinstance(value, Interval) else value for name, value in row._asdict().items()}
+    """Returns a row for JSON, with its intervals as objects, and null for a number that is not finite."""
+    found = dict[str, object]()
+    for name, value in row._asdict().items():
+        ends = value._asdict().items() if isinstance(value, Interval) else ()
+        found[name] = {end: number if math.isfinite(number) else None for end, number in ends} if ends else value
+    return found
