@@ -90,6 +90,7 @@ def test_the_functions_are_those_of_the_published_results() -> None:
         assert PROBLEMS[name].value(Given(0.75, high=True), 4) != pytest.approx(value), name
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name, problem in PROBLEMS.items() if problem.data is not None])
 def test_a_model_has_a_loss_that_its_seed_determines(name: str) -> None:
     pytest.importorskip("sklearn")

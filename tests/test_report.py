@@ -227,7 +227,7 @@ def test_a_run_is_shown_with_its_table(tmp_path: Path) -> None:
     run(tmp_path, "--out", out)
     text = checked(out).text
     assert "transfernas compare --suite numbers --seed 3 --scenario '<s>' --method tpe --out" in text
-    assert "multiples of TPE's regret" in text and "Least value so far" in text
+    assert "multiples of TPE's regret" in text and "best value so far (lower is better)" in text
 
 
 def test_errors_say_what_to_give_instead(storage: str, tmp_path: Path) -> None:

@@ -86,6 +86,8 @@ AS_MULTIPLE = RegretLabels(
 
 _SETTLED = 5  # the trial at which the axes of the larger figures start
 _RANKED = (20, 100, 200)  # trials after which ranks are shown
+# Steps of the ticks of regrets in a decade; an axis has the first of these that give it two ticks.
+_STEPS = ((1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.4, 1.6, 1.8, 2, 3, 4, 5, 6, 7, 8, 9))
 _REGRETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 5)
 
 
@@ -328,8 +330,10 @@ def _counted(count: int, noun: str) -> str:
 
 def _regret_axis(axes: Axes, low: float, high: float, unit: int) -> None:
     axes.set_yscale("log")
-    steps = (1, 2, 5) if high < 1_000 * low else (1,)
-    ticks = [base * 10.0**power for power in range(-4, 5) for base in steps]
+    for steps in _STEPS if high < 1_000 * low else [(1,)]:
+        ticks = [base * 10.0**power for power in range(-4, 5) for base in steps]
+        if sum(low <= tick <= high for tick in ticks) > 1:
+            break
     axes.set_yticks(ticks, [f"{unit * tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_ylim(low, high)

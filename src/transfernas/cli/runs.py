@@ -12,7 +12,7 @@ from . import page
 from .sections import Page
 
 _FILE = "result.json"
-_MOST_FIGURES, _MOST_LINES = 12, 6
+_MOST_FIGURES, _MOST_LINES = 12, 7
 _NUMBERS = "compare --suite numbers"
 _REGRETS = {
     "compare": "These are regrets: 0 is the best configuration, 1 the median one; lower is better.",
@@ -49,8 +49,8 @@ def _results(found: Page, result: Mapping[str, Any]) -> None:
     if result.get("interrupted"):
         found.add(page.paragraph("The run was interrupted: the figures are those of the trials that were done."))
     each_trial = command.startswith("reproduce double-xor")
-    best = "least value so far" if command == _NUMBERS else "best value so far"
-    _curves(found, result["curves"], "reward of the trial" if each_trial else best)
+    quantity = "reward of the trial" if each_trial else "best value so far"
+    _curves(found, result["curves"], quantity, lower_is_better=command == _NUMBERS)
     if rows := [[row.get(key) for key in ("name", "trials", "mean", "low", "high")] for row in result["table"]]:
         found.add(page.heading("Means after some trials, with their 95 % intervals"))
         found.add(*([page.paragraph(_REGRETS[command])] if command in _REGRETS else []))
@@ -79,16 +79,18 @@ def _rerun(result: Mapping[str, Any], folder: Path) -> str:
     return shlex.join([*words, *out])
 
 
-def _curves(found: Page, curves: Mapping[str, Any], quantity: str) -> None:
+def _curves(found: Page, curves: Mapping[str, Any], quantity: str, lower_is_better: bool) -> None:
     """Adds a figure for each scenario, or one for all curves."""
-    groups: dict[str, dict[str, tuple[list[int], list[list[float]]]]] = {}
+    groups: dict[str, dict[str, tuple[list[int], list[list[float | None]]]]] = {}
     for name, its in curves.items():
         scenario, _, method = name.rpartition("/")
         if its["trials"] and its["values"]:
             groups.setdefault(scenario, {})[method] = its["trials"], its["values"]
     pictures = [
         found.figure(
-            functools.partial(plots.plot_curves, dict([*its.items()][:_MOST_LINES]), quantity),
+            functools.partial(
+                plots.plot_curves, dict([*its.items()][:_MOST_LINES]), quantity, lower_is_better=lower_is_better
+            ),
             scenario or "All searches",
         )
         for scenario, its in [*groups.items()][:_MOST_FIGURES]
