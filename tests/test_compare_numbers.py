@@ -64,7 +64,7 @@ class Given:
         return choices[-1]
 
 
-# As `profiling/number_problems.py` gave them before, with which results were published.
+# Values of the functions with which results were published, which must not change.
 PUBLISHED = {
     "ellipsoid of 5": 56.96581162267098,
     "rosenbrock of 3": 1321.0674928950086,
