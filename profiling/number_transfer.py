@@ -18,15 +18,15 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import number_problems
 import numpy as np
 import optuna
-from number_problems import DEVELOPMENT, HELD_OUT
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from replay import replayed
 
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies
+from transfernas_bench.benchmarks.number_models import MODELS as MODEL_FUNCTIONS
+from transfernas_bench.benchmarks.number_problems import DEVELOPMENT, HELD_OUT
 from transfernas_bench.experiments.statistics import mean_interval
 
 MODELS = {
@@ -76,7 +76,7 @@ def searched(model: str, data: str, methods: Iterable[str], seed: int, trials: i
 
 
 def _objective(model: str, data: str, seed: int) -> Callable[[optuna.Trial], float]:
-    function = getattr(number_problems, model)
+    function = MODEL_FUNCTIONS[model]
     return lambda trial: function(trial, seed, data)
 
 

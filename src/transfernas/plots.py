@@ -165,30 +165,33 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
 
 
 def plot_curves(
-    curves: Mapping[str, tuple[Sequence[int], Sequence[Sequence[float]]]],
+    curves: Mapping[str, tuple[Sequence[int], Sequence[Sequence[float | None]]]],
     quantity: str = "best value so far",
     axes: Axes | None = None,
+    lower_is_better: bool = False,
 ) -> Axes:
     """Draws several searches, each as the mean of its repetitions.
 
     Args:
-        curves: by name the numbers of trials, and for each repetition the values after them; at most six.
+        curves: by name the numbers of trials, and for each repetition the values after them; at most seven. A value may
+            be None.
         quantity: what the values are.
         axes: to draw into; a new figure's by default.
+        lower_is_better: whether a lower value is better.
 
     Returns:
         The axes: a line for each search.
     """
     axes = _axes(axes, 3.4)
-    lines = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
-    styles = zip((BLUE, RED, GREEN, PINK, GREY, ORANGE), lines, strict=True)
+    lines = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
+    styles = zip((BLUE, RED, GREEN, PINK, GREY, ORANGE, "#1a1a1a"), lines, strict=True)
     first = {"transfer": 0, "scratch": 1}  # they have one colour in all figures
     ordered = sorted(curves.items(), key=lambda item: first.get(item[0], len(first)))
     for (name, (trials, values)), (colour, line) in zip(ordered, styles, strict=False):
-        axes.plot(list(trials), np.mean(values, axis=0), color=colour, linestyle=line, label=label(name))
+        axes.plot(list(trials), np.array(values, float).mean(axis=0), color=colour, linestyle=line, label=label(name))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trials")
-    axes.set_ylabel(f"{quantity} (higher is better)", parse_math=False)
+    axes.set_ylabel(f"{quantity} ({'lower' if lower_is_better else 'higher'} is better)", parse_math=False)
     axes.grid(alpha=0.3)
     if curves:
         _legend(axes)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -10,6 +11,7 @@ from jaxtyping import Float
 from transfernas.checkpoint.files import write_atomically
 from transfernas.extras import needed
 
+from .experiments.number_ranking import NumberRanking
 from .experiments.ranking import MethodRanking
 from .experiments.result import Curve, Result
 from .experiments.statistics import Reached, mean_interval, moving_average
@@ -36,10 +38,56 @@ METHOD_STYLES = STYLES | {
     "tpe seeded": ("#882255", (0, (5, 1)), "TPE, from the sources' best"),
     "evolution seeded": ("#E69F00", "-.", "evolution, from the sources' best"),
     "gp": ("#56B4E9", ":", "Gaussian process"),
+    "agent": ("#0072B2", "-", "agent"),
+    "policy alone": ("#D55E00", "--", "agent without its Gaussian process"),
+    "tpe group": ("#882255", "-.", "TPE, multivariate with groups"),
+    "cmaes": ("#009E73", (0, (3, 1, 1, 1)), "CMA-ES"),
 }
+
+Ranking = MethodRanking | NumberRanking
+"""Ranking of a method on scenarios of the suite of tables, or on problems of numbers."""
+
+
+class RegretLabels(NamedTuple):
+    """Texts of a figure of regrets.
+
+    Attributes:
+        title: Title of the figure, with the number of replicas as {replicas}.
+        axis: Label of the vertical axis.
+        unit: Factor of the regrets at the ticks, 100 for percent.
+        smallest: Smaller regrets are drawn at the lower end of the vertical axis.
+        noun: Name of a scenario.
+    """
+
+    title: str
+    axis: str
+    unit: int
+    smallest: float
+    noun: str
+
+
+NORMALISED = RegretLabels(
+    "regret of the best configuration so far: 0 % at the best one of the space, 100 % at the median one\n"
+    "mean of the scenarios and of {replicas} replicas, 95 % interval",
+    "regret (%)",
+    100,
+    1e-4,
+    "scenario",
+)
+AS_MULTIPLE = RegretLabels(
+    "regret of the best trial so far as a multiple of TPE's after as many trials; below 1 is better\n"
+    "geometric mean over the problems of the medians of {replicas} replicas, 95 % interval\n"
+    "a regret below 0.1 % of TPE's after 10 trials counts as 0.1 %",
+    "multiple of TPE's regret",
+    1,
+    1e-4,
+    "problem",
+)
 
 _SETTLED = 5  # the trial at which the axes of the larger figures start
 _RANKED = (20, 100, 200)  # trials after which ranks are shown
+# Steps of the ticks of regrets in a decade; an axis has the first of these that give it two ticks.
+_STEPS = ((1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.4, 1.6, 1.8, 2, 3, 4, 5, 6, 7, 8, 9))
 _REGRETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 5)
 
 
@@ -165,13 +213,16 @@ def draw_attention(path: Path, attention: Float[np.ndarray, "replicas positions 
     return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
 
 
-def draw_regrets(path: Path, rankings: Sequence[MethodRanking], replicas: int) -> list[Path]:
-    """Draws the mean normalised regret of each method over the trials, with a panel for each kind of scenario.
+def draw_regrets(
+    path: Path, rankings: Sequence[Ranking], replicas: int, labels: RegretLabels = NORMALISED
+) -> list[Path]:
+    """Draws the regret of each method over the trials, with a panel for each kind of scenario.
 
     Args:
         path: Path of the files, without suffix.
         rankings: Rankings of the methods, by kind.
         replicas: Number of replicas of each search.
+        labels: Texts of the figure, by default those of the mean normalised regret.
 
     Returns:
         Paths of a PNG and an SVG.
@@ -187,41 +238,42 @@ def draw_regrets(path: Path, rankings: Sequence[MethodRanking], replicas: int) -
             _draw_regret(axes, method, [row for row in here if row.method == method])
         _trials_axis(axes, max(row.trials for row in here), steps=(1, 5))
         # The scale is that of the second trial on; smaller regrets look like 0.
-        shown = [max(row.regret.mean, 1e-4) for row in here if row.trials >= min(2, here[-1].trials)]
-        axes.set_yscale("log")
-        ticks = [base * 10.0**power for power in range(-4, 2) for base in (1, 2, 5)]
-        axes.set_yticks(ticks, [f"{100 * tick:g}" for tick in ticks])
-        axes.minorticks_off()
-        axes.set_ylim(0.75 * min(shown), 1.3 * max(shown))
-        axes.set_title(f"{kind} ({here[0].scenarios} scenario{'s' if here[0].scenarios > 1 else ''})", fontsize=10)
+        shown = [max(row.regret.mean, labels.smallest) for row in here if row.trials >= min(2, here[-1].trials)]
+        finite = [regret for regret in shown if np.isfinite(regret)] or [1.0]
+        _regret_axis(axes, 0.75 * min(finite), 1.3 * max(finite), labels.unit)
+        axes.set_title(f"{kind} ({_counted(here[0].scenarios, labels.noun)})", fontsize=10)
     for axes in panels[len(kinds) :]:
         axes.set_axis_off()
     for axes in panels[::columns]:
-        axes.set_ylabel("regret (%)")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
-    figure.suptitle(
-        "regret of the best configuration so far: 0 % at the best one of the space, 100 % at the median one\n"
-        f"mean of the scenarios and of {replicas} replicas, 95 % interval",
-        fontsize=11,
-    )
+        axes.set_ylabel(labels.axis)
+    drawn = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend([*drawn.values()], [*drawn], loc="outside lower center", ncols=4, fontsize=9)
+    figure.suptitle(labels.title.format(replicas=replicas), fontsize=11)
     return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
 
 
-def draw_ranks(path: Path, rankings: Sequence[MethodRanking], replicas: int) -> list[Path]:
+def draw_ranks(
+    path: Path,
+    rankings: Sequence[Ranking],
+    replicas: int,
+    noun: str = "scenario",
+    trials: Sequence[int] = _RANKED,
+) -> list[Path]:
     """Draws the mean rank of each method over all scenarios, with a panel for each number of trials.
 
     Args:
         path: Path of the files, without suffix.
         rankings: Rankings of the methods; those of the first kind are drawn.
         replicas: Number of replicas of each search.
+        noun: Name of a scenario.
+        trials: Numbers of trials; without rankings after any of them, the last number of trials is drawn.
 
     Returns:
         Paths of a PNG and an SVG.
     """
     here = [row for row in rankings if row.kind == rankings[0].kind]
     methods = list(dict.fromkeys(row.method for row in here))
-    counts = sorted({row.trials for row in here} & set(_RANKED)) or [max(row.trials for row in here)]
+    counts = sorted({row.trials for row in here} & set(trials)) or [max(row.trials for row in here)]
     figure = Figure(figsize=(3.4 + 2.6 * len(counts), 1.6 + 0.42 * len(methods)), dpi=150, layout="constrained")
     panels = figure.subplots(1, len(counts), squeeze=False, sharey=True, sharex=True)[0]
     for axes, count in zip(panels, counts, strict=True):
@@ -242,12 +294,12 @@ def draw_ranks(path: Path, rankings: Sequence[MethodRanking], replicas: int) -> 
         axes.grid(alpha=0.3, axis="x")
     panels[0].set_yticks(range(len(methods)), [METHOD_STYLES[method][2] for method in methods])
     panels[0].set_ylim(len(methods) - 0.4, -0.7)
-    size = f"{here[0].scenarios} scenarios and {replicas} replicas"
+    size = f"{_counted(here[0].scenarios, noun)} and {replicas} replicas"
     figure.suptitle(f"rank by the best configuration so far\nmean of {size}, 95 % interval", fontsize=11)
     return _written(figure, path.with_suffix(".png"), path.with_suffix(".svg"))
 
 
-def _draw_regret(axes: Axes, method: str, rows: Sequence[MethodRanking]) -> None:
+def _draw_regret(axes: Axes, method: str, rows: Sequence[Ranking]) -> None:
     colour, line, label = METHOD_STYLES[method]
     trials, regrets = [row.trials for row in rows], np.array([row.regret for row in rows])
     axes.plot(trials, regrets[:, 0], color=colour, linestyle=line, label=label, linewidth=1.8)
@@ -270,6 +322,21 @@ def _draw_reached(axes: Axes, name: str, reached: Sequence[Reached]) -> None:
     axes.plot(*there.T, color=colour, linestyle=line, label=label, marker="o", markersize=3)
     bounds = [(100 * each.target, each.low, each.high) for each in reached if each.low and each.high]
     axes.fill_between(*np.array(bounds).reshape(-1, 3).T, color=colour, alpha=0.15, linewidth=0)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _regret_axis(axes: Axes, low: float, high: float, unit: int) -> None:
+    axes.set_yscale("log")
+    for steps in _STEPS if high < 1_000 * low else [(1,)]:
+        ticks = [base * 10.0**power for power in range(-4, 5) for base in steps]
+        if sum(low <= tick <= high for tick in ticks) > 1:
+            break
+    axes.set_yticks(ticks, [f"{unit * tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(low, high)
 
 
 def _trials_axis(axes: Axes, longest: int, steps: tuple[int, ...] = (1, 2, 5)) -> None:

@@ -12,7 +12,12 @@ from . import page
 from .sections import Page
 
 _FILE = "result.json"
-_MOST_FIGURES, _MOST_LINES = 12, 6
+_MOST_FIGURES, _MOST_LINES = 12, 7
+_NUMBERS = "compare --suite numbers"
+_REGRETS = {
+    "compare": "These are regrets: 0 is the best configuration, 1 the median one; lower is better.",
+    _NUMBERS: "These are regrets as multiples of TPE's regret after as many trials; lower is better.",
+}
 
 
 def run_page(folder: Path) -> Page:
@@ -44,11 +49,11 @@ def _results(found: Page, result: Mapping[str, Any]) -> None:
     if result.get("interrupted"):
         found.add(page.paragraph("The run was interrupted: the figures are those of the trials that were done."))
     each_trial = command.startswith("reproduce double-xor")
-    _curves(found, result["curves"], "reward of the trial" if each_trial else "best value so far")
+    quantity = "reward of the trial" if each_trial else "best value so far"
+    _curves(found, result["curves"], quantity, lower_is_better=command == _NUMBERS)
     if rows := [[row.get(key) for key in ("name", "trials", "mean", "low", "high")] for row in result["table"]]:
         found.add(page.heading("Means after some trials, with their 95 % intervals"))
-        words = "These are regrets: 0 is the best configuration, 1 the median one; lower is better."
-        found.add(*([page.paragraph(words)] if command == "compare" else []))
+        found.add(*([page.paragraph(_REGRETS[command])] if command in _REGRETS else []))
         found.add(page.table(("search", "trials", "mean", "low", "high"), rows))
     keys = ("of", "to", "target", "trials_of", "trials_to", "ratio", "low", "high")
     if rows := [[row.get(key) for key in keys] for row in result.get("ratios", [])]:
@@ -68,22 +73,24 @@ def _rerun(result: Mapping[str, Any], folder: Path) -> str:
     for name in ("replicas", "trials", "joint_trials"):
         words += [f"--{name.replace('_', '-')}", str(settings[name])] if isinstance(settings.get(name), int) else []
     for option, name in (("--scenario", "scenarios"), ("--method", "methods")):
-        for each in settings.get(name) or () if result["command"] == "compare" else ():
+        for each in settings.get(name) or () if result["command"] in _REGRETS else ():
             words += [option, str(each)]
     out = ["--out", str(folder), "--resume"] if result.get("interrupted") else ["--out", f"{folder}-again"]
     return shlex.join([*words, *out])
 
 
-def _curves(found: Page, curves: Mapping[str, Any], quantity: str) -> None:
+def _curves(found: Page, curves: Mapping[str, Any], quantity: str, lower_is_better: bool) -> None:
     """Adds a figure for each scenario, or one for all curves."""
-    groups: dict[str, dict[str, tuple[list[int], list[list[float]]]]] = {}
+    groups: dict[str, dict[str, tuple[list[int], list[list[float | None]]]]] = {}
     for name, its in curves.items():
         scenario, _, method = name.rpartition("/")
         if its["trials"] and its["values"]:
             groups.setdefault(scenario, {})[method] = its["trials"], its["values"]
     pictures = [
         found.figure(
-            functools.partial(plots.plot_curves, dict([*its.items()][:_MOST_LINES]), quantity),
+            functools.partial(
+                plots.plot_curves, dict([*its.items()][:_MOST_LINES]), quantity, lower_is_better=lower_is_better
+            ),
             scenario or "All searches",
         )
         for scenario, its in [*groups.items()][:_MOST_FIGURES]

@@ -1,4 +1,4 @@
-"""`transfernas compare`: the transferred agent and the other methods on the transfer suite."""
+"""`transfernas compare`: the agent and the other methods on the suite of tables, or on that of numbers."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,10 +10,24 @@ from transfernas.cli.common import end, errors_as_lines, refused
 from transfernas.cli.terminal import say
 
 from .common import WITH_RESUME, changed_config, load_table, make_folder, open_run_directory, say_where
+from .compare_numbers import FOLDER as NUMBERS_FOLDER
+from .compare_numbers import TRIALS as NUMBERS_TRIALS
+from .compare_numbers import compare_numbers
 
 if TYPE_CHECKING:
     from ..experiments.run_directory import RunDirectory
     from ..experiments.suite import TransferScenario
+
+
+FOLDER, TRIALS = Path("runs/compare"), 200
+"""Folder of the results and trials of a search by default."""
+
+
+class Suite(StrEnum):
+    """Suites of problems."""
+
+    tables = "tables"
+    numbers = "numbers"
 
 
 class Half(StrEnum):
@@ -25,6 +39,14 @@ class Half(StrEnum):
 
 @errors_as_lines()
 def compare(
+    context: typer.Context,
+    suite: Annotated[
+        Suite,
+        typer.Option(
+            help="tables: problems from tables of real trainings, with sources to transfer from. numbers: functions "
+            "and models that are trained, from scratch."
+        ),
+    ] = Suite.tables,
     half: Annotated[
         Half | None,
         typer.Option(
@@ -33,34 +55,43 @@ def compare(
         ),
     ] = None,
     scenario: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A scenario; may be repeated. --list shows them.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A scenario, or a problem of numbers; may be repeated. --list shows them."),
     ] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help='Scenarios of a kind, such as "leave one out"; may be repeated.'),
+        typer.Option(metavar="KIND", help='Of tables: scenarios of a kind, such as "leave one out"; may be repeated.'),
     ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
             help="transfer, scratch, tpe, tpe seeded, evolution, evolution seeded, random or gp; may be repeated. All "
-            "but gp by default.",
+            "but gp by default. Of numbers: agent, policy alone, tpe, tpe group, random, gp or cmaes; all but gp and "
+            "cmaes by default, and tpe always runs.",
         ),
     ] = None,
     replicas: Annotated[int, typer.Option(min=2, help="Independent repetitions of every search.")] = 20,
-    trials: Annotated[int, typer.Option(min=1, help="Trials of each search of a target.")] = 200,
-    joint_trials: Annotated[int, typer.Option(min=1, help="Trials of the joint training, for each source.")] = 200,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Trials of each search of a target.", show_default=f"{TRIALS}; of numbers {NUMBERS_TRIALS}"
+        ),
+    ] = None,
+    joint_trials: Annotated[
+        int, typer.Option(min=1, help="Of tables: trials of the joint training, for each source.")
+    ] = 200,
     data: Annotated[
         Path | None,
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="A compact file of NAS-Bench-101, for the scenarios that need this table. Without this option, they "
-            "are left out, unless you name them and `transfernas data nasbench101` made the file.",
+            help="Of tables: a compact file of NAS-Bench-101, for the scenarios that need this table. Without this "
+            "option, they are left out, unless you name them and `transfernas data nasbench101` made the file.",
         ),
     ] = None,
     paper: Annotated[
-        bool, typer.Option("--paper", help="Give the agents the paper's settings, not the default settings.")
+        bool, typer.Option("--paper", help="Of tables: give the agents the paper's settings, not the default settings.")
     ] = False,
     change: Annotated[
         list[str] | None,
@@ -69,8 +100,13 @@ def compare(
             help="A setting of the agents (TrainingConfig), as in rule.learning_rate=0.001; may be repeated.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/compare"),
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of all random draws; of numbers, seed of the first replica.")
+    ] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results.", show_default=f"{FOLDER}; of numbers {NUMBERS_FOLDER}"),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -83,13 +119,19 @@ def compare(
             metavar="DIR",
             exists=True,
             file_okay=False,
-            help="The --out of an earlier run with the same seed, replicas and trials. Its searches by random search, "
-            "evolution and TPE from scratch, which depend on no agent, are copied.",
+            help="Of tables: the --out of an earlier run with the same seed, replicas and trials. Its searches by "
+            "random search, evolution and TPE from scratch, which depend on no agent, are copied.",
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--list", help="Print the scenarios that are chosen, and run nothing.")] = False,
 ) -> None:
-    """Compare the transferred agent with the other methods, on problems from tables of real trainings."""
+    """Compare the agent with other methods: transferred on tables of real trainings, or from scratch on numbers."""
+    if suite is Suite.numbers:
+        _refuse_options_of_tables(context)
+        halves = half and half.value
+        compare_numbers(halves, scenario, method, replicas, trials, change or (), seed, out, resume, show)
+        return
+    trials = TRIALS if trials is None else trials
     # Imported here, so that `transfernas --help` answers at once.
     from rich.console import Console
 
@@ -119,7 +161,7 @@ def compare(
         )
     config = changed_config(change or (), fast=not paper)
     load_one_each(scenarios, cells)  # before any folder is created, because a missing package is an error
-    out = make_folder(out)
+    out = make_folder(FOLDER if out is None else out)
     comparison = Comparison(config, scenarios, methods, seed, replicas, trials, joint_trials)
     # Searches do not depend on one another, so you may add scenarios and methods to a run.
     fixed = {"config": to_json(config), "seed": seed, "replicas": replicas, "trials": trials}
@@ -146,6 +188,19 @@ def compare(
     say(console, cost_line(outcome))
     say_where(console, outcome.result, out, files)
     end(outcome.result.interrupted, WITH_RESUME)
+
+
+def _refuse_options_of_tables(context: typer.Context) -> None:
+    """Refuses the options that have no effect on the suite of numbers.
+
+    Raises:
+        typer.BadParameter: Such an option is given.
+    """
+    for name in ("kind", "joint_trials", "data", "paper", "methods_from"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise refused(f"{option} is an option of --suite tables; leave it out for --suite numbers", option)
 
 
 def _adopt(run_directory: "RunDirectory", run: Path, names: tuple[str, ...]) -> None:

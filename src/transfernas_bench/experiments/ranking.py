@@ -6,7 +6,7 @@ Shapes: `methods` and `replicas` of the comparison; `trials` is the number of ev
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +15,18 @@ from .statistics import Interval, bootstrap_means, ranks, simultaneous_means
 
 ALL = "all"
 """Name of the kind of all scenarios together."""
+
+
+@runtime_checkable
+class HasKind(Protocol):
+    """A scenario or a problem of a kind."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of the scenario."""
+
+
+K = TypeVar("K", bound=HasKind)
 
 
 class MeasuredScenario(NamedTuple):
@@ -91,6 +103,15 @@ class OnScenario(NamedTuple):
     together: Interval
 
 
+def by_kind(measured: Sequence[K]) -> dict[str, list[K]]:
+    """Returns the scenarios of each kind, and of all kinds first; a single kind would equal all, and is left out."""
+    kinds = list(dict.fromkeys(scenario.kind for scenario in measured))
+    found = {ALL: list(measured)} if measured else {}
+    return found | (
+        {kind: [scenario for scenario in measured if scenario.kind == kind] for kind in kinds} if kinds[1:] else {}
+    )
+
+
 def rank_methods(
     measured: Sequence[MeasuredScenario], methods: Sequence[str], trials: Sequence[int], seed: int
 ) -> tuple[MethodRanking, ...]:
@@ -103,7 +124,7 @@ def rank_methods(
         seed: Seed of the bootstrap over scenarios and replicas.
     """
     found = list[MethodRanking]()
-    for kind, scenarios in _by_kind(measured).items():
+    for kind, scenarios in by_kind(measured).items():
         both = [np.stack([scenario.regret, ranks(-scenario.regret)]) for scenario in scenarios]
         means = bootstrap_means(np.stack([np.moveaxis(each, 2, 0).reshape(each.shape[2], -1) for each in both]), seed)
         half = len(means) // 2
@@ -132,7 +153,7 @@ def differences(
     """
     first, second = map(methods.index, pair)
     found = list[Difference]()
-    for kind, scenarios in _by_kind(measured).items():
+    for kind, scenarios in by_kind(measured).items():
         of, to = (np.stack([scenario.regret[row] for scenario in scenarios]) for row in (first, second))
         base = to.mean(axis=(0, 1)).tolist()
         for count, regret, mean in zip(trials, bootstrap_means(of - to, seed), base, strict=True):
@@ -166,13 +187,4 @@ def compare_by_scenario(
         OnScenario(name, *pair, count, *intervals)
         for name, values, all_hold in zip(measured, less, together, strict=True)
         for count, *intervals in zip(trials, bootstrap_means(values[None], seed), all_hold, strict=True)
-    )
-
-
-def _by_kind(measured: Sequence[MeasuredScenario]) -> dict[str, list[MeasuredScenario]]:
-    """Returns the scenarios of each kind, and of all kinds first; a single kind would equal all, and is left out."""
-    kinds = list(dict.fromkeys(scenario.kind for scenario in measured))
-    found = {ALL: list(measured)} if measured else {}
-    return found | (
-        {kind: [scenario for scenario in measured if scenario.kind == kind] for kind in kinds} if kinds[1:] else {}
     )

@@ -28,7 +28,8 @@ class Curve:
 
     Attributes:
         values: Shape `[replicas, trials]`, the noise-free value of the incumbent, which has the best observed reward so
-            far. With several problems, the incumbent is that of the trial's problem. For double XOR the rewards.
+            far. With several problems, the incumbent is that of the trial's problem. For double XOR the rewards; for
+            problems of numbers the least observed value so far.
         test: Shape `[replicas, trials]`, the test accuracy of the incumbent; None if there is no test accuracy.
     """
 
@@ -81,6 +82,7 @@ class Result:
         choice: Table of a separate experiment that chose a setting, such as the best setting of a method.
         summary: Statistics over several curves, for JSON.
         kept_trials: Trials of the curves that are written; None for all.
+        decimals: Number of decimals of the values of curves that are written; None for all.
     """
 
     command: str
@@ -95,6 +97,7 @@ class Result:
     choice: tuple[TableRow, ...] = ()
     summary: Mapping[str, object] = field(default_factory=dict)
     kept_trials: tuple[int, ...] | None = None
+    decimals: int | None = 6
 
 
 def table_of(curves: Mapping[str, Curve], trials: Sequence[int], test: bool = False) -> tuple[TableRow, ...]:
@@ -126,7 +129,7 @@ def write_result(path: Path, result: Result) -> Path:
         "seconds": round(result.seconds, 1),
         "peak_memory_mib": None if (peak := peak_memory_mib()) is None else round(peak),
         "interrupted": result.interrupted,
-        "curves": {name: _curve_document(curve, result.kept_trials) for name, curve in result.curves.items()},
+        "curves": {name: _curve_document(curve, result) for name, curve in result.curves.items()},
         "settings": dict(result.settings),
         "table": [_row_document(row) for row in result.table],
         "choice": [_row_document(row) for row in result.choice],
@@ -138,12 +141,17 @@ def write_result(path: Path, result: Result) -> Path:
     return path
 
 
-def _curve_document(curve: Curve, kept: tuple[int, ...] | None) -> dict[str, object]:
-    every = range(1, curve.values.shape[1] + 1)
+def _curve_document(curve: Curve, result: Result) -> dict[str, object]:
+    every, kept = range(1, curve.values.shape[1] + 1), result.kept_trials
     trials = list(every) if kept is None else [count for count in kept if count in every]
     columns = [count - 1 for count in trials]
-    document = {"trials": trials, "values": np.round(curve.values[:, columns], 6).tolist()}
-    return document if curve.test is None else {**document, "test": np.round(curve.test[:, columns], 6).tolist()}
+    document = {"trials": trials, "values": _rounded(curve.values[:, columns], result.decimals)}
+    return document if curve.test is None else {**document, "test": _rounded(curve.test[:, columns], result.decimals)}
+
+
+def _rounded(values: Float[np.ndarray, "replicas trials"], decimals: int | None) -> list[list[float | None]]:
+    rows = (values if decimals is None else np.round(values, decimals)).tolist()
+    return [[_finite(value) for value in row] for row in rows]
 
 
 def _row_document(row: TableRow) -> dict[str, object]:

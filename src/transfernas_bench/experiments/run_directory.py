@@ -2,7 +2,7 @@
 
 A stage is a search. The folder of a stage, named by the stage and the number of trials done, holds the record of the
 trials and the state of the searchers. The folder is written under a temporary name and renamed: at the end of the
-stage, at an interrupt and every minute.
+stage, at an interrupt and every minute. An experiment may also keep stages of another form (`keep` and `kept`).
 """
 
 import json
@@ -143,7 +143,7 @@ class RunDirectory:
             progress: Function that is called after every trial.
         """
         start = None
-        for folder in self._kept(name)[-1:]:
+        if folder := self.kept(name):
             start = Trace.read(folder / _RECORD)
             progress(start.trials, float(start.values[:, -1].mean()))
             if start.trials >= trials:
@@ -166,17 +166,34 @@ class RunDirectory:
             self._keep(name, replicas, trace)
         return trace
 
-    def _keep(self, name: str, replicas: Replicas, trace: Trace) -> None:
-        earlier, folder = self._kept(name), self._folder / f"{name}.{trace.trials}"
+    def kept(self, name: str) -> Path | None:
+        """Returns the folder of a stage with its latest state; None for a stage without a state."""
+        return next(iter(self._kept(name)[-1:]), None)
+
+    def keep(self, name: str, done: int, write: Callable[[Path], None]) -> None:
+        """Keeps the state of a stage, whole or not at all, in place of an earlier state.
+
+        Args:
+            name: Name of the stage and of its folder.
+            done: How much of the stage is done; a state with this number that is kept already stays.
+            write: Function that writes the state to the files of an empty folder.
+        """
+        earlier, folder = self._kept(name), self._folder / f"{name}.{done}"
         if folder in earlier:
             return
         part = self._folder / f".{name}.{uuid.uuid4().hex}.part"
         part.mkdir()
-        trace.write(part / _RECORD)
-        replicas.save(part)
+        write(part)
         part.rename(folder)
         for old in earlier:
             shutil.rmtree(old)
+
+    def _keep(self, name: str, replicas: Replicas, trace: Trace) -> None:
+        def write(folder: Path) -> None:
+            trace.write(folder / _RECORD)
+            replicas.save(folder)
+
+        self.keep(name, trace.trials, write)
 
     def _kept(self, name: str) -> list[Path]:
         return _kept(self._folder, name)

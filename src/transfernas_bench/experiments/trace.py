@@ -9,8 +9,10 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -60,12 +62,7 @@ class Trace:
 
     def write(self, path: Path) -> None:
         """Writes the record as an `.npz`, whole or not at all; the comment of the archive is a checksum of the rest."""
-        content = io.BytesIO()
-        np.savez_compressed(content, **dataclasses.asdict(self))
-        with zipfile.ZipFile(content, "a") as archive:
-            archive.comment = bytes(_CHECKSUM)
-        whole = content.getvalue()[:-_CHECKSUM]
-        write_atomically(path, whole + _checksum(whole))
+        write_arrays(path, dataclasses.asdict(self))
 
     @classmethod
     def read(cls, path: Path) -> "Trace":
@@ -75,16 +72,41 @@ class Trace:
             CheckpointError: The file is damaged.
             FileNotFoundError: There is no such file.
         """
-        content = path.read_bytes()
-        if content[-_CHECKSUM:] != _checksum(content[:-_CHECKSUM]):
-            raise CheckpointError(
-                f"{path} is damaged: its checksum does not match its content; remove {path.parent} to run that "
-                "search afresh"
-            )
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {field.name: file[field.name] for field in dataclasses.fields(cls)}
+        arrays = read_arrays(path)
         scalars = {"noise": str(arrays["noise"]), "interrupted": bool(arrays["interrupted"])}
         return cls(**{**arrays, **scalars})
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes arrays as an `.npz`, whole or not at all; the comment of the archive is a checksum of the rest.
+
+    Args:
+        path: Path of the file.
+        arrays: Arrays, numbers and texts by name.
+    """
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    with zipfile.ZipFile(content, "a") as archive:
+        archive.comment = bytes(_CHECKSUM)
+    whole = content.getvalue()[:-_CHECKSUM]
+    write_atomically(path, whole + _checksum(whole))
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Reads the arrays of a file from `write_arrays`.
+
+    Raises:
+        CheckpointError: The file is damaged.
+        FileNotFoundError: There is no such file.
+    """
+    content = path.read_bytes()
+    if content[-_CHECKSUM:] != _checksum(content[:-_CHECKSUM]):
+        raise CheckpointError(
+            f"{path} is damaged: its checksum does not match its content; remove {path.parent} to run that search "
+            "afresh"
+        )
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def _checksum(content: bytes) -> bytes:
