@@ -18,7 +18,7 @@ from transfernas.learning.archive import ArchivedProblem, archive_of_trials
 from transfernas.learning.learner import best_policy, update_archive
 from transfernas.learning.scores import Score
 from transfernas.spaces.condition import Config
-from transfernas.spaces.domain import CategoricalDomain
+from transfernas.spaces.domain import CategoricalDomain, Domain, NumericDomain
 
 THREE = Problem(LEFT, "three")
 
@@ -158,6 +158,31 @@ def test_attention_of_a_discovered_space_ignores_conditions_and_names_what_is_wr
     for config, words in (({"y": "a"}, "has no choice 'y'; it has x"), ({"x": "c"}, "'c'"), ({}, "is empty")):
         with pytest.raises(ValueError, match=words):
             beliefs_of(learner, 0, 20, attention=config)
+
+
+def test_values_of_a_discovered_space_have_their_ranges() -> None:
+    """Even names are ranges only if an odd number was tried: the step of a parameter may be two."""
+    domains: dict[str, Domain] = {
+        "rate": NumericDomain(1e-4, 1e-1, log=True),
+        "leaf": NumericDomain(1, 20, integer=True),
+        "even": NumericDomain(2, 20, step=2, integer=True),
+        "act": CategoricalDomain(("relu", "tanh")),
+    }
+    search = DefineByRunSearch("run", "one", FAST, seed=0)
+    for number, tried in enumerate(({"rate": 0.003, "leaf": 5}, {"rate": 0.007, "leaf": 20})):
+        values = {"even": 8, "act": "relu", **tried}
+        search.tell(number, {name: (domain, values[name]) for name, domain in domains.items()}, float(number))
+    agent = search.agent()
+    assert agent is not None
+    found = agent.beliefs(draws=20, attention=agent.top()[0].config)
+    rate, leaf = found["rate"].ranges, found["leaf"].ranges
+    assert rate is not None and leaf is not None and set(found.ranges) == {"rate", "leaf"}
+    assert rate[0] == pytest.approx((1e-4, 10**-3.75)) and rate[-1] == pytest.approx((10**-1.25, 0.1))
+    assert leaf == (*((low, low + 1) for low in range(0, 18, 2)), (18, 20))
+    assert found["even"].ranges is None and found["act"].ranges is None and found["even"].values[0] == 2
+    assert found.attention is not None and found.attention.tokens[1:3] == ("space=run", "rate=0.00562 to 0.01")
+    assert found.attention.decisions[0] == "rate" and found.attention.config["leaf"] == 18
+    json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_an_agent_that_knows_nothing_has_beliefs() -> None:

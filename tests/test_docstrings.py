@@ -67,6 +67,7 @@ BEFORE = {
         space = SearchSpace("run", [Choice("lr", NumericDomain(1e-4, 1.0, log=True).actions)])
     """,
     "transfernas.insight.attention.DecisionAttention": TOLD_AGENT,
+    "transfernas.insight.attention.with_values": TOLD_AGENT,
     "transfernas.insight.beliefs.Beliefs": TOLD_AGENT,
     "transfernas.insight.beliefs.ExpectedConfig": TOLD_AGENT,
     "transfernas.insight.beliefs.ParameterBeliefs": TOLD_AGENT,
@@ -77,6 +78,7 @@ BEFORE = {
     "transfernas.insight.progress.SearchTrial": TOLD_AGENT,
     "transfernas.insight.progress.gains": TOLD_AGENT,
     "transfernas.insight.progress.record_of": TOLD_AGENT,
+    "transfernas.spaces.grid.bins_of_names": "from transfernas.spaces.domain import NumericDomain",
     "transfernas.integrations.configspace": "from ConfigSpace import ConfigurationSpace",
     "transfernas.integrations.configspace.ConfigSpaceAdapter": "from ConfigSpace import ConfigurationSpace",
     "transfernas.integrations.configspace.from_configspace": "from ConfigSpace import ConfigurationSpace",

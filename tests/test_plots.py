@@ -1,6 +1,7 @@
 """The figures show the numbers that they are given."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from matplotlib.figure import Figure
 
 from believed import BELIEFS, EMPTY, RATE, RECORD, TASKS, attention_of
 from transfernas import plots
-from transfernas.insight.figure_data import PROPOSER_STYLES
+from transfernas.insight.figure_data import PROPOSER_STYLES, value_shares
 from transfernas.insight.importances import Importance
+from transfernas.insight.number_ranges import NumberRange
 from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, first_to_reach, gains
 
 
@@ -32,6 +34,20 @@ def test_values_are_bars_now_and_points_before() -> None:
     assert line(axes, "chance")[1] == [pytest.approx(1 / 3)] * 2
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.001", "0.01", "0.1"]
     assert labels(axes)[0] == "now" and axes.get_ylabel() == "probability" and axes.get_xlabel() == "learning $rate"
+
+
+def test_values_of_a_range_have_labels_in_the_units_of_the_parameter() -> None:
+    names = (0.0001334, 0.0002371, 0.0004217)
+    reals = tuple(NumberRange(*ends) for ends in ((1e-4, 10**-3.75), (10**-3.75, 10**-3.5), (10**-3.5, 10**-3.25)))
+    rate = replace(RATE, values=names, ranges=reals)
+    axes = plots.plot_values(rate)
+    assert axes.get_xticks().tolist() == [-0.5, 0.5, 1.5, 2.5]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.0001", "0.000178", "0.000316", "0.000562"]
+    assert value_shares(rate).labels == ("0.0001 to 0.000178", "0.000178 to 0.000316", "0.000316 to 0.000562")
+    whole = replace(RATE, values=(0, 2, 4), ranges=(NumberRange(1, 1), NumberRange(2, 3), NumberRange(4, 5)))
+    axes = plots.plot_values(whole)
+    assert axes.get_xticks().tolist() == [0, 1, 2]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "2–3", "4–5"]
 
 
 def test_importances_are_bars_in_percent_the_largest_at_the_top() -> None:

@@ -139,7 +139,7 @@ def test_an_agent_adds_its_beliefs_of_a_study(storage: str, tmp_path: Path) -> N
 
 @pytest.mark.thorough
 def test_no_name_of_a_bin_is_taken_for_a_value(tmp_path: Path) -> None:
-    """The bins of leaves from 1 to 20 are named by the even numbers from 0."""
+    """The bins of leaves from 1 to 20 are named by the even numbers from 0, those of rates by numbers as 0.2371."""
     from transfernas.integrations.optuna import TransferSampler
 
     def searched(name: str, count: int) -> optuna.Study:
@@ -159,10 +159,39 @@ def test_no_name_of_a_bin_is_taken_for_a_value(tmp_path: Path) -> None:
     run(tmp_path / "studies.db", "--study", "two", "--agent", path, "--out", out)
     text = " ".join(checked(out).text.split())
     assert "leaf=1" in text and "leaf=0" not in text and "('leaf', 0)" not in text
+    assert "rate=0.178 to 0.316" in text and "0.2371" not in text
     run(path, "--out", out)
     text = checked(out).text
     assert text.count(f"{second.best_params['rate']:.6g}") == 1
-    assert "one of those in the same bins. In others, a number may stand for the bin of its range around it" in text
+    assert "Of another trial you see the parts of the ranges in which its numbers lie." in text
+    for name in second.best_params["rate"], "0.2371", "0.007499":
+        assert f"rate={name}" not in text
+
+
+@pytest.mark.thorough
+def test_new_values_of_numbers_are_ranges(tmp_path: Path) -> None:
+    """The ranges of the second study reach beyond those of the first one, at both ends."""
+    from transfernas.integrations.optuna import TransferSampler
+
+    def searched(agent: Agent | None, name: str, low: float, most: int) -> Agent:
+        sampler = TransferSampler(agent, seed=0, config=FAST)
+        study = optuna.create_study(study_name=name, storage=f"sqlite:///{tmp_path / 'studies.db'}", sampler=sampler)
+
+        def loss(trial: optuna.Trial) -> float:
+            kind = trial.suggest_categorical("kind", ["a", "b"] if name == "one" else ["a", "b", "c"])
+            rate, units = trial.suggest_float("rate", low, 0.1, log=True), trial.suggest_int("units", 8, most)
+            return abs(rate - 0.01) + units / 50 + (kind == "a")
+
+        study.optimize(loss, n_trials=6)
+        return sampler.agent
+
+    agent = searched(searched(None, "one", 1e-3, 40), "two", 1e-5, 71)
+    path, out = agent.save(tmp_path / "agent.safetensors"), tmp_path / "report.html"
+    for source in ((path,), (tmp_path / "studies.db", "--study", "two", "--agent", path)):
+        run(*source, "--out", out)
+        text = " ".join(checked(out).text.split())
+        assert "kind='c', rate=0.00001 to 0.001, units=" in text.replace("1e-05", "0.00001")
+        assert "A range of numbers is cut into parts, and each part counts as one value." in text
 
 
 def test_many_parameters_take_little_room(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The interactive figures of a study show the numbers of those by Matplotlib, in Optuna's style."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from matplotlib.colors import to_hex
 from optuna.trial import create_trial
 
-from believed import BELIEFS, EMPTY, attention_of
+from believed import BELIEFS, EMPTY, RATE, attention_of
 from searchers import FAST
 from transfernas import Agent, plots
 from transfernas.insight.beliefs import Beliefs
+from transfernas.insight.number_ranges import NumberRange
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.integrations.optuna.record import importances_of_study, record_of_study
 
@@ -103,6 +105,10 @@ def test_values_are_bars_now_and_diamonds_before(study: optuna.Study, believed: 
     assert list(chance.y) == pytest.approx([1 / 3, 1 / 3]) and list(act_chance.y) == [0.5, 0.5]
     assert list(act.y) == [1.0, 0.0] and act.xaxis == "x2" and not act.showlegend and rate.showlegend
     assert figure.layout.xaxis.title.text == "learning $rate" and figure.layout.xaxis2.ticktext == ("relu", "tanh")
+    whole = replace(RATE, values=(0, 2, 4), ranges=(NumberRange(1, 1), NumberRange(2, 3), NumberRange(4, 5)))
+    believed["beliefs"] = replace(BELIEFS, parameters=(whole, BELIEFS["act"]))
+    figure = visualization.plot_values(study)
+    assert figure.data[0].hovertext == ("1", "2 to 3", "4 to 5") and figure.layout.xaxis.ticktext == ("1", "2–3", "4–5")
     (act, _) = visualization.plot_values(study, ["act"]).data
     assert list(act.y) == [1.0, 0.0] and act.showlegend
     with pytest.raises(TypeError, match=r"a list of names, as in \['act'\], not 'act'"):

@@ -70,7 +70,7 @@ def plot_values(parameter: ParameterBeliefs, axes: Axes | None = None) -> Axes:
         }
         lines += axes.plot(places, found.before, "D", **how)
     lines.append(axes.axhline(found.chance, color=GREY, linestyle="--", linewidth=1, label="chance"))
-    _ticks(axes, found.ticks, [found.labels[at] for at in found.ticks])
+    _ticks(axes, found.ticks, list(found.tick_labels))
     axes.set_ylim(0, 1.1 * max(_LEAST_TOP, *found.now, *(found.before or ())))
     axes.set_ylabel("probability")
     axes.set_xlabel(label(parameter.name, 40), parse_math=False)
@@ -275,7 +275,7 @@ def _steps(axes: Axes, points: Sequence[tuple[int, float]], name: str, colour: s
         axes.step(*zip(*points, strict=True), where="post", color=colour, linestyle=line, linewidth=1.6, label=name)
 
 
-def _ticks(axes: Axes, places: Sequence[int], labels: list[str], vertical: bool = False) -> None:
+def _ticks(axes: Axes, places: Sequence[float], labels: list[str], vertical: bool = False) -> None:
     if vertical:
         axes.set_yticks(list(places), labels, parse_math=False)
     elif sum(map(len, labels)) > 48:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..insight.number_ranges import ranges_in, union
 from ..insight.progress import SearchRecord, record_of
 from . import page
 from .sections import (
-    BINS,
     MOST,
     Page,
     add_beliefs,
@@ -105,8 +105,9 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
             f"study.optimize(objective, n_trials=30)"
         )
     found = Page(f"Agent report: {path.name}", rerun)
+    ranges = [ranges_in(agent.learner, row) for row in range(len(agent.problems))]
     if agent.transfer_report is not None:
-        add_known(found, agent.transfer_report, None)
+        add_known(found, agent.transfer_report, None, union(ranges))
     if len(rows) > MOST:
         found.add(page.paragraph(f"The first {MOST} of {len(rows)} problems are shown; --study chooses a task."))
     for row in rows[:MOST]:
@@ -114,10 +115,11 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
         found.add(page.heading(f"Task {problem.task}, space {problem.space.name}"))
         record = record_of(agent.learner, row)
         add_facts(found, record)
-        add_search(found, record, None if against is None else _compared(*against, problem.name))
-        if agent.learner.encoding.grows:
-            words = "The agent keeps the numbers that were tried of ten good trials, one of those in the same bins."
-            found.add(page.paragraph(f"{words} In others, {BINS[0].lower()}{BINS[1:]}", soft=True))
+        add_search(found, record, None if against is None else _compared(*against, problem.name), ranges[row])
+        if ranges[row]:
+            words = "The agent keeps the numbers of ten good trials, of one of those in the same parts of all ranges. "
+            words += "Of another trial you see the parts of the ranges in which its numbers lie."
+            found.add(page.paragraph(words, soft=True))
         add_beliefs(found, agent.beliefs(problem))
     add_configuration(found, agent)
     return found
@@ -145,14 +147,15 @@ def _with_agent(
     if report is not None:
         new = tuple((name, inside_domain(action, domains.get(name))) for name, action in report.new_actions)
         report = replace(report, new_actions=new)
-    add_known(found, report, record)
+    beliefs = beliefs_of_study(study, agent)
+    add_known(found, report, record, beliefs.ranges)
     add_search(found, record, against)
     add_expected(found, expected_best_of_study(study, agent), record.quantity)
     if its is None:
         add_importances(found, importances_of_study(study))
         words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
         found.add(page.paragraph(words))
-    add_beliefs(found, beliefs_of_study(study, agent), record.quantity, sign_of(study))
+    add_beliefs(found, beliefs, record.quantity, sign_of(study))
 
 
 def _compared(agent: "Agent", name: str, problem: tuple[str, str]) -> SearchRecord:

@@ -26,9 +26,10 @@ from ..processes.runtime import run
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config, action_key
 from ..spaces.trajectory import pad_trajectory
-from .attention import DecisionAttention, attention_in
+from .attention import DecisionAttention, attention_in, with_values
 from .importances import LEAST_TRIALS, Importance, importances, mean_ranks
 from .likeness import TaskLikeness, TaskMap, ValueRanks, agreement, cosine, task_map, value_ranks
+from .number_ranges import NumberRange, Ranges, ranges_in, with_ranges
 from .told import ToldTrial, ranks_of, told_trials, with_numbers
 
 DRAWS = 480
@@ -67,12 +68,13 @@ class ParameterBeliefs:
 
     Attributes:
         name: of the choice.
-        values: its actions; a number may stand for a part of a range.
+        values: its actions; a number may stand for a part of a range, see `ranges`.
         active: the share of draws in which the parameter is decided, in [0, 1].
         probabilities: of each value among these draws; their sum is 1, or 0 where no draw decided the parameter.
         sources: the same of other problems that have the parameter.
         importance: the parameter's share of all parameters' effects, in [0, 1]; None where trials are too few.
         effect: the share of the variance of the trials' ranks that the parameter explains alone; None likewise.
+        ranges: the numbers for which each value stands; None where each value stands for itself.
 
     Example:
         ```python
@@ -88,6 +90,7 @@ class ParameterBeliefs:
     sources: tuple[SourceValues, ...]
     importance: float | None
     effect: float | None
+    ranges: tuple[NumberRange, ...] | None = None
 
     @property
     def favourite(self) -> Action:
@@ -166,6 +169,12 @@ class Beliefs:
                 return parameter
         raise KeyError(f"there is no parameter {name!r}; there are {', '.join(each.name for each in self.parameters)}")
 
+    @property
+    def ranges(self) -> Ranges:
+        """The ranges of the parameters whose values stand for several numbers, see `insight.number_ranges`."""
+        found = {each.name: (each.values, each.ranges) for each in self.parameters if each.ranges is not None}
+        return {name: dict(zip(values, ranges, strict=True)) for name, (values, ranges) in found.items()}
+
     def to_json(self) -> dict[str, Any]:
         """Returns the beliefs as values that `json.dumps` takes, with the names of the attributes as keys."""
         return dataclasses.asdict(self)
@@ -195,13 +204,15 @@ def beliefs_of(
     which, name = _policy(learner)
     indices, scores = _draw(learner, row, which, int(draws), seed)
     found, source = importances_in(learner, row)
+    ranges = ranges_in(learner, row)
+    looked = None if attention is None else attention_in(learner, row, which, attention)
     return Beliefs(
         *problem.name,
         trials=int(learner.trial_stats.trials[0, row]),
         policy=name,
         draws=len(indices),
         parameters=tuple(
-            _parameter(choice, indices[:, at], others, found.get(choice.name))
+            _parameter(choice, indices[:, at], others, found.get(choice.name), ranges)
             for at, choice in enumerate(problem.space.choices, start=1)
         ),
         importances_from=source,
@@ -209,7 +220,7 @@ def beliefs_of(
         tasks=task_map(_embeddings(learner)),
         expected_best=_expected_best(learner, row, indices, scores, told),
         warm_start=_warm_start(learner, row),
-        attention=None if attention is None else attention_in(learner, row, which, attention),
+        attention=None if looked is None else with_values(looked, with_ranges(looked.config, ranges)),
     )
 
 
@@ -300,6 +311,7 @@ def _parameter(
     drawn: Int[np.ndarray, "draws"],
     others: Sequence[ArchivedProblem],
     importance: Importance | None,
+    ranges: Ranges,
 ) -> ParameterBeliefs:
     made = drawn[drawn < len(choice.actions)]
     counts = np.bincount(made, minlength=len(choice.actions))
@@ -313,6 +325,7 @@ def _parameter(
         sources=tuple(each for each in sources if each is not None),
         importance=None if importance is None else importance.share,
         effect=None if importance is None else importance.effect,
+        ranges=tuple(ranges[choice.name].values()) if choice.name in ranges else None,
     )
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from .attention import DecisionAttention
 from .beliefs import Beliefs, ParameterBeliefs
 from .importances import Importance
+from .number_ranges import NumberRange, number_words
 from .progress import OTHERS, SearchRecord, SearchTrial
 
 BLUE, ORANGE, GREEN, PINK, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#767676"
@@ -35,7 +36,9 @@ class ValueShares(NamedTuple):
 
     Attributes:
         labels: The label of each value.
-        ticks: The positions of the values that have a label on the axis.
+        ticks: The places on the axis that have a label, where the value at position n takes the places from n - 0.5 to
+            n + 0.5. The labels of a range of real numbers stand between its parts.
+        tick_labels: The labels there.
         now: The probability of each value now.
         before: The share of each value among the best trials of the other problems, in the mean; None without them.
         before_label: The words for `before`.
@@ -43,7 +46,8 @@ class ValueShares(NamedTuple):
     """
 
     labels: tuple[str, ...]
-    ticks: tuple[int, ...]
+    ticks: tuple[float, ...]
+    tick_labels: tuple[str, ...]
     now: tuple[float, ...]
     before: tuple[float, ...] | None
     before_label: str
@@ -123,10 +127,9 @@ def value_shares(parameter: ParameterBeliefs) -> ValueShares:
         before = tuple(np.mean([source.probabilities for source in parameter.sources], axis=0).tolist())
     count = len(parameter.sources)
     words = "best 8 trials of " + ("the other problem" if count == 1 else f"each of {count} other problems")
-    numeric = all(type(value) in (int, float) for value in values)
-    step = max(1, -(-len(values) // _MOST_LABELS)) if numeric else 1
-    ticks = tuple(range(0, len(values), step))
-    return ValueShares(tuple(map(label, values)), ticks, parameter.probabilities, before, words, 1 / len(values))
+    labels = tuple(map(label, values if parameter.ranges is None else parameter.ranges))
+    ticks, tick_labels = _edges(parameter.ranges or ()) or _middles(values, labels, parameter.ranges)
+    return ValueShares(labels, ticks, tick_labels, parameter.probabilities, before, words, 1 / len(values))
 
 
 def importance_shares(found: Beliefs | Mapping[str, Importance]) -> ImportanceShares:
@@ -196,6 +199,25 @@ def label(value: object, most: int = _LONGEST) -> str:
         return f"{value:.2g}"
     text = "".join(letter if letter.isprintable() else "?" for letter in str(value))
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _edges(ranges: Sequence[NumberRange]) -> tuple[tuple[float, ...], tuple[str, ...]] | None:
+    """Returns the places of labels between the parts of a range of real numbers, and the labels; None for others."""
+    pairs = list(zip(ranges, ranges[1:], strict=False))
+    if not pairs or type(ranges[0].low) is int or any(before.high > after.low for before, after in pairs):
+        return None
+    edges = [*(each.low for each in ranges), ranges[-1].high]
+    at = range(0, len(edges), -(-len(edges) // _MOST_LABELS))
+    return tuple(each - 0.5 for each in at), tuple(number_words([edges[each] for each in at]))
+
+
+def _middles(
+    values: Sequence[object], labels: Sequence[str], ranges: Sequence[NumberRange] | None
+) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Returns the places of labels at values, of which some are left out if the values are numbers, and the labels."""
+    numeric = all(type(value) in (int, float) for value in values)
+    at = range(0, len(values), max(1, -(-len(values) // _MOST_LABELS)) if numeric else 1)
+    return tuple(at), tuple(labels[each] if ranges is None else ranges[each].words("–") for each in at)
 
 
 def _steps(record: SearchRecord) -> tuple[tuple[int, float], ...]:

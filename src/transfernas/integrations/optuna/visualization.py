@@ -310,7 +310,7 @@ def _add_values(figure: Any, parameter: ParameterBeliefs, column: int) -> None:
         trace.update(legendgroup=trace.name, showlegend=column == 1)
         figure.add_trace(trace, row=1, col=column)
     ticks, title = list(found.ticks), _text(label(parameter.name, 40))
-    ticktext = [names[at] for at in ticks]
+    ticktext = [_text(each) for each in found.tick_labels]
     figure.update_xaxes(title_text=title, tickvals=ticks, ticktext=ticktext, row=1, col=column)
 
 
