@@ -109,7 +109,7 @@ def test_curves_are_means_of_the_repetitions() -> None:
 
 def test_attention_is_a_row_for_each_decision_in_the_mean_over_the_heads() -> None:
     axes = plots.plot_attention(attention_of(3, layers=2))
-    (picture,) = axes.images
+    (picture,) = axes.collections
     expected = [[50.0, 50.0, np.nan, np.nan], [50.0, 0.0, 50.0, np.nan], [50.0, 0.0, 0.0, 50.0]]
     np.testing.assert_array_equal(np.ma.filled(picture.get_array(), np.nan), expected)  # type: ignore[arg-type]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["d0", "d1", "d2"]
@@ -117,7 +117,7 @@ def test_attention_is_a_row_for_each_decision_in_the_mean_over_the_heads() -> No
     written = {text.get_position(): text.get_text() for text in axes.texts}
     assert written == {(x, y): f"{expected[y][x]:.0f}" for y in range(3) for x in range(y + 2)}
     assert axes.get_title(loc="left") == "attention in %, each row sums to 100, layer 1 of 2"
-    (second,) = plots.plot_attention(attention_of(3, layers=2), layer=1).images
+    (second,) = plots.plot_attention(attention_of(3, layers=2), layer=1).collections
     assert np.ma.filled(second.get_array(), np.nan)[2].tolist() == [0.0, 0.0, 0.0, 100.0]  # type: ignore[arg-type]
 
 

@@ -135,7 +135,7 @@ def test_attention_has_the_numbers_of_the_other_figure(study: optuna.Study, beli
     believed["beliefs"] = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), EMPTY.tasks, (), (), attention)
     for layer in (0, 1):
         (heat,) = visualization.plot_attention(study, layer=layer).data
-        (picture,) = plots.plot_attention(attention, layer).images
+        (picture,) = plots.plot_attention(attention, layer).collections
         expected = np.ma.filled(picture.get_array(), np.nan)  # type: ignore[arg-type]
         np.testing.assert_array_equal(np.array(heat.z, np.float64), expected)
     figure = visualization.plot_attention(study)

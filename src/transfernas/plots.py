@@ -34,9 +34,13 @@ from .insight.progress import SearchRecord
 
 with needed("plots", __name__):
     from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap, to_rgba
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
+
+_SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(BLUE, 0.0), to_rgba(BLUE, 0.65)], N=40)
+"""Shades on which text can be read on light and on dark paper. The scale of 50 shades or more would be no SVG."""
 
 _WIDTH = 5.2  # inches, so that the text of a figure can be read on a phone
 _LEAST_TOP = 0.25  # of an axis of probabilities
@@ -245,13 +249,13 @@ def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Ax
         )
     decisions, tokens, weights = attention_table(attention, layer)
     axes = _axes(axes, min(6.5, 2.2 + 0.35 * len(decisions)))
-    top = float(np.nanmax(weights))
-    picture = axes.imshow(100 * weights, cmap="Blues", vmin=0, vmax=100 * top, aspect="auto")
-    how: dict[str, Any] = {"ha": "center", "va": "center"}
+    edges = (np.arange(size + 1) - 0.5 for size in (len(tokens), len(decisions)))
+    how: dict[str, Any] = {"cmap": _SHADES, "vmin": 0, "vmax": 100 * float(np.nanmax(weights))}
+    picture = axes.pcolormesh(*edges, np.ma.masked_invalid(100 * weights), **how)
+    axes.invert_yaxis()
     if len(decisions) <= _MOST_WRITTEN:
         for row, column in zip(*np.nonzero(~np.isnan(weights)), strict=True):
-            share = weights[row, column]
-            axes.text(column, row, f"{100 * share:.0f}", color="white" if share > 0.5 * top else "#1a1a1a", **how)
+            axes.text(column, row, f"{100 * weights[row, column]:.0f}", ha="center", va="center")
     else:
         drawn = axes.get_figure(root=True)
         assert drawn is not None

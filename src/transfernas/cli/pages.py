@@ -5,8 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..insight.number_ranges import ranges_in, union
+from ..insight.attention import has_attention, with_values
+from ..insight.beliefs import Beliefs
+from ..insight.number_ranges import ranges_in, union, with_ranges
 from ..insight.progress import SearchRecord, record_of
+from ..insight.told import exact_configs, trial_key
 from . import page
 from .sections import (
     MOST,
@@ -120,7 +123,7 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
             words = "The agent keeps the numbers of ten good trials, of one of those in the same parts of all ranges. "
             words += "Of another trial you see the parts of the ranges in which its numbers lie."
             found.add(page.paragraph(words, soft=True))
-        add_beliefs(found, agent.beliefs(problem))
+        add_beliefs(found, _beliefs(agent, row))
     add_configuration(found, agent)
     return found
 
@@ -147,7 +150,11 @@ def _with_agent(
     if report is not None:
         new = tuple((name, inside_domain(action, domains.get(name))) for name, action in report.new_actions)
         report = replace(report, new_actions=new)
-    beliefs = beliefs_of_study(study, agent)
+    try:
+        best = {trial.number: trial for trial in study.get_trials(deepcopy=False)}[record.best_first[0].number]
+        beliefs = beliefs_of_study(study, agent, trial=best)
+    except (IndexError, ValueError):  # no trial has a value; the agent does not know a value of the best trial
+        beliefs = beliefs_of_study(study, agent)
     add_known(found, report, record, beliefs.ranges)
     add_search(found, record, against)
     add_expected(found, expected_best_of_study(study, agent), record.quantity)
@@ -156,6 +163,19 @@ def _with_agent(
         words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
         found.add(page.paragraph(words))
     add_beliefs(found, beliefs, record.quantity, sign_of(study))
+
+
+def _beliefs(agent: "Agent", row: int) -> Beliefs:
+    """Returns the beliefs of an agent about one of its problems, with the attention between its best decisions."""
+    problem, learner = agent.problems[row], agent.learner
+    best = agent.best(problem)
+    if best is None or not has_attention(learner):
+        return agent.beliefs(problem)
+    beliefs = agent.beliefs(problem, attention=best.config)
+    tried = exact_configs(learner, row).get(trial_key(best.config, best.reward))
+    if tried is None or beliefs.attention is None:
+        return beliefs
+    return replace(beliefs, attention=with_values(beliefs.attention, with_ranges(tried, beliefs.ranges)))
 
 
 def _compared(agent: "Agent", name: str, problem: tuple[str, str]) -> SearchRecord:

@@ -9,7 +9,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from .. import plots
+from ..insight.attention import START, DecisionAttention
 from ..insight.beliefs import Beliefs
+from ..insight.figure_data import attention_table
 from ..insight.importances import MEASURED, Importance
 from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, merged, with_ranges
 from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains
@@ -249,6 +251,33 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         configs = [with_ranges(config, beliefs.ranges) for config in beliefs.warm_start]
         first = page.table(("configuration",), [(_config(config),) for config in configs])
         found.add(page.hidden("Configurations of earlier problems, to be tried first", first))
+    if beliefs.attention is not None:
+        _add_attention(found, beliefs.attention)
+
+
+def _add_attention(found: Page, attention: DecisionAttention) -> None:
+    """Adds the attention between the decisions of the best configuration, with a figure for each layer."""
+    layers = len(attention.weights)
+    its = "A row is a decision about the best configuration, in the order in which the policy decides. The stronger "
+    its += "the colour of a field, the more the decision attends to the choice below; later choices have no field."
+    its += ' "start" stands before the first choice, which is the space.' if attention.tokens[0] == START else ""
+    names = [""] if layers == 1 else [f"Layer {layer + 1} of {layers}. " for layer in range(layers)]
+    pictures, tables = list[str](), list[str]()
+    for layer, name in enumerate(names):
+        pictures.append(found.figure(functools.partial(plots.plot_attention, attention, layer), f"{name}{its}"))
+        decisions, tokens, weights = attention_table(attention, layer)
+        rows = ((row, *map(_percent, shares)) for row, shares in zip(decisions, weights.tolist(), strict=True))
+        tables.append((page.paragraph(name) if name else "") + page.table(("decision", *tokens), rows))
+    words = "The policy decides one parameter after another, with a look at the choices before: the attention of its "
+    words += "network. A choice without attention may still act through another choice."
+    found.add(page.heading("Attention between the decisions of the best configuration", 3), page.paragraph(words))
+    found.add(page.figures(pictures))
+    if len(attention.decisions) <= _LISTED:
+        found.add(page.hidden("The attention as a table", "".join(tables)))
+
+
+def _percent(share: float) -> str:
+    return "" if share != share else f"{100 * share:.0f} %"
 
 
 def add_expected(found: Page, expected: tuple[Mapping[str, object], float, float] | None, quantity: str) -> None:

@@ -61,7 +61,7 @@ def attention_in(learner: Learner, row: int, which: int, config: Config) -> Deci
         ValueError: The network has no layers of attention, or the configuration does not fit the problem.
     """
     policy, problem = learner.state.policy, learner.encoding.problems[row]
-    if policy.token_action is None:
+    if not has_attention(learner):
         raise ValueError(
             f"the agent's network is of the kind {learner.config.network.kind!r}, which has no layers of attention; "
             "leave out attention, or search with a network that has them, as in TrainingConfig(network=DecoderConfig())"
@@ -74,6 +74,11 @@ def attention_in(learner: Learner, row: int, which: int, config: Config) -> Deci
     weights = found[:, :, 1 : 1 + len(config), : 1 + len(config)]
     nested = tuple(tuple(tuple(map(tuple, head)) for head in layer) for layer in weights.tolist())
     return DecisionAttention(config, tuple(config), tokens, nested)
+
+
+def has_attention(learner: Learner) -> bool:
+    """Returns whether the network of a learner has layers of attention."""
+    return learner.state.policy.token_action is not None
 
 
 def with_values(attention: DecisionAttention, values: Mapping[str, object]) -> DecisionAttention:

@@ -26,6 +26,7 @@ PROPOSER_STYLES = {
 MOST_BARS = 12
 _MOST_LABELS = 6  # of the values of a number
 _LONGEST = 24  # letters of a name
+_LONGEST_TOKEN = 32  # of a name and its value
 _LARGEST = 1e300
 _LEAST_LIMITED = 8  # of fewer trials all are shown
 _MOST_MARKS = 600  # of the trials of a search
@@ -184,7 +185,8 @@ def attention_table(attention: DecisionAttention, layer: int = 0) -> AttentionTa
     weights = np.array(attention.weights[layer]).mean(axis=0)
     later = len(attention.tokens) - len(attention.decisions)
     weights[~np.tri(len(attention.decisions), len(attention.tokens), later, dtype=bool)] = np.nan
-    return AttentionTable(tuple(map(label, attention.decisions)), tuple(map(label, attention.tokens)), weights)
+    tokens = tuple(label(token, _LONGEST_TOKEN) for token in attention.tokens)
+    return AttentionTable(tuple(map(label, attention.decisions)), tokens, weights)
 
 
 def label(value: object, most: int = _LONGEST) -> str:
@@ -207,7 +209,9 @@ def _edges(ranges: Sequence[NumberRange]) -> tuple[tuple[float, ...], tuple[str,
     if not pairs or type(ranges[0].low) is int or any(before.high > after.low for before, after in pairs):
         return None
     edges = [*(each.low for each in ranges), ranges[-1].high]
-    at = range(0, len(edges), -(-len(edges) // _MOST_LABELS))
+    least = -(-len(edges) // _MOST_LABELS)
+    step = next((step for step in range(least, 2 * least) if len(ranges) % step == 0), least)
+    at = range(0, len(edges), step)
     return tuple(each - 0.5 for each in at), tuple(number_words([edges[each] for each in at]))
 
 
