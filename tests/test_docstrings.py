@@ -73,7 +73,9 @@ BEFORE = {
     "transfernas.insight.beliefs.ParameterBeliefs": TOLD_AGENT,
     "transfernas.insight.beliefs.SourceValues": TOLD_AGENT,
     "transfernas.insight.likeness.TaskLikeness": TOLD_AGENT,
-    "transfernas.insight.likeness.TaskMap": TOLD_AGENT,
+    "transfernas.insight.plane.EmbeddingMap": TOLD_AGENT,
+    "transfernas.insight.plane.space_map": TOLD_AGENT,
+    "transfernas.insight.plane.task_map": TOLD_AGENT,
     "transfernas.insight.progress.SearchRecord": TOLD_AGENT,
     "transfernas.insight.progress.SearchTrial": TOLD_AGENT,
     "transfernas.insight.progress.gains": TOLD_AGENT,
@@ -100,6 +102,7 @@ BEFORE = {
             ".plot_likeness",
             ".plot_optimization_history",
             ".plot_param_importances",
+            ".plot_spaces",
             ".plot_tasks",
             ".plot_values",
         )

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from believed import BELIEFS, EMPTY, RATE, RECORD, TASKS, attention_of
 from transfernas import plots
-from transfernas.insight.figure_data import PROPOSER_STYLES, value_shares
+from transfernas.insight.figure_data import BLUE, PROPOSER_STYLES, RED, value_shares
 from transfernas.insight.importances import Importance
 from transfernas.insight.number_ranges import NumberRange
+from transfernas.insight.plane import EmbeddingMap
 from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, first_to_reach, gains
 
 
@@ -97,9 +98,33 @@ def test_tasks_are_points_at_their_places() -> None:
     axes = plots.plot_tasks(TASKS, "three")
     found = [(each.get_xdata(), each.get_ydata()) for each in axes.get_lines()]
     assert [(x[0], y[0]) for x, y in found] == list(TASKS.places)  # type: ignore[index]
-    assert [text.get_text() for text in axes.texts] == list(TASKS.tasks)
+    assert [text.get_text() for text in axes.texts] == list(TASKS.names)
     assert axes.get_xlabel() == "first component (80 % of the variance)"
     assert len({to_hex(each.get_color()) for each in axes.get_lines()}) == 2
+
+
+def test_spaces_of_equal_embeddings_are_one_point_and_a_line_has_no_second_axis() -> None:
+    spaces = EmbeddingMap(("a", "b", "c"), ((1.0, 0.0), (-2.0, 0.0), (1.0, 0.0)), (1.0, 0.0))
+    axes = plots.plot_spaces(spaces, "c")
+    assert [text.get_text() for text in axes.texts] == ["a, c", "b"]
+    assert [to_hex(each.get_color()) for each in axes.get_lines()] == [RED, BLUE]
+    assert axes.get_title(loc="left") == "the spaces lie on a line: only the distances along it count"
+    assert axes.get_xlabel() == "first component (100 % of the variance)"
+    assert axes.get_ylabel() == "" and not len(axes.get_yticks()) and len(axes.get_xticks())
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), "no tasks"),
+        (("a",), "one task: there is no distance to show"),
+        (("a", "b"), "all tasks have the same embedding"),
+    ],
+)
+def test_tasks_without_distances_say_so(names: tuple[str, ...], words: str) -> None:
+    axes = plots.plot_tasks(EmbeddingMap(names, ((0.0, 0.0),) * len(names), (0.0, 0.0)))
+    assert axes.get_title(loc="left") == words and not len(axes.get_xticks()) and not len(axes.get_yticks())
+    assert [text.get_text() for text in axes.texts] == ([", ".join(names)] if names else [])
 
 
 def test_curves_are_means_of_the_repetitions() -> None:
@@ -143,6 +168,7 @@ def test_attention_that_is_not_there_is_an_error() -> None:
         lambda axes: plots.plot_likeness(EMPTY, axes),
         lambda axes: plots.plot_progress(SearchRecord("s", "value", True, ()), axes=axes),
         lambda axes: plots.plot_tasks(EMPTY.tasks, axes=axes),
+        lambda axes: plots.plot_spaces(EMPTY.spaces, axes=axes),
         lambda axes: plots.plot_curves({}, axes=axes),
         lambda axes: plots.plot_attention(attention_of(1), axes=axes),
     ],

@@ -233,7 +233,11 @@ def test_an_agent_is_shown_with_its_problems(tmp_path: Path) -> None:
     assert "Known at the start" in text and "The agent had learned from 2 tasks: one, two." in text
     assert "best reward (higher is better)0.5" in text and "kind=pool" in text
     assert "alert('x')" in text and "Agent.load(" in text
+    known = [*dict.fromkeys(problem.space.name for problem in moved.problems)]
+    assert "Tasks and spaces in the plane" in text and "Tasks as the policy sees them." in text
+    assert "Spaces as the policy sees them." in text and known[0] in text and "The diamond" not in text
     run(second, "--study", "two", "--out", out)
+    assert "The diamond is the task of this search." in checked(out).text
     assert "Task two" in checked(out).text and "Task one" not in checked(out).text
 
 
@@ -271,6 +275,7 @@ def test_the_attention_of_the_best_configuration_is_shown(config: TrainingConfig
     text, layers = checked(out).text, len(attention.weights)
     assert "Attention between the decisions of the best configuration" in text and "conv" in text
     assert cells(out, "decision") == shares(attention, layers - 1)
+    assert "The agent knows one task alone, one." in text and "The agent knows one space alone, left." in text
     assert text.count("attention in %, each row sums to 100") == layers
     assert (f"layer {layers} of {layers}" in text) == (layers > 1)
     assert ('"start" stands before' in text) == (attention.tokens[0] == "start")

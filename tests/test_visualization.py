@@ -126,13 +126,26 @@ def test_tasks_are_points_at_their_places(study: optuna.Study, believed: dict[st
     figure = visualization.plot_tasks(study)
     (points,) = figure.data
     assert list(zip(points.x, points.y, strict=True)) == list(BELIEFS.tasks.places)
-    assert points.text == BELIEFS.tasks.tasks and points.marker.symbol == ("circle", "circle", "diamond")
+    assert points.text == BELIEFS.tasks.names and points.marker.symbol == ("circle", "circle", "diamond")
     assert figure.layout.xaxis.title.text == "First component (80 % of the variance)"
+
+
+def test_spaces_are_points_of_the_other_figure(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    figure, axes = visualization.plot_spaces(study), plots.plot_spaces(BELIEFS.spaces, BELIEFS.space)
+    (points,) = figure.data
+    drawn = [tuple(np.concatenate([line.get_xdata(), line.get_ydata()]).tolist()) for line in axes.get_lines()]
+    assert list(zip(points.x, points.y, strict=True)) == drawn == list(BELIEFS.spaces.places)
+    assert points.text == ("s", "wide") and points.marker.symbol == ("diamond", "circle")
+    assert "only the distances along it count" in figure.layout.title.text
+    assert figure.layout.xaxis.title.text == "First component (100 % of the variance)"
+    assert not figure.layout.yaxis.showticklabels and figure.layout.xaxis.showticklabels
 
 
 def test_attention_has_the_numbers_of_the_other_figure(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
     attention = attention_of(3, layers=2)
-    believed["beliefs"] = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), EMPTY.tasks, (), (), attention)
+    believed["beliefs"] = Beliefs(
+        "s", "t", 0, "policy", 1, (), "nothing", (), EMPTY.tasks, EMPTY.spaces, (), (), attention
+    )
     for layer in (0, 1):
         (heat,) = visualization.plot_attention(study, layer=layer).data
         (picture,) = plots.plot_attention(attention, layer).collections
@@ -153,6 +166,7 @@ def test_nothing_to_show_is_a_figure_without_marks(believed: dict[str, Beliefs])
         visualization.plot_values(study),
         visualization.plot_likeness(study),
         visualization.plot_tasks(study),
+        visualization.plot_spaces(study),
     ):
         assert not any(len(trace.x) for trace in figure.data) and figure.to_json()
 
@@ -194,4 +208,6 @@ def test_the_beliefs_are_those_of_the_samplers_agent_or_of_a_given_one(tmp_path:
     path = sampler.save(tmp_path / "agent.safetensors")
     for given in (path, Agent.load(path)):
         assert tuple(visualization.plot_likeness(other, agent=given).layout.yaxis.ticktext) == ("mine",)
-    assert visualization.plot_tasks(other, agent=path).data[0].text == ("mine", "faces")
+    figure = visualization.plot_tasks(other, agent=path)
+    assert figure.data[0].text == ("mine, faces",)  # a new task starts at the mean of the others
+    assert figure.layout.title.text.endswith("<sub>All tasks have the same embedding</sub>")

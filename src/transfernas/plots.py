@@ -21,15 +21,17 @@ from .insight.figure_data import (
     PINK,
     PROPOSER_STYLES,
     RED,
+    MapPoints,
     attention_table,
     importance_shares,
     label,
     likeness_points,
+    map_points,
     search_curve,
     value_shares,
 )
 from .insight.importances import Importance
-from .insight.likeness import TaskMap
+from .insight.plane import EmbeddingMap
 from .insight.progress import SearchRecord
 
 with needed("plots", __name__):
@@ -44,6 +46,7 @@ _SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(BLUE, 0.0), to_rg
 
 _WIDTH = 5.2  # inches, so that the text of a figure can be read on a phone
 _LEAST_TOP = 0.25  # of an axis of probabilities
+_MOST_POINTS = 20  # up to which each has its name
 _MOST_WRITTEN = 8  # decisions, up to which each weight of attention is written
 _MOST_NAMED = 24  # decisions, up to which each has its name
 
@@ -199,30 +202,33 @@ def plot_curves(
     return axes
 
 
-def plot_tasks(tasks: TaskMap, task: str | None = None, axes: Axes | None = None) -> Axes:
+def plot_tasks(tasks: EmbeddingMap, task: str | None = None, axes: Axes | None = None) -> Axes:
     """Draws tasks as points: near one another are tasks for which the policy acts alike.
 
     Args:
-        tasks: of `agent.beliefs(problem).tasks`.
+        tasks: of `agent.beliefs(problem).tasks`, or of `insight.plane.task_map(agent.learner)`.
         task: the one to draw in another colour.
         axes: to draw into; a new figure's by default.
 
     Returns:
-        The axes; both have one scale.
+        The axes; both have one scale. Tasks on one point have equal embeddings. An axis without meaning has no numbers:
+        two tasks lie on a line, and a single task has no distance to another one.
     """
-    axes = _axes(axes, 3.6)
-    for name, (x, y) in zip(tasks.tasks, tasks.places, strict=True):
-        colour, marker = (RED, "D") if name == task else (BLUE, "o")
-        axes.plot([x], [y], marker, color=colour)
-        if len(tasks.tasks) <= 20 or name == task:
-            axes.annotate(label(name), (x, y), (5, 4), textcoords="offset points", fontsize=9, parse_math=False)
-    first, second = (f"{100 * share:.0f} % of the variance" for share in tasks.explained)
-    axes.set(xlabel=f"first component ({first})", ylabel=f"second component\n({second})")
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.margins(0.25)
-    axes.locator_params(nbins=6)
-    axes.grid(alpha=0.3)
-    return axes
+    return _plane(map_points(tasks, "task", task), axes)
+
+
+def plot_spaces(spaces: EmbeddingMap, space: str | None = None, axes: Axes | None = None) -> Axes:
+    """Draws search spaces as points, by the embeddings of the actions that the paper's start state has.
+
+    Args:
+        spaces: of `agent.beliefs(problem).spaces`, or of `insight.plane.space_map(agent.learner)`.
+        space: the one to draw in another colour.
+        axes: to draw into; a new figure's by default.
+
+    Returns:
+        The axes, as of `plot_tasks`.
+    """
+    return _plane(map_points(spaces, "space", space), axes)
 
 
 def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Axes | None = None) -> Axes:
@@ -267,6 +273,27 @@ def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Ax
     axes.set(xlabel="attends to the choice", ylabel="the decision about")
     which = "" if len(attention.weights) == 1 else f", layer {layer + 1} of {len(attention.weights)}"
     axes.set_title(f"attention in %, each row sums to 100{which}", fontsize=10, loc="left")
+    return axes
+
+
+def _plane(found: MapPoints, axes: Axes | None) -> Axes:
+    axes = _axes(axes, 3.6)
+    for name, (x, y), marked in zip(found.labels, found.places, found.marked, strict=True):
+        colour, marker = (RED, "D") if marked else (BLUE, "o")
+        axes.plot([x], [y], marker, color=colour)
+        if len(found.labels) <= _MOST_POINTS or marked:
+            side, away = ("left", 5) if x <= 0 else ("right", -5)  # labels stay inside of the axes
+            how: dict[str, Any] = {"textcoords": "offset points", "ha": side, "fontsize": 9, "parse_math": False}
+            axes.annotate(name, (x, y), (away, 4), **how)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.margins(0.25)
+    axes.locator_params(nbins=6)
+    axes.set(xlabel=found.axes[0], ylabel=found.axes[1].replace(" (", "\n("))
+    for axis, title in zip((axes.xaxis, axes.yaxis), found.axes, strict=True):
+        if not title:
+            axis.set_ticks([])
+    axes.set_title(found.note, fontsize=10, loc="left")
+    axes.grid(alpha=0.3)
     return axes
 
 

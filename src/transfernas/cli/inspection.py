@@ -11,9 +11,9 @@ import jax
 from ..checkpoint.snapshot import Snapshot
 from ..checkpoint.tensors import bytes_of
 from ..fields import flat, to_json
-from ..insight.beliefs import importances_in, likeness_in, ranks_in
+from ..insight.beliefs import importances_in
 from ..insight.importances import Importance
-from ..insight.likeness import ValueRanks
+from ..insight.likeness import ValueRanks, likeness_in, ranks_in
 from ..insight.told import best_reward
 from ..learning.archive import ArchivedProblem
 from ..learning.config import TrainingConfig

@@ -20,6 +20,7 @@ from .sections import (
     add_facts,
     add_importances,
     add_known,
+    add_maps,
     add_search,
 )
 from .terminal import counted
@@ -123,7 +124,9 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
             words = "The agent keeps the numbers of ten good trials, of one of those in the same parts of all ranges. "
             words += "Of another trial you see the parts of the ranges in which its numbers lie."
             found.add(page.paragraph(words, soft=True))
-        add_beliefs(found, _beliefs(agent, row))
+        beliefs = _beliefs(agent, row)
+        add_beliefs(found, beliefs)
+    add_maps(found, beliefs, alone=len(rows) == 1, level=2)
     add_configuration(found, agent)
     return found
 
@@ -163,6 +166,7 @@ def _with_agent(
         words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
         found.add(page.paragraph(words))
     add_beliefs(found, beliefs, record.quantity, sign_of(study))
+    add_maps(found, beliefs, alone=True)
 
 
 def _beliefs(agent: "Agent", row: int) -> Beliefs:

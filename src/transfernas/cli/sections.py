@@ -230,9 +230,6 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         its = "Other tasks: how like they are to this one, by what the policy learned (cosine of the embeddings), "
         its += "and by which values were good in both (rank correlation)."
         pictures.append(found.figure(functools.partial(plots.plot_likeness, beliefs), its))
-    if len(beliefs.tasks.tasks) > 2:
-        its = "Tasks as the policy sees them; near one another are tasks for which it acts alike."
-        pictures.append(found.figure(functools.partial(plots.plot_tasks, beliefs.tasks, beliefs.task), its))
     found.add(page.figures(pictures))
     if beliefs.expected_best:
         found.add(page.heading("What the policy alone would draw (often worse than the best found)", 3))
@@ -253,6 +250,36 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         found.add(page.hidden("Configurations of earlier problems, to be tried first", first))
     if beliefs.attention is not None:
         _add_attention(found, beliefs.attention)
+
+
+def add_maps(found: Page, beliefs: Beliefs, alone: bool, level: int = 3) -> None:
+    """Adds the tasks and the spaces that an agent knows, as points in the plane.
+
+    Args:
+        found: the page.
+        beliefs: of the agent, about any of its problems.
+        alone: whether the page is about this problem alone, which is then marked in the figures.
+        level: of the heading.
+    """
+    found.add(page.heading("Tasks and spaces in the plane", level))
+    words = f"The points are the {beliefs.policy}'s embeddings, in the two directions in which they differ most."
+    if beliefs.policy == "new policy":
+        words += " It learned from this search alone, so the other points lie where they were drawn."
+    found.add(page.paragraph(words))
+    pictures = list[str]()
+    drawn = " A space starts at a place that was drawn, which says little before many trials."
+    for noun, its, mine, draw, words in (
+        ("task", beliefs.tasks, beliefs.task, plots.plot_tasks, ""),
+        ("space", beliefs.spaces, beliefs.space, plots.plot_spaces, drawn),
+    ):
+        if len(its.names) < 2:
+            found.add(page.paragraph(f"The agent knows one {noun} alone, {listed(its.names)}."))
+            continue
+        caption = f"{noun.capitalize()}s as the policy sees them. For {noun}s near one another, it acts alike."
+        caption += f" The diamond is the {noun} of this search." if alone else ""
+        pictures.append(found.figure(functools.partial(draw, its, mine if alone else None), caption + words))
+    if pictures:
+        found.add(page.figures(pictures))
 
 
 def _add_attention(found: Page, attention: DecisionAttention) -> None:

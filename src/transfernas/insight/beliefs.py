@@ -8,7 +8,7 @@ Shapes: `draws` of configurations, `choices` of a space, S among them.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from ..learning.archive import NOT_MADE, ArchivedProblem
 from ..learning.bandit import TRANSFERRED
-from ..learning.learner import Learner, best_policy, update_archive
+from ..learning.learner import Learner, update_archive
 from ..learning.proposal import count_candidates, excess_log_prob
 from ..learning.randomness import Purpose, generator
 from ..learning.rollout import Rollout
@@ -28,8 +28,9 @@ from ..spaces.condition import Action, Config, action_key
 from ..spaces.trajectory import pad_trajectory
 from .attention import DecisionAttention, attention_in, with_values
 from .importances import LEAST_TRIALS, Importance, importances, mean_ranks
-from .likeness import TaskLikeness, TaskMap, ValueRanks, agreement, cosine, task_map, value_ranks
+from .likeness import TaskLikeness, likeness_in
 from .number_ranges import NumberRange, Ranges, ranges_in, with_ranges
+from .plane import EmbeddingMap, space_map, task_map
 from .told import ToldTrial, ranks_of, told_trials, with_numbers
 
 DRAWS = 480
@@ -133,6 +134,7 @@ class Beliefs:
         importances_from: "this problem"; "other problems", where this one has fewer than eight trials; or "nothing".
         likeness: of the other problems, the most like first.
         tasks: all tasks that the policy knows, in two dimensions.
+        spaces: all spaces that it knows, likewise.
         expected_best: up to five configurations, the best first; a problem's `valid` is respected.
         warm_start: configurations that were to be tried first, from earlier problems, as far as they fit, with their
             exact numbers where these are known.
@@ -153,7 +155,8 @@ class Beliefs:
     parameters: tuple[ParameterBeliefs, ...]
     importances_from: str
     likeness: tuple[TaskLikeness, ...]
-    tasks: TaskMap
+    tasks: EmbeddingMap
+    spaces: EmbeddingMap
     expected_best: tuple[ExpectedConfig, ...]
     warm_start: tuple[dict[str, Action], ...]
     attention: DecisionAttention | None = None
@@ -217,7 +220,8 @@ def beliefs_of(
         ),
         importances_from=source,
         likeness=likeness_in(learner, row),
-        tasks=task_map(_embeddings(learner)),
+        tasks=task_map(learner),
+        spaces=space_map(learner),
         expected_best=_expected_best(learner, row, indices, scores, told),
         warm_start=_warm_start(learner, row),
         attention=None if looked is None else with_values(looked, with_ranges(looked.config, ranges)),
@@ -241,35 +245,6 @@ def importances_in(learner: Learner, row: int) -> tuple[dict[str, Importance], s
     total = sum(means.values())
     found = {name: Importance(mean, mean / total if total > 0 else 0.0) for name, mean in means.items()}
     return found, "other problems" if found else "nothing"
-
-
-def ranks_in(learner: Learner) -> dict[tuple[str, str], ValueRanks]:
-    """Returns how good the values of each problem are that a learner of one replica remembers."""
-    return {entry.name: value_ranks(entry) for entry in update_archive(learner).archive if entry.count[0]}
-
-
-def likeness_in(
-    learner: Learner, row: int, ranks: Mapping[tuple[str, str], ValueRanks] | None = None
-) -> tuple[TaskLikeness, ...]:
-    """Returns how like all other problems that a learner of one replica knows are to one, the most like first.
-
-    Args:
-        learner: the learner.
-        row: of the problem.
-        ranks: of `ranks_in`, where they are known already.
-    """
-    name, tasks, found = learner.encoding.problems[row].name, _embeddings(learner), list[TaskLikeness]()
-    entries = ranks_in(learner) if ranks is None else ranks
-    here = entries.get(name)
-    for past in learner.provenance:
-        there = past.space, past.task
-        if there == name:
-            continue
-        known = past.task in tasks and name[1] in tasks
-        near = cosine(tasks[name[1]], tasks[past.task]) if known else None
-        same, shared = agreement(here, entries[there]) if here is not None and there in entries else (None, 0)
-        found.append(TaskLikeness(*there, past.trials[0], near, same, shared))
-    return tuple(sorted(found, key=lambda each: -np.inf if each.cosine is None else each.cosine, reverse=True))
 
 
 def _policy(learner: Learner) -> tuple[int, str]:
@@ -344,11 +319,6 @@ def _others(learner: Learner, row: int) -> list[ArchivedProblem]:
     """Returns the archived trials of every other problem; the archive must be up to date."""
     name = learner.encoding.problems[row].name
     return [entry for entry in learner.archive if entry.name != name and entry.count[0]]
-
-
-def _embeddings(learner: Learner) -> dict[str, Float[np.ndarray, "size"]]:
-    table = best_policy(learner).task
-    return {task: np.asarray(table[0, at]) for at, task in enumerate(learner.vocabulary.tasks)}
 
 
 def _expected_best(

@@ -10,6 +10,7 @@ from .attention import DecisionAttention
 from .beliefs import Beliefs, ParameterBeliefs
 from .importances import Importance
 from .number_ranges import NumberRange, number_words
+from .plane import EmbeddingMap
 from .progress import OTHERS, SearchRecord, SearchTrial
 
 BLUE, ORANGE, GREEN, PINK, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#767676"
@@ -121,6 +122,24 @@ class AttentionTable(NamedTuple):
     weights: Float[np.ndarray, "decisions tokens"]
 
 
+class MapPoints(NamedTuple):
+    """Names in the plane.
+
+    Attributes:
+        labels: The label of each point: its names, which have equal embeddings.
+        places: The two coordinates of each point.
+        marked: For each point, whether one of its names is to have another colour.
+        axes: The titles of the two axes; empty for an axis without meaning.
+        note: The words for the meaning of distances; empty if both axes have a meaning.
+    """
+
+    labels: tuple[str, ...]
+    places: tuple[tuple[float, float], ...]
+    marked: tuple[bool, ...]
+    axes: tuple[str, str]
+    note: str
+
+
 def value_shares(parameter: ParameterBeliefs) -> ValueShares:
     """Returns which values of a parameter the policy would draw now, and which were good in other problems."""
     values, before = parameter.values, None
@@ -189,6 +208,34 @@ def attention_table(attention: DecisionAttention, layer: int = 0) -> AttentionTa
     return AttentionTable(tuple(map(label, attention.decisions)), tokens, weights)
 
 
+def map_points(found: EmbeddingMap, noun: str, marked: str | None = None) -> MapPoints:
+    """Returns names in the plane, those of equal embeddings as one point.
+
+    Args:
+        found: The embeddings.
+        noun: The word for a name, such as "task".
+        marked: The name that is to have another colour; None for none.
+    """
+    points: dict[tuple[float, float], list[str]] = {}
+    for name, place in zip(found.names, found.places, strict=True):
+        points.setdefault(place, []).append(name)
+    if not found.names:
+        note = f"no {noun}s"
+    elif len(found.names) == 1:
+        note = f"one {noun}: there is no distance to show"
+    elif len(points) == 1:
+        note = f"all {noun}s have the same embedding"
+    else:
+        note = "" if found.explained[1] else f"the {noun}s lie on a line: only the distances along it count"
+    return MapPoints(
+        tuple(label(", ".join(names), _LONGEST_TOKEN) for names in points.values()),
+        tuple(points),
+        tuple(marked in names for names in points.values()),
+        (_component("first", found.explained[0]), _component("second", found.explained[1])),
+        note,
+    )
+
+
 def label(value: object, most: int = _LONGEST) -> str:
     """Returns a name or a number as a label of one line.
 
@@ -201,6 +248,11 @@ def label(value: object, most: int = _LONGEST) -> str:
         return f"{value:.2g}"
     text = "".join(letter if letter.isprintable() else "?" for letter in str(value))
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _component(place: str, share: float) -> str:
+    rounded = "under 1" if 0 < share < 0.005 else "over 99" if 0.995 < share < 1 else f"{100 * share:.0f}"
+    return f"{place} component ({rounded} % of the variance)" if share else ""
 
 
 def _edges(ranges: Sequence[NumberRange]) -> tuple[tuple[float, ...], tuple[str, ...]] | None:
