@@ -10,6 +10,7 @@ from ..insight.beliefs import Beliefs
 from ..insight.number_ranges import ranges_in, union, with_ranges
 from ..insight.progress import SearchRecord, record_of
 from ..insight.told import exact_configs, trial_key
+from ..spaces.vocabulary import counted
 from . import page
 from .sections import (
     MOST,
@@ -23,7 +24,6 @@ from .sections import (
     add_maps,
     add_search,
 )
-from .terminal import counted
 
 if TYPE_CHECKING:
     import optuna

@@ -15,9 +15,8 @@ from ..insight.figure_data import attention_table
 from ..insight.importances import MEASURED, Importance
 from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, merged, with_ranges
 from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains
-from ..spaces.vocabulary import listed
+from ..spaces.vocabulary import counted, listed
 from . import page
-from .terminal import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
