@@ -277,12 +277,12 @@ def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Ax
 
 
 def _plane(found: MapPoints, axes: Axes | None) -> Axes:
-    axes = _axes(axes, 3.6)
+    axes, farthest = _axes(axes, 3.6), max((x for x, _ in found.places), default=0.0)
     for name, (x, y), marked in zip(found.labels, found.places, found.marked, strict=True):
         colour, marker = (RED, "D") if marked else (BLUE, "o")
         axes.plot([x], [y], marker, color=colour)
         if len(found.labels) <= _MOST_POINTS or marked:
-            side, away = ("left", 5) if x <= 0 else ("right", -5)  # labels stay inside of the axes
+            side, away = ("right", -5) if x > farthest / 2 else ("left", 5)  # labels stay inside of the axes
             how: dict[str, Any] = {"textcoords": "offset points", "ha": side, "fontsize": 9, "parse_math": False}
             axes.annotate(name, (x, y), (away, 4), **how)
     axes.set_aspect("equal", adjustable="datalim")

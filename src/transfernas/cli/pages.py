@@ -121,8 +121,8 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
         add_facts(found, record)
         add_search(found, record, None if against is None else _compared(*against, problem.name), ranges[row])
         if ranges[row]:
-            words = "The agent keeps the numbers of ten good trials, of one of those in the same parts of all ranges. "
-            words += "Of another trial you see the parts of the ranges in which its numbers lie."
+            words = "The agent keeps the numbers of ten good trials, but of one alone if several lie in the same parts "
+            words += "of all ranges. Of each other trial you see the parts in which its numbers lie."
             found.add(page.paragraph(words, soft=True))
         beliefs = _beliefs(agent, row)
         add_beliefs(found, beliefs)

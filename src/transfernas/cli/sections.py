@@ -222,7 +222,8 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         its = f"{MEASURED} The measure is the Kruskal-Wallis effect size."
         pictures.append(found.figure(functools.partial(plots.plot_importances, beliefs), its))
     for each in ranked[:MOST]:
-        its = f"Values of {each.name}: how often the policy would draw each"
+        parts = "" if each.ranges is None else ", in parts of the range"
+        its = f"Values of {each.name}{parts}: how often the policy would draw each"
         its += "." if each.active > 0.995 else f", in the {100 * each.active:.0f} % of draws that decide it."
         pictures.append(found.figure(functools.partial(plots.plot_values, each), its))
     if beliefs.likeness:
@@ -261,24 +262,25 @@ def add_maps(found: Page, beliefs: Beliefs, alone: bool, level: int = 3) -> None
         level: of the heading.
     """
     found.add(page.heading("Tasks and spaces in the plane", level))
-    words = f"The points are the {beliefs.policy}'s embeddings, in the two directions in which they differ most."
-    if beliefs.policy == "new policy":
-        words += " It learned from this search alone, so the other points lie where they were drawn."
-    found.add(page.paragraph(words))
-    pictures = list[str]()
-    drawn = " A space starts at a place that was drawn, which says little before many trials."
-    for noun, its, mine, draw, words in (
-        ("task", beliefs.tasks, beliefs.task, plots.plot_tasks, ""),
-        ("space", beliefs.spaces, beliefs.space, plots.plot_spaces, drawn),
+    pictures, single = list[str](), list[str]()
+    for noun, its, mine, draw in (
+        ("task", beliefs.tasks, beliefs.task, plots.plot_tasks),
+        ("space", beliefs.spaces, beliefs.space, plots.plot_spaces),
     ):
         if len(its.names) < 2:
-            found.add(page.paragraph(f"The agent knows one {noun} alone, {listed(its.names)}."))
+            single.append(f"The agent knows one {noun} alone, {listed(its.names)}, so there is no distance to show.")
             continue
         caption = f"{noun.capitalize()}s as the policy sees them. For {noun}s near one another, it acts alike."
         caption += f" The diamond is the {noun} of this search." if alone else ""
-        pictures.append(found.figure(functools.partial(draw, its, mine if alone else None), caption + words))
+        pictures.append(found.figure(functools.partial(draw, its, mine if alone else None), caption))
     if pictures:
-        found.add(page.figures(pictures))
+        words = "The policy has learned an embedding of each task and of each space, which is a list of numbers. The "
+        words += f"points are the embeddings of the {beliefs.policy}, in the two directions in which they differ most. "
+        words += "A point starts at a place that says nothing, and moves with the trials."
+        if beliefs.policy == "new policy":
+            words += " It has learned from this search alone, so the other points lie where they were drawn."
+        found.add(page.paragraph(words), page.figures(pictures))
+    found.add(*map(page.paragraph, single))
 
 
 def _add_attention(found: Page, attention: DecisionAttention) -> None:
