@@ -12,6 +12,7 @@ from ..insight.progress import SearchRecord, record_of
 from ..insight.told import exact_configs, trial_key
 from ..spaces.vocabulary import counted
 from . import page
+from .network_sections import add_attention, add_maps
 from .sections import (
     MOST,
     Page,
@@ -21,7 +22,6 @@ from .sections import (
     add_facts,
     add_importances,
     add_known,
-    add_maps,
     add_search,
 )
 
@@ -126,6 +126,7 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
             found.add(page.paragraph(words, soft=True))
         beliefs = _beliefs(agent, row)
         add_beliefs(found, beliefs)
+        add_attention(found, beliefs.attention)
     add_maps(found, beliefs, alone=len(rows) == 1, level=2)
     add_configuration(found, agent)
     return found
@@ -166,6 +167,7 @@ def _with_agent(
         words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
         found.add(page.paragraph(words))
     add_beliefs(found, beliefs, record.quantity, sign_of(study))
+    add_attention(found, beliefs.attention)
     add_maps(found, beliefs, alone=True)
 
 

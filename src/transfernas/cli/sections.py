@@ -9,9 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from .. import plots
-from ..insight.attention import START, DecisionAttention
 from ..insight.beliefs import Beliefs
-from ..insight.figure_data import attention_table
 from ..insight.importances import MEASURED, Importance
 from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, merged, with_ranges
 from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST = 8  # studies, problems, or parameters, of which each has figures
 _COLUMNS = 8  # parameters that have a column each
-_LISTED = 16  # parameters of a configuration
+LISTED = 16  # parameters of a configuration
 _MEANINGS = {
     "policy": "the policy, which started from the knowledge of earlier problems, if there were any",
     "new policy": "a policy that learned from this search alone",
@@ -134,7 +132,7 @@ def add_search(found: Page, record: SearchRecord, against: SearchRecord | None, 
     else:
         rows = [[trial.number, trial.value, trial.proposer or OTHERS, _config(trial.params)] for trial in best]
         found.add(page.table(("trial", record.quantity, "proposer", "configuration"), rows))
-    if len(names) > _LISTED:
+    if len(names) > LISTED:
         params = {name: str(its) if isinstance(its, NumberRange) else its for name, its in best[0].params.items()}
         text = json.dumps(params, indent=2, default=str)
         found.add(page.hidden("All parameters of the best trial", page.code(text)))
@@ -248,64 +246,6 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         configs = [with_ranges(config, beliefs.ranges) for config in beliefs.warm_start]
         first = page.table(("configuration",), [(_config(config),) for config in configs])
         found.add(page.hidden("Configurations of earlier problems, to be tried first", first))
-    if beliefs.attention is not None:
-        _add_attention(found, beliefs.attention)
-
-
-def add_maps(found: Page, beliefs: Beliefs, alone: bool, level: int = 3) -> None:
-    """Adds the tasks and the spaces that an agent knows, as points in the plane.
-
-    Args:
-        found: the page.
-        beliefs: of the agent, about any of its problems.
-        alone: whether the page is about this problem alone, which is then marked in the figures.
-        level: of the heading.
-    """
-    found.add(page.heading("Tasks and spaces in the plane", level))
-    pictures, single = list[str](), list[str]()
-    for noun, its, mine, draw in (
-        ("task", beliefs.tasks, beliefs.task, plots.plot_tasks),
-        ("space", beliefs.spaces, beliefs.space, plots.plot_spaces),
-    ):
-        if len(its.names) < 2:
-            single.append(f"The agent knows one {noun} alone, {listed(its.names)}, so there is no distance to show.")
-            continue
-        caption = f"{noun.capitalize()}s as the policy sees them. For {noun}s near one another, it acts alike."
-        caption += f" The diamond is the {noun} of this search." if alone else ""
-        pictures.append(found.figure(functools.partial(draw, its, mine if alone else None), caption))
-    if pictures:
-        words = "The policy has learned an embedding of each task and of each space, which is a list of numbers. The "
-        words += f"points are the embeddings of the {beliefs.policy}, in the two directions in which they differ most. "
-        words += "A point starts at a place that says nothing, and moves with the trials."
-        if beliefs.policy == "new policy":
-            words += " It has learned from this search alone, so the other points lie where they were drawn."
-        found.add(page.paragraph(words), page.figures(pictures))
-    found.add(*map(page.paragraph, single))
-
-
-def _add_attention(found: Page, attention: DecisionAttention) -> None:
-    """Adds the attention between the decisions of the best configuration, with a figure for each layer."""
-    layers = len(attention.weights)
-    its = "A row is a decision about the best configuration, in the order in which the policy decides. The stronger "
-    its += "the colour of a field, the more the decision attends to the choice below; later choices have no field."
-    its += ' "start" stands before the first choice, which is the space.' if attention.tokens[0] == START else ""
-    names = [""] if layers == 1 else [f"Layer {layer + 1} of {layers}. " for layer in range(layers)]
-    pictures, tables = list[str](), list[str]()
-    for layer, name in enumerate(names):
-        pictures.append(found.figure(functools.partial(plots.plot_attention, attention, layer), f"{name}{its}"))
-        decisions, tokens, weights = attention_table(attention, layer)
-        rows = ((row, *map(_percent, shares)) for row, shares in zip(decisions, weights.tolist(), strict=True))
-        tables.append((page.paragraph(name) if name else "") + page.table(("decision", *tokens), rows))
-    words = "The policy decides one parameter after another, with a look at the choices before: the attention of its "
-    words += "network. A choice without attention may still act through another choice."
-    found.add(page.heading("Attention between the decisions of the best configuration", 3), page.paragraph(words))
-    found.add(page.figures(pictures))
-    if len(attention.decisions) <= _LISTED:
-        found.add(page.hidden("The attention as a table", "".join(tables)))
-
-
-def _percent(share: float) -> str:
-    return "" if share != share else f"{100 * share:.0f} %"
 
 
 def add_expected(found: Page, expected: tuple[Mapping[str, object], float, float] | None, quantity: str) -> None:
@@ -349,8 +289,8 @@ def add_configuration(found: Page, agent: "Agent") -> None:
 
 
 def _config(config: Mapping[str, object]) -> str:
-    shown = [f"{name}={page.number(value)}" for name, value in itertools.islice(config.items(), _LISTED)]
-    return ", ".join(shown) + (f", and {len(config) - _LISTED} more" if len(config) > _LISTED else "")
+    shown = [f"{name}={page.number(value)}" for name, value in itertools.islice(config.items(), LISTED)]
+    return ", ".join(shown) + (f", and {len(config) - LISTED} more" if len(config) > LISTED else "")
 
 
 def _value(value: float | None) -> float:
