@@ -192,11 +192,13 @@ def add_known(
 def _new_values(pairs: "Sequence[tuple[str, Action]]", ranges: Ranges) -> tuple[object, ...]:
     """Returns the values of pairs of a state and an action, with neighbouring parts of a range as one range."""
     found = list[object]()
-    for state, its in itertools.groupby(sorted(pairs, key=lambda pair: pair[0] in ranges), key=lambda pair: pair[0]):
-        actions = [action for _, action in its]
-        inside = [action for action in actions if action in ranges.get(state, ())]
-        found += [(state, action) for action in actions if action not in inside]
-        found += [f"{state}={each}" for each in (merged(inside, ranges[state]) if inside else ())]
+    by_state: dict[str, list[Action]] = {}
+    for state, action in pairs:
+        by_state.setdefault(state, []).append(action)
+    for state, actions in by_state.items():
+        its = ranges.get(state, {})
+        found += [(state, action) for action in actions if action not in its]
+        found += [f"{state}={each}" for each in merged([action for action in actions if action in its], its)]
     return tuple(found)
 
 
