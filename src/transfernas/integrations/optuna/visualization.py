@@ -314,6 +314,7 @@ def _plane(title: str, found: MapPoints) -> "go.Figure":
         marker=marker,
         text=[_text(name) for name in found.labels],
         textposition="top center",
+        cliponaxis=False,
         showlegend=False,
         hovertemplate="%{text}<extra></extra>",
     )
