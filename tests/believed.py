@@ -2,7 +2,8 @@
 
 from transfernas.insight.attention import DecisionAttention
 from transfernas.insight.beliefs import Beliefs, ParameterBeliefs, SourceValues
-from transfernas.insight.likeness import TaskLikeness, TaskMap
+from transfernas.insight.likeness import TaskLikeness
+from transfernas.insight.plane import EmbeddingMap
 from transfernas.insight.progress import SearchRecord, SearchTrial
 
 RATE = ParameterBeliefs(
@@ -15,14 +16,16 @@ RATE = ParameterBeliefs(
     0.6,
 )
 ACT = ParameterBeliefs("act", ("relu", "tanh"), 0.5, (1.0, 0.0), (), 0.25, 0.2)
-TASKS = TaskMap(("one", "two", "three"), ((0.0, 1.0), (2.0, 0.0), (-1.0, -1.0)), (0.8, 0.2))
+TASKS = EmbeddingMap(("one", "two", "three"), ((0.0, 1.0), (2.0, 0.0), (-1.0, -1.0)), (0.8, 0.2))
+SPACES = EmbeddingMap(("s", "wide"), ((1.0, 0.0), (-1.0, 0.0)), (1.0, 0.0))
 LIKE = (TaskLikeness("s", "one", 9, 0.9, 0.5, 8), TaskLikeness("s", "two", 9, -0.25, None, 2))
-BELIEFS = Beliefs("s", "three", 12, "policy", 480, (RATE, ACT), "this problem", LIKE, TASKS, (), ())
+BELIEFS = Beliefs("s", "three", 12, "policy", 480, (RATE, ACT), "this problem", LIKE, TASKS, SPACES, (), ())
 POINTS = ((3.0, "warm start from one"), (2.0, "policy"), (None, "policy"), (2.5, None), (0.5, "surrogate"))
 RECORD = SearchRecord(
     "search", "value", False, tuple(SearchTrial(n, value, who, None, {}) for n, (value, who) in enumerate(POINTS))
 )
-EMPTY = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), TaskMap((), (), (0.0, 0.0)), (), ())
+NOTHING = EmbeddingMap((), (), (0.0, 0.0))
+EMPTY = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), NOTHING, NOTHING, (), ())
 
 
 def attention_of(decisions: int, layers: int = 1) -> DecisionAttention:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,12 +14,14 @@ from transfernas import Agent, Choice, LstmConfig, Problem, SearchSpace, Trainin
 from transfernas.define_by_run.search import DefineByRunSearch
 from transfernas.insight.beliefs import Beliefs, beliefs_of
 from transfernas.insight.importances import effect_size, importances, mean_ranks
-from transfernas.insight.likeness import agreement, cosine, task_map, value_ranks
+from transfernas.insight.likeness import agreement, cosine, value_ranks
+from transfernas.insight.plane import embedding_map, space_map, task_map
 from transfernas.learning.archive import ArchivedProblem, archive_of_trials
 from transfernas.learning.learner import best_policy, update_archive
 from transfernas.learning.scores import Score
+from transfernas.spaces.choice import START
 from transfernas.spaces.condition import Config
-from transfernas.spaces.domain import CategoricalDomain
+from transfernas.spaces.domain import CategoricalDomain, Domain, NumericDomain
 
 THREE = Problem(LEFT, "three")
 
@@ -89,7 +92,7 @@ def test_after_a_transfer_the_sources_are_there(agent: Agent) -> None:
     assert of_one == tuple(kinds.count(kind) / 8 for kind in ("conv", "pool", "skip"))
     assert found.importances_from == "other problems" and found.warm_start
     assert {each.task for each in found.likeness} == {"one", "two"}
-    assert found.tasks.tasks == ("one", "two", "three")
+    assert found.tasks.names == ("one", "two", "three")
 
 
 def test_a_problems_own_rule_is_respected(agent: Agent) -> None:
@@ -160,6 +163,31 @@ def test_attention_of_a_discovered_space_ignores_conditions_and_names_what_is_wr
             beliefs_of(learner, 0, 20, attention=config)
 
 
+def test_values_of_a_discovered_space_have_their_ranges() -> None:
+    """Even names are ranges only if an odd number was tried: the step of a parameter may be two."""
+    domains: dict[str, Domain] = {
+        "rate": NumericDomain(1e-4, 1e-1, log=True),
+        "leaf": NumericDomain(1, 20, integer=True),
+        "even": NumericDomain(2, 20, step=2, integer=True),
+        "act": CategoricalDomain(("relu", "tanh")),
+    }
+    search = DefineByRunSearch("run", "one", FAST, seed=0)
+    for number, tried in enumerate(({"rate": 0.003, "leaf": 5}, {"rate": 0.007, "leaf": 20})):
+        values = {"even": 8, "act": "relu", **tried}
+        search.tell(number, {name: (domain, values[name]) for name, domain in domains.items()}, float(number))
+    agent = search.agent()
+    assert agent is not None
+    found = agent.beliefs(draws=20, attention=agent.top()[0].config)
+    rate, leaf = found["rate"].ranges, found["leaf"].ranges
+    assert rate is not None and leaf is not None and set(found.ranges) == {"rate", "leaf"}
+    assert rate[0] == pytest.approx((1e-4, 10**-3.75)) and rate[-1] == pytest.approx((10**-1.25, 0.1))
+    assert leaf == (*((low, low + 1) for low in range(0, 18, 2)), (18, 20))
+    assert found["even"].ranges is None and found["act"].ranges is None and found["even"].values[0] == 2
+    assert found.attention is not None and found.attention.tokens[1:3] == ("space=run", "rate=0.00562 to 0.01")
+    assert found.attention.decisions[0] == "rate" and found.attention.config["leaf"] == 18
+    json.dumps(found.to_json(), allow_nan=False)
+
+
 def test_an_agent_that_knows_nothing_has_beliefs() -> None:
     found = Agent([ONE], FAST).beliefs(draws=50)
     assert isinstance(found, Beliefs) and found.importances_from == "nothing" and found.likeness == ()
@@ -220,13 +248,47 @@ def test_tasks_agree_by_the_ranks_of_their_values() -> None:
 def test_the_map_of_tasks_keeps_distances_in_a_plane() -> None:
     rng = np.random.default_rng(2)
     plane, axes = rng.normal(size=(5, 2)), np.linalg.qr(rng.normal(size=(8, 2)))[0]
-    found = task_map({str(number): row for number, row in enumerate(plane @ axes.T)})
+    found = embedding_map({str(number): row for number, row in enumerate(plane @ axes.T)})
     places = np.array(found.places)
     for one, other in itertools.combinations(range(5), 2):
         assert np.linalg.norm(places[one] - places[other]) == pytest.approx(np.linalg.norm(plane[one] - plane[other]))
     assert sum(found.explained) == pytest.approx(1.0)
+    three = rng.normal(size=(3, 8))
+    places = np.array(embedding_map(dict(zip("abc", three, strict=True))).places)
+    for one, other in itertools.combinations(range(3), 2):
+        assert np.linalg.norm(places[one] - places[other]) == pytest.approx(np.linalg.norm(three[one] - three[other]))
     assert cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(0.5**0.5)
-    assert cosine(np.zeros(2), np.ones(2)) == 0.0 and task_map({}).places == ()
+    assert cosine(np.zeros(2), np.ones(2)) == 0.0 and embedding_map({}).places == ()
+
+
+def test_the_map_has_one_picture_of_equal_few_and_turned_embeddings() -> None:
+    rng = np.random.default_rng(3)
+    rows = dict(zip("abcd", rng.normal(size=(4, 8)).astype(np.float32), strict=True))
+    rows["e"] = rows["b"].copy()
+    found = embedding_map(rows)
+    assert found.places[1] == found.places[4] and len(set(found.places)) == 4 and found == embedding_map(rows)
+    turned = embedding_map({name: -row for name, row in rows.items()})  # the axes keep their signs
+    np.testing.assert_allclose(turned.places, -np.array(found.places), atol=1e-12)
+    two = embedding_map({"a": rows["a"], "b": rows["b"]})
+    assert two.explained == (1.0, 0.0) and [y for _, y in two.places] == [0.0, 0.0]
+    assert two.places[0][0] == pytest.approx(-two.places[1][0]) and two.places[0][0] != 0
+    for names in ("a", "be"):
+        assert embedding_map({name: rows[name] for name in names}).explained == (0.0, 0.0)
+        assert set(embedding_map({name: rows[name] for name in names}).places) == {(0.0, 0.0)}
+
+
+def test_a_space_lies_where_the_embedding_of_its_action_does(agent: Agent, tmp_path: Path) -> None:
+    moved = agent.transfer_to([Problem(SearchSpace("third", LEFT.choices), "three")])
+    names, table = moved.learner.vocabulary, np.asarray(best_policy(moved.learner).action)[0]
+    found = space_map(moved.learner)
+    assert found.names == (*dict.fromkeys(problem.space.name for problem in PROBLEMS), "third")
+    rows = [table[names.action(START, name)] for name in found.names]
+    for one, other in itertools.combinations(range(len(rows)), 2):
+        apart = np.linalg.norm(np.subtract(found.places[one], found.places[other]))
+        assert apart == pytest.approx(np.linalg.norm(rows[one] - rows[other]), rel=1e-5)
+    loaded = Agent.load(moved.save(tmp_path / "agent.safetensors"))
+    assert space_map(loaded.learner) == found == moved.beliefs(draws=20).spaces
+    assert task_map(loaded.learner) == moved.beliefs(draws=20).tasks
 
 
 @pytest.mark.thorough

@@ -8,7 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transfernas.spaces.choice import Choice
-from transfernas.spaces.domain import MOST_BINS, CategoricalDomain, NumericDomain
+from transfernas.spaces.condition import Action
+from transfernas.spaces.domain import CategoricalDomain, NumericDomain
+from transfernas.spaces.grid import MOST_BINS, bins_of_names
 
 SIZES = st.floats(1e-6, 1e6)
 
@@ -119,6 +121,49 @@ def test_categories_of_one_name_differ() -> None:
     actions = CategoricalDomain(((1,), "(1,)")).actions
     Choice("x", actions)
     assert len(actions) == 2 and actions[0] == "(1,)"
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        NumericDomain(1e-4, 1e-1, log=True),
+        NumericDomain(0.5, 0.75),
+        NumericDomain(-3.0, 5.0, step=0.05),
+        NumericDomain(1, 20, integer=True),
+        NumericDomain(-100, 1_000, integer=True),
+        NumericDomain(1, 1_000, log=True, integer=True),
+    ],
+)
+def test_the_names_of_bins_tell_the_bins(numbers: NumericDomain) -> None:
+    found = bins_of_names(numbers.actions[::-1])
+    assert found is not None and [each.action for each in found[::-1]] == list(numbers.actions)
+    for named, part in zip(found[::-1], numbers.bins, strict=True):
+        assert named.low <= part.low + 1e-12 and part.high <= named.high + 1e-12
+    inner = found[-2:0:-1]
+    if numbers.step in (None, 1):
+        assert [each[1:] for each in inner] == [pytest.approx(each[1:]) for each in numbers.bins[1:-1]]
+
+
+def test_other_values_are_no_names_of_bins() -> None:
+    values: list[tuple[Action, ...]] = [
+        (1, 2),
+        (1, 2, 4, 8),
+        (16, 32, 48, 64, 80, 96, 112, 128),
+        ("a", "b"),
+        (0.1, 0.2),
+        (),
+        (1,),
+        (True, False),
+    ]
+    values += [
+        NumericDomain(1, 16, integer=True).actions,
+        NumericDomain(0.0, 1.0, step=0.1).actions,
+        (float("nan"), 1.0),
+    ]
+    for names in values:
+        assert bins_of_names(names) is None
+    twos = bins_of_names(tuple(range(2, 22, 2)))
+    assert twos is not None and twos[0] == (2, 2, 3)  # as the docstring says
 
 
 @pytest.mark.parametrize("ends", [(100.0, 100.5), (1.0, 1.004), (0.999, 0.9999), (1e-3, 1.003e-3)])

@@ -1,6 +1,7 @@
 """The figures show the numbers that they are given."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from matplotlib.figure import Figure
 
 from believed import BELIEFS, EMPTY, RATE, RECORD, TASKS, attention_of
 from transfernas import plots
-from transfernas.insight.figure_data import PROPOSER_STYLES
+from transfernas.insight.figure_data import BLUE, PROPOSER_STYLES, RED, value_shares
 from transfernas.insight.importances import Importance
+from transfernas.insight.number_ranges import NumberRange
+from transfernas.insight.plane import EmbeddingMap
 from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, first_to_reach, gains
 
 
@@ -32,6 +35,20 @@ def test_values_are_bars_now_and_points_before() -> None:
     assert line(axes, "chance")[1] == [pytest.approx(1 / 3)] * 2
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.001", "0.01", "0.1"]
     assert labels(axes)[0] == "now" and axes.get_ylabel() == "probability" and axes.get_xlabel() == "learning $rate"
+
+
+def test_values_of_a_range_have_labels_in_the_units_of_the_parameter() -> None:
+    names = (0.0001334, 0.0002371, 0.0004217)
+    reals = tuple(NumberRange(*ends) for ends in ((1e-4, 10**-3.75), (10**-3.75, 10**-3.5), (10**-3.5, 10**-3.25)))
+    rate = replace(RATE, values=names, ranges=reals)
+    axes = plots.plot_values(rate)
+    assert axes.get_xticks().tolist() == [-0.5, 0.5, 1.5, 2.5]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.0001", "0.000178", "0.000316", "0.000562"]
+    assert value_shares(rate).labels == ("0.0001 to 0.000178", "0.000178 to 0.000316", "0.000316 to 0.000562")
+    whole = replace(RATE, values=(0, 2, 4), ranges=(NumberRange(1, 1), NumberRange(2, 3), NumberRange(4, 5)))
+    axes = plots.plot_values(whole)
+    assert axes.get_xticks().tolist() == [0, 1, 2]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "2–3", "4–5"]
 
 
 def test_importances_are_bars_in_percent_the_largest_at_the_top() -> None:
@@ -81,9 +98,33 @@ def test_tasks_are_points_at_their_places() -> None:
     axes = plots.plot_tasks(TASKS, "three")
     found = [(each.get_xdata(), each.get_ydata()) for each in axes.get_lines()]
     assert [(x[0], y[0]) for x, y in found] == list(TASKS.places)  # type: ignore[index]
-    assert [text.get_text() for text in axes.texts] == list(TASKS.tasks)
+    assert [text.get_text() for text in axes.texts] == list(TASKS.names)
     assert axes.get_xlabel() == "first component (80 % of the variance)"
     assert len({to_hex(each.get_color()) for each in axes.get_lines()}) == 2
+
+
+def test_spaces_of_equal_embeddings_are_one_point_and_a_line_has_no_second_axis() -> None:
+    spaces = EmbeddingMap(("a", "b", "c"), ((1.0, 0.0), (-2.0, 0.0), (1.0, 0.0)), (1.0, 0.0))
+    axes = plots.plot_spaces(spaces, "c")
+    assert [text.get_text() for text in axes.texts] == ["a, c", "b"]
+    assert [to_hex(each.get_color()) for each in axes.get_lines()] == [RED, BLUE]
+    assert axes.get_title(loc="left") == "the spaces lie on a line: only the distances along it count"
+    assert axes.get_xlabel() == "first component (100 % of the variance)"
+    assert axes.get_ylabel() == "" and not len(axes.get_yticks()) and len(axes.get_xticks())
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), "no tasks"),
+        (("a",), "one task: there is no distance to show"),
+        (("a", "b"), "all tasks have the same embedding"),
+    ],
+)
+def test_tasks_without_distances_say_so(names: tuple[str, ...], words: str) -> None:
+    axes = plots.plot_tasks(EmbeddingMap(names, ((0.0, 0.0),) * len(names), (0.0, 0.0)))
+    assert axes.get_title(loc="left") == words and not len(axes.get_xticks()) and not len(axes.get_yticks())
+    assert [text.get_text() for text in axes.texts] == ([", ".join(names)] if names else [])
 
 
 def test_curves_are_means_of_the_repetitions() -> None:
@@ -96,7 +137,7 @@ def test_curves_are_means_of_the_repetitions() -> None:
 
 def test_attention_is_a_row_for_each_decision_in_the_mean_over_the_heads() -> None:
     axes = plots.plot_attention(attention_of(3, layers=2))
-    (picture,) = axes.images
+    (picture,) = axes.collections
     expected = [[50.0, 50.0, np.nan, np.nan], [50.0, 0.0, 50.0, np.nan], [50.0, 0.0, 0.0, 50.0]]
     np.testing.assert_array_equal(np.ma.filled(picture.get_array(), np.nan), expected)  # type: ignore[arg-type]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["d0", "d1", "d2"]
@@ -104,7 +145,7 @@ def test_attention_is_a_row_for_each_decision_in_the_mean_over_the_heads() -> No
     written = {text.get_position(): text.get_text() for text in axes.texts}
     assert written == {(x, y): f"{expected[y][x]:.0f}" for y in range(3) for x in range(y + 2)}
     assert axes.get_title(loc="left") == "attention in %, each row sums to 100, layer 1 of 2"
-    (second,) = plots.plot_attention(attention_of(3, layers=2), layer=1).images
+    (second,) = plots.plot_attention(attention_of(3, layers=2), layer=1).collections
     assert np.ma.filled(second.get_array(), np.nan)[2].tolist() == [0.0, 0.0, 0.0, 100.0]  # type: ignore[arg-type]
 
 
@@ -130,6 +171,7 @@ def test_attention_that_is_not_there_is_an_error() -> None:
         lambda axes: plots.plot_likeness(EMPTY, axes),
         lambda axes: plots.plot_progress(SearchRecord("s", "value", True, ()), axes=axes),
         lambda axes: plots.plot_tasks(EMPTY.tasks, axes=axes),
+        lambda axes: plots.plot_spaces(EMPTY.spaces, axes=axes),
         lambda axes: plots.plot_curves({}, axes=axes),
         lambda axes: plots.plot_attention(attention_of(1), axes=axes),
     ],

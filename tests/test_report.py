@@ -8,6 +8,7 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
@@ -15,10 +16,11 @@ from optuna.trial import TrialState, create_trial
 from typer.testing import CliRunner
 
 from agents import NEXT_PROBLEMS
-from searchers import FAST, PROBLEMS, play
-from transfernas import Agent, Choice, Problem, SearchSpace
+from searchers import CONFIG, FAST, ONE, PROBLEMS, play
+from transfernas import Agent, Choice, LstmConfig, Problem, SearchSpace, TrainingConfig
 from transfernas.cli.app import app
 from transfernas.cli.storages import program_of
+from transfernas.insight.attention import DecisionAttention
 
 EVIL = "<script>alert('x')</script> & \"q\" $y_1$ \x1b[31m"
 VOID = {"meta", "link"}
@@ -139,7 +141,7 @@ def test_an_agent_adds_its_beliefs_of_a_study(storage: str, tmp_path: Path) -> N
 
 @pytest.mark.thorough
 def test_no_name_of_a_bin_is_taken_for_a_value(tmp_path: Path) -> None:
-    """The bins of leaves from 1 to 20 are named by the even numbers from 0."""
+    """The bins of leaves from 1 to 20 are named by the even numbers from 0, those of rates by numbers as 0.2371."""
     from transfernas.integrations.optuna import TransferSampler
 
     def searched(name: str, count: int) -> optuna.Study:
@@ -159,10 +161,39 @@ def test_no_name_of_a_bin_is_taken_for_a_value(tmp_path: Path) -> None:
     run(tmp_path / "studies.db", "--study", "two", "--agent", path, "--out", out)
     text = " ".join(checked(out).text.split())
     assert "leaf=1" in text and "leaf=0" not in text and "('leaf', 0)" not in text
+    assert "rate=0.178 to 0.316" in text and "0.2371" not in text
     run(path, "--out", out)
     text = checked(out).text
     assert text.count(f"{second.best_params['rate']:.6g}") == 1
-    assert "one of those in the same bins. In others, a number may stand for the bin of its range around it" in text
+    assert "Of each other trial you see the parts in which its numbers lie." in text
+    for name in second.best_params["rate"], "0.2371", "0.007499":
+        assert f"rate={name}" not in text
+
+
+@pytest.mark.thorough
+def test_new_values_of_numbers_are_ranges(tmp_path: Path) -> None:
+    """The ranges of the second study reach beyond those of the first one, at both ends."""
+    from transfernas.integrations.optuna import TransferSampler
+
+    def searched(agent: Agent | None, name: str, low: float, most: int) -> Agent:
+        sampler = TransferSampler(agent, seed=0, config=FAST)
+        study = optuna.create_study(study_name=name, storage=f"sqlite:///{tmp_path / 'studies.db'}", sampler=sampler)
+
+        def loss(trial: optuna.Trial) -> float:
+            kind = trial.suggest_categorical("kind", ["a", "b"] if name == "one" else ["a", "b", "c"])
+            rate, units = trial.suggest_float("rate", low, 0.1, log=True), trial.suggest_int("units", 8, most)
+            return abs(rate - 0.01) + units / 50 + (kind == "a")
+
+        study.optimize(loss, n_trials=6)
+        return sampler.agent
+
+    agent = searched(searched(None, "one", 1e-3, 40), "two", 1e-5, 71)
+    path, out = agent.save(tmp_path / "agent.safetensors"), tmp_path / "report.html"
+    for source in ((path,), (tmp_path / "studies.db", "--study", "two", "--agent", path)):
+        run(*source, "--out", out)
+        text = " ".join(checked(out).text.split())
+        assert "kind='c', rate=0.00001 to 0.001, units=" in text.replace("1e-05", "0.00001")
+        assert "A range of numbers is cut into parts, and each part counts as one value." in text
 
 
 def test_many_parameters_take_little_room(tmp_path: Path) -> None:
@@ -202,8 +233,81 @@ def test_an_agent_is_shown_with_its_problems(tmp_path: Path) -> None:
     assert "Known at the start" in text and "The agent had learned from 2 tasks: one, two." in text
     assert "best reward (higher is better)0.5" in text and "kind=pool" in text
     assert "alert('x')" in text and "Agent.load(" in text
+    known = [*dict.fromkeys(problem.space.name for problem in moved.problems)]
+    assert "Tasks and spaces in the plane" in text and "Tasks as the policy sees them." in text
+    assert "Spaces as the policy sees them." in text and known[0] in text and "The diamond" not in text
     run(second, "--study", "two", "--out", out)
+    assert "The diamond is the task of this search." in checked(out).text
     assert "Task two" in checked(out).text and "Task one" not in checked(out).text
+
+
+def shares(attention: DecisionAttention | None, layer: int = 0) -> list[list[str]]:
+    """The attention as cells in percent, in the mean over the heads, and nothing for the choices that come later."""
+    assert attention is not None
+    rows = np.array(attention.weights[layer]).mean(axis=0)
+    last = len(attention.tokens) - len(attention.decisions)
+    return [
+        [name, *(f"{100 * share:.0f} %" if at <= number + last else "" for at, share in enumerate(row))]
+        for number, (name, row) in enumerate(zip(attention.decisions, rows.tolist(), strict=True))
+    ]
+
+
+def cells(path: Path, head: str) -> list[list[str]]:
+    """The cells of the last table whose first head is a word, without that row."""
+    (*_, found) = re.findall(rf"<table><thead><tr><th[^>]*>{head}</th>.*?</table>", path.read_text(encoding="utf8"))
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", found)[1:]]
+    return [list(map(html.unescape, row)) for row in rows]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("config", [FAST, CONFIG], ids=["fast", "paper"])
+def test_the_attention_of_the_best_configuration_is_shown(config: TrainingConfig, tmp_path: Path) -> None:
+    agent, out = Agent([ONE], config, seed=1), tmp_path / "report.html"
+    path = agent.save(tmp_path / "agent.safetensors")
+    run(path, "--out", out)
+    assert "Attention between" not in checked(out).text
+    agent.learn_from(
+        [(ONE, {"kind": "conv", "width": 32, "act": "relu"}, 0.5), (ONE, {"kind": "pool", "act": "relu"}, 0)]
+    )
+    run(agent.save(path), "--out", out)
+    attention = agent.beliefs(attention={"kind": "conv", "width": 32, "act": "relu"}).attention
+    assert attention is not None
+    text, layers = checked(out).text, len(attention.weights)
+    assert "Attention between the decisions of the best configuration" in text and "conv" in text
+    assert cells(out, "decision") == shares(attention, layers - 1)
+    for words in ("one task alone, one", "one space alone, left"):
+        assert f"The agent knows {words}, so there is no distance to show." in text
+    assert text.count("attention in %, each row sums to 100") == layers
+    assert (f"layer {layers} of {layers}" in text) == (layers > 1)
+    assert ('"start" stands before' in text) == (attention.tokens[0] == "start")
+
+
+@pytest.mark.thorough
+def test_the_attention_of_a_study_has_the_numbers_of_its_best_trial(tmp_path: Path) -> None:
+    from transfernas.integrations.optuna import TransferSampler
+    from transfernas.integrations.optuna.record import beliefs_of_study
+
+    sampler = TransferSampler(seed=0, config=FAST)
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'studies.db'}", sampler=sampler)
+    study.optimize(lambda trial: trial.suggest_float("rate", 0, 1) + trial.suggest_int("leaf", 1, 20), n_trials=3)
+    agent, out = sampler.agent, tmp_path / "report.html"
+    run(tmp_path / "studies.db", "--agent", agent.save(tmp_path / "agent.safetensors"), "--out", out)
+    attention = beliefs_of_study(study, agent, trial=study.best_trial).attention
+    assert attention is not None and cells(out, "decision") == shares(attention)
+    assert attention.tokens == ("start", "space=optuna", f"rate={study.best_params['rate']:.2g}")
+    assert f"<th>{attention.tokens[-1]}</th>" in out.read_text(encoding="utf8")
+
+
+@pytest.mark.thorough
+def test_attention_of_many_decisions_has_no_picture_of_pixels_and_other_networks_have_none(tmp_path: Path) -> None:
+    space, out = SearchSpace("s", [Choice(f"x{number}", (0, 1)) for number in range(20)]), tmp_path / "report.html"
+    for config, count in ((FAST, 1), (TrainingConfig.paper(network=LstmConfig(units=4)), 0)):
+        agent = Agent([Problem(space, "t")], config)
+        agent.learn_from([(agent.problems[0], dict.fromkeys((f"x{number}" for number in range(20)), 1), 0.5)])
+        run(agent.save(tmp_path / "agent.safetensors"), "--out", out)
+        found = checked(out)
+        assert "image" not in found.tags and found.text.count("attention in %") == count
+        assert "The attention as a table" not in found.text
 
 
 def test_a_run_is_shown_with_its_table(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The interactive figures of a study show the numbers of those by Matplotlib, in Optuna's style."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from matplotlib.colors import to_hex
 from optuna.trial import create_trial
 
-from believed import BELIEFS, EMPTY, attention_of
+from believed import BELIEFS, EMPTY, RATE, attention_of
 from searchers import FAST
 from transfernas import Agent, plots
 from transfernas.insight.beliefs import Beliefs
+from transfernas.insight.number_ranges import NumberRange
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.integrations.optuna.record import importances_of_study, record_of_study
 
@@ -103,6 +105,10 @@ def test_values_are_bars_now_and_diamonds_before(study: optuna.Study, believed: 
     assert list(chance.y) == pytest.approx([1 / 3, 1 / 3]) and list(act_chance.y) == [0.5, 0.5]
     assert list(act.y) == [1.0, 0.0] and act.xaxis == "x2" and not act.showlegend and rate.showlegend
     assert figure.layout.xaxis.title.text == "learning $rate" and figure.layout.xaxis2.ticktext == ("relu", "tanh")
+    whole = replace(RATE, values=(0, 2, 4), ranges=(NumberRange(1, 1), NumberRange(2, 3), NumberRange(4, 5)))
+    believed["beliefs"] = replace(BELIEFS, parameters=(whole, BELIEFS["act"]))
+    figure = visualization.plot_values(study)
+    assert figure.data[0].hovertext == ("1", "2 to 3", "4 to 5") and figure.layout.xaxis.ticktext == ("1", "2–3", "4–5")
     (act, _) = visualization.plot_values(study, ["act"]).data
     assert list(act.y) == [1.0, 0.0] and act.showlegend
     with pytest.raises(TypeError, match=r"a list of names, as in \['act'\], not 'act'"):
@@ -120,16 +126,29 @@ def test_tasks_are_points_at_their_places(study: optuna.Study, believed: dict[st
     figure = visualization.plot_tasks(study)
     (points,) = figure.data
     assert list(zip(points.x, points.y, strict=True)) == list(BELIEFS.tasks.places)
-    assert points.text == BELIEFS.tasks.tasks and points.marker.symbol == ("circle", "circle", "diamond")
+    assert points.text == BELIEFS.tasks.names and points.marker.symbol == ("circle", "circle", "diamond")
     assert figure.layout.xaxis.title.text == "First component (80 % of the variance)"
+
+
+def test_spaces_are_points_of_the_other_figure(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    figure, axes = visualization.plot_spaces(study), plots.plot_spaces(BELIEFS.spaces, BELIEFS.space)
+    (points,) = figure.data
+    drawn = [tuple(np.concatenate([line.get_xdata(), line.get_ydata()]).tolist()) for line in axes.get_lines()]
+    assert list(zip(points.x, points.y, strict=True)) == drawn == list(BELIEFS.spaces.places)
+    assert points.text == ("s", "wide") and points.marker.symbol == ("diamond", "circle")
+    assert "only the distances along it count" in figure.layout.title.text
+    assert figure.layout.xaxis.title.text == "First component (100 % of the variance)"
+    assert not figure.layout.yaxis.showticklabels and figure.layout.xaxis.showticklabels
 
 
 def test_attention_has_the_numbers_of_the_other_figure(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
     attention = attention_of(3, layers=2)
-    believed["beliefs"] = Beliefs("s", "t", 0, "policy", 1, (), "nothing", (), EMPTY.tasks, (), (), attention)
+    believed["beliefs"] = Beliefs(
+        "s", "t", 0, "policy", 1, (), "nothing", (), EMPTY.tasks, EMPTY.spaces, (), (), attention
+    )
     for layer in (0, 1):
         (heat,) = visualization.plot_attention(study, layer=layer).data
-        (picture,) = plots.plot_attention(attention, layer).images
+        (picture,) = plots.plot_attention(attention, layer).collections
         expected = np.ma.filled(picture.get_array(), np.nan)  # type: ignore[arg-type]
         np.testing.assert_array_equal(np.array(heat.z, np.float64), expected)
     figure = visualization.plot_attention(study)
@@ -147,6 +166,7 @@ def test_nothing_to_show_is_a_figure_without_marks(believed: dict[str, Beliefs])
         visualization.plot_values(study),
         visualization.plot_likeness(study),
         visualization.plot_tasks(study),
+        visualization.plot_spaces(study),
     ):
         assert not any(len(trace.x) for trace in figure.data) and figure.to_json()
 
@@ -188,4 +208,6 @@ def test_the_beliefs_are_those_of_the_samplers_agent_or_of_a_given_one(tmp_path:
     path = sampler.save(tmp_path / "agent.safetensors")
     for given in (path, Agent.load(path)):
         assert tuple(visualization.plot_likeness(other, agent=given).layout.yaxis.ticktext) == ("mine",)
-    assert visualization.plot_tasks(other, agent=path).data[0].text == ("mine", "faces")
+    figure = visualization.plot_tasks(other, agent=path)
+    assert figure.data[0].text == ("mine, faces",)  # a new task starts at the mean of the others
+    assert figure.layout.title.text.endswith("<sub>All tasks have the same embedding</sub>")

@@ -21,25 +21,32 @@ from .insight.figure_data import (
     PINK,
     PROPOSER_STYLES,
     RED,
+    MapPoints,
     attention_table,
     importance_shares,
     label,
     likeness_points,
+    map_points,
     search_curve,
     value_shares,
 )
 from .insight.importances import Importance
-from .insight.likeness import TaskMap
+from .insight.plane import EmbeddingMap
 from .insight.progress import SearchRecord
 
 with needed("plots", __name__):
     from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap, to_rgba
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
+_SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(BLUE, 0.0), to_rgba(BLUE, 0.65)], N=40)
+"""Shades on which text can be read on light and on dark paper. The scale of 50 shades or more would be no SVG."""
+
 _WIDTH = 5.2  # inches, so that the text of a figure can be read on a phone
 _LEAST_TOP = 0.25  # of an axis of probabilities
+_MOST_POINTS = 20  # up to which each has its name
 _MOST_WRITTEN = 8  # decisions, up to which each weight of attention is written
 _MOST_NAMED = 24  # decisions, up to which each has its name
 
@@ -70,7 +77,7 @@ def plot_values(parameter: ParameterBeliefs, axes: Axes | None = None) -> Axes:
         }
         lines += axes.plot(places, found.before, "D", **how)
     lines.append(axes.axhline(found.chance, color=GREY, linestyle="--", linewidth=1, label="chance"))
-    _ticks(axes, found.ticks, [found.labels[at] for at in found.ticks])
+    _ticks(axes, found.ticks, list(found.tick_labels))
     axes.set_ylim(0, 1.1 * max(_LEAST_TOP, *found.now, *(found.before or ())))
     axes.set_ylabel("probability")
     axes.set_xlabel(label(parameter.name, 40), parse_math=False)
@@ -198,30 +205,33 @@ def plot_curves(
     return axes
 
 
-def plot_tasks(tasks: TaskMap, task: str | None = None, axes: Axes | None = None) -> Axes:
+def plot_tasks(tasks: EmbeddingMap, task: str | None = None, axes: Axes | None = None) -> Axes:
     """Draws tasks as points: near one another are tasks for which the policy acts alike.
 
     Args:
-        tasks: of `agent.beliefs(problem).tasks`.
+        tasks: of `agent.beliefs(problem).tasks`, or of `insight.plane.task_map(agent.learner)`.
         task: the one to draw in another colour.
         axes: to draw into; a new figure's by default.
 
     Returns:
-        The axes; both have one scale.
+        The axes; both have one scale. Tasks on one point have equal embeddings. An axis without meaning has no numbers:
+        two tasks lie on a line, and a single task has no distance to another one.
     """
-    axes = _axes(axes, 3.6)
-    for name, (x, y) in zip(tasks.tasks, tasks.places, strict=True):
-        colour, marker = (RED, "D") if name == task else (BLUE, "o")
-        axes.plot([x], [y], marker, color=colour)
-        if len(tasks.tasks) <= 20 or name == task:
-            axes.annotate(label(name), (x, y), (5, 4), textcoords="offset points", fontsize=9, parse_math=False)
-    first, second = (f"{100 * share:.0f} % of the variance" for share in tasks.explained)
-    axes.set(xlabel=f"first component ({first})", ylabel=f"second component\n({second})")
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.margins(0.25)
-    axes.locator_params(nbins=6)
-    axes.grid(alpha=0.3)
-    return axes
+    return _plane(map_points(tasks, "task", task), axes)
+
+
+def plot_spaces(spaces: EmbeddingMap, space: str | None = None, axes: Axes | None = None) -> Axes:
+    """Draws search spaces as points, by the embeddings of the actions that the paper's start state has.
+
+    Args:
+        spaces: of `agent.beliefs(problem).spaces`, or of `insight.plane.space_map(agent.learner)`.
+        space: the one to draw in another colour.
+        axes: to draw into; a new figure's by default.
+
+    Returns:
+        The axes, as of `plot_tasks`.
+    """
+    return _plane(map_points(spaces, "space", space), axes)
 
 
 def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Axes | None = None) -> Axes:
@@ -248,13 +258,13 @@ def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Ax
         )
     decisions, tokens, weights = attention_table(attention, layer)
     axes = _axes(axes, min(6.5, 2.2 + 0.35 * len(decisions)))
-    top = float(np.nanmax(weights))
-    picture = axes.imshow(100 * weights, cmap="Blues", vmin=0, vmax=100 * top, aspect="auto")
-    how: dict[str, Any] = {"ha": "center", "va": "center"}
+    edges = (np.arange(size + 1) - 0.5 for size in (len(tokens), len(decisions)))
+    how: dict[str, Any] = {"cmap": _SHADES, "vmin": 0, "vmax": 100 * float(np.nanmax(weights))}
+    picture = axes.pcolormesh(*edges, np.ma.masked_invalid(100 * weights), **how)
+    axes.invert_yaxis()
     if len(decisions) <= _MOST_WRITTEN:
         for row, column in zip(*np.nonzero(~np.isnan(weights)), strict=True):
-            share = weights[row, column]
-            axes.text(column, row, f"{100 * share:.0f}", color="white" if share > 0.5 * top else "#1a1a1a", **how)
+            axes.text(column, row, f"{100 * weights[row, column]:.0f}", ha="center", va="center")
     else:
         drawn = axes.get_figure(root=True)
         assert drawn is not None
@@ -269,6 +279,27 @@ def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Ax
     return axes
 
 
+def _plane(found: MapPoints, axes: Axes | None) -> Axes:
+    axes, farthest = _axes(axes, 3.6), max((x for x, _ in found.places), default=0.0)
+    for name, (x, y), marked in zip(found.labels, found.places, found.marked, strict=True):
+        colour, marker = (RED, "D") if marked else (BLUE, "o")
+        axes.plot([x], [y], marker, color=colour)
+        if len(found.labels) <= _MOST_POINTS or marked:
+            side, away = ("right", -5) if x > farthest / 2 else ("left", 5)  # labels stay inside of the axes
+            how: dict[str, Any] = {"textcoords": "offset points", "ha": side, "fontsize": 9, "parse_math": False}
+            axes.annotate(name, (x, y), (away, 4), **how)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.margins(0.25)
+    axes.locator_params(nbins=6)
+    axes.set(xlabel=found.axes[0], ylabel=found.axes[1].replace(" (", "\n("))
+    for axis, title in zip((axes.xaxis, axes.yaxis), found.axes, strict=True):
+        if not title:
+            axis.set_ticks([])
+    axes.set_title(found.note, fontsize=10, loc="left")
+    axes.grid(alpha=0.3)
+    return axes
+
+
 def _axes(axes: Axes | None, height: float) -> Axes:
     return Figure(figsize=(_WIDTH, height), layout="constrained").subplots() if axes is None else axes
 
@@ -278,7 +309,7 @@ def _steps(axes: Axes, points: Sequence[tuple[int, float]], name: str, colour: s
         axes.step(*zip(*points, strict=True), where="post", color=colour, linestyle=line, linewidth=1.6, label=name)
 
 
-def _ticks(axes: Axes, places: Sequence[int], labels: list[str], vertical: bool = False) -> None:
+def _ticks(axes: Axes, places: Sequence[float], labels: list[str], vertical: bool = False) -> None:
     if vertical:
         axes.set_yticks(list(places), labels, parse_math=False)
     elif sum(map(len, labels)) > 48:

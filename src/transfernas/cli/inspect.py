@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..spaces.vocabulary import counted
 from .common import errors_as_lines, holds_studies, refused
 from .storages import open_studies, reading
-from .terminal import PlainTable, counted, plain, say
+from .terminal import PlainTable, plain, say
 
 if TYPE_CHECKING:
     from rich.console import Console

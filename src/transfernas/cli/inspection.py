@@ -11,14 +11,15 @@ import jax
 from ..checkpoint.snapshot import Snapshot
 from ..checkpoint.tensors import bytes_of
 from ..fields import flat, to_json
-from ..insight.beliefs import importances_in, likeness_in, ranks_in
+from ..insight.beliefs import importances_in
 from ..insight.importances import Importance
-from ..insight.likeness import ValueRanks
+from ..insight.likeness import ValueRanks, likeness_in, ranks_in
 from ..insight.told import best_reward
 from ..learning.archive import ArchivedProblem
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner, update_archive
 from ..spaces.choice import Choice
+from ..spaces.grid import bins_of_names
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
 
@@ -81,21 +82,14 @@ def range_of(choice: Choice, parts: bool) -> str:
     numbers = [action for action in choice.actions if type(action) in (int, float)]
     if len(numbers) < len(choice.actions) or len(numbers) <= _FEW:
         return ", ".join(str(action) for action in choice.actions)
+    bins = bins_of_names(choice.actions) if parts else None
     ordered = sorted(float(number) for number in numbers)  # type: ignore[arg-type]
     log = ordered[0] > 0 and _even([math.log(number) for number in ordered])
-    low, high = ordered[0], ordered[-1]
-    if parts and high - low == len(numbers) - 1 and all(type(number) is int for number in numbers):
-        parts = False  # each stands for itself
-    if parts and log and any(type(number) is float for number in numbers):  # the range goes half a part beyond
-        half = math.sqrt(ordered[1] / ordered[0])
-        low, high = float(f"{low / half:.2g}"), float(f"{high * half:.2g}")
-    elif parts and _even(ordered):
-        width = ordered[1] - ordered[0]
-        integer = all(type(number) is int for number in numbers)  # the name of a bin is then the middle, rounded down
-        before = (width - 1) // 2 if integer else width / 2
-        low, high = low - before, high - before + width
-    kind, noun = " (log)" if log else "", "bins" if parts else "values"
-    return f"{'within ' if parts else ''}{low:g} to {high:g}{kind}, {len(numbers)} {noun}"
+    kind, count = " (log)" if log else "", len(numbers)
+    if bins is None:
+        return f"{ordered[0]:g} to {ordered[-1]:g}{kind}, {count} values"
+    low, high = min(each.low for each in bins), max(each.high for each in bins)
+    return f"within {low:g} to {high:g}{kind}, {count} bins"
 
 
 def size_of(space: SearchSpace) -> int | None:

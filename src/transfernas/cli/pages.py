@@ -5,10 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..insight.attention import has_attention, with_values
+from ..insight.beliefs import Beliefs
+from ..insight.number_ranges import ranges_in, union, with_ranges
 from ..insight.progress import SearchRecord, record_of
+from ..insight.told import exact_configs, trial_key
+from ..spaces.vocabulary import counted
 from . import page
+from .network_sections import add_attention, add_maps
 from .sections import (
-    BINS,
     MOST,
     Page,
     add_beliefs,
@@ -19,7 +24,6 @@ from .sections import (
     add_known,
     add_search,
 )
-from .terminal import counted
 
 if TYPE_CHECKING:
     import optuna
@@ -105,8 +109,9 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
             f"study.optimize(objective, n_trials=30)"
         )
     found = Page(f"Agent report: {path.name}", rerun)
+    ranges = [ranges_in(agent.learner, row) for row in range(len(agent.problems))]
     if agent.transfer_report is not None:
-        add_known(found, agent.transfer_report, None)
+        add_known(found, agent.transfer_report, None, union(ranges))
     if len(rows) > MOST:
         found.add(page.paragraph(f"The first {MOST} of {len(rows)} problems are shown; --study chooses a task."))
     for row in rows[:MOST]:
@@ -114,11 +119,15 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
         found.add(page.heading(f"Task {problem.task}, space {problem.space.name}"))
         record = record_of(agent.learner, row)
         add_facts(found, record)
-        add_search(found, record, None if against is None else _compared(*against, problem.name))
-        if agent.learner.encoding.grows:
-            words = "The agent keeps the numbers that were tried of ten good trials, one of those in the same bins."
-            found.add(page.paragraph(f"{words} In others, {BINS[0].lower()}{BINS[1:]}", soft=True))
-        add_beliefs(found, agent.beliefs(problem))
+        add_search(found, record, None if against is None else _compared(*against, problem.name), ranges[row])
+        if ranges[row]:
+            words = "The agent keeps the numbers of ten good trials, but of one alone if several lie in the same parts "
+            words += "of all ranges. Of each other trial you see the parts in which its numbers lie."
+            found.add(page.paragraph(words, soft=True))
+        beliefs = _beliefs(agent, row)
+        add_beliefs(found, beliefs)
+        add_attention(found, beliefs.attention)
+    add_maps(found, beliefs, alone=len(rows) == 1, level=2)
     add_configuration(found, agent)
     return found
 
@@ -145,14 +154,34 @@ def _with_agent(
     if report is not None:
         new = tuple((name, inside_domain(action, domains.get(name))) for name, action in report.new_actions)
         report = replace(report, new_actions=new)
-    add_known(found, report, record)
+    try:
+        best = {trial.number: trial for trial in study.get_trials(deepcopy=False)}[record.best_first[0].number]
+        beliefs = beliefs_of_study(study, agent, trial=best)
+    except (IndexError, ValueError):  # no trial has a value; the agent does not know a value of the best trial
+        beliefs = beliefs_of_study(study, agent)
+    add_known(found, report, record, beliefs.ranges)
     add_search(found, record, against)
     add_expected(found, expected_best_of_study(study, agent), record.quantity)
     if its is None:
         add_importances(found, importances_of_study(study))
         words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
         found.add(page.paragraph(words))
-    add_beliefs(found, beliefs_of_study(study, agent), record.quantity, sign_of(study))
+    add_beliefs(found, beliefs, record.quantity, sign_of(study))
+    add_attention(found, beliefs.attention)
+    add_maps(found, beliefs, alone=True)
+
+
+def _beliefs(agent: "Agent", row: int) -> Beliefs:
+    """Returns the beliefs of an agent about one of its problems, with the attention between its best decisions."""
+    problem, learner = agent.problems[row], agent.learner
+    best = agent.best(problem)
+    if best is None or not has_attention(learner):
+        return agent.beliefs(problem)
+    beliefs = agent.beliefs(problem, attention=best.config)
+    tried = exact_configs(learner, row).get(trial_key(best.config, best.reward))
+    if tried is None or beliefs.attention is None:
+        return beliefs
+    return replace(beliefs, attention=with_values(beliefs.attention, with_ranges(tried, beliefs.ranges)))
 
 
 def _compared(agent: "Agent", name: str, problem: tuple[str, str]) -> SearchRecord:

@@ -3,29 +3,29 @@
 import functools
 import itertools
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from .. import plots
 from ..insight.beliefs import Beliefs
 from ..insight.importances import MEASURED, Importance
+from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, merged, with_ranges
 from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains
-from ..spaces.vocabulary import listed
+from ..spaces.vocabulary import counted, listed
 from . import page
-from .terminal import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..agent import Agent
+    from ..spaces.condition import Action
     from ..spaces.vocabulary import TransferReport
 
 MOST = 8  # studies, problems, or parameters, of which each has figures
 _COLUMNS = 8  # parameters that have a column each
-_LISTED = 16  # parameters of a configuration
-BINS = "A number may stand for the bin of its range around it."
+LISTED = 16  # parameters of a configuration
 _MEANINGS = {
     "policy": "the policy, which started from the knowledge of earlier problems, if there were any",
     "new policy": "a policy that learned from this search alone",
@@ -90,9 +90,16 @@ def add_facts(found: Page, record: SearchRecord) -> None:
     found.add(page.facts(pairs))
 
 
-def add_search(found: Page, record: SearchRecord, against: SearchRecord | None) -> None:
-    """Adds the course of a search: the curve, the proposers, the best configurations."""
-    best = record.best_first[:5]
+def add_search(found: Page, record: SearchRecord, against: SearchRecord | None, ranges: Ranges = NO_RANGES) -> None:
+    """Adds the course of a search: the curve, the proposers, the best configurations.
+
+    Args:
+        found: the page.
+        record: of the search.
+        against: another search to compare with; None for none.
+        ranges: for which the actions of the record's configurations stand.
+    """
+    best = [replace(trial, params=with_ranges(trial.params, ranges)) for trial in record.best_first[:5]]
     if not record.trials:
         found.add(page.paragraph("No trial is finished yet. Make the report again later."))
         return
@@ -125,8 +132,9 @@ def add_search(found: Page, record: SearchRecord, against: SearchRecord | None) 
     else:
         rows = [[trial.number, trial.value, trial.proposer or OTHERS, _config(trial.params)] for trial in best]
         found.add(page.table(("trial", record.quantity, "proposer", "configuration"), rows))
-    if len(names) > _LISTED:
-        text = json.dumps(dict(best[0].params), indent=2, default=str)
+    if len(names) > LISTED:
+        params = {name: str(its) if isinstance(its, NumberRange) else its for name, its in best[0].params.items()}
+        text = json.dumps(params, indent=2, default=str)
         found.add(page.hidden("All parameters of the best trial", page.code(text)))
 
 
@@ -145,13 +153,16 @@ def _compared(found: Page, record: SearchRecord, against: SearchRecord) -> None:
     found.add(page.paragraph(words))
 
 
-def add_known(found: Page, report: "TransferReport | None", record: SearchRecord | None) -> None:
+def add_known(
+    found: Page, report: "TransferReport | None", record: SearchRecord | None, ranges: Ranges = NO_RANGES
+) -> None:
     """Adds the knowledge before the first trial.
 
     Args:
         found: the page.
         report: of a transfer, where there is one.
         record: of the search, whose trials may name their source.
+        ranges: for which the actions of the report stand.
     """
     found.add(page.heading("Known at the start", 3))
     if report is not None:
@@ -159,8 +170,12 @@ def add_known(found: Page, report: "TransferReport | None", record: SearchRecord
         both = [(kind, getattr(report, f"known_{kind}"), getattr(report, f"new_{kind}")) for kind in kinds]
         sources = report.source_tasks
         found.add(page.paragraph(f"The agent had learned from {counted(len(sources), 'task')}: {listed(sources)}."))
-        rows = [(kinds[kind], len(known), len(new), listed(new)) for kind, known, new in both]
+        shown = {"actions": _new_values(report.new_actions, ranges)}
+        rows = [(kinds[kind], len(known), len(new), listed(shown.get(kind, new))) for kind, known, new in both]
         found.add(page.table(("", "known", "new", "which are new"), rows))
+        if any(state in ranges for state, _ in (*report.known_actions, *report.new_actions)):
+            words = "A range of numbers is cut into parts, and each part counts as one value."
+            found.add(page.paragraph(words, soft=True))
     trials = () if record is None else record.trials
     named = [trial.proposer for trial in trials if trial.proposer and " from " in trial.proposer]
     if named:
@@ -172,6 +187,19 @@ def add_known(found: Page, report: "TransferReport | None", record: SearchRecord
         noted = any(trial.proposer is not None for trial in trials)
         unsaid = "The trials do not say whether anything was known."
         found.add(page.paragraph("Nothing: the search started from scratch." if noted else unsaid))
+
+
+def _new_values(pairs: "Sequence[tuple[str, Action]]", ranges: Ranges) -> tuple[object, ...]:
+    """Returns the values of pairs of a state and an action, with neighbouring parts of a range as one range."""
+    found = list[object]()
+    by_state: dict[str, list[Action]] = {}
+    for state, action in pairs:
+        by_state.setdefault(state, []).append(action)
+    for state, actions in by_state.items():
+        its = ranges.get(state, {})
+        found += [(state, action) for action in actions if action not in its]
+        found += [f"{state}={each}" for each in merged([action for action in actions if action in its], its)]
+    return tuple(found)
 
 
 def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: float = 1.0) -> None:
@@ -194,28 +222,31 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         its = f"{MEASURED} The measure is the Kruskal-Wallis effect size."
         pictures.append(found.figure(functools.partial(plots.plot_importances, beliefs), its))
     for each in ranked[:MOST]:
-        its = f"Values of {each.name}: how often the policy would draw each"
+        parts = "" if each.ranges is None else ", in parts of the range"
+        its = f"Values of {each.name}{parts}: how often the policy would draw each"
         its += "." if each.active > 0.995 else f", in the {100 * each.active:.0f} % of draws that decide it."
         pictures.append(found.figure(functools.partial(plots.plot_values, each), its))
     if beliefs.likeness:
         its = "Other tasks: how like they are to this one, by what the policy learned (cosine of the embeddings), "
         its += "and by which values were good in both (rank correlation)."
         pictures.append(found.figure(functools.partial(plots.plot_likeness, beliefs), its))
-    if len(beliefs.tasks.tasks) > 2:
-        its = "Tasks as the policy sees them; near one another are tasks for which it acts alike."
-        pictures.append(found.figure(functools.partial(plots.plot_tasks, beliefs.tasks, beliefs.task), its))
     found.add(page.figures(pictures))
     if beliefs.expected_best:
         found.add(page.heading("What the policy alone would draw (often worse than the best found)", 3))
         rows = [
-            (_config(each.config), "not tried" if each.reward is None else page.number(sign * each.reward))
+            (
+                _config(with_ranges(each.config, beliefs.ranges)),
+                "not tried" if each.reward is None else page.number(sign * each.reward),
+            )
             for each in beliefs.expected_best
         ]
         found.add(page.table(("configuration", f"{quantity} when it was tried"), rows))
-        words = f"{BINS} The policy ranks these configurations without the numbers inside of the bins."
-        found.add(page.paragraph(words, soft=True))
+        if beliefs.ranges:
+            words = "The policy chooses a part of the range of a number, and not a number inside of the part."
+            found.add(page.paragraph(words, soft=True))
     if beliefs.warm_start:
-        first = page.table(("configuration",), [(_config(config),) for config in beliefs.warm_start])
+        configs = [with_ranges(config, beliefs.ranges) for config in beliefs.warm_start]
+        first = page.table(("configuration",), [(_config(config),) for config in configs])
         found.add(page.hidden("Configurations of earlier problems, to be tried first", first))
 
 
@@ -260,8 +291,8 @@ def add_configuration(found: Page, agent: "Agent") -> None:
 
 
 def _config(config: Mapping[str, object]) -> str:
-    shown = [f"{name}={page.number(value)}" for name, value in itertools.islice(config.items(), _LISTED)]
-    return ", ".join(shown) + (f", and {len(config) - _LISTED} more" if len(config) > _LISTED else "")
+    shown = [f"{name}={page.number(value)}" for name, value in itertools.islice(config.items(), LISTED)]
+    return ", ".join(shown) + (f", and {len(config) - LISTED} more" if len(config) > LISTED else "")
 
 
 def _value(value: float | None) -> float:

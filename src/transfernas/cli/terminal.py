@@ -22,12 +22,6 @@ def say(console: Console, text: object) -> None:
     console.print(shown(text), soft_wrap=True)
 
 
-def counted(count: int, noun: str) -> str:
-    """Returns a number with its noun, in the plural unless there is one."""
-    several = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else several}"
-
-
 class PlainTable(Table):
     """A table whose title, caption, heads and cells are printed without markup."""
 

@@ -3,7 +3,8 @@
 Shapes: `layers` and `heads` are those of the network, `steps` is the padded number of decisions, S among them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -60,7 +61,7 @@ def attention_in(learner: Learner, row: int, which: int, config: Config) -> Deci
         ValueError: The network has no layers of attention, or the configuration does not fit the problem.
     """
     policy, problem = learner.state.policy, learner.encoding.problems[row]
-    if policy.token_action is None:
+    if not has_attention(learner):
         raise ValueError(
             f"the agent's network is of the kind {learner.config.network.kind!r}, which has no layers of attention; "
             "leave out attention, or search with a network that has them, as in TrainingConfig(network=DecoderConfig())"
@@ -68,11 +69,30 @@ def attention_in(learner: Learner, row: int, which: int, config: Config) -> Deci
     config = _checked(learner, row, config)
     trajectory = learner.encoding.sequence(row, config)
     found = np.asarray(run(attend, policy, np.int32(which), learner.tables, trajectory))
-    chosen = [f"space={problem.space.name}", *(f"{name}={_shown(action)}" for name, action in config.items())]
-    tokens = chosen if policy.token_action == "taken" else [START, *chosen[:-1]]
+    first = (START,) if policy.token_action != "taken" else ()
+    tokens = _tokens((*first, f"space={problem.space.name}"), config)
     weights = found[:, :, 1 : 1 + len(config), : 1 + len(config)]
     nested = tuple(tuple(tuple(map(tuple, head)) for head in layer) for layer in weights.tolist())
-    return DecisionAttention(config, tuple(config), tuple(tokens), nested)
+    return DecisionAttention(config, tuple(config), tokens, nested)
+
+
+def has_attention(learner: Learner) -> bool:
+    """Returns whether the network of a learner has layers of attention."""
+    return learner.state.policy.token_action is not None
+
+
+def with_values(attention: DecisionAttention, values: Mapping[str, object]) -> DecisionAttention:
+    """Returns the attention with other values in the tokens, such as the numbers for which the actions stand.
+
+    Example:
+        ```python
+        best = agent.best().config
+        attention = with_values(agent.beliefs(attention=best).attention, dict.fromkeys(best, "?"))
+        print(attention.tokens)
+        ```
+    """
+    first = attention.tokens[: 2 if attention.tokens[0] == START else 1]
+    return replace(attention, tokens=_tokens(first, {name: values[name] for name in attention.decisions}))
 
 
 @jax.jit
@@ -99,5 +119,8 @@ def _checked(learner: Learner, row: int, config: Config) -> dict[str, Action]:
     return dict(config)
 
 
-def _shown(action: Action) -> str:
-    return f"{action:.2g}" if type(action) is float else str(action)
+def _tokens(first: tuple[str, ...], config: Mapping[str, object]) -> tuple[str, ...]:
+    """Returns the tokens of a configuration, of which there are as many as decisions behind START, or one more."""
+    shown = (f"{name}={value:.2g}" if type(value) is float else f"{name}={value}" for name, value in config.items())
+    tokens = (*first, *shown)
+    return tokens[:-1] if first[0] == START else tokens

@@ -8,7 +8,7 @@ Shapes: `draws` of configurations, `choices` of a space, S among them.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from ..learning.archive import NOT_MADE, ArchivedProblem
 from ..learning.bandit import TRANSFERRED
-from ..learning.learner import Learner, best_policy, update_archive
+from ..learning.learner import Learner, update_archive
 from ..learning.proposal import count_candidates, excess_log_prob
 from ..learning.randomness import Purpose, generator
 from ..learning.rollout import Rollout
@@ -26,9 +26,11 @@ from ..processes.runtime import run
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config, action_key
 from ..spaces.trajectory import pad_trajectory
-from .attention import DecisionAttention, attention_in
+from .attention import DecisionAttention, attention_in, with_values
 from .importances import LEAST_TRIALS, Importance, importances, mean_ranks
-from .likeness import TaskLikeness, TaskMap, ValueRanks, agreement, cosine, task_map, value_ranks
+from .likeness import TaskLikeness, likeness_in
+from .number_ranges import NumberRange, Ranges, ranges_in, with_ranges
+from .plane import EmbeddingMap, space_map, task_map
 from .told import ToldTrial, ranks_of, told_trials, with_numbers
 
 DRAWS = 480
@@ -67,12 +69,13 @@ class ParameterBeliefs:
 
     Attributes:
         name: of the choice.
-        values: its actions; a number may stand for a part of a range.
+        values: its actions; a number may stand for a part of a range, see `ranges`.
         active: the share of draws in which the parameter is decided, in [0, 1].
         probabilities: of each value among these draws; their sum is 1, or 0 where no draw decided the parameter.
         sources: the same of other problems that have the parameter.
         importance: the parameter's share of all parameters' effects, in [0, 1]; None where trials are too few.
         effect: the share of the variance of the trials' ranks that the parameter explains alone; None likewise.
+        ranges: the numbers for which each value stands; None where each value stands for itself.
 
     Example:
         ```python
@@ -88,6 +91,7 @@ class ParameterBeliefs:
     sources: tuple[SourceValues, ...]
     importance: float | None
     effect: float | None
+    ranges: tuple[NumberRange, ...] | None = None
 
     @property
     def favourite(self) -> Action:
@@ -130,6 +134,7 @@ class Beliefs:
         importances_from: "this problem"; "other problems", where this one has fewer than eight trials; or "nothing".
         likeness: of the other problems, the most like first.
         tasks: all tasks that the policy knows, in two dimensions.
+        spaces: all spaces that it knows, likewise.
         expected_best: up to five configurations, the best first; a problem's `valid` is respected.
         warm_start: configurations that were to be tried first, from earlier problems, as far as they fit, with their
             exact numbers where these are known.
@@ -150,7 +155,8 @@ class Beliefs:
     parameters: tuple[ParameterBeliefs, ...]
     importances_from: str
     likeness: tuple[TaskLikeness, ...]
-    tasks: TaskMap
+    tasks: EmbeddingMap
+    spaces: EmbeddingMap
     expected_best: tuple[ExpectedConfig, ...]
     warm_start: tuple[dict[str, Action], ...]
     attention: DecisionAttention | None = None
@@ -165,6 +171,12 @@ class Beliefs:
             if parameter.name == name:
                 return parameter
         raise KeyError(f"there is no parameter {name!r}; there are {', '.join(each.name for each in self.parameters)}")
+
+    @property
+    def ranges(self) -> Ranges:
+        """The ranges of the parameters whose values stand for several numbers, see `insight.number_ranges`."""
+        found = {each.name: (each.values, each.ranges) for each in self.parameters if each.ranges is not None}
+        return {name: dict(zip(values, ranges, strict=True)) for name, (values, ranges) in found.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Returns the beliefs as values that `json.dumps` takes, with the names of the attributes as keys."""
@@ -195,21 +207,24 @@ def beliefs_of(
     which, name = _policy(learner)
     indices, scores = _draw(learner, row, which, int(draws), seed)
     found, source = importances_in(learner, row)
+    ranges = ranges_in(learner, row)
+    looked = None if attention is None else attention_in(learner, row, which, attention)
     return Beliefs(
         *problem.name,
         trials=int(learner.trial_stats.trials[0, row]),
         policy=name,
         draws=len(indices),
         parameters=tuple(
-            _parameter(choice, indices[:, at], others, found.get(choice.name))
+            _parameter(choice, indices[:, at], others, found.get(choice.name), ranges)
             for at, choice in enumerate(problem.space.choices, start=1)
         ),
         importances_from=source,
         likeness=likeness_in(learner, row),
-        tasks=task_map(_embeddings(learner)),
+        tasks=task_map(learner),
+        spaces=space_map(learner),
         expected_best=_expected_best(learner, row, indices, scores, told),
         warm_start=_warm_start(learner, row),
-        attention=None if attention is None else attention_in(learner, row, which, attention),
+        attention=None if looked is None else with_values(looked, with_ranges(looked.config, ranges)),
     )
 
 
@@ -230,35 +245,6 @@ def importances_in(learner: Learner, row: int) -> tuple[dict[str, Importance], s
     total = sum(means.values())
     found = {name: Importance(mean, mean / total if total > 0 else 0.0) for name, mean in means.items()}
     return found, "other problems" if found else "nothing"
-
-
-def ranks_in(learner: Learner) -> dict[tuple[str, str], ValueRanks]:
-    """Returns how good the values of each problem are that a learner of one replica remembers."""
-    return {entry.name: value_ranks(entry) for entry in update_archive(learner).archive if entry.count[0]}
-
-
-def likeness_in(
-    learner: Learner, row: int, ranks: Mapping[tuple[str, str], ValueRanks] | None = None
-) -> tuple[TaskLikeness, ...]:
-    """Returns how like all other problems that a learner of one replica knows are to one, the most like first.
-
-    Args:
-        learner: the learner.
-        row: of the problem.
-        ranks: of `ranks_in`, where they are known already.
-    """
-    name, tasks, found = learner.encoding.problems[row].name, _embeddings(learner), list[TaskLikeness]()
-    entries = ranks_in(learner) if ranks is None else ranks
-    here = entries.get(name)
-    for past in learner.provenance:
-        there = past.space, past.task
-        if there == name:
-            continue
-        known = past.task in tasks and name[1] in tasks
-        near = cosine(tasks[name[1]], tasks[past.task]) if known else None
-        same, shared = agreement(here, entries[there]) if here is not None and there in entries else (None, 0)
-        found.append(TaskLikeness(*there, past.trials[0], near, same, shared))
-    return tuple(sorted(found, key=lambda each: -np.inf if each.cosine is None else each.cosine, reverse=True))
 
 
 def _policy(learner: Learner) -> tuple[int, str]:
@@ -300,6 +286,7 @@ def _parameter(
     drawn: Int[np.ndarray, "draws"],
     others: Sequence[ArchivedProblem],
     importance: Importance | None,
+    ranges: Ranges,
 ) -> ParameterBeliefs:
     made = drawn[drawn < len(choice.actions)]
     counts = np.bincount(made, minlength=len(choice.actions))
@@ -313,6 +300,7 @@ def _parameter(
         sources=tuple(each for each in sources if each is not None),
         importance=None if importance is None else importance.share,
         effect=None if importance is None else importance.effect,
+        ranges=tuple(ranges[choice.name].values()) if choice.name in ranges else None,
     )
 
 
@@ -331,11 +319,6 @@ def _others(learner: Learner, row: int) -> list[ArchivedProblem]:
     """Returns the archived trials of every other problem; the archive must be up to date."""
     name = learner.encoding.problems[row].name
     return [entry for entry in learner.archive if entry.name != name and entry.count[0]]
-
-
-def _embeddings(learner: Learner) -> dict[str, Float[np.ndarray, "size"]]:
-    table = best_policy(learner).task
-    return {task: np.asarray(table[0, at]) for at, task in enumerate(learner.vocabulary.tasks)}
 
 
 def _expected_best(

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from .attention import DecisionAttention
 from .beliefs import Beliefs, ParameterBeliefs
 from .importances import Importance
+from .number_ranges import NumberRange, number_words
+from .plane import EmbeddingMap
 from .progress import OTHERS, SearchRecord, SearchTrial
 
 BLUE, ORANGE, GREEN, PINK, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#767676"
@@ -25,6 +27,7 @@ PROPOSER_STYLES = {
 MOST_BARS = 12
 _MOST_LABELS = 6  # of the values of a number
 _LONGEST = 24  # letters of a name
+_LONGEST_TOKEN = 32  # of a name and its value
 _LARGEST = 1e300
 _LEAST_LIMITED = 8  # of fewer trials all are shown
 _MOST_MARKS = 600  # of the trials of a search
@@ -35,7 +38,9 @@ class ValueShares(NamedTuple):
 
     Attributes:
         labels: The label of each value.
-        ticks: The positions of the values that have a label on the axis.
+        ticks: The places on the axis that have a label, where the value at position n takes the places from n - 0.5 to
+            n + 0.5. The labels of a range of real numbers stand between its parts.
+        tick_labels: The labels there.
         now: The probability of each value now.
         before: The share of each value among the best trials of the other problems, in the mean; None without them.
         before_label: The words for `before`.
@@ -43,7 +48,8 @@ class ValueShares(NamedTuple):
     """
 
     labels: tuple[str, ...]
-    ticks: tuple[int, ...]
+    ticks: tuple[float, ...]
+    tick_labels: tuple[str, ...]
     now: tuple[float, ...]
     before: tuple[float, ...] | None
     before_label: str
@@ -116,6 +122,24 @@ class AttentionTable(NamedTuple):
     weights: Float[np.ndarray, "decisions tokens"]
 
 
+class MapPoints(NamedTuple):
+    """Names in the plane.
+
+    Attributes:
+        labels: The label of each point: its names, which have equal embeddings.
+        places: The two coordinates of each point.
+        marked: For each point, whether one of its names is to have another colour.
+        axes: The titles of the two axes; empty for an axis without meaning.
+        note: The words for the meaning of distances; empty if both axes have a meaning.
+    """
+
+    labels: tuple[str, ...]
+    places: tuple[tuple[float, float], ...]
+    marked: tuple[bool, ...]
+    axes: tuple[str, str]
+    note: str
+
+
 def value_shares(parameter: ParameterBeliefs) -> ValueShares:
     """Returns which values of a parameter the policy would draw now, and which were good in other problems."""
     values, before = parameter.values, None
@@ -123,10 +147,9 @@ def value_shares(parameter: ParameterBeliefs) -> ValueShares:
         before = tuple(np.mean([source.probabilities for source in parameter.sources], axis=0).tolist())
     count = len(parameter.sources)
     words = "best 8 trials of " + ("the other problem" if count == 1 else f"each of {count} other problems")
-    numeric = all(type(value) in (int, float) for value in values)
-    step = max(1, -(-len(values) // _MOST_LABELS)) if numeric else 1
-    ticks = tuple(range(0, len(values), step))
-    return ValueShares(tuple(map(label, values)), ticks, parameter.probabilities, before, words, 1 / len(values))
+    labels = tuple(map(label, values if parameter.ranges is None else parameter.ranges))
+    ticks, tick_labels = _edges(parameter.ranges or ()) or _middles(values, labels, parameter.ranges)
+    return ValueShares(labels, ticks, tick_labels, parameter.probabilities, before, words, 1 / len(values))
 
 
 def importance_shares(found: Beliefs | Mapping[str, Importance]) -> ImportanceShares:
@@ -181,7 +204,36 @@ def attention_table(attention: DecisionAttention, layer: int = 0) -> AttentionTa
     weights = np.array(attention.weights[layer]).mean(axis=0)
     later = len(attention.tokens) - len(attention.decisions)
     weights[~np.tri(len(attention.decisions), len(attention.tokens), later, dtype=bool)] = np.nan
-    return AttentionTable(tuple(map(label, attention.decisions)), tuple(map(label, attention.tokens)), weights)
+    tokens = tuple(label(token, _LONGEST_TOKEN) for token in attention.tokens)
+    return AttentionTable(tuple(map(label, attention.decisions)), tokens, weights)
+
+
+def map_points(found: EmbeddingMap, noun: str, marked: str | None = None) -> MapPoints:
+    """Returns names in the plane, those of equal embeddings as one point.
+
+    Args:
+        found: The embeddings.
+        noun: The word for a name, such as "task".
+        marked: The name that is to have another colour; None for none.
+    """
+    points: dict[tuple[float, float], list[str]] = {}
+    for name, place in zip(found.names, found.places, strict=True):
+        points.setdefault(place, []).append(name)
+    if not found.names:
+        note = f"no {noun}s"
+    elif len(found.names) == 1:
+        note = f"one {noun}: there is no distance to show"
+    elif len(points) == 1:
+        note = f"all {noun}s have the same embedding"
+    else:
+        note = "" if found.explained[1] else f"the {noun}s lie on a line: only the distances along it count"
+    return MapPoints(
+        tuple(label(", ".join(names), _LONGEST_TOKEN) for names in points.values()),
+        tuple(points),
+        tuple(marked in names for names in points.values()),
+        (_component("first", found.explained[0]), _component("second", found.explained[1])),
+        note,
+    )
 
 
 def label(value: object, most: int = _LONGEST) -> str:
@@ -196,6 +248,32 @@ def label(value: object, most: int = _LONGEST) -> str:
         return f"{value:.2g}"
     text = "".join(letter if letter.isprintable() else "?" for letter in str(value))
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _component(place: str, share: float) -> str:
+    rounded = "under 1" if 0 < share < 0.005 else "over 99" if 0.995 < share < 1 else f"{100 * share:.0f}"
+    return f"{place} component ({rounded} % of the variance)" if share else ""
+
+
+def _edges(ranges: Sequence[NumberRange]) -> tuple[tuple[float, ...], tuple[str, ...]] | None:
+    """Returns the places of labels between the parts of a range of real numbers, and the labels; None for others."""
+    pairs = list(zip(ranges, ranges[1:], strict=False))
+    if not pairs or type(ranges[0].low) is int or any(before.high > after.low for before, after in pairs):
+        return None
+    edges = [*(each.low for each in ranges), ranges[-1].high]
+    least = -(-len(edges) // _MOST_LABELS)
+    step = next((step for step in range(least, 2 * least) if len(ranges) % step == 0), least)
+    at = range(0, len(edges), step)
+    return tuple(each - 0.5 for each in at), tuple(number_words([edges[each] for each in at]))
+
+
+def _middles(
+    values: Sequence[object], labels: Sequence[str], ranges: Sequence[NumberRange] | None
+) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Returns the places of labels at values, of which some are left out if the values are numbers, and the labels."""
+    numeric = all(type(value) in (int, float) for value in values)
+    at = range(0, len(values), max(1, -(-len(values) // _MOST_LABELS)) if numeric else 1)
+    return tuple(at), tuple(labels[each] if ranges is None else ranges[each].words("–") for each in at)
 
 
 def _steps(record: SearchRecord) -> tuple[tuple[int, float], ...]:

@@ -10,8 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from ..learning.archive import NOT_MADE, ArchivedProblem
+from ..learning.learner import Learner, update_archive
 from ..spaces.condition import Action, action_key
 from .importances import mean_ranks
+from .plane import task_embeddings
 
 ValueRanks = Mapping[tuple[str, tuple[type, Action]], float]
 """How good values are, by the name of the parameter and the type and value of the action."""
@@ -48,25 +50,33 @@ class TaskLikeness:
     shared: int
 
 
-@dataclass(frozen=True, slots=True)
-class TaskMap:
-    """Tasks in two dimensions.
+def ranks_in(learner: Learner) -> dict[tuple[str, str], ValueRanks]:
+    """Returns how good the values of each problem are that a learner of one replica remembers."""
+    return {entry.name: value_ranks(entry) for entry in update_archive(learner).archive if entry.count[0]}
 
-    Attributes:
-        tasks: their names.
-        places: two coordinates for each task, without unit.
-        explained: the share of the variance of the embeddings that each coordinate has, in [0, 1].
 
-    Example:
-        ```python
-        tasks = agent.beliefs().tasks
-        print(dict(zip(tasks.tasks, tasks.places)))
-        ```
+def likeness_in(
+    learner: Learner, row: int, ranks: Mapping[tuple[str, str], ValueRanks] | None = None
+) -> tuple[TaskLikeness, ...]:
+    """Returns how like all other problems that a learner of one replica knows are to one, the most like first.
+
+    Args:
+        learner: the learner.
+        row: of the problem.
+        ranks: of `ranks_in`, where they are known already.
     """
-
-    tasks: tuple[str, ...]
-    places: tuple[tuple[float, float], ...]
-    explained: tuple[float, float]
+    name, tasks, found = learner.encoding.problems[row].name, task_embeddings(learner), list[TaskLikeness]()
+    entries = ranks_in(learner) if ranks is None else ranks
+    here = entries.get(name)
+    for past in learner.provenance:
+        there = past.space, past.task
+        if there == name:
+            continue
+        known = past.task in tasks and name[1] in tasks
+        near = cosine(tasks[name[1]], tasks[past.task]) if known else None
+        same, shared = agreement(here, entries[there]) if here is not None and there in entries else (None, 0)
+        found.append(TaskLikeness(*there, past.trials[0], near, same, shared))
+    return tuple(sorted(found, key=lambda each: -np.inf if each.cosine is None else each.cosine, reverse=True))
 
 
 def cosine(one: Float[np.ndarray, "size"], other: Float[np.ndarray, "size"]) -> float:
@@ -106,25 +116,3 @@ def agreement(here: ValueRanks, there: ValueRanks) -> tuple[float | None, int]:
     from scipy.stats import spearmanr  # which takes half a second: an agent is imported without
 
     return float(spearmanr(left, right).statistic), len(shared)
-
-
-def task_map(embeddings: Mapping[str, Float[np.ndarray, "size"]]) -> TaskMap:
-    """Returns the embeddings of tasks in the two dimensions in which they differ most.
-
-    This is principal component analysis, by the singular value decomposition of the centred embeddings. The largest
-    entry of each axis is positive, so that one agent has one picture.
-    """
-    tasks = tuple(embeddings)
-    if not tasks:
-        return TaskMap((), (), (0.0, 0.0))
-    rows = np.stack([np.asarray(embeddings[task], np.float64) for task in tasks])
-    _, sizes, axes = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
-    axes = axes[:2]
-    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
-    found = np.zeros((len(tasks), 2))
-    found[:, : len(axes)] = (rows - rows.mean(axis=0)) @ (axes * np.where(signs == 0, 1.0, signs)[:, None]).T
-    total, shares = float((sizes**2).sum()), np.zeros(2)
-    if total > 0:
-        shares[: len(axes)] = sizes[:2] ** 2 / total
-    places = tuple((float(x), float(y)) for x, y in found)
-    return TaskMap(tasks, places, (float(shares[0]), float(shares[1])))

@@ -12,35 +12,11 @@ import operator
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from .condition import Action, as_tuple, set_fields, to_builtin
-
-# Not for tuning: bins name the actions of an agent, so agents with other bins would share no names.
-MOST_BINS = 16
-"""Largest number of bins of a linear range, which has at least half as many; few values have a bin each."""
-
-BINS_PER_DECADE = 4
-_LEAST_BINS = 8  # of a logarithmic range; if there are fewer, the bins of a decade are doubled
-_LONGEST = 12  # decades; if a range has more, the bins of a decade are halved
-_LAST_DECADE = 308.2  # of the numbers that a float can hold
-_EDGE = 1e-9  # in bins; a bound that is closer to the edge of a bin lies on the edge
-
-
-class Bin(NamedTuple):
-    """A part of a range.
-
-    Attributes:
-        action: Name of the bin.
-        low: Least value of the bin.
-        high: Largest value of the bin.
-    """
-
-    action: int | float
-    low: float
-    high: float
+from .grid import EDGE, MOST_BINS, Bin, Grid, grid_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +93,7 @@ class NumericDomain:
     bins: tuple[Bin, ...] = field(init=False, repr=False, compare=False)
     actions: tuple[Action, ...] = field(init=False, repr=False, compare=False)
     _first: int = field(init=False, repr=False, compare=False)
-    _grid: "_Grid | None" = field(init=False, repr=False, compare=False)
+    _grid: Grid | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Checks the range and cuts it into bins.
@@ -135,7 +111,7 @@ class NumericDomain:
         if self.integer and self.step is None:
             set_fields(self, step=1)
         few = self.count is not None and self.count <= MOST_BINS
-        grid = None if few or self.low == self.high else _grid(self.low, self.high, self.log, self.integer)
+        grid = None if few or self.low == self.high else grid_of(self.low, self.high, self.log, self.integer)
         bins = self._cut(grid) if grid else self._each()
         if not bins or len({part.action for part in bins}) < len(bins):  # too narrow for bins of different names
             grid, bins = None, (Bin(self.low, self.low, self.high),)
@@ -224,7 +200,7 @@ class NumericDomain:
         if self.step is None:
             return None
         return (
-            int((self.high - self.low) // self.step if self.integer else (self.high - self.low) / self.step + _EDGE) + 1
+            int((self.high - self.low) // self.step if self.integer else (self.high - self.low) / self.step + EDGE) + 1
         )
 
     def _number(self, value: float) -> int:
@@ -242,7 +218,7 @@ class NumericDomain:
         values = [self._numbered(number) for number in range(self.count or 1)] if self.step else [self.low]
         return tuple(Bin(value if self.integer else float(f"{value:.10g}"), value, value) for value in values)
 
-    def _cut(self, grid: "_Grid") -> tuple[Bin, ...]:
+    def _cut(self, grid: "Grid") -> tuple[Bin, ...]:
         parts = list[Bin]()
         number, last = 0, grid.last(self.high)
         for at in range(grid.index(self.low), last + 1):
@@ -252,7 +228,7 @@ class NumericDomain:
                 start, end = low if parts else self.low, high if at < last else self.high
                 parts.append(Bin(grid.middle(at), start, end))
                 continue
-            behind = math.ceil((high - self.low) / self.step - _EDGE) if at < last else self.count or 1
+            behind = math.ceil((high - self.low) / self.step - EDGE) if at < last else self.count or 1
             if behind > number:  # otherwise the first bin of the range has no value
                 parts.append(Bin(grid.middle(at), self._numbered(number), self._numbered(behind - 1)))
                 number = behind
@@ -265,50 +241,6 @@ class NumericDomain:
 
 
 Domain = CategoricalDomain | NumericDomain
-
-
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """A grid of bins over all numbers, at positions that do not depend on a range.
-
-    Attributes:
-        width: Width of a bin on a linear scale; 0 on a logarithmic scale.
-        per_decade: Number of bins in a decade on a logarithmic scale; 0 on a linear scale.
-        integer: Whether the numbers are integers.
-    """
-
-    width: float
-    per_decade: float
-    integer: bool
-
-    def edge(self, index: int) -> float:
-        """Returns the number at which a bin begins."""
-        if self.per_decade:
-            return 10.0 ** min(index / self.per_decade, _LAST_DECADE)
-        return index * self.width
-
-    def index(self, value: float) -> int:
-        """Returns the bin that contains a value; a value on an edge belongs to the bin above."""
-        return math.floor(self._position(value) + _EDGE)
-
-    def last(self, value: float) -> int:
-        """Returns the bin that contains the end of a range; an end on an edge belongs to the bin below."""
-        return math.ceil(self._position(value) - _EDGE) - 1
-
-    def middle(self, index: int) -> int | float:
-        """Returns the name of a bin, a number in its middle."""
-        if self.integer:
-            first, behind = math.ceil(self.edge(index) - _EDGE), math.ceil(self.edge(index + 1) - _EDGE)
-            return (first + max(behind - 1, first)) // 2
-        return float(f"{self.edge(index + 0.5):.{self._digits}g}") if self.per_decade else self.edge(index + 0.5)  # type: ignore[arg-type]
-
-    @property
-    def _digits(self) -> int:
-        """Number of digits that distinguish the names of neighbours."""
-        return max(4, 2 + math.ceil(math.log10(self.per_decade)))
-
-    def _position(self, value: float) -> float:
-        return math.log10(value) * self.per_decade if self.per_decade else value / self.width
 
 
 def _of_python(value: object) -> int | float | None:
@@ -326,21 +258,6 @@ def _finite(value: float) -> bool:
         return math.isfinite(value)
     except OverflowError:  # an integer too large for a float
         return False
-
-
-def _grid(low: float, high: float, log: bool, integer: bool) -> _Grid | None:
-    if log:
-        decades, per_decade = math.log10(high) - math.log10(low), float(BINS_PER_DECADE)
-        while 0 < decades * per_decade < _LEAST_BINS and not integer:
-            per_decade *= 2
-        while decades * per_decade > _LONGEST * BINS_PER_DECADE:
-            per_decade /= 2
-        return _Grid(0.0, per_decade, integer)
-    length = high / MOST_BINS - low / MOST_BINS  # `high - low` may be too large for a float
-    if not length:
-        return None
-    width = 2.0 ** math.ceil(math.log2(length) - _EDGE)
-    return _Grid(max(width, 1.0) if integer else width, 0.0, integer)
 
 
 def _name(value: object) -> Action:

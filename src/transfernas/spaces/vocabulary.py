@@ -220,3 +220,15 @@ def listed(names: tuple[object, ...]) -> str:
     """
     shown = [f"{name[0]}={name[1]!r}" if isinstance(name, tuple) else str(name) for name in names[:_MOST]]
     return ", ".join(shown) + (f", and {len(names) - _MOST} more" if len(names) > _MOST else "") if names else "none"
+
+
+def counted(count: int, noun: str) -> str:
+    """Returns a number with its noun, in the plural unless there is one.
+
+    Example:
+        ```python
+        assert (counted(1, "study"), counted(1200, "study")) == ("1 study", "1,200 studies")
+        ```
+    """
+    several = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else several}"

@@ -1,6 +1,6 @@
 """A study of Optuna's as the record of a search, whatever proposed its trials; the study may be in use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ with needed("optuna", __name__):
 
 from ...define_by_run.plans import ExpectedBest
 from ...define_by_run.search import DefineByRunSearch
+from ...insight.attention import with_values
 from ...insight.beliefs import Beliefs
 from ...insight.importances import Importance, importances, mean_ranks
+from ...insight.number_ranges import NumberRange
 from ...insight.progress import SearchRecord, SearchTrial
 from ...spaces.condition import Action, is_any_of
 from ...spaces.domain import Domain, NumericDomain
@@ -102,11 +104,13 @@ def beliefs_of_study(
     if problem is None:
         agent = agent.transfer_to([problem_of(study, task=task)])
     beliefs = agent.beliefs(problem, attention=None if trial is None else _actions(trial))
+    if trial is not None and beliefs.attention is not None:
+        beliefs = replace(beliefs, attention=with_values(beliefs.attention, trial.params))
     return within_domains(beliefs, domains_of_study(study))
 
 
 def within_domains(beliefs: Beliefs, domains: Mapping[str, Domain]) -> Beliefs:
-    """Returns beliefs in which no name of a bin is outside of its parameter's range."""
+    """Returns beliefs in which no name of a bin, and no range, is outside of the range of its parameter."""
 
     def inside(name: str, action: Action) -> Action:
         return inside_domain(action, domains.get(name))
@@ -117,7 +121,11 @@ def within_domains(beliefs: Beliefs, domains: Mapping[str, Domain]) -> Beliefs:
     return replace(
         beliefs,
         parameters=tuple(
-            replace(each, values=tuple(inside(each.name, value) for value in each.values))
+            replace(
+                each,
+                values=tuple(inside(each.name, value) for value in each.values),
+                ranges=_ranges(each.values, domains[each.name]) if each.name in domains else each.ranges,
+            )
             for each in beliefs.parameters
         ),
         expected_best=tuple(replace(each, config=config(each.config)) for each in beliefs.expected_best),
@@ -166,6 +174,16 @@ def expected_best_of_study(study: optuna.Study, agent: "Agent | None") -> Expect
                 search.recall(params, score_of(trial, sign, "ignore"), trial.state == TrialState.COMPLETE)
     found = search.expected_best()
     return None if found is None else found._replace(value=sign * found.value)
+
+
+def _ranges(actions: Sequence[Action], domain: Domain) -> tuple[NumberRange, ...] | None:
+    """Returns the ranges of actions; None if each action stands for itself."""
+    if not isinstance(domain, NumericDomain) or not domain.continuous:
+        return None
+    bins = dict(zip(domain.actions, domain.bins, strict=True))
+    if not all(type(action) in (int, float) for action in actions):
+        return None
+    return tuple(NumberRange(*bins[each][1:]) if each in bins else NumberRange(each, each) for each in actions)  # type: ignore[arg-type]
 
 
 def _trial(trial: FrozenTrial) -> SearchTrial:

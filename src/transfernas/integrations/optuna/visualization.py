@@ -35,10 +35,12 @@ from ...insight.figure_data import (
     PROPOSER_STYLES,
     RED,
     ImportanceShares,
+    MapPoints,
     attention_table,
     importance_shares,
     label,
     likeness_points,
+    map_points,
     search_curve,
     value_shares,
 )
@@ -233,27 +235,29 @@ def plot_tasks(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "go.
         ```
     """
     beliefs = _beliefs(study, agent)
-    tasks = beliefs.tasks
-    first, second = (f"{100 * share:.0f} % of the variance" for share in tasks.explained)
-    figure = _figure("Tasks in the Plane", f"First component ({first})", f"Second component<br>({second})")
-    mine = [name == beliefs.task for name in tasks.tasks]
-    marker = {
-        "color": [RED if its else BLUE for its in mine],
-        "symbol": ["diamond" if its else "circle" for its in mine],
-    }
-    names = [_text(label(name)) for name in tasks.tasks]
-    figure.add_scatter(
-        x=[x for x, _ in tasks.places],
-        y=[y for _, y in tasks.places],
-        mode="markers+text",
-        marker={**marker, "size": 10},
-        text=names,
-        textposition="top center",
-        showlegend=False,
-        hovertemplate="%{text}<extra></extra>",
-    )
-    figure.update_yaxes(scaleanchor="x")
-    return figure
+    return _plane("Tasks in the Plane", map_points(beliefs.tasks, "task", beliefs.task))
+
+
+def plot_spaces(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "go.Figure":
+    """Plots the search spaces of the agent as points, by the policy's embeddings of them.
+
+    Args:
+        study: A study with one objective, whose space has another colour.
+        agent: The agent, or its file; by default that of the study's `TransferSampler`.
+
+    Returns:
+        The figure, with the first two principal components of the embeddings.
+
+    Raises:
+        ValueError: The study has several objectives, or no agent is known.
+
+    Example:
+        ```python
+        plot_spaces(study).write_html("figure.html")
+        ```
+    """
+    beliefs = _beliefs(study, agent)
+    return _plane("Spaces in the Plane", map_points(beliefs.spaces, "space", beliefs.space))
 
 
 def plot_attention(
@@ -294,6 +298,31 @@ def plot_attention(
     return figure
 
 
+def _plane(title: str, found: MapPoints) -> "go.Figure":
+    first, second = (words.capitalize() for words in found.axes)
+    heading = f"{title}<br><sub>{_text(found.note.capitalize())}</sub>" if found.note else title
+    figure = _figure(heading, first, second.replace(" (", "<br>("))
+    marker = {
+        "color": [RED if its else BLUE for its in found.marked],
+        "symbol": ["diamond" if its else "circle" for its in found.marked],
+        "size": 10,
+    }
+    figure.add_scatter(
+        x=[x for x, _ in found.places],
+        y=[y for _, y in found.places],
+        mode="markers+text",
+        marker=marker,
+        text=[_text(name) for name in found.labels],
+        textposition="top center",
+        cliponaxis=False,
+        showlegend=False,
+        hovertemplate="%{text}<extra></extra>",
+    )
+    figure.update_xaxes(showticklabels=bool(first))
+    figure.update_yaxes(showticklabels=bool(second), scaleanchor="x")
+    return figure
+
+
 def _add_values(figure: Any, parameter: ParameterBeliefs, column: int) -> None:
     """Adds the values of a parameter to a column of a figure; the first column has the legend."""
     found = value_shares(parameter)
@@ -310,7 +339,7 @@ def _add_values(figure: Any, parameter: ParameterBeliefs, column: int) -> None:
         trace.update(legendgroup=trace.name, showlegend=column == 1)
         figure.add_trace(trace, row=1, col=column)
     ticks, title = list(found.ticks), _text(label(parameter.name, 40))
-    ticktext = [names[at] for at in ticks]
+    ticktext = [_text(each) for each in found.tick_labels]
     figure.update_xaxes(title_text=title, tickvals=ticks, ticktext=ticktext, row=1, col=column)
 
 

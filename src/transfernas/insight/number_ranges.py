@@ -1,0 +1,148 @@
+"""Ranges of numbers in place of the actions that stand for them, for people who see an agent's values."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from ..learning.archive import ArchivedProblem
+from ..learning.learner import Learner, update_archive
+from ..spaces.choice import Choice
+from ..spaces.condition import Action
+from ..spaces.grid import Bin, bins_of_names
+
+
+class NumberRange(NamedTuple):
+    """The numbers for which an action stands.
+
+    Attributes:
+        low: The least number.
+        high: The largest number; integers if both are.
+
+    Example:
+        ```python
+        assert str(NumberRange(0.00562341, 0.01)) == "0.00562 to 0.01"
+        assert (str(NumberRange(32, 35)), str(NumberRange(7, 7))) == ("32 to 35", "7")
+        ```
+    """
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Returns the range in words, with so many digits that both ends differ."""
+        return self.words(" to ")
+
+    def words(self, between: str) -> str:
+        """Returns the range with other words between its ends; a single number if both are equal."""
+        shown = number_words((self.low, self.high))
+        return shown[0] if self.low == self.high else between.join(shown)
+
+
+Ranges = Mapping[str, Mapping[Action, NumberRange]]
+"""By the name of a parameter, the ranges of its actions. There is no entry if each action stands for itself."""
+
+NO_RANGES: Ranges = MappingProxyType({})
+_MOST_DIGITS = 6
+
+
+def ranges_in(learner: Learner, row: int) -> Ranges:
+    """Returns the ranges of the actions of a problem whose space was discovered; none for a declared space.
+
+    An agent keeps the names of bins, which determine the bins. The first bin and the last one may reach beyond the
+    range of the parameter, because the agent does not keep the ends of the range.
+
+    Args:
+        learner: A learner of a single replica.
+        row: The row of the problem.
+    """
+    if not learner.encoding.grows:
+        return {}
+    archive, found = update_archive(learner).archive, dict[str, Mapping[Action, NumberRange]]()
+    for choice in learner.encoding.problems[row].space.choices:
+        bins = bins_of_names(choice.actions)
+        if bins is not None and (_determined(bins) or _tried_others(choice, archive)):
+            found[choice.name] = {each.action: NumberRange(each.low, each.high) for each in bins}
+    return found
+
+
+def with_ranges(config: Mapping[str, object], ranges: Ranges) -> dict[str, object]:
+    """Returns a configuration with ranges in place of the actions that stand for them.
+
+    If one of the numbers is the name of no action, the numbers are those that were tried, and stay as they are.
+
+    Example:
+        ```python
+        ranges = {"units": {12: NumberRange(12, 15), 17: NumberRange(16, 19)}}
+        assert with_ranges({"units": 12, "act": "relu"}, ranges) == {"units": NumberRange(12, 15), "act": "relu"}
+        assert with_ranges({"units": 13}, ranges) == {"units": 13}
+        ```
+    """
+    if any(name in ranges and value not in ranges[name] for name, value in config.items()):
+        return dict(config)
+    return {name: ranges[name][value] if name in ranges else value for name, value in config.items()}  # type: ignore[index]
+
+
+def union(several: Iterable[Ranges]) -> Ranges:
+    """Returns the ranges of several problems, whose parameters of one name are one parameter."""
+    found: dict[str, dict[Action, NumberRange]] = {}
+    for each in several:
+        for name, ranges in each.items():
+            found.setdefault(name, {}).update(ranges)
+    return found
+
+
+def merged(actions: Iterable[Action], ranges: Mapping[Action, NumberRange]) -> list[NumberRange]:
+    """Returns the ranges of some of the actions of a parameter, in ascending order, with neighbours as one range.
+
+    Args:
+        actions: The actions.
+        ranges: The ranges of all actions of the parameter.
+
+    Example:
+        ```python
+        ranges = {0: NumberRange(0, 1), 2: NumberRange(2, 3), 4: NumberRange(4, 5), 6: NumberRange(6, 7)}
+        assert merged([0, 2, 6], ranges) == [NumberRange(0, 3), NumberRange(6, 7)]
+        ```
+    """
+    wanted, found, follows = {ranges[action] for action in actions}, list[NumberRange](), False
+    for each in sorted(ranges.values()):
+        if each in wanted and follows:
+            found[-1] = found[-1]._replace(high=each.high)
+        elif each in wanted:
+            found.append(each)
+        follows = each in wanted
+    return found
+
+
+def number_words(numbers: Sequence[float]) -> list[str]:
+    """Returns ascending numbers as text, with three digits, or with as many more as neighbours need to differ.
+
+    Example:
+        ```python
+        assert number_words((0.0001, 0.00056234)) == ["0.0001", "0.000562"]
+        assert number_words((100.0, 100.0625)) == ["100", "100.062"]
+        ```
+    """
+    pairs = [(before, after) for before, after in zip(numbers, numbers[1:], strict=False) if after > before]
+    gap = min((abs(1 - before / after if after else 1) for before, after in pairs), default=1.0)
+    largest = max(map(abs, numbers), default=0.0)
+    whole = math.ceil(math.log10(largest)) if 1 < largest < 10**_MOST_DIGITS else 0
+    digits = min(max(3, whole, 2 + math.ceil(-math.log10(gap or 1.0))), _MOST_DIGITS)
+    return [f"{number:,}" if type(number) is int else f"{number:.{digits}g}" for number in numbers]
+
+
+def _determined(bins: Sequence[Bin]) -> bool:
+    """Returns whether the names alone determine the bins: even integers may also stand for themselves."""
+    return not all(type(each.action) is int and each.low == each.action and each.high <= each.low + 2 for each in bins)
+
+
+def _tried_others(choice: Choice, archive: Iterable[ArchivedProblem]) -> bool:
+    """Returns whether an archived trial tried a number that is the name of no action."""
+    for entry in archive:
+        for at, its in enumerate(entry.choices):
+            if its.state == choice.state and not np.isnan(entry.values[0, :, at]).all():
+                return True
+    return False
