@@ -41,9 +41,9 @@ FLOORS = {
         "transfernas.agent transfernas.integrations transfernas.baselines",
         "figures": "experiments transfernas.extras transfernas.checkpoint",
         "report": "experiments transfernas.checkpoint transfernas.cli",
-        "number_report": "benchmarks experiments transfernas.cli",
+        "number_report": "benchmarks experiments transfernas.spaces transfernas.cli",
         "cli": "benchmarks experiments figures report number_report transfernas.fields transfernas.processes "
-        "transfernas.learning transfernas.cli",
+        "transfernas.spaces transfernas.learning transfernas.cli",
     },
 }
 

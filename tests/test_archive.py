@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 
 from searchers import CONFIG, FAST
 from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
@@ -244,7 +244,7 @@ def test_the_first_trial_of_the_next_study_is_the_best_one_of_the_last(tmp_path:
 def test_a_number_that_gives_its_bin_the_name_comes_back_too(depth: int) -> None:
     """Several numbers share a bin, which one of them names: the first trial has the number that was best."""
     study = optuna.create_study(study_name="old")
-    ranges = {"depth": IntDistribution(2, 256, log=True)}
+    ranges: dict[str, BaseDistribution] = {"depth": IntDistribution(2, 256, log=True)}
     for value, number in ((0.0, depth), (1.0, 100)):
         study.add_trial(optuna.trial.create_trial(params={"depth": number}, distributions=ranges, value=value))
     following = optuna.create_study(study_name="new", sampler=TransferSampler(learn_from_studies(None, [study])[0]))

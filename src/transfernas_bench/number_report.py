@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from transfernas.cli.terminal import PlainTable, counted
+from transfernas.cli.terminal import PlainTable
+from transfernas.spaces.vocabulary import counted
 
 from .benchmarks.number_problems import PROBLEMS
 from .experiments.number_ranking import NumberRanking

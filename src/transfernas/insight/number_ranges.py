@@ -143,6 +143,7 @@ def _tried_others(choice: Choice, archive: Iterable[ArchivedProblem]) -> bool:
     """Returns whether an archived trial tried a number that is the name of no action."""
     for entry in archive:
         for at, its in enumerate(entry.choices):
-            if its.state == choice.state and not np.isnan(entry.values[0, :, at]).all():
+            tried = entry.values[0, :, at]
+            if its.state == choice.state and not set(tried[~np.isnan(tried)].tolist()) <= set(its.actions):
                 return True
     return False

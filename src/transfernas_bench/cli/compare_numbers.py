@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from transfernas.cli.common import end, refused
-from transfernas.cli.terminal import counted, say
+from transfernas.cli.terminal import say
+from transfernas.spaces.vocabulary import counted
 
 from .common import WITH_RESUME, changed_config, make_folder, open_run_directory, say_where
 
