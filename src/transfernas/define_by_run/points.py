@@ -12,8 +12,9 @@ from jaxtyping import Float
 from ..learning.improvement import PointSpace
 from ..learning.scores import Score, Scores, TrialOutcome
 from ..spaces.asked import asked_choices, columns_of_conditions
+from ..spaces.choice import Choice
 from ..spaces.condition import Action
-from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
+from ..spaces.domain import Domain, NumericDomain
 from ..spaces.places import nearest_places, place_of, value_at
 from ..spaces.space import SearchSpace
 from .plans import ObservedTrial
@@ -35,6 +36,7 @@ class Points(PointSpace):
     Attributes:
         names: The name of the parameter of each column.
         numeric: Whether the parameter of each column is a number.
+        categories: The categories of each column that there are now, by their positions among all that there ever were.
     """
 
     def __init__(self, space: SearchSpace, domains: Mapping[str, Domain]) -> None:
@@ -44,16 +46,10 @@ class Points(PointSpace):
         self.names = tuple(choice.name for choice in space.choices)
         self.numeric = np.array([isinstance(its, NumericDomain) for its in self._domains])
         self._known: dict[int, tuple[ObservedTrial, np.ndarray]] = {}
-        # The categories that there are now, by their positions among all that there ever were.
-        self._categories = [
-            np.array(
-                [
-                    choice.index(action)
-                    for action in (its.actions if isinstance(its, CategoricalDomain) else choice.actions)
-                ]
-            )
+        self.categories = tuple(
+            np.array([choice.index(action) for action in _categories_of(choice, its)], np.intp)
             for choice, its in zip(space.choices, self._domains, strict=True)
-        ]
+        )
 
     def are_of(self, space: SearchSpace, domains: Mapping[str, Domain]) -> bool:
         """Returns whether the points are of this space and these domains."""
@@ -108,7 +104,7 @@ class Points(PointSpace):
                     known = [choice.index(domain.action(value_at(domain, place))) for place in places.tolist()]
                     actions[:, at] = np.array(known)[back]
             else:
-                its = self._categories[at]
+                its = self.categories[at]
                 none |= ~np.isin(column, its)
                 column[none] = its[(drawn[none, at] * len(its)).astype(np.intp)]
                 actions[:, at] = column
@@ -127,6 +123,13 @@ class Points(PointSpace):
             else:
                 proposal.actions[choice.name] = choice.actions[int(at)]
         return proposal
+
+
+def _categories_of(choice: Choice, domain: Domain | None) -> Sequence[Action]:
+    """Returns the categories that a parameter can take now; none of a number."""
+    if isinstance(domain, NumericDomain):
+        return ()
+    return choice.actions if domain is None else domain.actions
 
 
 def _bounded_place(domain: NumericDomain, value: float) -> float:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from ..learning.archive import ArchivedProblem
 from ..learning.config import SurrogateConfig
-from ..learning.improvement import best_candidates
+from ..learning.improvement import STALLED, best_candidates, least_tried
 from ..learning.scores import Score, TrialOutcome
 from ..learning.source_models import SourceModels, SourceTrials
 from ..learning.surrogate import STEPS, Hyperparameters, Surrogate
@@ -60,6 +60,7 @@ class KnownTrials(NamedTuple):
         spread: A sample of the others. Without them the process would forget bad regions, and try them again.
         failed: The latest failed trials.
         told: The number of trials with scores that were told.
+        improved: That number when a trial was last better than all before it.
     """
 
     best: tuple[ObservedTrial, ...] = ()
@@ -67,6 +68,12 @@ class KnownTrials(NamedTuple):
     spread: tuple[ObservedTrial, ...] = ()
     failed: tuple[ObservedTrial, ...] = ()
     told: int = 0
+    improved: int = 0
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the latest trials were no better than the best before them."""
+        return self.told - self.improved >= STALLED
 
     @property
     def scored(self) -> list[ObservedTrial]:
@@ -79,13 +86,14 @@ class KnownTrials(NamedTuple):
             return self._replace(failed=(*self.failed[1 - _PENDING :], trial))
         at = bisect.bisect_right(self.best, _worse(trial), key=_worse)
         best, told = (*self.best[:at], trial, *self.best[at:]), self.told + 1
+        known = self._replace(told=told, improved=self.improved if at else told)
         if len(best) <= BEST:
-            return self._replace(best=best, told=told)
+            return known._replace(best=best)
         latest, spread = (*self.latest, best[-1]), self.spread
         if len(latest) > LATEST:
             oldest, *rest = latest
             latest, spread = tuple(rest), _sampled(spread, oldest, told)
-        return self._replace(best=best[:-1], latest=latest, spread=spread, told=told)
+        return known._replace(best=best[:-1], latest=latest, spread=spread)
 
 
 class SurrogateProposer:
@@ -179,7 +187,10 @@ class SurrogateProposer:
         surrogate = surrogate.expecting(without)
         best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
-        promising = best_candidates(surrogate, points, best, earlier.best, rng)
+        # The earlier problems say which categories are good, and the process forgets trials of a long search.
+        explores = known.stalled and not len(earlier.best) and known.told == len(told)
+        space_of_candidates = least_tried(points, rows) if explores else points
+        promising = best_candidates(surrogate, space_of_candidates, best, earlier.best, rng)
         return [candidate.point for candidate in promising], tried
 
     def _known_space(
@@ -221,7 +232,7 @@ class SurrogateProposer:
         known, (found, names, fitted_at) = self._trials, self._kernel
         kernel = None if found is None else [found.lengths.tolist(), *map(float, found[1:])]
         trials = [[*map(list, each)] for each in (known.best, known.latest, known.spread, known.failed)]
-        return {"trials": trials, "counts": [known.told, fitted_at], "found": kernel, "names": [*names]}
+        return {"trials": trials, "counts": [known.told, fitted_at, known.improved], "found": kernel, "names": [*names]}
 
     @classmethod
     def from_json(cls, value: Json, config: SurrogateConfig) -> "SurrogateProposer":
@@ -232,7 +243,7 @@ class SurrogateProposer:
         """
         proposer = cls(config)
         best, latest, spread, failed = (tuple(map(_read_observed, each)) for each in value["trials"])
-        told, fitted_at = map(int, value["counts"])
+        told, fitted_at, improved = map(int, value["counts"])
         names, found = tuple(map(str, value["names"])), None
         if value["found"] is not None:
             lengths, variance, noise = value["found"]
@@ -241,7 +252,7 @@ class SurrogateProposer:
             found = Hyperparameters(np.array(lengths, float), float(variance), float(noise))
             if not np.isfinite([*lengths, variance, noise]).all():
                 raise ValueError("what was found of the kernel is not finite")
-        proposer._trials = KnownTrials(best, latest, spread, failed, told)
+        proposer._trials = KnownTrials(best, latest, spread, failed, told, improved)
         proposer._kernel = _FoundKernel(found, names, fitted_at)
         return proposer
 

@@ -36,6 +36,7 @@ class ChoicePoints(PointSpace):
 
     Attributes:
         numeric: Shape `[choices]`, whether a choice is a number.
+        categories: the positions of each category's actions; none of a number.
         places: the places of each number's actions, from 0 to 1; the positions of each category's actions.
     """
 
@@ -47,6 +48,10 @@ class ChoicePoints(PointSpace):
         self._space = space
         self._known = [self._places(choice, earlier) for choice in space.choices]
         self.numeric = np.array([known is not None for known in self._known])
+        self.categories = tuple(
+            np.arange(len(choice.actions) if known is None else 0)
+            for choice, known in zip(space.choices, self._known, strict=True)
+        )
         self.places = tuple(
             np.array([*range(len(choice.actions))] if known is None else [known[a] for a in choice.actions], float)
             for choice, known in zip(space.choices, self._known, strict=True)

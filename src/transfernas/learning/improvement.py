@@ -1,14 +1,19 @@
 """The search for the configuration with the largest expected improvement, over the points of any space.
 
+Expected improvement looks one trial ahead. Where it improves nothing, as on a plateau, it still prefers the places near
+the best trial to a category that was hardly tried, such as another kind of model, though further trials there may lead
+far beyond. So once a search has stalled, the candidates have a category that lacks trials (`least_tried`).
+
 Shapes: a space has `parameters`; `points` are candidates.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from .surrogate import Surrogate
 
@@ -24,15 +29,23 @@ _EACH = 40  # candidates near each
 _ANYWHERE = 64
 _CLIMBS, _STEPS = 2, 30  # from the best candidate, so many times to the best of so many near it
 
+STALLED = 6
+"""A search has stalled once so many trials in a row were no better than the best before them."""
+
+_ENOUGH = 2.0  # trials of a category, times the logarithm to base 2 of all trials, are enough
+_MOST_CATEGORIES = 10  # of a parameter with more, there are too many to try each
+
 
 class PointSpace(ABC):
     """A space whose configurations are points, see `surrogate.py`.
 
     Attributes:
         numeric: Shape `[parameters]`, whether a parameter is a number, and not a category.
+        categories: The categories of each parameter that a point can have; none of a number.
     """
 
     numeric: Bool[np.ndarray, "parameters"]
+    categories: Sequence[Int[np.ndarray, "_"]]
 
     @abstractmethod
     def settled(
@@ -55,6 +68,53 @@ class PointSpace(ABC):
         return self.settled(np.where(self.numeric, moved, switched), rng)
 
 
+class WithCategory(PointSpace):
+    """The points of a space that have one category of one parameter."""
+
+    def __init__(self, space: PointSpace, parameter: int, category: int) -> None:
+        """Takes the space, the position of the parameter, and the category."""
+        self._space, self._parameter, self._category = space, parameter, category
+        self.numeric, self.categories = space.numeric, space.categories
+
+    def settled(
+        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "points parameters"]:
+        """Returns points of the space with the category, see `PointSpace.settled`."""
+        points = points.copy()
+        points[:, self._parameter] = self._category
+        return self._space.settled(points, rng)
+
+
+def least_tried(space: PointSpace, points: Float[np.ndarray, "trials parameters"]) -> PointSpace:
+    """Returns the part of a space with the category that lacks most trials; the whole space if none lacks any.
+
+    A category lacks trials if fewer trials had it than twice the logarithm to base 2 of the number of all trials. A
+    parameter that no trial was asked for, or that has more than ten categories, counts as having enough.
+
+    Args:
+        space: the space.
+        points: Shape `[trials, parameters]`, the points of all trials.
+
+    Example:
+        ```python
+        from transfernas.learning.choice_points import ChoicePoints
+
+        space = ChoicePoints(SearchSpace("cnn", [Choice("pool", ("max", "mean"))]))
+        part = least_tried(space, np.array([[0.0]] * 14 + [[1.0]] * 2))
+        assert (part.anywhere(8, np.random.default_rng(0)) == 1.0).all()  # "mean" had two of sixteen trials
+        ```
+    """
+    fewest, part = _ENOUGH * math.log2(len(points)), space
+    for parameter, categories in enumerate(space.categories):
+        tried = points[:, parameter]
+        if not 2 <= len(categories) <= _MOST_CATEGORIES or np.isnan(tried).all():
+            continue
+        counts = (tried == categories[:, None]).sum(axis=1)
+        if counts.min() < fewest:
+            fewest, part = counts.min(), WithCategory(space, parameter, int(categories[counts.argmin()]))
+    return part
+
+
 class Candidate(NamedTuple):
     """A point, and its expected improvement over the best trial, on the scale of the standardised values."""
 
@@ -69,10 +129,10 @@ def best_candidates(
     earlier: Float[np.ndarray, "trials parameters"],
     rng: np.random.Generator,
 ) -> Iterator[Candidate]:
-    """Yields candidates in the order of their expected improvement, as long as it is at least `LEAST`.
+    """Yields candidates in the order of their expected improvement.
 
     The candidates are near the best trials, near the most promising of the best trials of earlier problems, and
-    anywhere.
+    anywhere. They end where the expected improvement is below `LEAST`; in a part of a space random ones follow.
 
     Args:
         surrogate: the process over the trials.
@@ -94,5 +154,7 @@ def best_candidates(
         promises = np.concatenate([promises, surrogate.improvement(more)])
     for at in np.argsort(-promises, kind="stable").tolist():
         if promises[at] < LEAST:
-            return
+            break
         yield Candidate(candidates[at], float(promises[at]))
+    if isinstance(space, WithCategory):
+        yield from (Candidate(point, 0.0) for point in space.anywhere(_ANYWHERE, rng))

@@ -23,7 +23,7 @@ from .bandit import SURROGATE
 from .choice_points import ChoicePoints, is_mostly_numbers
 from .config import SurrogateConfig
 from .eligibility import Excluded, FirstValidFn
-from .improvement import best_candidates
+from .improvement import STALLED, best_candidates, least_tried
 from .learner import Learner
 from .randomness import Purpose, generator
 from .replay import are_among, fingerprints
@@ -50,6 +50,7 @@ class _Told(NamedTuple):
     points: Float[np.ndarray, "trials choices"]
     losses: Float[np.ndarray, "trials"]
     scale: ValueScale
+    stalled: bool
 
 
 def ask_surrogate(
@@ -149,7 +150,10 @@ def _candidates(
     if waiting:
         surrogate = surrogate.expecting(points.of(np.concatenate(waiting)))
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
-    found = [candidate.point for candidate in best_candidates(surrogate, points, told.points, sources.best, rng)]
+    # The earlier problems say which categories are good, and the process forgets trials of a long search.
+    explores = told.stalled and not len(sources.best) and len(trials) == len(told.points)
+    space = least_tried(points, told.points) if explores else points
+    found = [candidate.point for candidate in best_candidates(surrogate, space, told.points, sources.best, rng)]
     return points.action_indices(np.reshape(found, (-1, len(points.numeric))), rng)
 
 
@@ -164,7 +168,8 @@ def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials
     losses = replay.scores.at((replica, kept)).losses()
     names, its = replay.fingerprint[replica, kept].tolist(), replay.trials.at((replica, kept))
     indices = learner.surrogate_cache.indices(learner.encoding, row, names, its)
-    return _Told(points.of(indices), losses, ValueScale.of_search(losses, len(best)))
+    stalled = len(trials) - int(np.searchsorted(trials, order[0])) > STALLED
+    return _Told(points.of(indices), losses, ValueScale.of_search(losses, len(best)), stalled)
 
 
 def _kernel(

@@ -1,0 +1,96 @@
+"""The candidates of the Gaussian process once a search has stalled: those of a category that was hardly tried."""
+
+import math
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transfernas import Agent, Choice, In, Problem, SearchSpace, SurrogateConfig
+from transfernas.define_by_run.plans import ObservedTrial
+from transfernas.define_by_run.surrogate_proposer import SurrogateProposer
+from transfernas.integrations.optuna import TransferSampler
+from transfernas.learning.choice_points import ChoicePoints
+from transfernas.learning.improvement import STALLED, least_tried
+from transfernas.learning.scores import Score
+
+KINDS = ("tree", "forest", "net")
+SPACE = SearchSpace(
+    "model",
+    [
+        Choice("kind", KINDS),
+        Choice("depth", tuple(range(1, 9)), when=In("kind", ("tree", "forest"))),
+        Choice("rate", (0.1, 0.2, 0.3)),
+        Choice("name", tuple(f"n{at}" for at in range(11))),
+    ],
+)
+
+
+def trials(kinds: list[int]) -> np.ndarray:
+    """Points with these kinds, of which a net has no depth."""
+    points = np.zeros((len(kinds), 4))
+    points[:, 0] = kinds
+    points[:, 1] = np.where(np.array(kinds) == 2, np.nan, 0.5)
+    return points
+
+
+@given(kinds=st.lists(st.integers(0, 2), min_size=1, max_size=60))
+def test_candidates_have_the_category_that_lacks_most_trials(kinds: list[int]) -> None:
+    space, rng = ChoicePoints(SPACE), np.random.default_rng(0)
+    part, counts = least_tried(space, trials(kinds)), [kinds.count(at) for at in range(3)]
+    if min(counts) >= 2 * math.log2(len(kinds)):
+        assert part is space
+        return
+    for points in (part.anywhere(16, rng), part.near(trials([0, 1, 2]), rng)):
+        assert (points[:, 0] == counts.index(min(counts))).all()
+        assert (np.isnan(points[:, 1]) == (points[:, 0] == 2)).all()  # the conditions hold
+
+
+def test_numbers_and_many_categories_are_left_alone() -> None:
+    space = ChoicePoints(SearchSpace("s", [*SPACE.choices[2:], Choice("one", ("a",))]))
+    assert least_tried(space, np.zeros((30, 3))) is space
+
+
+def test_a_parameter_that_no_trial_was_asked_for_is_left_alone() -> None:
+    space = ChoicePoints(SearchSpace("s", [Choice("on", (1, 2, 3)), Choice("kind", KINDS, when=In("on", (2,)))]))
+    assert least_tried(space, np.array([[0.0, np.nan]] * 30)) is space
+
+
+@pytest.mark.parametrize(("rewards", "stalled"), [([0.0] * 6, False), ([0.0] * 7, True), ([0.0] * 7 + [1.0], False)])
+def test_a_search_has_stalled_after_six_trials_without_a_better_one(rewards: list[float], stalled: bool) -> None:
+    proposer = SurrogateProposer(SurrogateConfig())
+    for reward in rewards:
+        proposer.add(ObservedTrial({"kind": "tree"}, {}, Score.of(reward)))
+    assert STALLED == 6 and proposer._trials.stalled is stalled
+    assert SurrogateProposer.from_json(proposer.to_json(), SurrogateConfig())._trials.stalled is stalled
+
+
+def plateau(kind: str, share: float) -> float:
+    """A forest has a value whatever its share; only a net with a share in a small range is better, a tree is worse."""
+    return {"forest": 1.0, "tree": 2.0}.get(kind, 1.5 - (abs(share - 0.7) < 0.1))
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_stalled_search_in_optuna_tries_every_kind_of_model() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        kind = trial.suggest_categorical("kind", KINDS)
+        return plateau(kind, trial.suggest_float("share", 0.0, 1.0))
+
+    for seed in range(3):
+        study = optuna.create_study(sampler=TransferSampler(seed=seed))
+        study.optimize(objective, n_trials=40)
+        kinds = [trial.params["kind"] for trial in study.trials]
+        assert min(kinds.count(kind) for kind in KINDS) >= 7 and study.best_value == 0.5
+
+
+def test_a_stalled_agent_tries_every_kind_of_model() -> None:
+    shares = tuple(np.linspace(0, 1, 30).round(3).tolist())
+    space = SearchSpace("s", [Choice("kind", KINDS), *(Choice(name, shares) for name in ("share", "a", "b"))])
+    agent, kinds = Agent([Problem(space, "t")], seed=0), []
+    for _ in range(40):
+        trial = agent.ask()
+        kinds.append(str(trial.config["kind"]))
+        agent.tell(trial, -plateau(kinds[-1], float(trial.config["share"])))  # type: ignore[arg-type]
+    assert min(kinds.count(kind) for kind in KINDS) >= 7
