@@ -195,7 +195,7 @@ def test_the_beliefs_are_those_of_the_samplers_agent_or_of_a_given_one(tmp_path:
     figure = visualization.plot_values(study, ["kind"])
     assert tuple(figure.data[0].y) == beliefs["kind"].probabilities
     figure = visualization.plot_param_importances(study)
-    shares = {each.name: each.importance for each in beliefs.parameters}
+    shares = {name: its.share for name, its in importances_of_study(study).items()}  # of all trials, with their numbers
     assert dict(zip(figure.data[0].hovertext, figure.data[0].x, strict=True)) == shares
     best, kinds = study.best_trial, agent.beliefs(attention=agent.best().config).attention  # type: ignore[union-attr]
     rows = np.array(visualization.plot_attention(study).data[0].z, np.float64)

@@ -1,5 +1,6 @@
 """The pages of `transfernas report` about the studies of a storage and about an agent."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,11 +53,11 @@ def study_page(
 
     first = studies[-1].study_name
     title = f"Search report: {first}" if len(studies) == 1 else f"Search report: {counted(len(studies), 'study')}"
-    path = "agent.safetensors" if agent is None else str(agent[1])
+    known = "" if agent is None else repr(str(agent[1]))
+    kept = known or repr(re.sub(r"[^\w.-]+", "-", first) + ".safetensors")  # no other file of an agent is replaced
     rerun = (
         f"{_IMPORTS}{_OBJECTIVE}study = optuna.load_study(\n    study_name={first!r},\n    storage={storage},\n"
-        f"    sampler=TransferSampler({path!r}),\n)\n"
-        f"study.optimize(objective, n_trials=30)\nstudy.sampler.save({path!r})"
+        f"    sampler=TransferSampler({known}),\n)\nstudy.optimize(objective, n_trials=30)\nstudy.sampler.save({kept})"
     )
     found = Page(title, rerun)
     if len(studies) > MOST:
@@ -105,8 +106,9 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
     )
     if next(iter(agent.processed), None) is not None:
         rerun = (
-            f"{_IMPORTS}{_OBJECTIVE}study = optuna.create_study(sampler=TransferSampler({str(path)!r}))\n"
-            f"study.optimize(objective, n_trials=30)"
+            f"{_IMPORTS}{_OBJECTIVE}study = optuna.create_study(\n    study_name=...,  # of your next task\n"
+            f"    sampler=TransferSampler({str(path)!r}),\n)\nstudy.optimize(objective, n_trials=30)\n"
+            f"study.sampler.save({str(path)!r})"
         )
     found = Page(f"Agent report: {path.name}", rerun)
     ranges = [ranges_in(agent.learner, row) for row in range(len(agent.problems))]

@@ -86,7 +86,8 @@ def beliefs_of_study(
 ) -> Beliefs:
     """Returns the beliefs of an agent about a study, whose numbers are inside of the ranges of the study.
 
-    If the agent has not learned from the study, the beliefs are those of a search that begins.
+    If the agent has not learned from the study, the beliefs are those of a search that begins. Otherwise importances
+    are those of `importances_of_study`: an agent keeps some of the trials, and numbers as parts of ranges.
 
     Args:
         study: a study with one objective.
@@ -106,7 +107,20 @@ def beliefs_of_study(
     beliefs = agent.beliefs(problem, attention=None if trial is None else _actions(trial))
     if trial is not None and beliefs.attention is not None:
         beliefs = replace(beliefs, attention=with_values(beliefs.attention, trial.params))
+    if problem is not None and (exact := importances_of_study(study)):
+        parameters = tuple(
+            replace(each, importance=exact[each.name].share, effect=exact[each.name].effect)
+            if each.name in exact
+            else each
+            for each in beliefs.parameters
+        )
+        beliefs = replace(beliefs, parameters=parameters, importances_from="this problem")
     return within_domains(beliefs, domains_of_study(study))
+
+
+def _shown(importance: Importance | None) -> dict[str, float]:
+    """Returns the importance of a parameter as fields of `ParameterBeliefs`; none for a parameter without it."""
+    return {} if importance is None else {"importance": importance.share, "effect": importance.effect}
 
 
 def within_domains(beliefs: Beliefs, domains: Mapping[str, Domain]) -> Beliefs:

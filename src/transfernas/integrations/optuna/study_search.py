@@ -151,12 +151,14 @@ class StudySearch:
         record = progress.record or record_of(self.name, trials)
         processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
         if not progress.seen and self.first is None:
-            known = sum(processed.has(stamp_of(trials[number])) for number in finished)
-            noun = "trial" if len(finished) == 1 else "trials"
-            rest = ", and learns from the others first" if known < len(finished) else ""
+            taught = [at for at in finished if trials[at].state != TrialState.FAIL or self.on_failure == "worst"]
+            known = sum(processed.has(stamp_of(trials[number])) for number in taught)
+            noun = "trial" if len(taught) == 1 else "trials"
+            rest = ", and learns from the others first" if known < len(taught) else ""
+            failed = f", {len(finished) - len(taught):,} more failed" if len(taught) < len(finished) else ""
             TO_USER.info(
-                f"Study {self.name!r} goes on with {len(finished):,} finished {noun}: the sampler knows {known:,} of "
-                f"them{rest}."
+                f"Study {self.name!r} goes on with {len(taught):,} finished {noun}{failed}: the sampler knows "
+                f"{known:,} of them{rest}."
             )
         for number in finished:
             stamp = stamp_of(trials[number])
