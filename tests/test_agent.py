@@ -286,6 +286,7 @@ def test_the_rest_of_the_network_is_kept(as_agent: dict[str, Agent], network: st
     assert all(map(np.array_equal, jax.tree.leaves(rest[0]), jax.tree.leaves(rest[1])))
 
 
+@pytest.mark.thorough
 def test_an_lstm_proposes_after_a_transfer_what_it_learned_before(lstm: Agent) -> None:
     """Also in a new space: there a known state and its actions mean what they meant."""
     shares = []

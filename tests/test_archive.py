@@ -66,6 +66,7 @@ def test_nothing_is_lost_by_transfers_and_files(tmp_path: Path, config: Training
     assert agent.save(tmp_path / "one").read_bytes() == Agent.load(tmp_path / "one").save(tmp_path / "two").read_bytes()
 
 
+@pytest.mark.thorough
 def test_what_is_archived_already_is_not_gathered_again(tmp_path: Path) -> None:
     studies = []
     for number in range(3):

@@ -132,6 +132,7 @@ def test_decisions_are_the_choices(given_problems: tuple[Problem, ...]) -> None:
             assert np.asarray(decisions.actions)[decision, available].tolist() == known
 
 
+@pytest.mark.thorough
 @quick
 @given(problems())
 def test_sizes_are_powers_of_two_and_enough(given_problems: tuple[Problem, ...]) -> None:

@@ -76,6 +76,7 @@ def test_a_platform_chosen_by_the_user_stays() -> None:
     assert run("import transfernas, jax; print(jax.config.jax_platforms)", JAX_PLATFORMS="cpu,cuda") == "cpu,cuda"
 
 
+@pytest.mark.thorough
 def test_importing_starts_no_backend_and_loads_no_heavy_package() -> None:
     script = """
         import sys

@@ -85,6 +85,7 @@ def test_a_stalled_search_in_optuna_tries_every_kind_of_model() -> None:
         assert min(kinds.count(kind) for kind in KINDS) >= 7 and study.best_value == 0.5
 
 
+@pytest.mark.thorough
 def test_a_stalled_agent_tries_every_kind_of_model() -> None:
     shares = tuple(np.linspace(0, 1, 30).round(3).tolist())
     space = SearchSpace("s", [Choice("kind", KINDS), *(Choice(name, shares) for name in ("share", "a", "b"))])

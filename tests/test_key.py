@@ -107,6 +107,7 @@ def test_what_failed_was_not_evaluated(new: NewFn) -> None:
     assert seen.count(False) == 1  # the other network, which fails, is all that is left
 
 
+@pytest.mark.thorough
 def test_an_agent_that_repeats_has_no_use_for_a_key() -> None:
     def key(config: Config) -> Hashable:
         raise AssertionError("the paper's agent proposes what it likes")

@@ -37,6 +37,7 @@ def assert_equal(left: object, right: object) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.thorough
 def test_replicas_learn_as_if_alone() -> None:
     """One step of three replicas is, for each of them, the step that it takes by itself."""
     # With the default epsilon, Adam makes whole steps of gradients that are rounding errors, on some processors.

@@ -113,6 +113,7 @@ def test_a_new_policy_is_nearly_uniform_and_its_forget_gates_are_open() -> None:
     assert (bias[:, 1] == 1).all() and not bias[:, [0, 2, 3]].any()
 
 
+@pytest.mark.thorough
 def test_certainty_stays_finite() -> None:
     config = TrainingConfig.paper(network=LstmConfig(units=8, anchors=True, logit_scale=1e4))
     learner = new_learner(PROBLEMS, config, 0)

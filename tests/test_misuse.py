@@ -12,6 +12,7 @@ from transfernas import Agent, Choice, Equal, In, Problem, Repeat, SearchSpace, 
 from transfernas.spaces.counting import bounds
 
 
+@pytest.mark.thorough
 def test_threads_may_share_an_agent() -> None:
     agent = Agent(PROBLEMS, seed=0)
     play_in_threads(agent, 200)

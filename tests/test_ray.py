@@ -817,6 +817,7 @@ def test_rays_limiter_bounds_what_is_open() -> None:
     assert limited.suggest("3") and learned(search) == 1
 
 
+@pytest.mark.thorough
 def test_only_this_module_needs_ray() -> None:
     code = (
         "import sys; sys.modules['ray'] = None\nimport transfernas\n"

@@ -85,6 +85,7 @@ def test_a_resumed_search_is_the_search_without_an_interrupt(make: Callable[[], 
     assert [done for done, _ in seen] == [12] and seen[0][1] == pytest.approx(whole.values[:, -1].mean())
 
 
+@pytest.mark.thorough
 def test_an_agents_learner_is_there_after_a_finished_stage(tmp_path: Path) -> None:
     first, second = agents(), agents()
     for replicas in (first, second):

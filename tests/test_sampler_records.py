@@ -139,6 +139,7 @@ def test_one_sampler_takes_a_study_and_its_copy_in_turns(tmp_path: Path) -> None
     assert sum(known.search.learner.learned for known in sampler._searches.values() if known.search.learner) == 16
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # the proxy itself is one
 def test_a_proxy_shows_a_study_as_it_is(tmp_path: Path) -> None:
     pytest.importorskip("grpc")

@@ -59,6 +59,7 @@ def test_trials_fit_their_problem_and_are_counted(new: NewFn) -> None:
         trial.problem.space.validate(trial.config)
 
 
+@pytest.mark.thorough
 def test_problems_are_drawn_uniformly(new: NewFn) -> None:
     counts = Counter(problem.task for _, problem, _ in play(new(PROBLEMS, seed=1), 400))
     assert counts["one"] + counts["two"] == 400
@@ -230,6 +231,7 @@ def test_bad_problems_are_refused(new: NewFn, problems: Problems, message: str) 
         new(problems)
 
 
+@pytest.mark.thorough
 def test_valid_is_respected(new: NewFn) -> None:
     def valid(config: Config) -> bool:
         RIGHT.validate(config)

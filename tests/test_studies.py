@@ -86,6 +86,7 @@ def test_an_agent_learns_from_all_studies_and_starts_the_next_ahead(url: str) ->
     assert values["transferred"] < 0.02 < values["scratch"]
 
 
+@pytest.mark.thorough
 def test_no_trial_is_learned_from_twice(url: str, tmp_path: Path) -> None:
     shutil.copy(url.removeprefix("sqlite:///"), tmp_path / "copy.db")
     url = f"sqlite:///{tmp_path / 'copy.db'}"

@@ -110,6 +110,7 @@ def test_other_spaces_share_no_task_but_names() -> None:
             assert kinds[0] == kinds[1]
 
 
+@pytest.mark.thorough
 def test_loaded_sub_spaces_are_parts_of_the_target() -> None:
     for name in ("nasbench201-cifar10-sub-spaces", "nasbench_graph-photo-sub-spaces-other-tasks"):
         scenario = next(scenario for scenario in SCENARIOS if scenario.name == name)
@@ -164,6 +165,7 @@ def test_the_values_of_graph_cells_leave_out_what_is_no_cell() -> None:
     assert np.median(values) == np.median(np.repeat(graph.table.means, counts))
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not TABLE.exists(), reason=MISSING)
 def test_the_values_of_cells_are_those_of_the_space_and_each_cell_once() -> None:
     cells = load_cells(TABLE)

@@ -59,6 +59,7 @@ def test_the_process_proposes_every_second_trial_from_the_ninth_on(old: Agent) -
     assert len(set(configs)) == len(configs)
 
 
+@pytest.mark.thorough
 def test_settings_say_when_the_process_proposes() -> None:
     surrogate = SurrogateConfig(first=3, every=3)
     agent = Agent([PROBLEM], TrainingConfig(proposal=ProposalConfig(surrogate=surrogate)), seed=1)
@@ -171,6 +172,7 @@ def test_the_users_functions_run_without_the_guards_of_the_process() -> None:
     assert len(seen) >= 2 and set(seen[1:]) == {"raise"}
 
 
+@pytest.mark.thorough
 def test_a_huge_penalty_does_not_blind_the_process() -> None:
     for penalty in (-1e12, -1e170, -1e300, -float(np.finfo(float).max)):
         agent = Agent([PROBLEM], seed=3)

@@ -90,6 +90,7 @@ def test_reseeding_changes_what_comes() -> None:
     assert params(study)[:5] == params(copy)[:5] and params(study)[5:] != params(copy)[5:]
 
 
+@pytest.mark.thorough
 def test_threads_share_a_sampler_and_each_trial_is_learned_from_once() -> None:
     sampler = TransferSampler(seed=0)
     study = optuna.create_study(sampler=sampler)
@@ -690,6 +691,7 @@ def test_a_slip_in_the_objective_is_told_after_the_first_trial(heard: list[str])
     assert "did you mean" not in text and "values that the agent never saw: of learning_rate" in text
 
 
+@pytest.mark.thorough
 def test_a_search_that_was_killed_goes_on_and_says_so(tmp_path: Path, heard: list[str]) -> None:
     storage = f"sqlite:///{tmp_path / 'studies.db'}"
     sampler = TransferSampler(seed=0)

@@ -87,6 +87,7 @@ def test_new_parameters_among_many_known_ones_cost_one_rebuild(rebuilt: Counter[
     assert [choice.name for choice in search.learner.encoding.problems[0].space.choices] == mixed
 
 
+@pytest.mark.thorough
 def test_a_new_parameter_of_many_may_be_anything_it_can_be() -> None:
     search = DefineByRunSearch("wide", "one", seed=3)
     search.declare(dict.fromkeys(names(WIDE), FEW))
