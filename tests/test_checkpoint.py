@@ -293,6 +293,13 @@ def test_a_truncated_file_is_refused(tmp_path: Path, saved: Path, share: float) 
     refused(path, "is damaged or is not a safetensors file")
 
 
+@pytest.mark.parametrize("begin", [b"SQLite format 3\0", b'{"op_code": 0'])
+def test_studies_are_no_agent_and_the_error_says_how_to_make_one(tmp_path: Path, begin: bytes) -> None:
+    path = tmp_path / "studies.db"
+    path.write_bytes(begin + b"\0" * 100)
+    refused(path, "holds studies, not an agent", f"`transfernas pretrain --storage {path} --out agent.safetensors`")
+
+
 @pytest.mark.parametrize("content", [b"weights: none\n" * 50, b"\x80\x04K\x01.", b"\0" * 64, b"\xff" * 64])
 def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "agent"

@@ -1,4 +1,4 @@
-"""Writes files whole or not at all."""
+"""Writes files whole or not at all, and tells kinds of files apart by their first bytes."""
 
 import contextlib
 import errno
@@ -17,6 +17,28 @@ except ImportError:  # Windows has no fcntl
 
 _LONGEST_WRITE_SECONDS = 24 * 3600.0
 """Age from which a temporary file has no living writer on any machine."""
+
+
+def is_database(path: Path) -> bool:
+    """Returns whether a file is a database of SQLite's."""
+    return _begin(path) == b"SQLite format 3\0"
+
+
+def holds_studies(path: Path) -> bool:
+    """Returns whether a file is a database of SQLite's, or a journal of Optuna's."""
+    return is_database(path) or _begin(path).startswith(b'{"op_code"')
+
+
+def is_agent(path: Path) -> bool:
+    """Returns whether a file begins as those of safetensors do: a size of eight bytes, then JSON."""
+    return _begin(path)[8:9] == b"{"
+
+
+def _begin(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(16)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

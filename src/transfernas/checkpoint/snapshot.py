@@ -34,7 +34,7 @@ from ..spaces.schema import Json, choice_from_json, choice_to_json, space_from_j
 from ..spaces.tables import MinShapes
 from ..spaces.vocabulary import Vocabulary
 from .archive_tensors import archive_of
-from .files import write_atomically
+from .files import holds_studies, write_atomically
 from .header_values import (
     distinct,
     read_count,
@@ -131,6 +131,11 @@ def read_snapshot(path: Path) -> Snapshot:
             _check_header(path, header)
             tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     except (safetensors.SafetensorError, UnicodeDecodeError) as error:
+        if holds_studies(path):
+            raise CheckpointError(
+                f"{path} holds studies, not an agent: `transfernas report {path}` shows them, and `transfernas "
+                f"pretrain --storage {path} --out agent.safetensors` makes an agent of them"
+            ) from None
         raise CheckpointError(f"{path} is damaged or is not a safetensors file: {error}") from None
     try:
         snapshot = _from_json(_field(header, "agent", json.loads), dict(tensors))

@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 
 import typer
 
+from ..checkpoint.files import holds_studies, is_agent
 from ..processes.interrupts import INTERRUPTED
 from .terminal import plain, say
 
@@ -39,31 +40,9 @@ def check_writable(folder: Path) -> None:
         raise refused(f"{folder} is not a writable folder: {error.strerror}", "--out") from None
 
 
-def is_database(path: Path) -> bool:
-    """Returns whether a file is a database of SQLite's."""
-    return _begin(path) == b"SQLite format 3\0"
-
-
-def holds_studies(path: Path) -> bool:
-    """Returns whether a file is a database of SQLite's, or a journal of Optuna's."""
-    return is_database(path) or _begin(path).startswith(b'{"op_code"')
-
-
 def holds_knowledge(path: Path) -> bool:
     """Returns whether a file is that of an agent, or holds studies."""
     return holds_studies(path) or is_agent(path)
-
-
-def is_agent(path: Path) -> bool:
-    """Returns whether a file begins as those of safetensors do: a size of eight bytes, then JSON."""
-    return _begin(path)[8:9] == b"{"
-
-
-def _begin(path: Path) -> bytes:
-    if not path.is_file():
-        return b""
-    with path.open("rb") as file:
-        return file.read(16)
 
 
 def refused(text: object, option: str) -> typer.BadParameter:

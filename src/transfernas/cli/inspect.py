@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..spaces.vocabulary import counted
-from .common import errors_as_lines, holds_studies, refused
+from .common import errors_as_lines, refused
 from .storages import open_studies, reading
 from .terminal import PlainTable, plain, say
 
@@ -61,7 +61,10 @@ def inspect(
     for option, value in (("--storage", storage), ("--space", space), ("--task", task)):
         if value is not None and (against is None or storage is None):
             raise refused("is about a study: --against STUDY --storage URL", option)
-    _check_is_agent(path)
+    if not path.exists():
+        raise ValueError(
+            f"there is no file {path}; name an agent's file, as sampler.save or `transfernas pretrain` write it"
+        )
     console, snapshot = Console(), read_snapshot(path)
     problems = None if against is None else _problems(against, storage, space, task)
     found = inspection(path, snapshot)
@@ -74,23 +77,6 @@ def inspect(
     _print(console, found)
     if report is not None:
         say(console, f"Of {against}:\n{report}")
-
-
-def _check_is_agent(path: Path) -> None:
-    """Checks what a path is, before it is read.
-
-    Raises:
-        ValueError: There is no such file, or it holds studies.
-    """
-    if not path.exists():
-        raise ValueError(
-            f"there is no file {path}; name an agent's file, as sampler.save or `transfernas pretrain` write it"
-        )
-    if holds_studies(path):
-        raise ValueError(
-            f"{path} holds studies, not an agent: `transfernas report {path}` shows them, and `transfernas pretrain "
-            f"--storage {path} --out agent.safetensors` makes an agent of them"
-        )
 
 
 def _problems(against: str, storage: str | None, space: str | None, task: str | None) -> tuple["Problem", ...]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..checkpoint.files import holds_studies
 from ..processes.interrupts import calling_at_interrupt
-from .common import check_writable, end, errors_as_lines, holds_knowledge, holds_studies, refused
+from .common import check_writable, end, errors_as_lines, holds_knowledge, refused
 from .storages import open_studies, reading
 from .terminal import say
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import check_writable, errors_as_lines, holds_knowledge, is_agent, refused
+from ..checkpoint.files import is_agent
+from .common import check_writable, errors_as_lines, holds_knowledge, refused
 from .storages import open_studies, program_of, reading
 from .storages import shown as shown_storage
 from .terminal import say

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .common import is_database
+from ..checkpoint.files import is_database
 
 if TYPE_CHECKING:
     import optuna
