@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from ..learning.archive import ArchivedProblem
 from ..learning.config import SurrogateConfig
-from ..learning.improvement import STALLED, best_candidates, least_tried
+from ..learning.improvement import STALLED, best_candidates, part_to_search
 from ..learning.scores import Score, TrialOutcome
 from ..learning.source_models import SourceModels, SourceTrials
 from ..learning.surrogate import STEPS, Hyperparameters, Surrogate
@@ -187,10 +187,8 @@ class SurrogateProposer:
         surrogate = surrogate.expecting(without)
         best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
-        # The earlier problems say which categories are good, and the process forgets trials of a long search.
-        explores = known.stalled and not len(earlier.best) and known.told == len(told)
-        space_of_candidates = least_tried(points, rows) if explores else points
-        promising = best_candidates(surrogate, space_of_candidates, best, earlier.best, rng)
+        part = part_to_search(points, rows, known.told, known.stalled, earlier.best)
+        promising = best_candidates(surrogate, part, best, earlier.best, rng)
         return [candidate.point for candidate in promising], tried
 
     def _known_space(

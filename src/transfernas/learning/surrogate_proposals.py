@@ -23,7 +23,7 @@ from .bandit import SURROGATE
 from .choice_points import ChoicePoints, is_mostly_numbers
 from .config import SurrogateConfig
 from .eligibility import Excluded, FirstValidFn
-from .improvement import STALLED, best_candidates, least_tried
+from .improvement import STALLED, best_candidates, part_to_search
 from .learner import Learner
 from .randomness import Purpose, generator
 from .replay import are_among, fingerprints
@@ -150,9 +150,7 @@ def _candidates(
     if waiting:
         surrogate = surrogate.expecting(points.of(np.concatenate(waiting)))
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
-    # The earlier problems say which categories are good, and the process forgets trials of a long search.
-    explores = told.stalled and not len(sources.best) and len(trials) == len(told.points)
-    space = least_tried(points, told.points) if explores else points
+    space = part_to_search(points, told.points, len(trials), told.stalled, sources.best)
     found = [candidate.point for candidate in best_candidates(surrogate, space, told.points, sources.best, rng)]
     return points.action_indices(np.reshape(found, (-1, len(points.numeric))), rng)
 

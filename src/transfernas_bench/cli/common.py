@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from transfernas.cli.common import check_writable, refused
+from transfernas.cli.common import check_writable, end, refused
 from transfernas.cli.terminal import say
 from transfernas.processes.interrupts import advise
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from transfernas.cli.terminal import PlainTable
     from transfernas.learning.config import TrainingConfig
 
     from ..benchmarks.nasbench101 import CellTable
@@ -102,6 +103,29 @@ def open_run_directory(out: Path, settings: Mapping[str, object], resume: bool) 
             raise refused(error, "--resume" if resume else "--out") from None
         advise(WITH_RESUME)
         yield stages
+
+
+def end_comparison(
+    console: "Console", result: "Result", out: Path, files: Sequence[Path], tables: Sequence["PlainTable"], cost: str
+) -> None:
+    """Writes and prints the tables of a comparison, says where the results are, and ends the command.
+
+    Args:
+        console: To print to.
+        result: The result of the comparison.
+        out: The folder of the results.
+        files: The files so far.
+        tables: The tables.
+        cost: The line about the cost of a trial.
+    """
+    from ..report import write_tables
+
+    written = write_tables(out / "tables.txt", tables)
+    for table in tables:
+        console.print(table)
+    say(console, cost)
+    say_where(console, result, out, [*files, written])
+    end(result.interrupted, WITH_RESUME)
 
 
 def say_where(console: "Console", result: "Result", out: Path, files: Sequence[Path]) -> None:

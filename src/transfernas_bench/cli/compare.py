@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from transfernas.cli.common import end, errors_as_lines, refused
+from transfernas.cli.common import errors_as_lines, refused
 from transfernas.cli.terminal import say
 
-from .common import WITH_RESUME, changed_config, load_table, make_folder, open_run_directory, say_where
+from .common import changed_config, end_comparison, load_table, make_folder, open_run_directory
 from .compare_numbers import FOLDER as NUMBERS_FOLDER
 from .compare_numbers import TRIALS as NUMBERS_TRIALS
 from .compare_numbers import compare_numbers
@@ -143,7 +143,7 @@ def compare(
     from ..experiments.searches import Comparison, count_stages, shared_stages
     from ..experiments.suite import load_one_each
     from ..figures import draw_ranks, draw_regrets
-    from ..report import comparison_tables, cost_line, progress_bars, scenario_table, write_tables
+    from ..report import comparison_tables, cost_line, progress_bars, scenario_table
 
     console = Console()
     scenarios = _chosen(half, scenario, kind, data is not None or show)
@@ -181,13 +181,7 @@ def compare(
     if outcome.rankings:
         files += draw_regrets(out / "regrets", outcome.rankings, replicas)
         files += draw_ranks(out / "ranks", outcome.rankings, replicas)
-    tables = comparison_tables(outcome)
-    files.append(write_tables(out / "tables.txt", tables))
-    for table in tables:
-        console.print(table)
-    say(console, cost_line(outcome))
-    say_where(console, outcome.result, out, files)
-    end(outcome.result.interrupted, WITH_RESUME)
+    end_comparison(console, outcome.result, out, files, comparison_tables(outcome), cost_line(outcome))
 
 
 def _refuse_options_of_tables(context: typer.Context) -> None:

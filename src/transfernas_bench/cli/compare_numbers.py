@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from transfernas.cli.common import end, refused
+from transfernas.cli.common import refused
 from transfernas.cli.terminal import say
 from transfernas.spaces.vocabulary import counted
 
-from .common import WITH_RESUME, changed_config, make_folder, open_run_directory, say_where
+from .common import changed_config, end_comparison, make_folder, open_run_directory
 
 FOLDER, TRIALS = Path("runs/compare-numbers"), 100
 """Folder of the results and trials of a search by default."""
@@ -52,7 +52,7 @@ def compare_numbers(
     from ..experiments.result import write_result
     from ..figures import AS_MULTIPLE, draw_ranks, draw_regrets
     from ..number_report import number_cost_line, number_tables, problem_table
-    from ..report import progress_bars, write_tables
+    from ..report import progress_bars
 
     console, problems = Console(), _chosen(half, names)
     if show:
@@ -75,13 +75,7 @@ def compare_numbers(
     if outcome.rankings:
         files += draw_regrets(out / "regrets", outcome.rankings, replicas, AS_MULTIPLE)
         files += draw_ranks(out / "ranks", outcome.rankings, replicas, "problem", (20, 50, 100, trials))
-    tables = number_tables(outcome)
-    files.append(write_tables(out / "tables.txt", tables))
-    for table in tables:
-        console.print(table)
-    say(console, number_cost_line(outcome))
-    say_where(console, outcome.result, out, files)
-    end(outcome.result.interrupted, WITH_RESUME)
+    end_comparison(console, outcome.result, out, files, number_tables(outcome), number_cost_line(outcome))
 
 
 def _chosen(half: str | None, names: Sequence[str] | None) -> tuple[str, ...]:
