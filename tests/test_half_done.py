@@ -154,17 +154,30 @@ def test_an_interrupt_while_a_file_is_written_leaves_the_old_one(tmp_path: Path)
         assert Agent.load(path).learner.learned in (4, 6) and standing(searcher) == before
 
 
-def working(searcher: Searcher, trials: int) -> list[threading.Thread]:
+@contextmanager
+def working(searcher: Searcher) -> Iterator[None]:
+    """Three threads ask and tell until the block ends, however fast they and the block are."""
+    done, broken = threading.Event(), []
+
     def work() -> None:
-        for _ in range(trials):
-            first, second = searcher.ask(2)
-            searcher.tell(second, reward(second))
-            searcher.tell(first, reward(first))
+        try:
+            while not done.is_set():
+                first, second = searcher.ask(2)
+                searcher.tell(second, reward(second))
+                searcher.tell(first, reward(first))
+        except BaseException as error:
+            broken.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
-    return threads
+    try:
+        yield
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not broken and not searcher.open_trials
 
 
 @pytest.mark.thorough
@@ -173,13 +186,9 @@ def working(searcher: Searcher, trials: int) -> list[threading.Thread]:
 def test_copies_made_while_threads_work_are_whole(kind: Any, duplicate: Callable[[Any], Any]) -> None:
     searcher = kind(PROBLEMS)
     play(searcher, 2)
-    threads, copies = working(searcher, 5 if isinstance(searcher, Agent) else 200), []
-    while any(thread.is_alive() for thread in threads):
-        copies.append(duplicate(searcher))
-    for thread in threads:
-        thread.join()
-    assert not searcher.open_trials and len(copies) > 1
-    for each in copies[-20:]:
+    with working(searcher):
+        copies = [duplicate(searcher) for _ in range(20)]
+    for each in copies:
         opened = each.open_trials
         if isinstance(each, Agent):
             learner = each.learner
@@ -191,15 +200,11 @@ def test_copies_made_while_threads_work_are_whole(kind: Any, duplicate: Callable
 
 
 def test_open_trials_are_read_while_threads_work() -> None:
-    searcher, seen = RandomSearch(PROBLEMS), 0
-    threads = working(searcher, 400)
-    while any(thread.is_alive() for thread in threads):
-        numbers = [trial.number for trial in searcher.open_trials]
-        assert numbers == sorted(set(numbers)) and len(numbers) <= 6
-        seen += 1
-    for thread in threads:
-        thread.join()
-    assert seen > 10 and not searcher.open_trials
+    searcher = RandomSearch(PROBLEMS)
+    with working(searcher):
+        for _ in range(200):
+            numbers = [trial.number for trial in searcher.open_trials]
+            assert numbers == sorted(set(numbers)) and len(numbers) <= 6
 
 
 def test_reading_open_trials_waits_for_nobody() -> None:
