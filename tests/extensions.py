@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfernas.fields import Range
+from transfernas.fields import Limits
 from transfernas.learning.bandit import NEW_POLICY, TRANSFERRED, Bandit, BaseBanditConfig, SourceRecord
 from transfernas.learning.likelihood import log_prob
 from transfernas.learning.replay import ReplayBuffer
@@ -29,7 +29,7 @@ class Imitation(LearningRule):
     kind: ClassVar[str] = "imitation"
     off_policy: ClassVar[bool] = True
 
-    best: Annotated[int, Range(1, 100)] = 5
+    best: Annotated[int, Limits(1, 100)] = 5
 
     def batches(self, replay: ReplayBuffer, batch: BatchConfig) -> DrawBatchFn:
         def draw(rng: np.random.Generator) -> Trajectory:

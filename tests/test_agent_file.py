@@ -12,10 +12,10 @@ import pytest
 import safetensors
 
 from agents import DECODER, LSTM, fast_transferred_and_played, played
-from transfernas import Agent, Choice, Problem, SearchSpace, TrainingConfig
+from transfernas import Agent, Choice, Problem, Range, SearchSpace, TrainingConfig
 from transfernas.checkpoint.snapshot import FORMAT, VERSION, read_snapshot
 from transfernas.checkpoint.tensors import _NARROW
-from transfernas.fields import ConfigPart, Range, _fields
+from transfernas.fields import ConfigPart, Limits, _fields
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.spaces.choice import Repeat
 
@@ -56,11 +56,21 @@ def conditional() -> Agent:
     return agent
 
 
+def ranged() -> Agent:
+    """An agent that was told numbers of a range, and of a short one, which has none in the file."""
+    space = SearchSpace("s", [Choice("rate", Range(1e-4, 1.0, log=True)), Choice("layers", Range(1, 3))])
+    agent = Agent([Problem(space, "t")])
+    agent.tell(agent.ask(), 1.0)
+    agent.ask()
+    return agent
+
+
 AGENTS = {
     "transformer": played,
     "lstm": lambda: Agent([Problem(SearchSpace("s", [Choice("a", (0, 1))]), "t")], LSTM),
     "decoder": conditional,
     "bandit": fast_transferred_and_played,
+    "ranges": ranged,
     "sampler": searched,
 }
 
@@ -99,7 +109,7 @@ def every_field(part: type[ConfigPart], before: str = "") -> Iterator[tuple[str,
         yield f"{before}kind", part.__name__, f"`{part.kind}`"
     for field in _fields(part):
         path = before + field.name
-        if isinstance(limits := field.range, Range):
+        if isinstance(limits := field.limits, Limits):
             most = f"{limits.most:,}" if limits.most >= 1_000 else f"{limits.most:g}"
             between = (
                 f"of more than {limits.least:g}, at most {most}" if limits.above else f"from {limits.least:g} to {most}"
@@ -148,6 +158,7 @@ def test_the_tensors_are_those_of_the_page(file: Path) -> None:
         *(["After a transfer with a proposer bandit"] if gated else []),
     ]
     titles += ["A network of kind `transformer` or `decoder`"] if network != "lstm" else []
+    titles += ["With ranges"] if learner.encoding.continuous else []
     titles += ["With an archive"] if header["archive"]["problems"] else []
     said = {name: (kind, shape.split(", ")) for title in titles for name, kind, shape, _ in rows(title)}
     known: dict[str, int] = {"2": 2, "replicas": learner.replicas, "policies": learner.replicas * learner.policies}

@@ -31,6 +31,7 @@ from .spaces.condition import Equal as Equal
 from .spaces.condition import In as In
 from .spaces.condition import Not as Not
 from .spaces.condition import Or as Or
+from .spaces.domain import Range as Range
 from .spaces.drawing import merged_dot as merged_dot
 from .spaces.drawing import merged_mermaid as merged_mermaid
 from .spaces.problem import Observation as Observation

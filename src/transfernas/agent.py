@@ -13,21 +13,22 @@ from .checkpoint.processed_trials import ProcessedTrials
 from .checkpoint.snapshot import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .insight.beliefs import DRAWS, Beliefs, beliefs_of
 from .insight.html import html_of
+from .insight.told import best_trials
 from .learning.bandit import NOBODY
 from .learning.compilation import BackgroundCompiler
 from .learning.config import TrainingConfig
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
+from .learning.numbers import configs_of
 from .learning.open_trial import OpenTrialData, as_replica
 from .learning.proposal import propose, skip_trial
 from .learning.rehearsal import rehearse
-from .learning.replay import fingerprints
+from .learning.replay import fingerprints, identity_of
 from .learning.scores import Scores
 from .learning.studying import study
 from .learning.transfer import transfer
 from .searcher import OpenTrial, Searcher, SearcherState, check_seed
 from .spaces.condition import Action, Config, as_tuple
 from .spaces.problem import Observation, Problem, check_problems, check_reward
-from .spaces.trajectory import Trajectory
 from .spaces.vocabulary import TransferReport, transfer_report
 
 
@@ -140,9 +141,11 @@ class Agent(Searcher):
         if not rows:
             return
         trials = encoding.sequences(rows, configs).at(None)
+        numbers = np.array([[encoding.numbers(row, config) for row, config in zip(rows, configs, strict=True)]])
         with self._lock:
             self._compiling().wait_for_update()
-            learner, _ = study(self._learner, np.array([rows], np.int32), trials, Scores.of(np.array([rewards])))
+            scores = Scores.of(np.array([rewards]))
+            learner, _ = study(self._learner, np.array([rows], np.int32), trials, scores, numbers=numbers)
             self._now = self._now._replace(knowledge=learner)
 
     def best(self, problem: Problem | None = None) -> Observation | None:
@@ -173,10 +176,7 @@ class Agent(Searcher):
             ValueError: The problem is unknown to the agent, or is left out although the agent has several.
         """
         learner, row = self._learner, self._row(problem, "best")
-        queue, here = learner.queue, (0, row, learner.queue.best_first(0, row))
-        configs, rewards = learner.encoding.configs(row, queue.trials.at(here)), queue.scores.at(here).shown().tolist()
-        found = zip(configs, rewards, strict=True)
-        return [Observation(self._problems[row], config, reward) for config, reward in found]
+        return [Observation(self._problems[row], config, reward) for config, reward in best_trials(learner, row)]
 
     def beliefs(
         self, problem: Problem | None = None, *, draws: int = DRAWS, seed: int = 0, attention: Config | None = None
@@ -345,15 +345,23 @@ class Agent(Searcher):
                     f"again, as in Agent.load(path, problems=[Problem(space, task, {name}=...)])"
                 )
         self._look_at_open()
-        opened = [(self._learner.encoding.row(one.problem), one.kept) for one in self._open.values()]
+        encoding = self._learner.encoding
+        opened = [(encoding.row(one.problem), one.config, one.kept) for one in self._open.values()]
+        open_trials = [(row, kept.trajectory, encoding.numbers(row, config)) for row, config, kept in opened]
+        pending = [kept.fingerprint for _, _, kept in opened]
+        if encoding.continuous:
+            pairs = zip(opened, open_trials, strict=True)
+            pending += [identity_of(int(kept.fingerprint), numbers) for (_, _, kept), (_, _, numbers) in pairs]
+        configs = configs_of(self._learner)
         learner, proposal = propose(
             self._learner,
             before_draw=self._compiling().wait_for_sample,
-            pending=np.array([kept.fingerprint for _, kept in opened], np.uint64),
-            open_trials=[(row, kept.trajectory) for row, kept in opened],
+            pending=np.array(pending, np.uint64),
+            open_trials=open_trials,
+            configs=configs,
         )
         row = int(proposal.problem[0])
-        config = learner.encoding.config_of_indices(row, proposal.rollout.action_indices[0])
+        config = configs.config(row, proposal.rollout.action_indices[0])
         trajectory = proposal.rollout.trajectory.at(0)
         kept = OpenTrialData(
             trajectory, int(proposal.proposer[0]), fingerprints(proposal.problem, proposal.rollout.trajectory)[0]
@@ -366,21 +374,22 @@ class Agent(Searcher):
         for opened in self._open.values() if learner.keyed else ():
             if opened.problem.key is not None:
                 row, look_up = learner.encoding.row(opened.problem), functools.partial(getattr, opened, "config")
-                learner.network_cache.network(learner.encoding, row, int(opened.kept.fingerprint), look_up)
+                identity = identity_of(int(opened.kept.fingerprint), learner.encoding.numbers(row, opened.config))
+                learner.network_cache.network(learner.encoding, row, identity, look_up)
 
     def _passed_over(self) -> Learner:
         return self._learner if any(self._unset.values()) else skip_trial(self._learner)
 
     def _close(self, trial: OpenTrial, reward: float | None) -> Learner:
-        row, kept = self._learner.encoding.row(trial.problem), trial.kept
-        if reward is not None:
-            return self._learned(self._learner, row, kept.trajectory, reward, kept.proposer)
-        return fail(self._learner, *as_replica(row, kept.trajectory, kept.proposer))
-
-    def _learned(self, learner: Learner, row: int, trajectory: Trajectory, reward: float, proposer: int) -> Learner:
+        learner, kept = self._learner, trial.kept
+        row = learner.encoding.row(trial.problem)
+        problem, batched, proposer = as_replica(row, kept.trajectory, kept.proposer)
+        numbers = learner.encoding.numbers(row, trial.config)[None]
+        if reward is None:
+            return fail(learner, problem, batched, proposer, numbers)
         self._compiling().wait_for_update()
-        problem, batched, proposers = as_replica(row, trajectory, proposer)
-        return learn(learner, problem, batched, np.array([reward]), proposers, others=proposer == NOBODY)
+        others = kept.proposer == NOBODY
+        return learn(learner, problem, batched, np.array([reward]), proposer, others=others, numbers=numbers)
 
 
 def _checked(config: object) -> TrainingConfig:

@@ -1,6 +1,6 @@
 """Settings as frozen dataclasses whose fields are checked against their types.
 
-The type of a field is `bool`, a `Literal` of words, `Annotated[int, Range(...)]`, `Annotated[float, Range(...)]`, a
+The type of a field is `bool`, a `Literal` of words, `Annotated[int, Limits(...)]`, `Annotated[float, Limits(...)]`, a
 `ConfigPart`, a union of parts that have kinds, or `Annotated[P, OneOf(...)]` with such parts, which are subclasses of
 `P`. With `| None` the field may be None as well.
 """
@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, Union
 P = TypeVar("P", bound="ConfigPart")
 
 
-class Range(NamedTuple):
+class Limits(NamedTuple):
     """Least and largest value of a number; with `above`, the least value is excluded."""
 
     least: float
@@ -145,7 +145,7 @@ class _Field(NamedTuple):
 
     name: str
     number: type[int] | type[float] | None
-    range: Range | None
+    limits: Limits | None
     words: tuple[str, ...]
     parts: Collection[type[ConfigPart]]
     optional: bool
@@ -182,11 +182,11 @@ def _allowed(field: _Field, value: object) -> bool:
         return type(value) in field.parts
     if field.words:
         return isinstance(value, str) and value in field.words
-    if field.range is None:
+    if field.limits is None:
         return isinstance(value, bool)
     if isinstance(value, bool) or not isinstance(value, int if field.number is int else (int, float)):
         return False
-    least, most, above = field.range
+    least, most, above = field.limits
     return least <= value <= most and not (above and value == least)
 
 
@@ -197,9 +197,9 @@ def _wanted(field: _Field, value: object) -> str:
         return none + " or ".join(part.__name__ for part in field.parts)
     if field.words:
         return f"{none}one of {field.words}"
-    if field.range is None:
+    if field.limits is None:
         return f"{none}True or False"
-    least, most, above = field.range
+    least, most, above = field.limits
     too_large = isinstance(value, (int, float)) and most < value < math.inf
     if most <= 1:
         bound = f"of more than {least} and at most {most}" if above else f"from {least} to {most}"

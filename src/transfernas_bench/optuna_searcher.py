@@ -17,6 +17,7 @@ from transfernas.extras import needed
 from transfernas.searcher import OpenTrial, Searcher, SearcherState, check_seed
 from transfernas.spaces.choice import Choice
 from transfernas.spaces.condition import Action, Config, are_numbers
+from transfernas.spaces.domain import Range
 from transfernas.spaces.problem import Problem
 
 with needed("bench", __name__):
@@ -99,7 +100,9 @@ class OptunaSearcher(Searcher):
             }
         for config in start_configs(self._problems, start, self._rng):
             space = self._problems[0].space
-            positions = {name: space[name].index(action) for name, action in config.items()}
+            positions = {
+                name: action if space[name].continuous else space[name].index(action) for name, action in config.items()
+            }
             self._studies[self._problems[0].name].enqueue_trial(positions)
         self._now = SearcherState(knowledge=_SamplerState(state_of(self._rng)))
 
@@ -141,6 +144,9 @@ class OptunaSearcher(Searcher):
         config: dict[str, Action] = {}
         # Positions instead of actions, because True, 1 and 1.0 are the same category for Optuna.
         while (choice := problem.space.next_choice(config)) is not None:
+            if choice.continuous and choice.range is not None:
+                config[choice.name] = _suggest_number(trial, choice.name, choice.range)
+                continue
             if self._ordinal and _has_order(choice):
                 position = trial.suggest_int(choice.name, 0, len(choice.actions) - 1)
             else:
@@ -166,6 +172,13 @@ class _OpenSuggestion(NamedTuple):
 
     trial: optuna.Trial
     network: BuiltNetwork | None
+
+
+def _suggest_number(trial: optuna.Trial, name: str, numbers: Range) -> float:
+    low, high, log = numbers.low, numbers.high, numbers.log
+    if numbers.integer:
+        return trial.suggest_int(name, int(low), int(high), step=int(numbers.step or 1), log=log)
+    return trial.suggest_float(name, low, high, step=numbers.step, log=log)
 
 
 def _has_order(choice: Choice) -> bool:

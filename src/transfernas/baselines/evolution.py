@@ -10,7 +10,7 @@ from ..searcher import OpenTrial, Searcher, SearcherState, check_seed
 from ..spaces.condition import Action, Config, as_tuple
 from ..spaces.problem import Problem
 from .once import BuiltNetwork, EvaluatedNetworks, add_network, build_network, draw_new_config
-from .random import MAX_CANDIDATES, RandomState, at_state, first_valid, random_config, state_of
+from .random import MAX_CANDIDATES, RandomState, at_state, first_valid, random_action, random_config, state_of
 
 _TRIES = 10  # refused children, after which the number of mutations of a child grows by one
 
@@ -19,14 +19,19 @@ MutateFn = Callable[[Problem, Config, np.random.Generator], dict[str, Action]]
 
 
 def mutate(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[str, Action]:
-    """Returns the parent with a random choice moved to another action; choices that become active are drawn.
+    """Returns the parent with another action, or another number of its range, for a random choice.
+
+    Choices that become active are drawn.
 
     If no active choice has a second action, the child equals the parent.
     """
-    mutable = [choice for choice in problem.space.choices if choice.name in parent and len(choice.actions) > 1]
+    made = [choice for choice in problem.space.choices if choice.name in parent]
+    mutable = [choice for choice in made if len(choice.actions) > 1 or choice.continuous]
     if not mutable:
         return dict(parent)
     choice = mutable[rng.integers(len(mutable))]
+    if choice.continuous:
+        return random_config(problem, rng, {**parent, choice.name: random_action(choice, rng)})
     others = [action for index, action in enumerate(choice.actions) if index != choice.index(parent[choice.name])]
     return random_config(problem, rng, {**parent, choice.name: others[rng.integers(len(others))]})
 
@@ -188,7 +193,7 @@ def _completed(problem: Problem, part: Config, rng: np.random.Generator) -> dict
     """Returns a valid configuration that contains the part; None if there is none or 10,000 draws found none."""
     space = problem.space
     try:
-        fixed = {name: space[name].actions[space[name].index(action)] for name, action in part.items()}
+        fixed = {name: space[name].value(action) for name, action in part.items()}
     except (KeyError, ValueError):
         return None
     for _ in range(MAX_CANDIDATES):

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..searcher import OpenTrial, Searcher, SearcherState, check_seed
+from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config
+from ..spaces.places import value_at
 from ..spaces.problem import Problem, no_valid
 from .once import EvaluatedNetworks, add_network, draw_new_config
 
@@ -90,7 +92,7 @@ def at_state(rng: np.random.Generator, state: RandomState) -> np.random.Generato
 
 
 def random_config(problem: Problem, rng: np.random.Generator, fixed: Config | None = None) -> dict[str, Action]:
-    """Returns a configuration whose choices are uniform over their actions.
+    """Returns a configuration whose choices are uniform over their actions or their ranges.
 
     Args:
         problem: The problem.
@@ -102,8 +104,15 @@ def random_config(problem: Problem, rng: np.random.Generator, fixed: Config | No
         if fixed is not None and choice.name in fixed:
             config[choice.name] = fixed[choice.name]
         else:
-            config[choice.name] = choice.actions[rng.integers(len(choice.actions))]
+            config[choice.name] = random_action(choice, rng)
     return config
+
+
+def random_action(choice: Choice, rng: np.random.Generator) -> Action:
+    """Returns an action of a choice, uniform over its list, or over its range on the scale of the range."""
+    if choice.continuous and choice.range is not None:
+        return value_at(choice.range, rng.random())
+    return choice.actions[rng.integers(len(choice.actions))]
 
 
 def first_valid(problem: Problem, draw: Callable[[], dict[str, Action]]) -> dict[str, Action]:

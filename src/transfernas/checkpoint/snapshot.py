@@ -28,7 +28,7 @@ from ..learning.learner import Learner, PastProblem, restore
 from ..policy.architecture import Capacity
 from ..spaces.choice import Choice
 from ..spaces.condition import Config, to_builtin
-from ..spaces.encoding import Encoding, encode
+from ..spaces.encoding import Encoding, encode, put_numbers
 from ..spaces.problem import Problem, check_problems
 from ..spaces.schema import Json, choice_from_json, choice_to_json, space_from_json, space_to_json
 from ..spaces.tables import MinShapes
@@ -319,8 +319,10 @@ def _proposer(value: Json) -> int:
 
 def _failed_to_json(learner: Learner, failed: FailedTrial) -> Json:
     """Returns a failed trial of each replica as JSON: the row of the problem, and the configuration."""
-    rows = failed.problem.tolist()
-    return [[row, learner.encoding.config(row, failed.trajectory.at(at))] for at, row in enumerate(rows)]
+    encoding, rows = learner.encoding, failed.problem.tolist()
+    configs = [encoding.config(row, failed.trajectory.at(at)) for at, row in enumerate(rows)]
+    triples = zip(rows, configs, failed.numbers, strict=True)
+    return [[row, put_numbers(encoding.problems[row].space.choices, config, its)] for row, config, its in triples]
 
 
 def _failed_trials(encoding: Encoding, replicas: int, value: Json) -> tuple[FailedTrial, ...]:
@@ -330,7 +332,8 @@ def _failed_trials(encoding: Encoding, replicas: int, value: Json) -> tuple[Fail
     for each in value:
         rows = [_row(encoding, row) for row, _ in each]
         configs = [encoding.ordered(row, config) for row, (_, config) in zip(rows, each, strict=True)]
-        found.append(FailedTrial(np.array(rows, np.int32), encoding.sequences(rows, configs)))
+        numbers = np.array([encoding.numbers(row, config) for row, config in zip(rows, configs, strict=True)])
+        found.append(FailedTrial(np.array(rows, np.int32), encoding.sequences(rows, configs), numbers))
     return tuple(found)
 
 

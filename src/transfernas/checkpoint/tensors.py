@@ -50,6 +50,8 @@ def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
         **replay.trials._asdict(),
     }
     tensors |= {_REPLAY + name: array[:, :count] for name, array in told.items()}
+    if learner.encoding.continuous:
+        tensors |= sparse(_REPLAY, replay.numbers[:, :count])
     if learner.bandit is not None:
         tensors |= {_BANDIT + name: array for name, array in learner.bandit.arrays().items()}
     if learner.warm_start is not None:
@@ -160,7 +162,10 @@ def _replay(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -
     trials = _trials(_REPLAY, tensors, shape, encoding)
     proposer = take_counts(_REPLAY + "proposer", tensors, shape, N_PROPOSERS - 1, least=SURROGATE)
     _check_trials(_REPLAY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
-    return ReplayBuffer.empty(replicas, encoding.steps).extend(problem, trials, scores, proposer)
+    choices = encoding.tables.rules.decision.shape[1] if encoding.continuous else 0
+    numbers = dense(_REPLAY, tensors, (*shape, choices)) if choices else np.empty((*shape, 0))
+    _check_numbers(_REPLAY + "numbers", problem, numbers, encoding)
+    return ReplayBuffer.empty(replicas, encoding.steps, choices).extend(problem, trials, scores, proposer, numbers)
 
 
 def _trial_stats(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -> TrialStats:
@@ -207,7 +212,24 @@ def _warm_start(tensors: dict[str, np.ndarray], replicas: int, size: int, encodi
     values = dense(_WARM_START, tensors, by_choice)
     problem = np.broadcast_to(np.arange(shape[1])[:, None], shape)
     _check_trials(_WARM_START + "decisions", problem, trials, np.arange(size) < count[..., None], encoding)
+    _check_numbers(_WARM_START + "numbers", problem, values, encoding)
     return WarmStartConfigs(count, trials, action_indices, values, source)
+
+
+def _check_numbers(name: str, problem: np.ndarray, numbers: np.ndarray, encoding: Encoding) -> None:
+    """Checks that the numbers of ranges are inside of the ranges.
+
+    Raises:
+        CheckpointError: A number is outside of its range.
+    """
+    for row, each in enumerate(encoding.problems):
+        for at, choice in enumerate(each.space.choices, start=1):
+            if choice.continuous and choice.range is not None:
+                its = numbers[..., at][problem == row]
+                if ((its < choice.range.low) | (its > choice.range.high)).any():
+                    raise CheckpointError(
+                        f'the tensor {name} has a number outside of {choice.range} of "{choice.name}"'
+                    )
 
 
 def _trials(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], encoding: Encoding) -> Trajectory:

@@ -7,8 +7,6 @@ import contextlib
 import math
 import uuid
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -172,7 +170,7 @@ def checked(name: str, domain: Domain, value: object) -> object:
     one = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0)
     plainly: object = value.item() if one else value  # type: ignore[attr-defined]
     if isinstance(domain, NumericDomain):
-        number = _number_in(domain, value if isinstance(value, np.generic) else plainly)
+        number = domain.contained(value if isinstance(value, np.generic) else plainly)
         if number is None:
             kind = "whole number" if domain.integer else "number"
             raise ValueError(f"parameter {name!r} is a {kind} from {domain.low} to {domain.high}, not {value!r}")
@@ -183,31 +181,6 @@ def checked(name: str, domain: Domain, value: object) -> object:
         return domain.values[domain.position(value)]  # numpy.float32(0.1) is 0.1, though not as a double
     except ValueError as error:
         raise ValueError(f"parameter {name!r}: {error}") from None
-
-
-def _number_in(domain: NumericDomain, value: object) -> float | None:
-    """Returns the number of a range that equals a value in the value's precision; None if there is no such number.
-
-    A number between the steps of a range is accepted, and stays as given.
-    """
-    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
-        return None
-    try:
-        number = int(value) if isinstance(value, Integral) else float(value)
-    except (OverflowError, ValueError):  # too large, or Decimal("sNaN")
-        return None
-    if number != number:
-        return None
-    sampler_defaults = min(max(number, domain.low), domain.high)
-    near = sampler_defaults if domain.step is None else domain.near(sampler_defaults, 0.0, 0.0)
-    with np.errstate(over="ignore"):
-        rounded = type(value)(near) if isinstance(value, np.floating) else near
-    whole = number == round(sampler_defaults)
-    if rounded == value and math.isfinite(number):
-        number = near
-    elif not domain.low <= number <= domain.high or (domain.integer and not whole):
-        return None
-    return int(number) if domain.integer else float(number)
 
 
 def domains_to_json(domains: Domains) -> Json:

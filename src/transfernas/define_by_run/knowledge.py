@@ -8,6 +8,7 @@ import numpy as np
 
 from ..learning.bandit import NOBODY
 from ..learning.learner import Learner
+from ..learning.numbers import BEST
 from ..learning.scores import Score
 from ..spaces.condition import Action
 from ..spaces.domain import Domain
@@ -28,7 +29,7 @@ from .plans import (
 )
 from .space import DefineByRunSpace
 from .surrogate_proposer import SurrogateProposer
-from .trials import BEST, FinishedTrial, SearchTrials
+from .trials import FinishedTrial, SearchTrials
 
 _FIELDS = ("evidence", "discovery", "failed", "surrogate", "rewards", "best", "plans")  # in the order of files
 

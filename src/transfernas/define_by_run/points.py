@@ -15,7 +15,7 @@ from ..spaces.asked import asked_choices, columns_of_conditions
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
 from ..spaces.domain import Domain, NumericDomain
-from ..spaces.places import nearest_places, place_of, value_at
+from ..spaces.places import nearest_places, place_within, value_at
 from ..spaces.space import SearchSpace
 from .plans import ObservedTrial
 
@@ -82,7 +82,7 @@ class Points(PointSpace):
                 if isinstance(domain, NumericDomain):
                     value = trial.numbers.get(name, action)
                     if type(value) in (int, float):
-                        found[row, at] = _bounded_place(domain, value)  # type: ignore[arg-type]
+                        found[row, at] = place_within(domain, value)  # type: ignore[arg-type]
                 elif choice.has(action):
                     found[row, at] = choice.index(action)
         return found
@@ -130,14 +130,6 @@ def _categories_of(choice: Choice, domain: Domain | None) -> Sequence[Action]:
     if isinstance(domain, NumericDomain):
         return ()
     return choice.actions if domain is None else domain.actions
-
-
-def _bounded_place(domain: NumericDomain, value: float) -> float:
-    """Returns the place of a number, at most a whole range away from the range."""
-    try:
-        return min(max(place_of(domain, value), -1.0), 2.0)
-    except OverflowError:  # an integer larger than every float
-        return -1.0 if value < 0 else 2.0
 
 
 def losses(trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials"]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt64
 
+from ..learning.numbers import BEST, NumberDraw
 from ..learning.randomness import Purpose, generator
 from ..learning.scores import Score, TrialOutcome
 from ..spaces.condition import Action, is_same_action
@@ -19,14 +20,7 @@ from ..spaces.schema import Json
 from .discovery import Parameters
 from .plans import ObservedTrial, Params, PlannedTrial, config_fingerprint
 
-# Not for tuning. The policy chooses the bin of a number, and these settings draw the number inside of the bin. Their
-# unit is the width of the bin, so that they fit any range.
-BEST = 20
-"""The number of best trials whose values are varied."""
-
-_MOST_PLANS = 1_000  # open at a time; beyond them, the oldest are given up
-_VARIED = 0.85  # share of the values that are near a best trial's value, in a bin that has one
-_NEAREST, _FARTHEST = 0.01, 0.5  # distance in widths of a bin, log-uniform
+_MOST_PLANS = 1_000  # open at a time; beyond them, the oldest are given up (not for tuning)
 
 
 class SearchTrials:
@@ -212,17 +206,8 @@ class TopTrials(NamedTuple):
         position = next(at for at, known in enumerate(domain.actions) if is_same_action(known, action))
         if isinstance(domain, CategoricalDomain):
             return domain.values[position]
-        part = domain.bins[position]
-        chance, varied, nearness = rng.random(3).tolist()
-        away = float(rng.standard_normal())
-        if part.low == part.high or varied >= _VARIED:
-            return domain.value(position, chance)
         known = (trial.values[name] for trial in self.trials if trial.actions.get(name) == action)
-        if (value := next(known, before)) is None:
-            return domain.value(position, chance)
-        spread = _NEAREST * (_FARTHEST / _NEAREST) ** nearness
-        near = domain.near(value, spread, away)  # type: ignore[arg-type]
-        return near if domain.position(near) == position else domain.value(position, chance)
+        return NumberDraw.of(rng).number(domain, position, next(known, before))  # type: ignore[arg-type]
 
     def check(self, domains: Mapping[str, Domain]) -> None:
         """Checks restored trials against the domains.

@@ -49,17 +49,22 @@ _MOST_DIGITS = 6
 
 
 def ranges_in(learner: Learner, row: int) -> Ranges:
-    """Returns the ranges of the actions of a problem whose space was discovered; none for a declared space.
+    """Returns the ranges of the actions of a problem that stand for several numbers.
 
-    An agent keeps the names of bins, which determine the bins. The first bin and the last one may reach beyond the
-    range of the parameter, because the agent does not keep the ends of the range.
+    If the space was discovered, the agent keeps the names of bins, which determine the bins. The first bin and the last
+    one may reach beyond the range of the parameter, because the agent does not keep the ends of the range.
 
     Args:
         learner: A learner of a single replica.
         row: The row of the problem.
     """
     if not learner.encoding.grows:
-        return {}
+        ranges = {each.name: each.range for each in learner.encoding.problems[row].space.choices if each.continuous}
+        return {
+            name: {part.action: NumberRange(part.low, part.high) for part in its.bins}
+            for name, its in ranges.items()
+            if its is not None
+        }
     archive, found = update_archive(learner).archive, dict[str, Mapping[Action, NumberRange]]()
     for choice in learner.encoding.problems[row].space.choices:
         bins = bins_of_names(choice.actions)

@@ -4,12 +4,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ..learning.bandit import PROPOSER_NAMES
 from ..learning.learner import Learner, update_archive
 from ..learning.scores import Scores
 from ..spaces.condition import Action, action_key
+from ..spaces.encoding import put_numbers
 from .importances import mean_ranks
 
 MOST_TRIALS = 2_000
@@ -43,9 +44,23 @@ def told_trials(learner: Learner, row: int) -> list[ToldTrial]:
         return _archived(learner, encoding.problems[row].name)
     if len(numbers) > MOST_TRIALS:
         numbers = numbers[np.linspace(0, len(numbers) - 1, MOST_TRIALS).round().astype(int)]
-    configs, scores = encoding.configs(row, replay.trials.at((0, numbers))), replay.scores.at((0, numbers))
+    configs, scores = _configs(learner, row, numbers), replay.scores.at((0, numbers))
     proposers = map(PROPOSER_NAMES.get, replay.proposer[0, numbers].tolist())
     return [*map(ToldTrial, configs, scores.outcome.tolist(), scores.shown().tolist(), proposers)]
+
+
+def best_trials(learner: Learner, row: int) -> list[tuple[dict[str, Action], float]]:
+    """Returns distinct configurations of a problem and their rewards, best first, at most as many as a queue holds."""
+    queue, replay = learner.queue, learner.replay
+    if not learner.encoding.problems[row].space.continuous:
+        here = (0, row, queue.best_first(0, row))
+        configs, scores = learner.encoding.configs(row, queue.trials.at(here)), queue.scores.at(here)
+    else:
+        ranked = replay.ranked(0, replay.of(0, row), distinct=False)
+        _, first = np.unique(np.array(replay.identities(0, ranked), np.uint64), return_index=True)
+        ranked = ranked[np.sort(first)[: learner.config.queue.size]]
+        configs, scores = _configs(learner, row, ranked), replay.scores.at((0, ranked))
+    return list(zip(configs, scores.shown().tolist(), strict=True))
 
 
 def trial_key(config: Mapping[str, Action], reward: float) -> Hashable:
@@ -84,6 +99,14 @@ def ranks_of(trials: Sequence[ToldTrial]) -> Float[np.ndarray, "trials"]:
     """Returns the place of each trial in their order, see `importances.mean_ranks`."""
     rewards = np.nan_to_num(np.array([trial.reward for trial in trials], np.float64), posinf=0.0, neginf=0.0)
     return mean_ranks(np.array([trial.outcome for trial in trials], np.int32), rewards)
+
+
+def _configs(learner: Learner, row: int, trials: Int[np.ndarray, "trials"]) -> list[dict[str, Action]]:
+    """Returns trials in the replay buffer as configurations, with the numbers of ranges."""
+    encoding, replay = learner.encoding, learner.replay
+    configs = encoding.configs(row, replay.trials.at((0, trials)))
+    choices, numbers = encoding.problems[row].space.choices, replay.numbers[0, trials]
+    return [put_numbers(choices, config, its) for config, its in zip(configs, numbers, strict=True)]
 
 
 def _archived(learner: Learner, name: tuple[str, str]) -> list[ToldTrial]:

@@ -238,7 +238,7 @@ def _present(
     """Returns the trials of a problem that is searched, before they are merged with archived trials."""
     problem = encoding.problems[row]
     choices = tuple(
-        each if each.when is None else Choice(each.name, each.actions, state=each.state)
+        each if each.when is None and each.range is None else Choice(each.name, each.actions, state=each.state)
         for each in problem.space.choices
     )
     replicas = queue.filled.shape[0]
@@ -249,14 +249,18 @@ def _present(
         which = [queue.best_first(replica, row) for replica in range(replicas)]
     size = max(1, *map(len, which))
     action_indices = np.full((replicas, size, len(choices)), NOT_MADE, np.int32)
+    values = np.full(action_indices.shape, np.nan)
     scores = Scores(np.zeros((replicas, size), np.int32), np.zeros((replicas, size)))
     for replica, slots in enumerate(which):
         kept, here = (queue, (replica, row, slots)) if queued else (replay, (replica, slots))
         trials, its = kept.trials.at(here), kept.scores.at(here)
         action_indices[replica, : len(slots)] = indices_of_trials(encoding, row, trials)
         scores.outcome[replica, : len(slots)], scores.reward[replica, : len(slots)] = its
+        if not queued and replay.numbers.shape[-1]:
+            made = slice(1, 1 + len(choices))
+            values[replica, : len(slots)][:WITH_NUMBERS] = replay.numbers[replica, slots[:WITH_NUMBERS], made]
     count = np.array([len(slots) for slots in which], np.int32)
-    return ArchivedProblem(*problem.name, choices, count, action_indices, np.full(action_indices.shape, np.nan), scores)
+    return ArchivedProblem(*problem.name, choices, count, action_indices, values, scores)
 
 
 def indices_of_trials(encoding: Encoding, row: int, trials: Trajectory) -> Int[np.ndarray, "trials choices"]:

@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..arrays import map_arrays
-from ..fields import ConfigPart, Range
-from .ranges import Share
+from ..fields import ConfigPart, Limits
+from .limits import Share
 from .replay import ReplayBuffer
 from .scores import Scores
 
@@ -82,7 +82,7 @@ class ExplorationConfig(ConfigPart):
 
     path: ClassVar[str] = "TrainingConfig.transfer.bandit.exploration"
 
-    logits: Annotated[float, Range(0, 10**6, above=True)] = 3.0
+    logits: Annotated[float, Limits(0, 10**6, above=True)] = 3.0
     of_numbers: bool | None = None
 
 
@@ -98,7 +98,7 @@ class BaseBanditConfig(ConfigPart, ABC):
 
     path: ClassVar[str] = "TrainingConfig.transfer.bandit"
 
-    warm_start: Annotated[int, Range(1, 10**6)] = 10
+    warm_start: Annotated[int, Limits(1, 10**6)] = 10
     decay: Share = 0.9
     exploration: ExplorationConfig | None = ExplorationConfig()
 

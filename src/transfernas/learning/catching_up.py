@@ -7,7 +7,7 @@ step, and the early steps would see few of the trials. Here several trials are t
 import dataclasses
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from ..arrays import map_arrays
 from ..spaces.trajectory import Trajectory
@@ -43,7 +43,11 @@ def catch_up(
 
 
 def take_in(
-    learner: Learner, problem: Int[np.ndarray, "replicas trials"], trials: Trajectory, scores: Scores
+    learner: Learner,
+    problem: Int[np.ndarray, "replicas trials"],
+    trials: Trajectory,
+    scores: Scores,
+    numbers: Float[np.ndarray, "replicas trials choices"] | None = None,
 ) -> Learner:
     """Returns the replicas with more trials, from which they learn when they learn next.
 
@@ -52,6 +56,7 @@ def take_in(
         problem: Shape `[replicas, trials]`, the rows of the problems.
         trials: Shape `[replicas, trials, ...]`, oldest first.
         scores: Shape `[replicas, trials]`, the scores of the trials.
+        numbers: Shape `[replicas, trials, choices]`, the numbers of ranges, see `ReplayBuffer`; None without ranges.
     """
     count = scores.outcome.shape[1]
     queue, replay, config = learner.queue, learner.replay, learner.config
@@ -61,7 +66,7 @@ def take_in(
         queue = queue.insert(problem[:, at], trials.at((slice(None), at)), scores.at((slice(None), at)), config.queue)
     if config.keeps_trials:
         proposers = np.full(scores.outcome.shape, -1, np.int32)
-        replay = replay.extend(problem, trials, scores, proposers)
+        replay = replay.extend(problem, trials, scores, proposers, numbers)
     return dataclasses.replace(
         learner, queue=queue, trial_stats=trial_stats, replay=replay, learned=learner.learned + count
     )

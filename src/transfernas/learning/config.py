@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from ..fields import ConfigPart, OneOf, Range, changed
+from ..fields import ConfigPart, Limits, OneOf, changed
 from ..policy.architecture import DecoderConfig, NetworkConfig, TransformerConfig
 from .bandit import BaseBanditConfig
 from .bandits import BANDITS
+from .limits import Count
 from .preferences import Preferences
 from .priority_queue import QueueConfig
-from .ranges import Count
 from .reinforce import Reinforce
 from .rule import LearningRule, NewEmbedding
 from .rules import RULES
@@ -36,7 +36,7 @@ class BestOf(ConfigPart):
 
     path: ClassVar[str] = "TrainingConfig.proposal.best_of"
 
-    draws: Annotated[int, Range(2, 10_000)] = 16
+    draws: Annotated[int, Limits(2, 10_000)] = 16
     trials: Count = 80
 
 
@@ -60,9 +60,9 @@ class SurrogateConfig(ConfigPart):
 
     path: ClassVar[str] = "TrainingConfig.proposal.surrogate"
 
-    first: Annotated[int, Range(1, 10**9)] = 8
-    first_after_transfer: Annotated[int, Range(1, 10**9)] = 4
-    every: Annotated[int, Range(2, 10**9)] = 2
+    first: Annotated[int, Limits(1, 10**9)] = 8
+    first_after_transfer: Annotated[int, Limits(1, 10**9)] = 4
+    every: Annotated[int, Limits(2, 10**9)] = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class UniformConfig(ConfigPart):
 
     path: ClassVar[str] = "TrainingConfig.transfer.uniform"
 
-    share: Annotated[float, Range(0, 1, above=True)] = 0.1
+    share: Annotated[float, Limits(0, 1, above=True)] = 0.1
     trials: Count = 100
 
 

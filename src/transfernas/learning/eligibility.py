@@ -5,16 +5,16 @@ Shapes: `sought` replicas seek a configuration among `candidates`.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
 
-from ..spaces.encoding import Encoding
 from ..spaces.space import SearchSpace
 from .learner import Learner
 from .network_cache import Networks
+from .numbers import CandidateConfigs
 from .replay import are_among, fingerprints
 from .rollout import Rollout
 
@@ -31,11 +31,13 @@ class Excluded(NamedTuple):
         pending: see `propose`.
         repeatable: see `propose`.
         networks: the networks that each replica evaluated or evaluates, see `NetworkCache.known`.
+        configs: the configurations of the candidates.
     """
 
     pending: UInt64[np.ndarray, "pending"]
     repeatable: UInt64[np.ndarray, "again"]
     networks: tuple[Networks | None, ...]
+    configs: CandidateConfigs
 
     def refuses(
         self,
@@ -84,7 +86,7 @@ class Excluded(NamedTuple):
         """
         if all(known is None for known in self.networks):
             return first
-        found, count, encoding = first.copy(), candidates.action_indices.shape[1], learner.encoding
+        found, count = first.copy(), candidates.action_indices.shape[1]
         replay, pending = learner.replay, self.pending
         fingerprint = fingerprints(np.broadcast_to(problem[:, None], (len(sought), count)), candidates.trajectory)
         for at, replica in enumerate(sought.tolist()):
@@ -93,31 +95,41 @@ class Excluded(NamedTuple):
                 continue
             while found[at] < eligible[at]:
                 here = at, int(found[at])
-                config = functools.partial(encoding.config_of_indices, row, candidates.action_indices[here])
-                if learner.network_cache.network(encoding, row, int(fingerprint[here]), config) not in known:
+                if self.network(learner, row, int(fingerprint[here]), candidates.action_indices[here]) not in known:
                     break
                 behind = here[1] + 1
                 rest = candidates.action_indices[at : at + 1, behind:]
                 found[at] = behind + (int(find(problem[at : at + 1], rest)[0]) if behind < count else 0)
         return found
 
+    def network(
+        self, learner: Learner, row: int, fingerprint: int, action_indices: Int[np.ndarray, "choices"]
+    ) -> Hashable:
+        """Returns the network that a candidate of a problem with a key builds.
 
-def first_valid_of(encoding: Encoding, rows: RowIndices, action_indices: ActionIndices) -> RowIndices:
+        Args:
+            learner: the replicas.
+            row: the row of the problem.
+            fingerprint: the fingerprint of the candidate, see `replay.fingerprints`.
+            action_indices: Shape `[choices]`, the positions of the candidate's actions.
+        """
+        config = functools.partial(self.configs.config, row, action_indices)
+        identity = self.configs.identity(row, fingerprint, action_indices)
+        return learner.network_cache.network(learner.encoding, row, identity, config)
+
+
+def first_valid_of(configs: CandidateConfigs, rows: RowIndices, action_indices: ActionIndices) -> RowIndices:
     """Returns the position of the first candidate of each row that the problem's own `valid` accepts.
 
     Args:
-        encoding: the problems.
+        configs: the configurations of the candidates.
         rows: see `FirstValidFn`.
         action_indices: see `FirstValidFn`.
     """
 
     def first(row: int, candidates: Int[np.ndarray, "candidates choices"]) -> int:
-        valid = encoding.problems[row].valid
-        accepted = (
-            i
-            for i, actions in enumerate(candidates)
-            if valid is None or valid(encoding.config_of_indices(row, actions))
-        )
+        valid = configs.encoding.problems[row].valid
+        accepted = (i for i, actions in enumerate(candidates) if valid is None or valid(configs.config(row, actions)))
         return next(accepted, len(candidates))
 
     return np.array([first(row, candidates) for row, candidates in zip(rows.tolist(), action_indices, strict=True)])

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from ..spaces.trajectory import Trajectory
 
@@ -18,12 +18,14 @@ class FailedTrial(NamedTuple):
     Attributes:
         problem: Shape `[replicas]`, the row of the problem.
         trajectory: Shape `[replicas, ...]`, the trial.
+        numbers: Shape `[replicas, choices]`, the numbers of ranges, see `ReplayBuffer`.
     """
 
     problem: Int[np.ndarray, "replicas"]
     trajectory: Trajectory
+    numbers: Float[np.ndarray, "replicas choices"]
 
     def selected(self, replica: int) -> "FailedTrial":
         """Returns the trial of one replica alone."""
         rows = slice(replica, replica + 1)
-        return FailedTrial(self.problem[rows], self.trajectory.at(rows))
+        return FailedTrial(self.problem[rows], self.trajectory.at(rows), self.numbers[rows])

@@ -61,11 +61,18 @@ class PointSpace(ABC):
         self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
     ) -> Float[np.ndarray, "points parameters"]:
         """Returns a random neighbour of each point."""
-        spread, share = rng.choice(_SPREADS, len(points)), rng.choice(_SHARES, len(points))
-        away = spread[:, None] * rng.standard_normal(points.shape)
-        moved = np.clip(points + np.where(rng.random(points.shape) < share[:, None], away, 0.0), 0.0, 1.0)
+        moved = self.moved(points, rng)
         switched = np.where(rng.random(points.shape) < _SWITCHED, np.nan, points)
         return self.settled(np.where(self.numeric, moved, switched), rng)
+
+    @staticmethod
+    def moved(
+        points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "points parameters"]:
+        """Returns points with some numbers moved by random distances; the places of categories are moved as well."""
+        spread, share = rng.choice(_SPREADS, len(points)), rng.choice(_SHARES, len(points))
+        away = spread[:, None] * rng.standard_normal(points.shape)
+        return np.clip(points + np.where(rng.random(points.shape) < share[:, None], away, 0.0), 0.0, 1.0)
 
 
 class WithCategory(PointSpace):

@@ -192,10 +192,19 @@ def new_learner(
 def empty_trials(
     replicas: int, encoding: Encoding, config: TrainingConfig
 ) -> tuple[ReplayBuffer, PriorityQueue, TrialStats]:
-    """Returns the replay buffer, the queues and the statistics of replicas that were told of no trial."""
-    rows, steps = len(encoding.tables.task), encoding.steps
+    """Returns the replay buffer, the queues and the statistics of replicas that were told of no trial.
+
+    Raises:
+        ValueError: A choice has a range of many numbers, and there are several replicas, or no trials are kept.
+    """
+    if encoding.continuous and not (replicas == 1 and config.keeps_trials):
+        raise ValueError(
+            "a search of a Range keeps its trials, for one agent alone: use TrainingConfig(), or give the choices lists"
+        )
+    rows, steps, choices = len(encoding.tables.task), encoding.steps, encoding.tables.rules.decision.shape[1]
     queue = PriorityQueue.empty(replicas, rows, config.queue.size, steps)
-    return ReplayBuffer.empty(replicas, steps), queue, TrialStats.empty(replicas, rows)
+    replay = ReplayBuffer.empty(replicas, steps, choices if encoding.continuous else 0)
+    return replay, queue, TrialStats.empty(replicas, rows)
 
 
 def restore(
@@ -226,6 +235,7 @@ def learn(
     followed: Float[np.ndarray, "replicas"] | None = None,
     others: bool = False,
     waits: bool = False,
+    numbers: Float[np.ndarray, "replicas choices"] | None = None,
 ) -> Learner:
     """Returns the replicas after each learned from one evaluated trial.
 
@@ -242,6 +252,7 @@ def learn(
         others: whether somebody else searched, so that their good trials are imitated. A search that goes its own way
             does not imitate a trial that it was made to try.
         waits: whether an off-policy rule waits for the next trial, and learns from both then, at the cost of one.
+        numbers: Shape `[replicas, choices]`, the numbers of ranges, see `ReplayBuffer`; None if there are no ranges.
     """
     config, rule, replay, bandit = learner.config, learner.config.rule, learner.replay, learner.bandit
     proposer = np.zeros(learner.replicas, np.int32) if proposer is None else proposer
@@ -249,7 +260,7 @@ def learn(
     if bandit is not None:
         bandit = bandit.update(problem, proposer, scores, replay, learner.bandit_config)
     queue = learner.queue.insert(problem, trajectory, scores, config.queue)
-    replay = replay.append(problem, trajectory, scores, proposer) if config.keeps_trials else replay
+    replay = replay.append(problem, trajectory, scores, proposer, numbers) if config.keeps_trials else replay
     lesson = Lesson(
         problem=problem,
         trajectory=trajectory,
@@ -282,6 +293,7 @@ def fail(
     problem: Int[np.ndarray, "replicas"],
     trajectory: Trajectory,
     proposer: Int[np.ndarray, "replicas"],
+    numbers: Float[np.ndarray, "replicas choices"] | None = None,
 ) -> Learner:
     """Returns the replicas after a failed trial of each: no policy learns, and the trial is not proposed again.
 
@@ -292,9 +304,11 @@ def fail(
         problem: Shape `[replicas]`, the row of the problem.
         trajectory: Shape `[replicas, ...]`, the failed trial.
         proposer: Shape `[replicas]`, the trial's proposer (see `learning.bandit`).
+        numbers: Shape `[replicas, choices]`, the numbers of ranges, see `ReplayBuffer`; None if there are no ranges.
     """
     if not learner.encoding.grows and learner.config.proposal.surrogate is not None:
-        failed = *learner.failed[1 - MOST_FAILED :], FailedTrial(problem, trajectory)
+        numbers = np.empty((learner.replicas, 0)) if numbers is None else numbers
+        failed = *learner.failed[1 - MOST_FAILED :], FailedTrial(problem, trajectory, numbers)
         learner = dataclasses.replace(learner, failed=failed)
     if learner.warm_start is None or not (proposer == WARM_START).any():
         return learner

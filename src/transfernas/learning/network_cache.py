@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int, UInt64
 
 from ..spaces.condition import Config
-from ..spaces.encoding import Encoding
+from ..spaces.encoding import Encoding, put_numbers
 from ..spaces.problem import network_of
 from .replay import ReplayBuffer
 
@@ -27,28 +27,28 @@ class NetworkCache:
 
     def __init__(self) -> None:
         """Creates a cache without configurations."""
-        self._networks: dict[int, dict[int, Hashable]] = {}  # by the row of the problem, then by fingerprint
+        self._networks: dict[int, dict[int, Hashable]] = {}  # by the row of the problem, then by identity
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Leaves the content behind, which its owner can compute again."""
         return NetworkCache, ()
 
-    def network(self, encoding: Encoding, row: int, fingerprint: int, config: Callable[[], Config]) -> Hashable:
+    def network(self, encoding: Encoding, row: int, identity: int, config: Callable[[], Config]) -> Hashable:
         """Returns the network that a configuration builds.
 
         Args:
             encoding: the problems.
             row: the row of the problem, which has a key.
-            fingerprint: the fingerprint of the configuration, see `replay.fingerprints`.
-            config: returns the configuration; it is called for an unknown fingerprint.
+            identity: the number of the configuration, see `replay.identity_of`.
+            config: returns the configuration; it is called for an unknown number.
 
         Raises:
             TypeError: see `network_of`.
         """
         networks = self._networks.setdefault(row, {})
-        if fingerprint not in networks:
-            networks[fingerprint] = network_of(encoding.problems[row], config())
-        return networks[fingerprint]
+        if identity not in networks:
+            networks[identity] = network_of(encoding.problems[row], config())
+        return networks[identity]
 
     def known(
         self,
@@ -63,7 +63,7 @@ class NetworkCache:
             encoding: the problems.
             problem: Shape `[replicas]`, the row of the problem.
             replay: the trials that were told.
-            pending: the `replay.fingerprints` of trials that are being evaluated. Those of problems with a key must be
+            pending: the `replay.identity_of` of trials that are being evaluated. Those of problems with a key must be
                 in the cache.
         """
         evaluated = set(pending.tolist())
@@ -74,10 +74,11 @@ class NetworkCache:
 
     def _of(self, encoding: Encoding, replica: int, row: int, replay: ReplayBuffer, pending: Set[int]) -> Networks:
         def config(at: int) -> Config:
-            return encoding.config(row, replay.trials.at((replica, at)))
+            made = encoding.config(row, replay.trials.at((replica, at)))
+            return put_numbers(encoding.problems[row].space.choices, made, replay.numbers[replica, at])
 
         trials = replay.of(replica, row)
-        told = zip(replay.fingerprint[replica, trials].tolist(), trials.tolist(), strict=True)
-        found = {self.network(encoding, row, fingerprint, lambda at=at: config(at)) for fingerprint, at in told}  # type: ignore[misc]
+        told = zip(replay.identities(replica, trials), trials.tolist(), strict=True)
+        found = {self.network(encoding, row, identity, lambda at=at: config(at)) for identity, at in told}  # type: ignore[misc]
         looked_at = self._networks.get(row, {})
-        return found | {looked_at[fingerprint] for fingerprint in pending if fingerprint in looked_at}
+        return found | {looked_at[identity] for identity in pending if identity in looked_at}

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ..fields import Range
+from ..fields import Limits
 from ..policy.policy import Policy
 from ..spaces.tables import Tables
 from .likelihood import chosen_log_prob, entropy, step_log_probs, uniform_log_prob
+from .limits import Count, Share, Weight
 from .pairs import Pairs, Ranking, draw_pairs
 from .randomness import Purpose
-from .ranges import Count, Share, Weight
 from .replay import ReplayBuffer
 from .rule import BatchConfig, DrawBatchFn, LearningRule, Lesson
 
@@ -56,9 +56,9 @@ class Preferences(LearningRule):
     kind: ClassVar[str] = "preferences"
     off_policy: ClassVar[bool] = True
 
-    learning_rate: Annotated[float, Range(0, 10)] = 2e-3
+    learning_rate: Annotated[float, Limits(0, 10)] = 2e-3
     joint_entropy_weight: Weight = 0.3
-    updates: Annotated[int, Range(1, 1_000)] = 4
+    updates: Annotated[int, Limits(1, 1_000)] = 4
     pairs: Count = 8
     pair_steps: Count | None = None
     good_share: Share = 0.3

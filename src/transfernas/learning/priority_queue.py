@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..arrays import map_arrays
-from ..fields import ConfigPart, Range
+from ..fields import ConfigPart, Limits
 from ..spaces.trajectory import Trajectory, blank_trajectories
 from .scores import Scores
 
@@ -38,7 +38,7 @@ class QueueConfig(ConfigPart):
 
     path: ClassVar[str] = "TrainingConfig.queue"
 
-    size: Annotated[int, Range(1, 10**6)] = 25
+    size: Annotated[int, Limits(1, 10**6)] = 25
     ties: Literal["keep", "replace"] = "keep"
     repeats: Literal["best", "latest"] = "best"
 

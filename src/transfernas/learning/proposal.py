@@ -16,6 +16,7 @@ from .bandit import EXPLORING, NEW_POLICY, POLICY_OF, SURROGATE, WARM_START
 from .eligibility import Excluded, FirstValidFn, first_valid_of
 from .learner import Learner
 from .network_cache import Networks
+from .numbers import CandidateConfigs, configs_of
 from .randomness import Purpose, generator
 from .rollout import Rollout, replace_rows
 from .steps import sample
@@ -74,6 +75,7 @@ def propose(
     allowed: Bool[np.ndarray, "choices options"] | None = None,
     repeatable: UInt64[np.ndarray, "again"] = NONE_PENDING,
     open_trials: OpenTrials = (),
+    configs: CandidateConfigs | None = None,
 ) -> tuple[Learner, Proposal]:
     """Draws a problem uniformly and a valid configuration from the policy, for each replica.
 
@@ -81,13 +83,15 @@ def propose(
         learner: the replicas.
         first_valid: finds the first valid candidate; by default it asks the problems' own `valid`.
         before_draw: called before each draw.
-        pending: the `replay.fingerprints` of trials that are being evaluated. If configurations do not repeat, these
-            are not proposed again. Those of problems with a key must be in `learner.network_cache`.
+        pending: the `replay.fingerprints` of trials that are being evaluated, and their `replay.identity_of` if these
+            differ. If configurations do not repeat, these are not proposed again. Those of problems with a key must be
+            in `learner.network_cache`.
         allowed: Shape `[choices, actions]`, whether an action may be taken, see `sample_rollouts`; None for all.
             The warm start proposes only configurations of allowed actions.
         repeatable: the fingerprints of configurations that may always be proposed again, because their actions stand
             for several values.
         open_trials: the trials without a score that the Gaussian process keeps in mind, of any problem.
+        configs: the configurations of the candidates, with numbers of ranges; by default `numbers.configs_of(learner)`.
 
     Raises:
         ValueError: `ProposalConfig.max_candidates` configurations were drawn for one replica and none was valid.
@@ -98,10 +102,13 @@ def propose(
     networks: tuple[Networks | None, ...] = (None,) * learner.replicas
     if learner.keyed:
         networks = learner.network_cache.known(learner.encoding, problem, learner.replay, pending)
-    evaluated = Excluded(pending, repeatable, networks)
+    configs = configs_of(learner) if configs is None else configs
+    if learner.encoding.continuous:
+        repeatable = np.concatenate([repeatable, *map(configs.repeatable, problem.tolist())])
+    evaluated = Excluded(pending, repeatable, networks, configs)
     proposer, rollout = _draw_proposer(learner, problem, evaluated, allowed)
     acceptance, attempt, tried = learner.acceptance, 0, 0
-    find = first_valid or functools.partial(first_valid_of, learner.encoding)
+    find = first_valid or functools.partial(first_valid_of, configs)
     proposer, rollout = ask_surrogate(learner, find, problem, proposer, rollout, evaluated, open_trials)
     missing = ~np.isin(proposer, (WARM_START, SURROGATE))
     while missing.any():
@@ -152,7 +159,7 @@ def _draw_proposer(
     if learner.bandit is None or learner.warm_start is None:
         return np.zeros(learner.replicas, np.int32), None
     replay, config = learner.replay, learner.bandit_config
-    evaluated_networks = _find_evaluated(learner, learner.warm_start, problem, evaluated.networks)
+    evaluated_networks = _find_evaluated(learner, learner.warm_start, problem, evaluated)
     following, source_record = learner.warm_start.next_configs(
         problem, replay, evaluated.pending, config.decay, allowed, evaluated_networks
     )
@@ -167,20 +174,18 @@ def _find_evaluated(
     learner: Learner,
     warm_start: WarmStartConfigs,
     problem: Int[np.ndarray, "replicas"],
-    networks: tuple[Networks | None, ...],
+    excluded: Excluded,
 ) -> Bool[np.ndarray, "replicas size"] | None:
     """Returns whether configurations of the warm start build evaluated networks; None if no problem has a key."""
-    if all(each is None for each in networks):
+    if all(each is None for each in excluded.networks):
         return None
-    encoding, (fingerprint, filled) = learner.encoding, warm_start.slots(problem)
+    fingerprint, filled = warm_start.slots(problem)
     evaluated = np.zeros(fingerprint.shape, bool)
     for replica, slot in np.argwhere(filled).tolist():
-        known, row = networks[replica], int(problem[replica])
+        known, row = excluded.networks[replica], int(problem[replica])
         if known is not None:
-            config = functools.partial(encoding.config_of_indices, row, warm_start.action_indices[replica, row, slot])
-            evaluated[replica, slot] = (
-                learner.network_cache.network(encoding, row, int(fingerprint[replica, slot]), config) in known
-            )
+            indices = warm_start.action_indices[replica, row, slot]
+            evaluated[replica, slot] = excluded.network(learner, row, int(fingerprint[replica, slot]), indices) in known
     return evaluated
 
 

@@ -13,8 +13,8 @@ from ..policy.policy import Policy
 from ..spaces.tables import Tables
 from ..spaces.trajectory import Trajectory
 from .likelihood import chosen_log_prob, entropy, step_log_probs
+from .limits import Share, Weight
 from .randomness import Purpose
-from .ranges import Share, Weight
 from .rule import LearningRule, Lesson
 from .trial_stats import TrialStats
 

@@ -5,6 +5,7 @@ Shapes: `replicas` run side by side, `trials` were told, trajectories have `step
 
 import dataclasses
 import functools
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ class ReplayBuffer:
         fingerprint: Shape `[replicas, room]`, a number that two trials share if they have one configuration of one
             problem.
         proposer: Shape `[replicas, room]`, the proposers of the trials (see `learning.bandit`); -1 for somebody else.
+        numbers: Shape `[replicas, room, choices]`, S first, the numbers of ranges; NaN for other choices. There are no
+            choices if no problem has a range.
     """
 
     count: int
@@ -42,15 +45,17 @@ class ReplayBuffer:
     scores: Scores
     fingerprint: UInt64[np.ndarray, "replicas room"]
     proposer: Int[np.ndarray, "replicas room"]
+    numbers: Float[np.ndarray, "replicas room choices"]
     _written: list[int]  # one number: how many slots of the shared arrays any buffer has taken
 
     @classmethod
-    def empty(cls, replicas: int, steps: int) -> "ReplayBuffer":
-        """Returns a replay buffer without trials."""
+    def empty(cls, replicas: int, steps: int, choices: int = 0) -> "ReplayBuffer":
+        """Returns a replay buffer without trials, with numbers for so many choices."""
         shape = (replicas, _FIRST_ROOM)
         trials = blank_trajectories(shape, steps)
         problem, proposer = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        return cls(0, problem, trials, Scores.of(np.zeros(shape)), np.zeros(shape, np.uint64), proposer, [0])
+        numbers = np.full((*shape, choices), np.nan)
+        return cls(0, problem, trials, Scores.of(np.zeros(shape)), np.zeros(shape, np.uint64), proposer, numbers, [0])
 
     def append(
         self,
@@ -58,10 +63,11 @@ class ReplayBuffer:
         trial: Trajectory,
         scores: Scores,
         proposer: Int[np.ndarray, "replicas"],
+        numbers: Float[np.ndarray, "replicas choices"] | None = None,
     ) -> "ReplayBuffer":
-        """Returns the replay buffer with one more trial of each replica."""
+        """Returns the replay buffer with one more trial of each replica; see `extend`."""
         one: tuple[Trajectory, Scores] = jax.tree.map(lambda leaf: leaf[:, None], (trial, scores))
-        return self.extend(problem[:, None], *one, proposer[:, None])
+        return self.extend(problem[:, None], *one, proposer[:, None], None if numbers is None else numbers[:, None])
 
     def extend(
         self,
@@ -69,8 +75,12 @@ class ReplayBuffer:
         trials: Trajectory,
         scores: Scores,
         proposer: Int[np.ndarray, "replicas more"],
+        numbers: Float[np.ndarray, "replicas more choices"] | None = None,
     ) -> "ReplayBuffer":
-        """Returns the replay buffer with more trials of each replica, all arrays of Shape `[replicas, more, ...]`."""
+        """Returns the replay buffer with more trials of each replica, all arrays of Shape `[replicas, more, ...]`.
+
+        The numbers of ranges may be left out if there are no ranges.
+        """
         at, room = self.count, self.problem.shape[1]
         end = at + problem.shape[1]
         with _CLAIMING:
@@ -78,8 +88,9 @@ class ReplayBuffer:
             if free:
                 self._written[0] = end
         replay = self if free else self._copied(max(power_of_two(end), room))
-        new = (problem, trials, scores, fingerprints(problem, trials), proposer)
-        arrays = (replay.problem, replay.trials, replay.scores, replay.fingerprint, replay.proposer)
+        numbers = np.full((*problem.shape, replay.numbers.shape[-1]), np.nan) if numbers is None else numbers
+        new = (problem, trials, scores, fingerprints(problem, trials), proposer, numbers)
+        arrays = (replay.problem, replay.trials, replay.scores, replay.fingerprint, replay.proposer, replay.numbers)
         for array, value in zip(jax.tree.leaves(arrays), jax.tree.leaves(new), strict=True):
             array[:, at:end] = value
         if not free:
@@ -135,6 +146,11 @@ class ReplayBuffer:
         """Returns whether candidates of some replicas were evaluated before."""
         return are_among(fingerprint, self.fingerprint[replicas, None, : self.count])
 
+    def identities(self, replica: int, trials: Int[np.ndarray, "trials"]) -> list[int]:
+        """Returns the `identity_of` of some trials of a replica."""
+        pairs = zip(self.fingerprint[replica, trials].tolist(), self.numbers[replica, trials], strict=True)
+        return [identity_of(fingerprint, numbers) for fingerprint, numbers in pairs]
+
     def selected(self, replica: int) -> "ReplayBuffer":
         """Returns the replay buffer of one replica alone."""
         return self._mapped(lambda array: array[replica : replica + 1].copy())
@@ -166,6 +182,18 @@ def fingerprints(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt
     ]
     whole = content.sum(axis=-1, dtype=np.uint64) + problem.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     return whole ^ (whole >> np.uint64(29))
+
+
+def identity_of(fingerprint: int, numbers: Float[np.ndarray, "choices"]) -> int:
+    """Returns a number that two trials share if they have one configuration, the numbers of ranges included.
+
+    Args:
+        fingerprint: the `fingerprints` of the trial, which tells the parts of ranges apart.
+        numbers: Shape `[choices]` or `[0]`, the numbers of ranges; NaN for other choices.
+    """
+    if np.isnan(numbers).all():
+        return int(fingerprint)
+    return int(fingerprint) ^ (zlib.crc32(numbers.tobytes()) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
 
 
 def are_among(

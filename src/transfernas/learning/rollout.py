@@ -44,7 +44,7 @@ def rollouts_of(encoding: Encoding, row: int, made: Int[np.ndarray, "configs cho
     """
     choices = encoding.problems[row].space.choices
     configs = [
-        {choice.name: choice.actions[at] for choice, at in zip(choices, each, strict=True) if at >= 0}
+        {choice.name: choice.at(at) for choice, at in zip(choices, each, strict=True) if at >= 0}
         for each in made.tolist()
     ]
     indices = np.array([encoding.action_indices(row, config) for config in configs])

@@ -14,18 +14,18 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from ..fields import ConfigPart, Range
+from ..fields import ConfigPart, Limits
 from ..policy.policy import Policy
 from ..spaces.tables import Tables
 from ..spaces.trajectory import Trajectory
+from .limits import Weight
 from .priority_queue import PriorityQueue
 from .randomness import Purpose, generator
-from .ranges import Weight
 from .replay import ReplayBuffer
 from .trial_stats import TrialStats
 
 NewEmbedding = Literal["random", "mean"]
-Moment = Annotated[float, Range(0, 0.999999)]  # at 1 the moments never move, and divide by 0
+Moment = Annotated[float, Limits(0, 0.999999)]  # at 1 the moments never move, and divide by 0
 
 Batch = Any
 """A PyTree of arrays. In a drawn batch the policies come first and the updates second; an objective sees one update of
@@ -110,10 +110,10 @@ class LearningRule(ConfigPart, ABC):
     off_policy: ClassVar[bool]
     reward_scale: ClassVar[bool] = False
 
-    learning_rate: Annotated[float, Range(0, 10)] = 5e-4
+    learning_rate: Annotated[float, Limits(0, 10)] = 5e-4
     adam_b1: Moment = 0.9
     adam_b2: Moment = 0.999
-    adam_epsilon: Annotated[float, Range(1e-30, 1)] = 1e-8
+    adam_epsilon: Annotated[float, Limits(1e-30, 1)] = 1e-8
     entropy_weight: Weight = 0.15
 
     @abstractmethod

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from ..processes.runtime import run
 from ..spaces.trajectory import Trajectory
@@ -18,6 +18,7 @@ from .randomness import Purpose, generator
 from .scores import Scores
 from .steps import climb
 
+TriedNumbers = Float[np.ndarray, "replicas trials choices"]
 GoesOnFn = Callable[[int], bool]
 """Gets the number of trials that were learned from, and returns whether to go on."""
 
@@ -36,6 +37,7 @@ def study(
     trials: Trajectory,
     scores: Scores,
     goes_on: GoesOnFn | None = None,
+    numbers: TriedNumbers | None = None,
 ) -> tuple[Learner, int]:
     """Returns the replicas after they learned from trials that others proposed, and the number of these trials.
 
@@ -48,13 +50,14 @@ def study(
         trials: Shape `[replicas, trials, ...]`, in the order in which they are taken in.
         scores: Shape `[replicas, trials]`, the scores of the trials.
         goes_on: called after each step. If it returns False, the remaining trials are not learned from.
+        numbers: Shape `[replicas, trials, choices]`, the numbers of ranges, see `ReplayBuffer`; None without ranges.
     """
     count, rule = scores.outcome.shape[1], learner.config.rule
     if count <= FEW or not rule.off_policy:
-        return _one_by_one(learner, problem, trials, scores, goes_on)
+        return _one_by_one(learner, problem, trials, scores, goes_on, numbers)
     for start, end, steps in _parts(count):
         before = learner
-        learner = _take_part(before, problem, trials, scores, slice(start, end))
+        learner = _take_part(before, problem, trials, scores, numbers, slice(start, end))
         draw = rule.batches(learner.replay, learner.batch_config)
         for step in range(steps):
             rng = generator(learner.seed, Purpose.STUDIED_PAIRS, learner.learned, step)
@@ -62,7 +65,7 @@ def study(
             learner = dataclasses.replace(learner, state=state)
             done = start + (end - start) * (step + 1) // steps
             if goes_on is not None and not goes_on(done):
-                left = _take_part(before, problem, trials, scores, slice(start, done))
+                left = _take_part(before, problem, trials, scores, numbers, slice(start, done))
                 return dataclasses.replace(left, state=state), done
     return learner, count
 
@@ -73,11 +76,13 @@ def _one_by_one(
     trials: Trajectory,
     scores: Scores,
     goes_on: GoesOnFn | None,
+    numbers: TriedNumbers | None,
 ) -> tuple[Learner, int]:
     nobody, count = np.full(learner.replicas, -1, np.int32), scores.outcome.shape[1]
     for at in range(count):
         score, trial = scores.at((slice(None), at)), trials.at((slice(None), at))
-        learner = learn(learner, problem[:, at], trial, score.reward, nobody, score.outcome, others=True)
+        its = None if numbers is None else numbers[:, at]
+        learner = learn(learner, problem[:, at], trial, score.reward, nobody, score.outcome, others=True, numbers=its)
         if goes_on is not None and not goes_on(at + 1):
             return learner, at + 1
     return learner, count
@@ -95,6 +100,13 @@ def _parts(count: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _take_part(
-    learner: Learner, problem: Int[np.ndarray, "replicas trials"], trials: Trajectory, scores: Scores, which: slice
+    learner: Learner,
+    problem: Int[np.ndarray, "replicas trials"],
+    trials: Trajectory,
+    scores: Scores,
+    numbers: TriedNumbers | None,
+    which: slice,
 ) -> Learner:
-    return take_in(learner, problem[:, which], trials.at((slice(None), which)), scores.at((slice(None), which)))
+    here = slice(None), which
+    its = None if numbers is None else numbers[here]
+    return take_in(learner, problem[here], trials.at(here), scores.at(here), its)

@@ -36,12 +36,14 @@ from .value_scale import ValueScale
 BEST, LATEST, SPREAD = 100, 30, 70
 """The most trials in the process: the best, those of the others that were told last, and a spread of the rest."""
 
+_MOST = 64  # candidates with ranges that are compared with the trials
+_EQUAL = 1e-9  # places that differ by less are one
 _AT_ONCE = 8  # candidates that are looked at together
 _STEPS = 20  # of the search for the kernel, which starts afresh
 _REFITTED = 10  # the kernel is found anew when the trials have grown by this part of them
 
-OpenTrials = Sequence[tuple[int, Trajectory]]
-"""Trials without a score: the row of the problem, and the trajectory of Shape `[steps]`."""
+OpenTrials = Sequence[tuple[int, Trajectory, Float[np.ndarray, "choices"]]]
+"""Trials without a score: the row of the problem, the trajectory of Shape `[steps]`, and the numbers of ranges."""
 
 
 class _Told(NamedTuple):
@@ -113,12 +115,20 @@ def _propose(
     """Returns the proposal for one replica, Shape `[1, ...]`; None if no candidate is worth a trial."""
     known = [fingerprints(one.problem[replica], one.trajectory.at(replica)) for one in learner.failed]
     failed = np.array(known, np.uint64).ravel()
-    wanted = _candidates(learner, int(replica[0]), int(row[0]), open_trials)
+    wanted, numbers = _candidates(learner, int(replica[0]), int(row[0]), open_trials)
+    of_ranges = learner.encoding.problems[int(row[0])].space.continuous
     for start in range(0, len(wanted), _AT_ONCE):
         made = wanted[start : start + _AT_ONCE]
         drawn = rollouts_of(learner.encoding, int(row[0]), made)
-        refused = are_among(fingerprints(np.repeat(row, len(made)), drawn.trajectory), failed)
-        if not learner.config.proposal.repeats:
+        refused = np.zeros(len(made), bool)
+        if of_ranges:  # the numbers differ from those of all trials
+            for indices, its in zip(drawn.action_indices, numbers[start : start + _AT_ONCE], strict=True):
+                excluded.configs.give(
+                    int(row[0]), indices, np.pad(its, (1, len(indices) - len(its) - 1), constant_values=np.nan)
+                )
+        else:
+            refused |= are_among(fingerprints(np.repeat(row, len(made)), drawn.trajectory), failed)
+        if not (learner.config.proposal.repeats or of_ranges):
             refused |= excluded.refuses(learner, row, at_index(drawn, None), replica)[0]
         drawn = at_index(at_index(drawn, np.argsort(refused, kind="stable")), None)
         eligible = np.array([len(made) - refused.sum()])
@@ -134,8 +144,13 @@ def _propose(
 @np.errstate(all="ignore")
 def _candidates(
     learner: Learner, replica: int, row: int, open_trials: OpenTrials
-) -> Int[np.ndarray, "candidates choices"]:
-    """Returns configurations in the order of their expected improvement: the positions of actions, or `NOT_MADE`."""
+) -> tuple[Int[np.ndarray, "candidates choices"], Float[np.ndarray, "candidates choices"]]:
+    """Returns configurations in the order of their expected improvement.
+
+    Returns:
+        The positions of actions, or `NOT_MADE`; and the numbers of ranges, NaN for all other choices. Configurations
+        with ranges differ from those of all trials in the process.
+    """
     config, cache = learner.config.proposal.surrogate, learner.surrogate_cache
     assert config is not None  # else no trial is due
     points, sources = cache.points(learner.encoding, learner.archive, replica, row)
@@ -145,14 +160,21 @@ def _candidates(
     surrogate = Surrogate.fitted(
         told.points, told.losses, points.numeric, kernel, 0, told.scale, earlier=sources.models
     )
-    without = [*open_trials, *((int(at[replica]), trial.at(replica)) for at, trial in learner.failed)]
-    waiting = [indices_of_trials(learner.encoding, row, trial.at(None)) for at, trial in without if at == row]
-    if waiting:
-        surrogate = surrogate.expecting(points.of(np.concatenate(waiting)))
+    failed = [(it.trajectory.at(replica), it.numbers[replica]) for it in learner.failed if it.problem[replica] == row]
+    without = [*((trial, numbers) for at, trial, numbers in open_trials if at == row), *failed]
+    if without:
+        indices = np.concatenate([indices_of_trials(learner.encoding, row, trial.at(None)) for trial, _ in without])
+        numbers = np.array([its[1 : 1 + indices.shape[1]] for _, its in without])
+        surrogate = surrogate.expecting(points.of(indices, numbers))
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
     space = part_to_search(points, told.points, len(trials), told.stalled, sources.best)
-    found = [candidate.point for candidate in best_candidates(surrogate, space, told.points, sources.best, rng)]
-    return points.action_indices(np.reshape(found, (-1, len(points.numeric))), rng)
+    best = [candidate.point for candidate in best_candidates(surrogate, space, told.points, sources.best, rng)]
+    found = np.reshape(best, (-1, len(points.numeric)))
+    if learner.encoding.problems[row].space.continuous:
+        found = found[:_MOST]
+        near = np.isclose(found[:, None], told.points, rtol=0.0, atol=_EQUAL, equal_nan=True).all(axis=-1)
+        found = found[~near.any(axis=1)]
+    return points.action_indices(found, rng), points.numbers(found)
 
 
 def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials: Int[np.ndarray, "trials"]) -> _Told:
@@ -166,8 +188,9 @@ def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials
     losses = replay.scores.at((replica, kept)).losses()
     names, its = replay.fingerprint[replica, kept].tolist(), replay.trials.at((replica, kept))
     indices = learner.surrogate_cache.indices(learner.encoding, row, names, its)
+    numbers = replay.numbers[replica, kept, 1 : 1 + indices.shape[1]]
     stalled = len(trials) - int(np.searchsorted(trials, order[0])) > STALLED
-    return _Told(points.of(indices), losses, ValueScale.of_search(losses, len(best)), stalled)
+    return _Told(points.of(indices, numbers), losses, ValueScale.of_search(losses, len(best)), stalled)
 
 
 def _kernel(

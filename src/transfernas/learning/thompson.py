@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr
 
-from ..fields import Range
+from ..fields import Limits
 from .bandit import (
     EXPLORING,
     N_POLICIES,
@@ -37,7 +37,7 @@ from .bandit import (
     BaseBanditConfig,
     SourceRecord,
 )
-from .ranges import Share
+from .limits import Share
 from .replay import ReplayBuffer
 from .scores import Scores
 
@@ -72,7 +72,7 @@ class BanditConfig(BaseBanditConfig):
 
     trust: Share = 1.0
     trust_warm_start: Share = 1.0
-    control: Annotated[int, Range(0, 10**9)] = 3
+    control: Annotated[int, Limits(0, 10**9)] = 3
 
     def start(self, replicas: int, problems: int) -> "ProposerBandit":
         """Returns a bandit that has seen no proposal; see `BaseBanditConfig.start`."""

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 from ..arrays import map_arrays
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, are_numbers
+from ..spaces.domain import Range
 from ..spaces.encoding import Encoding
 from ..spaces.problem import Problem, network_of
 from ..spaces.trajectory import Trajectory, blank_trajectories
@@ -214,7 +215,7 @@ def fit_warm_start(
             for pick in ordered:
                 entry = entries[pick.entry]
                 earlier, numbers = entry.config(replica, pick.slot), entry.numbers(replica, pick.slot)
-                config = _fit({**fill, **earlier}, problem, others)
+                config = _fit({**fill, **_with_ranges(problem, earlier, numbers)}, problem, others)
                 if config is None or (identity := _identity(problem, config)) in distinct:
                     continue
                 at = replica, row, len(distinct)
@@ -226,6 +227,13 @@ def fit_warm_start(
                     break
             warm_start.count[replica, row] = len(distinct)
     return warm_start
+
+
+def _with_ranges(problem: Problem, config: Mapping[str, Action], numbers: Mapping[str, float]) -> Mapping[str, Action]:
+    """Returns an earlier configuration with its numbers, if they are known, for the choices of ranges of a problem."""
+    ranges = {choice.name: choice.range for choice in problem.space.choices if choice.range is not None}
+    whole = {name: int(its) if ranges[name].integer else its for name, its in numbers.items() if name in ranges}
+    return {**config, **whole}
 
 
 def _identity(problem: Problem, config: Mapping[str, Action]) -> Hashable:
@@ -246,8 +254,11 @@ def _put(
     for leaf, value in zip(warm_start.trials, encoding.trajectory(row, config), strict=True):
         leaf[at] = value
     warm_start.action_indices[at] = encoding.action_indices(row, config)
+    if encoding.continuous:
+        warm_start.values[at] = encoding.numbers(row, config)
     for index, choice in enumerate(encoding.problems[row].space.choices, start=1):
-        warm_start.values[(*at, index)] = numbers.get(choice.name, np.nan) if choice.name in config else np.nan
+        if choice.range is None and choice.name in config:
+            warm_start.values[(*at, index)] = numbers.get(choice.name, np.nan)
 
 
 def _others(entries: Sequence[ArchivedProblem], replica: int, picks: Sequence[Pick]) -> dict[str, list[Action]]:
@@ -268,8 +279,15 @@ def _fit(
     while (choice := problem.space.next_choice(fitted)) is not None:
         fits = choice.name in given and choice.has(given[choice.name])
         kept += fits
-        fitted[choice.name] = given[choice.name] if fits else _representative(choice, others.get(choice.name, ()))
+        action = given[choice.name] if fits else _representative(choice, others.get(choice.name, ()))
+        fitted[choice.name] = action if choice.range is None else _number(choice, choice.range, action)
     return fitted if 2 * kept >= len(fitted) and (problem.valid is None or problem.valid(fitted)) else None
+
+
+def _number(choice: Choice, numbers: Range, action: Action) -> Action:
+    """Returns a number of a range, or a number in the middle of the part that the action names."""
+    number = numbers.contained(action)
+    return numbers.value(choice.index(action), 0.5) if number is None else number
 
 
 def _representative(choice: Choice, others: Sequence[Action]) -> Action:

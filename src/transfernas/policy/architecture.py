@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from ..fields import ConfigPart, Range
+from ..fields import ConfigPart, Limits
 
 Attention = Literal["causal", "bidirectional"]
 Normalise = Literal["after", "before"]
-Size = Annotated[int, Range(1, 10**12)]  # larger sizes would end in an obscure error
-Scale = Annotated[float, Range(0, 10**6)]  # larger scales would give numbers that are not finite
+Size = Annotated[int, Limits(1, 10**12)]  # larger sizes would end in an obscure error
+Scale = Annotated[float, Limits(0, 10**6)]  # larger scales would give numbers that are not finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

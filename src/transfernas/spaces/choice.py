@@ -17,18 +17,21 @@ from .condition import (
     stable_hash,
     to_builtin,
 )
+from .domain import Range
 
 START = "<S>"  # the paper's S, whose actions are the spaces
 END = "<T>"  # the paper's T
 
 
-@dataclass(frozen=True, slots=True, init=False, eq=False)
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class Choice(Typed):
     """A named decision of a search space: its actions, and the condition under which a configuration makes it.
 
     Attributes:
         name: Key of the choice in a configuration, unique in the space.
-        actions: Values that the choice can take, each None, bool, int, float or str.
+        actions: Values that the choice can take, each None, bool, int, float or str. The actions of a range are its
+            parts, each named by the number in its middle.
+        range: Numbers that the choice can take; None for a choice among a list of actions.
         when: Condition under which the choice is made; None for always.
         state: Name under which spaces share knowledge of the choice (paper, section 3: embeddings are reused by state
             name). The default is `name`. The repetitions of a block share one state.
@@ -40,11 +43,13 @@ class Choice(Typed):
         layers = Choice("layers", (1, 2))
         second = Choice("kernel 2", (3, 5), when={"layers": 2}, state="kernel")
         print(second.when)  # Equal(choice='layers', action=2)
+        rate = Choice("learning rate", Range(1e-4, 1e-1, log=True))
         ```
     """
 
     name: str
     actions: tuple[Action, ...]
+    range: Range | None
     when: Condition | None
     state: str
     _hash: int = field(init=False, repr=False)
@@ -53,7 +58,7 @@ class Choice(Typed):
     def __init__(
         self,
         name: str,
-        actions: Iterable[Action],
+        actions: Iterable[Action] | Range,
         when: Condition | Mapping[str, object] | None = None,
         state: str | None = None,
     ) -> None:
@@ -61,7 +66,7 @@ class Choice(Typed):
 
         Args:
             name: Key of the choice in a configuration.
-            actions: Values that the choice can take.
+            actions: Values that the choice can take, as a list or as a range of numbers.
             when: Condition, or a mapping that `as_condition` accepts; None for always.
             state: Name under which knowledge is shared; None for `name`.
 
@@ -75,6 +80,7 @@ class Choice(Typed):
             raise ValueError(f'"{START}" and "{END}" are the names of the start and terminal state; use another')
         if state is not None and (not isinstance(state, str) or not state):
             raise ValueError(f'choice "{name}": state={state!r} must be a non-empty string, or left out')
+        found, actions = (actions, actions.actions) if isinstance(actions, Range) else (None, actions)
         try:
             values, condition = tuple(to_builtin(action) for action in as_tuple(actions, "actions")), as_condition(when)
         except (TypeError, ValueError) as error:
@@ -86,24 +92,42 @@ class Choice(Typed):
             if positions.setdefault(action_key(action), position) != position:
                 raise ValueError(f'choice "{name}" has the action {action!r} twice')
         state = name if state is None else state
-        set_fields(self, name=name, actions=values, when=condition, state=state, _positions=positions)
+        set_fields(self, name=name, actions=values, range=found, when=condition, state=state, _positions=positions)
         set_fields(self, _hash=stable_hash(self))
 
+    def __repr__(self) -> str:
+        """Returns the arguments."""
+        return f"Choice(name={self.name!r}, actions={self.given!r}, when={self.when!r}, state={self.state!r})"
+
+    @property
+    def given(self) -> tuple[Action, ...] | Range:
+        """The range of the choice, or its list of actions."""
+        return self.actions if self.range is None else self.range
+
+    @property
+    def continuous(self) -> bool:
+        """Whether an action of the choice stands for several numbers."""
+        return self.range is not None and self.range.continuous
+
     def has(self, action: Action) -> bool:
-        """Returns whether the choice has an action of this value and type."""
+        """Returns whether the choice has an action of this value and type, or a range with this number."""
+        if self.range is not None and self.range.contained(action) is not None:
+            return True
         try:
             return action_key(action) in self._positions
         except TypeError:  # a value that cannot be hashed, such as a list
             return False
 
     def index(self, action: Action) -> int:
-        """Returns the position of an action in `actions`.
+        """Returns the position of an action in `actions`; that of the part with the number if there is a range.
 
         Raises:
             ValueError: The choice has no such action.
         """
         if type(action) in (int, float, str) and (at := self._positions.get((type(action), action))) is not None:
             return at
+        if self.range is not None:
+            return self.range.position(self.value(action))  # type: ignore[arg-type]
         try:
             value = to_builtin(action)
         except (TypeError, ValueError) as error:
@@ -114,6 +138,25 @@ class Choice(Typed):
         near = next((known for known in self.actions if known == value), None)
         hint = f" (it has {near!r}, of type {type(near).__name__})" if near is not None else ""
         raise ValueError(f'choice "{self.name}" has no action {action!r}{hint}; its actions are {self.actions}')
+
+    def at(self, position: int) -> Action:
+        """Returns the action at a position in `actions`, or the number in the middle of a part of a range."""
+        return self.actions[position] if self.range is None else self.range.value(position, 0.5)
+
+    def value(self, action: Action) -> Action:
+        """Returns an action as the choice has it: as a Python number of a range, or as in `actions`.
+
+        Raises:
+            ValueError: The choice has no such action.
+        """
+        if self.range is None:
+            return self.actions[self.index(action)]
+        if (number := self.range.contained(action)) is None:
+            kind = "whole number" if self.range.integer else "number"
+            raise ValueError(
+                f'choice "{self.name}" is a {kind} from {self.range.low} to {self.range.high}, not {action!r}'
+            )
+        return number
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -213,6 +256,6 @@ def _turn(part: Choice | Repeat, names: Mapping[str, str], enough: Condition | N
     own = None if part.when is None else rename(part.when, names)
     when = own if enough is None else enough if own is None else And((enough, own))
     if isinstance(part, Choice):
-        return Choice(names[part.name], part.actions, when, part.state)
+        return Choice(names[part.name], part.given, when, part.state)
     block = [_turn(inner, names, None) for inner in part.block]
     return Repeat(names[part.name], part.times, block, when, part.state)

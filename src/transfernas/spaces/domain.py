@@ -12,6 +12,8 @@ import operator
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -151,6 +153,33 @@ class NumericDomain:
             raise ValueError(f"{value!r} is not a number for a range from {self.low} to {self.high}")
         return number  # type: ignore[return-value]
 
+    def contained(self, value: object) -> float | None:
+        """Returns the number of the range that equals a value, in the value's precision; None if there is none.
+
+        A number between the steps of a range is accepted, and stays as given.
+
+        Args:
+            value: A value of any type, for example a NumPy scalar.
+        """
+        if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+            return None
+        try:
+            number = int(value) if isinstance(value, Integral) else float(value)
+        except (OverflowError, ValueError):  # too large, or Decimal("sNaN")
+            return None
+        if number != number:
+            return None
+        inside = min(max(number, self.low), self.high)
+        near = inside if self.step is None else self.near(inside, 0.0, 0.0)
+        with np.errstate(over="ignore"):
+            rounded = type(value)(near) if isinstance(value, np.floating) else near
+        whole = number == round(inside)
+        if rounded == value and math.isfinite(number):
+            number = near
+        elif not self.low <= number <= self.high or (self.integer and not whole):
+            return None
+        return int(number) if self.integer else float(number)
+
     def action(self, value: float) -> Action:
         """Returns the name of the bin of a value."""
         return self.actions[self.position(value)]
@@ -240,6 +269,63 @@ class NumericDomain:
         return next(at for at, part in enumerate(self.bins) if value <= part.high)
 
 
+_EXACT = 2**53
+"""The largest size of whole numbers that a float holds exactly."""
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Range(NumericDomain):
+    """A range of numbers for a `Choice`, both ends included.
+
+    The numbers are whole if `low`, `high` and `step` are; otherwise they are floats. The policy sees a range as a few
+    parts of it, and a configuration has a number of the range.
+
+    Example:
+        ```python
+        rate = Choice("learning rate", Range(1e-5, 1e-1, log=True))
+        units = Choice("units", Range(16, 512, log=True))
+        agent = Agent([Problem(SearchSpace("mlp", [rate, units]), task="digits")])
+        print(agent.ask().config)  # such as {'learning rate': 0.0021, 'units': 78}
+        ```
+    """
+
+    def __init__(self, low: float, high: float, log: bool = False, step: float | None = None) -> None:
+        """Checks the range.
+
+        Args:
+            low: Least number.
+            high: Largest number.
+            log: Whether the scale is logarithmic.
+            step: Distance between neighbouring numbers, counted from `low`; None for all numbers, or all whole numbers.
+
+        Raises:
+            TypeError: An end or the step is not a number, or `log` is not a bool.
+            ValueError: An end is not finite, the ends are not in ascending order, a logarithmic range begins at 0 or
+                below, the step is not above 0, or a whole number has a size beyond 2**53.
+        """
+        given = {"low": low, "high": high} | ({} if step is None else {"step": step})
+        found = {
+            name: None if isinstance(value, bool | np.bool) else _of_python(value) for name, value in given.items()
+        }
+        if wrong := [name for name, number in found.items() if number is None]:
+            raise TypeError(f"a Range has numbers, as in Range(0.1, 1.0); its {wrong[0]} is {given[wrong[0]]!r}")
+        if not isinstance(log, bool):
+            raise TypeError(f"the log of a Range is True or False, not {log!r}")
+        integer = all(type(number) is int for number in found.values())
+        if integer and max(map(abs, found.values())) > _EXACT:  # type: ignore[arg-type]
+            raise ValueError(f"whole numbers of a Range have a size of at most 2**53, unlike {low!r} to {high!r}")
+        if not integer:
+            found = {name: _as_float(number) for name, number in found.items()}
+        if not found["low"] < found["high"]:  # type: ignore[operator]
+            raise ValueError(f"a Range has ends in ascending order, not from {low!r} to {high!r}")
+        NumericDomain.__init__(self, found["low"], found["high"], log, found.get("step"), integer)  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        """Returns the arguments that are not defaults."""
+        step = "" if self.step is None or (self.integer and self.step == 1) else f", step={self.step!r}"
+        return f"Range({self.low!r}, {self.high!r}{', log=True' if self.log else ''}{step})"
+
+
 Domain = CategoricalDomain | NumericDomain
 
 
@@ -251,6 +337,13 @@ def _of_python(value: object) -> int | float | None:
         return float(value) if hasattr(value, "__float__") else None
     except (TypeError, ValueError, OverflowError):  # an array of several numbers; a fraction too large for a float
         return None
+
+
+def _as_float(number: float | None) -> float:
+    try:
+        return float(number)  # type: ignore[arg-type]
+    except OverflowError:  # an integer too large for a float
+        return math.inf
 
 
 def _finite(value: float) -> bool:

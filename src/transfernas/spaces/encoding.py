@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from .choice import Choice
 from .condition import Action, Config, holds
@@ -48,6 +48,11 @@ class Encoding:
     def grows(self) -> bool:
         """Whether the arrays have room for choices that are not known yet, as for define-by-run spaces."""
         return self.min_shapes != EXACT
+
+    @property
+    def continuous(self) -> bool:
+        """Whether an action of some choice stands for several numbers of a range."""
+        return any(problem.space.continuous for problem in self.problems)
 
     @property
     def wide(self) -> bool:
@@ -98,7 +103,11 @@ class Encoding:
         """
         space = self.problems[row].space
         space.validate(config)
-        return {choice.name: config[choice.name] for choice in space.choices if choice.name in config}
+        made = [choice for choice in space.choices if choice.name in config]
+        return {
+            choice.name: config[choice.name] if choice.range is None else choice.value(config[choice.name])
+            for choice in made
+        }
 
     def sequence(self, row: int, config: Config) -> Trajectory:
         """Returns the choices of a configuration as a trajectory in the order of the mapping; conditions are ignored.
@@ -154,7 +163,7 @@ class Encoding:
         alone = dict(zip(decision_of, space.choices, strict=True))
         if len(alone) == len(space.choices):  # no two choices share a decision, as those of a repeated block do
             steps = zip(decisions, actions.tolist(), strict=True)
-            return {(choice := alone[decision]).name: choice.actions[action] for decision, action in steps}
+            return {(choice := alone[decision]).name: choice.at(action) for decision, action in steps}
         at, passed = 0, dict[str, Action]()
         for decision, action in zip(decisions, actions.tolist(), strict=True):
             at = _next_choice(space.choices, at, config, passed)
@@ -163,19 +172,26 @@ class Encoding:
                 choice = next(c for c, its in choices if its == decision and c.name not in config)
             else:
                 choice = space.choices[at]
-            config[choice.name] = choice.actions[action]
+            config[choice.name] = choice.at(action)
         return config
 
-    def config_of_indices(self, row: int, action_indices: Int[np.ndarray, "choices"]) -> dict[str, Action]:
+    def config_of_indices(
+        self,
+        row: int,
+        action_indices: Int[np.ndarray, "choices"],
+        numbers: Float[np.ndarray, "choices"] | None = None,
+    ) -> dict[str, Action]:
         """Returns a configuration from the positions of its actions; the inverse of `action_indices`.
 
         Args:
             row: Row of the problem.
             action_indices: Shape `[choices]`, S first.
+            numbers: Shape `[choices]`, S first, the numbers of ranges; None for those in the middle of the parts.
         """
-        space = self.problems[row].space
-        pairs = zip(space.choices, action_indices[1:].tolist(), strict=False)
-        return {choice.name: choice.actions[action] for choice, action in pairs if action < len(choice.actions)}
+        choices = self.problems[row].space.choices
+        pairs = zip(choices, action_indices[1:].tolist(), strict=False)
+        config = {choice.name: choice.at(action) for choice, action in pairs if action < len(choice.actions)}
+        return config if numbers is None else put_numbers(choices, config, numbers)
 
     def action_indices(self, row: int, config: Config) -> Int[np.ndarray, "choices"]:
         """Returns the position of the action of each choice, S first, in the form of a rollout.
@@ -190,6 +206,38 @@ class Encoding:
             if choice.name in config:
                 action_indices[index] = choice.index(config[choice.name])
         return action_indices
+
+    def numbers(self, row: int, config: Config) -> Float[np.ndarray, "choices"]:
+        """Returns the numbers of a configuration whose actions stand for several numbers; NaN for all other choices.
+
+        Args:
+            row: Row of the problem.
+            config: A configuration, in which any choices may be missing.
+
+        Returns:
+            Shape `[choices]`, S first; `[0]` if no choice of any problem has a range of more than 16 numbers.
+        """
+        found = np.full(self.tables.rules.decision.shape[1] if self.continuous else 0, np.nan)
+        for index, choice in enumerate(self.problems[row].space.choices if self.continuous else (), start=1):
+            if choice.continuous and choice.name in config:
+                found[index] = choice.value(config[choice.name])
+        return found
+
+
+def put_numbers(
+    choices: Sequence[Choice], config: dict[str, Action], numbers: Float[np.ndarray, "choices"]
+) -> dict[str, Action]:
+    """Puts the numbers of ranges into a configuration, and returns the configuration.
+
+    Args:
+        choices: Choices of the space.
+        config: The configuration.
+        numbers: Shape `[choices]`, S first, the numbers; NaN for a number that is not known.
+    """
+    for choice, number in zip(choices, numbers[1:].tolist(), strict=False):
+        if choice.range is not None and choice.name in config and number == number:
+            config[choice.name] = int(number) if choice.range.integer else number
+    return config
 
 
 def _next_choice(choices: Sequence[Choice], start: int, config: Config, made: dict[str, Action]) -> int:

@@ -18,6 +18,14 @@ def place_of(numbers: NumericDomain, value: float) -> float:
     return (_on_scale(numbers, value) - low) / (high - low)
 
 
+def place_within(numbers: NumericDomain, value: float) -> float:
+    """Returns the place of a value, at most a whole range away from the range; NaN for NaN."""
+    try:
+        return min(max(place_of(numbers, value), -1.0), 2.0) if value == value else math.nan
+    except OverflowError:  # an integer larger than every float
+        return -1.0 if value < 0 else 2.0
+
+
 def value_at(numbers: NumericDomain, place: float) -> float:
     """Returns the value of a range that is nearest to a place from 0 to 1."""
     low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)

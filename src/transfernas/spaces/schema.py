@@ -4,6 +4,7 @@ from typing import Any, assert_never
 
 from .choice import Choice
 from .condition import And, Condition, Equal, In, Not, Or
+from .domain import Range
 from .space import SearchSpace
 
 Json = Any  # what json.loads returns
@@ -25,7 +26,11 @@ def space_from_json(value: Json) -> SearchSpace:
 
 def choice_to_json(choice: Choice) -> Json:
     """Returns a choice as JSON values."""
-    found: dict[str, Json] = {"name": choice.name, "actions": list(choice.actions)}
+    found: dict[str, Json] = {"name": choice.name}
+    if choice.range is None:
+        found["actions"] = list(choice.actions)
+    else:
+        found["range"] = [choice.range.low, choice.range.high, choice.range.log, choice.range.step]
     if choice.state != choice.name:
         found["state"] = choice.state
     if choice.when is not None:
@@ -40,7 +45,8 @@ def choice_from_json(value: Json) -> Choice:
         KeyError, TypeError, ValueError: The value does not describe a choice.
     """
     when = _condition_from_json(value["when"]) if "when" in value else None
-    return Choice(value["name"], value["actions"], when, value.get("state"))
+    actions = Range(*value["range"]) if "range" in value else value["actions"]
+    return Choice(value["name"], actions, when, value.get("state"))
 
 
 def _condition_to_json(condition: Condition) -> Json:

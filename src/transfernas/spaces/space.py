@@ -100,7 +100,7 @@ class SearchSpace:
                     f'choice "{choice.name}" of search space "{self.name}" is not active here: it needs {choice.when}'
                 )
             if active:
-                made[choice.name] = choice.actions[choice.index(config[choice.name])]
+                made[choice.name] = choice.actions[choice.index(choice.value(config[choice.name]))]
 
     def fits(self, config: Config) -> bool:
         """Returns whether `validate` accepts a configuration."""
@@ -111,12 +111,19 @@ class SearchSpace:
         return True
 
     @property
+    def continuous(self) -> bool:
+        """Whether an action of a choice stands for several numbers of a range."""
+        return any(choice.continuous for choice in self.choices)
+
+    @property
     def size(self) -> int:
         """Exact number of configurations.
 
         Raises:
-            ValueError: The conditions tell more than 10,000 combinations of earlier choices apart.
+            ValueError: A choice has a range of more than 16 numbers, or the conditions tell more than 10,000
+                combinations of earlier choices apart.
         """
+        self._check_countable()
         return count_space(self.choices).size
 
     @property
@@ -129,7 +136,12 @@ class SearchSpace:
         return edges(self.choices)
 
     def enumerate(self) -> Iterator[dict[str, Action]]:
-        """Yields every configuration exactly once; the last choices vary fastest."""
+        """Yields every configuration exactly once; the last choices vary fastest.
+
+        Raises:
+            ValueError: A choice has a range of more than 16 numbers.
+        """
+        self._check_countable()
         stack: list[dict[str, Action]] = [{}]
         while stack:
             config = stack.pop()
@@ -138,6 +150,14 @@ class SearchSpace:
                 yield config
             else:
                 stack.extend({**config, choice.name: action} for action in reversed(choice.actions))
+
+    def _check_countable(self) -> None:
+        for choice in self.choices:
+            if choice.continuous:
+                raise ValueError(
+                    f'the configurations of search space "{self.name}" cannot be counted: choice "{choice.name}" has '
+                    f"{choice.range}; give it a list of actions"
+                )
 
 
 def _check_names(space: SearchSpace) -> None:
@@ -157,6 +177,11 @@ def _check_conditions(space: SearchSpace) -> None:
                 raise ValueError(f'{where} names "{literal.choice}", which is not a choice of the space')
             if position[literal.choice] >= index:
                 raise ValueError(f'{where} names "{literal.choice}", which is not made before it; put it first')
+            if space.choices[position[literal.choice]].continuous:
+                raise ValueError(
+                    f'{where} names "{literal.choice}", which has {space.choices[position[literal.choice]].range}; '
+                    f"a condition names a choice of a list of actions, or of a range of at most 16 numbers"
+                )
             for action in literal.actions if isinstance(literal, In) else (literal.action,):
                 try:
                     space.choices[position[literal.choice]].index(action)

@@ -1,0 +1,184 @@
+"""The numbers of ranges: for the policy, an action of a range is a part of the range, and a trial has a number of it.
+
+Most numbers are near the best number that was tried in the same part. So the policy finds the parts, and trials of the
+same parts refine the numbers.
+
+Shapes: a space has `choices`, S first. Ranges belong to learners of a single replica.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, UInt64
+
+from ..spaces.condition import Action
+from ..spaces.domain import NumericDomain
+from ..spaces.encoding import Encoding
+from .archive import indices_of_trials
+from .learner import Learner
+from .randomness import Purpose, generator
+from .replay import are_among, identity_of
+
+BEST = 20
+"""The number of best trials whose parts may be proposed again, with other numbers, and near whose numbers others are.
+
+Worse configurations may not, because a policy that is wrong about a configuration would propose it again and again.
+"""
+
+# Not for tuning. These numbers set how close a number is to a good number of the same part.
+_NEAR_ONE = 0.85  # the share of numbers near a good one; the others are uniform in the part
+_NEAREST, _FARTHEST = 0.01, 0.5  # distance in widths of a part, log-uniform
+
+
+class NumberDraw(NamedTuple):
+    """Random draws that determine a number of a part: three uniform draws, and one from a standard normal."""
+
+    place: float
+    near: float
+    nearness: float
+    away: float
+
+    @classmethod
+    def of(cls, rng: np.random.Generator) -> "NumberDraw":
+        """Returns new draws."""
+        place, near, nearness = rng.random(3).tolist()
+        return cls(place, near, nearness, float(rng.standard_normal()))
+
+    def number(self, domain: NumericDomain, position: int, known: float | None) -> float:
+        """Returns a number of a part of a range.
+
+        Args:
+            domain: the range.
+            position: the position of the part.
+            known: a good number of the part; None if none is known.
+        """
+        part = domain.bins[position]
+        if part.low == part.high or self.near >= _NEAR_ONE or known is None:
+            return domain.value(position, self.place)
+        near = domain.near(known, _NEAREST * (_FARTHEST / _NEAREST) ** self.nearness, self.away)
+        return near if domain.position(near) == position else domain.value(position, self.place)
+
+
+class CandidateConfigs:
+    """The configurations of the candidates of a proposal."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        """Takes the problems."""
+        self.encoding = encoding
+
+    def config(self, row: int, action_indices: Int[np.ndarray, "choices"]) -> dict[str, Action]:
+        """Returns a candidate as a configuration.
+
+        Args:
+            row: the row of the problem.
+            action_indices: Shape `[choices]`, the positions of the actions, as in a `Rollout`.
+        """
+        return self.encoding.config_of_indices(row, action_indices)
+
+    def identity(self, row: int, fingerprint: int, action_indices: Int[np.ndarray, "choices"]) -> int:
+        """Returns a number that two candidates share if they have one configuration; see `replay.identity_of`."""
+        return fingerprint
+
+    def give(self, row: int, action_indices: Int[np.ndarray, "choices"], numbers: Float[np.ndarray, "choices"]) -> None:
+        """Sets the numbers of a candidate, which are then not drawn; of several, the first that are given count."""
+
+    def repeatable(self, row: int) -> UInt64[np.ndarray, "again"]:
+        """Returns the fingerprints of trials of a problem whose actions may be proposed again, with other numbers."""
+        return np.zeros(0, np.uint64)
+
+
+class NumberDraws(CandidateConfigs):
+    """The configurations of the candidates of a proposal, with a number of each range.
+
+    A candidate has the same numbers whenever it is asked for. So the user's `valid` and `key` see the configuration
+    that is proposed.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        """Takes the learner that proposes."""
+        super().__init__(learner.encoding)
+        self._learner, self._rows = learner, dict[int, _GoodNumbers]()
+        self._given: dict[tuple[int, bytes], Float[np.ndarray, choices]] = {}
+        rng = generator(learner.seed, Purpose.VALUE, learner.sampled)
+        self._draws = [NumberDraw.of(rng) for _ in range(learner.encoding.tables.rules.decision.shape[1])]
+
+    def give(self, row: int, action_indices: Int[np.ndarray, "choices"], numbers: Float[np.ndarray, "choices"]) -> None:
+        """See `CandidateConfigs.give`."""
+        self._good(row)
+        self._given.setdefault((row, _key(action_indices)), numbers)
+
+    def numbers(self, row: int, action_indices: Int[np.ndarray, "choices"]) -> Float[np.ndarray, "choices"]:
+        """Returns the numbers of a candidate; NaN for choices that have no range or are not made."""
+        good = self._good(row)
+        given = self._given.get((row, _key(action_indices)))
+        found = np.full(len(action_indices), np.nan) if given is None else given.copy()
+        for at, choice in enumerate(self.encoding.problems[row].space.choices, start=1):
+            index = int(action_indices[at])
+            if choice.continuous and choice.range and index < len(choice.actions) and np.isnan(found[at]):
+                found[at] = self._draws[at].number(choice.range, index, good.of_action(at, index))
+        return found
+
+    def config(self, row: int, action_indices: Int[np.ndarray, "choices"]) -> dict[str, Action]:
+        """See `CandidateConfigs.config`."""
+        return self.encoding.config_of_indices(row, action_indices, self.numbers(row, action_indices))
+
+    def identity(self, row: int, fingerprint: int, action_indices: Int[np.ndarray, "choices"]) -> int:
+        """See `CandidateConfigs.identity`."""
+        return identity_of(fingerprint, self.numbers(row, action_indices))
+
+    def repeatable(self, row: int) -> UInt64[np.ndarray, "again"]:
+        """See `CandidateConfigs.repeatable`."""
+        return self._good(row).repeatable
+
+    def _good(self, row: int) -> "_GoodNumbers":
+        if row not in self._rows:
+            self._rows[row] = _GoodNumbers.of(self._learner, row)
+            earlier, replay = self._learner.warm_start, self._learner.replay
+            if earlier is not None:  # a configuration of the warm start has its own numbers, the first time
+                (fingerprints, *_), (filled, *_) = earlier.slots(np.array([row]))
+                new = filled & ~are_among(fingerprints, replay.fingerprint[0, replay.of(0, row)])
+                for slot in np.flatnonzero(new).tolist():
+                    self.give(row, earlier.action_indices[0, row, slot], earlier.values[0, row, slot])
+        return self._rows[row]
+
+
+class _GoodNumbers(NamedTuple):
+    """Numbers of the best trials of a problem, best first, and of the warm start.
+
+    Attributes:
+        action_indices: Shape `[trials, choices]`, the positions of the actions, or `NOT_MADE`.
+        numbers: Shape `[trials, choices]`, the numbers of ranges; NaN for other choices.
+        repeatable: see `CandidateConfigs.repeatable`.
+    """
+
+    action_indices: Int[np.ndarray, "trials choices"]
+    numbers: Float[np.ndarray, "trials choices"]
+    repeatable: UInt64[np.ndarray, "again"]
+
+    @classmethod
+    def of(cls, learner: Learner, row: int) -> "_GoodNumbers":
+        replay, earlier = learner.replay, learner.warm_start
+        best = replay.ranked(0, replay.of(0, row), distinct=False)[:BEST]
+        indices = indices_of_trials(learner.encoding, row, replay.trials.at((0, best)))
+        numbers = replay.numbers[0, best, 1 : 1 + indices.shape[1]]
+        repeatable = replay.fingerprint[0, best[~np.isnan(numbers).all(axis=1)]]
+        if earlier is not None:
+            here = 0, row, slice(int(earlier.count[0, row])), slice(1, 1 + indices.shape[1])
+            indices = np.concatenate([indices, earlier.action_indices[here]])
+            numbers = np.concatenate([numbers, earlier.values[here]])
+        return cls(indices, numbers, repeatable)
+
+    def of_action(self, choice: int, action: int) -> float | None:
+        """Returns the best number of an action; None if none is known. The first choice is S."""
+        known = self.numbers[(self.action_indices[:, choice - 1] == action), choice - 1]
+        known = known[~np.isnan(known)]
+        return float(known[0]) if len(known) else None
+
+
+def configs_of(learner: Learner) -> CandidateConfigs:
+    """Returns the configurations of the candidates of a learner's next proposal."""
+    return NumberDraws(learner) if learner.encoding.continuous else CandidateConfigs(learner.encoding)
+
+
+def _key(action_indices: Int[np.ndarray, "choices"]) -> bytes:
+    return action_indices.astype(np.int32).tobytes()
