@@ -358,9 +358,28 @@ def test_without_rules_the_actions_are_the_bins_that_all_ranges_share() -> None:
     assert dict(middles) == {"x": 0.03125, "n": 8, "lr": 0.001334, "normal": 51, "beta": 0.0625}
 
 
-def test_a_seed_draws_inside_the_part() -> None:
-    space = cs.ConfigurationSpace({"n": (0, 159)})
+def test_a_number_that_no_rule_reads_stays_as_it_is() -> None:
+    space = cs.ConfigurationSpace({"n": (0, 1_000), "on": [True, False]})
     space.add(cs.UniformFloatHyperparameter("lr", 1e-4, 1.0, log=True))
+    space.add(cs.EqualsCondition(space["n"], space["on"], True))
+    adapter = from_configspace(space)
+    given = cs.Configuration(space, values={"lr": 0.0123456789012, "n": 137, "on": True})
+    config = adapter.config(given)
+    assert dict(given) == dict(adapter.configuration(config)) == dict(adapter.configuration(config, 7)) == config
+    agent = Agent([adapter.problem("t")], seed=0)
+    for _ in range(60):
+        trial = agent.ask()
+        got = adapter.configuration(trial.config)
+        agent.tell(trial, -abs(np.log10(got["lr"]) + 2.345) - (abs(got["n"] - 137) / 1_000 if got["on"] else 1.0))
+    best = agent.best()
+    assert best is not None and best.reward > -0.02  # the middles of the parts come to -0.05
+
+
+def test_a_seed_draws_inside_the_part() -> None:
+    space = cs.ConfigurationSpace({"n": (0, 159), "more": [0, 1], "less": [0, 1]})
+    space.add(cs.UniformFloatHyperparameter("lr", 1e-4, 1.0, log=True))
+    space.add(cs.GreaterThanCondition(space["more"], space["n"], 143))
+    space.add(cs.GreaterThanCondition(space["less"], space["lr"], 0.1))
     adapter = from_configspace(space)
     config: Config = {"n": adapter.space["n"].actions[1], "lr": 0.001334}
     drawn = [dict(adapter.configuration(config, seed)) for seed in range(200)]

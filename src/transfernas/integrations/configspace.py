@@ -26,7 +26,7 @@ from ..spaces.choice import Choice
 from ..spaces.condition import Action, And, Condition, Config, In, Not, Or
 from ..spaces.problem import Problem
 from ..spaces.space import SearchSpace
-from .configspace_values import Values, values_of
+from .configspace_values import Values, WholeRange, values_of
 
 SPACE = "configspace"
 """The default name of a space. Spaces of one name are versions of one space."""
@@ -41,10 +41,11 @@ _TRIES = 16  # draws inside of the actions, if the numbers that stand for them a
 class ConfigSpaceAdapter:
     """A `ConfigurationSpace` and its search space; made by `from_configspace`.
 
-    The search sees a number as a part of its range. One number stands for all numbers of the part in configurations. No
-    condition and no clause that forbids a number changes within a part, so each holds for all numbers of a part, or for
-    none. A relation between two numbers, such as `ForbiddenLessThanRelation`, may hold for some numbers of two parts
-    only. Then the numbers that stand for the parts are tried first, and a few others next.
+    A range becomes a choice of the range, and a configuration has a number of it. If a condition or a clause that
+    forbids single values reads the number, the range becomes a choice of its parts: no such rule changes within a part,
+    and one number stands for all numbers of the part. A relation between two numbers, such as
+    `ForbiddenLessThanRelation`, may hold for some numbers of two parts only. Then the numbers that stand for the parts
+    are tried first, and a few others next.
 
     Attributes:
         source: The `ConfigurationSpace` of the configurations, which must not change any more.
@@ -83,8 +84,8 @@ class ConfigSpaceAdapter:
 
         Args:
             config: From the names of the active choices to their actions.
-            seed: The seed that draws numbers inside of the parts of ranges; None for the numbers that stand for the
-                parts, which are near their middles.
+            seed: The seed that draws numbers inside of the parts, if a rule reads a range; None for the numbers that
+                stand for the parts, which are near their middles.
 
         Raises:
             ValueError: The configuration does not fit the space, or the seed is not a whole number of at least 0.
@@ -94,11 +95,11 @@ class ConfigSpaceAdapter:
         self.space.validate(config)
         if seed is not None:
             check_seed(seed)
-        chosen = {
-            choice.name: (self._values[choice.name], choice.index(config[choice.name]))
-            for choice in self.space.choices
-            if choice.name in config
-        }
+        chosen = dict[str, tuple[Any, Any]]()
+        for choice in self.space.choices:
+            if choice.name in config:
+                action, its = config[choice.name], self._values[choice.name]
+                chosen[choice.name] = its, action if isinstance(its, WholeRange) else choice.index(action)
         forbidden = None
         for values in _candidates(chosen, seed):
             try:
@@ -143,9 +144,9 @@ def from_configspace(space: cs.ConfigurationSpace, name: str | None = None) -> C
     """Returns the search space of a `ConfigurationSpace`, and the conversions between both.
 
     A categorical or ordinal hyperparameter becomes a choice of its values, and a constant a choice of one value. An
-    integer or a float becomes a choice of the parts of its range. Ranges that overlap share parts, except where a
-    condition or a forbidden clause cuts them. Normal and beta distributions are searched as the ranges that bound them,
-    and weights are left out.
+    integer or a float becomes a choice of its range. If a condition or a forbidden clause reads the number, it becomes
+    a choice of the parts of the range, which are cut where the rule changes. Ranges that overlap share knowledge.
+    Normal and beta distributions are searched as the ranges that bound them, and weights are left out.
 
     The value that stands for an action decides whether a condition holds. A range is cut where a condition on it
     changes, so the decision is right for every number of the part, also under `GreaterThanCondition` and
@@ -190,8 +191,13 @@ def from_configspace(space: cs.ConfigurationSpace, name: str | None = None) -> C
     return ConfigSpaceAdapter(_disambiguate(space), named, values)
 
 
-def _candidates(chosen: Mapping[str, tuple[Values, int]], seed: int | None) -> Iterator[dict[str, Any]]:
-    """Yields values for the actions chosen, the best first."""
+def _candidates(chosen: Mapping[str, tuple[Any, Any]], seed: int | None) -> Iterator[dict[str, Any]]:
+    """Yields values for the actions chosen, the best first.
+
+    Args:
+        chosen: The `Values` of each hyperparameter, and the position of the action, or the number of a `WholeRange`.
+        seed: See `ConfigSpaceAdapter.configuration`.
+    """
     representative = {name: values.representative(at) for name, (values, at) in chosen.items()}
     if seed is None:
         yield representative
@@ -293,7 +299,8 @@ def _comparison(condition: Any, space: cs.ConfigurationSpace, values: Mapping[st
     vector = np.full(len(space), np.nan)  # ConfigSpace reads it: inactive is NaN
     inactive = bool(condition.satisfied_by_vector(vector))
     wanted: list[Action] = []
-    for at, action in enumerate(values[parent].actions if parent in values else ()):  # else it is never active
+    actions: Any = values[parent].actions if parent in values else ()  # else it is never active
+    for at, action in enumerate(actions):
         vector[condition.parent_vector_id] = space[parent].to_vector(values[parent].representative(at))
         if bool(condition.satisfied_by_vector(vector)) is not inactive:
             wanted.append(action)

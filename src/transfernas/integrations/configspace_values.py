@@ -1,4 +1,4 @@
-"""The actions of a hyperparameter of ConfigSpace: its values, or the parts of its range."""
+"""The actions of a hyperparameter of ConfigSpace: its values, its range, or the parts of its range."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ import numpy as np
 from ConfigSpace.hyperparameters import FloatHyperparameter, IntegerHyperparameter
 
 from ..spaces.condition import Action, set_fields
-from ..spaces.domain import CategoricalDomain, NumericDomain
+from ..spaces.domain import EXACT, CategoricalDomain, NumericDomain, Range
 
 Cut = tuple[float, float]
 """A place in a range: in front of a number, `(number, FRONT)`, or behind it, `(number, BEHIND)`."""
@@ -64,6 +64,41 @@ class ListedValues:
         return self.representative(at)
 
 
+class WholeRange:
+    """The numbers of a range.
+
+    Attributes:
+        actions: The range.
+        has_range: False, because a configuration has one number of the range.
+    """
+
+    has_range = False
+
+    def __init__(self, numbers: Range) -> None:
+        """Takes the range."""
+        self.actions = numbers
+
+    def action(self, value: object) -> Action:
+        """Returns a number of the range as plain Python.
+
+        Raises:
+            ValueError: The range has no such number.
+        """
+        number = self.actions.contained(value)
+        if number is None:
+            kind = "whole number" if self.actions.integer else "number"
+            raise ValueError(f"{value!r} is no {kind} from {self.actions.low!r} to {self.actions.high!r}")
+        return number
+
+    def representative(self, number: float) -> Any:
+        """Returns a number as ConfigSpace has it."""
+        return number if self.actions.integer else min(max(round(number, _PLACES), self.actions.low), self.actions.high)
+
+    def draw(self, number: float, rng: np.random.Generator) -> Any:
+        """Returns a number as ConfigSpace has it, without a draw."""
+        return self.representative(number)
+
+
 class _Interval(NamedTuple):
     """A part of a range, with all numbers between two cuts.
 
@@ -89,7 +124,7 @@ class _Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True, init=False)
 class RangedValues:
-    """The parts of a numeric range: the bins of a `NumericDomain`, cut further where a rule of the space changes.
+    """The parts of a range on which a rule depends: the bins of a `NumericDomain`, cut further where the rule changes.
 
     So a condition on a number, or a clause that forbids a number, holds for all numbers of an action or for none.
 
@@ -147,7 +182,7 @@ class RangedValues:
         return rounded if part.has(rounded) else part.representative
 
 
-Values = ListedValues | RangedValues
+Values = ListedValues | WholeRange | RangedValues
 
 
 def values_of(hyperparameter: Any, rules: Iterable[Any]) -> Values:
@@ -169,10 +204,11 @@ def values_of(hyperparameter: Any, rules: Iterable[Any]) -> Values:
             return ListedValues((hyperparameter.value,))
         case IntegerHyperparameter() | FloatHyperparameter():
             integer = isinstance(hyperparameter, IntegerHyperparameter)
-            numbers = NumericDomain(
-                hyperparameter.lower, hyperparameter.upper, bool(hyperparameter.log), integer=integer
-            )
-            return RangedValues(numbers, [cut for rule in rules for cut in _cuts(rule, integer)])
+            low, high, log = hyperparameter.lower, hyperparameter.upper, bool(hyperparameter.log)
+            cuts = [cut for rule in rules for cut in _cuts(rule, integer)]
+            if not cuts and low < high and (not integer or max(-low, high) <= EXACT):
+                return WholeRange(Range(low, high, log))
+            return RangedValues(NumericDomain(low, high, log, integer=integer), cuts)
     raise TypeError(
         f'hyperparameter "{hyperparameter.name}" is a {type(hyperparameter).__name__}, which cannot be searched; it '
         f"should be a categorical, an ordinal, a constant, or an integer or a float with bounds"

@@ -269,7 +269,7 @@ class NumericDomain:
         return next(at for at, part in enumerate(self.bins) if value <= part.high)
 
 
-_EXACT = 2**53
+EXACT = 2**53
 """The largest size of whole numbers that a float holds exactly."""
 
 
@@ -312,7 +312,7 @@ class Range(NumericDomain):
         if not isinstance(log, bool):
             raise TypeError(f"the log of a Range is True or False, not {log!r}")
         integer = all(type(number) is int for number in found.values())
-        if integer and max(map(abs, found.values())) > _EXACT:  # type: ignore[arg-type]
+        if integer and max(map(abs, found.values())) > EXACT:  # type: ignore[arg-type]
             raise ValueError(f"whole numbers of a Range have a size of at most 2**53, unlike {low!r} to {high!r}")
         if not integer:
             found = {name: _as_float(number) for name, number in found.items()}
