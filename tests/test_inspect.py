@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from agents import NEXT_PROBLEMS
 from programs import run_without
 from searchers import CONFIG, FAST, PROBLEMS, play
-from transfernas import Agent, Choice, Problem, SearchSpace
+from transfernas import Agent, Choice, Problem, Range, SearchSpace
 from transfernas.checkpoint.snapshot import Snapshot, write_snapshot
 from transfernas.cli.app import app
 from transfernas.cli.inspection import range_of
@@ -133,6 +133,8 @@ def test_a_range_is_said_in_the_units_of_its_parameter() -> None:
     assert range_of(Choice("units", tuple(range(1, 12))), parts=True) == "1 to 11, 11 values"
     assert range_of(Choice("act", ("relu", "tanh", None)), parts=True) == "relu, tanh, None"
     assert range_of(Choice("drop", (0.0, 0.5)), parts=False) == "0.0, 0.5"
+    ranges = (Range(1e-5, 0.5, log=True), Range(16, 500), Range(1, 3))
+    assert [range_of(Choice("x", each), parts=False) for each in ranges] == ["1e-05 to 0.5 (log)", "16 to 500", "1, 2, 3"]
 
 
 @pytest.mark.thorough
