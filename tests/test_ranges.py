@@ -134,7 +134,7 @@ def test_a_space_checks_the_numbers() -> None:
 def test_what_a_range_rules_out_is_an_error() -> None:
     with pytest.raises(ValueError, match=r'cannot be counted: choice "rate" has Range\(1e-05, 0.1, log=True\)'):
         _ = SPACE.size
-    with pytest.raises(ValueError, match="give it a list of actions"):
+    with pytest.raises(ValueError, match="give it a step, or a list of actions"):
         next(SPACE.enumerate())
     with pytest.raises(ValueError, match=r'names "rate", which has Range'):
         SearchSpace("a", [RATE, Choice("act", ("relu", "tanh"), when={"rate": 0.01})])
@@ -144,6 +144,23 @@ def test_what_a_range_rules_out_is_an_error() -> None:
         Agent([PROBLEM], TrainingConfig.paper())
     with pytest.raises(ValueError, match="for one agent alone"):
         new_learner((PROBLEM,), FAST, 0, replicas=2)
+
+
+def test_whole_numbers_are_counted_and_enumerated() -> None:
+    conditional = Choice("units", Range(16, 100, step=3), when={"layers": (2, 3)})
+    space = SearchSpace("a", [Choice("layers", Range(1, 3)), conditional, Choice("rest", Range(0.0, 2.0, step=0.05))])
+    found = list(space.enumerate())
+    assert space.size == len(found) == len({repr(config) for config in found}) == (1 + 2 * 29) * 41
+    assert {config["units"] for config in found if "units" in config} == set(range(16, 101, 3))
+
+
+def test_no_whole_number_comes_twice() -> None:
+    agent = Agent([Problem(SearchSpace("a", [Choice("x", Range(5, 40))]), "t")], FAST, seed=1)
+    opened = agent.ask(3)
+    found = search(agent, 30, lambda trial: -abs(trial.config["x"] - 17))  # type: ignore[operator]
+    numbers = [trial.config["x"] for trial in [*opened, *found, *agent.ask(3)]]
+    assert sorted(numbers) == [*range(5, 41)]  # type: ignore[type-var]
+    agent.ask()  # all were evaluated, or are
 
 
 def test_a_space_with_ranges_is_kept_as_json() -> None:

@@ -349,14 +349,13 @@ class Agent(Searcher):
         opened = [(encoding.row(one.problem), one.config, one.kept) for one in self._open.values()]
         open_trials = [(row, kept.trajectory, encoding.numbers(row, config)) for row, config, kept in opened]
         pending = [kept.fingerprint for _, _, kept in opened]
-        if encoding.continuous:
-            pairs = zip(opened, open_trials, strict=True)
-            pending += [identity_of(int(kept.fingerprint), numbers) for (_, _, kept), (_, _, numbers) in pairs]
-        configs = configs_of(self._learner)
+        pairs = zip(pending, open_trials, strict=True)
+        identities = [identity_of(int(fingerprint), numbers) for fingerprint, (_, _, numbers) in pairs]
+        configs = configs_of(self._learner, identities)
         learner, proposal = propose(
             self._learner,
             before_draw=self._compiling().wait_for_sample,
-            pending=np.array(pending, np.uint64),
+            pending=np.array(pending + identities, np.uint64) if encoding.continuous else np.array(pending, np.uint64),
             open_trials=open_trials,
             configs=configs,
         )

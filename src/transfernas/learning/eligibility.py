@@ -73,7 +73,9 @@ class Excluded(NamedTuple):
         eligible: Int[np.ndarray, "sought"],
         sought: Int[np.ndarray, "sought"],
     ) -> Int[np.ndarray, "sought"]:
-        """Returns the first valid candidates whose networks were not evaluated; the key sees candidate by candidate.
+        """Returns the first valid candidates that are new; the key sees candidate by candidate.
+
+        A candidate is new if its network was not evaluated, and if the numbers of its ranges were not.
 
         Args:
             learner: the replicas.
@@ -84,18 +86,21 @@ class Excluded(NamedTuple):
             eligible: Shape `[sought]`, the number of candidates that may be proposed.
             sought: the replicas that the candidates are for.
         """
-        if all(known is None for known in self.networks):
+        if all(known is None for known in self.networks) and not learner.encoding.continuous:
             return first
         found, count = first.copy(), candidates.action_indices.shape[1]
         replay, pending = learner.replay, self.pending
         fingerprint = fingerprints(np.broadcast_to(problem[:, None], (len(sought), count)), candidates.trajectory)
         for at, replica in enumerate(sought.tolist()):
             known, row = self.networks[replica], int(problem[at])
-            if known is None or not _any_left(learner, replica, row, replay.of(replica, row), pending):
+            if not _any_left(learner, replica, row, replay.of(replica, row), pending):
                 continue
             while found[at] < eligible[at]:
                 here = at, int(found[at])
-                if self.network(learner, row, int(fingerprint[here]), candidates.action_indices[here]) not in known:
+                name, indices = int(fingerprint[here]), candidates.action_indices[here]
+                if self.configs.is_new(row, name, indices) and (
+                    known is None or self.network(learner, row, name, indices) not in known
+                ):
                     break
                 behind = here[1] + 1
                 rest = candidates.action_indices[at : at + 1, behind:]

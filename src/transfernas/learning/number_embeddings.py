@@ -83,8 +83,9 @@ def _is_number(kind: str, action: object) -> bool:
 def _positions(actions: list[object]) -> Float[np.ndarray, "numbers"]:
     """Returns the places of numbers on an axis on which the mean gap is 1."""
     values = np.array(actions, np.float64)
-    if values.min() > 0 and values.max() / values.min() >= _DECADE:
-        values = np.log(values)
+    with np.errstate(over="ignore"):
+        decades = values.min() > 0 and values.max() / values.min() >= _DECADE
+    values = np.log(values) if decades else values
     return (values - values.min()) / (np.ptp(values) or 1.0) * (len(values) - 1)
 
 

@@ -6,6 +6,7 @@ same parts refine the numbers.
 Shapes: a space has `choices`, S first. Ranges belong to learners of a single replica.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..spaces.encoding import Encoding
 from .archive import indices_of_trials
 from .learner import Learner
 from .randomness import Purpose, generator
-from .replay import are_among, identity_of
+from .replay import are_among, fingerprints, identity_of
 
 BEST = 20
 """The number of best trials whose parts may be proposed again, with other numbers, and near whose numbers others are.
@@ -28,6 +29,7 @@ Worse configurations may not, because a policy that is wrong about a configurati
 # Not for tuning. These numbers set how close a number is to a good number of the same part.
 _NEAR_ONE = 0.85  # the share of numbers near a good one; the others are uniform in the part
 _NEAREST, _FARTHEST = 0.01, 0.5  # distance in widths of a part, log-uniform
+_ATTEMPTS, _NEAR_FIRST = 16, 2  # to draw numbers that were not evaluated; of these, the first are near good numbers
 
 
 class NumberDraw(NamedTuple):
@@ -79,6 +81,10 @@ class CandidateConfigs:
         """Returns a number that two candidates share if they have one configuration; see `replay.identity_of`."""
         return fingerprint
 
+    def is_new(self, row: int, fingerprint: int, action_indices: Int[np.ndarray, "choices"]) -> bool:
+        """Returns whether the numbers of a candidate were not evaluated, and are not; True without ranges."""
+        return True
+
     def give(self, row: int, action_indices: Int[np.ndarray, "choices"], numbers: Float[np.ndarray, "choices"]) -> None:
         """Sets the numbers of a candidate, which are then not drawn; of several, the first that are given count."""
 
@@ -94,13 +100,19 @@ class NumberDraws(CandidateConfigs):
     that is proposed.
     """
 
-    def __init__(self, learner: Learner) -> None:
-        """Takes the learner that proposes."""
+    def __init__(self, learner: Learner, pending: Collection[int] = ()) -> None:
+        """Takes the learner that proposes.
+
+        Args:
+            learner: the learner.
+            pending: the `replay.identity_of` of trials that are being evaluated.
+        """
         super().__init__(learner.encoding)
-        self._learner, self._rows = learner, dict[int, _GoodNumbers]()
+        self._learner, self._pending, self._rows = learner, frozenset(pending), dict[int, _GoodNumbers]()
         self._given: dict[tuple[int, bytes], Float[np.ndarray, choices]] = {}
-        rng = generator(learner.seed, Purpose.VALUE, learner.sampled)
-        self._draws = [NumberDraw.of(rng) for _ in range(learner.encoding.tables.rules.decision.shape[1])]
+        self._drawn: dict[tuple[int, bytes], Float[np.ndarray, choices]] = {}
+        self._rng = generator(learner.seed, Purpose.VALUE, learner.sampled)
+        self._draws: list[list[NumberDraw]] = []
 
     def give(self, row: int, action_indices: Int[np.ndarray, "choices"], numbers: Float[np.ndarray, "choices"]) -> None:
         """See `CandidateConfigs.give`."""
@@ -109,14 +121,48 @@ class NumberDraws(CandidateConfigs):
 
     def numbers(self, row: int, action_indices: Int[np.ndarray, "choices"]) -> Float[np.ndarray, "choices"]:
         """Returns the numbers of a candidate; NaN for choices that have no range or are not made."""
-        good = self._good(row)
-        given = self._given.get((row, _key(action_indices)))
-        found = np.full(len(action_indices), np.nan) if given is None else given.copy()
+        good, key = self._good(row), (row, _key(action_indices))
+        drawn = self._drawn.get(key)
+        if drawn is None:
+            given = self._given.get(key, np.full(len(action_indices), np.nan))
+            made = self.encoding.sequences([row], [self.encoding.config_of_indices(row, action_indices)])
+            fingerprint = int(fingerprints(np.array([row], np.int32), made)[0])
+            evaluated = self._evaluated(fingerprint)
+            drawn = self._draw(row, action_indices, given, good, 0)
+            for attempt in range(1, _ATTEMPTS):
+                if identity_of(fingerprint, drawn) in evaluated:
+                    drawn = self._draw(row, action_indices, given, good, attempt)
+            self._drawn[key] = drawn
+        return drawn
+
+    def _draw(
+        self,
+        row: int,
+        action_indices: Int[np.ndarray, "choices"],
+        given: Float[np.ndarray, "choices"],
+        good: "_GoodNumbers",
+        attempt: int,
+    ) -> Float[np.ndarray, "choices"]:
+        """Returns numbers of a candidate, by the draws of an attempt, which all candidates share."""
+        if attempt == len(self._draws):
+            draws = [NumberDraw.of(self._rng) for _ in action_indices]
+            self._draws.append([one._replace(near=1.0) for one in draws] if attempt >= _NEAR_FIRST else draws)
+        found = given.copy()
         for at, choice in enumerate(self.encoding.problems[row].space.choices, start=1):
             index = int(action_indices[at])
             if choice.continuous and choice.range and index < len(choice.actions) and np.isnan(found[at]):
-                found[at] = self._draws[at].number(choice.range, index, good.of_action(at, index))
+                found[at] = self._draws[attempt][at].number(choice.range, index, good.of_action(at, index))
         return found
+
+    def _evaluated(self, fingerprint: int) -> frozenset[int]:
+        """Returns the identities of trials with a fingerprint, and of those that are being evaluated."""
+        replay = self._learner.replay
+        same = np.flatnonzero(replay.fingerprint[0, : replay.count] == np.uint64(fingerprint))
+        return self._pending | set(replay.identities(0, same))
+
+    def is_new(self, row: int, fingerprint: int, action_indices: Int[np.ndarray, "choices"]) -> bool:
+        """See `CandidateConfigs.is_new`."""
+        return self.identity(row, fingerprint, action_indices) not in self._evaluated(fingerprint)
 
     def config(self, row: int, action_indices: Int[np.ndarray, "choices"]) -> dict[str, Action]:
         """See `CandidateConfigs.config`."""
@@ -135,8 +181,8 @@ class NumberDraws(CandidateConfigs):
             self._rows[row] = _GoodNumbers.of(self._learner, row)
             earlier, replay = self._learner.warm_start, self._learner.replay
             if earlier is not None:  # a configuration of the warm start has its own numbers, the first time
-                (fingerprints, *_), (filled, *_) = earlier.slots(np.array([row]))
-                new = filled & ~are_among(fingerprints, replay.fingerprint[0, replay.of(0, row)])
+                (names, *_), (filled, *_) = earlier.slots(np.array([row]))
+                new = filled & ~are_among(names, replay.fingerprint[0, replay.of(0, row)])
                 for slot in np.flatnonzero(new).tolist():
                     self.give(row, earlier.action_indices[0, row, slot], earlier.values[0, row, slot])
         return self._rows[row]
@@ -175,9 +221,9 @@ class _GoodNumbers(NamedTuple):
         return float(known[0]) if len(known) else None
 
 
-def configs_of(learner: Learner) -> CandidateConfigs:
-    """Returns the configurations of the candidates of a learner's next proposal."""
-    return NumberDraws(learner) if learner.encoding.continuous else CandidateConfigs(learner.encoding)
+def configs_of(learner: Learner, pending: Collection[int] = ()) -> CandidateConfigs:
+    """Returns the configurations of the candidates of a learner's next proposal; see `NumberDraws`."""
+    return NumberDraws(learner, pending) if learner.encoding.continuous else CandidateConfigs(learner.encoding)
 
 
 def _key(action_indices: Int[np.ndarray, "choices"]) -> bytes:

@@ -43,6 +43,7 @@ NONE_PENDING = np.zeros(0, np.uint64)
 # policy's own draws are used up.
 MIXED_DRAWS = 8
 UNIFORM_PER_ATTEMPT, ATTEMPTS = 0.03, 30
+ATTEMPTS_OF_PARTS = 10  # after so many attempts, parts of ranges may be proposed again, with other numbers
 
 
 class Proposal(NamedTuple):
@@ -121,6 +122,8 @@ def propose(
         drawn = _draw(learner, problem, proposer, count, attempt, sought, allowed)
         once = not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1)
         excluded = evaluated if once else None
+        if excluded is not None and attempt >= ATTEMPTS_OF_PARTS and learner.encoding.continuous:
+            excluded = excluded._replace(repeatable=np.append(pending, learner.replay.fingerprint))
         drawn, eligible = _rank(learner, problem[sought], proposer[sought], drawn, sought, excluded, allowed)
         first = find(problem[sought], drawn.action_indices)
         if excluded is not None:

@@ -87,16 +87,23 @@ def _count_connected(choices: tuple[Choice, ...]) -> SpaceSize:
     for index, choice in enumerate(choices):
         grown: dict[_Left, SpaceSize] = {}
         for left, (size, longest, widest) in tallies.items():
-            for active, after in _decide(choice, index, left, readers[choice.name]):
+            for at, (active, after) in enumerate(_decide(choice, index, left, readers[choice.name])):
                 old = grown.get(after, SpaceSize(0, 0, 0))
                 grown[after] = SpaceSize(
-                    old.size + size,
+                    old.size + size * (_count(choice, at) if active else 1),
                     max(old.longest, longest + active),
                     max(old.widest, widest + active * len(choice.actions)),
                 )
         tallies = _bounded(grown)
     sizes, lengths, widths = zip(*tallies.values(), strict=True)
     return SpaceSize(sum(sizes), max(lengths), max(widths))
+
+
+def _count(choice: Choice, at: int) -> int:
+    """Returns the number of values of an action: those of a part of a range with steps, else one."""
+    if choice.range is None or choice.range.step is None:
+        return 1
+    return round((choice.range.bins[at].high - choice.range.bins[at].low) / choice.range.step) + 1
 
 
 def _decide(choice: Choice, index: int, left: _Left, readers: set[int]) -> Iterator[tuple[bool, _Left]]:

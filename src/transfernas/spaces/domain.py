@@ -10,7 +10,7 @@ close numbers start close (`learning.number_embeddings`).
 import math
 import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from numbers import Integral, Real
@@ -231,6 +231,10 @@ class NumericDomain:
         return (
             int((self.high - self.low) // self.step if self.integer else (self.high - self.low) / self.step + EDGE) + 1
         )
+
+    def numbers(self) -> Iterator[float]:
+        """Yields the values of a range with steps, in ascending order."""
+        return (self._numbered(number) for number in range(self.count or 0))
 
     def _number(self, value: float) -> int:
         assert self.step is not None and self.count is not None

@@ -120,7 +120,7 @@ class SearchSpace:
         """Exact number of configurations.
 
         Raises:
-            ValueError: A choice has a range of more than 16 numbers, or the conditions tell more than 10,000
+            ValueError: A choice has a range of floats without steps, or the conditions tell more than 10,000
                 combinations of earlier choices apart.
         """
         self._check_countable()
@@ -139,7 +139,7 @@ class SearchSpace:
         """Yields every configuration exactly once; the last choices vary fastest.
 
         Raises:
-            ValueError: A choice has a range of more than 16 numbers.
+            ValueError: A choice has a range of floats without steps.
         """
         self._check_countable()
         stack: list[dict[str, Action]] = [{}]
@@ -149,14 +149,17 @@ class SearchSpace:
             if choice is None:
                 yield config
             else:
-                stack.extend({**config, choice.name: action} for action in reversed(choice.actions))
+                actions = choice.actions
+                if choice.continuous and choice.range is not None:
+                    actions = tuple(choice.range.numbers())
+                stack.extend({**config, choice.name: action} for action in reversed(actions))
 
     def _check_countable(self) -> None:
         for choice in self.choices:
-            if choice.continuous:
+            if choice.continuous and choice.range is not None and choice.range.step is None:
                 raise ValueError(
                     f'the configurations of search space "{self.name}" cannot be counted: choice "{choice.name}" has '
-                    f"{choice.range}; give it a list of actions"
+                    f"{choice.range}; give it a step, or a list of actions"
                 )
 
 
