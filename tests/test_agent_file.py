@@ -158,7 +158,7 @@ def test_the_tensors_are_those_of_the_page(file: Path) -> None:
         *(["After a transfer with a proposer bandit"] if gated else []),
     ]
     titles += ["A network of kind `transformer` or `decoder`"] if network != "lstm" else []
-    titles += ["With ranges"] if learner.encoding.continuous else []
+    titles += ["With ranges"] if learner.encoding.has_ranges else []
     titles += ["With an archive"] if header["archive"]["problems"] else []
     said = {name: (kind, shape.split(", ")) for title in titles for name, kind, shape, _ in rows(title)}
     known: dict[str, int] = {"2": 2, "replicas": learner.replicas, "policies": learner.replicas * learner.policies}

@@ -139,7 +139,7 @@ def test_what_a_range_rules_out_is_an_error() -> None:
     with pytest.raises(ValueError, match=r'names "rate", which has Range'):
         SearchSpace("a", [RATE, Choice("act", ("relu", "tanh"), when={"rate": 0.01})])
     small = SearchSpace("a", [Choice("layers", Range(1, 3)), Choice("act", ("relu", "tanh"), when={"layers": 3})])
-    assert small.size == 4 and not small.continuous
+    assert small.size == 4 and not small.has_ranges
     with pytest.raises(ValueError, match="use TrainingConfig"):
         Agent([PROBLEM], TrainingConfig.paper())
     with pytest.raises(ValueError, match="for one agent alone"):

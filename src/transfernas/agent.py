@@ -355,7 +355,7 @@ class Agent(Searcher):
         learner, proposal = propose(
             self._learner,
             before_draw=self._compiling().wait_for_sample,
-            pending=np.array(pending + identities, np.uint64) if encoding.continuous else np.array(pending, np.uint64),
+            pending=np.array(pending + identities, np.uint64) if encoding.has_ranges else np.array(pending, np.uint64),
             open_trials=open_trials,
             configs=configs,
         )

@@ -101,7 +101,8 @@ class OptunaSearcher(Searcher):
         for config in start_configs(self._problems, start, self._rng):
             space = self._problems[0].space
             positions = {
-                name: action if space[name].continuous else space[name].index(action) for name, action in config.items()
+                name: action if space[name].numbers is not None else space[name].index(action)
+                for name, action in config.items()
             }
             self._studies[self._problems[0].name].enqueue_trial(positions)
         self._now = SearcherState(knowledge=_SamplerState(state_of(self._rng)))
@@ -144,8 +145,8 @@ class OptunaSearcher(Searcher):
         config: dict[str, Action] = {}
         # Positions instead of actions, because True, 1 and 1.0 are the same category for Optuna.
         while (choice := problem.space.next_choice(config)) is not None:
-            if choice.continuous and choice.range is not None:
-                config[choice.name] = _suggest_number(trial, choice.name, choice.range)
+            if choice.numbers is not None:
+                config[choice.name] = _suggest_number(trial, choice.name, choice.numbers)
                 continue
             if self._ordinal and _has_order(choice):
                 position = trial.suggest_int(choice.name, 0, len(choice.actions) - 1)

@@ -26,11 +26,11 @@ def mutate(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[s
     If no active choice has a second action, the child equals the parent.
     """
     made = [choice for choice in problem.space.choices if choice.name in parent]
-    mutable = [choice for choice in made if len(choice.actions) > 1 or choice.continuous]
+    mutable = [choice for choice in made if len(choice.actions) > 1 or choice.numbers is not None]
     if not mutable:
         return dict(parent)
     choice = mutable[rng.integers(len(mutable))]
-    if choice.continuous:
+    if choice.numbers is not None:
         return random_config(problem, rng, {**parent, choice.name: random_action(choice, rng)})
     others = [action for index, action in enumerate(choice.actions) if index != choice.index(parent[choice.name])]
     return random_config(problem, rng, {**parent, choice.name: others[rng.integers(len(others))]})

@@ -110,8 +110,8 @@ def random_config(problem: Problem, rng: np.random.Generator, fixed: Config | No
 
 def random_action(choice: Choice, rng: np.random.Generator) -> Action:
     """Returns an action of a choice, uniform over its list, or over its range on the scale of the range."""
-    if choice.continuous and choice.range is not None:
-        return value_at(choice.range, rng.random())
+    if choice.numbers is not None:
+        return value_at(choice.numbers, rng.random())
     return choice.actions[rng.integers(len(choice.actions))]
 
 

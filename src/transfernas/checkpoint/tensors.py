@@ -50,7 +50,7 @@ def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
         **replay.trials._asdict(),
     }
     tensors |= {_REPLAY + name: array[:, :count] for name, array in told.items()}
-    if learner.encoding.continuous:
+    if learner.encoding.has_ranges:
         tensors |= sparse(_REPLAY, replay.numbers[:, :count])
     if learner.bandit is not None:
         tensors |= {_BANDIT + name: array for name, array in learner.bandit.arrays().items()}
@@ -162,7 +162,7 @@ def _replay(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -
     trials = _trials(_REPLAY, tensors, shape, encoding)
     proposer = take_counts(_REPLAY + "proposer", tensors, shape, N_PROPOSERS - 1, least=SURROGATE)
     _check_trials(_REPLAY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
-    choices = encoding.tables.rules.decision.shape[1] if encoding.continuous else 0
+    choices = encoding.tables.rules.decision.shape[1] if encoding.has_ranges else 0
     numbers = dense(_REPLAY, tensors, (*shape, choices)) if choices else np.empty((*shape, 0))
     _check_numbers(_REPLAY + "numbers", problem, numbers, encoding)
     return ReplayBuffer.empty(replicas, encoding.steps, choices).extend(problem, trials, scores, proposer, numbers)
@@ -224,11 +224,11 @@ def _check_numbers(name: str, problem: np.ndarray, numbers: np.ndarray, encoding
     """
     for row, each in enumerate(encoding.problems):
         for at, choice in enumerate(each.space.choices, start=1):
-            if choice.continuous and choice.range is not None:
+            if choice.numbers is not None:
                 its = numbers[..., at][problem == row]
-                if ((its < choice.range.low) | (its > choice.range.high)).any():
+                if ((its < choice.numbers.low) | (its > choice.numbers.high)).any():
                     raise CheckpointError(
-                        f'the tensor {name} has a number outside of {choice.range} of "{choice.name}"'
+                        f'the tensor {name} has a number outside of {choice.numbers} of "{choice.name}"'
                     )
 
 

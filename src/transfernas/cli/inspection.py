@@ -79,8 +79,8 @@ def range_of(choice: Choice, parts: bool) -> str:
         parts: whether a number may stand for a bin of a range, as in agents of other tools: the bins show between which
             numbers the range lies.
     """
-    if choice.continuous and choice.range is not None:
-        return f"{choice.range.low:g} to {choice.range.high:g}" + " (log)" * choice.range.log
+    if choice.numbers is not None:
+        return f"{choice.numbers.low:g} to {choice.numbers.high:g}" + " (log)" * choice.numbers.log
     numbers = [action for action in choice.actions if type(action) in (int, float)]
     if len(numbers) < len(choice.actions) or len(numbers) <= _FEW:
         return ", ".join(str(action) for action in choice.actions)

@@ -59,7 +59,7 @@ def ranges_in(learner: Learner, row: int) -> Ranges:
         row: The row of the problem.
     """
     if not learner.encoding.grows:
-        ranges = {each.name: each.range for each in learner.encoding.problems[row].space.choices if each.continuous}
+        ranges = {choice.name: choice.numbers for choice in learner.encoding.problems[row].space.choices}
         return {
             name: {part.action: NumberRange(part.low, part.high) for part in its.bins}
             for name, its in ranges.items()

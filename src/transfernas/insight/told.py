@@ -52,7 +52,7 @@ def told_trials(learner: Learner, row: int) -> list[ToldTrial]:
 def best_trials(learner: Learner, row: int) -> list[tuple[dict[str, Action], float]]:
     """Returns distinct configurations of a problem and their rewards, best first, at most as many as a queue holds."""
     queue, replay = learner.queue, learner.replay
-    if not learner.encoding.problems[row].space.continuous:
+    if not learner.encoding.problems[row].space.has_ranges:
         here = (0, row, queue.best_first(0, row))
         configs, scores = learner.encoding.configs(row, queue.trials.at(here)), queue.scores.at(here)
     else:

@@ -30,8 +30,9 @@ _AWAY = 0.15  # of the range, that a number is moved
 @functools.lru_cache(maxsize=1_000)
 def is_mostly_numbers(space: SearchSpace) -> bool:
     """Returns whether at least half of the choices of a space, of those with an alternative, are numbers."""
-    choices = [choice for choice in space.choices if len(choice.actions) > 1 or choice.continuous]
-    return 2 * sum(choice.continuous or are_numbers(choice.actions) for choice in choices) >= max(1, len(choices))
+    choices = [choice for choice in space.choices if len(choice.actions) > 1 or choice.numbers]
+    numbers = [choice for choice in choices if choice.numbers or are_numbers(choice.actions)]
+    return 2 * len(numbers) >= max(1, len(choices))
 
 
 class ChoicePoints(PointSpace):
@@ -50,7 +51,7 @@ class ChoicePoints(PointSpace):
         """
         self._space = space
         self._ranges: dict[int, NumericDomain] = {
-            at: choice.range for at, choice in enumerate(space.choices) if choice.range and choice.continuous
+            at: choice.numbers for at, choice in enumerate(space.choices) if choice.numbers is not None
         }
         self._known = [self._places(choice, earlier) for choice in space.choices]
         self.numeric = np.array([known is not None or at in self._ranges for at, known in enumerate(self._known)])

@@ -86,7 +86,7 @@ class Excluded(NamedTuple):
             eligible: Shape `[sought]`, the number of candidates that may be proposed.
             sought: the replicas that the candidates are for.
         """
-        if all(known is None for known in self.networks) and not learner.encoding.continuous:
+        if all(known is None for known in self.networks) and not learner.encoding.has_ranges:
             return first
         found, count = first.copy(), candidates.action_indices.shape[1]
         replay, pending = learner.replay, self.pending

@@ -197,13 +197,13 @@ def empty_trials(
     Raises:
         ValueError: A choice has a range of many numbers, and there are several replicas, or no trials are kept.
     """
-    if encoding.continuous and not (replicas == 1 and config.keeps_trials):
+    if encoding.has_ranges and not (replicas == 1 and config.keeps_trials):
         raise ValueError(
             "a search of a Range keeps its trials, for one agent alone: use TrainingConfig(), or give the choices lists"
         )
     rows, steps, choices = len(encoding.tables.task), encoding.steps, encoding.tables.rules.decision.shape[1]
     queue = PriorityQueue.empty(replicas, rows, config.queue.size, steps)
-    replay = ReplayBuffer.empty(replicas, steps, choices if encoding.continuous else 0)
+    replay = ReplayBuffer.empty(replicas, steps, choices if encoding.has_ranges else 0)
     return replay, queue, TrialStats.empty(replicas, rows)
 
 

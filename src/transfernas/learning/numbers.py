@@ -150,8 +150,8 @@ class NumberDraws(CandidateConfigs):
         found = given.copy()
         for at, choice in enumerate(self.encoding.problems[row].space.choices, start=1):
             index = int(action_indices[at])
-            if choice.continuous and choice.range and index < len(choice.actions) and np.isnan(found[at]):
-                found[at] = self._draws[attempt][at].number(choice.range, index, good.of_action(at, index))
+            if choice.numbers is not None and index < len(choice.actions) and np.isnan(found[at]):
+                found[at] = self._draws[attempt][at].number(choice.numbers, index, good.of_action(at, index))
         return found
 
     def _evaluated(self, fingerprint: int) -> frozenset[int]:
@@ -223,7 +223,7 @@ class _GoodNumbers(NamedTuple):
 
 def configs_of(learner: Learner, pending: Collection[int] = ()) -> CandidateConfigs:
     """Returns the configurations of the candidates of a learner's next proposal; see `NumberDraws`."""
-    return NumberDraws(learner, pending) if learner.encoding.continuous else CandidateConfigs(learner.encoding)
+    return NumberDraws(learner, pending) if learner.encoding.has_ranges else CandidateConfigs(learner.encoding)
 
 
 def _key(action_indices: Int[np.ndarray, "choices"]) -> bytes:

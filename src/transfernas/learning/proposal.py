@@ -104,7 +104,7 @@ def propose(
     if learner.keyed:
         networks = learner.network_cache.known(learner.encoding, problem, learner.replay, pending)
     configs = configs_of(learner) if configs is None else configs
-    if learner.encoding.continuous:
+    if learner.encoding.has_ranges:
         repeatable = np.concatenate([repeatable, *map(configs.repeatable, problem.tolist())])
     evaluated = Excluded(pending, repeatable, networks, configs)
     proposer, rollout = _draw_proposer(learner, problem, evaluated, allowed)
@@ -122,7 +122,7 @@ def propose(
         drawn = _draw(learner, problem, proposer, count, attempt, sought, allowed)
         once = not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1)
         excluded = evaluated if once else None
-        if excluded is not None and attempt >= ATTEMPTS_OF_PARTS and learner.encoding.continuous:
+        if excluded is not None and attempt >= ATTEMPTS_OF_PARTS and learner.encoding.has_ranges:
             excluded = excluded._replace(repeatable=np.append(pending, learner.replay.fingerprint))
         drawn, eligible = _rank(learner, problem[sought], proposer[sought], drawn, sought, excluded, allowed)
         first = find(problem[sought], drawn.action_indices)

@@ -116,7 +116,7 @@ def _propose(
     known = [fingerprints(one.problem[replica], one.trajectory.at(replica)) for one in learner.failed]
     failed = np.array(known, np.uint64).ravel()
     wanted, numbers = _candidates(learner, int(replica[0]), int(row[0]), open_trials)
-    of_ranges = learner.encoding.problems[int(row[0])].space.continuous
+    of_ranges = learner.encoding.problems[int(row[0])].space.has_ranges
     for start in range(0, len(wanted), _AT_ONCE):
         made = wanted[start : start + _AT_ONCE]
         drawn = rollouts_of(learner.encoding, int(row[0]), made)
@@ -170,7 +170,7 @@ def _candidates(
     space = part_to_search(points, told.points, len(trials), told.stalled, sources.best)
     best = [candidate.point for candidate in best_candidates(surrogate, space, told.points, sources.best, rng)]
     found = np.reshape(best, (-1, len(points.numeric)))
-    if learner.encoding.problems[row].space.continuous:
+    if learner.encoding.problems[row].space.has_ranges:
         found = found[:_MOST]
         near = np.isclose(found[:, None], told.points, rtol=0.0, atol=_EQUAL, equal_nan=True).all(axis=-1)
         found = found[~near.any(axis=1)]

@@ -254,7 +254,7 @@ def _put(
     for leaf, value in zip(warm_start.trials, encoding.trajectory(row, config), strict=True):
         leaf[at] = value
     warm_start.action_indices[at] = encoding.action_indices(row, config)
-    if encoding.continuous:
+    if encoding.has_ranges:
         warm_start.values[at] = encoding.numbers(row, config)
     for index, choice in enumerate(encoding.problems[row].space.choices, start=1):
         if choice.range is None and choice.name in config:

@@ -105,9 +105,9 @@ class Choice(Typed):
         return self.actions if self.range is None else self.range
 
     @property
-    def continuous(self) -> bool:
-        """Whether an action of the choice stands for several numbers."""
-        return self.range is not None and self.range.continuous
+    def numbers(self) -> Range | None:
+        """The range, if its actions stand for several numbers each; else None."""
+        return None if self.range is None or not self.range.continuous else self.range
 
     def has(self, action: Action) -> bool:
         """Returns whether the choice has an action of this value and type, or a range with this number."""

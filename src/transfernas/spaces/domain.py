@@ -232,7 +232,7 @@ class NumericDomain:
             int((self.high - self.low) // self.step if self.integer else (self.high - self.low) / self.step + EDGE) + 1
         )
 
-    def numbers(self) -> Iterator[float]:
+    def values(self) -> Iterator[float]:
         """Yields the values of a range with steps, in ascending order."""
         return (self._numbered(number) for number in range(self.count or 0))
 

@@ -50,9 +50,9 @@ class Encoding:
         return self.min_shapes != EXACT
 
     @property
-    def continuous(self) -> bool:
+    def has_ranges(self) -> bool:
         """Whether an action of some choice stands for several numbers of a range."""
-        return any(problem.space.continuous for problem in self.problems)
+        return any(problem.space.has_ranges for problem in self.problems)
 
     @property
     def wide(self) -> bool:
@@ -217,9 +217,9 @@ class Encoding:
         Returns:
             Shape `[choices]`, S first; `[0]` if no choice of any problem has a range of more than 16 numbers.
         """
-        found = np.full(self.tables.rules.decision.shape[1] if self.continuous else 0, np.nan)
-        for index, choice in enumerate(self.problems[row].space.choices if self.continuous else (), start=1):
-            if choice.continuous and choice.name in config:
+        found = np.full(self.tables.rules.decision.shape[1] if self.has_ranges else 0, np.nan)
+        for index, choice in enumerate(self.problems[row].space.choices if self.has_ranges else (), start=1):
+            if choice.numbers is not None and choice.name in config:
                 found[index] = choice.value(config[choice.name])
         return found
 

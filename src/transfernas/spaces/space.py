@@ -111,9 +111,9 @@ class SearchSpace:
         return True
 
     @property
-    def continuous(self) -> bool:
+    def has_ranges(self) -> bool:
         """Whether an action of a choice stands for several numbers of a range."""
-        return any(choice.continuous for choice in self.choices)
+        return any(choice.numbers is not None for choice in self.choices)
 
     @property
     def size(self) -> int:
@@ -150,13 +150,13 @@ class SearchSpace:
                 yield config
             else:
                 actions = choice.actions
-                if choice.continuous and choice.range is not None:
-                    actions = tuple(choice.range.numbers())
+                if choice.numbers is not None:
+                    actions = tuple(choice.numbers.values())
                 stack.extend({**config, choice.name: action} for action in reversed(actions))
 
     def _check_countable(self) -> None:
         for choice in self.choices:
-            if choice.continuous and choice.range is not None and choice.range.step is None:
+            if choice.numbers is not None and choice.numbers.step is None:
                 raise ValueError(
                     f'the configurations of search space "{self.name}" cannot be counted: choice "{choice.name}" has '
                     f"{choice.range}; give it a step, or a list of actions"
@@ -180,7 +180,7 @@ def _check_conditions(space: SearchSpace) -> None:
                 raise ValueError(f'{where} names "{literal.choice}", which is not a choice of the space')
             if position[literal.choice] >= index:
                 raise ValueError(f'{where} names "{literal.choice}", which is not made before it; put it first')
-            if space.choices[position[literal.choice]].continuous:
+            if space.choices[position[literal.choice]].numbers is not None:
                 raise ValueError(
                     f'{where} names "{literal.choice}", which has {space.choices[position[literal.choice]].range}; '
                     f"a condition names a choice of a list of actions, or of a range of at most 16 numbers"
