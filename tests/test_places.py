@@ -1,5 +1,7 @@
 """Where numbers lie in their ranges, and which choices of many configurations are made."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import quick, spaces
 from transfernas.spaces.asked import asked_choices, columns_of_conditions
 from transfernas.spaces.domain import NumericDomain
-from transfernas.spaces.places import nearest_places, place_of, value_at
+from transfernas.spaces.places import nearest_places, place_of, place_within, places_within, value_at
 from transfernas.spaces.space import SearchSpace
 
 RANGES = [
@@ -69,3 +71,9 @@ def test_the_choices_that_are_made_are_those_that_the_space_asks_for(space: Sear
     elsewhere = [at for at, name in enumerate(names) if name not in columns_of_conditions(space)]
     actions[:, elsewhere] = 0
     np.testing.assert_array_equal(asked_choices(space, actions), expected)
+
+
+@pytest.mark.parametrize("numbers", RANGES, ids=str)
+def test_the_places_of_many_values_are_those_of_each(numbers: NumericDomain) -> None:
+    values = np.array([math.nan, numbers.low, numbers.high, 0.5 * numbers.low + 0.5 * numbers.high, -3.0, 0.0, 700.0])
+    assert places_within(numbers, values) == pytest.approx([place_within(numbers, it) for it in values], nan_ok=True)

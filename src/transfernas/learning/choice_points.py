@@ -17,7 +17,7 @@ from ..spaces.asked import asked_choices
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, are_numbers
 from ..spaces.domain import NumericDomain
-from ..spaces.places import nearest_places, place_of, place_within, value_at
+from ..spaces.places import nearest_places, place_of, places_within, value_at
 from ..spaces.space import SearchSpace
 from .archive import NOT_MADE, ArchivedProblem
 from .improvement import PointSpace
@@ -81,7 +81,7 @@ class ChoicePoints(PointSpace):
         found = [np.where(its == NOT_MADE, np.nan, places[np.maximum(its, 0)]) for places, its in columns]
         points = np.array(found).T.reshape(action_indices.shape)
         for at, its in self._ranges.items() if numbers is not None and numbers.size else ():
-            places = np.array([place_within(its, number) for number in numbers[:, at].tolist()])  # type: ignore[index]
+            places = places_within(its, numbers[:, at])  # type: ignore[index]
             points[:, at] = np.where(np.isnan(places), points[:, at], places)
         return points
 
@@ -95,8 +95,7 @@ class ChoicePoints(PointSpace):
                 continue
             column = columns[choice.name]
             if at in self._ranges:
-                values = self._numbers(entry, replica, column)
-                found[:, at] = [place_within(self._ranges[at], number) for number in values.tolist()]
+                found[:, at] = places_within(self._ranges[at], self._numbers(entry, replica, column))
                 continue
             places = [self._place(choice, known, action) for action in entry.choices[column].actions]
             found[:, at] = np.array([*places, np.nan])[entry.action_indices[replica, :count, column]]
@@ -129,7 +128,7 @@ class ChoicePoints(PointSpace):
             points[:, at] = nearest_places(
                 its, np.where(np.isnan(points[:, at]), rng.random(len(points)), points[:, at])
             )
-        action_indices = self.action_indices(points, rng)
+        action_indices = self._nearest(points, rng)
         found = self.of(action_indices)
         for at in self._ranges:
             found[:, at] = np.where(action_indices[:, at] == NOT_MADE, np.nan, points[:, at])
@@ -147,15 +146,24 @@ class ChoicePoints(PointSpace):
         self, points: Float[np.ndarray, "points choices"], rng: np.random.Generator
     ) -> Int[np.ndarray, "points choices"]:
         """Returns the position of the action of each choice, or `NOT_MADE`; random actions for NaN."""
+        found = self._nearest(points, rng)
+        for at, its in self._ranges.items():
+            known = np.flatnonzero((found[:, at] != NOT_MADE) & ~np.isnan(points[:, at]))
+            found[known, at] = [its.position(value_at(its, place)) for place in points[known, at].tolist()]
+        return found
+
+    def _nearest(
+        self, points: Float[np.ndarray, "points choices"], rng: np.random.Generator
+    ) -> Int[np.ndarray, "points choices"]:
+        """Returns the positions of the nearest actions, see `action_indices`; a part of a range lies at its middle.
+
+        No condition reads a part of a range, so that the choices that are made are those of `action_indices`.
+        """
         drawn = rng.random(points.shape)
         found = np.zeros(points.shape, np.int32)
         for at, places in enumerate(self.places):
             column = points[:, at]
-            if at in self._ranges:
-                its, known = self._ranges[at], np.nan_to_num(column, nan=0.0)
-                nearest = np.array([its.position(value_at(its, place)) for place in known.tolist()], np.int32)
-            else:
-                nearest = np.abs(column[:, None] - places).argmin(1)
+            nearest = np.abs(column[:, None] - places).argmin(1)
             found[:, at] = np.where(np.isnan(column), (drawn[:, at] * len(places)).astype(np.int32), nearest)
         return np.where(asked_choices(self._space, found), found, NOT_MADE)
 

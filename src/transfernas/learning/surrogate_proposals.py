@@ -36,7 +36,7 @@ from .value_scale import ValueScale
 BEST, LATEST, SPREAD = 100, 30, 70
 """The most trials in the process: the best, those of the others that were told last, and a spread of the rest."""
 
-_MOST = 64  # candidates with ranges that are compared with the trials
+_MOST = 16  # candidates with ranges that are looked at
 _EQUAL = 1e-9  # places that differ by less are one
 _AT_ONCE = 8  # candidates that are looked at together
 _STEPS = 20  # of the search for the kernel, which starts afresh

@@ -26,6 +26,20 @@ def place_within(numbers: NumericDomain, value: float) -> float:
         return -1.0 if value < 0 else 2.0
 
 
+def places_within(numbers: NumericDomain, values: Float[np.ndarray, "values"]) -> Float[np.ndarray, "values"]:
+    """Returns the places of many values, see `place_within`.
+
+    Args:
+        numbers: The range.
+        values: Shape `[values]`; NaN has the place NaN.
+    """
+    low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)
+    if low == high:
+        return np.where(np.isnan(values), np.nan, _MIDDLE)
+    scaled = np.log(np.where(values > 0, values, numbers.low)) if numbers.log else values / 2.0
+    return np.where(np.isnan(values), np.nan, np.clip((scaled - low) / (high - low), -1.0, 2.0))
+
+
 def value_at(numbers: NumericDomain, place: float) -> float:
     """Returns the value of a range that is nearest to a place from 0 to 1."""
     low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)
