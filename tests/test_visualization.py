@@ -115,6 +115,24 @@ def test_values_are_bars_now_and_diamonds_before(study: optuna.Study, believed: 
         visualization.plot_values(study, "act")
 
 
+def test_each_mark_of_the_values_is_in_the_legend_once(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    believed["beliefs"] = replace(BELIEFS, parameters=(BELIEFS["act"], RATE))  # the first was in no other problem
+    named = [trace.name for trace in visualization.plot_values(study).data if trace.showlegend]
+    assert named == ["Now", "Chance", "Best 8 trials of each of 2 other problems"]
+    fewer = replace(RATE, name="fewer", sources=RATE.sources[:1])
+    believed["beliefs"] = replace(BELIEFS, parameters=(RATE, fewer, BELIEFS["act"]))
+    named = [trace.name for trace in visualization.plot_values(study).data if trace.showlegend]
+    assert named == ["Now", "Best 8 trials of each other problem", "Chance"]
+
+
+def test_no_line_hides_a_trial(study: optuna.Study) -> None:
+    order = {name: trace.zorder or 0 for name, trace in traces(visualization.plot_optimization_history(study)).items()}
+    assert order.pop("Best Value") < min(order.values())
+    axes = plots.plot_progress(record_of_study(study))
+    lines = {str(line.get_label()): line.get_zorder() for line in axes.get_lines()}
+    assert lines.pop("best so far") < min(lines.values())
+
+
 def test_likeness_has_a_point_for_each_number(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
     figure = visualization.plot_likeness(study)
     found = {name: (list(trace.x), list(trace.y)) for name, trace in traces(figure).items()}

@@ -76,7 +76,7 @@ def plot_values(parameter: ParameterBeliefs, axes: Axes | None = None) -> Axes:
             "label": found.before_label,
         }
         lines += axes.plot(places, found.before, "D", **how)
-    lines.append(axes.axhline(found.chance, color=GREY, linestyle="--", linewidth=1, label="chance"))
+    lines.append(axes.axhline(found.chance, color=GREY, linestyle="--", linewidth=1.4, label="chance"))
     _ticks(axes, found.ticks, list(found.tick_labels))
     axes.set_ylim(0, 1.1 * max(_LEAST_TOP, *found.now, *(found.before or ())))
     axes.set_ylabel("probability")
@@ -154,7 +154,8 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
     for kind, trials in found.trials.items():
         colour, marker = PROPOSER_STYLES.get(kind, (GREY, "x"))
         points = [trial.number for trial in trials], [float(trial.value or 0.0) for trial in trials]
-        axes.plot(*points, marker, color=colour, markersize=4.5, label=label(kind))
+        # Above the line of the best value, which would hide the trials on it.
+        axes.plot(*points, marker, color=colour, markersize=4.5, label=label(kind), zorder=2.1)
     _steps(axes, found.best, "best so far", BLUE, "-")
     if against is not None:
         _steps(axes, found.against, f"best of {label(against.name)}", GREY, "--")
@@ -320,7 +321,7 @@ def _ticks(axes: Axes, places: Sequence[float], labels: list[str], vertical: boo
 
 def _legend(axes: Axes, handles: Sequence[Any] | None = None) -> None:
     """Puts the legend above the axes, where it hides nothing."""
-    how = {"fontsize": 9, "frameon": False, "ncols": 2, "columnspacing": 1.2, "handlelength": 1.6}
+    how = {"fontsize": 9, "frameon": False, "ncols": 2, "columnspacing": 1.2, "handlelength": 1.8, "markerscale": 1.3}
     shown = axes.get_legend_handles_labels()[0] if handles is None else handles
     legend = axes.legend(handles=shown, loc="lower left", bbox_to_anchor=(0, 1), **how)
     for text in legend.get_texts():

@@ -27,7 +27,7 @@ with needed("plots", __name__):
     from plotly.subplots import make_subplots
 
 from ...agent import Agent
-from ...insight.beliefs import Beliefs, ParameterBeliefs
+from ...insight.beliefs import Beliefs
 from ...insight.figure_data import (
     BLUE,
     GREY,
@@ -36,6 +36,7 @@ from ...insight.figure_data import (
     RED,
     ImportanceShares,
     MapPoints,
+    ValueShares,
     attention_table,
     importance_shares,
     label,
@@ -87,6 +88,7 @@ def plot_optimization_history(study: optuna.Study, *, target_name: str = "Object
             mode="markers",
             marker={"color": colour, "symbol": _SYMBOLS[marker], "size": 8},
             name=_text(kind),
+            zorder=1,  # above the line of the best value, which would hide the trials on it
             text=[_words(trial) for trial in trials],
             hovertemplate="%{text}<extra></extra>",
         )
@@ -175,8 +177,14 @@ def plot_values(
     figure = make_subplots(rows=1, cols=max(1, len(shown)), shared_yaxes=True)
     figure.update_layout(title="Values, Now and Before", legend={"orientation": "h", "yanchor": "bottom", "y": 1.02})
     figure.update_yaxes(title_text="Probability", rangemode="tozero", row=1, col=1)
-    for column, parameter in enumerate(shown, start=1):
-        _add_values(figure, parameter, column)
+    found, named = [value_shares(each) for each in shown], set[str]()
+    words = {each.before_label for each in found if each.before is not None}
+    before = words.pop() if len(words) == 1 else "best 8 trials of each other problem"  # one name for one mark
+    for column, (parameter, its) in enumerate(zip(shown, found, strict=True), start=1):
+        _add_values(figure, label(parameter.name, 40), its._replace(before_label=before), column)
+    for trace in figure.data:  # the first parameter may lack other problems, which a later one has
+        trace.update(legendgroup=trace.name, showlegend=trace.name not in named)
+        named.add(trace.name)
     if len(shown) > 3:
         figure.update_layout(width=_WIDE * len(shown))
     return figure
@@ -323,24 +331,22 @@ def _plane(title: str, found: MapPoints) -> "go.Figure":
     return figure
 
 
-def _add_values(figure: Any, parameter: ParameterBeliefs, column: int) -> None:
-    """Adds the values of a parameter to a column of a figure; the first column has the legend."""
-    found = value_shares(parameter)
+def _add_values(figure: Any, title: str, found: ValueShares, column: int) -> None:
+    """Adds the values of a parameter to a column of a figure."""
     places, names = list(range(len(found.labels))), [_text(each) for each in found.labels]
     its: dict[str, Any] = {"x": places, "hovertext": names, "hovertemplate": "%{hovertext}: %{y:.3f}<extra></extra>"}
     traces = [go.Bar(y=list(found.now), marker={"color": BLUE}, name="Now", **its)]
     if found.before is not None:
         marker = {"color": ORANGE, "symbol": "diamond", "size": 9, "line": {"color": "#1a1a1a", "width": 1}}
         name = found.before_label.capitalize()
+        its["cliponaxis"] = False  # a share of 0 or of 1 is a whole diamond
         traces.append(go.Scatter(y=list(found.before), mode="markers", marker=marker, name=name, **its))
     line, ends = {"color": GREY, "dash": "dash"}, [-0.5, len(places) - 0.5]
     traces.append(go.Scatter(x=ends, y=[found.chance] * 2, mode="lines", line=line, name="Chance"))
     for trace in traces:
-        trace.update(legendgroup=trace.name, showlegend=column == 1)
         figure.add_trace(trace, row=1, col=column)
-    ticks, title = list(found.ticks), _text(label(parameter.name, 40))
-    ticktext = [_text(each) for each in found.tick_labels]
-    figure.update_xaxes(title_text=title, tickvals=ticks, ticktext=ticktext, row=1, col=column)
+    ticks, ticktext = list(found.ticks), [_text(each) for each in found.tick_labels]
+    figure.update_xaxes(title_text=_text(title), tickvals=ticks, ticktext=ticktext, row=1, col=column)
 
 
 def _beliefs(study: optuna.Study, agent: AgentOrFile | None, trial: FrozenTrial | None = None) -> Beliefs:
