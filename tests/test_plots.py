@@ -8,11 +8,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from believed import BELIEFS, EMPTY, RATE, RECORD, TASKS, attention_of
 from transfernas import plots
 from transfernas.insight.figure_data import BLUE, PROPOSER_STYLES, RED, value_shares
 from transfernas.insight.importances import Importance
+from transfernas.insight.label_places import label_places
 from transfernas.insight.number_ranges import NumberRange
 from transfernas.insight.plane import EmbeddingMap
 from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, first_to_reach, gains
@@ -101,6 +103,50 @@ def test_tasks_are_points_at_their_places() -> None:
     assert [text.get_text() for text in axes.texts] == list(TASKS.names)
     assert axes.get_xlabel() == "first component (80 % of the variance)"
     assert len({to_hex(each.get_color()) for each in axes.get_lines()}) == 2
+
+
+NEAR = np.random.default_rng(0).normal(size=(12, 2))
+MAPS = {
+    "three on nearly one point": np.array([[0.0, 0.0], [0.01, 0.005], [0.0, 0.012], [3.0, 1.0]]),
+    "twelve": NEAR,
+    "eleven on nearly one point": np.concatenate([0.02 * NEAR[:11], [[3.0, 1.0]]]),
+    "a line": np.array([[-1.0, 0.0], [-0.99, 0.0], [-0.98, 0.0], [0.5, 0.0], [0.6, 0.0], [1.8, 0.0]]),
+}
+
+
+@pytest.mark.parametrize("places", MAPS.values(), ids=MAPS)
+def test_no_name_of_a_task_lies_on_another_one(places: np.ndarray) -> None:
+    names = tuple(f"housing {number}{' and more' * (number % 3)}" for number in range(len(places)))
+    tasks = EmbeddingMap(names, tuple((float(x), float(y)) for x, y in places), (0.7, 0.3 * float(places[:, 1].any())))
+    axes = plots.plot_tasks(tasks, names[1])
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the lines to the points
+    middles = [(box.y0 + box.y1) / 2 for box in boxes]
+    heights = [(box.y1 - box.y0) / 2 for box in boxes]
+    for first in range(len(boxes)):
+        for second in range(first):
+            beside = boxes[first].x1 <= boxes[second].x0 or boxes[second].x1 <= boxes[first].x0
+            apart = abs(middles[first] - middles[second]) >= 0.8 * (heights[first] + heights[second])
+            assert beside or apart, (names[first], names[second])
+    again = plots.plot_tasks(tasks, names[1])
+    assert [text.xyann for text in again.texts] == [text.xyann for text in axes.texts]  # type: ignore[attr-defined]
+
+
+def test_a_name_that_is_moved_has_a_line_to_its_point_and_keeps_the_order() -> None:
+    points = [(0.0, 0.0), (0.0, 0.001), (0.0, -0.001), (1.0, 0.5)]
+    middle, upper, lower, alone = label_places(points, ["a", "b", "c", "d"], (300, 200), size=9, away=6)
+    assert lower.up < middle.up < upper.up and lower.moved and upper.moved
+    assert alone.up == 0 and not alone.moved
+    (left,) = label_places([(0.0, 0.0)], ["a name that is longer than half of the frame"], (300, 200), size=9, away=6)
+    assert left.up == 0 and label_places([], [], (300, 200), size=9, away=6) == ()
+
+
+def test_of_many_tasks_the_marked_one_alone_has_its_name() -> None:
+    names = tuple(map(str, range(30)))
+    tasks = EmbeddingMap(names, tuple((float(each), float(each % 7)) for each in range(30)), (0.7, 0.3))
+    assert [text.get_text() for text in plots.plot_tasks(tasks, "7").texts] == ["7"]
 
 
 def test_spaces_of_equal_embeddings_are_one_point_and_a_line_has_no_second_axis() -> None:

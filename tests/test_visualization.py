@@ -15,6 +15,7 @@ from searchers import FAST
 from transfernas import Agent, plots
 from transfernas.insight.beliefs import Beliefs
 from transfernas.insight.number_ranges import NumberRange
+from transfernas.insight.plane import EmbeddingMap
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.integrations.optuna.record import importances_of_study, record_of_study
 
@@ -146,6 +147,18 @@ def test_tasks_are_points_at_their_places(study: optuna.Study, believed: dict[st
     assert list(zip(points.x, points.y, strict=True)) == list(BELIEFS.tasks.places)
     assert points.text == BELIEFS.tasks.names and points.marker.symbol == ("circle", "circle", "diamond")
     assert figure.layout.xaxis.title.text == "First component (80 % of the variance)"
+    assert [each.text for each in figure.layout.annotations] == list(BELIEFS.tasks.names)
+    assert figure.layout.yaxis.scaleanchor == "x" and figure.layout.xaxis.range == (-1.75, 2.75)
+
+
+def test_names_of_tasks_on_nearly_one_point_are_moved_apart(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    places = ((0.0, 0.0), (0.01, 0.005), (0.0, 0.012), (3.0, 1.0))
+    tasks = EmbeddingMap(("<i>one</i>", "two", "three", "four"), places, (0.8, 0.2))
+    believed["beliefs"] = replace(BELIEFS, tasks=tasks)
+    names = visualization.plot_tasks(study).layout.annotations
+    heights = {each.text: -each.ay if each.showarrow else each.yshift for each in names}
+    assert heights["three"] >= heights["two"] + 14 and heights["two"] >= heights["&lt;i&gt;one&lt;/i&gt;"] + 14
+    assert [each.text for each in names if each.showarrow] == ["&lt;i&gt;one&lt;/i&gt;", "three"]
 
 
 def test_spaces_are_points_of_the_other_figure(study: optuna.Study, believed: dict[str, Beliefs]) -> None:

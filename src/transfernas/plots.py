@@ -31,6 +31,7 @@ from .insight.figure_data import (
     value_shares,
 )
 from .insight.importances import Importance
+from .insight.label_places import label_places
 from .insight.plane import EmbeddingMap
 from .insight.progress import SearchRecord
 
@@ -46,7 +47,7 @@ _SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(BLUE, 0.0), to_rg
 
 _WIDTH = 5.2  # inches, so that the text of a figure can be read on a phone
 _LEAST_TOP = 0.25  # of an axis of probabilities
-_MOST_POINTS = 20  # up to which each has its name
+_NAME_SIZE, _AWAY = 9, 8  # printer's points, of the name of a point and of the way between both
 _MOST_WRITTEN = 8  # decisions, up to which each weight of attention is written
 _MOST_NAMED = 24  # decisions, up to which each has its name
 
@@ -281,14 +282,21 @@ def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Ax
 
 
 def _plane(found: MapPoints, axes: Axes | None) -> Axes:
-    axes, farthest = _axes(axes, 3.6), max((x for x, _ in found.places), default=0.0)
-    for name, (x, y), marked in zip(found.labels, found.places, found.marked, strict=True):
+    axes = _axes(axes, 3.6)
+    drawn = axes.get_figure(root=True)
+    assert drawn is not None
+    frame = (72 * axes.bbox.width / drawn.dpi, 72 * axes.bbox.height / drawn.dpi)
+    places = label_places(found.places, found.named, frame, _NAME_SIZE, _AWAY)
+    for name, (x, y), marked, place in zip(found.named, found.places, found.marked, places, strict=True):
         colour, marker = (RED, "D") if marked else (BLUE, "o")
-        axes.plot([x], [y], marker, color=colour)
-        if len(found.labels) <= _MOST_POINTS or marked:
-            side, away = ("right", -5) if x > farthest / 2 else ("left", 5)  # labels stay inside of the axes
-            how: dict[str, Any] = {"textcoords": "offset points", "ha": side, "fontsize": 9, "parse_math": False}
-            axes.annotate(name, (x, y), (away, 4), **how)
+        axes.plot([x], [y], marker, color=colour, zorder=2.1 if marked else 2)
+        if name:
+            how: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": _NAME_SIZE}
+            how |= {"ha": "left" if place.right else "right", "parse_math": False}
+            if place.moved:
+                how["arrowprops"] = {"arrowstyle": "-", "color": GREY, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 3}
+                how["arrowprops"]["relpos"] = (0 if place.right else 1, 0.5)
+            axes.annotate(name, (x, y), (_AWAY if place.right else -_AWAY, place.up), **how)
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.25)
     axes.locator_params(nbins=6)

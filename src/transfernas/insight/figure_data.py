@@ -30,6 +30,7 @@ _LONGEST = 24  # letters of a name
 _LONGEST_TOKEN = 32  # of a name and its value
 _LARGEST = 1e300
 _LEAST_LIMITED = 8  # of fewer trials all are shown
+_MOST_NAMED_POINTS = 20  # of a map, up to which each has its name
 _MOST_MARKS = 600  # of the trials of a search
 
 
@@ -138,6 +139,12 @@ class MapPoints(NamedTuple):
     marked: tuple[bool, ...]
     axes: tuple[str, str]
     note: str
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The name to write beside each point: its label, or nothing if more than 20 points would have names."""
+        few = len(self.labels) <= _MOST_NAMED_POINTS
+        return tuple(name if few or its else "" for name, its in zip(self.labels, self.marked, strict=True))
 
 
 def value_shares(parameter: ParameterBeliefs) -> ValueShares:

@@ -11,10 +11,8 @@ Example:
     ```
 """
 
-import html
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from ...extras import needed
 
@@ -33,10 +31,7 @@ from ...insight.figure_data import (
     GREY,
     ORANGE,
     PROPOSER_STYLES,
-    RED,
     ImportanceShares,
-    MapPoints,
-    ValueShares,
     attention_table,
     importance_shares,
     label,
@@ -47,6 +42,7 @@ from ...insight.figure_data import (
 )
 from ...insight.progress import SearchTrial
 from ..arguments import as_agent
+from .plotly_parts import add_values, as_text, map_figure, new_figure
 from .record import beliefs_of_study, importances_of_study, record_of_study
 from .sampler import TransferSampler
 
@@ -79,7 +75,9 @@ def plot_optimization_history(study: optuna.Study, *, target_name: str = "Object
     """
     record = record_of_study(study)
     found = search_curve(record)
-    figure = _figure("Optimization History Plot", f"Trial{found.outside_words}", _text(_target(study, target_name)))
+    figure = new_figure(
+        "Optimization History Plot", f"Trial{found.outside_words}", as_text(_target(study, target_name))
+    )
     for kind, trials in found.trials.items():
         colour, marker = PROPOSER_STYLES.get(kind, (GREY, "x"))
         figure.add_scatter(
@@ -87,7 +85,7 @@ def plot_optimization_history(study: optuna.Study, *, target_name: str = "Object
             y=[trial.value for trial in trials],
             mode="markers",
             marker={"color": colour, "symbol": _SYMBOLS[marker], "size": 8},
-            name=_text(kind),
+            name=as_text(kind),
             zorder=1,  # above the line of the best value, which would hide the trials on it
             text=[_words(trial) for trial in trials],
             hovertemplate="%{text}<extra></extra>",
@@ -132,8 +130,8 @@ def plot_param_importances(
         known = dict(zip(found.names, found.shares, strict=True))
         kept = sorted(_checked(params, found.names), key=lambda name: known[name])
         found = ImportanceShares(tuple(kept), tuple(known[name] for name in kept), found.trials)
-    figure = _figure("Hyperparameter Importances", f"Share of all effects on the order of {found.trials}", "")
-    rows, names = list(range(len(found.names))), [_text(label(name)) for name in found.names]
+    figure = new_figure("Hyperparameter Importances", f"Share of all effects on the order of {found.trials}", "")
+    rows, names = list(range(len(found.names))), [as_text(label(name)) for name in found.names]
     figure.add_bar(
         x=list(found.shares),
         y=rows,
@@ -181,7 +179,7 @@ def plot_values(
     words = {each.before_label for each in found if each.before is not None}
     before = words.pop() if len(words) == 1 else "best 8 trials of each other problem"  # one name for one mark
     for column, (parameter, its) in enumerate(zip(shown, found, strict=True), start=1):
-        _add_values(figure, label(parameter.name, 40), its._replace(before_label=before), column)
+        add_values(figure, label(parameter.name, 40), its._replace(before_label=before), column)
     for trace in figure.data:  # the first parameter may lack other problems, which a later one has
         trace.update(legendgroup=trace.name, showlegend=trace.name not in named)
         named.add(trace.name)
@@ -210,7 +208,7 @@ def plot_likeness(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "
         ```
     """
     tasks, cosine, agreement = likeness_points(_beliefs(study, agent))
-    figure = _figure("Likeness of Tasks", "Likeness: -1 opposite, 0 unrelated, 1 alike", "Task")
+    figure = new_figure("Likeness of Tasks", "Likeness: -1 opposite, 0 unrelated, 1 alike", "Task")
     for points, name, colour, symbol in (
         (cosine, "What the policy learned", BLUE, "circle"),
         (agreement, "Which values were good", ORANGE, "diamond"),
@@ -220,7 +218,7 @@ def plot_likeness(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "
         hover = "%{x:.3f}<extra></extra>"
         figure.add_scatter(x=x, y=y, mode="markers", marker=marker, name=name, hovertemplate=hover)
     figure.update_xaxes(range=[-1.05, 1.05])
-    figure.update_yaxes(tickvals=list(range(len(tasks))), ticktext=[_text(label(task)) for task in tasks])
+    figure.update_yaxes(tickvals=list(range(len(tasks))), ticktext=[as_text(label(task)) for task in tasks])
     return figure
 
 
@@ -243,7 +241,7 @@ def plot_tasks(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "go.
         ```
     """
     beliefs = _beliefs(study, agent)
-    return _plane("Tasks in the Plane", map_points(beliefs.tasks, "task", beliefs.task))
+    return map_figure("Tasks in the Plane", map_points(beliefs.tasks, "task", beliefs.task))
 
 
 def plot_spaces(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "go.Figure":
@@ -265,7 +263,7 @@ def plot_spaces(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "go
         ```
     """
     beliefs = _beliefs(study, agent)
-    return _plane("Spaces in the Plane", map_points(beliefs.spaces, "space", beliefs.space))
+    return map_figure("Spaces in the Plane", map_points(beliefs.spaces, "space", beliefs.space))
 
 
 def plot_attention(
@@ -295,58 +293,15 @@ def plot_attention(
     assert beliefs.attention is not None
     decisions, tokens, weights = attention_table(beliefs.attention, layer)
     which = "" if len(beliefs.attention.weights) == 1 else f", Layer {layer + 1} of {len(beliefs.attention.weights)}"
-    figure = _figure(f"Attention Between Decisions{which}", "Attends to the choice", "The decision about")
+    figure = new_figure(f"Attention Between Decisions{which}", "Attends to the choice", "The decision about")
     rows = [[None if share != share else 100 * share for share in row] for row in weights.tolist()]
     bar = {"title": "Attention (%)"}
     hover = "%{z:.1f} %<extra></extra>"
     figure.add_heatmap(z=rows, colorscale="Blues", zmin=0, colorbar=bar, hoverongaps=False, hovertemplate=hover)
-    figure.update_xaxes(tickvals=list(range(len(tokens))), ticktext=[_text(token) for token in tokens])
-    names = [_text(name) for name in decisions]
+    figure.update_xaxes(tickvals=list(range(len(tokens))), ticktext=[as_text(token) for token in tokens])
+    names = [as_text(name) for name in decisions]
     figure.update_yaxes(tickvals=list(range(len(decisions))), ticktext=names, autorange="reversed")
     return figure
-
-
-def _plane(title: str, found: MapPoints) -> "go.Figure":
-    first, second = (words.capitalize() for words in found.axes)
-    heading = f"{title}<br><sub>{_text(found.note.capitalize())}</sub>" if found.note else title
-    figure = _figure(heading, first, second.replace(" (", "<br>("))
-    marker = {
-        "color": [RED if its else BLUE for its in found.marked],
-        "symbol": ["diamond" if its else "circle" for its in found.marked],
-        "size": 10,
-    }
-    figure.add_scatter(
-        x=[x for x, _ in found.places],
-        y=[y for _, y in found.places],
-        mode="markers+text",
-        marker=marker,
-        text=[_text(name) for name in found.labels],
-        textposition="top center",
-        cliponaxis=False,
-        showlegend=False,
-        hovertemplate="%{text}<extra></extra>",
-    )
-    figure.update_xaxes(showticklabels=bool(first))
-    figure.update_yaxes(showticklabels=bool(second), scaleanchor="x")
-    return figure
-
-
-def _add_values(figure: Any, title: str, found: ValueShares, column: int) -> None:
-    """Adds the values of a parameter to a column of a figure."""
-    places, names = list(range(len(found.labels))), [_text(each) for each in found.labels]
-    its: dict[str, Any] = {"x": places, "hovertext": names, "hovertemplate": "%{hovertext}: %{y:.3f}<extra></extra>"}
-    traces = [go.Bar(y=list(found.now), marker={"color": BLUE}, name="Now", **its)]
-    if found.before is not None:
-        marker = {"color": ORANGE, "symbol": "diamond", "size": 9, "line": {"color": "#1a1a1a", "width": 1}}
-        name = found.before_label.capitalize()
-        its["cliponaxis"] = False  # a share of 0 or of 1 is a whole diamond
-        traces.append(go.Scatter(y=list(found.before), mode="markers", marker=marker, name=name, **its))
-    line, ends = {"color": GREY, "dash": "dash"}, [-0.5, len(places) - 0.5]
-    traces.append(go.Scatter(x=ends, y=[found.chance] * 2, mode="lines", line=line, name="Chance"))
-    for trace in traces:
-        figure.add_trace(trace, row=1, col=column)
-    ticks, ticktext = list(found.ticks), [_text(each) for each in found.tick_labels]
-    figure.update_xaxes(title_text=_text(title), tickvals=ticks, ticktext=ticktext, row=1, col=column)
 
 
 def _beliefs(study: optuna.Study, agent: AgentOrFile | None, trial: FrozenTrial | None = None) -> Beliefs:
@@ -377,19 +332,10 @@ def _target(study: optuna.Study, target_name: str) -> str:
     return (study.metric_names or [target_name])[0]
 
 
-def _figure(title: str, x: str, y: str) -> "go.Figure":
-    return go.Figure(layout=go.Layout(title=title, xaxis={"title": x}, yaxis={"title": y}))
-
-
 def _words(trial: SearchTrial) -> str:
     """Returns the text about a trial under the mouse."""
     lines = [f"Trial {trial.number}", f"Value: {trial.value:.6g}", f"Proposer: {trial.proposer or trial.kind}"]
     for name, value in trial.params.items():
         shown = f"{value:.6g}" if isinstance(value, float) else label(value)
         lines.append(f"  {label(name)}: {shown}")
-    return "<br>".join(map(_text, lines))
-
-
-def _text(name: str) -> str:
-    """Returns a name as text of a figure, which would take its markup as its own."""
-    return html.escape(name, quote=False)
+    return "<br>".join(map(as_text, lines))

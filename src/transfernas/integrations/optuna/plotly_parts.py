@@ -1,0 +1,90 @@
+"""Parts of the interactive figures of a study, by plotly."""
+
+import html
+from typing import Any
+
+from ...extras import needed
+
+with needed("plots", __name__):
+    import plotly.graph_objects as go
+
+from ...insight.figure_data import BLUE, GREY, ORANGE, RED, MapPoints, ValueShares
+from ...insight.label_places import label_places
+
+_FRAME = (540, 270)
+"""Pixels of the axes of a map, which are wider in a wide window."""
+
+_HEIGHT = 180 + _FRAME[1]  # pixels, with plotly's margins
+_MARGIN = 0.25  # of the range of the points, free at each end
+_NAME_SIZE, _AWAY = 12, 10  # pixels, of the name of a point and of the way between both
+
+
+def new_figure(title: str, x: str, y: str) -> "go.Figure":
+    """Returns a figure without marks, with titles of the figure and of its axes."""
+    return go.Figure(layout=go.Layout(title=title, xaxis={"title": x}, yaxis={"title": y}))
+
+
+def as_text(name: str) -> str:
+    """Returns a name as text of a figure, which would take its markup as its own."""
+    return html.escape(name, quote=False)
+
+
+def map_figure(title: str, found: MapPoints) -> "go.Figure":
+    """Returns a figure of names in the plane, none of which lies on another one."""
+    first, second = (words.capitalize() for words in found.axes)
+    heading = f"{title}<br><sub>{as_text(found.note.capitalize())}</sub>" if found.note else title
+    figure = new_figure(heading, first, second.replace(" (", "<br>("))
+    marker = {
+        "color": [RED if its else BLUE for its in found.marked],
+        "symbol": ["diamond" if its else "circle" for its in found.marked],
+        "size": 10,
+    }
+    figure.add_scatter(
+        x=[x for x, _ in found.places],
+        y=[y for _, y in found.places],
+        mode="markers",
+        marker=marker,
+        text=[as_text(name) for name in found.labels],
+        cliponaxis=False,
+        showlegend=False,
+        hovertemplate="%{text}<extra></extra>",
+    )
+    places = label_places(found.places, found.named, _FRAME, _NAME_SIZE, _AWAY, _MARGIN)
+    for name, (x, y), place in zip(found.named, found.places, places, strict=True):
+        side, away = ("left", _AWAY) if place.right else ("right", -_AWAY)
+        how: dict[str, Any] = {"xshift": away, "yshift": place.up, "showarrow": False}
+        if place.moved:  # a line leads to the point
+            line = {"arrowhead": 0, "arrowwidth": 1, "arrowcolor": GREY, "standoff": 5}
+            how = {"ax": away, "ay": -place.up, "showarrow": True, **line}
+        font = {"size": _NAME_SIZE}
+        figure.add_annotation(x=x, y=y, text=as_text(name), xanchor=side, yanchor="middle", font=font, **how)
+    figure.update_layout(height=_HEIGHT)
+    figure.update_xaxes(showticklabels=bool(first), range=_range([x for x, _ in found.places]))
+    figure.update_yaxes(showticklabels=bool(second), range=_range([y for _, y in found.places]))
+    if second:
+        figure.update_yaxes(scaleanchor="x")
+    return figure
+
+
+def add_values(figure: Any, title: str, found: ValueShares, column: int) -> None:
+    """Adds the values of a parameter to a column of a figure."""
+    places, names = list(range(len(found.labels))), [as_text(each) for each in found.labels]
+    its: dict[str, Any] = {"x": places, "hovertext": names, "hovertemplate": "%{hovertext}: %{y:.3f}<extra></extra>"}
+    traces = [go.Bar(y=list(found.now), marker={"color": BLUE}, name="Now", **its)]
+    if found.before is not None:
+        marker = {"color": ORANGE, "symbol": "diamond", "size": 9, "line": {"color": "#1a1a1a", "width": 1}}
+        name = found.before_label.capitalize()
+        its["cliponaxis"] = False  # a share of 0 or of 1 is a whole diamond
+        traces.append(go.Scatter(y=list(found.before), mode="markers", marker=marker, name=name, **its))
+    line, ends = {"color": GREY, "dash": "dash"}, [-0.5, len(places) - 0.5]
+    traces.append(go.Scatter(x=ends, y=[found.chance] * 2, mode="lines", line=line, name="Chance"))
+    for trace in traces:
+        figure.add_trace(trace, row=1, col=column)
+    ticks, ticktext = list(found.ticks), [as_text(each) for each in found.tick_labels]
+    figure.update_xaxes(title_text=as_text(title), tickvals=ticks, ticktext=ticktext, row=1, col=column)
+
+
+def _range(values: list[float]) -> list[float] | None:
+    """Returns the ends of an axis; None if all values are equal."""
+    margin = _MARGIN * (max(values, default=0.0) - min(values, default=0.0))
+    return [min(values) - margin, max(values) + margin] if margin else None
