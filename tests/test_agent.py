@@ -91,6 +91,16 @@ def test_best_and_top_are_sorted_and_distinct() -> None:
     assert agent.top(Problem(RIGHT, "two", valid=lambda _: False)) == agent.top(TWO)  # found by its names
 
 
+def test_of_equally_good_trials_the_first_one_is_the_best(tmp_path: Path) -> None:
+    """Also if the second one takes an earlier place of the full queue."""
+    configs: list[Config] = [{"depth": depth, "kind": kind} for depth in (1, 2, 3) for kind in ("pool", "skip")]
+    agent = Agent(PROBLEMS, FAST)
+    rewards = (-1.0, 0.0, 1.0, 0.5, 0.2, 1.0)
+    agent.learn_from([(TWO, *pair) for pair in zip(configs, rewards, strict=True)])
+    for each in (agent, Agent.load(agent.save(tmp_path / "agent"))):
+        assert [seen.config for seen in each.top(TWO)] == [configs[at] for at in (2, 5, 3, 4, 1)]
+
+
 @pytest.mark.parametrize("config", [CONFIG, FAST], ids=["paper", "fast"])
 @pytest.mark.parametrize("offset", [0.0, -1e6, 1e8, -1e9, 1e12, -1e15])
 def test_the_best_are_found_where_rewards_are_large_and_differ_little(

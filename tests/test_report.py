@@ -21,6 +21,7 @@ from transfernas import Agent, Choice, LstmConfig, Problem, SearchSpace, Trainin
 from transfernas.cli.app import app
 from transfernas.cli.storages import program_of
 from transfernas.insight.attention import DecisionAttention
+from transfernas.integrations.optuna import TransferSampler
 
 EVIL = "<script>alert('x')</script> & \"q\" $y_1$ \x1b[31m"
 VOID = {"meta", "link"}
@@ -142,7 +143,6 @@ def test_an_agent_adds_its_beliefs_of_a_study(storage: str, tmp_path: Path) -> N
 @pytest.mark.thorough
 def test_no_name_of_a_bin_is_taken_for_a_value(tmp_path: Path) -> None:
     """The bins of leaves from 1 to 20 are named by the even numbers from 0, those of rates by numbers as 0.2371."""
-    from transfernas.integrations.optuna import TransferSampler
 
     def searched(name: str, count: int) -> optuna.Study:
         study = optuna.create_study(study_name=name, storage=f"sqlite:///{tmp_path / 'studies.db'}", sampler=sampler)
@@ -170,10 +170,28 @@ def test_no_name_of_a_bin_is_taken_for_a_value(tmp_path: Path) -> None:
         assert f"rate={name}" not in text
 
 
+def test_of_trials_with_equal_values_the_first_one_is_the_best(tmp_path: Path) -> None:
+    """As Optuna has it. Two of them have numbers in one part of the range, of which the agent keeps one number."""
+    url, out = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "report.html"
+    study = optuna.create_study(study_name="tied", storage=url, sampler=TransferSampler(seed=0, config=FAST))
+    for rate in (0.9, 0.401, 0.402, 0.1):
+        study.enqueue_trial({"rate": rate})
+    study.optimize(lambda trial: float(abs(trial.suggest_float("rate", 0.0, 1.0) - 0.4) > 0.01), n_trials=5)
+    sampler = study.sampler
+    assert isinstance(sampler, TransferSampler)
+    path = sampler.save(tmp_path / "agent.safetensors")
+    run(tmp_path / "studies.db", "--agent", path, "--out", out)
+    first = cells(out, "trial")[:2]
+    assert [row[0] for row in first] == [str(study.best_trial.number), "2"] == ["1", "2"]
+    assert [row[-1] for row in first] == ["0.401", "0.402"]
+    run(path, "--out", out)
+    assert [(row[0], row[-1]) for row in cells(out, "trial")[:2]] == [("1", "0.401"), ("2", "0.375 to 0.438")]
+    assert "The number of a trial is its place in the order in which the agent learned" in checked(out).text
+
+
 @pytest.mark.thorough
 def test_new_values_of_numbers_are_ranges(tmp_path: Path) -> None:
     """The ranges of the second study reach beyond those of the first one, at both ends."""
-    from transfernas.integrations.optuna import TransferSampler
 
     def searched(agent: Agent | None, name: str, low: float, most: int) -> Agent:
         sampler = TransferSampler(agent, seed=0, config=FAST)

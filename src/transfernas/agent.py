@@ -164,9 +164,9 @@ class Agent(Searcher):
     def top(self, problem: Problem | None = None) -> list[Observation]:
         """Returns the observations of a problem in the priority queue, best first, at most `config.queue.size`.
 
-        All configurations differ. Rewards are those that you told; `config.queue.repeats` determines the reward of a
-        configuration that was evaluated more than once. A trial of another tool that was pruned, or that failed and
-        counts as the worst, has the reward minus infinity.
+        All configurations differ, and of equal rewards the one that was told first comes first. Rewards are those that
+        you told; `config.queue.repeats` determines the reward of a configuration that was evaluated more than once. A
+        trial of another tool that was pruned, or that failed and counts as the worst, has the reward minus infinity.
 
         Args:
             problem: A problem of the agent, identified by its names. You may leave it out if the agent has a single

@@ -116,6 +116,10 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
         add_known(found, agent.transfer_report, None, union(ranges))
     if len(rows) > MOST:
         found.add(page.paragraph(f"The first {MOST} of {len(rows)} problems are shown; --study chooses a task."))
+    if next(iter(agent.processed), None) is not None:
+        words = "The number of a trial is its place in the order in which the agent learned from the trials, from 0. "
+        words += "The trial has another number in its study if trials failed, or if the agent learned from old studies."
+        found.add(page.paragraph(words, soft=True))
     for row in rows[:MOST]:
         problem = agent.problems[row]
         found.add(page.heading(f"Task {problem.task}, space {problem.space.name}"))

@@ -155,7 +155,7 @@ def record_of(learner: Learner, row: int) -> SearchRecord:
     """Returns the trials of a problem of a learner of one replica, in the order in which it learned from them.
 
     The best trials have the numbers that were tried, as far as the learner keeps them; in the others a number may stand
-    for its bin.
+    for its bin. The learner keeps the numbers of the first one alone of trials with equal bins and equal rewards.
 
     Args:
         learner: as in `agent.learner`.
@@ -174,7 +174,7 @@ def record_of(learner: Learner, row: int) -> SearchRecord:
             told.reward if math.isfinite(told.reward) else None,
             told.proposer,
             None,
-            exact.get(trial_key(told.config, told.reward), told.config),
+            exact.pop(trial_key(told.config, told.reward), told.config),
         )
         for number, told in enumerate(told_trials(learner, row))
     )

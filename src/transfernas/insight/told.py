@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from ..learning.bandit import PROPOSER_NAMES
 from ..learning.learner import Learner, update_archive
+from ..learning.replay import fingerprints
 from ..learning.scores import Scores
 from ..spaces.condition import Action, action_key
 from ..spaces.encoding import put_numbers
@@ -50,10 +51,13 @@ def told_trials(learner: Learner, row: int) -> list[ToldTrial]:
 
 
 def best_trials(learner: Learner, row: int) -> list[tuple[dict[str, Action], float]]:
-    """Returns distinct configurations of a problem and their rewards, best first, at most as many as a queue holds."""
+    """Returns distinct configurations of a problem and their rewards, best first, at most as many as a queue holds.
+
+    Of equally good ones, the one that was told first comes first.
+    """
     queue, replay = learner.queue, learner.replay
     if not learner.encoding.problems[row].space.has_ranges:
-        here = (0, row, queue.best_first(0, row))
+        here = (0, row, _queue_order(learner, row))
         configs, scores = learner.encoding.configs(row, queue.trials.at(here)), queue.scores.at(here)
     else:
         ranked = replay.ranked(0, replay.of(0, row), distinct=False)
@@ -61,6 +65,22 @@ def best_trials(learner: Learner, row: int) -> list[tuple[dict[str, Action], flo
         ranked = ranked[np.sort(first)[: learner.config.queue.size]]
         configs, scores = _configs(learner, row, ranked), replay.scores.at((0, ranked))
     return list(zip(configs, scores.shown().tolist(), strict=True))
+
+
+def _queue_order(learner: Learner, row: int) -> Int[np.ndarray, "filled"]:
+    """Returns the slots of a problem in the priority queue, best trial first, and of equal ones the one told first.
+
+    A full queue puts a new trial in any slot, so the order comes from the replay buffer, if that has trials.
+    """
+    queue, replay = learner.queue, learner.replay
+    order, told = queue.best_first(0, row), replay.of(0, row)
+    if not len(told):
+        return order
+    scores, known = queue.scores.at((0, row, order)), replay.scores.at((0, told))
+    same = fingerprints(np.full(len(order), row, np.int32), queue.trials.at((0, row, order)))[:, None]
+    same = same == replay.fingerprint[0, told]
+    same &= (scores.outcome[:, None] == known.outcome) & (scores.reward[:, None] == known.reward)
+    return order[np.lexsort((same.argmax(axis=1), -scores.reward, -scores.outcome))]
 
 
 def trial_key(config: Mapping[str, Action], reward: float) -> Hashable:
