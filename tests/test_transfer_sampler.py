@@ -20,11 +20,13 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySamplerTestCase
 from optuna.trial import TrialState
 
+from searchers import FAST
 from studies import objective, params, searched
 from transfernas import Agent
 from transfernas.define_by_run.plans import ObservedTrial
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.integrations.optuna.trials import stamp_of
+from transfernas.integrations.studies import learn_from_studies
 from transfernas.learning.learner import Learner, learn
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -605,6 +607,37 @@ def test_a_trial_says_who_proposed_it(tmp_path: Path) -> None:
     assert [trial.user_attrs for trial in study.trials] == [
         trial.user_attrs for trial in optuna.load_study(study_name="second", storage=storage).trials
     ]
+
+
+@pytest.mark.thorough
+def test_a_resumed_search_names_the_study_of_each_earlier_configuration(tmp_path: Path) -> None:
+    """Also if its own task was learned from before, so that the archive changes its order while it searches."""
+
+    def loss(trial: optuna.Trial) -> float:
+        return abs(trial.suggest_float("rate", 0.0, 1.0) - 0.4) + abs(trial.suggest_float("drop", 0.0, 1.0) - 0.4)
+
+    path, exact = tmp_path / "agent.safetensors", dict[float, str]()
+    earlier = []
+    for seed, name in enumerate(("mine", "one", "two")):
+        earlier.append(optuna.create_study(study_name=name, sampler=optuna.samplers.RandomSampler(seed=seed)))
+        earlier[-1].optimize(loss, n_trials=8)
+        exact |= {trial.params["rate"]: name for trial in earlier[-1].trials}
+    agent = None
+    for study in earlier:
+        agent, _ = learn_from_studies(agent, [study], config=FAST if agent is None else None)
+    assert agent is not None
+    agent.save(path)
+    for _ in range(4):
+        sampler = TransferSampler(path, seed=0)
+        where = f"sqlite:///{tmp_path / 'study.db'}"
+        study = optuna.create_study(study_name="mine", storage=where, load_if_exists=True, sampler=sampler)
+        study.optimize(loss, n_trials=3)
+        sampler.save(path)
+    names = [task for _, task in (entry.name for entry in sampler.agent.learner.archive)]
+    assert names == ["one", "two", "mine"]
+    named = [(who, trial) for who, trial in zip(proposers(study), study.trials, strict=True) if who and "warm" in who]
+    assert [who for who, _ in named] == [f"warm start from {exact[trial.params['rate']]}" for _, trial in named]
+    assert max(trial.number for _, trial in named) >= 3 and len({who for who, _ in named}) > 1
 
 
 def test_who_proposed_a_trial_is_said_of_those_that_failed_and_were_pruned_and_keeps_your_attributes() -> None:

@@ -5,8 +5,10 @@ import pytest
 from kept import Configs, Told, remembered, taught
 from searchers import CONFIG, FAST
 from transfernas import Agent, Choice, DecoderConfig, Problem, Repeat, SearchSpace, TrainingConfig
+from transfernas.learning.archive import archive_of_trials
 from transfernas.learning.bandit import WARM_START
 from transfernas.learning.transfer import transfer
+from transfernas.learning.warm_start import empty_warm_start
 from transfernas.spaces.condition import Action
 
 SMALL = SearchSpace("small", [Choice("lr", (0.1, 0.2, 0.3)), Choice("units", (8, 16))])
@@ -137,3 +139,14 @@ def test_actions_that_are_equal_but_of_other_types_are_remembered_each(actions: 
     known = taught([(problem, pair, -float(at)) for at, pair in enumerate(pairs)])
     found = [(config["lr"], config["units"]) for config in remembered(transfer(known, (problem,)))]
     assert list(map(repr, found)) == list(map(repr, pairs[: FAST.queue.size]))
+
+
+def test_sources_keep_their_problems_while_the_archive_changes_its_order() -> None:
+    warm_start = empty_warm_start(1, 1, 4, 2, 2)
+    warm_start.source[:] = [0, 2, 1, 0]
+    mine, one, two, new = (archive_of_trials("s", task, []) for task in ("mine", "one", "two", "new"))
+    assert warm_start.moved([mine, one, two], [one, two, mine]).source.tolist() == [[[2, 1, 0, 2]]]
+    assert warm_start.moved([mine, one, two], [mine, one, two, new]).source.tolist() == [[[0, 2, 1, 0]]]
+    # The archive was full and let its first problem go: the source is still another one than those of the others.
+    assert warm_start.moved([mine, one, two], [one, two, new]).source.tolist() == [[[2, 1, 0, 2]]]
+    assert warm_start.moved([], [new]).source.tolist() == warm_start.source.tolist()

@@ -92,16 +92,20 @@ class DefineByRunLearner:
     def proposer(self, plan: PlannedTrial) -> Proposer:
         """Returns the proposer of a plan, with the present trust in the transferred policy."""
         learner, name = self.current, PROPOSER_NAMES[plan.proposer]
-        if (
-            plan.proposer == WARM_START
-            and learner.warm_start is not None
-            and self.source is not None
-            and not self.source.resumed
-        ):
-            name += f" from {self.source.task(learner.warm_start.origin(0, 0, plan.fingerprint))}"
+        if plan.proposer == WARM_START and (source := self._source_of(plan)) is not None:
+            name += f" from {source}"
         if learner.bandit is None or learner.known is None:
             return Proposer(name, None)
         return Proposer(name, round(float(learner.bandit.trust(learner.bandit_config)[0, 0]), 3))
+
+    def _source_of(self, plan: PlannedTrial) -> str | None:
+        """Returns the task of the earlier problem that a plan of the warm start comes from; None if it is not known."""
+        learner = self.current
+        at = len(learner.archive) if learner.warm_start is None else learner.warm_start.origin(0, 0, plan.fingerprint)
+        name = learner.archive[at].name if at < len(learner.archive) else None
+        # An archive that is full lets the source go, and has this problem in its place.
+        lost = name == self.names and self.names not in [past[:2] for past in learner.past]
+        return None if name is None or lost else name[1]
 
     def transfer_report(self) -> TransferReport | None:
         """Returns the part of the problem that the source had seen; None without a source."""

@@ -77,10 +77,6 @@ class SourceAgent:
         warm_start = fit_warm_start(entries, self._picks, learner.encoding, self._size, fill, numbers)
         return dataclasses.replace(learner, warm_start=warm_start)
 
-    def task(self, entry: int) -> str:
-        """Returns the task of an earlier problem, by its position in the archive."""
-        return self._learner.archive[entry].task
-
     def number(self, name: str, action: Action) -> float | None:
         """Returns the number of the best earlier trial with an action of a parameter; None if there is none."""
         return None if self.resumed else self._numbers.get((name, *action_key(action)))

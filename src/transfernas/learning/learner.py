@@ -319,7 +319,7 @@ def fail(
 def note(learner: Learner, entries: Iterable[ArchivedProblem]) -> Learner:
     """Returns the learner with entries of others in its archive, such as the numbers for which its actions stand."""
     learner = update_archive(learner)
-    return dataclasses.replace(learner, archive=merge_archives(learner.archive, entries))
+    return _with_archive(learner, merge_archives(learner.archive, entries))
 
 
 def update_archive(learner: Learner) -> Learner:
@@ -327,7 +327,13 @@ def update_archive(learner: Learner) -> Learner:
     if learner.archived_at == learner.learned:
         return learner
     archive = archive_trials(learner.archive, learner.encoding, learner.replay, learner.queue)
-    return dataclasses.replace(learner, archive=archive, archived_at=learner.learned)
+    return dataclasses.replace(_with_archive(learner, archive), archived_at=learner.learned)
+
+
+def _with_archive(learner: Learner, archive: tuple[ArchivedProblem, ...]) -> Learner:
+    """Returns the learner with another archive, in which the sources of its warm start may have other positions."""
+    warm_start = None if learner.warm_start is None else learner.warm_start.moved(learner.archive, archive)
+    return dataclasses.replace(learner, archive=archive, warm_start=warm_start)
 
 
 def best_policy(learner: Learner) -> Policy:

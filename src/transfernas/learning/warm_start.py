@@ -4,6 +4,7 @@ Shapes: `replicas` run side by side, `problems` are searched, the warm start of 
 `choices` (S among them), trajectories have `steps`.
 """
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
@@ -22,7 +23,7 @@ from ..spaces.encoding import Encoding
 from ..spaces.problem import Problem, network_of
 from ..spaces.trajectory import Trajectory, blank_trajectories
 from ..spaces.vocabulary import action_name
-from .archive import ArchivedProblem
+from .archive import MOST_PROBLEMS, ArchivedProblem
 from .bandit import RECENT_TRIALS, WARM_START, SourceRecord
 from .portfolio import Pick, Portfolios
 from .replay import ReplayBuffer, are_among, fingerprints
@@ -136,6 +137,22 @@ class WarmStartConfigs:
     def origin(self, replica: int, row: int, fingerprint: np.uint64) -> int:
         """Returns the `source` of the configuration of a problem that has a fingerprint."""
         return int(self.source[replica, row, self._slot(replica, row, fingerprint)])
+
+    def moved(self, before: Sequence[ArchivedProblem], after: Sequence[ArchivedProblem]) -> "WarmStartConfigs":
+        """Returns the warm start for an archive whose problems have other positions.
+
+        Different sources stay different: the source of a problem that is no longer archived becomes a problem that is
+        archived since then, which is no other configuration's source.
+
+        Args:
+            before: The archive so far.
+            after: The archive from now on.
+        """
+        names, rows = [each.name for each in before], np.arange(MOST_PROBLEMS, dtype=np.int32)
+        place = {each.name: at for at, each in enumerate(after)}
+        new = iter([at for name, at in place.items() if name not in names])
+        rows[: len(names)] = [place[name] if name in place else next(new) for name in names]
+        return dataclasses.replace(self, source=rows[self.source])
 
     def _slot(self, replica: int, row: int, fingerprint: np.uint64) -> int:
         return int((self._fingerprints[replica, row] == fingerprint).argmax())
