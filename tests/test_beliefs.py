@@ -180,8 +180,10 @@ def test_values_of_a_discovered_space_have_their_ranges() -> None:
     found = agent.beliefs(draws=20, attention=agent.top()[0].config)
     rate, leaf = found["rate"].ranges, found["leaf"].ranges
     assert rate is not None and leaf is not None and set(found.ranges) == {"rate", "leaf"}
-    assert rate[0] == pytest.approx((1e-4, 10**-3.75)) and rate[-1] == pytest.approx((10**-1.25, 0.1))
-    assert leaf == (*((low, low + 1) for low in range(0, 18, 2)), (18, 20))
+    assert rate[0] == pytest.approx((1e-4, 10**-3.75, True)) and rate[-1] == pytest.approx((10**-1.25, 0.1, True))
+    # The agent does not know that 0 is no leaf. It tried 20, so the range does not end at 19.
+    assert leaf == ((0, 1, True), *((low, low + 1, False) for low in range(2, 18, 2)), (18, 20, False))
+    assert (str(leaf[0]), str(leaf[-1])) == ("about 0 to 1", "18 to 20")
     assert found["even"].ranges is None and found["act"].ranges is None and found["even"].values[0] == 2
     assert found.attention is not None and found.attention.tokens[1:3] == ("space=run", "rate=0.00562 to 0.01")
     assert found.attention.decisions[0] == "rate" and found.attention.config["leaf"] == 18

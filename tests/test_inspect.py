@@ -15,6 +15,7 @@ from transfernas import Agent, Choice, Problem, Range, SearchSpace
 from transfernas.checkpoint.snapshot import Snapshot, write_snapshot
 from transfernas.cli.app import app
 from transfernas.cli.inspection import range_of
+from transfernas.define_by_run.search import DefineByRunSearch
 from transfernas.learning.learner import new_learner
 from transfernas.spaces.domain import NumericDomain
 
@@ -119,13 +120,24 @@ def test_two_files_are_compared_without_optuna(path: Path, tmp_path: Path) -> No
     assert done.returncode == 0 and f"Of {other}:" in done.stdout, done.stderr
 
 
+def test_a_range_that_the_agent_does_not_know_is_explained_once(path: Path, tmp_path: Path) -> None:
+    search = DefineByRunSearch("s", "t", FAST, seed=0)
+    rate = NumericDomain(2e-4, 0.1, log=True)
+    search.tell(0, {"rate": (rate, 0.003), "drop": (rate, 0.02)}, 1.0)
+    agent = search.agent()
+    assert agent is not None
+    found = " ".join(shown(agent.save(tmp_path / "search.safetensors")).split())
+    assert found.count("about 0.000177828 to 0.1 (log), 11 bins") == 2 and found.count("About: an agent keeps") == 1
+    assert "About:" not in shown(path)
+
+
 def test_a_range_is_said_in_the_units_of_its_parameter() -> None:
     rates = NumericDomain(1e-4, 1e-1, log=True).actions
-    assert range_of(Choice("rate", rates), parts=True) == "within 0.0001 to 0.1 (log), 12 bins"
+    assert range_of(Choice("rate", rates), parts=True) == "about 0.0001 to 0.1 (log), 12 bins"
     for (low, high, integer), words in (
-        ((5, 30, True), "within 4 to 30, 13 bins"),
-        ((1, 20, True), "within 0 to 20, 10 bins"),
-        ((0.3, 1.0, False), "within 0.25 to 1, 12 bins"),
+        ((5, 30, True), "about 4 to 30, 13 bins"),
+        ((1, 20, True), "about 0 to 20, 10 bins"),
+        ((0.3, 1.0, False), "about 0.25 to 1, 12 bins"),
     ):
         bins = NumericDomain(low, high, integer=integer).actions
         assert range_of(Choice("number", bins), parts=True) == words

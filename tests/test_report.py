@@ -207,10 +207,11 @@ def test_new_values_of_numbers_are_ranges(tmp_path: Path) -> None:
 
     agent = searched(searched(None, "one", 1e-3, 40), "two", 1e-5, 71)
     path, out = agent.save(tmp_path / "agent.safetensors"), tmp_path / "report.html"
-    for source in ((path,), (tmp_path / "studies.db", "--study", "two", "--agent", path)):
+    for source, about in (((path,), "about "), ((tmp_path / "studies.db", "--study", "two", "--agent", path), "")):
         run(*source, "--out", out)
         text = " ".join(checked(out).text.split())
-        assert "kind='c', rate=0.00001 to 0.001, units=" in text.replace("1e-05", "0.00001")
+        assert f"kind='c', rate={about}0.00001 to 0.001, units=" in text.replace("1e-05", "0.00001")
+        assert text.count("an agent keeps the parts into which a range of numbers is cut") == len(about[:1])
         assert "A range of numbers is cut into parts, and each part counts as one value." in text
 
 

@@ -101,6 +101,8 @@ def _problems(against: str, storage: str | None, space: str | None, task: str | 
 
 def _print(console: "Console", found: dict[str, Any]) -> None:
     from ..insight.importances import MEASURED
+    from ..insight.number_ranges import ENDS
+    from .inspection import ABOUT
 
     for line in _lines(found):
         say(console, plain(line))
@@ -116,6 +118,8 @@ def _print(console: "Console", found: dict[str, Any]) -> None:
         if problem.get("likeness"):
             console.print(_likeness(problem))
     shown = found["problems"][:_MOST]
+    if any(one["range"].startswith(ABOUT) for problem in shown for one in problem["parameters"]):
+        say(console, ENDS)
     if any(one["importance"] is not None for problem in shown for one in problem["parameters"]):
         say(console, MEASURED)
     if any(problem.get("likeness") for problem in shown):

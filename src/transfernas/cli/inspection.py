@@ -71,8 +71,12 @@ def differences(config: TrainingConfig) -> tuple[str, dict[str, Any]]:
     return nearer, differing[nearer]
 
 
+ABOUT = "about "
+"""Begins the words for a range whose bins alone are known: the range may be shorter than its bins."""
+
+
 def range_of(choice: Choice, parts: bool) -> str:
-    """Returns the values of a choice in words, such as "within 0.0001 to 0.1 (log), 12 bins".
+    """Returns the values of a choice in words, such as "about 0.0001 to 0.1 (log), 12 bins".
 
     Args:
         choice: its actions.
@@ -91,7 +95,7 @@ def range_of(choice: Choice, parts: bool) -> str:
     if bins is None:
         return f"{ordered[0]:g} to {ordered[-1]:g}{kind}, {count} values"
     low, high = min(each.low for each in bins), max(each.high for each in bins)
-    return f"within {low:g} to {high:g}{kind}, {count} bins"
+    return f"{ABOUT}{low:g} to {high:g}{kind}, {count} bins"
 
 
 def size_of(space: SearchSpace) -> int | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..insight.attention import has_attention, with_values
 from ..insight.beliefs import Beliefs
-from ..insight.number_ranges import ranges_in, union, with_ranges
+from ..insight.number_ranges import ENDS, ranges_in, union, with_ranges
 from ..insight.progress import SearchRecord, record_of
 from ..insight.told import exact_configs, trial_key
 from ..spaces.vocabulary import counted
@@ -120,6 +120,8 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
         words = "The number of a trial is its place in the order in which the agent learned from the trials, from 0. "
         words += "The trial has another number in its study if trials failed, or if the agent learned from old studies."
         found.add(page.paragraph(words, soft=True))
+    if any(its.about for by_name in ranges for by_action in by_name.values() for its in by_action.values()):
+        found.add(page.paragraph(ENDS, soft=True))
     for row in rows[:MOST]:
         problem = agent.problems[row]
         found.add(page.heading(f"Task {problem.task}, space {problem.space.name}"))

@@ -20,23 +20,26 @@ class NumberRange(NamedTuple):
     Attributes:
         low: The least number.
         high: The largest number; integers if both are.
+        about: Whether an end may lie beyond the range of the parameter, because an agent does not keep that range.
 
     Example:
         ```python
         assert str(NumberRange(0.00562341, 0.01)) == "0.00562 to 0.01"
         assert (str(NumberRange(32, 35)), str(NumberRange(7, 7))) == ("32 to 35", "7")
+        assert str(NumberRange(10, 17, about=True)) == "about 10 to 17"
         ```
     """
 
     low: float
     high: float
+    about: bool = False
 
     def __str__(self) -> str:
         """Returns the range in words, with so many digits that both ends differ."""
-        return self.words(" to ")
+        return f"{'about ' if self.about else ''}{self.words(' to ')}"
 
     def words(self, between: str) -> str:
-        """Returns the range with other words between its ends; a single number if both are equal."""
+        """Returns the range with other words between its ends, without "about"; a single number if both are equal."""
         shown = number_words((self.low, self.high))
         return shown[0] if self.low == self.high else between.join(shown)
 
@@ -45,6 +48,12 @@ Ranges = Mapping[str, Mapping[Action, NumberRange]]
 """By the name of a parameter, the ranges of its actions. There is no entry if each action stands for itself."""
 
 NO_RANGES: Ranges = MappingProxyType({})
+ENDS = (
+    "About: an agent keeps the parts into which a range of numbers is cut, and not where your range begins and ends. "
+    "So the first part and the last one may reach beyond your range."
+)
+"""Explains the word "about" before a range to people."""
+
 _MOST_DIGITS = 6
 
 
@@ -52,7 +61,8 @@ def ranges_in(learner: Learner, row: int) -> Ranges:
     """Returns the ranges of the actions of a problem that stand for several numbers.
 
     If the space was discovered, the agent keeps the names of bins, which determine the bins. The first bin and the last
-    one may reach beyond the range of the parameter, because the agent does not keep the ends of the range.
+    one may reach beyond the range of the parameter, because the agent does not keep the ends of the range. These two
+    have `about`, unless a kept trial had the number at the end of the bin.
 
     Args:
         learner: A learner of a single replica.
@@ -67,9 +77,12 @@ def ranges_in(learner: Learner, row: int) -> Ranges:
         }
     archive, found = update_archive(learner).archive, dict[str, Mapping[Action, NumberRange]]()
     for choice in learner.encoding.problems[row].space.choices:
-        bins = bins_of_names(choice.actions)
-        if bins is not None and (_determined(bins) or _tried_others(choice, archive)):
-            found[choice.name] = {each.action: NumberRange(each.low, each.high) for each in bins}
+        bins, tried = bins_of_names(choice.actions), _tried(choice, archive)
+        if bins is not None and (_determined(bins) or not tried <= set(choice.actions)):
+            ends = {min(each.low for each in bins), max(each.high for each in bins)} - tried
+            found[choice.name] = {
+                each.action: NumberRange(each.low, each.high, not ends.isdisjoint(each[1:])) for each in bins
+            }
     return found
 
 
@@ -115,7 +128,7 @@ def merged(actions: Iterable[Action], ranges: Mapping[Action, NumberRange]) -> l
     wanted, found, follows = {ranges[action] for action in actions}, list[NumberRange](), False
     for each in sorted(ranges.values()):
         if each in wanted and follows:
-            found[-1] = found[-1]._replace(high=each.high)
+            found[-1] = found[-1]._replace(high=each.high, about=found[-1].about or each.about)
         elif each in wanted:
             found.append(each)
         follows = each in wanted
@@ -144,11 +157,12 @@ def _determined(bins: Sequence[Bin]) -> bool:
     return not all(type(each.action) is int and each.low == each.action and each.high <= each.low + 2 for each in bins)
 
 
-def _tried_others(choice: Choice, archive: Iterable[ArchivedProblem]) -> bool:
-    """Returns whether an archived trial tried a number that is the name of no action."""
+def _tried(choice: Choice, archive: Iterable[ArchivedProblem]) -> set[float]:
+    """Returns the known numbers of a choice in all archived trials."""
+    found = set[float]()
     for entry in archive:
         for at, its in enumerate(entry.choices):
-            tried = entry.values[0, :, at]
-            if its.state == choice.state and not set(tried[~np.isnan(tried)].tolist()) <= set(its.actions):
-                return True
-    return False
+            if its.state == choice.state:
+                numbers = entry.values[0, :, at]
+                found.update(numbers[~np.isnan(numbers)].tolist())
+    return found
