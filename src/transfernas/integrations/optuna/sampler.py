@@ -293,7 +293,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             resumes=resumes,
             networks=None if self._key is None else TrialNetworks(self._key),
         )
-        given = dict.fromkeys(self._rename.values(), "rename") | dict.fromkeys(self._fill, "fill")
+        given = {new: ("rename", f"the agent's knowledge of {old!r} is not used") for old, new in self._rename.items()}
+        for name, value in self._fill.items():
+            given[name] = "fill", f"no earlier configuration gets its value {value!r}"
         progress, number = Progress(search, *self._processed), self._uses
         self._searches[number] = StudySearch(
             progress, StudyPlace.of(study), sign_of(study), self._on_failure, given=given

@@ -80,7 +80,8 @@ class StudySearch:
         sign: 1 if the study maximises, -1 if it minimises.
         on_failure: See `TransferSampler`.
         used: The number of the sampler's trials at the latest trial of this study.
-        given: The names in `rename` and `fill`, with the argument, until they were checked.
+        given: The names in `rename` and `fill`, with the argument and the words for the loss if no trial asks for the
+            name, until they were checked.
         said: Whether the log has the line about the agent.
         first: The number of the first trial that asked for a parameter here; None before.
     """
@@ -90,7 +91,7 @@ class StudySearch:
     sign: float
     on_failure: str
     used: int = 0
-    given: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     said: bool = False
     first: int | None = None
     _domains: dict[str, tuple[BaseDistribution, Domain]] = field(default_factory=dict)
@@ -189,16 +190,16 @@ class StudySearch:
         first = number if self.first is None else self.first
         if not self.given or number == first or not finished:
             return replace(self, first=first)
-        left = dict[str, str]()
-        for name, argument in self.given.items():
+        left = dict[str, tuple[str, str]]()
+        for name, (argument, loss) in self.given.items():
             if name in self._domains:
                 continue
             if number < first + _SLIPS_AFTER and close_name(self._domains, name) is None:
-                left[name] = argument
+                left[name] = argument, loss
                 continue
             TO_USER.warning(
-                f"{argument} names {name!r}, for which no trial of study {self.name!r} asked yet, so that it has no "
-                f"effect; they ask for {resolve_name(tuple(self._domains), name)}"
+                f"{argument} names {name!r}, for which no trial of study {self.name!r} asked yet, so that {loss}; they "
+                f"ask for {resolve_name(tuple(self._domains), name)}"
             )
         return replace(self, first=first, given=left)
 
