@@ -12,6 +12,7 @@ import pytest
 from optuna.trial import TrialState
 from typer.testing import CliRunner
 
+from searchers import FAST
 from studies import objective
 from transfernas import Agent, Problem, Reinforce, TrainingConfig
 from transfernas.cli.app import app
@@ -62,6 +63,19 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def studies_of(url: str, *names: str) -> list[optuna.Study]:
     return [optuna.load_study(study_name=name, storage=url) for name in names or ("first", "second", "third")]
+
+
+@pytest.mark.thorough
+def test_the_order_of_the_studies_changes_no_first_configuration(url: str) -> None:
+    """The trials are mixed in another way. The archive has the studies in their order, the last one at the end."""
+    found = list[list[dict[str, object]]]()
+    for names in (("first", "second", "third"), ("third", "first", "second")):
+        agent, _ = learn_from_studies(None, studies_of(url, *names), config=FAST)
+        assert [entry.task for entry in agent.learner.archive] == list(names)
+        study = optuna.create_study(sampler=TransferSampler(agent, seed=0))
+        study.optimize(shifted(0.6), n_trials=2)
+        found.append([trial.params for trial in study.trials])
+    assert found[0] == found[1]
 
 
 @pytest.mark.thorough

@@ -136,8 +136,10 @@ def learn_from_studies(
 ) -> tuple[Agent, LearningReport]:
     """Returns an agent that has learned from all finished trials of studies, of any sampler, and a report.
 
-    The trials of all studies are mixed, so that the agent forgets none of the studies. A trial that the agent learned
-    from before, here or in a `TransferSampler`, is left out. The given agent does not change.
+    The trials of all studies are mixed at random, so that the agent forgets none of the studies. Another order of the
+    studies gives another mixture, as another seed does, and the same configurations to try first. Beyond 32 studies of
+    one space, give the newest last: a search begins with configurations of the 32 that were learned from last. A trial
+    that the agent learned from before, here or in a `TransferSampler`, is left out. The given agent does not change.
 
     Args:
         agent: The agent to start from, or its file; None for an agent that knows nothing.
