@@ -10,6 +10,7 @@ from transfernas.cli.app import app
 from transfernas_bench.benchmarks import hpobench, hpolib, nasbench101, nasbench201, nasbench_graph
 from transfernas_bench.benchmarks.cells import OPERATIONS
 from transfernas_bench.benchmarks.nasbench101 import CellProblem, load_cells
+from transfernas_bench.benchmarks.number_problems import PROBLEMS
 from transfernas_bench.benchmarks.tabular import ProductIndex, Table, TabularProblem, every_config
 from transfernas_bench.experiments.runner import Restricted
 from transfernas_bench.experiments.suite import (
@@ -210,7 +211,7 @@ def test_a_table_that_is_not_there_is_asked_for() -> None:
 
 
 def test_the_command_lists_the_scenarios() -> None:
-    done = CliRunner().invoke(app, ["compare", "--list"], env={"COLUMNS": "200"})
+    done = CliRunner().invoke(app, ["compare", "--list"], env={"COLUMNS": "500"})
     assert done.exit_code == 0, done.output
     for scenario in SCENARIOS:
         assert (f" {scenario.name} " in done.output) == (scenario.half == DEVELOPMENT), scenario.name
@@ -218,3 +219,17 @@ def test_the_command_lists_the_scenarios() -> None:
         assert text in done.output
     held = CliRunner().invoke(app, ["compare", "--list", "--half", "held-out", "--kind", UNRELATED])
     assert "1 scenarios" in held.output and "credit_g" in held.output
+
+
+@pytest.mark.parametrize("columns", ["30", "80", "120"])
+@pytest.mark.parametrize("suite", ["tables", "numbers"])
+def test_a_list_has_a_line_for_each_name_on_a_narrow_terminal(columns: str, suite: str) -> None:
+    done = CliRunner().invoke(app, ["compare", "--list", "--suite", suite], env={"COLUMNS": columns})
+    names = [each.name for each in SCENARIOS if each.half == DEVELOPMENT]
+    if suite == "numbers":
+        names = [name for name, problem in PROBLEMS.items() if problem.half == DEVELOPMENT]
+    rows = [line for line in done.output.splitlines() if line.startswith("│")]
+    assert [row.split("│")[1].strip() for row in rows] == names
+    longest = max(map(len, names)) + 4
+    assert all(len(line) <= max(int(columns), longest) for line in done.output.splitlines())
+    assert ("│ functions" in done.output or "│ leave one" in done.output) == (int(columns) >= 80)

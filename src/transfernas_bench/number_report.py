@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from rich.console import Console
 
-from transfernas.cli.terminal import PlainTable
+from transfernas.cli.terminal import PlainTable, say_list
 from transfernas.spaces.vocabulary import counted
 
 from .benchmarks.number_problems import PROBLEMS
@@ -13,17 +14,14 @@ from .experiments.numbers import MILESTONES, NumberResult
 from .experiments.statistics import Interval
 
 
-def problem_table(names: Sequence[str]) -> PlainTable:
-    """Returns a table that describes problems, with a row for each."""
-    table = PlainTable(title=counted(len(names), "problem"), show_lines=True)
-    table.head("scenario", whole=True)  # whole, so that you can copy the name
-    for head in ("kind", "half", "minimised", "least value"):
-        table.head(head)
+def list_problems(console: Console, names: Sequence[str]) -> None:
+    """Prints a line for each problem, which describes it as far as the terminal is wide."""
+    rows = list[tuple[str, ...]]()
     for name in names:
         problem = PROBLEMS[name]
         least = "unknown" if problem.least is None else f"{problem.least:g}"
-        table.row(name, problem.kind, problem.half, problem.text, least)
-    return table
+        rows.append((name, problem.kind, problem.half, problem.text, least))
+    say_list(console, counted(len(names), "problem"), ("scenario", "kind", "half", "minimised", "least value"), rows)
 
 
 def number_tables(outcome: NumberResult) -> list[PlainTable]:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from transfernas.checkpoint.files import write_atomically
-from transfernas.cli.terminal import PlainTable, plain, shown
+from transfernas.cli.terminal import PlainTable, plain, say_list, shown
 
 from .experiments.compare import MILESTONES, REFERENCE, REFERENCE_TRIALS, ComparisonResult
 from .experiments.ranking import MethodRanking
@@ -117,20 +117,18 @@ def reached_table(result: Result, title: str) -> PlainTable:
     return table
 
 
-def scenario_table(scenarios: Sequence[TransferScenario]) -> PlainTable:
-    """Returns a table that describes the scenarios, with a row for each."""
-    table = PlainTable(title=f"{len(scenarios)} scenarios", show_lines=True)
-    table.head("scenario", whole=True)  # whole, so that you can copy the name
-    for name in ("kind", "half", "learned from", "searched"):
-        table.head(name)
+def list_scenarios(console: Console, scenarios: Sequence[TransferScenario]) -> None:
+    """Prints a line for each scenario, which describes it as far as the terminal is wide."""
+    rows = list[tuple[str, ...]]()
     for scenario in scenarios:
         spaces: dict[str, list[str]] = {}
         for task_ref in scenario.sources:
             spaces.setdefault(task_ref.space_name, []).append(task_ref.task)
         sources = [f"{name}: {', '.join(tasks)}" for name, tasks in spaces.items()]
         renamed = [f"{old} is {new}" for old, new in scenario.rename.items()]
-        table.row(scenario.name, scenario.kind, scenario.half, "\n".join(sources + renamed), scenario.target.name)
-    return table
+        learned_from = "; ".join(sources + renamed)
+        rows.append((scenario.name, scenario.kind, scenario.half, scenario.target.name, learned_from))
+    say_list(console, f"{len(rows)} scenarios", ("scenario", "kind", "half", "searched", "learned from"), rows)
 
 
 def comparison_tables(outcome: ComparisonResult) -> list[PlainTable]:

@@ -1,5 +1,8 @@
 """Prints text of files, servers and users on a terminal, without effect as markup or as a control sequence."""
 
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +23,38 @@ def shown(text: object, style: str = "") -> Text:
 def say(console: Console, text: object) -> None:
     """Prints text without markup and without line breaks of Rich, so that you can copy paths."""
     console.print(shown(text), soft_wrap=True)
+
+
+_LEAST_CELL = 12  # letters of a column of a list, below which the column is left out
+_BORDERS = 3  # columns of the terminal for a border and the spaces beside it
+
+
+def say_list(console: Console, title: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Prints a table with a line for each row, so that you can search the lines.
+
+    The first cell of a row is whole. On a narrow terminal the other cells are cut, and the last columns are left out.
+
+    Args:
+        console: Where to print.
+        title: The title of the table.
+        heads: The head of each column.
+        rows: The cells of each row.
+    """
+    lines = [list(map(plain, row)) for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(heads, *lines, strict=True)]
+    room = console.width - 1 - _BORDERS - widths[0]  # for the other columns
+    while len(widths) > 1 and sum(min(width, _LEAST_CELL) + _BORDERS for width in widths[1:]) > room:
+        widths.pop()
+    while len(widths) > 1 and sum(width + _BORDERS for width in widths[1:]) > room:
+        widths[1 + widths[1:].index(max(widths[1:]))] -= 1
+    table = PlainTable(title=title)
+    for head, width in zip(heads, widths, strict=False):
+        table.add_column(shown(head), width=width, no_wrap=True, overflow="ellipsis")
+    for line in lines:
+        table.row(*line[: len(widths)])
+    if room < 0:
+        console = Console(file=console.file, width=console.width - room)  # no console prints wider than itself
+    console.print(table)
 
 
 class PlainTable(Table):

@@ -143,12 +143,12 @@ def compare(
     from ..experiments.searches import Comparison, count_stages, shared_stages
     from ..experiments.suite import load_one_each
     from ..figures import draw_ranks, draw_regrets
-    from ..report import comparison_tables, cost_line, progress_bars, scenario_table
+    from ..report import comparison_tables, cost_line, list_scenarios, progress_bars
 
     console = Console()
     scenarios = _chosen(half, scenario, kind, data is not None or show)
     if show:
-        console.print(scenario_table(scenarios))
+        list_scenarios(console, scenarios)
         return
     known = (*METHODS, *OPTIONAL)
     if unknown := [name for name in method or () if name not in known]:

@@ -51,12 +51,12 @@ def compare_numbers(
     from ..experiments.numbers import NumberComparison, run_numbers
     from ..experiments.result import write_result
     from ..figures import AS_MULTIPLE, draw_ranks, draw_regrets
-    from ..number_report import number_cost_line, number_tables, problem_table
+    from ..number_report import list_problems, number_cost_line, number_tables
     from ..report import progress_bars
 
     console, problems = Console(), _chosen(half, names)
     if show:
-        console.print(problem_table(problems))
+        list_problems(console, problems)
         return
     config, trials = changed_config(changes, fast=True), trials or TRIALS
     comparison = NumberComparison(config, problems, _methods(methods), seed, replicas, trials)
