@@ -4,7 +4,8 @@ import copy
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -13,6 +14,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from searchers import FAST
 from transfernas import Agent, Choice, Problem, RandomSearch, RegularizedEvolution, SearchSpace
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.searcher import Searcher
@@ -74,6 +76,74 @@ def test_what_runs_is_seen_in_every_storage(tmp_path: Path) -> None:
             assert len({numbers(trial) for trial in trials}) == 3
             for worker, trial in zip(workers, trials, strict=True):
                 worker.tell(trial, 1.0)
+
+
+@pytest.fixture(scope="module")
+def taught() -> Agent:
+    """An agent that learned from a study of two numbers and a category."""
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    sampler = TransferSampler(seed=0, config=FAST)
+    study = optuna.create_study(study_name="earlier", sampler=sampler)
+    study.optimize(distance, n_trials=14)
+    return sampler.agent
+
+
+def distance(trial: optuna.Trial) -> float:
+    kind = trial.suggest_categorical("kind", ("a", "b"))
+    return abs(trial.suggest_float("x", 0.0, 1.0) - 0.4) + abs(trial.suggest_float("y", 0.0, 1.0) - 0.6) + (kind == "a")
+
+
+def number_of(trial: optuna.Trial | optuna.trial.FrozenTrial) -> tuple[float, float]:
+    return trial.params["x"], trial.params["y"]
+
+
+def begun(agent: Agent, order: Sequence[int], count: int) -> list[optuna.Trial]:
+    """Trials of workers that begin before any of them asks. They ask for one parameter at a time, in an order."""
+    storage = InMemoryStorage()
+    optuna.create_study(storage=storage, study_name="one")
+    trials = [
+        optuna.load_study(study_name="one", storage=storage, sampler=TransferSampler(agent, seed=seed)).ask()
+        for seed in range(count)
+    ]
+    kind, number = ("kind", ("a", "b")), (0.0, 1.0)
+    asks: list[Iterator[Callable[[], object]]] = [
+        iter((partial(one.suggest_categorical, *kind), *(partial(one.suggest_float, name, *number) for name in "xy")))
+        for one in trials
+    ]
+    for worker in order:
+        next(asks[worker])()
+    return trials
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("order", [(0, 1) * 3, (1, 0) * 3, (0, 0, 0, 1, 1, 1), (1, 1, 1, 0, 0, 0), (0, 1, 1, 0, 0, 1)])
+def test_workers_that_begin_at_once_try_the_earlier_configurations_in_turn(taught: Agent, order: Sequence[int]) -> None:
+    assert [*map(number_of, begun(taught, order, 2))] == best_of(taught)[:2]
+
+
+@pytest.mark.thorough
+def test_of_many_workers_that_begin_at_once_none_repeats_another_one(taught: Agent) -> None:
+    order = [number for number in reversed(range(12)) for _ in range(3)]
+    trials = begun(taught, order, 12)
+    best = best_of(taught)
+    assert len(best) >= 8 and [*map(number_of, trials[: len(best)])] == best
+    assert len({tuple(trial.params.values()) for trial in trials}) == 12
+
+
+@pytest.mark.thorough
+def test_the_configuration_of_a_worker_that_died_at_its_begin_is_tried_later(taught: Agent) -> None:
+    first, second, *_ = best_of(taught)
+    study = optuna.create_study(sampler=TransferSampler(taught, seed=0))
+    study.ask()  # its worker dies
+    study.optimize(distance, n_trials=2)
+    assert [*map(number_of, study.trials[1:])] == [second, first]
+
+
+def best_of(agent: Agent) -> list[tuple[float, float]]:
+    """The numbers of the ten best trials of an agent's only problem, best first; equal actions are there once."""
+    (entry,) = agent.learner.archive
+    found = (entry.numbers(0, slot) for slot in range(int(entry.count[0])))
+    return [(numbers["x"], numbers["y"]) for numbers in found if numbers]
 
 
 def test_workers_with_one_seed_draw_numbers_of_their_own() -> None:

@@ -16,6 +16,7 @@ from ..learning.growth import grow
 from ..learning.learner import Learner, fail, learn, new_learner, note
 from ..learning.scores import Score, Scores, TrialOutcome
 from ..spaces.condition import Action
+from ..spaces.domain import Domain
 from ..spaces.encoding import Encoding
 from ..spaces.problem import Problem
 from ..spaces.schema import Json
@@ -153,6 +154,24 @@ class DefineByRunLearner:
         else:
             learner = source.transferred(problem, self.config, self.seed, space.domains, min_shapes)
         return self._compiling(replace(learner, sampled=sampled, seed=self.seed), parameters)
+
+    def in_turn(self, turn: int, domains: Mapping[str, Domain]) -> Learner | None:
+        """Returns the learner that plans a trial of a search that begins, while other workers evaluate trials.
+
+        Workers that begin at the same moment know little of each other's parameters, but all of them have the earlier
+        configurations in one order. So each takes the one of its turn.
+
+        Args:
+            turn: The number of running trials that began before the trial.
+            domains: The parameters, as far as they are known.
+
+        Returns:
+            The learner without the earlier configurations of the turns before. None once a trial was told, because a
+            worker may have died, and its configuration would not be tried; or if there are no earlier configurations.
+        """
+        if self.has_learned or not self.learns or self.source is None or self.current.warm_start is None:
+            return None
+        return self.source.with_warm_start(self.current, domains, turn)
 
     def asked(self, number: int) -> "DefineByRunLearner":
         """Returns the learner after a trial of this number was asked for."""

@@ -81,9 +81,7 @@ def _plan_trial(
         plan = plan_by_surrogate(surrogate, learner, number, domains, pending, sources, is_new)
     if plan is None or name not in plan.actions:
         rng = None if earlier is None else earlier.rng
-        excluded = trials.pending(trial, learner.encoding, space.parameters)
-        repeatable = trials.best.varied(space.domains)
-        plan = plan_by_policy(learner, number, space, params, name, domain, excluded, repeatable, is_new, rng)
+        plan = _plan_among_workers(knowledge, trial, number, params, name, domain, is_new, rng)
     if earlier is None:
         knowledge.learner = knowledge.learner.asked(number)
     else:
@@ -95,6 +93,35 @@ def _plan_trial(
         knowledge.networks.open(trial, {known: value for known, (_, value) in plan.foreseen.items()})
     trials.open(trial, plan)
     return plan
+
+
+def _plan_among_workers(
+    knowledge: SearchKnowledge,
+    trial: Hashable,
+    number: int,
+    params: Params,
+    name: str,
+    domain: Domain,
+    is_new: IsNewFn | None,
+    rng: np.random.Generator | None,
+) -> PlannedTrial:
+    """Returns the plan of the policy or the warm start for a trial, while others may evaluate trials.
+
+    Workers that begin at the same moment take the earlier configurations in turn, see `DefineByRunLearner.in_turn`.
+    Otherwise, no configuration that is being evaluated is planned. The arguments are those of `plan_by_policy`.
+    """
+    trials, space, learner = knowledge.trials, knowledge.space, knowledge.learner.current
+    repeatable, turn = trials.best.varied(space.domains), trials.turn(trial)
+    beginner = None if turn is None else knowledge.learner.in_turn(turn, space.domains)
+    if beginner is not None:
+        # What another worker has asked for so far may equal a whole configuration here, so only failed ones are out.
+        failed = trials.failed
+        plan = plan_by_policy(beginner, number, space, params, name, domain, failed, repeatable, is_new, rng)
+        if plan.proposer == WARM_START:
+            return plan
+        learner = beginner
+    excluded = trials.pending(trial, learner.encoding, space.parameters)
+    return plan_by_policy(learner, number, space, params, name, domain, excluded, repeatable, is_new, rng)
 
 
 def value_of_plan(

@@ -81,6 +81,19 @@ class SearchTrials:
         here = [plan for known, plan in self._plans.items() if known != trial]
         return here, [one for known, one in self._elsewhere.items() if known not in self._plans]
 
+    def turn(self, trial: Hashable) -> int | None:
+        """Returns the number of running trials that began before a trial; None if no other trial is running.
+
+        The trials of other programs have no turns, unless whole numbers count them.
+        """
+        others = [one for one in self._elsewhere if isinstance(one, int) and one != trial]
+        return sum(one < trial for one in others) if others and isinstance(trial, int) else None
+
+    @property
+    def failed(self) -> UInt64[np.ndarray, "failed"]:
+        """The fingerprints of failed configurations, which are not proposed again."""
+        return np.array([*self._failed], np.uint64)
+
     def pending(self, trial: Hashable, encoding: Encoding, parameters: Parameters) -> UInt64[np.ndarray, "pending"]:
         """Returns the fingerprints that are not proposed for a trial: those of pending and of failed configurations.
 
