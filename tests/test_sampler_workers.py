@@ -10,13 +10,15 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from searchers import FAST
 from transfernas import Agent, Choice, Problem, RandomSearch, RegularizedEvolution, SearchSpace
-from transfernas.integrations.optuna import TransferSampler
+from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
+from transfernas.integrations.studies import learn_from_studies
 from transfernas.searcher import Searcher
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -137,6 +139,35 @@ def test_the_configuration_of_a_worker_that_died_at_its_begin_is_tried_later(tau
     study.ask()  # its worker dies
     study.optimize(distance, n_trials=2)
     assert [*map(number_of, study.trials[1:])] == [second, first]
+
+
+@pytest.mark.thorough
+def test_a_running_configuration_is_not_repeated_by_a_worker_that_does_not_know_its_parameters() -> None:
+    def ask(trial: optuna.Trial) -> float:
+        shared = trial.suggest_float("x", 0.0, 1.0) + trial.suggest_float("y", 0.0, 1.0)
+        return shared + trial.suggest_float(f"of {trial.suggest_categorical('kind', ('a', 'b'))}", 0.0, 1.0)
+
+    earlier, number = optuna.create_study(study_name="earlier"), optuna.distributions.FloatDistribution(0.0, 1.0)
+    kinds = optuna.distributions.CategoricalDistribution(("a", "b"))
+    for value, kind in enumerate("baaa"):
+        params = {"x": 0.1 + 0.2 * value, "y": 0.2 + 0.2 * value, "kind": kind, f"of {kind}": 0.9 - 0.2 * value}
+        distributions: dict[str, BaseDistribution] = {name: kinds if name == "kind" else number for name in params}
+        earlier.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=float(value)))
+    agent, _ = learn_from_studies(None, [earlier], config=FAST)
+    named = set[str]()
+    for seed in range(4):
+        storage = InMemoryStorage()
+        optuna.create_study(storage=storage, study_name="one")
+        first, second = (
+            optuna.load_study(study_name="one", storage=storage, sampler=TransferSampler(agent, seed=seed + worker))
+            for worker in range(2)
+        )
+        ask(first.ask())  # which runs on, with "of b"
+        second.optimize(ask, n_trials=2)
+        assert [trial.params for trial in second.trials[:2]] == [trial.params for trial in earlier.trials[:2]]
+        assert second.trials[2].params != earlier.trials[0].params
+        named.add(second.trials[2].user_attrs[ATTRIBUTE]["name"])
+    assert "warm start from earlier" in named
 
 
 def best_of(agent: Agent) -> list[tuple[float, float]]:

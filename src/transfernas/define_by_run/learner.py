@@ -173,6 +173,17 @@ class DefineByRunLearner:
             return None
         return self.source.with_warm_start(self.current, domains, turn)
 
+    def beside(self, running: Sequence[Mapping[str, Action]], domains: Mapping[str, Domain]) -> Learner:
+        """Returns the learner that plans a trial while others evaluate trials with parameters that are unknown here.
+
+        Args:
+            running: The actions of these trials, which are none of the learner's earlier configurations.
+            domains: The parameters, as far as they are known.
+        """
+        if self.source is None or self.current.warm_start is None:
+            return self.current
+        return self.source.with_warm_start(self.current, domains, running=running)
+
     def asked(self, number: int) -> "DefineByRunLearner":
         """Returns the learner after a trial of this number was asked for."""
         return replace(self, learner=replace(self.current, sampled=max(self.current.sampled, number) + 1))

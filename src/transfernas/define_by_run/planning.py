@@ -120,6 +120,8 @@ def _plan_among_workers(
         if plan.proposer == WARM_START:
             return plan
         learner = beginner
+    elif strangers := trials.strangers(trial, space.parameters):
+        learner = knowledge.learner.beside(strangers, space.domains)
     excluded = trials.pending(trial, learner.encoding, space.parameters)
     return plan_by_policy(learner, number, space, params, name, domain, excluded, repeatable, is_new, rng)
 

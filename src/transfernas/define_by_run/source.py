@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..agent import Agent
 from ..learning.config import TrainingConfig
@@ -67,22 +67,34 @@ class SourceAgent:
         numbers = numbers_of(fill, {name: self._fill[name] for name in fill})
         return transfer(self._learner, (problem,), config, seed, rename, fill, min_shapes, self._picks, numbers)
 
-    def with_warm_start(self, learner: Learner, domains: Mapping[str, Domain], left_out: int = 0) -> Learner:
+    def with_warm_start(
+        self,
+        learner: Learner,
+        domains: Mapping[str, Domain],
+        left_out: int = 0,
+        running: Sequence[Mapping[str, Action]] = (),
+    ) -> Learner:
         """Returns a learner of this agent with the best earlier configurations that fit its problem by now.
 
         Args:
             learner: The learner.
             domains: The parameters, as far as they are known.
             left_out: The number of earlier configurations, from the first, that are left out.
+            running: The actions of trials that others evaluate, whose configurations are left out.
         """
         if self.resumed:
             return learner
         entries = [entry.renamed(self._renamed()) for entry in self._learner.archive]
         fill = resolve_fill(self._fill, domains)
         numbers = numbers_of(fill, {name: self._fill[name] for name in fill})
-        size = max(0, self._size - left_out)
-        picks = [[its[left_out:] if size else () for its in by_problem] for by_problem in self._picks]
-        warm_start = fit_warm_start(entries, picks, learner.encoding, size, fill, numbers)
+        [[ordered]] = self._picks
+        kept = [
+            pick
+            for pick in ordered[left_out:]
+            if not any(entries[pick.entry].config(0, pick.slot).items() <= its.items() for its in running)
+        ]
+        size = max(0, self._size - (len(ordered) - len(kept)))
+        warm_start = fit_warm_start(entries, [[kept if size else ()]], learner.encoding, size, fill, numbers)
         return dataclasses.replace(learner, warm_start=warm_start)
 
     def number(self, name: str, action: Action) -> float | None:

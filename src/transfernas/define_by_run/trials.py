@@ -89,6 +89,15 @@ class SearchTrials:
         others = [one for one in self._elsewhere if isinstance(one, int) and one != trial]
         return sum(one < trial for one in others) if others and isinstance(trial, int) else None
 
+    def strangers(self, trial: Hashable, parameters: Parameters) -> list[Mapping[str, Action]]:
+        """Returns the actions of other programs' running trials with an action that the parameters do not have."""
+        known = parameters.position
+        return [
+            one.actions
+            for one in self.others(trial)[1]
+            if any(known(*name_and_action) is None for name_and_action in one.actions.items())
+        ]
+
     @property
     def failed(self) -> UInt64[np.ndarray, "failed"]:
         """The fingerprints of failed configurations, which are not proposed again."""
@@ -102,12 +111,8 @@ class SearchTrials:
             encoding: The encoding of the problem.
             parameters: The parameters of the problem. Trials of others with further actions are left out.
         """
-        (here, others), known = self.others(trial), parameters.position
-        elsewhere = [
-            config_fingerprint(encoding, one.actions)
-            for one in others
-            if all(known(*name_and_action) is not None for name_and_action in one.actions.items())
-        ]
+        (here, others), strangers = self.others(trial), self.strangers(trial, parameters)
+        elsewhere = [config_fingerprint(encoding, one.actions) for one in others if one.actions not in strangers]
         return np.array([*(plan.fingerprint for plan in here), *elsewhere, *self._failed], np.uint64)
 
     def fail(self, config: dict[str, Action], encoding: Encoding) -> None:
