@@ -117,6 +117,10 @@ def test_a_choice_has_the_numbers_of_its_range() -> None:
     part = Range(16, 512, log=True).bins[units.index(77)]
     assert part.low <= 77 <= part.high
     assert all(units.index(units.at(position)) == position for position in range(len(units.actions)))
+    steps = Choice("m", Range(0, 1_000, step=10))
+    assert steps.has(120) and not steps.has(123)
+    with pytest.raises(ValueError, match=r"from 0 to 1000 in steps of 10, not 123"):
+        steps.value(123)
     with pytest.raises(ValueError, match=r'choice "units" is a whole number from 16 to 512, not 8'):
         units.index(8)
     with pytest.raises(ValueError, match=r'choice "rate" is a number from 1e-05 to 0.1, not True'):
@@ -138,6 +142,11 @@ def test_what_a_range_rules_out_is_an_error() -> None:
         next(SPACE.enumerate())
     with pytest.raises(ValueError, match=r'names "rate", which has Range'):
         SearchSpace("a", [RATE, Choice("act", ("relu", "tanh"), when={"rate": 0.01})])
+    for wrong in (3.0, 4, True):
+        with pytest.raises(ValueError, match=f'choice "layers" has no {wrong}; its numbers are'):
+            SearchSpace("a", [Choice("layers", Range(1, 3)), Choice("act", ("a", "b"), when={"layers": wrong})])
+    with pytest.raises(ValueError, match="at most 16 whole numbers"):
+        SearchSpace("a", [Choice("x", Range(0.0, 1.0, step=0.5)), Choice("act", ("a", "b"), when={"x": 0.5})])
     small = SearchSpace("a", [Choice("layers", Range(1, 3)), Choice("act", ("relu", "tanh"), when={"layers": 3})])
     assert small.size == 4 and not small.has_ranges
     with pytest.raises(ValueError, match="use TrainingConfig"):
@@ -156,9 +165,9 @@ def test_whole_numbers_are_counted_and_enumerated() -> None:
 
 def test_no_whole_number_comes_twice() -> None:
     agent = Agent([Problem(SearchSpace("a", [Choice("x", Range(5, 40))]), "t")], FAST, seed=1)
-    opened = agent.ask(3)
-    found = search(agent, 30, lambda trial: -abs(trial.config["x"] - 17))  # type: ignore[operator]
-    numbers = [trial.config["x"] for trial in [*opened, *found, *agent.ask(3)]]
+    opened = agent.ask(10)
+    found = search(agent, 20, lambda trial: -abs(trial.config["x"] - 17))  # type: ignore[operator]
+    numbers = [trial.config["x"] for trial in [*opened, *found, *agent.ask(6)]]
     assert sorted(numbers) == [*range(5, 41)]  # type: ignore[type-var]
     agent.ask()  # all were evaluated, or are
 
@@ -243,6 +252,21 @@ def test_valid_and_key_see_the_numbers_that_are_proposed() -> None:
     assert len(set(networks)) == 50
 
 
+@pytest.mark.parametrize(
+    "valid",
+    [
+        lambda config: config["u"] % 64 == 0,
+        lambda config: (config["u"] + config["v"]) % 2 == 0,
+        lambda config: 1_000 <= config["u"] * config["v"] <= 1_200,
+    ],
+)
+def test_numbers_that_are_refused_are_drawn_again(valid: Any) -> None:
+    space = SearchSpace("n", [Choice("u", Range(16, 512)), Choice("v", Range(1, 100))])
+    agent = Agent([Problem(space, "d", valid=valid)], FAST, seed=1)
+    found = search(agent, 15, lambda trial: -abs(trial.config["u"] - 100))  # type: ignore[operator]
+    assert all(valid(trial.config) for trial in found) and len({repr(trial.config) for trial in found}) == 15
+
+
 def test_an_agent_learns_from_numbers_of_others() -> None:
     agent, history = Agent([PROBLEM], FAST, seed=5), search(RandomSearch([PROBLEM], seed=5), 60)
     agent.learn_from([Observation(PROBLEM, trial.config, reward(trial)) for trial in history])
@@ -317,6 +341,44 @@ def test_knowledge_goes_to_a_sampler_of_optuna_and_back(tmp_path: Path) -> None:
     again.optimize(objective, n_trials=1)
     known = [agent.best(), Observation(agent.problems[0], study.best_params, -study.best_value)]
     assert again.best_params in [each.config for each in known if each is not None]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "best"),
+    [
+        (Range(16, 512), Range(64, 128), 100),
+        (Range(16, 512), Range(16.0, 512.0), 100.0),
+        (Range(1e-5, 1.0, log=True), Range(1e-3, 1e-1, log=True), 0.00321),
+        (Range(0.0, 1.0), Range(0.2, 0.4), 0.3),
+        (Range(16, 512), (16, 100, 17, 512), 100),
+        (Range(1e-5, 1.0, log=True), (1e-4, 1e-3, 4e-3), 4e-3),
+    ],
+)
+def test_the_best_number_comes_first_where_all_parts_are_others(before: Range, after: Any, best: float) -> None:
+    old, new = (SearchSpace("s", [Choice("x", each)]) for each in (before, after))
+    agent, problem = Agent([Problem(old, "old")], FAST, seed=1), Problem(new, "new")
+    number = 0.00321 if before.log else best
+    tried: list[Any] = [number, *before.actions[3:9]]
+    agent.learn_from([(agent.problems[0], {"x": value}, -abs(value - number)) for value in tried])
+    first = agent.transfer_to([problem]).ask().config["x"]
+    assert first == best and type(first) is type(best)
+
+
+def test_a_fill_or_a_name_that_the_new_spaces_lack_is_an_error() -> None:
+    agent = Agent([PROBLEM], FAST)
+    wider = Problem(SearchSpace("mlp", [*SPACE.choices, Choice("decay", Range(0.0, 0.5))]), "faces")
+    with pytest.raises(ValueError, match=r'choice "decay" is a number from 0.0 to 0.5, not 0.7'):
+        agent.transfer_to([wider], fill={"decay": 0.7})
+    with pytest.raises(ValueError, match="rename gives 'rate' the name 'deca', .* did you mean 'decay'"):
+        agent.transfer_to([wider], rename={"rate": "deca"})
+
+
+def test_beliefs_place_the_earlier_numbers_in_the_new_parts() -> None:
+    agent = Agent([PROBLEM], FAST, seed=1)
+    search(agent, 30)
+    narrow = SearchSpace("mlp", [RATE, SPACE.choices[1], Choice("units", Range(16, 512)), *SPACE.choices[3:]])
+    beliefs = agent.transfer_to([Problem(narrow, "faces")]).beliefs()
+    assert sum(beliefs["units"].sources[0].probabilities) == pytest.approx(1.0)
 
 
 # Files.

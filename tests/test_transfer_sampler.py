@@ -710,6 +710,26 @@ def test_a_slip_in_a_name_is_told_once(learn: bool, heard: list[str]) -> None:
             assert all(f"Did you mean {name!r}?" in text for slip, name in close.items() if repr(slip) in text)
 
 
+def test_the_best_trial_comes_first_in_ranges_that_were_narrowed_around_it() -> None:
+    """The parts of a narrower range may all be others, so that the policy knows no name of the new ranges."""
+
+    def within(ends: float) -> Callable[[optuna.Trial], float]:
+        def objective(trial: optuna.Trial) -> float:
+            rate = trial.suggest_float("rate", 3e-3 / ends, 3e-3 * ends, log=True)
+            units = trial.suggest_int("units", 100 - int(10 * ends), 100 + int(40 * ends))
+            return abs(math.log10(rate) + 2.5) + abs(units - 101) / 100
+
+        return objective
+
+    sampler = TransferSampler(config=FAST, seed=1)
+    wide = optuna.create_study(study_name="wide", sampler=sampler)
+    wide.enqueue_trial({"rate": 0.00312, "units": 101})
+    wide.optimize(within(9.0), n_trials=15)
+    narrow = optuna.create_study(study_name="narrow", sampler=TransferSampler(sampler.agent, seed=2))
+    narrow.optimize(within(2.0), n_trials=1)
+    assert narrow.trials[0].params == wide.best_params
+
+
 def test_a_slip_in_the_objective_is_told_after_the_first_trial(heard: list[str]) -> None:
     def asks(name: str, high: float = 1.0) -> Callable[[optuna.Trial], float]:
         return lambda trial: trial.suggest_float(name, 0.0, high) + trial.suggest_float("units_1", 0.0, 1.0)

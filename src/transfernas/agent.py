@@ -229,7 +229,8 @@ class Agent(Searcher):
 
         Raises:
             ValueError: `problems` or `seed` is invalid as for a new agent; `config` changes the network; `rename` has
-                an unknown state or a new name that is already a state; or `fill` has an unknown choice or action.
+                an unknown state, or a new name that is a state already or that the new spaces lack; or `fill` has an
+                unknown choice or action.
         """
         found = check_problems(problems)
         learner = transfer(
@@ -355,7 +356,7 @@ class Agent(Searcher):
         learner, proposal = propose(
             self._learner,
             before_draw=self._compiling().wait_for_sample,
-            pending=np.array(pending + identities, np.uint64) if encoding.has_ranges else np.array(pending, np.uint64),
+            pending=np.array(pending, np.uint64),
             open_trials=open_trials,
             configs=configs,
         )

@@ -32,7 +32,7 @@ def mutate(problem: Problem, parent: Config, rng: np.random.Generator) -> dict[s
     choice = mutable[rng.integers(len(mutable))]
     if choice.numbers is not None:
         return random_config(problem, rng, {**parent, choice.name: random_action(choice, rng)})
-    others = [action for index, action in enumerate(choice.actions) if index != choice.index(parent[choice.name])]
+    others = [choice.at(index) for index in range(len(choice.actions)) if index != choice.index(parent[choice.name])]
     return random_config(problem, rng, {**parent, choice.name: others[rng.integers(len(others))]})
 
 

@@ -112,7 +112,7 @@ def random_action(choice: Choice, rng: np.random.Generator) -> Action:
     """Returns an action of a choice, uniform over its list, or over its range on the scale of the range."""
     if choice.numbers is not None:
         return value_at(choice.numbers, rng.random())
-    return choice.actions[rng.integers(len(choice.actions))]
+    return choice.at(int(rng.integers(len(choice.actions))))
 
 
 def first_valid(problem: Problem, draw: Callable[[], dict[str, Action]]) -> dict[str, Action]:

@@ -12,7 +12,7 @@ from ..learning.rehearsal import rehearse
 from ..learning.transfer import transfer
 from ..learning.warm_start import fit_warm_start
 from ..spaces.condition import Action, action_key
-from ..spaces.domain import Domain
+from ..spaces.domain import Domain, NumericDomain
 from ..spaces.problem import Problem
 from ..spaces.tables import MinShapes
 from .evidence import resolve_fill
@@ -65,7 +65,8 @@ class SourceAgent:
         """
         rename, fill = self._renamed(), resolve_fill(self._fill, domains)
         numbers = numbers_of(fill, {name: self._fill[name] for name in fill})
-        return transfer(self._learner, (problem,), config, seed, rename, fill, min_shapes, self._picks, numbers)
+        ranges, picks = _ranges(domains), self._picks
+        return transfer(self._learner, (problem,), config, seed, rename, fill, min_shapes, picks, numbers, ranges)
 
     def with_warm_start(
         self,
@@ -94,7 +95,8 @@ class SourceAgent:
             if not any(entries[pick.entry].config(0, pick.slot).items() <= its.items() for its in running)
         ]
         size = max(0, self._size - (len(ordered) - len(kept)))
-        warm_start = fit_warm_start(entries, [[kept if size else ()]], learner.encoding, size, fill, numbers)
+        picks, ranges = [[kept if size else ()]], _ranges(domains)
+        warm_start = fit_warm_start(entries, picks, learner.encoding, size, fill, numbers, ranges)
         return dataclasses.replace(learner, warm_start=warm_start)
 
     def number(self, name: str, action: Action) -> float | None:
@@ -123,3 +125,7 @@ class SourceAgent:
             for name, number in entry.numbers(0, pick.slot).items():
                 found.setdefault((self.rename.get(name, name), *action_key(config[name])), number)
         return found
+
+
+def _ranges(domains: Mapping[str, Domain]) -> dict[str, NumericDomain]:
+    return {name: domain for name, domain in domains.items() if isinstance(domain, NumericDomain)}

@@ -310,7 +310,12 @@ def _source(choice: Choice, entry: ArchivedProblem) -> SourceValues | None:
     if at is None:
         return None
     taken = entry.action_indices[0, : min(int(entry.count[0]), _BEST_OF_SOURCE), at].tolist()
-    keys = [action_key(entry.choices[at].actions[a]) for a in taken if a != NOT_MADE]
+    actions = [entry.choices[at].actions[a] for a in taken]
+    if choice.range is not None:  # the parts of the earlier range may be others
+        tried = zip(actions, entry.values[0, : len(taken), at].tolist(), strict=True)
+        values = [action if value != value else value for action, value in tried]
+        actions = [choice.actions[choice.index(its)] if choice.has(its) else its for its in values]
+    keys = [action_key(action) for a, action in zip(taken, actions, strict=True) if a != NOT_MADE]
     shares = tuple(keys.count(action_key(action)) / len(taken) for action in choice.actions)
     return SourceValues(entry.space, entry.task, shares)
 

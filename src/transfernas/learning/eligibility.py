@@ -18,6 +18,8 @@ from .numbers import CandidateConfigs
 from .replay import are_among, fingerprints
 from .rollout import Rollout
 
+_DRAWS = 4  # of the numbers of a candidate that the problem refuses
+
 RowIndices = Int[np.ndarray, "sought"]
 ActionIndices = Int[np.ndarray, "sought candidates choices"]
 FirstValidFn = Callable[[RowIndices, ActionIndices], RowIndices]
@@ -60,7 +62,7 @@ class Excluded(NamedTuple):
         refused &= ~are_among(fingerprint, self.repeatable)
         for at in np.flatnonzero(refused.any(axis=1)).tolist():
             replica, row = int(sought[at]), int(problem[at])
-            refused[at] &= _any_left(learner, replica, row, replay.of(replica, row), self.pending)
+            refused[at] &= self._any_left(learner, replica, row, replay.of(replica, row))
         return refused
 
     def first_new(
@@ -89,11 +91,11 @@ class Excluded(NamedTuple):
         if all(known is None for known in self.networks) and not learner.encoding.has_ranges:
             return first
         found, count = first.copy(), candidates.action_indices.shape[1]
-        replay, pending = learner.replay, self.pending
+        replay = learner.replay
         fingerprint = fingerprints(np.broadcast_to(problem[:, None], (len(sought), count)), candidates.trajectory)
         for at, replica in enumerate(sought.tolist()):
             known, row = self.networks[replica], int(problem[at])
-            if not _any_left(learner, replica, row, replay.of(replica, row), pending):
+            if not self._any_left(learner, replica, row, replay.of(replica, row)):
                 continue
             while found[at] < eligible[at]:
                 here = at, int(found[at])
@@ -106,6 +108,14 @@ class Excluded(NamedTuple):
                 rest = candidates.action_indices[at : at + 1, behind:]
                 found[at] = behind + (int(find(problem[at : at + 1], rest)[0]) if behind < count else 0)
         return found
+
+    def _any_left(self, learner: Learner, replica: int, row: int, trials: Int[np.ndarray, "trials"]) -> bool:
+        """Returns whether a problem may have configurations left that the replica did not try."""
+        size = _size(learner.encoding.problems[row].space)
+        if len(trials) + len(self.pending) < size:
+            return True
+        tried = set(learner.replay.identities(replica, trials)) | self.configs.identities(self.pending)
+        return len(tried) < size
 
     def network(
         self, learner: Learner, row: int, fingerprint: int, action_indices: Int[np.ndarray, "choices"]
@@ -134,8 +144,15 @@ def first_valid_of(configs: CandidateConfigs, rows: RowIndices, action_indices: 
 
     def first(row: int, candidates: Int[np.ndarray, "candidates choices"]) -> int:
         valid = configs.encoding.problems[row].valid
-        accepted = (i for i, actions in enumerate(candidates) if valid is None or valid(configs.config(row, actions)))
-        return next(accepted, len(candidates))
+        if valid is None:
+            return 0 if len(candidates) else len(candidates)
+        for at, actions in enumerate(candidates):
+            for _ in range(_DRAWS):
+                if valid(configs.config(row, actions)):
+                    return at
+                if not configs.draw_again(row, actions):
+                    break
+        return len(candidates)
 
     return np.array([first(row, candidates) for row, candidates in zip(rows.tolist(), action_indices, strict=True)])
 
@@ -146,17 +163,3 @@ def _size(space: SearchSpace) -> float:
         return space.size
     except ValueError:  # too large to be counted
         return math.inf
-
-
-def _any_left(
-    learner: Learner,
-    replica: int,
-    row: int,
-    trials: Int[np.ndarray, "trials"],
-    pending: UInt64[np.ndarray, "pending"],
-) -> bool:
-    """Returns whether a problem may have configurations left that the replica did not try."""
-    size = _size(learner.encoding.problems[row].space)
-    if len(trials) + len(pending) < size:
-        return True
-    return len(np.unique(np.concatenate([learner.replay.fingerprint[replica, trials], pending]))) < size

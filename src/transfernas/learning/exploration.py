@@ -59,12 +59,19 @@ def find_unseen(
     seen_fraction = np.zeros(len(encoding.problems))
     if known is None:
         return UnseenActions(actions, problems, seen_fraction)
-    passed_over = {} if numbers else number_rows(vocabulary)
+    passed_over = set[str]() if numbers else set(number_rows(vocabulary))
+    passed_over |= {choice.state for problem in encoding.problems for choice in problem.space.choices if choice.numbers}
     for state, (_, new) in new_actions(known, vocabulary).items():
         if state not in passed_over:
             actions[new] = 1.0
     for row, problem in enumerate(encoding.problems):
-        rows = [np.array([vocabulary.action(c.state, a) for a in c.actions]) for c in problem.space.choices]
+        choices = problem.space.choices
+        rows = [np.array([vocabulary.action(c.state, a) for a in c.actions]) for c in choices]
         problems[row] = any(actions[each].any() for each in rows)
-        seen_fraction[row] = np.mean([np.mean(each < len(known.actions)) for each in rows])
+        # The parts of a range may differ from those of an earlier range with the same numbers.
+        shares = (
+            c.state in known.states if c.numbers else np.mean(each < len(known.actions))
+            for c, each in zip(choices, rows, strict=True)
+        )
+        seen_fraction[row] = np.mean([*shares])
     return UnseenActions(actions, problems, seen_fraction)

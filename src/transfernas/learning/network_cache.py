@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Set
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, UInt64
+from jaxtyping import Int
 
 from ..spaces.condition import Config
 from ..spaces.encoding import Encoding, put_numbers
@@ -55,7 +55,7 @@ class NetworkCache:
         encoding: Encoding,
         problem: Int[np.ndarray, "replicas"],
         replay: ReplayBuffer,
-        pending: UInt64[np.ndarray, "pending"],
+        pending: Set[int],
     ) -> tuple[Networks | None, ...]:
         """Returns the networks that each replica evaluated or evaluates; None for a problem without a key.
 
@@ -66,9 +66,8 @@ class NetworkCache:
             pending: the `replay.identity_of` of trials that are being evaluated. Those of problems with a key must be
                 in the cache.
         """
-        evaluated = set(pending.tolist())
         return tuple(
-            None if encoding.problems[row].key is None else self._of(encoding, replica, row, replay, evaluated)
+            None if encoding.problems[row].key is None else self._of(encoding, replica, row, replay, pending)
             for replica, row in enumerate(problem.tolist())
         )
 

@@ -85,6 +85,14 @@ class CandidateConfigs:
         """Returns whether the numbers of a candidate were not evaluated, and are not; True without ranges."""
         return True
 
+    def draw_again(self, row: int, action_indices: Int[np.ndarray, "choices"]) -> bool:
+        """Forgets the numbers of a candidate, which are refused; returns whether others may be drawn for it."""
+        return False
+
+    def identities(self, pending: UInt64[np.ndarray, "pending"]) -> frozenset[int]:
+        """Returns the `replay.identity_of` of trials that are being evaluated, from their `replay.fingerprints`."""
+        return frozenset(pending.tolist())
+
     def give(self, row: int, action_indices: Int[np.ndarray, "choices"], numbers: Float[np.ndarray, "choices"]) -> None:
         """Sets the numbers of a candidate, which are then not drawn; of several, the first that are given count."""
 
@@ -112,7 +120,6 @@ class NumberDraws(CandidateConfigs):
         self._given: dict[tuple[int, bytes], Float[np.ndarray, choices]] = {}
         self._drawn: dict[tuple[int, bytes], Float[np.ndarray, choices]] = {}
         self._rng = generator(learner.seed, Purpose.VALUE, learner.sampled)
-        self._draws: list[list[NumberDraw]] = []
 
     def give(self, row: int, action_indices: Int[np.ndarray, "choices"], numbers: Float[np.ndarray, "choices"]) -> None:
         """See `CandidateConfigs.give`."""
@@ -128,12 +135,18 @@ class NumberDraws(CandidateConfigs):
             made = self.encoding.sequences([row], [self.encoding.config_of_indices(row, action_indices)])
             fingerprint = int(fingerprints(np.array([row], np.int32), made)[0])
             evaluated = self._evaluated(fingerprint)
-            drawn = self._draw(row, action_indices, given, good, 0)
+            drawn = self._draw(row, action_indices, given, good)
             for attempt in range(1, _ATTEMPTS):
                 if identity_of(fingerprint, drawn) in evaluated:
-                    drawn = self._draw(row, action_indices, given, good, attempt)
+                    drawn = self._draw(row, action_indices, given, good, anywhere=attempt >= _NEAR_FIRST)
             self._drawn[key] = drawn
         return drawn
+
+    def draw_again(self, row: int, action_indices: Int[np.ndarray, "choices"]) -> bool:
+        """See `CandidateConfigs.draw_again`."""
+        key = row, _key(action_indices)
+        drawn, given = self._drawn.pop(key, None), self._given.pop(key, None)
+        return drawn is not None and (given is None or not np.array_equal(drawn, given, equal_nan=True))
 
     def _draw(
         self,
@@ -141,17 +154,15 @@ class NumberDraws(CandidateConfigs):
         action_indices: Int[np.ndarray, "choices"],
         given: Float[np.ndarray, "choices"],
         good: "_GoodNumbers",
-        attempt: int,
+        anywhere: bool = False,
     ) -> Float[np.ndarray, "choices"]:
-        """Returns numbers of a candidate, by the draws of an attempt, which all candidates share."""
-        if attempt == len(self._draws):
-            draws = [NumberDraw.of(self._rng) for _ in action_indices]
-            self._draws.append([one._replace(near=1.0) for one in draws] if attempt >= _NEAR_FIRST else draws)
+        """Returns new numbers of a candidate, near good ones or anywhere in the parts."""
         found = given.copy()
         for at, choice in enumerate(self.encoding.problems[row].space.choices, start=1):
             index = int(action_indices[at])
             if choice.numbers is not None and index < len(choice.actions) and np.isnan(found[at]):
-                found[at] = self._draws[attempt][at].number(choice.numbers, index, good.of_action(at, index))
+                known = None if anywhere else good.of_action(at, index)
+                found[at] = NumberDraw.of(self._rng).number(choice.numbers, index, known)
         return found
 
     def _evaluated(self, fingerprint: int) -> frozenset[int]:
@@ -171,6 +182,10 @@ class NumberDraws(CandidateConfigs):
     def identity(self, row: int, fingerprint: int, action_indices: Int[np.ndarray, "choices"]) -> int:
         """See `CandidateConfigs.identity`."""
         return identity_of(fingerprint, self.numbers(row, action_indices))
+
+    def identities(self, pending: UInt64[np.ndarray, "pending"]) -> frozenset[int]:
+        """See `CandidateConfigs.identities`; the learner's owner gave them."""
+        return self._pending
 
     def repeatable(self, row: int) -> UInt64[np.ndarray, "again"]:
         """See `CandidateConfigs.repeatable`."""

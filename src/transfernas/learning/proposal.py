@@ -84,9 +84,8 @@ def propose(
         learner: the replicas.
         first_valid: finds the first valid candidate; by default it asks the problems' own `valid`.
         before_draw: called before each draw.
-        pending: the `replay.fingerprints` of trials that are being evaluated, and their `replay.identity_of` if these
-            differ. If configurations do not repeat, these are not proposed again. Those of problems with a key must be
-            in `learner.network_cache`.
+        pending: the `replay.fingerprints` of trials that are being evaluated. If configurations do not repeat, these
+            are not proposed again. Those of problems with a key must be in `learner.network_cache`.
         allowed: Shape `[choices, actions]`, whether an action may be taken, see `sample_rollouts`; None for all.
             The warm start proposes only configurations of allowed actions.
         repeatable: the fingerprints of configurations that may always be proposed again, because their actions stand
@@ -100,10 +99,10 @@ def propose(
     """
     trial, config = learner.sampled, learner.config.proposal
     problem = _draw_problem(learner)
+    configs = configs_of(learner) if configs is None else configs
     networks: tuple[Networks | None, ...] = (None,) * learner.replicas
     if learner.keyed:
-        networks = learner.network_cache.known(learner.encoding, problem, learner.replay, pending)
-    configs = configs_of(learner) if configs is None else configs
+        networks = learner.network_cache.known(learner.encoding, problem, learner.replay, configs.identities(pending))
     if learner.encoding.has_ranges:
         repeatable = np.concatenate([repeatable, *map(configs.repeatable, problem.tolist())])
     evaluated = Excluded(pending, repeatable, networks, configs)
@@ -168,7 +167,8 @@ def _draw_proposer(
     )
     rng = generator(learner.seed, Purpose.NEW_POLICY, learner.sampled)
     has_unseen = learner.unseen.problems[problem] & (config.exploration is not None)
-    seen = learner.unseen.seen_fraction[problem] > 0
+    fits = learner.warm_start.count[np.arange(learner.replicas), problem] > 0
+    seen = fits | (learner.unseen.seen_fraction[problem] > 0)
     proposer = learner.bandit.draw(problem, seen, source_record, has_unseen, replay, rng, config)
     return proposer, learner.warm_start.rollouts(problem, following) if (proposer == WARM_START).any() else None
 

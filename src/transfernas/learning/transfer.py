@@ -1,6 +1,7 @@
 """Transfer of learners to new problems (paper, section 3, "Training and transfer considerations")."""
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 from ..policy.architecture import Capacity
 from ..policy.policy import Policy
 from ..spaces.condition import Action
+from ..spaces.domain import NumericDomain
 from ..spaces.encoding import encode
 from ..spaces.problem import Problem
 from ..spaces.tables import EXACT, MinShapes
@@ -34,6 +36,7 @@ def transfer(
     min_shapes: MinShapes = EXACT,
     picks: Portfolios | None = None,
     fill_numbers: Mapping[str, float] | None = None,
+    domains: Mapping[str, NumericDomain] | None = None,
 ) -> Learner:
     """Returns the replicas ready for new problems.
 
@@ -51,16 +54,19 @@ def transfer(
         min_shapes: the least sizes of the arrays, for problems that will grow.
         picks: the portfolios of the problems, if the caller knows them.
         fill_numbers: the numbers for which actions of `fill` stand, where these stand for several.
+        domains: the ranges of choices whose actions are parts of a range, unless the choices have them.
 
     Raises:
-        ValueError: `config` changes the network, `rename` names an unknown state or gives a state a name that is
-            known, or `fill` names no choice of the new spaces or none of its actions.
+        ValueError: `config` changes the network, `rename` names an unknown state, or gives a state a name that is
+            known or that the new spaces lack, or `fill` names no choice of the new spaces or none of its actions.
     """
     config = learner.config if config is None else config
     _check_same_network(learner.config, config)
     _check_fill(fill or {}, problems)
     seed = derived_seed(learner.seed, Purpose.TRANSFER, learner.learned) if seed is None else seed
     known = learner.vocabulary.renamed(rename or {})
+    if min_shapes == EXACT:  # else the names are not all known yet
+        _check_new_names(rename or {}, problems)
     vocabulary = known.extended(problems, with_families=min_shapes != EXACT)
     encoding = encode(problems, vocabulary, min_shapes)
     old = best_policy(learner)
@@ -79,7 +85,8 @@ def transfer(
         bandit = chosen.start(learner.replicas, rows)
         if picks is None:
             picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], chosen.warm_start)
-        warm_start = fit_warm_start(archive, picks, encoding, chosen.warm_start, fill or {}, fill_numbers or {})
+        given = fill or {}, fill_numbers or {}, domains or {}
+        warm_start = fit_warm_start(archive, picks, encoding, chosen.warm_start, *given)
     state, told = fresh_state(policy, config.rule), empty_trials(learner.replicas, encoding, config)
     ready = restore(config, seed, vocabulary, encoding, state, *told, known)
     return dataclasses.replace(ready, past=learner.provenance, bandit=bandit, warm_start=warm_start, archive=archive)
@@ -129,7 +136,18 @@ def _check_fill(fill: Mapping[str, Action], problems: tuple[Problem, ...]) -> No
         if not found:
             raise ValueError(f"fill names {name!r}, which is no choice of the new spaces")
         if not any(choice.has(action) for choice in found):
+            if found[0].range is not None:
+                _ = found[0].value(action)  # its error says which numbers the range has
             raise ValueError(f"fill gives {name!r} the action {action!r}; its actions are {found[0].actions}")
+
+
+def _check_new_names(rename: Mapping[str, str], problems: tuple[Problem, ...]) -> None:
+    states = {choice.state for problem in problems for choice in problem.space.choices}
+    for old, new in rename.items():
+        if new not in states:
+            near = difflib.get_close_matches(str(new), states, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; these have {', '.join(map(repr, sorted(states)))}"
+            raise ValueError(f"rename gives {old!r} the name {new!r}, which is no state of the new spaces{hint}")
 
 
 def _check_same_network(old: TrainingConfig, new: TrainingConfig) -> None:

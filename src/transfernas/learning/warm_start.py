@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 from ..arrays import map_arrays
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, are_numbers
-from ..spaces.domain import Range
+from ..spaces.domain import NumericDomain, Range
 from ..spaces.encoding import Encoding
 from ..spaces.problem import Problem, network_of
 from ..spaces.trajectory import Trajectory, blank_trajectories
@@ -207,6 +207,7 @@ def fit_warm_start(
     size: int,
     fill: Mapping[str, Action],
     fill_numbers: Mapping[str, float] = MappingProxyType({}),
+    domains: Mapping[str, NumericDomain] = MappingProxyType({}),
 ) -> WarmStartConfigs:
     """Returns the best trials of earlier problems that fit new problems.
 
@@ -222,6 +223,7 @@ def fit_warm_start(
         size: the largest number of configurations for each problem.
         fill: the actions of choices that the earlier spaces did not have.
         fill_numbers: the numbers for which actions of `fill` stand, where these stand for several.
+        domains: the ranges of choices whose actions are parts of a range, unless the choices have them.
     """
     choices = encoding.tables.rules.decision.shape[1]
     warm_start = empty_warm_start(len(picks), len(encoding.tables.task), size, encoding.steps, choices)
@@ -232,7 +234,7 @@ def fit_warm_start(
             for pick in ordered:
                 entry = entries[pick.entry]
                 earlier, numbers = entry.config(replica, pick.slot), entry.numbers(replica, pick.slot)
-                config = _fit({**fill, **_with_ranges(problem, earlier, numbers)}, problem, others)
+                config = _fit({**fill, **_placed(problem, earlier, numbers, domains)}, problem, others)
                 if config is None or (identity := _identity(problem, config)) in distinct:
                     continue
                 at = replica, row, len(distinct)
@@ -246,11 +248,33 @@ def fit_warm_start(
     return warm_start
 
 
-def _with_ranges(problem: Problem, config: Mapping[str, Action], numbers: Mapping[str, float]) -> Mapping[str, Action]:
-    """Returns an earlier configuration with its numbers, if they are known, for the choices of ranges of a problem."""
-    ranges = {choice.name: choice.range for choice in problem.space.choices if choice.range is not None}
-    whole = {name: int(its) if ranges[name].integer else its for name, its in numbers.items() if name in ranges}
-    return {**config, **whole}
+def _placed(
+    problem: Problem, earlier: Mapping[str, Action], numbers: Mapping[str, float], domains: Mapping[str, NumericDomain]
+) -> dict[str, Action]:
+    """Returns an earlier configuration whose numbers have their places in the ranges and the lists of a problem.
+
+    The parts of a range may differ from those of the earlier range, so that the number decides, not the part.
+    """
+    found = dict(earlier)
+    for choice in problem.space.choices:
+        value, domain = numbers.get(choice.name, earlier.get(choice.name)), domains.get(choice.name, choice.range)
+        if type(value) not in (int, float):
+            continue
+        if domain is not None:
+            if domain.low <= value <= domain.high:  # type: ignore[operator]
+                near = domain.near(value, 0.0, 0.0)  # type: ignore[arg-type]
+                found[choice.name] = domain.action(near) if choice.range is None else domain.number(near)
+        elif choice.name in numbers and are_numbers(choice.actions) and not choice.has(earlier[choice.name]):
+            found[choice.name] = _nearest(choice.actions, value)  # type: ignore[arg-type]
+    return found
+
+
+def _nearest(actions: Sequence[Action], value: float) -> Action:
+    """Returns the number of a list that is nearest to a value, by the ratio if all are above 0."""
+    numbers = np.array(actions, np.float64)
+    if min(numbers.min(), value) > 0:
+        return actions[int(np.abs(np.log(numbers) - np.log(value)).argmin())]
+    return actions[int(np.abs(numbers - value).argmin())]
 
 
 def _identity(problem: Problem, config: Mapping[str, Action]) -> Hashable:

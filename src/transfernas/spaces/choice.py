@@ -111,8 +111,8 @@ class Choice(Typed):
 
     def has(self, action: Action) -> bool:
         """Returns whether the choice has an action of this value and type, or a range with this number."""
-        if self.range is not None and self.range.contained(action) is not None:
-            return True
+        if self.range is not None:
+            return self.range.contained(action) is not None
         try:
             return action_key(action) in self._positions
         except TypeError:  # a value that cannot be hashed, such as a list
@@ -152,9 +152,10 @@ class Choice(Typed):
         if self.range is None:
             return self.actions[self.index(action)]
         if (number := self.range.contained(action)) is None:
-            kind = "whole number" if self.range.integer else "number"
+            kind, step = "whole number" if self.range.integer else "number", self.range.step
+            steps = f" in steps of {step}" if step not in (None, 1) else ""
             raise ValueError(
-                f'choice "{self.name}" is a {kind} from {self.range.low} to {self.range.high}, not {action!r}'
+                f'choice "{self.name}" is a {kind} from {self.range.low} to {self.range.high}{steps}, not {action!r}'
             )
         return number
 

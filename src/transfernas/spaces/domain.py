@@ -324,6 +324,14 @@ class Range(NumericDomain):
             raise ValueError(f"a Range has ends in ascending order, not from {low!r} to {high!r}")
         NumericDomain.__init__(self, found["low"], found["high"], log, found.get("step"), integer)  # type: ignore[arg-type]
 
+    def contained(self, value: object) -> float | None:
+        """Returns the number of the range that equals a value; None for a number between the steps, too."""
+        number = NumericDomain.contained(self, value)
+        if number is None or self.step is None:
+            return number
+        near = self.near(number, 0.0, 0.0)
+        return near if abs(near - number) <= EDGE * self.step else None
+
     def __repr__(self) -> str:
         """Returns the arguments that are not defaults."""
         step = "" if self.step is None or (self.integer and self.step == 1) else f", step={self.step!r}"

@@ -60,7 +60,8 @@ def _merge(spaces: Iterable[SearchSpace]) -> tuple[dict[str, list[str]], dict[tu
     for space in spaces:
         state = {START: START, END: END} | {choice.name: choice.state for choice in space.choices}
         for choice in space.choices:
-            nodes.setdefault(choice.state, {}).update({str(action): None for action in choice.actions})
+            shown = choice.actions if choice.numbers is None else [str(choice.numbers)]
+            nodes.setdefault(choice.state, {}).update({str(action): None for action in shown})
         for edge in space.edges:
             edges.setdefault((state[edge.source], state[edge.target]), {})[space.name] = None
     nodes[END] = {}

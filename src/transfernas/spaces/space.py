@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .choice import Choice as Choice
 from .choice import Repeat, expand
-from .condition import Action, Config, In, as_tuple, disjunction, holds, literals, set_fields, to_builtin
+from .condition import Action, Config, In, as_tuple, disjunction, holds, is_any_of, literals, set_fields, to_builtin
 from .counting import Edge, count_space, edges
 
 
@@ -149,9 +149,7 @@ class SearchSpace:
             if choice is None:
                 yield config
             else:
-                actions = choice.actions
-                if choice.numbers is not None:
-                    actions = tuple(choice.numbers.values())
+                actions = choice.actions if choice.range is None else tuple(choice.range.values())
                 stack.extend({**config, choice.name: action} for action in reversed(actions))
 
     def _check_countable(self) -> None:
@@ -180,17 +178,30 @@ def _check_conditions(space: SearchSpace) -> None:
                 raise ValueError(f'{where} names "{literal.choice}", which is not a choice of the space')
             if position[literal.choice] >= index:
                 raise ValueError(f'{where} names "{literal.choice}", which is not made before it; put it first')
-            if space.choices[position[literal.choice]].numbers is not None:
+            its = space.choices[position[literal.choice]].range
+            if its is not None and (its.continuous or not its.integer):
                 raise ValueError(
-                    f'{where} names "{literal.choice}", which has {space.choices[position[literal.choice]].range}; '
-                    f"a condition names a choice of a list of actions, or of a range of at most 16 numbers"
+                    f'{where} names "{literal.choice}", which has {its}; a condition names a choice of a list of '
+                    f"actions, or of a range of at most 16 whole numbers"
                 )
             for action in literal.actions if isinstance(literal, In) else (literal.action,):
                 try:
-                    space.choices[position[literal.choice]].index(action)
+                    _check_action(space.choices[position[literal.choice]], action)
                 except ValueError as error:
                     raise ValueError(f"{where} cannot be met: {error}") from None
         try:
             disjunction(choice.when, lambda name: space.choices[position[name]].actions)
         except ValueError as error:
             raise ValueError(f'choice "{choice.name}" in search space "{space.name}": {error}') from None
+
+
+def _check_action(choice: Choice, action: Action) -> None:
+    """Checks that a choice has an action, of the same type.
+
+    Raises:
+        ValueError: The choice has no such action.
+    """
+    if choice.range is None:
+        choice.index(action)
+    elif not is_any_of(action, choice.actions):
+        raise ValueError(f'choice "{choice.name}" has no {action!r}; its numbers are {choice.actions}')
