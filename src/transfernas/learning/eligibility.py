@@ -141,20 +141,21 @@ def first_valid_of(configs: CandidateConfigs, rows: RowIndices, action_indices: 
         rows: see `FirstValidFn`.
         action_indices: see `FirstValidFn`.
     """
+    pairs = zip(rows.tolist(), action_indices, strict=True)
+    return np.array([_first_valid(configs, row, candidates) for row, candidates in pairs])
 
-    def first(row: int, candidates: Int[np.ndarray, "candidates choices"]) -> int:
-        valid = configs.encoding.problems[row].valid
-        if valid is None:
-            return 0 if len(candidates) else len(candidates)
-        for at, actions in enumerate(candidates):
-            for _ in range(_DRAWS):
-                if valid(configs.config(row, actions)):
-                    return at
-                if not configs.draw_again(row, actions):
-                    break
-        return len(candidates)
 
-    return np.array([first(row, candidates) for row, candidates in zip(rows.tolist(), action_indices, strict=True)])
+def _first_valid(configs: CandidateConfigs, row: int, candidates: Int[np.ndarray, "candidates choices"]) -> int:
+    valid = configs.encoding.problems[row].valid
+    if valid is None:
+        return 0
+    for at, actions in enumerate(candidates):
+        for _ in range(_DRAWS):
+            if valid(configs.config(row, actions)):
+                return at
+            if not configs.draw_again(row, actions):
+                break
+    return len(candidates)
 
 
 @functools.lru_cache(maxsize=1_000)

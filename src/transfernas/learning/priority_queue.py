@@ -92,6 +92,8 @@ class PriorityQueue:
         better = scores.above(there)
         displaces = better if config.ties == "keep" else ~there.above(scores)
         accepted = np.where(is_repeat, better | (config.repeats == "latest"), ~full | displaces)
+        if not accepted.any():
+            return self
 
         queue = map_arrays(self, np.copy)
         at = replicas[accepted], problem[accepted], slot[accepted]

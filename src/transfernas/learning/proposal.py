@@ -110,7 +110,7 @@ def propose(
     acceptance, attempt, tried = learner.acceptance, 0, 0
     find = first_valid or functools.partial(first_valid_of, configs)
     proposer, rollout = ask_surrogate(learner, find, problem, proposer, rollout, evaluated, open_trials)
-    missing = ~np.isin(proposer, (WARM_START, SURROGATE))
+    missing = (proposer != WARM_START) & (proposer != SURROGATE)
     while missing.any():
         if tried >= config.max_candidates:
             raise no_valid(learner.encoding.problems[int(problem[missing][0])], tried)

@@ -65,7 +65,9 @@ class SourceMeans:
     @property
     def weights_factor(self) -> Float[np.ndarray, "sources one_more"]:
         """A factor of the prior covariance of the weights, which is the factor times its transpose."""
-        count = max(1, len(self.means))
+        if not self.means:
+            return np.zeros((0, 0))
+        count = len(self.means)
         each = (_EACH_SPREAD / math.sqrt(count)) * np.eye(len(self.means))
         return self.say * np.column_stack([each, np.full(len(self.means), _TOGETHER_SPREAD / count)])
 

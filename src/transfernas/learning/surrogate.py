@@ -93,18 +93,15 @@ class Features:
     def __call__(self, points: Float[np.ndarray, "points parameters"]) -> Float[np.ndarray, "points features"]:
         """Returns the features of points."""
         absent, found = np.isnan(points), np.empty((len(points), len(self.parameter)))
-        column = 0
-        for number, levels in enumerate(self.levels):
-            its, none = points[:, number], absent[:, number]
-            if self.numeric[number]:
-                found[:, column] = np.where(none, 0.5, its)
-                found[:, column + 1] = math.sqrt(ABSENT) * none
-            else:
-                equal = its[:, None] == levels
-                found[:, column : column + len(levels)] = math.sqrt(0.5) * equal
-                found[:, column + len(levels)] = math.sqrt(0.5) * ~(none | equal.any(1))
-                found[:, column + len(levels) + 1] = math.sqrt(0.5 + ABSENT) * none
-            column += 2 + len(levels)
+        first = np.searchsorted(self.parameter, np.arange(len(self.numeric)))
+        found[:, first[self.numeric]] = np.where(absent, 0.5, points)[:, self.numeric]
+        found[:, first[self.numeric] + 1] = math.sqrt(ABSENT) * absent[:, self.numeric]
+        for number in np.flatnonzero(~self.numeric).tolist():
+            its, none, levels, column = points[:, number], absent[:, number], self.levels[number], first[number]
+            equal = its[:, None] == levels
+            found[:, column : column + len(levels)] = math.sqrt(0.5) * equal
+            found[:, column + len(levels)] = math.sqrt(0.5) * ~(none | equal.any(1))
+            found[:, column + len(levels) + 1] = math.sqrt(0.5 + ABSENT) * none
         return found
 
 
@@ -238,7 +235,8 @@ class Surrogate:
         """Returns the mean, the covariance with the trials, and the `basis` of candidates."""
         opinions = self.sources(candidates)
         basis = opinions @ self.sources.weights_factor
-        covariance = _covariance(self.hyperparameters, self._scaled(candidates), self.scaled) + basis @ self.basis.T
+        covariance = _covariance(self.hyperparameters, self._scaled(candidates), self.scaled)
+        covariance = _with_sources(covariance, basis, self.basis)
         return self.center + opinions @ self.sources.weights + covariance @ self.weights, covariance, basis
 
     def _scaled(self, points: np.ndarray) -> np.ndarray:
@@ -267,15 +265,16 @@ def negative_log_posterior(
     far = _far(scaled, scaled)
     covariance, falling = _correlation(far)
     covariance *= math.exp(variance)
-    noisy = covariance + basis @ basis.T
+    noisy = _with_sources(covariance, basis, basis)
     noisy.flat[:: len(standard) + 1] += math.exp(noise) + _JITTER
     factor, failed = dpotrf(noisy, lower=1)
     if failed:
         return _REFUSED, np.zeros_like(logarithms)
     weights, center = _weights(factor, standard)
     value = 0.5 * (standard - center) @ weights + np.log(np.diag(factor)).sum() + 0.5 * center**2
-    inverse = np.tril(dpotri(factor, lower=1)[0])
-    inverse += np.tril(inverse, -1).T
+    inverse = dpotri(factor, lower=1)[0]  # its upper triangle is 0
+    inverse += inverse.T
+    inverse.flat[:: len(standard) + 1] *= 0.5
     by_covariance = 0.5 * (inverse - np.outer(weights, weights))
     # Minus twice the derivative of the covariance by the squared distance.
     by_squared = by_covariance * ((5.0 / 3.0 * math.exp(variance)) * (1.0 + far) * falling)
@@ -305,7 +304,7 @@ def _weights(factor: np.ndarray, standard: np.ndarray) -> tuple[np.ndarray, floa
 
 def _factor(hyperparameters: Hyperparameters, scaled: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, float]:
     """Returns the lower Cholesky factor of the kernel of trials with noise, and the noise."""
-    covariance = _covariance(hyperparameters, scaled, scaled) + basis @ basis.T
+    covariance = _with_sources(_covariance(hyperparameters, scaled, scaled), basis, basis)
     noise, added = math.exp(hyperparameters.noise) + _JITTER, 0.0
     while True:
         covariance.flat[:: len(scaled) + 1] += noise - added
@@ -319,6 +318,11 @@ def _covariance(hyperparameters: Hyperparameters, left: np.ndarray, right: np.nd
     covariance = _correlation(_far(left, right))[0]
     covariance *= math.exp(hyperparameters.variance)
     return covariance
+
+
+def _with_sources(covariance: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Returns a covariance with that of the sources' weights, as another array."""
+    return covariance + left @ right.T if left.shape[1] else covariance.copy()
 
 
 def _far(left: np.ndarray, right: np.ndarray) -> np.ndarray:

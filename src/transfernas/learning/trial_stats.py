@@ -3,6 +3,7 @@
 Shapes: `replicas` run side by side, `problems` are searched.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,9 +61,9 @@ class TrialStats:
         Args:
             problem: Shape `[replicas]`, the row of the problem.
         """
-        trial_stats = map_arrays(self, np.copy)
-        trial_stats.trials[np.arange(len(problem)), problem] += 1
-        return trial_stats
+        trials = self.trials.copy()
+        trials[np.arange(len(problem)), problem] += 1
+        return dataclasses.replace(self, trials=trials)
 
     def update(
         self,
@@ -79,7 +80,7 @@ class TrialStats:
             own: Shape `[replicas]`, whether the policy proposed the trial; the average takes no other reward.
             decay: the factor by which the weight of the average so far falls with each reward.
         """
-        trial_stats, here = self.count_trial(problem), (np.arange(len(problem)), problem)
+        trial_stats, here = map_arrays(self.count_trial(problem), np.copy), (np.arange(len(problem)), problem)
         before, started = self.baseline[here], self.started[here]
         with np.errstate(over="ignore"):  # rounding may put the average of two numbers beyond the largest number
             average = np.clip(decay * before + (1.0 - decay) * reward, -_MOST, _MOST)
