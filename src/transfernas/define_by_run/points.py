@@ -65,7 +65,7 @@ class Points(PointSpace):
         rows = zip(new, self.of(new), strict=True)
         known = {**known, **{id(trial): (trial, row) for trial, row in rows}}
         self._known = {id(trial): known[id(trial)] for trial in trials}
-        return np.array([row for _, row in self._known.values()])
+        return np.concatenate([row for _, row in self._known.values()]).reshape(len(self._known), -1)
 
     def of(self, trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials parameters"]:
         """Returns trials as points; numbers outside of the present ranges have places outside of 0 to 1.
@@ -91,13 +91,12 @@ class Points(PointSpace):
         self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
     ) -> Float[np.ndarray, "points parameters"]:
         """Returns points with values of the domains: random values for NaN, and NaN for inactive parameters."""
-        drawn, found = rng.random(points.shape), points.copy()
+        drawn, absent = rng.random(points.shape), np.isnan(points)
+        found = np.where(absent & self.numeric, drawn, points)
         actions = np.zeros(points.shape, np.intp)
         for at, (choice, domain) in enumerate(zip(self._space.choices, self._domains, strict=True)):
             column = found[:, at]
-            none = np.isnan(column)
             if isinstance(domain, NumericDomain):
-                column[none] = drawn[none, at]
                 column[:] = nearest_places(domain, column)
                 if choice.name in self._looked_at:
                     places, back = np.unique(column, return_inverse=True)
@@ -105,7 +104,7 @@ class Points(PointSpace):
                     actions[:, at] = np.array(known)[back]
             else:
                 its = self.categories[at]
-                none |= ~np.isin(column, its)
+                none = absent[:, at] | ~np.isin(column, its)
                 column[none] = its[(drawn[none, at] * len(its)).astype(np.intp)]
                 actions[:, at] = column
         return np.where(asked_choices(self._space, actions), found, np.nan)
@@ -135,5 +134,5 @@ def _categories_of(choice: Choice, domain: Domain | None) -> Sequence[Action]:
 def losses(trials: Sequence[ObservedTrial]) -> Float[np.ndarray, "trials"]:
     """Returns losses, lower is better, see `Scores.losses`; a trial without a score counts as failed."""
     scores = [trial.score or WORST for trial in trials]
-    outcomes, rewards = (np.array([one[at] for one in scores]) for at in (0, 1))
-    return Scores(outcomes.astype(np.int32), rewards.astype(np.float64)).losses()
+    outcomes, rewards = [one.outcome for one in scores], [one.reward for one in scores]
+    return Scores(np.array(outcomes, np.int32), np.array(rewards, np.float64)).losses()

@@ -111,8 +111,11 @@ class Excluded(NamedTuple):
 
     def _any_left(self, learner: Learner, replica: int, row: int, trials: Int[np.ndarray, "trials"]) -> bool:
         """Returns whether a problem may have configurations left that the replica did not try."""
-        size = _size(learner.encoding.problems[row].space)
-        if len(trials) + len(self.pending) < size:
+        space, count = learner.encoding.problems[row].space, len(trials) + len(self.pending)
+        # A lower bound, because comparing two equal spaces takes long.
+        if count < math.prod(len(choice.actions) for choice in space.choices if choice.when is None):
+            return True
+        if count < (size := _size(space)):
             return True
         tried = set(learner.replay.identities(replica, trials)) | self.configs.identities(self.pending)
         return len(tried) < size

@@ -70,7 +70,7 @@ class PointSpace(ABC):
         points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
     ) -> Float[np.ndarray, "points parameters"]:
         """Returns points with some numbers moved by random distances; the places of categories are moved as well."""
-        spread, share = rng.choice(_SPREADS, len(points)), rng.choice(_SHARES, len(points))
+        spread, share = (each[rng.integers(len(each), size=len(points))] for each in (_SPREADS, _SHARES))
         away = spread[:, None] * rng.standard_normal(points.shape)
         return np.clip(points + np.where(rng.random(points.shape) < share[:, None], away, 0.0), 0.0, 1.0)
 

@@ -177,10 +177,8 @@ def fingerprints(problem: Int[np.ndarray, "*batch"], trials: Trajectory) -> UInt
     Two configurations share a number by chance, with a probability of about 2^-64.
     """
     factors = _factors(trials.actions.shape[-1])
-    content = (trials.actions + 1).astype(np.uint64) * factors[0] + (trials.decisions + 1).astype(np.uint64) * factors[
-        1
-    ]
-    whole = content.sum(axis=-1, dtype=np.uint64) + problem.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    actions, decisions = ((each + 1).astype(np.uint64) for each in (trials.actions, trials.decisions))
+    whole = actions @ factors[0] + decisions @ factors[1] + problem.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     return whole ^ (whole >> np.uint64(29))
 
 

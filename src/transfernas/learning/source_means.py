@@ -50,12 +50,15 @@ class SourceMeans:
     @classmethod
     def of(cls, means: Sequence[MeanFn], points: Float[np.ndarray, "trials parameters"]) -> "SourceMeans":
         """Returns the basis functions for the points of trials."""
-        raw, say = _means(means, points), _FADING / (_FADING + len(points))
+        say = _FADING / (_FADING + len(points))
+        if not means:
+            return cls((), np.zeros(0), np.ones(0), say)
+        raw = _means(means, points)
         return cls(tuple(means), raw.mean(0), np.maximum(raw.std(0), _LEAST_SPREAD), say)
 
     def __call__(self, points: Float[np.ndarray, "points parameters"]) -> Float[np.ndarray, "points sources"]:
         """Returns the values of the basis functions at points."""
-        return (_means(self.means, points) - self.center) / self.spread
+        return (_means(self.means, points) - self.center) / self.spread if self.means else np.zeros((len(points), 0))
 
     @property
     def weights(self) -> Float[np.ndarray, "sources"]:

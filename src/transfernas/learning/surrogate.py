@@ -216,7 +216,7 @@ class Surrogate:
         Both are without noise, on the scale of the standardised values; lower values are better.
         """
         mean, covariance, basis = self._mean_and_covariance(candidates)
-        explained, _ = dtrtrs(self.factor, covariance.T, lower=1)
+        explained, _ = dtrtrs(self.factor, covariance.T, lower=1, overwrite_b=1)
         variance = math.exp(self.hyperparameters.variance) + np.einsum("cs,cs->c", basis, basis)
         variance -= np.einsum("tc,tc->c", explained, explained)
         return mean, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
@@ -265,7 +265,7 @@ def negative_log_posterior(
     far = _far(scaled, scaled)
     covariance, falling = _correlation(far)
     covariance *= math.exp(variance)
-    noisy = _with_sources(covariance, basis, basis)
+    noisy = _with_sources(covariance, basis, basis).copy()
     noisy.flat[:: len(standard) + 1] += math.exp(noise) + _JITTER
     factor, failed = dpotrf(noisy, lower=1)
     if failed:
@@ -321,8 +321,8 @@ def _covariance(hyperparameters: Hyperparameters, left: np.ndarray, right: np.nd
 
 
 def _with_sources(covariance: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Returns a covariance with that of the sources' weights, as another array."""
-    return covariance + left @ right.T if left.shape[1] else covariance.copy()
+    """Adds the covariance that the sources' weights give, and returns the sum."""
+    return covariance + left @ right.T if left.shape[1] else covariance
 
 
 def _far(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -335,7 +335,8 @@ def _far(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 def _correlation(far: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the Matern 5/2 correlation, and the exponential that is part of it."""
-    falling = np.exp(-far)
+    falling = np.negative(far)
+    np.exp(falling, out=falling)
     correlation = far * far
     correlation *= 1.0 / 3.0
     correlation += far

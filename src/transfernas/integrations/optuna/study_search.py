@@ -138,9 +138,10 @@ class StudySearch:
         """
         progress = self.progress
         search = progress.search.forked()
-        running = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.number != asking]
-        search.evaluated_elsewhere(self._observed(running[-_AT_ONCE:]))
         numbers = [*progress.unfinished, *range(progress.seen, len(trials))]
+        others = [trials[number] for number in numbers if number != asking]
+        running = [trial for trial in others if trial.state == TrialState.RUNNING]
+        search.evaluated_elsewhere(self._observed(running[-_AT_ONCE:]))
         finished = [number for number in numbers if trials[number].state.is_finished()]
         unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         if not learns or not finished:
