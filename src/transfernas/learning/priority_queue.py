@@ -81,6 +81,8 @@ class PriorityQueue:
         replicas = np.arange(len(problem))
         known, held, filled = self._of(problem)
         size = held.outcome.shape[1]
+        if config.repeats == "best" and (filled == size).all() and held.above(scores.at(np.s_[:, None])).all():
+            return self  # each trial is worse than all of a full queue
         occupied = np.arange(size) < filled[:, None]
         repeated = occupied & (known.decisions == trial.decisions[:, None]).all(-1)
         repeated &= (known.actions == trial.actions[:, None]).all(-1)
@@ -92,8 +94,6 @@ class PriorityQueue:
         better = scores.above(there)
         displaces = better if config.ties == "keep" else ~there.above(scores)
         accepted = np.where(is_repeat, better | (config.repeats == "latest"), ~full | displaces)
-        if not accepted.any():
-            return self
 
         queue = map_arrays(self, np.copy)
         at = replicas[accepted], problem[accepted], slot[accepted]
