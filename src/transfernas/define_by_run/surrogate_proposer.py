@@ -38,7 +38,7 @@ _PENDING = 64  # trials without a value that are kept in mind
 _REFITTED = 10  # the kernel is found anew when the trials have grown by this part of them
 _EQUAL = 1e-9  # places that differ by less are one
 _NOWHERE = -9.0  # far from every place
-_AT_ONCE = 8  # points that are compared with those of trials
+_AT_FIRST = 4  # points that are compared with those of trials at once
 
 
 AcceptsFn = Callable[[SurrogateProposal], bool]
@@ -310,10 +310,10 @@ def _worse(trial: ObservedTrial) -> tuple[float, float]:
 def _untried(
     points: Sequence[Float[np.ndarray, "parameters"]], tried: Float[np.ndarray, "trials parameters"]
 ) -> Iterator[Float[np.ndarray, "parameters"]]:
-    """Yields the points that are not among those of trials; a few at a time, because mostly the first is taken."""
-    known = np.nan_to_num(tried.T, nan=_NOWHERE)
-    for start in range(0, len(points), _AT_ONCE):
-        some = points[start : start + _AT_ONCE]
+    """Yields the points that are not among those of trials. At first it compares a few: mostly the first is taken."""
+    known, start, end = np.nan_to_num(tried.T, nan=_NOWHERE), 0, _AT_FIRST
+    while some := points[start:end]:
+        start, end = end, 4 * end
         away = np.abs(np.nan_to_num(some, nan=_NOWHERE)[:, :, None] - known).max(axis=1).min(axis=1)
         yield from (point for point, nearest in zip(some, away.tolist(), strict=True) if nearest >= _EQUAL)
 

@@ -296,8 +296,9 @@ def _usual_length(parameters: int) -> float:
 
 def _weights(factor: np.ndarray, standard: np.ndarray) -> tuple[np.ndarray, float]:
     """Returns the weight of each trial in the mean, and the most probable center; its prior is standard normal."""
-    both = np.stack([standard, np.ones(len(standard))], axis=1)
-    solved, ones = dpotrs(factor, both, lower=1)[0].T
+    both = np.ones((len(standard), 2), order="F")
+    both[:, 0] = standard
+    solved, ones = dpotrs(factor, both, lower=1, overwrite_b=1)[0].T
     center = float(solved.sum() / (ones.sum() + 1.0))
     return solved - center * ones, center
 
