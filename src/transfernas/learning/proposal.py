@@ -219,6 +219,8 @@ def _draw(
     rollout = run(sample, state.policy, policies, tables, problem[which], noise[which], shares, logit_bonus, allowed)
     back = sought if size == learner.replicas else np.arange(len(sought))
     rollout = jax.tree.map(lambda leaf: np.asarray(leaf)[back], rollout)
+    if encoding.steps_drawn == encoding.steps:
+        return rollout
     return rollout._replace(trajectory=pad_trajectory(rollout.trajectory, encoding.steps))
 
 

@@ -46,8 +46,6 @@ def blank_trajectories(shape: tuple[int, ...], steps: int) -> Trajectory:
 
 def pad_trajectory(trajectory: Trajectory, steps: int) -> Trajectory:
     """Returns trajectories as NumPy arrays, padded to more steps."""
-    if trajectory.actions.shape[-1] == steps:
-        return trajectory
     room = [(0, 0)] * (trajectory.actions.ndim - 1) + [(0, steps - trajectory.actions.shape[-1])]
     decisions, actions = (np.pad(leaf, room) for leaf in (trajectory.decisions, trajectory.actions))
     return trajectory._replace(decisions=decisions, actions=actions)
