@@ -221,7 +221,8 @@ def _next_choice(
     The choices between the last and the next one are inactive, in `action_indices` too. So each condition reads the
     same actions as if the choices were made one by one.
     """
-    count = action_indices.shape[0]
+    # Behind the last choice is padding, without a decision: a space of few choices is not to pay for a look at it.
+    count = jnp.max(jnp.where(rules.decision > 0, jnp.arange(action_indices.shape[0]), 0)) + 1
 
     def passed_over(at: Int[Array, ""]) -> Bool[Array, ""]:
         looked_at, allows = (jax.lax.dynamic_index_in_dim(table, at, keepdims=False) for table in rules[1:])
