@@ -1,5 +1,7 @@
 """Trials and distributions of Optuna, as scores, values and domains of a search."""
 
+import datetime
+import functools
 import hashlib
 import math
 import sys
@@ -94,8 +96,19 @@ def task_of(study: optuna.Study) -> str:
 
 def stamp_of(trial: FrozenTrial) -> int:
     """Returns the 64-bit number of a finished trial, equal in every storage and every copy of its study."""
-    values = None if trial.values is None else [float(value) for value in trial.values]
-    said = (trial.number, trial.state.name, str(trial.datetime_start), str(trial.datetime_complete), values)
+    values = None if trial.values is None else tuple(map(float, trial.values))
+    return _stamp(trial.number, trial.state.name, trial.datetime_start, trial.datetime_complete, values)
+
+
+@functools.lru_cache(maxsize=1_000)  # for each trial, the stamps of the first and of the last trial are compared
+def _stamp(
+    number: int,
+    state: str,
+    start: datetime.datetime | None,
+    end: datetime.datetime | None,
+    values: tuple[float, ...] | None,
+) -> int:
+    said = (number, state, str(start), str(end), None if values is None else list(values))
     return int.from_bytes(hashlib.blake2b(repr(said).encode(), digest_size=8).digest(), "little")
 
 
