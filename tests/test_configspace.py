@@ -375,6 +375,17 @@ def test_a_number_that_no_rule_reads_stays_as_it_is() -> None:
     assert best is not None and best.reward > -0.02  # the middles of the parts come to -0.05
 
 
+def test_a_rule_on_whole_numbers_leaves_all_of_them() -> None:
+    space = cs.ConfigurationSpace({"x": (1, 40), "depth": (1, 30), "drop": [0, 1]})
+    space.add(cs.ForbiddenEqualsClause(space["x"], 7), cs.GreaterThanCondition(space["drop"], space["depth"], 5))
+    adapter = from_configspace(space)
+    assert adapter.space["depth"].actions == tuple(range(1, 31))
+    trials = RandomSearch([adapter.problem("t")], seed=0).ask(400)
+    found = [adapter.configuration(trial.config) for trial in trials]
+    assert {each["x"] for each in found} == {*range(1, 41)} - {7}
+    assert {each["depth"] for each in found} == {*range(1, 31)}
+
+
 def test_a_seed_draws_inside_the_part() -> None:
     space = cs.ConfigurationSpace({"n": (0, 159), "more": [0, 1], "less": [0, 1]})
     space.add(cs.UniformFloatHyperparameter("lr", 1e-4, 1.0, log=True))
@@ -426,7 +437,7 @@ def test_a_forbidden_number_does_not_forbid_its_neighbours() -> None:
     valid = adapter.problem("t").valid
     assert valid is not None
     assert [action for action in adapter.space["x"].actions if not valid({"x": action})] == [0.03125]
-    assert dict(adapter.configuration(adapter.config({"x": 0.02}))) == {"x": 0.01562}
+    assert dict(adapter.configuration(adapter.config({"x": 0.02}))) == {"x": 0.02}
 
 
 @unchecked()

@@ -41,9 +41,9 @@ _TRIES = 16  # draws inside of the actions, if the numbers that stand for them a
 class ConfigSpaceAdapter:
     """A `ConfigurationSpace` and its search space; made by `from_configspace`.
 
-    A range becomes a choice of the range, and a configuration has a number of it. If a condition or a clause that
-    forbids single values reads the number, the range becomes a choice of its parts: no such rule changes within a part,
-    and one number stands for all numbers of the part. A relation between two numbers, such as
+    A range becomes a choice of the range, and a configuration has a number of it. If a condition reads the number, the
+    range becomes a choice of its parts: the condition does not change within a part, and one number stands for all
+    numbers of the part. Each whole number of a range of at most 64 is a part. A relation between two numbers, such as
     `ForbiddenLessThanRelation`, may hold for some numbers of two parts only. Then the numbers that stand for the parts
     are tried first, and a few others next.
 
@@ -84,8 +84,8 @@ class ConfigSpaceAdapter:
 
         Args:
             config: From the names of the active choices to their actions.
-            seed: The seed that draws numbers inside of the parts, if a rule reads a range; None for the numbers that
-                stand for the parts, which are near their middles.
+            seed: The seed that draws numbers inside of the parts, if a condition reads a range; None for the numbers
+                that stand for the parts, which are near their middles.
 
         Raises:
             ValueError: The configuration does not fit the space, or the seed is not a whole number of at least 0.
@@ -144,8 +144,8 @@ def from_configspace(space: cs.ConfigurationSpace, name: str | None = None) -> C
     """Returns the search space of a `ConfigurationSpace`, and the conversions between both.
 
     A categorical or ordinal hyperparameter becomes a choice of its values, and a constant a choice of one value. An
-    integer or a float becomes a choice of its range. If a condition or a forbidden clause reads the number, it becomes
-    a choice of the parts of the range, which are cut where the rule changes. Ranges that overlap share knowledge.
+    integer or a float becomes a choice of its range. If a condition reads the number, it becomes a choice of the parts
+    of the range, which are cut where the condition changes. Ranges that overlap share knowledge.
     Normal and beta distributions are searched as the ranges that bound them, and weights are left out.
 
     The value that stands for an action decides whether a condition holds. A range is cut where a condition on it

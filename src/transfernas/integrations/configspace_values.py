@@ -18,6 +18,7 @@ Cut = tuple[float, float]
 
 FRONT, _ON, BEHIND = 0.0, 0.5, 1.0
 _PLACES = 13  # to which ConfigSpace rounds numbers
+_FEW = 64  # whole numbers of a range on which a condition depends: each is a part
 
 # The side of its value on which a rule changes; both sides for a rule that is not listed. By the names of the classes,
 # because not all releases of ConfigSpace have all of them.
@@ -124,7 +125,7 @@ class _Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True, init=False)
 class RangedValues:
-    """The parts of a range on which a rule depends: the bins of a `NumericDomain`, cut further where the rule changes.
+    """The parts of a range on which a condition depends: the bins of a `NumericDomain`, cut where a rule changes.
 
     So a condition on a number, or a clause that forbids a number, holds for all numbers of an action or for none.
 
@@ -205,9 +206,12 @@ def values_of(hyperparameter: Any, rules: Iterable[Any]) -> Values:
         case IntegerHyperparameter() | FloatHyperparameter():
             integer = isinstance(hyperparameter, IntegerHyperparameter)
             low, high, log = hyperparameter.lower, hyperparameter.upper, bool(hyperparameter.log)
+            conditions = [rule for rule in rules if hasattr(rule, "child")]
+            if not conditions and low < high and (not integer or max(-low, high) <= EXACT):
+                return WholeRange(Range(low, high, log))  # a configuration with a forbidden number is not valid
             cuts = [cut for rule in rules for cut in _cuts(rule, integer)]
-            if not cuts and low < high and (not integer or max(-low, high) <= EXACT):
-                return WholeRange(Range(low, high, log))
+            if integer and high - low < _FEW:
+                cuts += [(number, FRONT) for number in range(int(low) + 1, int(high) + 1)]
             return RangedValues(NumericDomain(low, high, log, integer=integer), cuts)
     raise TypeError(
         f'hyperparameter "{hyperparameter.name}" is a {type(hyperparameter).__name__}, which cannot be searched; it '
@@ -231,7 +235,9 @@ def _parts(numbers: NumericDomain, cuts: Iterable[Cut]) -> tuple[_Interval, ...]
     for first, last in pairwise([*bounds, end]):
         high = last[0] - 1 if numbers.integer and last != end else last[0]
         middle = numbers.bins[bisect_right(starts, first) - 1].action
-        if (first, last) not in whole and not first < (middle, _ON) < last:
+        if numbers.integer and first[0] == high:
+            middle = int(high)
+        elif (first, last) not in whole and not first < (middle, _ON) < last:
             middle = _middle(numbers, first[0], high)
         representative = min(max(middle, first[0]), high)
         representative = int(representative) if numbers.integer else round(representative, _PLACES)
