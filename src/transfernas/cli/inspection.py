@@ -84,7 +84,9 @@ def range_of(choice: Choice, parts: bool) -> str:
             numbers the range lies.
     """
     if choice.numbers is not None:
-        return f"{choice.numbers.low:g} to {choice.numbers.high:g}" + " (log)" * choice.numbers.log
+        its, whole = choice.numbers, " (whole)" if choice.numbers.integer else ""
+        steps = f" in steps of {its.step:g}" if its.step not in (None, 1) else ""
+        return f"{its.low:g} to {its.high:g}{steps}{whole}" + " (log)" * its.log
     numbers = [action for action in choice.actions if type(action) in (int, float)]
     if len(numbers) < len(choice.actions) or len(numbers) <= _FEW:
         return ", ".join(str(action) for action in choice.actions)
