@@ -145,12 +145,9 @@ def test_a_range_is_said_in_the_units_of_its_parameter() -> None:
     assert range_of(Choice("units", tuple(range(1, 12))), parts=True) == "1 to 11, 11 values"
     assert range_of(Choice("act", ("relu", "tanh", None)), parts=True) == "relu, tanh, None"
     assert range_of(Choice("drop", (0.0, 0.5)), parts=False) == "0.0, 0.5"
-    ranges = (Range(1e-5, 0.5, log=True), Range(16, 500), Range(1, 3))
-    assert [range_of(Choice("x", each), parts=False) for each in ranges] == [
-        "1e-05 to 0.5 (log)",
-        "16 to 500",
-        "1, 2, 3",
-    ]
+    ranges = (Range(1e-5, 0.5, log=True), Range(16, 500), Range(0, 500, step=5), Range(1, 3))
+    said = ["1e-05 to 0.5 (log)", "16 to 500 (whole)", "0 to 500 in steps of 5 (whole)", "1, 2, 3"]
+    assert [range_of(Choice("x", each), parts=False) for each in ranges] == said
 
 
 @pytest.mark.thorough
