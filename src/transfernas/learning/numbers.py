@@ -104,8 +104,8 @@ class CandidateConfigs:
 class NumberDraws(CandidateConfigs):
     """The configurations of the candidates of a proposal, with a number of each range.
 
-    A candidate has the same numbers whenever it is asked for. So the user's `valid` and `key` see the configuration
-    that is proposed.
+    A candidate keeps its numbers until they are refused. So the user's `valid` and `key` see the configuration that is
+    proposed.
     """
 
     def __init__(self, learner: Learner, pending: Collection[int] = ()) -> None:
