@@ -62,7 +62,8 @@ def label_places(
     xy, height = _in_frame(np.array(points, np.float64), frame, margin), 1.25 * size
     widths = np.array([_width(label, size) for label in labels])
     right = xy[:, 0] + away + widths <= frame[0]
-    right |= xy[:, 0] - away - widths < -(xy[:, 0] + away + widths - frame[0])  # neither fits: the one that is cut less
+    # A name that fits on neither side goes to the side where less of it is cut off.
+    right |= xy[:, 0] - away - widths < -(xy[:, 0] + away + widths - frame[0])
     left_ends = np.where(right, xy[:, 0] + away, xy[:, 0] - away - widths)
     named = [at for at in sorted(range(len(labels)), key=lambda at: (-xy[at, 1], at)) if labels[at]]
     middles = _apart(xy, left_ends, left_ends + widths, named, height, frame[1])

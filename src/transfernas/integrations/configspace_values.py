@@ -87,8 +87,7 @@ class WholeRange:
         """
         number = self.actions.contained(value)
         if number is None:
-            kind = "whole number" if self.actions.integer else "number"
-            raise ValueError(f"{value!r} is no {kind} from {self.actions.low!r} to {self.actions.high!r}")
+            raise _no_number(value, self.actions)
         return number
 
     def representative(self, number: float) -> Any:
@@ -164,8 +163,7 @@ class RangedValues:
             value = value.item()
         whole = not self._numbers.integer or (isinstance(value, (int, float)) and value == round(value))
         if not (isinstance(value, (int, float)) and low <= value <= high and whole):
-            kind = "whole number" if self._numbers.integer else "number"
-            raise ValueError(f"{value!r} is no {kind} from {low!r} to {high!r}")
+            raise _no_number(value, self._numbers)
         return self.actions[max(bisect_right(self._starts, (value, _ON)) - 1, 0)]
 
     def representative(self, at: int) -> Any:
@@ -181,6 +179,11 @@ class RangedValues:
         number = low * (high / low) ** chance if self._numbers.log else low + chance * (high - low)
         rounded = round(min(max(number, low), high), _PLACES)
         return rounded if part.has(rounded) else part.representative
+
+
+def _no_number(value: object, numbers: NumericDomain) -> ValueError:
+    kind = "whole number" if numbers.integer else "number"
+    return ValueError(f"{value!r} is no {kind} from {numbers.low!r} to {numbers.high!r}")
 
 
 Values = ListedValues | WholeRange | RangedValues
