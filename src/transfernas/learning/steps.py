@@ -18,8 +18,10 @@ from jaxtyping import Array, Bool, Float, Int
 from ..policy.architecture import Capacity, NetworkConfig
 from ..policy.networks import draw_policy
 from ..policy.policy import Policy
+from ..processes.exported import exported
 from ..processes.runtime import run
 from ..spaces.tables import Tables
+from ..spaces.trajectory import Trajectory
 from .config import TrainingConfig
 from .rollout import Rollout, sample_rollouts
 from .rule import Batch, LearningRule
@@ -81,6 +83,7 @@ def _shapes_of_moments(
 
 
 @partial(jax.jit, compiler_options=_QUICK_TO_COMPILE)
+@exported(lambda *_: Rollout(Trajectory(*Trajectory._fields), 0, 0))
 def sample(
     policy: Policy,
     which: Int[Array, "replicas"],
@@ -97,6 +100,7 @@ def sample(
 
 
 @partial(jax.jit, static_argnames=("rule",), compiler_options=_QUICK_TO_COMPILE)
+@exported(lambda state, *_: state)
 def climb(state: LearnerState, tables: Tables, batch: Batch, rule: LearningRule) -> LearnerState:
     """Learns from a batch of trials: a step of Adam up the rule's objective for each update.
 
