@@ -96,3 +96,23 @@ def test_the_cache_of_compiled_code_is_where_the_user_wants_it(tmp_path: os.Path
     )
     assert run(show, TRANSFERNAS_CACHE=str(tmp_path)).startswith(os.path.join(tmp_path, "jax"))
     assert run(show, JAX_COMPILATION_CACHE_DIR="elsewhere") == "elsewhere"
+
+
+@pytest.mark.thorough
+def test_a_first_search_compiles_each_function_once_however_many_parameters_its_trials_turn_out_to_have() -> None:
+    script = """
+        import jax.monitoring, optuna
+        from transfernas.integrations.optuna import TransferSampler
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        compiled = []
+        def listen(event, seconds, **named):
+            if event == "/jax/core/compile/backend_compile_duration":
+                compiled.append(named["fun_name"])
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        def objective(trial):
+            numbers = [trial.suggest_float(f"x{number}", 0.0, 1.0) for number in range(6)]
+            return sum(numbers) + (trial.suggest_float("y", 0.0, 1.0) if numbers[0] < 0.5 else 0.0)
+        optuna.create_study(sampler=TransferSampler(seed=0)).optimize(objective, n_trials=12)
+        print(sorted(compiled))
+    """
+    assert run(script) == "['jit(climb)', 'jit(sample)']"

@@ -32,6 +32,8 @@ from .trials import FinishedTrial
 _RECENT = 1_000  # rewards that give the scale
 _FAR = 3.0  # interquartile ranges from the median; rewards farther away count as this far
 
+_SETTLING_SECONDS = 0.1  # between two parameters of a program that only asks for them
+
 
 @dataclass(frozen=True)
 class DefineByRunLearner:
@@ -46,7 +48,7 @@ class DefineByRunLearner:
         learner: The learner; None before the first parameter.
         parameters: The actions of each parameter for which the space was discovered last.
         rewards: The rewards that REINFORCE compares a reward with.
-        compiler: The thread that compiles; None before the first parameter, in a copy, and where nothing is learned.
+        compiler: The thread that compiles; None before the first trial, in a copy, and where nothing is learned.
     """
 
     names: tuple[str, str]
@@ -153,7 +155,7 @@ class DefineByRunLearner:
             learner = new_learner((problem,), self.config, self.seed, min_shapes=min_shapes)
         else:
             learner = source.transferred(problem, self.config, self.seed, space.domains, min_shapes)
-        return self._compiling(replace(learner, sampled=sampled, seed=self.seed), parameters)
+        return self._with(replace(learner, sampled=sampled, seed=self.seed), parameters)
 
     def in_turn(self, turn: int, domains: Mapping[str, Domain]) -> Learner | None:
         """Returns the learner that plans a trial of a search that begins, while other workers evaluate trials.
@@ -186,7 +188,11 @@ class DefineByRunLearner:
 
     def asked(self, number: int) -> "DefineByRunLearner":
         """Returns the learner after a trial of this number was asked for."""
-        return replace(self, learner=replace(self.current, sampled=max(self.current.sampled, number) + 1))
+        learner, compiler = replace(self.current, sampled=max(self.current.sampled, number) + 1), self.compiler
+        if compiler is None and self.learns:
+            # Further parameters of the trial come at once, and change the shapes, unless the program computes first.
+            compiler = BackgroundCompiler(learner, proposes=False, settling=_SETTLING_SECONDS)
+        return replace(self, learner=learner, compiler=compiler)
 
     def learned(self, trajectory: Trajectory, score: Score, proposer: int, others: bool) -> "DefineByRunLearner":
         """Returns the learner after a trial.
@@ -250,14 +256,13 @@ class DefineByRunLearner:
         rewards = [*value["rewards"]]
         if not all(isinstance(reward, float) for reward in rewards):
             raise TypeError("a reward is no number")
-        return replace(self, seed=learner.seed, rewards=tuple(rewards))._compiling(learner, space.parameters.actions)
+        return replace(self, seed=learner.seed, rewards=tuple(rewards))._with(learner, space.parameters.actions)
 
-    def _compiling(self, learner: Learner, parameters: Mapping[str, tuple[Action, ...]]) -> "DefineByRunLearner":
-        """Returns this with another learner, whose functions compile in the background, for other parameters."""
-        compiler = self.compiler
-        if compiler is None and self.learns:
-            compiler = BackgroundCompiler(learner, proposes=False)
-        return replace(self, learner=learner, parameters=parameters, compiler=compiler)
+    def _with(self, learner: Learner, parameters: Mapping[str, tuple[Action, ...]]) -> "DefineByRunLearner":
+        """Returns this with another learner, for other parameters."""
+        if self.compiler is not None:
+            self.compiler.grown(learner)
+        return replace(self, learner=learner, parameters=parameters)
 
     def _rewards_with(self, scores: Sequence[Score]) -> tuple[float, ...]:
         """Returns the latest finite rewards, those of further trials among them."""

@@ -15,6 +15,7 @@ from ..learning.eligibility import FirstValidFn
 from ..learning.learner import Learner
 from ..learning.proposal import count_candidates, propose
 from ..learning.randomness import Purpose, generator
+from ..processes.runtime import placed
 from ..spaces.condition import Action, is_any_of, is_same_action
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from ..spaces.tables import reorder_rules
@@ -213,7 +214,9 @@ def plan_by_policy(
     order = np.arange(len(allowed))
     if asked != [1]:
         rules, order = reorder_rules(learner.encoding.tables.rules, 0, asked)
-        tables = learner.tables._replace(rules=rules, longest=np.array(1 + len(choices), np.int32))
+        # On the device, as the other tables are: JAX would compile the draw anew for a mixture.
+        rules, longest = placed((rules, np.array(1 + len(choices), np.int32)))
+        tables = learner.tables._replace(rules=rules, longest=longest)
         warm_start, allowed = learner.warm_start, allowed[order]
         if warm_start is not None:
             warm_start = dataclasses.replace(warm_start, action_indices=warm_start.action_indices[..., order])
