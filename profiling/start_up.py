@@ -1,7 +1,10 @@
 """How soon a new agent is there: seconds to import, to create it, to the first `ask`, to the first `tell`.
 
-Each start is a process of its own. The first rows begin with an empty cache of compiled code, as on a new machine; the
-last ones find it filled.
+Then CPU seconds of a search of 100 trials inside of Optuna: of its start (imports), its first trial, all of it, with
+`TransferSampler` and with TPE. The objective takes no time, and has six parameters, one of them under a condition.
+
+Each start is a process of its own. The first rows of each kind begin with an empty cache of traced and compiled code,
+as on a new machine; the last ones find it filled.
 
     python profiling/start_up.py
 """
@@ -33,10 +36,34 @@ times = {"import": imported - start, "create": created - defined, "ask": asked -
 print(json.dumps(times))
 """
 
+SEARCH = """
+import json, time
+import optuna
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+if OURS:
+    from transfernas.integrations.optuna import TransferSampler as Sampler
+else:
+    from optuna.samplers import TPESampler as Sampler
+started = time.process_time()
 
-def start(cache: str, valid: bool) -> dict[str, float]:
+def objective(trial):
+    value = sum((trial.suggest_float(f"x{number}", -5.0, 5.0) - 1.0) ** 2 for number in range(3))
+    value += abs(trial.suggest_int("n", 1, 100, log=True) - 30) / 10
+    if trial.suggest_categorical("kind", ("a", "b", "c")) == "b":
+        value += abs(trial.suggest_float("z", 1e-4, 1.0, log=True) - 0.1)
+    return value
+
+study = optuna.create_study(sampler=Sampler(seed=0))
+study.optimize(objective, n_trials=1)
+first = time.process_time()
+study.optimize(objective, n_trials=99)
+times = {"start": started, "first trial": first - started, "all": time.process_time()}
+print(json.dumps(times))
+"""
+
+
+def start(cache: str, script: str) -> dict[str, float]:
     """Returns the times of one start."""
-    script = START.replace("VALID", str(valid))
     environment = os.environ | {"TRANSFERNAS_CACHE": cache}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     return {name: float(seconds) for name, seconds in json.loads(done.stdout).items()}
@@ -46,16 +73,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", type=int, default=5, help="of each kind")
     count = parser.parse_args().starts
-    for valid in (False, True):
+    scripts = {
+        "agent without a validity rule": START.replace("VALID", "False"),
+        "agent with a validity rule": START.replace("VALID", "True"),
+        "TransferSampler, CPU": SEARCH.replace("OURS", "True"),
+        "TPE, CPU": SEARCH.replace("OURS", "False"),
+    }
+    for name, script in scripts.items():
         cold, warm = [], []
         for _ in range(count):
             with tempfile.TemporaryDirectory() as cache:
-                cold.append(start(cache, valid))
-                warm.append(start(cache, valid))
-        for name, times in (("empty cache", cold), ("filled cache", warm)):
+                cold.append(start(cache, script))
+                warm.append(start(cache, script))
+        for state, times in (("empty cache", cold), ("filled cache", warm)):
             medians = {step: round(statistics.median(each[step] for each in times), 2) for step in times[0]}
             worst = {step: round(max(each[step] for each in times), 2) for step in times[0]}
-            print(f"{name}, {'with' if valid else 'without'} a validity rule: median {medians}, worst {worst} seconds")
+            print(f"{name}, {state}: median {medians}, worst {worst} seconds")
 
 
 if __name__ == "__main__":
