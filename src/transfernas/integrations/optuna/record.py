@@ -11,6 +11,7 @@ from ...extras import needed
 
 with needed("optuna", __name__):
     import optuna
+    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
 
 from ...define_by_run.plans import ExpectedBest
@@ -24,7 +25,7 @@ from ...spaces.condition import Action, is_any_of
 from ...spaces.domain import Domain, NumericDomain
 from ..studies import problem_of
 from .sampler import ATTRIBUTE, SPACE
-from .trials import domain_of, score_of, sign_of, task_of, value_of, violation_of
+from .trials import domain_of, same_distribution, score_of, sign_of, task_of, value_of, violation_of
 
 if TYPE_CHECKING:
     from ...agent import Agent
@@ -57,6 +58,9 @@ def record_of_study(study: optuna.Study) -> SearchRecord:
 def importances_of_study(study: optuna.Study) -> dict[str, Importance]:
     """Returns the importances of the parameters of a study, see `insight.importances`; trials that failed are left out.
 
+    Numbers count as the parts of their ranges, as an agent keeps them. So an agent that has learned from all of the
+    trials gives the same importances.
+
     Raises:
         ValueError: the study has several objectives.
     """
@@ -68,7 +72,8 @@ def importances_of_study(study: optuna.Study) -> dict[str, Importance]:
         return {}
     outcomes = np.array([int(score.outcome) for _, score in known], np.int32)
     ranks = mean_ranks(outcomes, np.array([score.reward for _, score in known], np.float64))
-    return importances([{name: _action(value) for name, value in trial.params.items()} for trial, _ in known], ranks)
+    domains = _Domains()
+    return importances([domains.actions_of(trial) for trial, _ in known], ranks)
 
 
 def domains_of_study(study: optuna.Study) -> dict[str, Domain]:
@@ -87,7 +92,7 @@ def beliefs_of_study(
     """Returns the beliefs of an agent about a study, whose numbers are inside of the ranges of the study.
 
     If the agent has not learned from the study, the beliefs are those of a search that begins. Otherwise importances
-    are those of `importances_of_study`: an agent keeps some of the trials, and numbers as parts of ranges.
+    are those of `importances_of_study`, because an agent may have learned from some of the trials alone.
 
     Args:
         study: a study with one objective.
@@ -116,11 +121,6 @@ def beliefs_of_study(
         )
         beliefs = replace(beliefs, parameters=parameters, importances_from="this problem")
     return within_domains(beliefs, domains_of_study(study))
-
-
-def _shown(importance: Importance | None) -> dict[str, float]:
-    """Returns the importance of a parameter as fields of `ParameterBeliefs`; none for a parameter without it."""
-    return {} if importance is None else {"importance": importance.share, "effect": importance.effect}
 
 
 def within_domains(beliefs: Beliefs, domains: Mapping[str, Domain]) -> Beliefs:
@@ -212,6 +212,29 @@ def _trial(trial: FrozenTrial) -> SearchTrial:
         float(trust) if isinstance(trust, (int, float)) else None,
         dict(trial.params),
     )
+
+
+class _Domains:
+    """The domains of the distributions that were met, each of which is made once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[BaseDistribution, Domain | None]] = {}
+
+    def actions_of(self, trial: FrozenTrial) -> dict[str, Action]:
+        """Returns the actions of the parameters of a trial; a value that no domain takes stands for itself."""
+        return {name: self._action(name, trial.distributions[name], value) for name, value in trial.params.items()}
+
+    def _action(self, name: str, distribution: BaseDistribution, value: object) -> Action:
+        known = self._found.get(name)
+        if known is None or not same_distribution(known[0], distribution):
+            domain = None
+            with suppress(ValueError, TypeError, ArithmeticError):
+                domain = domain_of(distribution)
+            known = self._found[name] = distribution, domain
+        with suppress(ValueError, TypeError, ArithmeticError):
+            if known[1] is not None:
+                return known[1].action(value_of(distribution, value))  # type: ignore[arg-type]
+        return _action(value)
 
 
 def _actions(trial: FrozenTrial) -> dict[str, Action]:
