@@ -43,9 +43,10 @@ def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
     known, new = report.known_states, report.new_states
     text = (
         f"{subject} starts from an agent: {len(known)} of {len(known) + len(new)} parameters known, task "
-        f"{'known' if report.known_tasks else 'new'}, {search.warm_start_size} earlier configurations to try among the "
-        f"first trials"
+        f"{'known' if report.known_tasks else 'new'}, "
     )
+    count = search.warm_start_size
+    text += f"up to {count} earlier configurations, tried while they do well" if count else "no earlier configurations"
     text += f"; new: {listed(new)}" if new else ""
     changed = tuple(dict.fromkeys(state for state, _ in report.new_actions if state in known))
     text += f"; values that the agent never saw: of {listed(changed)}" if changed else ""
