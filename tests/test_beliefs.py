@@ -14,7 +14,7 @@ from transfernas import Agent, Choice, LstmConfig, Problem, SearchSpace, Trainin
 from transfernas.define_by_run.search import DefineByRunSearch
 from transfernas.insight.beliefs import Beliefs, beliefs_of
 from transfernas.insight.importances import effect_size, importances, mean_ranks
-from transfernas.insight.likeness import agreement, cosine, value_ranks
+from transfernas.insight.likeness import agreement, cosine, is_near_start, value_ranks
 from transfernas.insight.plane import embedding_map, space_map, task_map
 from transfernas.learning.archive import ArchivedProblem, archive_of_trials
 from transfernas.learning.learner import best_policy, update_archive
@@ -261,6 +261,9 @@ def test_the_map_of_tasks_keeps_distances_in_a_plane() -> None:
         assert np.linalg.norm(places[one] - places[other]) == pytest.approx(np.linalg.norm(three[one] - three[other]))
     assert cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(0.5**0.5)
     assert cosine(np.zeros(2), np.ones(2)) == 0.0 and embedding_map({}).places == ()
+    tasks = {"a": np.array([2.0, 0.0]), "b": np.array([0.0, 2.0]), "new": np.array([1.05, 0.95])}
+    assert is_near_start(tasks, "new") and not is_near_start(tasks, "a") and not is_near_start({"a": tasks["a"]}, "a")
+    assert embedding_map(tasks).size == pytest.approx((4 + np.linalg.norm(tasks["new"])) / 3)
 
 
 def test_the_map_has_one_picture_of_equal_few_and_turned_embeddings() -> None:

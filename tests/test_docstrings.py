@@ -78,6 +78,7 @@ BEFORE = {
     "transfernas.insight.plane.task_map": TOLD_AGENT,
     "transfernas.insight.progress.SearchRecord": TOLD_AGENT,
     "transfernas.insight.progress.SearchTrial": TOLD_AGENT,
+    "transfernas.insight.progress.old_against_new": TOLD_AGENT,
     "transfernas.insight.progress.gains": TOLD_AGENT,
     "transfernas.insight.progress.record_of": TOLD_AGENT,
     "transfernas.spaces.grid.bins_of_names": "from transfernas.spaces.domain import NumericDomain",

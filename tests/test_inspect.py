@@ -70,6 +70,25 @@ def test_a_transferred_agent_has_two_policies_and_a_past(path: Path, tmp_path: P
         assert any(row.startswith(f"{task} ") and f" {its.cosine:z.2f} " in row for row in rows)
 
 
+def test_a_likeness_is_not_told_before_the_task_has_left_its_start(path: Path, tmp_path: Path) -> None:
+    moved = Agent.load(path).transfer_to([Problem(PROBLEMS[0].space, "three")])
+    saved = moved.save(tmp_path / "moved.safetensors")
+    rows = [" ".join(line.replace("│", " ").split()) for line in shown(saved).splitlines()]
+    assert sum("too early" in row and row.startswith(("one left", "two right")) for row in rows) == 2
+    assert all(each["too_early"] for each in json.loads(shown(saved, "--json"))["problems"][0]["likeness"])
+
+
+def test_it_says_how_numbers_count(tmp_path: Path) -> None:
+    search, rate = DefineByRunSearch("s", "t", FAST, seed=0), NumericDomain(1e-3, 1.0, log=True)
+    for number, value in enumerate((0.5, 0.501, 0.9)):
+        search.tell(number, {"rate": (rate, value)}, value)
+    agent = search.agent()
+    assert agent is not None
+    found = shown(agent.save(tmp_path / "search.safetensors"))
+    assert "3 trials of 12 configurations (a part of a range counts as one value), best reward 0.9" in found
+    assert "Trials whose numbers lie in the same parts of all ranges count once." in found
+
+
 def test_it_says_what_is_known_of_anothers_problems(path: Path, tmp_path: Path) -> None:
     other = Agent(NEXT_PROBLEMS, FAST).save(tmp_path / "other.safetensors")
     expected = str(Agent.load(path).transfer_to(NEXT_PROBLEMS).transfer_report)

@@ -17,7 +17,7 @@ from transfernas.insight.importances import Importance
 from transfernas.insight.label_places import label_places
 from transfernas.insight.number_ranges import NumberRange
 from transfernas.insight.plane import EmbeddingMap
-from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, first_to_reach, gains
+from transfernas.insight.progress import OTHERS, SearchRecord, SearchTrial, first_to_reach, gains, old_against_new
 
 
 def labels(axes: Axes) -> list[str]:
@@ -68,6 +68,13 @@ def test_likeness_has_a_point_for_each_number() -> None:
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["two", "one"]
 
 
+def test_a_likeness_that_is_near_its_start_is_hollow() -> None:
+    early = tuple(replace(each, too_early=True) for each in BELIEFS.likeness)
+    axes = plots.plot_likeness(replace(BELIEFS, likeness=early))
+    assert line(axes, "learned: too early to tell") == ([-0.25, 0.9], [0, 1])
+    assert "what the policy learned" not in labels(axes) and line(axes, "which values were good") == ([0.5], [1])
+
+
 def test_progress_shows_each_trial_by_its_proposer_and_the_best_so_far() -> None:
     other = SearchRecord("other", "value", False, (SearchTrial(0, 1.0, None, None, {}),))
     axes = plots.plot_progress(RECORD, other)
@@ -82,10 +89,26 @@ def test_progress_leaves_out_what_would_hide_the_rest_and_says_so() -> None:
     values = [1e9, *np.linspace(1, 2, 20).tolist()]
     trials = tuple(SearchTrial(n, value, "policy", None, {}) for n, value in enumerate(values))
     axes = plots.plot_progress(SearchRecord("s", "value", False, trials))
-    assert axes.get_ylim()[1] < 10 and axes.get_xlabel() == "number of the trial, from 0 (1 worse one is outside)"
+    assert axes.get_ylim()[1] < 10 and axes.get_xlabel() == "number of the trial, from 0 (hollow: 1 worse one above)"
     many = tuple(SearchTrial(n, float(n), "policy", None, {}) for n in range(5_000))
     marks = line(plots.plot_progress(SearchRecord("s", "value", True, many)), "policy")[0]
     assert 300 < len(marks) <= 600
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_worse_trials_are_hollow_marks_of_their_proposers_at_the_edge(sign: int) -> None:
+    points = [(9e3, "warm start from a"), (9e3, "new policy"), *((1 + n / 20, "policy") for n in range(20))]
+    points += [(7e3, "new policy")]
+    trials = tuple(SearchTrial(n, sign * value, who, None, {}) for n, (value, who) in enumerate(points))
+    axes = plots.plot_progress(SearchRecord("s", "value", sign < 0, trials))
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    new, warm = (each for each in axes.get_lines() if each.get_label() == "_outside")
+    for mark, kind, numbers in ((new, "new policy", [1, 22]), (warm, "warm start", [0])):
+        assert np.asarray(mark.get_xdata()).tolist() == numbers and mark.get_markerfacecolor() == "none"
+        assert (mark.get_color(), mark.get_marker()) == PROPOSER_STYLES[kind] and kind in labels(axes)
+        _, height = mark.get_transform().transform(np.asarray(mark.get_xydata(), float)[0])
+        assert height == pytest.approx(axes.bbox.y1 if sign > 0 else axes.bbox.y0) and not mark.get_clip_on()
+    assert f"3 worse ones {'above' if sign > 0 else 'below'}" in axes.get_xlabel() and "_outside" not in labels(axes)
 
 
 def test_values_without_end_are_not_drawn() -> None:
@@ -103,6 +126,15 @@ def test_tasks_are_points_at_their_places() -> None:
     assert [text.get_text() for text in axes.texts] == list(TASKS.names)
     assert axes.get_xlabel() == "first component (80 % of the variance)"
     assert len({to_hex(each.get_color()) for each in axes.get_lines()}) == 2
+
+
+def test_near_tasks_lie_near_on_a_scale_of_the_length_of_their_embeddings() -> None:
+    places = ((-0.02, 0.0), (0.03, 0.0))
+    for size, least in ((0.0, 0.05), (2.7, 2.7)):
+        axes = plots.plot_tasks(EmbeddingMap(("a", "b"), places, (1.0, 0.0), size))
+        axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+        low, high = axes.get_xlim()
+        assert least <= high - low <= 2 * least and low < -0.02 < 0.03 < high
 
 
 NEAR = np.random.default_rng(0).normal(size=(12, 2))
@@ -232,6 +264,17 @@ def test_figures_take_your_axes_and_nothing_to_show(draw: Callable[[Axes], Axes]
 def test_the_proposers_differ_in_colour_and_in_mark() -> None:
     colours, marks = zip(*PROPOSER_STYLES.values(), strict=True)
     assert len(set(colours)) == len(set(marks)) == len(PROPOSER_STYLES)
+
+
+def test_old_knowledge_is_compared_with_the_first_trials_of_a_new_start() -> None:
+    points = [(9.0, "warm start from a"), (8.0, "policy"), (5.0, "new policy"), (1.0, "policy"), (None, "new policy")]
+    points += [(2.0, "surrogate")] * 5 + [(0.1, "new policy"), (7.0, "warm start from b")]
+    trials = tuple(SearchTrial(n, value, who, None, {}) for n, (value, who) in enumerate(points))
+    lower, higher = (old_against_new(SearchRecord("s", "value", its, trials)) for its in (False, True))
+    assert lower == (2, 1, 2, 3) and higher == (2, 1, 2, 6) and lower.pairs == 6  # a trial without a value is worse
+    alone = old_against_new(SearchRecord("s", "value", False, trials[:1]))
+    assert alone is not None and alone.pairs == 0
+    assert old_against_new(SearchRecord("s", "value", False, trials[3:4])) is None
 
 
 def test_a_gain_is_what_a_proposer_moved_the_best_by() -> None:

@@ -62,6 +62,12 @@ def test_the_history_has_each_trial_by_its_proposer_and_the_best_so_far(study: o
     figure, axes = visualization.plot_optimization_history(study), plots.plot_progress(record_of_study(study))
     drawn = {str(line.get_label()): line for line in axes.get_lines()}
     drawn["Best Value"] = drawn.pop("best so far")
+    beyond, edge = drawn.pop("_outside"), next(trace for trace in figure.data if trace.name is None)
+    assert list(edge.x) == np.asarray(beyond.get_xdata()).tolist() == [0] and edge.yaxis == "y2"
+    assert (edge.marker.color, edge.marker.symbol) == (to_hex(beyond.get_color()), "triangle-up-open")
+    assert list(edge.y) == [1] and edge.text[0].startswith("Trial 0<br>Value: 1e+06") and not edge.showlegend
+    assert figure.layout.yaxis2.range[1] < 1.1 and figure.layout.yaxis2.overlaying == "y"
+    figure.data = [trace for trace in figure.data if trace.name is not None]
     assert list(traces(figure)) == ["policy", "warm start", "surrogate", "others", "Best Value"] == list(drawn)
     for name, trace in traces(figure).items():
         assert list(trace.x) == np.asarray(drawn[name].get_xdata()).tolist()
@@ -70,7 +76,7 @@ def test_the_history_has_each_trial_by_its_proposer_and_the_best_so_far(study: o
     assert len({trace.marker.symbol for trace in figure.data[:4]}) == 4
     assert list(traces(figure)["others"].x) == [5] and figure.layout.yaxis.range == pytest.approx(axes.get_ylim())
     assert figure.layout.title.text == "Optimization History Plot"
-    assert figure.layout.xaxis.title.text == "Trial (1 worse one is outside)"
+    assert figure.layout.xaxis.title.text == "Trial (hollow: 1 worse one above)"
     assert figure.layout.yaxis.title.text == "Objective Value"
     assert (
         traces(figure)["warm start"]
@@ -139,6 +145,20 @@ def test_likeness_has_a_point_for_each_number(study: optuna.Study, believed: dic
     found = {name: (list(trace.x), list(trace.y)) for name, trace in traces(figure).items()}
     assert found == {"What the policy learned": ([-0.25, 0.9], [0, 1]), "Which values were good": ([0.5], [1])}
     assert figure.layout.yaxis.ticktext == ("two", "one")
+
+
+def test_a_likeness_that_is_near_its_start_is_open(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    early = tuple(replace(each, too_early=True) for each in BELIEFS.likeness)
+    believed["beliefs"] = replace(BELIEFS, likeness=early)
+    found = traces(visualization.plot_likeness(study))
+    assert list(found["Learned: too early to tell"].x) == [-0.25, 0.9] and not len(found["What the policy learned"].x)
+    assert found["Learned: too early to tell"].marker.symbol == "circle-open"
+
+
+def test_a_map_has_the_least_range_of_the_other_figure(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    tasks = EmbeddingMap(("a", "b"), ((-0.02, 0.0), (0.04, 0.0)), (1.0, 0.0), 2.0)
+    believed["beliefs"] = replace(BELIEFS, tasks=tasks)
+    assert visualization.plot_tasks(study).layout.xaxis.range == pytest.approx((-1.49, 1.51))
 
 
 def test_tasks_are_points_at_their_places(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
@@ -226,7 +246,8 @@ def test_the_beliefs_are_those_of_the_samplers_agent_or_of_a_given_one(tmp_path:
     figure = visualization.plot_values(study, ["kind"])
     assert tuple(figure.data[0].y) == beliefs["kind"].probabilities
     figure = visualization.plot_param_importances(study)
-    shares = {name: its.share for name, its in importances_of_study(study).items()}  # of all trials, with their numbers
+    shares = {name: its.share for name, its in importances_of_study(study).items()}
+    assert shares == {each.name: each.importance for each in beliefs.parameters}
     assert dict(zip(figure.data[0].hovertext, figure.data[0].x, strict=True)) == shares
     best, kinds = study.best_trial, agent.beliefs(attention=agent.best().config).attention  # type: ignore[union-attr]
     rows = np.array(visualization.plot_attention(study).data[0].z, np.float64)

@@ -15,6 +15,7 @@ from .insight.attention import DecisionAttention
 from .insight.beliefs import Beliefs, ParameterBeliefs
 from .insight.figure_data import (
     BLUE,
+    EARLY,
     GREEN,
     GREY,
     ORANGE,
@@ -25,6 +26,7 @@ from .insight.figure_data import (
     attention_table,
     importance_shares,
     label,
+    least_range,
     likeness_points,
     map_points,
     search_curve,
@@ -47,6 +49,7 @@ _SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(BLUE, 0.0), to_rg
 
 _WIDTH = 5.2  # inches, so that the text of a figure can be read on a phone
 _LEAST_TOP = 0.25  # of an axis of probabilities
+_MARGIN = 0.25  # of the range of the points of a map, free at each end
 _NAME_SIZE, _AWAY = 9, 8  # printer's points, of the name of a point and of the way between both
 _MOST_WRITTEN = 8  # decisions, up to which each weight of attention is written
 _MOST_NAMED = 24  # decisions, up to which each has its name
@@ -117,13 +120,17 @@ def plot_likeness(beliefs: Beliefs, axes: Axes | None = None) -> Axes:
         axes: to draw into; a new figure's by default.
 
     Returns:
-        The axes: circles are cosines of the tasks' embeddings, diamonds rank correlations of the values tried in both.
+        The axes: circles are cosines of the tasks' embeddings, hollow ones where these say nothing yet; diamonds are
+        rank correlations of the values tried in both.
     """
-    tasks, cosine, agreement = likeness_points(beliefs)
+    tasks, cosine, agreement, early = likeness_points(beliefs)
     axes = _axes(axes, 1.3 + 0.3 * max(2, len(tasks)))
     axes.axvline(0, color=GREY, linewidth=1)
     if cosine:
         axes.plot(*zip(*cosine, strict=True), "o", color=BLUE, label="what the policy learned", gid="cosine")
+    if early:
+        how: dict[str, Any] = {"color": BLUE, "markerfacecolor": "none", "label": EARLY, "gid": "early"}
+        axes.plot(*zip(*early, strict=True), "o", **how)
     if agreement:
         axes.plot(*zip(*agreement, strict=True), "D", color=ORANGE, label="which values were good", gid="agreement")
     _ticks(axes, range(len(tasks)), [label(task) for task in tasks], vertical=True)
@@ -140,8 +147,8 @@ def plot_likeness(beliefs: Beliefs, axes: Axes | None = None) -> Axes:
 def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axes: Axes | None = None) -> Axes:
     """Draws the value of each trial with its proposer, and the best value so far.
 
-    The axis leaves out the worst values where they would hide the others. Of more than 600 trials some are marked,
-    spread evenly.
+    The axis leaves out the worst values where they would hide the others; hollow marks at the edge stand for their
+    trials. Of more than 600 trials some are marked, spread evenly.
 
     Args:
         record: of the search.
@@ -157,6 +164,10 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
         points = [trial.number for trial in trials], [float(trial.value or 0.0) for trial in trials]
         # Above the line of the best value, which would hide the trials on it.
         axes.plot(*points, marker, color=colour, markersize=4.5, label=label(kind), zorder=2.1)
+        if beyond := [trial.number for trial in found.beyond(kind)]:
+            how: dict[str, Any] = {"color": colour, "markerfacecolor": "none", "markersize": 5.5, "label": "_outside"}
+            how |= {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 2.1}
+            axes.plot(beyond, [0 if record.maximise else 1] * len(beyond), marker, **how)
     _steps(axes, found.best, "best so far", BLUE, "-")
     if against is not None:
         _steps(axes, found.against, f"best of {label(against.name)}", GREY, "--")
@@ -216,7 +227,8 @@ def plot_tasks(tasks: EmbeddingMap, task: str | None = None, axes: Axes | None =
         axes: to draw into; a new figure's by default.
 
     Returns:
-        The axes; both have one scale. Tasks on one point have equal embeddings. An axis without meaning has no numbers:
+        The axes; both have one scale, which shows at least the mean length of the embeddings, so that near tasks lie
+        near one another. Tasks on one point have equal embeddings. An axis without meaning has no numbers:
         two tasks lie on a line, and a single task has no distance to another one.
     """
     return _plane(map_points(tasks, "task", task), axes)
@@ -286,7 +298,7 @@ def _plane(found: MapPoints, axes: Axes | None) -> Axes:
     drawn = axes.get_figure(root=True)
     assert drawn is not None
     frame = (72 * axes.bbox.width / drawn.dpi, 72 * axes.bbox.height / drawn.dpi)
-    places = label_places(found.places, found.named, frame, _NAME_SIZE, _AWAY)
+    places = label_places(found.places, found.named, frame, _NAME_SIZE, _AWAY, _MARGIN, found.least)
     for name, (x, y), marked, place in zip(found.named, found.places, found.marked, places, strict=True):
         colour, marker = (RED, "D") if marked else (BLUE, "o")
         axes.plot([x], [y], marker, color=colour, zorder=2.1 if marked else 2)
@@ -298,7 +310,11 @@ def _plane(found: MapPoints, axes: Axes | None) -> Axes:
                 how["arrowprops"]["relpos"] = (0 if place.right else 1, 0.5)
             axes.annotate(name, (x, y), (_AWAY if place.right else -_AWAY, place.up), **how)
     axes.set_aspect("equal", adjustable="datalim")
-    axes.margins(0.25)
+    if found.least:
+        axes.update_datalim(
+            [(end, found.places[0][1]) for end in least_range([x for x, _ in found.places], found.least)]
+        )
+    axes.margins(_MARGIN)
     axes.locator_params(nbins=6)
     axes.set(xlabel=found.axes[0], ylabel=found.axes[1].replace(" (", "\n("))
     for axis, title in zip((axes.xaxis, axes.yaxis), found.axes, strict=True):

@@ -22,8 +22,12 @@ _MOST_RECORDS = 5
 _MOST_TASKS = 12  # other ones, for each problem
 _KIB = 1024
 _LEGEND = (
-    "Likeness: of what the policy learned of two tasks, from -1 to 1. Agreement: of the values that were good in both. "
-    "Values in both: how many values that compares."
+    "Likeness: of what the policy learned of two tasks, from -1 to 1; too early, while it has learned no difference. "
+    "Agreement: of the values that were good in both. Values in both: how many values that compares."
+)
+_KEPT = (
+    "Kept: different trials of a problem, at most 48. Trials whose numbers lie in the same parts of all ranges count "
+    "once. The agent has learned from the other trials too."
 )
 
 
@@ -108,7 +112,7 @@ def _print(console: "Console", found: dict[str, Any]) -> None:
         say(console, plain(line))
     console.print(_learned_from(found))
     if any(one["kept"] != one["trials"] for one in found["learned_from"]):
-        say(console, "An agent keeps at most 48 different trials of a problem; it has learned from the others too.")
+        say(console, _KEPT)
     if any(one.get("best_reward") is not None for one in (*found["learned_from"], *found["problems"])):
         say(console, "A reward is higher for better trials: a study that minimises has its values with the other sign.")
     for problem in found["problems"][:_MOST]:
@@ -191,6 +195,7 @@ def _problem_line(problem: dict[str, Any]) -> str:
     trials = problem["trials"]
     told = counted(trials, "trial") if isinstance(trials, int) else f"{_range(trials)} trials"
     of = "too many configurations to count" if size is None else counted(size, "configuration")
+    of += " (a part of a range counts as one value)" if problem["has_parts"] and size is not None else ""
     ending = "" if best is None else f", best reward {_number(best)}"
     return f"Task {plain(problem['task'])}, space {plain(problem['space'])}: {told} of {of}{ending}"
 
@@ -213,5 +218,6 @@ def _likeness(problem: dict[str, Any]) -> PlainTable:
         table.head(head, right=True)
     for one in problem["likeness"][:_MOST_TASKS]:
         cosine, agreement = ("-" if one[name] is None else f"{one[name]:z.2f}" for name in ("cosine", "agreement"))
-        table.row(one["task"], one["space"], cosine, agreement, f"{one['shared']:,}")
+        near = "too early" if one["too_early"] else cosine
+        table.row(one["task"], one["space"], near, agreement, f"{one['shared']:,}")
     return table

@@ -14,6 +14,7 @@ from ..fields import flat, to_json
 from ..insight.beliefs import importances_in
 from ..insight.importances import Importance
 from ..insight.likeness import ValueRanks, likeness_in, ranks_in
+from ..insight.number_ranges import ranges_in
 from ..insight.told import best_reward
 from ..learning.archive import ArchivedProblem
 from ..learning.config import TrainingConfig
@@ -152,12 +153,16 @@ def _problem(learner: Learner, row: int, ranks: dict[tuple[str, str], ValueRanks
         "trials": _one(learner.trial_stats.trials[:, row].tolist()),
         "best_reward": None if best is None else _finite(best),
         "configurations": size_of(problem.space),
+        "has_parts": bool(ranges_in(learner, row)) if alone else problem.space.has_ranges,
         "importances_from": source,
         "parameters": _parameters(learner, problem, importances),
     }
     if alone:
         found["likeness"] = [
-            {name: getattr(each, name) for name in ("space", "task", "trials", "cosine", "agreement", "shared")}
+            {
+                name: getattr(each, name)
+                for name in ("space", "task", "trials", "cosine", "too_early", "agreement", "shared")
+            }
             for each in likeness_in(learner, row, ranks)
         ]
     return found

@@ -146,7 +146,7 @@ class Proposer(NamedTuple):
 
 
 class ExpectedBest(NamedTuple):
-    """The trial with the best expected value, were it evaluated again.
+    """The trial with the best expected value, were it evaluated again; for objectives with noise.
 
     Attributes:
         params: The parameters of the trial.

@@ -136,7 +136,7 @@ class Beliefs:
         tasks: all tasks that the policy knows, in two dimensions.
         spaces: all spaces that it knows, likewise.
         expected_best: up to five configurations, the best first; a problem's `valid` is respected.
-        warm_start: configurations that were to be tried first, from earlier problems, as far as they fit, with their
+        warm_start: configurations of earlier problems that are tried while they do well, as far as they fit, with their
             exact numbers where these are known.
         attention: between the decisions of the configuration that you gave; None if you gave none.
 

@@ -24,6 +24,7 @@ PROPOSER_STYLES = {
 }
 """The colour and Matplotlib's marker of each proposer."""
 
+EARLY = "learned: too early to tell"
 MOST_BARS = 12
 _MOST_LABELS = 6  # of the values of a number
 _LONGEST = 24  # letters of a name
@@ -78,11 +79,13 @@ class LikenessPoints(NamedTuple):
         tasks: The names of their tasks.
         cosine: Pairs of a cosine and a position in `tasks`.
         agreement: Pairs of a rank correlation and a position in `tasks`.
+        early: The pairs of cosines that say nothing yet, which are not in `cosine`.
     """
 
     tasks: tuple[str, ...]
     cosine: tuple[tuple[float, int], ...]
     agreement: tuple[tuple[float, int], ...]
+    early: tuple[tuple[float, int], ...]
 
 
 class SearchCurve(NamedTuple):
@@ -94,6 +97,7 @@ class SearchCurve(NamedTuple):
         against: The same pairs of another search.
         limits: The least and the largest value to show; None for all.
         outside: The number of values that are worse than the limits.
+        maximise: Whether a higher value is better.
     """
 
     trials: dict[str, tuple[SearchTrial, ...]]
@@ -101,12 +105,20 @@ class SearchCurve(NamedTuple):
     against: tuple[tuple[int, float], ...]
     limits: tuple[float, float] | None
     outside: int
+    maximise: bool
 
     @property
     def outside_words(self) -> str:
         """The words behind the title of the axis of the trials; empty if no value is left out."""
-        words = "one is" if self.outside == 1 else "ones are"
-        return f" ({self.outside} worse {words} outside)" if self.outside else ""
+        ones, where = "one" if self.outside == 1 else "ones", "below" if self.maximise else "above"
+        return f" (hollow: {self.outside} worse {ones} {where})" if self.outside else ""
+
+    def beyond(self, kind: str) -> tuple[SearchTrial, ...]:
+        """Returns the trials of a proposer whose values are left out."""
+        if self.limits is None:
+            return ()
+        low, high = self.limits
+        return tuple(trial for trial in self.trials[kind] if not low <= (trial.value or 0.0) <= high)
 
 
 class AttentionTable(NamedTuple):
@@ -132,6 +144,7 @@ class MapPoints(NamedTuple):
         marked: For each point, whether one of its names is to have another colour.
         axes: The titles of the two axes; empty for an axis without meaning.
         note: The words for the meaning of distances; empty if both axes have a meaning.
+        least: The least range of the axis to the right, so that near names lie near one another; 0 for none.
     """
 
     labels: tuple[str, ...]
@@ -139,6 +152,7 @@ class MapPoints(NamedTuple):
     marked: tuple[bool, ...]
     axes: tuple[str, str]
     note: str
+    least: float
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -174,11 +188,14 @@ def importance_shares(found: Beliefs | Mapping[str, Importance]) -> ImportanceSh
 def likeness_points(beliefs: Beliefs) -> LikenessPoints:
     """Returns the problems that are most like that of the beliefs, at most twelve."""
     near = list(reversed(beliefs.likeness[:MOST_BARS]))
-    cosine, agreement = (
-        tuple((value, row) for row, each in enumerate(near) if (value := getattr(each, name)) is not None)
-        for name in ("cosine", "agreement")
+    cosine, early = (
+        tuple(
+            (each.cosine, row) for row, each in enumerate(near) if each.cosine is not None and each.too_early == which
+        )
+        for which in (False, True)
     )
-    return LikenessPoints(tuple(each.task for each in near), cosine, agreement)
+    agreement = tuple((each.agreement, row) for row, each in enumerate(near) if each.agreement is not None)
+    return LikenessPoints(tuple(each.task for each in near), cosine, agreement, early)
 
 
 def search_curve(record: SearchRecord, against: SearchRecord | None = None) -> SearchCurve:
@@ -192,7 +209,8 @@ def search_curve(record: SearchRecord, against: SearchRecord | None = None) -> S
     trials = {kind: tuple(trial for trial in shown if trial.kind == kind) for kind in kinds}
     other = () if against is None else _steps(against)
     limits, outside = _limits([trial.value for trial in valued if trial.value is not None], record.maximise, other)
-    return SearchCurve({kind: its for kind, its in trials.items() if its}, _steps(record), other, limits, outside)
+    trials = {kind: its for kind, its in trials.items() if its}
+    return SearchCurve(trials, _steps(record), other, limits, outside, record.maximise)
 
 
 def attention_table(attention: DecisionAttention, layer: int = 0) -> AttentionTable:
@@ -240,7 +258,21 @@ def map_points(found: EmbeddingMap, noun: str, marked: str | None = None) -> Map
         tuple(marked in names for names in points.values()),
         (_component("first", found.explained[0]), _component("second", found.explained[1])),
         note,
+        found.size if len(points) > 1 else 0.0,
     )
+
+
+def least_range(values: Sequence[float], least: float) -> tuple[float, float]:
+    """Returns the ends of some values, or of a range of a least length around their middle.
+
+    Example:
+        ```python
+        assert least_range([0.5, 1.5], 4.0) == (-1.0, 3.0) and least_range([0.0, 5.0], 4.0) == (0.0, 5.0)
+        ```
+    """
+    low, high = min(values), max(values)
+    more = max(0.0, least - (high - low)) / 2
+    return low - more, high + more
 
 
 def label(value: object, most: int = _LONGEST) -> str:
@@ -308,9 +340,9 @@ def _limits(
     best, middle = (max(values) if maximise else min(values)), float(np.median(values))
     far = middle - 3 * (best - middle)
     low, high = (max(far, min(values)), best) if maximise else (best, min(far, max(values)))
-    outside = sum(not low <= value <= high for value in values)
     known = [value for _, value in others[-1:]]
     low, high = min([low, *known]), max([high, *known])
     if not (high > low and np.isfinite(high - low)):
         return None, 0
-    return (low - 0.05 * (high - low), high + 0.05 * (high - low)), outside
+    low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
+    return (low, high), sum(not low <= value <= high for value in values)

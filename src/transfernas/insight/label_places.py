@@ -36,6 +36,7 @@ def label_places(
     size: float,
     away: float,
     margin: float = 0.25,
+    least: float = 0.0,
 ) -> tuple[LabelPlace, ...]:
     """Returns a place for each name: beside its point, and moved up or down where two names would lie on each other.
 
@@ -49,6 +50,7 @@ def label_places(
         size: The size of the font.
         away: The distance between a point and its name.
         margin: The part of the range of the points that the axes leave free at each end.
+        least: The least range that the axis to the right has, in the unit of the points, before the margins.
 
     Example:
         ```python
@@ -59,7 +61,7 @@ def label_places(
     """
     if not points:
         return ()
-    xy, height = _in_frame(np.array(points, np.float64), frame, margin), 1.25 * size
+    xy, height = _in_frame(np.array(points, np.float64), frame, margin, least), 1.25 * size
     widths = np.array([_width(label, size) for label in labels])
     right = xy[:, 0] + away + widths <= frame[0]
     # A name that fits on neither side goes to the side where less of it is cut off.
@@ -125,11 +127,11 @@ def _apart(
 
 
 def _in_frame(
-    xy: Float[np.ndarray, "names 2"], frame: tuple[float, float], margin: float
+    xy: Float[np.ndarray, "names 2"], frame: tuple[float, float], margin: float, least: float
 ) -> Float[np.ndarray, "names 2"]:
     """Returns the points in the units of a frame whose two axes have one scale."""
     low, high = xy.min(axis=0), xy.max(axis=0)
-    spans = (high - low) * (1 + 2 * margin)
+    spans = np.maximum(high - low, (least, 0.0)) * (1 + 2 * margin)
     scales = [part / span for part, span in zip(frame, spans, strict=True) if span > 0]
     return np.array(frame) / 2 + (xy - (low + high) / 2) * min(scales, default=1.0)
 

@@ -13,13 +13,16 @@ from ..learning.archive import NOT_MADE, ArchivedProblem
 from ..learning.learner import Learner, update_archive
 from ..spaces.condition import Action, action_key
 from .importances import mean_ranks
-from .plane import task_embeddings
+from .plane import has_new_policy, task_embeddings
 
 ValueRanks = Mapping[tuple[str, tuple[type, Action]], float]
 """How good values are, by the name of the parameter and the type and value of the action."""
 
 _LEAST_SHARED = 4
 """Fewer values that both problems tried give no agreement."""
+
+_LEAST_MOVED = 0.1
+"""An embedding that is nearer to its start than this part of its length has learned next to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,13 @@ class TaskLikeness:
         agreement: the rank correlation, in [-1, 1], of how good the values are that both problems tried; None where
             they are fewer than four.
         shared: the number of those values.
+        too_early: whether the cosine says nothing yet: the task in question is still near the mean of the other tasks,
+            where it started, or the policy is a new one, which has not learned the other tasks.
 
     Example:
         ```python
         for other in agent.beliefs().likeness:
-            print(other.task, other.cosine, other.agreement)
+            print(other.task, other.cosine, other.agreement, other.too_early)
         ```
     """
 
@@ -48,6 +53,7 @@ class TaskLikeness:
     cosine: float | None
     agreement: float | None
     shared: int
+    too_early: bool = False
 
 
 def ranks_in(learner: Learner) -> dict[tuple[str, str], ValueRanks]:
@@ -67,7 +73,7 @@ def likeness_in(
     """
     name, tasks, found = learner.encoding.problems[row].name, task_embeddings(learner), list[TaskLikeness]()
     entries = ranks_in(learner) if ranks is None else ranks
-    here = entries.get(name)
+    here, early = entries.get(name), is_near_start(tasks, name[1]) or has_new_policy(learner)
     for past in learner.provenance:
         there = past.space, past.task
         if there == name:
@@ -75,8 +81,17 @@ def likeness_in(
         known = past.task in tasks and name[1] in tasks
         near = cosine(tasks[name[1]], tasks[past.task]) if known else None
         same, shared = agreement(here, entries[there]) if here is not None and there in entries else (None, 0)
-        found.append(TaskLikeness(*there, past.trials[0], near, same, shared))
+        found.append(TaskLikeness(*there, past.trials[0], near, same, shared, near is not None and early))
     return tuple(sorted(found, key=lambda each: -np.inf if each.cosine is None else each.cosine, reverse=True))
+
+
+def is_near_start(tasks: Mapping[str, Float[np.ndarray, "size"]], task: str) -> bool:
+    """Returns whether the embedding of a task is still near the mean of the others, where a new task starts."""
+    others = [embedding for name, embedding in tasks.items() if name != task]
+    if task not in tasks or not others:
+        return False
+    start = np.mean(others, axis=0)
+    return bool(np.linalg.norm(tasks[task] - start) < _LEAST_MOVED * np.linalg.norm(start))
 
 
 def cosine(one: Float[np.ndarray, "size"], other: Float[np.ndarray, "size"]) -> float:

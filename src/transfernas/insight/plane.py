@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from ..learning.bandit import NEW_POLICY
 from ..learning.learner import Learner, best_policy
 from ..spaces.choice import START
 
@@ -26,6 +27,8 @@ class EmbeddingMap:
         names: The names of tasks or of spaces.
         places: Two coordinates for each name, without unit.
         explained: The share of the variance of the embeddings that each coordinate has, in [0, 1].
+        size: The mean length of the embeddings, in the unit of the coordinates: names that are much nearer to one
+            another are near.
 
     Example:
         ```python
@@ -37,6 +40,7 @@ class EmbeddingMap:
     names: tuple[str, ...]
     places: tuple[tuple[float, float], ...]
     explained: tuple[float, float]
+    size: float = 0.0
 
 
 def task_map(learner: Learner) -> EmbeddingMap:
@@ -73,6 +77,13 @@ def task_embeddings(learner: Learner) -> dict[str, Float[np.ndarray, "size"]]:
     return {task: table[at] for at, task in enumerate(learner.vocabulary.tasks)}
 
 
+def has_new_policy(learner: Learner) -> bool:
+    """Returns whether the policy that proposes best is the new one, which has learned from this search alone."""
+    if learner.bandit is None:
+        return False
+    return int(learner.bandit.best_policy(learner.bandit_config)[0]) == NEW_POLICY
+
+
 def embedding_map(embeddings: Mapping[str, Float[np.ndarray, "size"]]) -> EmbeddingMap:
     """Returns embeddings in the two dimensions in which they differ most.
 
@@ -93,4 +104,5 @@ def embedding_map(embeddings: Mapping[str, Float[np.ndarray, "size"]]) -> Embedd
     if len(axes):
         explained[: len(axes)] = sizes[: len(axes)] ** 2 / total
     found = tuple((float(x), float(y)) for x, y in places)
-    return EmbeddingMap(names, found, (float(explained[0]), float(explained[1])))
+    size = float(np.linalg.norm(rows, axis=1).mean())
+    return EmbeddingMap(names, found, (float(explained[0]), float(explained[1])), size)

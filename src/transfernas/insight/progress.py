@@ -12,6 +12,9 @@ from .told import exact_configs, told_trials, trial_key
 OTHERS = "others"
 """Stands for the proposer of trials that were enqueued, imported or proposed by another program."""
 
+EARLY = 10
+"""So many first trials of a search tell a policy that starts from nothing next to nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class SearchTrial:
@@ -21,8 +24,8 @@ class SearchTrial:
         number: of the trial, from 0.
         value: as it was told; None for a trial that failed, was pruned or broke a constraint, and so cannot be best.
         proposer: its name; None if nobody noted it.
-        trust: the probability that transferred knowledge proposes better trials than the new policy, in [0, 1]; None
-            without a transfer.
+        trust: the probability that the policy and the warm start propose better trials at that time than the new
+            policy, in [0, 1]; None without a transfer.
         params: from the names of its parameters to their values.
 
     Example:
@@ -143,6 +146,51 @@ def gains(record: SearchRecord) -> tuple[ProposerGain, ...]:
     )
 
 
+class OldAgainstNew(NamedTuple):
+    """Old knowledge against a new start, by trials of one search in which they had learned next to nothing from it.
+
+    Attributes:
+        warm_starts: The number of trials of the warm start.
+        policy: The number of trials that the policy proposed before the first one of the new policy.
+        new: The number of trials of the new policy among the first ten of the search.
+        better: The number of pairs of an old trial and a new one in which the old one was better.
+    """
+
+    warm_starts: int
+    policy: int
+    new: int
+    better: int
+
+    @property
+    def pairs(self) -> int:
+        """The number of pairs of an old trial and a new one; 0 before both have been tried."""
+        return (self.warm_starts + self.policy) * self.new
+
+
+def old_against_new(record: SearchRecord) -> OldAgainstNew | None:
+    """Returns the trials of old knowledge, compared with the first trials of a new start; None without a transfer.
+
+    Both policies learn from all trials of a search, so its later trials say little about the worth of old knowledge.
+    A trial without a value counts as worse than any with a value.
+
+    Example:
+        ```python
+        found = old_against_new(record_of(agent.learner, row=0))
+        if found is not None:
+            print(f"old knowledge was better in {found.better} of {found.pairs} pairs")
+        ```
+    """
+    kinds = [trial.kind for trial in record.trials]
+    if not {"warm start", "new policy"} & set(kinds) and all(trial.trust is None for trial in record.trials):
+        return None
+    first = kinds.index("new policy") if "new policy" in kinds else len(kinds)
+    warm_starts = [trial for trial in record.trials if trial.kind == "warm start"]
+    policy = [trial for trial in record.trials[:first] if trial.kind in ("policy", "exploring policy")]
+    new = [trial for trial in record.trials[:EARLY] if trial.kind == "new policy"]
+    better = sum(_is_better(record, old, other) for old in (*warm_starts, *policy) for other in new)
+    return OldAgainstNew(len(warm_starts), len(policy), len(new), better)
+
+
 def first_to_reach(record: SearchRecord, value: float) -> int | None:
     """Returns the number of the first trial of a search that had a value, or a better one; None if none had."""
     for trial, best in zip(record.trials, record.incumbents, strict=True):
@@ -185,6 +233,10 @@ def record_of(learner: Learner, row: int) -> SearchRecord:
 def _best(record: SearchRecord, trials: Sequence[SearchTrial]) -> float | None:
     values = [trial.value for trial in trials if trial.value is not None]
     return (max(values) if record.maximise else min(values)) if values else None
+
+
+def _is_better(record: SearchRecord, one: SearchTrial, other: SearchTrial) -> bool:
+    return one.value is not None and (other.value is None or record.is_better(one.value, other.value))
 
 
 def _number(value: float | None) -> float:

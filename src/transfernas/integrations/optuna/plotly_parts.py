@@ -1,6 +1,7 @@
 """Parts of the interactive figures of a study, by plotly."""
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 from ...extras import needed
@@ -8,7 +9,7 @@ from ...extras import needed
 with needed("plots", __name__):
     import plotly.graph_objects as go
 
-from ...insight.figure_data import BLUE, GREY, ORANGE, RED, MapPoints, ValueShares
+from ...insight.figure_data import BLUE, GREY, ORANGE, RED, MapPoints, ValueShares, least_range
 from ...insight.label_places import label_places
 
 _FRAME = (540, 270)
@@ -16,6 +17,7 @@ _FRAME = (540, 270)
 
 _HEIGHT = 180 + _FRAME[1]  # pixels, with plotly's margins
 _MARGIN = 0.25  # of the range of the points, free at each end
+_INSIDE = 0.03  # of the height of the axes, so far inside of an edge are the marks there
 _NAME_SIZE, _AWAY = 12, 10  # pixels, of the name of a point and of the way between both
 
 
@@ -49,7 +51,7 @@ def map_figure(title: str, found: MapPoints) -> "go.Figure":
         showlegend=False,
         hovertemplate="%{text}<extra></extra>",
     )
-    places = label_places(found.places, found.named, _FRAME, _NAME_SIZE, _AWAY, _MARGIN)
+    places = label_places(found.places, found.named, _FRAME, _NAME_SIZE, _AWAY, _MARGIN, found.least)
     for name, (x, y), place in zip(found.named, found.places, places, strict=True):
         side, away = ("left", _AWAY) if place.right else ("right", -_AWAY)
         how: dict[str, Any] = {"xshift": away, "yshift": place.up, "showarrow": False}
@@ -59,7 +61,8 @@ def map_figure(title: str, found: MapPoints) -> "go.Figure":
         font = {"size": _NAME_SIZE}
         figure.add_annotation(x=x, y=y, text=as_text(name), xanchor=side, yanchor="middle", font=font, **how)
     figure.update_layout(height=_HEIGHT)
-    figure.update_xaxes(showticklabels=bool(first), range=_range([x for x, _ in found.places]))
+    ends = least_range([x for x, _ in found.places], found.least) if found.least else [x for x, _ in found.places]
+    figure.update_xaxes(showticklabels=bool(first), range=_range(list(ends)))
     figure.update_yaxes(showticklabels=bool(second), range=_range([y for _, y in found.places]))
     if second:
         figure.update_yaxes(scaleanchor="x")
@@ -82,6 +85,34 @@ def add_values(figure: Any, title: str, found: ValueShares, column: int) -> None
         figure.add_trace(trace, row=1, col=column)
     ticks, ticktext = list(found.ticks), [as_text(each) for each in found.tick_labels]
     figure.update_xaxes(title_text=as_text(title), tickvals=ticks, ticktext=ticktext, row=1, col=column)
+
+
+def add_edge_marks(
+    figure: Any, edge: int, trials: Sequence[tuple[int, str]], marker: dict[str, Any], group: str
+) -> None:
+    """Adds marks at an edge of a figure, for trials whose values lie beyond it.
+
+    Args:
+        figure: The figure.
+        edge: 0 for the lower edge, 1 for the upper one.
+        trials: The number of each trial, and the text about it.
+        marker: The colour and the symbol of the marks.
+        group: The group of the legend that shows and hides the marks.
+    """
+    figure.add_scatter(
+        x=[number for number, _ in trials],
+        y=[edge] * len(trials),
+        yaxis="y2",
+        mode="markers",
+        marker={**marker, "size": 9},
+        zorder=1,
+        legendgroup=group,
+        showlegend=False,
+        text=[words for _, words in trials],
+        hovertemplate="%{text}<extra></extra>",
+    )
+    ends = [-_INSIDE, 1 + _INSIDE]
+    figure.update_layout(yaxis2={"overlaying": "y", "range": ends, "visible": False, "fixedrange": True})
 
 
 def _range(values: list[float]) -> list[float] | None:

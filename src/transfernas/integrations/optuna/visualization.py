@@ -28,6 +28,7 @@ from ...agent import Agent
 from ...insight.beliefs import Beliefs
 from ...insight.figure_data import (
     BLUE,
+    EARLY,
     GREY,
     ORANGE,
     PROPOSER_STYLES,
@@ -42,7 +43,7 @@ from ...insight.figure_data import (
 )
 from ...insight.progress import SearchTrial
 from ..arguments import as_agent
-from .plotly_parts import add_values, as_text, map_figure, new_figure
+from .plotly_parts import add_edge_marks, add_values, as_text, map_figure, new_figure
 from .record import beliefs_of_study, importances_of_study, record_of_study
 from .sampler import TransferSampler
 
@@ -56,7 +57,7 @@ def plot_optimization_history(study: optuna.Study, *, target_name: str = "Object
     """Plots the value of each trial by its proposer, and the best value so far.
 
     The study may come from any sampler: its trials are those of `others` then. The axis leaves out the worst values
-    where they would hide the others, until you zoom out.
+    where they would hide the others, until you zoom out; open marks at the edge stand for their trials.
 
     Args:
         study: A study with one objective.
@@ -80,21 +81,26 @@ def plot_optimization_history(study: optuna.Study, *, target_name: str = "Object
     )
     for kind, trials in found.trials.items():
         colour, marker = PROPOSER_STYLES.get(kind, (GREY, "x"))
+        open_symbol = f"{_SYMBOLS[marker]}-open"
         figure.add_scatter(
             x=[trial.number for trial in trials],
             y=[trial.value for trial in trials],
             mode="markers",
             marker={"color": colour, "symbol": _SYMBOLS[marker], "size": 8},
             name=as_text(kind),
+            legendgroup=kind,
             zorder=1,  # above the line of the best value, which would hide the trials on it
             text=[_words(trial) for trial in trials],
             hovertemplate="%{text}<extra></extra>",
         )
+        if beyond := found.beyond(kind):
+            marks = [(trial.number, _words(trial)) for trial in beyond]
+            add_edge_marks(figure, 0 if record.maximise else 1, marks, {"color": colour, "symbol": open_symbol}, kind)
     numbers, values = [number for number, _ in found.best], [value for _, value in found.best]
     line = {"shape": "hv", "color": BLUE}
     figure.add_scatter(x=numbers, y=values, mode="lines", line=line, name="Best Value")
     if found.limits is not None:
-        figure.update_yaxes(range=list(found.limits))
+        figure.update_layout(yaxis={"range": list(found.limits)}, legend={"tracegroupgap": 0})
     return figure
 
 
@@ -196,8 +202,8 @@ def plot_likeness(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "
         agent: The agent, or its file; by default that of the study's `TransferSampler`.
 
     Returns:
-        The figure. Circles are cosines of the tasks' embeddings, diamonds rank correlations of the values that both
-        problems tried.
+        The figure. Circles are cosines of the tasks' embeddings, hollow ones where these say nothing yet; diamonds are
+        rank correlations of the values that both problems tried.
 
     Raises:
         ValueError: The study has several objectives, or no agent is known.
@@ -207,12 +213,15 @@ def plot_likeness(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "
         plot_likeness(study).write_html("figure.html")
         ```
     """
-    tasks, cosine, agreement = likeness_points(_beliefs(study, agent))
+    tasks, cosine, agreement, early = likeness_points(_beliefs(study, agent))
     figure = new_figure("Likeness of Tasks", "Likeness: -1 opposite, 0 unrelated, 1 alike", "Task")
     for points, name, colour, symbol in (
         (cosine, "What the policy learned", BLUE, "circle"),
+        (early, EARLY.capitalize(), BLUE, "circle-open"),
         (agreement, "Which values were good", ORANGE, "diamond"),
     ):
+        if not points and name == EARLY.capitalize():
+            continue
         x, y = [value for value, _ in points], [row for _, row in points]
         marker = {"color": colour, "symbol": symbol, "size": 10}
         hover = "%{x:.3f}<extra></extra>"
