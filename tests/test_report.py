@@ -103,15 +103,73 @@ def test_a_study_has_its_numbers_and_escapes_its_names(storage: str, tmp_path: P
     found = checked(out)
     text = " ".join(found.text.split())
     assert "best value (lower is better)-0.009" in text and "finished trials13" in text
-    assert "trials running now1" in text and "trust in what was transferred75 %" in text
+    assert "trials running now1" in text and "old knowledge better than a new startin 3 of 8 pairs" in text
+    assert "proposed 3 warm starts and 1 trial of the policy before that, which were better in 3 of 8 pairs." in text
+    assert "The old knowledge neither helped nor misled, as far as these pairs tell." in text
+    assert "Trust: 75 % at first, 75 % at the least (trial 0), 75 % in the last trial." in text
+    assert "the new policy has had 3 trials" in text
     assert "3 trials came from the best ones of <i>." in text and "a Gaussian process over the trials" in text
     assert "alert('x')</script> & \"q\" $y_1$ \\x1b[31m" in text
     assert re.search(r"warm start\s*3\s*1\s*0\s*-0.009", text) and "others" in text
-    assert text.index("Best configurations") < text.index("Expected to be best, were it evaluated again")
-    assert "expected value" in text and " ± " in text
+    assert text.index("Best configurations") < text.index("Best under noise") and " ± " in text
+    assert "If it always returns the same value, the best observed trial is the best." in text
     assert "The first trial counts as the best so far" in text
     assert "If the two searches are of other data, their values cannot be compared." in text
     assert "The best of plain is" in text and "study_name=" in text and found.tags.count("svg") == 2
+
+
+def test_a_lucky_trial_comes_before_the_one_that_is_expected_to_be_best(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'studies.db'}")
+    rate, noise = FloatDistribution(0, 1), np.random.default_rng(0).normal(0, 0.3, 40)
+    for number in range(40):
+        value = abs(number / 40 - 0.5) + float(noise[number]) - (number == 3)
+        study.add_trial(create_trial(params={"rate": number / 40}, distributions={"rate": rate}, value=value))
+    out = tmp_path / "report.html"
+    run(tmp_path / "studies.db", "--out", out)
+    (observed, expected) = cells(out, "")
+    assert observed[:2] == ["best observed", "3"] and observed[3] == "" and observed[4] == "rate=0.075"
+    assert expected[0] == "best expected" and int(expected[1]) != 3
+    assert float(expected[2]) > float(observed[2]) and " ± " in expected[3]
+
+
+def test_old_knowledge_without_a_comparison_is_not_tested_yet(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'studies.db'}")
+    for number in range(2):
+        noted = {"transfernas": {"name": "warm start from old", "trust": 0.881}}
+        study.add_trial(create_trial(value=number, user_attrs=noted))
+    run(tmp_path / "studies.db", "--out", tmp_path / "report.html")
+    text = checked(tmp_path / "report.html").text
+    assert "old knowledge better than a new startnot tested yet" in text and "Not tested yet: a policy that" in text
+    assert "88 %" not in text
+
+
+@pytest.mark.thorough
+def test_old_configurations_that_were_tried_name_their_trials(tmp_path: Path) -> None:
+    def searched(name: str, best: float, count: int) -> TransferSampler:
+        source = None if name == "old" else tmp_path / "agent.safetensors"
+        sampler = TransferSampler(source, seed=0, config=FAST)
+        study = optuna.create_study(study_name=name, storage=f"sqlite:///{tmp_path / 'studies.db'}", sampler=sampler)
+        study.optimize(lambda trial: abs(trial.suggest_float("rate", 0, 1) - best), n_trials=count)
+        sampler.save(tmp_path / "agent.safetensors")
+        return sampler
+
+    searched("old", 0.1, 12)
+    searched("new", 0.9, 8)
+    study = optuna.load_study(study_name="new", storage=f"sqlite:///{tmp_path / 'studies.db'}")
+    names = [trial.user_attrs["transfernas"]["name"] for trial in study.trials]
+    started = [str(number) for number, name in enumerate(names) if name == "warm start from old"]
+    out, agent = tmp_path / "report.html", tmp_path / "agent.safetensors"
+    for source in ((tmp_path / "studies.db", "--study", "new", "--agent", agent), (agent,)):
+        run(*source, "--out", out)
+        (found,) = re.findall(r"<summary>(Configurations of [^<]*)</summary>", out.read_text(encoding="utf8"))
+        rows = [row for row in cells(out, "configuration") if len(row) == 2]
+        tried = [row[1] for row in rows if row[1] != "not tried"]
+        assert sorted(tried) == started and 0 < len(started) < len(rows)
+        assert found.endswith(f"tried while they do well: {len(started)} of {len(rows)} so far")
+        text = checked(out).text
+        inside = text.index("Inside of the network")
+        assert text.index("How to go on") < inside < text.index("Attention between the decisions")
+        assert inside < text.index("Tasks and spaces in the plane") and "too early to tell" in text
 
 
 def test_all_studies_but_those_of_several_objectives_are_shown(storage: str, tmp_path: Path) -> None:
@@ -134,7 +192,7 @@ def test_an_agent_adds_its_beliefs_of_a_study(storage: str, tmp_path: Path) -> N
     for name, words in (("plain", "not tried"), (EVIL, "The agent has not learned from this study")):
         run(storage, "--study", name, "--agent", path, "--out", out)
         text = checked(out).text
-        expected = text.index("Expected to be best, were it evaluated again")
+        expected = text.index("Best under noise")
         assert expected < text.index("What the policy alone would draw (often worse than the best found)")
         assert words in text and "What the agent believes" in text and "TrainingConfig() with" in text
         assert '"embedding_size": 4' in text

@@ -11,16 +11,16 @@ from . import page
 from .sections import LISTED, Page
 
 
-def add_maps(found: Page, beliefs: Beliefs, alone: bool, level: int = 3) -> None:
-    """Adds the tasks and the spaces that an agent knows, as points in the plane.
+def add_maps(found: Page, beliefs: Beliefs, alone: bool, of: str = "") -> None:
+    """Adds the tasks and the spaces that an agent knows, as points in the plane, behind the other sections.
 
     Args:
         found: the page.
         beliefs: of the agent, about any of its problems.
         alone: whether the page is about this problem alone, which is then marked in the figures.
-        level: of the heading.
+        of: words behind the heading.
     """
-    found.add(page.heading("Tasks and spaces in the plane", level))
+    found.last.append(page.heading(f"Tasks and spaces in the plane{of}", 3))
     pictures, single = list[str](), list[str]()
     for noun, its, mine, draw in (
         ("task", beliefs.tasks, beliefs.task, plots.plot_tasks),
@@ -38,16 +38,17 @@ def add_maps(found: Page, beliefs: Beliefs, alone: bool, level: int = 3) -> None
         words += "A point starts at a place that says nothing, and moves with the trials."
         if beliefs.policy == "new policy":
             words += " It has learned from this search alone, so the other points lie where they were drawn."
-        found.add(page.paragraph(words), page.figures(pictures))
-    found.add(*map(page.paragraph, single))
+        found.last += [page.paragraph(words), page.figures(pictures)]
+    found.last += map(page.paragraph, single)
 
 
-def add_attention(found: Page, attention: DecisionAttention | None) -> None:
-    """Adds the attention between the decisions of the best configuration, with a figure for each layer.
+def add_attention(found: Page, attention: DecisionAttention | None, of: str = "") -> None:
+    """Adds the attention between the decisions of the best configuration, with a figure for each layer, likewise.
 
     Args:
         found: the page.
         attention: of the best configuration; None to add nothing.
+        of: words behind the heading.
     """
     if attention is None:
         return
@@ -64,10 +65,10 @@ def add_attention(found: Page, attention: DecisionAttention | None) -> None:
         tables.append((page.paragraph(name) if name else "") + page.table(("decision", *tokens), rows))
     words = "The policy decides one parameter after another, with a look at the choices before: the attention of its "
     words += "network. A choice without attention may still act through another choice."
-    found.add(page.heading("Attention between the decisions of the best configuration", 3), page.paragraph(words))
-    found.add(page.figures(pictures))
+    title = f"Attention between the decisions of the best configuration{of}"
+    found.last += [page.heading(title, 3), page.paragraph(words), page.figures(pictures)]
     if len(attention.decisions) <= LISTED:
-        found.add(page.hidden("The attention as a table", "".join(tables)))
+        found.last.append(page.hidden("The attention as a table", "".join(tables)))
 
 
 def _percent(share: float) -> str:

@@ -22,9 +22,9 @@ from .sections import (
     add_expected,
     add_facts,
     add_importances,
-    add_known,
     add_search,
 )
+from .transfer_sections import add_known, add_trust, add_warm_start
 
 if TYPE_CHECKING:
     import optuna
@@ -71,11 +71,13 @@ def study_page(
         add_facts(found, record)
         if agent is None or not any(trial.params for trial in record.trials):  # no space yet, to believe anything of
             add_known(found, None, record)
+            add_trust(found, record)
             add_search(found, record, against)
-            add_expected(found, expected_best_of_study(study, None), record.quantity)
+            add_expected(found, expected_best_of_study(study, None), record)
             add_importances(found, importances_of_study(study))
         else:
-            _with_agent(found, study, record, against, agent[0])
+            of = "" if len(studies) == 1 else f" of study {study.study_name}"
+            _with_agent(found, study, record, against, agent[0], of)
     if agent is None:
         words = "Give --agent FILE to see what the agent believes, what it knew at the start, and its configuration."
         found.add(page.paragraph(words, soft=True))
@@ -127,6 +129,7 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
         found.add(page.heading(f"Task {problem.task}, space {problem.space.name}"))
         record = record_of(agent.learner, row)
         add_facts(found, record)
+        add_trust(found, record)
         add_search(found, record, None if against is None else _compared(*against, problem.name), ranges[row])
         if ranges[row]:
             words = "The agent keeps the numbers of ten good trials, but of one alone if several lie in the same parts "
@@ -134,16 +137,26 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
             found.add(page.paragraph(words, soft=True))
         beliefs = _beliefs(agent, row)
         add_beliefs(found, beliefs)
-        add_attention(found, beliefs.attention)
-    add_maps(found, beliefs, alone=len(rows) == 1, level=2)
+        add_warm_start(found, beliefs, record)
+        add_attention(found, beliefs.attention, "" if len(rows) == 1 else f" of task {problem.task}")
+    add_maps(found, beliefs, alone=len(rows) == 1)
     add_configuration(found, agent)
     return found
 
 
 def _with_agent(
-    found: Page, study: "optuna.Study", record: SearchRecord, against: SearchRecord | None, agent: "Agent"
+    found: Page, study: "optuna.Study", record: SearchRecord, against: SearchRecord | None, agent: "Agent", of: str
 ) -> None:
-    """Adds a study, and an agent's knowledge and beliefs about it."""
+    """Adds a study, and an agent's knowledge and beliefs about it.
+
+    Args:
+        found: the page.
+        study: the study.
+        record: of the study.
+        against: another study to compare with; None for none.
+        agent: the agent.
+        of: words behind the titles of sections that stand away from the study; empty if the page has no other study.
+    """
     from ..integrations.optuna.record import (
         beliefs_of_study,
         domains_of_study,
@@ -168,15 +181,17 @@ def _with_agent(
     except (IndexError, ValueError):  # no trial has a value; the agent does not know a value of the best trial
         beliefs = beliefs_of_study(study, agent)
     add_known(found, report, record, beliefs.ranges)
+    add_trust(found, record)
     add_search(found, record, against)
-    add_expected(found, expected_best_of_study(study, agent), record.quantity)
+    add_expected(found, expected_best_of_study(study, agent), record)
     if its is None:
         add_importances(found, importances_of_study(study))
         words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
         found.add(page.paragraph(words))
     add_beliefs(found, beliefs, record.quantity, sign_of(study))
-    add_attention(found, beliefs.attention)
-    add_maps(found, beliefs, alone=True)
+    add_warm_start(found, beliefs, record)
+    add_attention(found, beliefs.attention, of)
+    add_maps(found, beliefs, alone=True, of=of)
 
 
 def _beliefs(agent: "Agent", row: int) -> Beliefs:

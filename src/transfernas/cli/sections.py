@@ -3,7 +3,7 @@
 import functools
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 from .. import plots
 from ..insight.beliefs import Beliefs
 from ..insight.importances import MEASURED, Importance
-from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, merged, with_ranges
-from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains
-from ..spaces.vocabulary import counted, listed
+from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, with_ranges
+from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains, old_against_new
+from ..spaces.vocabulary import counted
 from . import page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..agent import Agent
-    from ..spaces.condition import Action
-    from ..spaces.vocabulary import TransferReport
 
+_NETWORK = "These sections are for readers who want to look into the network. They tell you nothing to decide by."
 MOST = 8  # studies, problems, or parameters, of which each has figures
 _COLUMNS = 8  # parameters that have a column each
 LISTED = 16  # parameters of a configuration
@@ -44,12 +43,14 @@ class Page:
         title: of the page.
         rerun: a program or a command that goes on with the search.
         parts: of its body.
+        last: parts behind all others, for readers who want to look into the network.
         drawn: how many figures there are.
     """
 
     title: str
     rerun: str
     parts: list[str] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
     drawn: int = 0
 
     def add(self, *parts: str) -> None:
@@ -68,10 +69,16 @@ class Page:
             command: that made it.
             made: when.
         """
-        again = page.heading("How to go on"), page.code(self.rerun), page.paragraph("This page was made by:")
-        end = page.code(command), page.paragraph(f"{made}, transfernas {version('transfernas')}", soft=True)
+        again = page.heading("How to go on"), page.code(self.rerun)
+        end = (
+            page.paragraph("This page was made by:"),
+            page.code(command),
+            page.paragraph(f"{made}, transfernas {version('transfernas')}", soft=True),
+        )
         head = f"<h1>{page.text(self.title)}</h1>"
-        return page.document(self.title, [f"<header>{head}</header><main>", *self.parts, *again, *end, "</main>"])
+        network = [page.heading("Inside of the network"), page.paragraph(_NETWORK), *self.last] if self.last else []
+        body = [f"<header>{head}</header><main>", *self.parts, *again, *network, *end, "</main>"]
+        return page.document(self.title, body)
 
 
 def add_facts(found: Page, record: SearchRecord) -> None:
@@ -82,8 +89,9 @@ def add_facts(found: Page, record: SearchRecord) -> None:
         ("finished trials", count),
     ]
     pairs += [("trials running now", record.running)] if record.running else []
-    trust = [trial.trust for trial in record.trials if trial.trust is not None]
-    pairs += [("trust in what was transferred", f"{100 * trust[-1]:.0f} %")] if trust else []
+    if (old := old_against_new(record)) is not None:
+        tested = f"in {old.better} of {counted(old.pairs, 'pair')}" if old.pairs else "not tested yet"
+        pairs.append(("old knowledge better than a new start", tested))
     pairs += [("began", record.began.strftime("%Y-%m-%d %H:%M"))] if record.began else []
     if record.began and record.ended:
         pairs.append(("time until the last trial", _duration((record.ended - record.began).total_seconds())))
@@ -130,7 +138,7 @@ def add_search(found: Page, record: SearchRecord, against: SearchRecord | None, 
         ]
         found.add(page.table(("trial", record.quantity, "proposer", *names), rows))
     else:
-        rows = [[trial.number, trial.value, trial.proposer or OTHERS, _config(trial.params)] for trial in best]
+        rows = [[trial.number, trial.value, trial.proposer or OTHERS, config_words(trial.params)] for trial in best]
         found.add(page.table(("trial", record.quantity, "proposer", "configuration"), rows))
     if len(names) > LISTED:
         params = {name: str(its) if isinstance(its, NumberRange) else its for name, its in best[0].params.items()}
@@ -151,55 +159,6 @@ def _compared(found: Page, record: SearchRecord, against: SearchRecord) -> None:
     )
     words += " If the two searches are of other data, their values cannot be compared."
     found.add(page.paragraph(words))
-
-
-def add_known(
-    found: Page, report: "TransferReport | None", record: SearchRecord | None, ranges: Ranges = NO_RANGES
-) -> None:
-    """Adds the knowledge before the first trial.
-
-    Args:
-        found: the page.
-        report: of a transfer, where there is one.
-        record: of the search, whose trials may name their source.
-        ranges: for which the actions of the report stand.
-    """
-    found.add(page.heading("Known at the start", 3))
-    if report is not None:
-        kinds = {"states": "parameters", "actions": "values", "spaces": "spaces", "tasks": "tasks"}
-        both = [(kind, getattr(report, f"known_{kind}"), getattr(report, f"new_{kind}")) for kind in kinds]
-        sources = report.source_tasks
-        found.add(page.paragraph(f"The agent had learned from {counted(len(sources), 'task')}: {listed(sources)}."))
-        shown = {"actions": _new_values(report.new_actions, ranges)}
-        rows = [(kinds[kind], len(known), len(new), listed(shown.get(kind, new))) for kind, known, new in both]
-        found.add(page.table(("", "known", "new", "which are new"), rows))
-        if any(state in ranges for state, _ in (*report.known_actions, *report.new_actions)):
-            words = "A range of numbers is cut into parts, and each part counts as one value."
-            found.add(page.paragraph(words, soft=True))
-    trials = () if record is None else record.trials
-    named = [trial.proposer for trial in trials if trial.proposer and " from " in trial.proposer]
-    if named:
-        origins = listed(tuple(dict.fromkeys(each.partition(" from ")[2] for each in named)))
-        found.add(page.paragraph(f"{counted(len(named), 'trial')} came from the best ones of {origins}."))
-    elif report is None and any(trial.trust is not None for trial in trials):
-        found.add(page.paragraph("The search started from an agent. The trials do not say what it knew."))
-    elif report is None:
-        noted = any(trial.proposer is not None for trial in trials)
-        unsaid = "The trials do not say whether anything was known."
-        found.add(page.paragraph("Nothing: the search started from scratch." if noted else unsaid))
-
-
-def _new_values(pairs: "Sequence[tuple[str, Action]]", ranges: Ranges) -> tuple[object, ...]:
-    """Returns the values of pairs of a state and an action, with neighbouring parts of a range as one range."""
-    found = list[object]()
-    by_state: dict[str, list[Action]] = {}
-    for state, action in pairs:
-        by_state.setdefault(state, []).append(action)
-    for state, actions in by_state.items():
-        its = ranges.get(state, {})
-        found += [(state, action) for action in actions if action not in its]
-        found += [f"{state}={each}" for each in merged([action for action in actions if action in its], its)]
-    return tuple(found)
 
 
 def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: float = 1.0) -> None:
@@ -229,13 +188,15 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
     if beliefs.likeness:
         its = "Other tasks: how like they are to this one, by what the policy learned (cosine of the embeddings), "
         its += "and by which values were good in both (rank correlation)."
+        if any(each.too_early for each in beliefs.likeness):
+            its += " Hollow circles: too early to tell, because the policy has not learned how the tasks differ."
         pictures.append(found.figure(functools.partial(plots.plot_likeness, beliefs), its))
     found.add(page.figures(pictures))
     if beliefs.expected_best:
         found.add(page.heading("What the policy alone would draw (often worse than the best found)", 3))
         rows = [
             (
-                _config(with_ranges(each.config, beliefs.ranges)),
+                config_words(with_ranges(each.config, beliefs.ranges)),
                 "not tried" if each.reward is None else page.number(sign * each.reward),
             )
             for each in beliefs.expected_best
@@ -244,29 +205,34 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         if beliefs.ranges:
             words = "The policy chooses a part of the range of a number, and not a number inside of the part."
             found.add(page.paragraph(words, soft=True))
-    if beliefs.warm_start:
-        configs = [with_ranges(config, beliefs.ranges) for config in beliefs.warm_start]
-        first = page.table(("configuration",), [(_config(config),) for config in configs])
-        found.add(page.hidden("Configurations of earlier problems, to be tried first", first))
 
 
-def add_expected(found: Page, expected: tuple[Mapping[str, object], float, float] | None, quantity: str) -> None:
-    """Adds the trial that a Gaussian process expects to be best, were it evaluated again.
+def add_expected(found: Page, expected: tuple[Mapping[str, object], float, float] | None, record: SearchRecord) -> None:
+    """Adds the trial that a Gaussian process expects to be best, were it evaluated again, beside the best observed one.
 
     Args:
         found: the page.
         expected: the parameters of the trial, its expected value, and the standard deviation of that; None for none.
-        quantity: the name of the values.
+        record: of the search.
     """
-    if expected is None:
+    if expected is None or not record.best_first:
         return
     params, expectation, deviation = expected
-    found.add(page.heading("Expected to be best, were it evaluated again", 3))
-    value = f"{page.number(expectation)} ± {page.number(deviation)}"
-    found.add(page.table(("configuration", f"expected {quantity}"), [(_config(params), value)]))
-    words = (
-        "By a Gaussian process over all trials, as sampler.expected_best(study); the best single value may be lucky."
-    )
+    best, value = record.best_first[0], f"{page.number(expectation)} ± {page.number(deviation)}"
+    its = next((trial for trial in record.best_first if trial.params == params), None)
+    found.add(page.heading("Best under noise", 3))
+    words = "If your objective returns another value each time, the best single value may be lucky. "
+    if its is not None and its.number == best.number:
+        words += f"A Gaussian process expects the best observed trial to be best again, with the value {value}."
+    else:
+        number = "–" if its is None else its.number
+        rows = [
+            ("best observed", best.number, best.value, "", config_words(best.params)),
+            ("best expected", number, None if its is None else its.value, value, config_words(params)),
+        ]
+        found.add(page.table(("", "trial", f"observed {record.quantity}", "expected", "configuration"), rows))
+        words += "By a Gaussian process over all trials, the second one would be best, were they evaluated again."
+    words += " If it always returns the same value, the best observed trial is the best."
     found.add(page.paragraph(words, soft=True))
 
 
@@ -290,7 +256,8 @@ def add_configuration(found: Page, agent: "Agent") -> None:
     found.add(page.hidden("All fields of TrainingConfig", page.code(text)))
 
 
-def _config(config: Mapping[str, object]) -> str:
+def config_words(config: Mapping[str, object]) -> str:
+    """Returns a configuration as text, at most sixteen parameters of it."""
     shown = [f"{name}={page.number(value)}" for name, value in itertools.islice(config.items(), LISTED)]
     return ", ".join(shown) + (f", and {len(config) - LISTED} more" if len(config) > LISTED else "")
 
