@@ -12,8 +12,8 @@ import hashlib
 import logging
 import os
 import shutil
-import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -147,9 +147,9 @@ def _save(path: Path, program: export.Exported) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_unused(path.parent)
         content = bytes(program.serialize())
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            file.write(hashlib.sha256(content).digest() + content)
-        os.replace(file.name, path)
+        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+        part.write_bytes(hashlib.sha256(content).digest() + content)
+        os.replace(part, path)
     except OSError:
         _LOGGER.debug("%s cannot be written; other processes trace the function again", path, exc_info=True)
 
