@@ -185,8 +185,10 @@ def test_values_of_a_discovered_space_have_their_ranges() -> None:
     assert leaf == ((0, 1, True), *((low, low + 1, False) for low in range(2, 18, 2)), (18, 20, False))
     assert (str(leaf[0]), str(leaf[-1])) == ("about 0 to 1", "18 to 20")
     assert found["even"].ranges is None and found["act"].ranges is None and found["even"].values[0] == 2
-    assert found.attention is not None and found.attention.tokens[1:3] == ("space=run", "rate=0.00562 to 0.01")
+    assert found.attention is not None and found.attention.tokens[1:4] == ("space=run", "rate=0.007", "leaf=20")
     assert found.attention.decisions[0] == "rate" and found.attention.config["leaf"] == 18
+    attention = agent.beliefs(draws=20, attention=found.attention.config).attention
+    assert attention is not None and attention.tokens[2:4] == ("rate=0.00562 to 0.01", "leaf=18 to 20")
     json.dumps(found.to_json(), allow_nan=False)
 
 

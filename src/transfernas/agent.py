@@ -13,7 +13,7 @@ from .checkpoint.processed_trials import ProcessedTrials
 from .checkpoint.snapshot import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .insight.beliefs import DRAWS, Beliefs, beliefs_of
 from .insight.html import html_of
-from .insight.told import best_trials
+from .insight.told import actions_in, best_trials
 from .learning.bandit import NOBODY
 from .learning.compilation import BackgroundCompiler
 from .learning.config import TrainingConfig
@@ -133,7 +133,7 @@ class Agent(Searcher):
             problem, config, reward = entry
             try:
                 row = encoding.row(problem)
-                configs.append(encoding.ordered(row, config))
+                configs.append(encoding.ordered(row, actions_in(self._learner, row, config)))
             except ValueError as error:
                 raise ValueError(f"{what}: {error}") from None
             rows.append(row)
@@ -166,11 +166,12 @@ class Agent(Searcher):
 
         All configurations differ, and of equal rewards the one that was told first comes first. Rewards are those that
         you told; `config.queue.repeats` determines the reward of a configuration that was evaluated more than once. A
-        trial of another tool that was pruned, or that failed and counts as the worst, has the reward minus infinity.
+        trial of another tool that was pruned, or that failed and counts as the worst, has the reward minus infinity. Of
+        such a tool, such as Optuna, an agent keeps the exact numbers of about ten best trials. In other trials, the
+        part of the range in which the number was stands for the number, as in "about 0.0001 to 0.000178".
 
         Args:
-            problem: A problem of the agent, identified by its names. You may leave it out if the agent has a single
-                problem.
+            problem: As for `best`.
 
         Raises:
             ValueError: The problem is unknown to the agent, or is left out although the agent has several.

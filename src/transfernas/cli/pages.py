@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..insight.attention import has_attention, with_values
+from ..insight.attention import has_attention
 from ..insight.beliefs import Beliefs
-from ..insight.number_ranges import ENDS, ranges_in, union, with_ranges
+from ..insight.number_ranges import ENDS, ranges_in, union
 from ..insight.progress import SearchRecord, record_of
-from ..insight.told import exact_configs, trial_key
 from ..spaces.vocabulary import counted
 from . import page
 from .network_sections import add_attention, add_maps
@@ -200,11 +199,7 @@ def _beliefs(agent: "Agent", row: int) -> Beliefs:
     best = agent.best(problem)
     if best is None or not has_attention(learner):
         return agent.beliefs(problem)
-    beliefs = agent.beliefs(problem, attention=best.config)
-    tried = exact_configs(learner, row).get(trial_key(best.config, best.reward))
-    if tried is None or beliefs.attention is None:
-        return beliefs
-    return replace(beliefs, attention=with_values(beliefs.attention, with_ranges(tried, beliefs.ranges)))
+    return agent.beliefs(problem, attention=best.config)
 
 
 def _compared(agent: "Agent", name: str, problem: tuple[str, str]) -> SearchRecord:

@@ -31,7 +31,7 @@ from .importances import LEAST_TRIALS, Importance, importances, mean_ranks
 from .likeness import TaskLikeness, likeness_in
 from .number_ranges import NumberRange, Ranges, ranges_in, with_ranges
 from .plane import EmbeddingMap, space_map, task_map
-from .told import ToldTrial, ranks_of, told_trials, with_numbers
+from .told import ToldTrial, actions_in, ranks_of, told_trials, with_numbers
 
 DRAWS = 480
 """So many configurations are drawn, unless you say otherwise: the standard error of a probability is 0.023 at most."""
@@ -104,9 +104,11 @@ class ExpectedConfig:
     """A configuration that the policy expects to be good.
 
     Attributes:
-        config: from the names of its choices to their actions.
+        config: from the names of its choices to their actions; a number may stand for a part of a range, see
+            `Beliefs.ranges`.
         score: by how much it is likelier than by chance, as a natural logarithm, over the root of its decisions.
-        reward: the best that it was told, higher is better; None where it was not evaluated.
+        reward: the best reward of a trial with these actions, higher is better; None if there was no such trial. A
+            number of that trial may be any of its part.
 
     Example:
         ```python
@@ -208,7 +210,7 @@ def beliefs_of(
     indices, scores = _draw(learner, row, which, int(draws), seed)
     found, source = importances_in(learner, row)
     ranges = ranges_in(learner, row)
-    looked = None if attention is None else attention_in(learner, row, which, attention)
+    looked = None if attention is None else attention_in(learner, row, which, actions_in(learner, row, attention))
     return Beliefs(
         *problem.name,
         trials=int(learner.trial_stats.trials[0, row]),
@@ -224,7 +226,7 @@ def beliefs_of(
         spaces=space_map(learner),
         expected_best=_expected_best(learner, row, indices, scores, told),
         warm_start=_warm_start(learner, row),
-        attention=None if looked is None else with_values(looked, with_ranges(looked.config, ranges)),
+        attention=None if looked is None or attention is None else with_values(looked, with_ranges(attention, ranges)),
     )
 
 

@@ -103,6 +103,29 @@ def with_ranges(config: Mapping[str, object], ranges: Ranges) -> dict[str, objec
     return {name: ranges[name][value] if name in ranges else value for name, value in config.items()}  # type: ignore[index]
 
 
+def with_actions(config: Mapping[str, object], ranges: Ranges) -> dict[str, Action]:
+    """Returns a configuration with actions in place of the numbers and the ranges for which the actions stand.
+
+    A number or a range of no action stays as given.
+
+    Example:
+        ```python
+        ranges = {"units": {12: NumberRange(12, 15), 17: NumberRange(16, 19)}}
+        assert with_actions({"units": 13, "act": "relu"}, ranges) == {"units": 12, "act": "relu"}
+        assert with_actions({"units": NumberRange(16, 19)}, ranges) == {"units": 17}
+        ```
+    """
+
+    def action(value: object, its: Mapping[Action, NumberRange]) -> Action:
+        if value in its or not isinstance(value, (int, float, NumberRange)):
+            return value  # type: ignore[return-value]
+        low, high = value[:2] if isinstance(value, NumberRange) else (value, value)
+        # A number on the edge of two parts belongs to the upper one.
+        return max((one for one, part in its.items() if part.low <= low <= high <= part.high), default=value)  # type: ignore[return-value, type-var]
+
+    return {name: action(value, ranges.get(name, {})) for name, value in config.items()}
+
+
 def union(several: Iterable[Ranges]) -> Ranges:
     """Returns the ranges of several problems, whose parameters of one name are one parameter."""
     found: dict[str, dict[Action, NumberRange]] = {}

@@ -13,6 +13,7 @@ from ..learning.scores import Scores
 from ..spaces.condition import Action, action_key
 from ..spaces.encoding import put_numbers
 from .importances import mean_ranks
+from .number_ranges import ranges_in, with_actions
 
 MOST_TRIALS = 2_000
 """Of more trials of a problem, so many are looked at, spread evenly."""
@@ -53,12 +54,15 @@ def told_trials(learner: Learner, row: int) -> list[ToldTrial]:
 def best_trials(learner: Learner, row: int) -> list[tuple[dict[str, Action], float]]:
     """Returns distinct configurations of a problem and their rewards, best first, at most as many as a queue holds.
 
-    Of equally good ones, the one that was told first comes first.
+    Of equally good ones, the one that was told first comes first. If the space was discovered, the configurations have
+    the numbers that were tried, and the `NumberRange` of a number that is not known.
     """
     queue, replay = learner.queue, learner.replay
     if not learner.encoding.problems[row].space.has_ranges:
         here = (0, row, _queue_order(learner, row))
         configs, scores = learner.encoding.configs(row, queue.trials.at(here)), queue.scores.at(here)
+        if learner.encoding.grows:
+            configs = _tried(learner, row, configs, scores.shown().tolist())
     else:
         ranked = replay.ranked(0, replay.of(0, row), distinct=False)
         _, first = np.unique(np.array(replay.identities(0, ranked), np.uint64), return_index=True)
@@ -90,14 +94,41 @@ def trial_key(config: Mapping[str, Action], reward: float) -> Hashable:
 
 def exact_configs(learner: Learner, row: int) -> dict[Hashable, dict[str, Action]]:
     """Returns the archived trials of a problem by `trial_key`, with the numbers that were tried if these are known."""
-    name, found = learner.encoding.problems[row].name, dict[Hashable, dict[str, Action]]()
+    return {key: with_numbers(config, numbers) for key, (config, numbers) in _kept(learner, row).items()}
+
+
+def _kept(learner: Learner, row: int) -> dict[Hashable, tuple[dict[str, Action], dict[str, float]]]:
+    """Returns the archived trials of a problem by `trial_key`: their actions, and the known numbers."""
+    name = learner.encoding.problems[row].name
+    found = dict[Hashable, tuple[dict[str, Action], dict[str, float]]]()
     for entry in update_archive(learner).archive:
         if entry.name == name:
             rewards = entry.scores.at((0, slice(int(entry.count[0])))).shown().tolist()
             for slot, reward in enumerate(rewards):
                 config = entry.config(0, slot)
-                found.setdefault(trial_key(config, reward), with_numbers(config, entry.numbers(0, slot)))
+                found.setdefault(trial_key(config, reward), (config, entry.numbers(0, slot)))
     return found
+
+
+def _tried(
+    learner: Learner, row: int, configs: Sequence[dict[str, Action]], rewards: Sequence[float]
+) -> list[dict[str, Action]]:
+    """Returns configurations of actions with the numbers that were tried, or with ranges if these are not known."""
+    kept, found = _kept(learner, row), list[dict[str, Action]]()
+    several = {
+        name: {action: part for action, part in its.items() if part.low < part.high}
+        for name, its in ranges_in(learner, row).items()
+    }
+    for config, reward in zip(configs, rewards, strict=True):
+        _, numbers = kept.get(trial_key(config, reward), (config, dict[str, float]()))
+        unknown = {name: several.get(name, {}).get(action, action) for name, action in config.items()}
+        found.append(with_numbers(config, numbers) | {n: its for n, its in unknown.items() if n not in numbers})  # type: ignore[arg-type]
+    return found
+
+
+def actions_in(learner: Learner, row: int, config: Mapping[str, Action]) -> Mapping[str, Action]:
+    """Returns a configuration of `best_trials` with the actions of its numbers, if the space was discovered."""
+    return with_actions(config, ranges_in(learner, row)) if learner.encoding.grows else config
 
 
 def with_numbers(config: Mapping[str, Action], numbers: Mapping[str, float]) -> dict[str, Action]:
