@@ -346,8 +346,8 @@ def test_a_renamed_state_keeps_what_it_learned() -> None:
     [
         ({"rate": "learning rate"}, r"rename: there is no state 'rate'; the known states are \('lr', 'units'\)"),
         ({"<S>": "start"}, "rename: there is no state '<S>'"),
-        ({"lr": "units"}, "rename: 'lr' cannot become 'units', which is another state"),
-        ({"lr": "<S>"}, "rename: 'lr' cannot become '<S>', which is another state"),
+        ({"lr": "units"}, "rename: the agent knows 'units' already, so 'lr' cannot become 'units'; leave"),
+        ({"lr": "<S>"}, "rename: the agent knows '<S>' already, so 'lr' cannot become '<S>'"),
         ({"lr": "size", "units": "size"}, "rename: two states cannot both become 'size'"),
     ],
 )
@@ -355,6 +355,30 @@ def test_a_bad_rename_is_refused(rename: dict[str, str], message: str) -> None:
     learner = new_learner((Problem(OLD, "one"),), FAST, 0)
     with pytest.raises(ValueError, match=message):
         transfer(learner, (Problem(NEWER, "one"),), rename=rename)
+
+
+def test_a_rename_or_fill_that_is_no_mapping_is_refused() -> None:
+    agent = Agent([Problem(OLD, "one")], FAST, 0)
+    wrong: object
+    for wrong in (["lr"], "lr", {"lr": 3}, {1: "lr"}, {"lr": ""}):
+        with pytest.raises(TypeError, match=r"rename is a mapping from old names to new names, as in \{'lr': 'rate'\}"):
+            agent.transfer_to([Problem(NEWER, "one")], rename=wrong)  # type: ignore[arg-type]
+    for wrong in (["units"], "units", 3, {1: 2}):
+        with pytest.raises(TypeError, match=r"fill is a mapping from names to values, as in \{'dropout': 0.0\}, not"):
+            agent.transfer_to([Problem(NEWER, "one")], fill=wrong)  # type: ignore[arg-type]
+
+
+def test_two_states_swap_their_names() -> None:
+    old = Agent([Problem(OLD, "one")], FAST, 0)
+    play(old, 6)
+    swapped = old.transfer_to([Problem(OLD, "one")], rename={"lr": "units", "units": "lr"})
+    before, after = old.learner.vocabulary, swapped.learner.vocabulary
+    assert after.state("units") == before.state("lr") and after.state("lr") == before.state("units")
+    table, taken = (np.asarray(each.learner.state.policy.state)[0] for each in (old, swapped))
+    assert np.array_equal(table[before.state("lr")], taken[after.state("units")])
+    found = next(entry for entry in swapped.learner.archive)
+    assert [choice.name for choice in found.choices] == ["units", "lr"]
+    play(swapped, 3)
 
 
 def _hidden(learner: Learner) -> np.ndarray:

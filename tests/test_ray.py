@@ -747,12 +747,15 @@ def test_what_was_best_before_is_remembered_with_what_new_parameters_were(agent:
     [
         ({"rename": {"optimizer/name": "methd"}}, "rename: 'methd' is no parameter of the space, which has"),
         ({"rename": {"optimiser": "depth"}}, "rename: 'optimiser' is no parameter that the agent knows"),
+        ({"rename": {"optimizer/lr": "depth"}}, "rename: the agent knows 'depth' already, so 'optimizer/lr' cannot"),
+        ({"rename": ["momentum"]}, r"rename is a mapping from old names to new names, as in .*, not \['momentum'\]"),
+        ({"fill": "momentum"}, "fill is a mapping from names to values, as in .*, not 'momentum'"),
         ({"fill": {"dropuot": 0.0}}, "'dropuot' is no parameter of the space"),
         ({"fill": {"momentum": 2.0}}, "parameter 'momentum' is a number from 0.0 to 1.0"),
     ],
 )
 def test_what_is_renamed_or_filled_must_be_there(options: dict[str, Any], message: str, agent: Agent) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         searching(agent=agent, **options)
 
 

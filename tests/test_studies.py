@@ -152,6 +152,10 @@ def test_names_can_change_and_what_was_constant_be_said(url: str) -> None:
         learn_from_studies(None, [wider], back_fill={"drop": 0.0})
     with pytest.raises(ValueError, match="has two parameters that become 'rate'"):
         learn_from_studies(None, [wider], rename={"dropout": "rate"})
+    with pytest.raises(TypeError, match=r"rename is a mapping from old names to new names, .* not \['a'\]"):
+        learn_from_studies(None, [wider], rename=["a"])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"back_fill is a mapping from names to values, .* not 'ab'"):
+        learn_from_studies(None, [wider], back_fill="ab")  # type: ignore[arg-type]
 
 
 @pytest.mark.thorough

@@ -478,6 +478,31 @@ def test_what_a_parameter_was_before_it_was_one_can_be_said() -> None:
         TransferSampler(sampler.agent, rename={"rate": "x"})
 
 
+def test_a_rename_to_a_known_name_is_refused_and_a_swap_is_done() -> None:
+    def one(trial: optuna.Trial) -> float:
+        return abs(trial.suggest_float("gamma", 0, 1) - 0.1) + abs(trial.suggest_float("C", 0, 1) - 0.9)
+
+    def other(trial: optuna.Trial) -> float:
+        return abs(trial.suggest_float("C", 0, 1) - 0.1) + abs(trial.suggest_float("gamma", 0, 1) - 0.9)
+
+    sampler = TransferSampler(seed=0, task="t")
+    first = optuna.create_study(sampler=sampler)
+    first.optimize(one, n_trials=12)
+    message = (
+        "rename: the agent knows 'C' already, so 'gamma' cannot become 'C'; leave 'gamma' out, or rename 'C' as well"
+    )
+    with pytest.raises(ValueError, match=message):
+        TransferSampler(sampler.agent, rename={"gamma": "C"})
+    with pytest.raises(ValueError, match="two states cannot both become 'c'"):
+        TransferSampler(sampler.agent, rename={"gamma": "c", "C": "c"})
+    swapping = TransferSampler(sampler.agent, seed=0, rename={"gamma": "C", "C": "gamma"})
+    for name in ("second", "third"):  # a sampler swaps once
+        study = optuna.create_study(study_name=name, sampler=swapping)
+        study.optimize(other, n_trials=1)
+        best = {"C": first.best_params["gamma"], "gamma": first.best_params["C"]}
+        assert study.trials[0].params == pytest.approx(best) and list(study.trials[0].params) == ["C", "gamma"]
+
+
 @pytest.mark.slow
 def test_a_thousand_trials_are_learned_from_and_become_better() -> None:
     sampler = TransferSampler(seed=0)
@@ -495,6 +520,8 @@ def test_a_thousand_trials_are_learned_from_and_become_better() -> None:
         ({"on_failure": "skip"}, 'on_failure must be "ignore" or "worst", not \'skip\''),
         ({"space": ""}, "space is named by a non-empty string, not ''"),
         ({"task": 3}, "task is named by a non-empty string, not 3"),
+        ({"rename": ["a"]}, "rename is a mapping from old names to new names, as in {'lr': 'rate'}, not ['a']"),
+        ({"fill": ["a"]}, "fill is a mapping from names to values, as in {'dropout': 0.0}, not ['a']"),
     ],
 )
 def test_wrong_arguments_are_told(arguments: dict[str, object], message: str) -> None:

@@ -106,7 +106,8 @@ class SourceAgent:
     def _renamed(self) -> dict[str, str]:
         """Returns the entries of `rename` that the agent knows."""
         states = self.agent.learner.vocabulary.states
-        return {old: new for old, new in self.rename.items() if old in states and new not in states}
+        known = {old: new for old, new in self.rename.items() if old in states}
+        return {old: new for old, new in known.items() if new not in states or new in known}
 
     @functools.cached_property
     def _learner(self) -> Learner:
@@ -123,7 +124,7 @@ class SourceAgent:
             entry = self._learner.archive[pick.entry]
             config = entry.config(0, pick.slot)
             for name, number in entry.numbers(0, pick.slot).items():
-                found.setdefault((self.rename.get(name, name), *action_key(config[name])), number)
+                found.setdefault((self._renamed().get(name, name), *action_key(config[name])), number)
         return found
 
 

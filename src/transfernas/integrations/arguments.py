@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from ..agent import Agent
+from ..spaces.problem import check_rename
 
 _DIGITS = re.compile("[0-9]+")
 
@@ -58,14 +59,16 @@ def check_key(key: object) -> None:
         )
 
 
-def check_rename(rename: Mapping[str, str], agent: Agent | None) -> None:
-    """Checks that an agent, if there is one, knows the old names of parameters.
+def check_renamed(rename: Mapping[str, str] | None, agent: Agent | None) -> dict[str, str]:
+    """Returns `rename` as a dict, if it fits an agent, or there is none.
 
     Raises:
-        ValueError: The agent does not know a name.
+        TypeError: `rename` is no mapping from names to names.
+        ValueError: The agent does not know an old name, or knows a new name as another parameter.
     """
+    rename = check_rename(rename)
     if agent is None:
-        return
+        return rename
     known = agent.learner.vocabulary.states[1:]
     for name, other in rename.items():
         if name not in known:
@@ -73,6 +76,8 @@ def check_rename(rename: Mapping[str, str], agent: Agent | None) -> None:
             raise ValueError(
                 f"rename: {name!r} is no parameter that the agent knows; it knows {resolve_name(known, name)}{swapped}"
             )
+    agent.learner.vocabulary.renamed(rename)
+    return rename
 
 
 def check_parameters(argument: str, names: Iterable[str], parameters: Iterable[str]) -> None:

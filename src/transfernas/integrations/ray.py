@@ -24,7 +24,8 @@ from ..learning.scores import Score
 from ..processes.locks import Locked
 from ..searcher import check_seed
 from ..spaces.condition import Action
-from .arguments import as_agent, check_key, check_name, check_on_failure, check_rename
+from ..spaces.problem import check_fill
+from .arguments import as_agent, check_key, check_name, check_on_failure, check_renamed
 from .ray_notes import SearchNotes, new_task
 from .ray_settings import RayProgress, SearchSettings
 from .ray_spaces import as_number, domains_of, look_up, nested, score_of, values_in
@@ -106,13 +107,12 @@ class TransferSearch(Locked, Searcher):
         check_name("task is", task, optional=True)
         source = as_agent(agent)
         super().__init__()
-        check_rename(rename or {}, source)
         check_key(key)
         names = space_name, new_task(source) if task is None else task
         seed = secrets.randbits(63) if seed is None else check_seed(seed)
         notes = SearchNotes(names, None, None, seed, on_failure, frozenset(), {})
-        points = [dict(point) for point in points_to_evaluate or ()]
-        self._settings = SearchSettings(source, dict(rename or {}), dict(fill or {}), points, key, task is not None)
+        renamed, points = check_renamed(rename, source), [dict(point) for point in points_to_evaluate or ()]
+        self._settings = SearchSettings(source, renamed, check_fill(fill), points, key, task is not None)
         processed = ProcessedTrials() if source is None else source.processed
         now = RayProgress(notes.with_metric(metric, mode), config, processed)
         self._now = now.begun(self._settings, domains_of(space)) if space else now

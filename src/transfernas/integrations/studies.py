@@ -25,7 +25,7 @@ from ..learning.scores import Scores
 from ..learning.studying import study
 from ..searcher import check_seed
 from ..spaces.condition import Action
-from ..spaces.problem import Problem
+from ..spaces.problem import Problem, check_fill, check_rename
 from ..spaces.tables import MinShapes
 from .arguments import as_agent, check_on_failure, check_parameters
 from .old_study import OldStudy
@@ -168,13 +168,12 @@ def learn_from_studies(
         ```
     """
     check_on_failure(on_failure)
-    agent = as_agent(agent)
+    agent, rename, back_fill = as_agent(agent), check_rename(rename), check_fill(back_fill, "back_fill")
     if agent is not None and config is not None:
         raise ValueError("config is for a new agent; the agent that is given keeps its own: leave config out")
     processed = ProcessedTrials() if agent is None else agent.processed.copy()
     found = [
-        OldStudy(study, _named(space, study, SPACE), _named(task, study, task_of(study)), dict(rename or {}))
-        for study in studies
+        OldStudy(study, _named(space, study, SPACE), _named(task, study, task_of(study)), rename) for study in studies
     ]
     given = set[int]()
     for one in found:
@@ -182,9 +181,9 @@ def learn_from_studies(
         if stamps and stamps <= given and any(one.record == other.record for other in found if other is not one):
             raise ValueError(f"study {one.study.study_name!r} is there twice")
         given |= stamps
-    check_parameters("rename", rename or (), (name for one in found for name in one.names))
-    check_parameters("back_fill", back_fill or (), (one.renamed(name) for one in found for name in one.names))
-    for name, action in (back_fill or {}).items():
+    check_parameters("rename", rename, (name for one in found for name in one.names))
+    check_parameters("back_fill", back_fill, (one.renamed(name) for one in found for name in one.names))
+    for name, action in back_fill.items():
         _fill(found, name, action)
     turns = [(one, trial) for one in found for trial in one.trials]
     if not turns:

@@ -12,7 +12,7 @@ from ..policy.policy import Policy
 from ..spaces.condition import Action
 from ..spaces.domain import NumericDomain
 from ..spaces.encoding import encode
-from ..spaces.problem import Problem
+from ..spaces.problem import Problem, check_fill, check_rename
 from ..spaces.tables import EXACT, MinShapes
 from ..spaces.vocabulary import Vocabulary
 from .config import TrainingConfig
@@ -60,13 +60,13 @@ def transfer(
         ValueError: `config` changes the network, `rename` names an unknown state, or gives a state a name that is
             known or that the new spaces lack, or `fill` names no choice of the new spaces or none of its actions.
     """
-    config = learner.config if config is None else config
+    config, rename, fill = learner.config if config is None else config, check_rename(rename), check_fill(fill)
     _check_same_network(learner.config, config)
-    _check_fill(fill or {}, problems)
+    _check_fill(fill, problems)
     seed = derived_seed(learner.seed, Purpose.TRANSFER, learner.learned) if seed is None else seed
-    known = learner.vocabulary.renamed(rename or {})
+    known = learner.vocabulary.renamed(rename)
     if min_shapes == EXACT:  # else the names are not all known yet
-        _check_new_names(rename or {}, problems)
+        _check_new_names(rename, problems)
     vocabulary = known.extended(problems, with_families=min_shapes != EXACT)
     encoding = encode(problems, vocabulary, min_shapes)
     old = best_policy(learner)
@@ -76,7 +76,7 @@ def transfer(
     drawn = init_policies(generator(seed, Purpose.WEIGHTS), learner.replicas, needed, config.network)
     policy = carry_over_embeddings(old, drawn, known, vocabulary, config, learner.vocabulary)
     bandit = warm_start = None
-    archive = tuple(entry.renamed(rename or {}) for entry in update_archive(learner).archive)
+    archive = tuple(entry.renamed(rename) for entry in update_archive(learner).archive)
     chosen = config.transfer.bandit
     if chosen is not None:
         fresh = init_policies(generator(seed, Purpose.NEW_POLICY), learner.replicas, needed, config.network)
@@ -85,7 +85,7 @@ def transfer(
         bandit = chosen.start(learner.replicas, rows)
         if picks is None:
             picks = portfolios(archive, learner.replicas, [problem.name for problem in problems], chosen.warm_start)
-        given = fill or {}, fill_numbers or {}, domains or {}
+        given = fill, fill_numbers or {}, domains or {}
         warm_start = fit_warm_start(archive, picks, encoding, chosen.warm_start, *given)
     state, told = fresh_state(policy, config.rule), empty_trials(learner.replicas, encoding, config)
     ready = restore(config, seed, vocabulary, encoding, state, *told, known)

@@ -2,12 +2,12 @@
 
 import math
 import sys
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import BuiltinFunctionType, FunctionType
 from typing import NamedTuple
 
-from .condition import Config, as_tuple
+from .condition import Action, Config, as_tuple
 from .space import SearchSpace
 
 ObjectiveFn = Callable[[Config], float]  # configuration -> reward, higher is better
@@ -144,6 +144,33 @@ def check_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
             raise ValueError(f'two different search spaces are called "{problem.space.name}"; names must differ')
         names.add(problem.name)
     return found
+
+
+def check_rename(rename: Mapping[str, str] | None) -> dict[str, str]:
+    """Returns `rename` as a dict from old names to new names; an empty one for None.
+
+    Raises:
+        TypeError: `rename` is no mapping from names to names.
+    """
+    names = [*rename, *rename.values()] if isinstance(rename, Mapping) else [None]
+    if rename is not None and not all(isinstance(name, str) and name for name in names):
+        raise TypeError(f"rename is a mapping from old names to new names, as in {{'lr': 'rate'}}, not {rename!r}")
+    return dict(rename or {})
+
+
+def check_fill(fill: Mapping[str, Action] | None, argument: str = "fill") -> dict[str, Action]:
+    """Returns `fill` as a dict from names to values; an empty one for None.
+
+    Args:
+        fill: Values of new choices or parameters.
+        argument: The name of the argument in the error.
+
+    Raises:
+        TypeError: `fill` is no mapping from names.
+    """
+    if fill is not None and not (isinstance(fill, Mapping) and all(isinstance(name, str) for name in fill)):
+        raise TypeError(f"{argument} is a mapping from names to values, as in {{'dropout': 0.0}}, not {fill!r}")
+    return dict(fill or {})
 
 
 def no_valid(problem: Problem, tried: int) -> ValueError:

@@ -77,10 +77,10 @@ class Vocabulary:
         """Returns the vocabulary with some states renamed.
 
         Args:
-            names: Mapping from names of the vocabulary to new names.
+            names: Mapping from names of the vocabulary to new names; two states may swap their names.
 
         Raises:
-            ValueError: A state is unknown, a new name is already a state, or two states would have the same name.
+            ValueError: A state is unknown, a new name is that of another state, or two states would have the same name.
         """
         if not names:
             return self
@@ -88,8 +88,11 @@ class Vocabulary:
             if old not in self._state or old == START:
                 known = tuple(name for name in self.states if name != START)
                 raise ValueError(f"rename: there is no state {old!r}; the known states are {known}")
-            if new in self._state:
-                raise ValueError(f"rename: {old!r} cannot become {new!r}, which is another state")
+            if new in self._state and new not in names:
+                raise ValueError(
+                    f"rename: the agent knows {new!r} already, so {old!r} cannot become {new!r}; leave {old!r} out, or "
+                    f"rename {new!r} as well"
+                )
             if list(names.values()).count(new) > 1:
                 raise ValueError(f"rename: two states cannot both become {new!r}")
         return Vocabulary(

@@ -22,7 +22,8 @@ from ...learning.config import TrainingConfig
 from ...processes.locks import Locked
 from ...searcher import check_seed
 from ...spaces.condition import Action
-from ..arguments import as_agent, check_key, check_name, check_on_failure, check_rename
+from ...spaces.problem import check_fill
+from ..arguments import as_agent, check_key, check_name, check_on_failure, check_renamed
 from .study_search import TO_USER, Progress, StudyPlace, StudySearch
 from .trials import sign_of, stamp_of, task_of
 
@@ -92,11 +93,10 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         check_name("task is named by", task, optional=True)
         super().__init__()
         self._source = as_agent(agent)
-        check_rename(rename or {}, self._source)
         check_key(key)
         self._key = key
         self._space, self._task, self._learn, self._on_failure = space, task, learn, on_failure
-        self._rename, self._fill, self._config = dict(rename or {}), dict(fill or {}), config
+        self._rename, self._fill, self._config = check_renamed(rename, self._source), check_fill(fill), config
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
         self._first_ledger = ProcessedTrials() if self._source is None else self._source.processed.copy(), 0
         self._searches: dict[int, StudySearch] = {}  # in the order in which they began
@@ -287,7 +287,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             self._config,
             self._seed,
             source,
-            self._rename,
+            self._rename if source is self._source or self._source is None else {},  # else the names are the new ones
             self._fill,
             self._learn,
             resumes=resumes,
