@@ -177,3 +177,14 @@ def test_the_tensors_are_those_of_the_page(file: Path) -> None:
             assert size == int(times or 1) * known.setdefault(its, size // int(times or 1)), (name, word)
     for word in ("problems", "steps", "choices"):
         assert known.get(word, 1).bit_count() == 1
+
+
+def test_the_only_times_in_a_file_are_those_of_the_records(file: Path) -> None:
+    """The page says that a file reveals when a study began, and no other time."""
+    assert "the time at which the first trial of each study began, in `processed`" in PAGE
+    times = r"\d{4}-\d\d-\d\dT\d\d:\d\d"
+    records = list(read_snapshot(file).processed)
+    assert all(re.fullmatch(rf"study \d {times}\S*", record) for record in records)
+    with safetensors.safe_open(file, framework="numpy") as opened:
+        text = json.dumps(opened.metadata())
+    assert len(re.findall(times, text)) == len(records)

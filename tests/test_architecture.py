@@ -17,6 +17,7 @@ FLOORS = {
         "arrays": "",
         "extras": "",
         "fields": "",
+        "version": "",
         "processes": "",
         "spaces": "arrays",
         "policy": "arrays fields spaces",

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nasbench101_table import MISSING, TABLE
-from transfernas import TrainingConfig
+from transfernas import TrainingConfig, __version__
 from transfernas.cli.app import app
 from transfernas_bench.benchmarks.cell_hash import enumerate_cells
 from transfernas_bench.benchmarks.cell_table import OFFICIAL, CellTable
@@ -205,6 +205,7 @@ def test_reaching_is_by_the_mean_and_bounded_by_resampling() -> None:
 
 
 def test_the_command_line_says_its_version() -> None:
+    assert __version__ == version("transfernas")
     done = CliRunner().invoke(app, ["--version"])
     assert done.exit_code == 0 and done.output == f"transfernas {version('transfernas')}\n"
 

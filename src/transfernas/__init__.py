@@ -39,3 +39,4 @@ from .spaces.problem import Problem as Problem
 from .spaces.problem import Trial as Trial
 from .spaces.space import SearchSpace as SearchSpace
 from .spaces.vocabulary import TransferReport as TransferReport
+from .version import __version__ as __version__
