@@ -55,6 +55,18 @@ def test_places_are_those_of_the_range_also_outside_of_it(numbers: NumericDomain
     assert place_of(numbers, value) == pytest.approx(place)
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [*RANGES, NumericDomain(1e-3, 1e3, log=True), NumericDomain(1e-4, 1e1, log=True), NumericDomain(-0.1, 0.7)],
+    ids=str,
+)
+def test_the_ends_of_a_range_are_exact(numbers: NumericDomain) -> None:
+    last = numbers.high if numbers.step is None else [*numbers.values()][-1]
+    for rounding in (0.0, 1e-16):
+        assert value_at(numbers, 0.0 + rounding) == numbers.low and value_at(numbers, 1.0 - rounding) == last
+        assert place_of(numbers, numbers.low) >= 0.0 and place_of(numbers, last) <= 1.0
+
+
 @quick
 @given(spaces(), st.integers(0, 1_000))
 def test_the_choices_that_are_made_are_those_that_the_space_asks_for(space: SearchSpace, seed: int) -> None:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from .domain import NumericDomain
 
 _MIDDLE = 0.5  # the place of the number of a range with a single number
+_ROUNDING = 1e-12  # a place that is closer to an end is that of the end
 
 
 def place_of(numbers: NumericDomain, value: float) -> float:
@@ -41,10 +42,12 @@ def places_within(numbers: NumericDomain, values: Float[np.ndarray, "values"]) -
 
 
 def value_at(numbers: NumericDomain, place: float) -> float:
-    """Returns the value of a range that is nearest to a place from 0 to 1."""
+    """Returns the value of a range that is nearest to a place from 0 to 1; 0 and 1 are the ends of the range."""
     low, high = _on_scale(numbers, numbers.low), _on_scale(numbers, numbers.high)
     at = low + place * (high - low)
     value = math.exp(min(at, math.log(numbers.high))) if numbers.log else 2.0 * at
+    if not _ROUNDING < place < 1.0 - _ROUNDING:  # the scale rounds 1000 to 999.9999999999998
+        value = float(numbers.low if place < 0.5 else numbers.high)
     return numbers.near(min(max(value, numbers.low), numbers.high), 0.0, 0.0)
 
 
