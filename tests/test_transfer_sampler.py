@@ -1,5 +1,6 @@
 """The agent as a sampler of Optuna's."""
 
+import copy
 import logging
 import math
 import multiprocessing
@@ -530,9 +531,57 @@ def test_wrong_arguments_are_told(arguments: dict[str, object], message: str) ->
     assert message in str(raised.value)
 
 
-def test_an_agent_is_there_only_after_something_was_asked() -> None:
-    with pytest.raises(ValueError, match="no agent before it was asked for a parameter"):
-        _ = TransferSampler().agent
+def test_an_agent_is_there_only_after_a_trial_with_a_parameter(tmp_path: Path) -> None:
+    path, message = tmp_path / "agent.safetensors", "there is nothing to save yet: run a trial with the sampler first"
+    with pytest.raises(ValueError, match=message):
+        TransferSampler().save(path)
+    sampler = TransferSampler()
+    optuna.create_study(sampler=sampler).optimize(lambda _: 1.0, n_trials=2)
+    with pytest.raises(ValueError, match=message):
+        sampler.save(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("learn", [True, False])
+def test_trials_whose_parameters_were_all_given_are_learned_from(learn: bool, tmp_path: Path) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        return trial.suggest_float("x", 0, 1) + trial.suggest_int("one", 1, 1)
+
+    def enqueued(sampler: TransferSampler, name: str) -> TransferSampler:
+        study = optuna.create_study(study_name=name, sampler=sampler)
+        for x in (0.5, 0.1, 0.9):
+            study.enqueue_trial({"x": x})
+        study.optimize(objective, n_trials=3)
+        return sampler
+
+    sampler = enqueued(TransferSampler(seed=0, learn=learn), "first")
+    if not learn:
+        with pytest.raises(ValueError, match="there is nothing to save yet"):
+            _ = sampler.agent
+        return
+    agent = Agent.load(sampler.save(tmp_path / "agent.safetensors"))
+    assert agent.provenance == (("optuna", "first", 3),) and list(agent.processed) == list(sampler.agent.processed)
+    assert [seen.config for seen in agent.top()] == [{"x": x, "one": 1} for x in (0.1, 0.5, 0.9)]
+    both = (("optuna", "first", 3), ("optuna", "second", 3))
+    assert copy.deepcopy(enqueued(sampler, "second")).agent.provenance == sampler.agent.provenance == both
+    assert enqueued(TransferSampler(agent, seed=0), "second").agent.provenance == both
+    third = optuna.create_study(study_name="third", sampler=enqueued(TransferSampler(seed=0), "first"))
+    third.optimize(objective, n_trials=1)
+    assert third.trials[0].params["x"] == 0.1  # the best of the first study
+
+
+def test_a_study_without_a_name_is_told_so_once(heard: list[str]) -> None:
+    def told(sampler: TransferSampler, name: str | None = None) -> int:
+        heard.clear()
+        study = optuna.create_study(study_name=name, sampler=sampler)
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
+        return sum(text.startswith("This study has no name of its own, so that no later") for text in heard)
+
+    sampler = TransferSampler(seed=0)
+    assert told(sampler) == 1 and told(sampler) == 1 and told(TransferSampler(sampler.agent, seed=0)) == 1
+    assert sampler.agent.provenance[0][1] != sampler.agent.provenance[1][1]  # two tasks
+    assert told(sampler, "digits") == told(TransferSampler(task="digits")) == told(TransferSampler(learn=False)) == 0
+    assert told(TransferSampler(), "no-name-yet") == 0
 
 
 def storage_of(place: str) -> str | optuna.storages.BaseStorage:
@@ -761,14 +810,17 @@ def test_a_slip_in_the_objective_is_told_after_the_first_trial(heard: list[str])
     def asks(name: str, high: float = 1.0) -> Callable[[optuna.Trial], float]:
         return lambda trial: trial.suggest_float(name, 0.0, high) + trial.suggest_float("units_1", 0.0, 1.0)
 
+    def search(sampler: TransferSampler, name: str, **options: Any) -> None:
+        optuna.create_study(study_name="named", sampler=sampler).optimize(asks(name, **options), n_trials=1)
+
     knows = TransferSampler(seed=0)
-    optuna.create_study(sampler=knows).optimize(asks("learning_rate"), n_trials=2)
-    optuna.create_study(sampler=TransferSampler(knows.agent, seed=0)).optimize(asks("learning_rat"), n_trials=1)
+    search(knows, "learning_rate")
+    search(TransferSampler(knows.agent, seed=0), "learning_rat")
     (text,) = heard
     assert "did you mean 'learning_rate' by 'learning_rat'?" in text
     assert "say rename={'learning_rate': 'learning_rat'}" in text
     heard.clear()
-    optuna.create_study(sampler=TransferSampler(knows.agent, seed=0)).optimize(asks("learning_rate", 2.0), n_trials=1)
+    search(TransferSampler(knows.agent, seed=0), "learning_rate", high=2.0)
     (text,) = heard
     assert "did you mean" not in text and "values that the agent never saw: of learning_rate" in text
 

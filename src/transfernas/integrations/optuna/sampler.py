@@ -4,6 +4,7 @@ import dataclasses
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from ...extras import needed
@@ -24,6 +25,7 @@ from ...searcher import check_seed
 from ...spaces.condition import Action
 from ...spaces.problem import check_fill
 from ..arguments import as_agent, check_key, check_name, check_on_failure, check_renamed
+from ..transfer_log import LogLine
 from .study_search import TO_USER, Progress, StudyPlace, StudySearch
 from .trials import sign_of, stamp_of, task_of
 
@@ -100,6 +102,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
         self._first_ledger = ProcessedTrials() if self._source is None else self._source.processed.copy(), 0
         self._searches: dict[int, StudySearch] = {}  # in the order in which they began
+        self._unasked: optuna.Study | None = None  # whose trials asked for no parameter yet: all were enqueued
         self._uses = 0
 
     @property
@@ -107,15 +110,15 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """The agent, which has learned from all finished trials of this sampler's studies.
 
         Raises:
-            ValueError: The sampler started from no agent, and was asked for no parameter yet.
+            ValueError: The sampler started from no agent, and no trial with a parameter was run yet.
         """
         with self._lock:
             self._catch_up()
             found = self._latest()
             if found is None:
                 raise ValueError(
-                    "the sampler has no agent before it was asked for a parameter; give it one, or run a study with it "
-                    "(Optuna asks for none that has one value alone)"
+                    "there is nothing to save yet: run a trial with the sampler first, whose objective asks for a "
+                    "parameter, as in trial.suggest_float('lr', 1e-5, 1e-1, log=True); or give the sampler an agent"
                 )
             if found is not self._source:
                 found.processed = self._processed[0].copy()
@@ -208,15 +211,17 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         trial, a search that started from an agent logs how many parameters the agent knew.
         """
         with self._lock:
-            proposer = line = None
-            if (number := self._number_of(study)) is not None:
+            proposer, lines = None, list[LogLine]()
+            if (number := self._number_of(study)) is None:
+                self._unasked = study
+            else:
                 search = self._searches[number]
-                proposer, line = search.search.proposer(trial.number), search.line()
-                self._searches[number] = dataclasses.replace(search, said=search.said or line is not None)
+                proposer, lines = search.search.proposer(trial.number), search.lines(self._learn)
+                self._searches[number] = dataclasses.replace(search, said=search.said or bool(lines))
         if proposer is not None:
             noted = {name: value for name, value in proposer._asdict().items() if value is not None}
             study._storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, noted)  # one write: storages are slow
-        if line is not None:
+        for line in lines:
             TO_USER.log(*line)
 
     def _copied(self) -> dict[str, Any]:
@@ -226,7 +231,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             number: dataclasses.replace(each, place=each.place._replace(storage=None))
             for number, each in self._searches.items()
         }
-        return super()._copied() | {"_searches": searches}
+        return super()._copied() | {"_searches": searches, "_unasked": None}
 
     def _number_of(self, study: optuna.Study) -> int | None:
         """Returns the number of the search of a study; None before the first."""
@@ -249,6 +254,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         The search of a study that is only looked at beside others is not kept: the agent remains that of the study
         that was begun last.
         """
+        self._begin_unasked()
         before = dict(self._searches), self._first_ledger
         search = self._searches[self._caught_up(study, trials)]
         if before[0] and self._number_of(study) not in before[0]:
@@ -264,6 +270,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             asking: The number of the trial that asks for a parameter.
         """
         number = self._number_of(study)
+        if self._unasked is not None and StudyPlace.of(self._unasked) == StudyPlace.of(study):
+            self._unasked = None
         if number is None or not self._searches[number].is_of(study.study_name, trials):
             self._catch_up()
             number = self._begin(study, trials)
@@ -312,6 +320,13 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                 self._first_ledger = self._processed
                 del self._searches[number]
 
+    def _begin_unasked(self) -> None:
+        """Begins the search of a study whose trials got all parameters from elsewhere, to learn from them."""
+        study, self._unasked = self._unasked, None
+        if study is not None and self._learn:
+            with suppress(KeyError):  # the study was deleted
+                self._caught_up(study, study._storage.get_all_trials(study._study_id, deepcopy=False))
+
     @property
     def _processed(self) -> tuple[ProcessedTrials, int]:
         """The processed trials and their turn, which change by one assignment."""
@@ -324,6 +339,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         The latest study comes first, because Optuna's caches may show the trials of a study made anew as those of the
         study before it.
         """
+        self._begin_unasked()
         for number, search in reversed(self._searches.items()):
             storage, study_id, _ = search.place
             if storage is None or not self._learn:

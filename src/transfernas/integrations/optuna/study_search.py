@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,11 @@ TO_USER = logging.getLogger("optuna.transfernas")
 _ONE_BY_ONE = 250  # up to so many new trials are learned from one by one
 _STEPS = 100  # of learning from more trials: for 2,000 old trials, 60, 125 and 250 steps are worth the same
 _AT_ONCE = 64  # trials that ask for parameters, or are evaluated elsewhere, at a time
+_MADE_UP = re.compile("no-name-[0-9a-f-]{36}")  # the name that Optuna gives to a study without one
+_UNNAMED = (
+    "This study has no name of its own, so that no later search can know its task. Give one, as in "
+    "optuna.create_study(study_name='digits'), or TransferSampler(task='digits')."
+)
 _SLIPS_AFTER = 10  # trials, after which a name that none of them asked for counts as misspelt
 
 
@@ -82,7 +88,7 @@ class StudySearch:
         used: The number of the sampler's trials at the latest trial of this study.
         given: The names in `rename` and `fill`, with the argument and the words for the loss if no trial asks for the
             name, until they were checked.
-        said: Whether the log has the line about the agent.
+        said: Whether the log has the lines about the begin of the search.
         first: The number of the first trial that asked for a parameter here; None before.
     """
 
@@ -175,9 +181,18 @@ class StudySearch:
         progress = Progress(search, processed, latest[1] + 1, record, len(trials), unfinished, ends)
         return replace(self, progress=progress)
 
-    def line(self) -> LogLine | None:
-        """Returns the line of the log about the agent that the search started from; None if there is none to log."""
-        return None if self.said else transfer_line(f"Study {self.name!r}", self.search)
+    def lines(self, learns: bool) -> list[LogLine]:
+        """Returns the lines of the log at the begin of the search, once: about the agent, and the name of the task.
+
+        Args:
+            learns: Whether the sampler learns.
+        """
+        if self.said or (learner := self.search.learner) is None:
+            return []
+        line = transfer_line(f"Study {self.name!r}", self.search)
+        [problem] = learner.encoding.problems
+        made_up = learns and problem.task == self.name and _MADE_UP.fullmatch(self.name)
+        return [*([] if line is None else [line]), *([LogLine(logging.INFO, _UNNAMED)] if made_up else [])]
 
     def warned(self, number: int, finished: bool) -> "StudySearch":
         """Warns once of each name in `rename` and `fill` that no trial asked for.
