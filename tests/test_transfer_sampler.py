@@ -504,6 +504,29 @@ def test_a_rename_to_a_known_name_is_refused_and_a_swap_is_done() -> None:
         assert study.trials[0].params == pytest.approx(best) and list(study.trials[0].params) == ["C", "gamma"]
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_trial_with_a_parameter_that_is_fixed_last_does_not_come_again() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        rate, units = trial.suggest_float("rate", 1e-4, 1.0, log=True), trial.suggest_float("units", 0, 1)
+        return abs(math.log10(rate) + 2) + units + (trial.suggest_categorical("kind", ("a", "b", "c")) != "a")
+
+    def fewer(trial: optuna.Trial) -> float:
+        return abs(math.log10(trial.suggest_float("rate", 1e-4, 1.0, log=True)) + 2) + trial.suggest_float(
+            "units", 0, 1
+        )
+
+    sampler = TransferSampler(seed=0)
+    optuna.create_study(study_name="one", sampler=sampler).optimize(objective, n_trials=12)
+    fixed = optuna.samplers.PartialFixedSampler({"kind": "b"}, TransferSampler(sampler.agent, seed=1))
+    study = optuna.create_study(study_name="two", sampler=fixed)
+    study.optimize(objective, n_trials=4)
+    assert study.trials[0].user_attrs["transfernas"]["name"] == "warm start from one"
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 4
+    study = optuna.create_study(study_name="three", sampler=TransferSampler(sampler.agent, seed=1))
+    study.optimize(lambda trial: objective(trial) if trial.number == 1 else fewer(trial), n_trials=8)
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 8
+
+
 @pytest.mark.slow
 def test_a_thousand_trials_are_learned_from_and_become_better() -> None:
     sampler = TransferSampler(seed=0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..learning.bandit import NOBODY
+from ..learning.bandit import NOBODY, WARM_START
 from ..learning.learner import Learner
 from ..learning.numbers import BEST
 from ..learning.scores import Score
@@ -116,6 +116,9 @@ class SearchKnowledge:
         else:
             self._remember(score, config, params, compute_fingerprint(trajectory))
             learner = self.learner.learned(trajectory, score, proposer, others=plan is None)
+        if plan is not None and plan.proposer == WARM_START and plan.was_left(config, whole):
+            # Somebody else, such as a sampler with fixed parameters, would change the same plan again.
+            learner = learner.without_start(plan.actions, config)
         self.learner = learner
 
     def learn_many(self, trials: Sequence[ExternalTrial], steps: int) -> None:

@@ -240,6 +240,22 @@ class DefineByRunLearner:
         trajectory = self.encoding.sequence(0, config).at(None)
         return replace(self, learner=fail(self.current, ROW, trajectory, np.array([proposer], np.int32)))
 
+    def without_start(self, planned: Mapping[str, Action], config: Mapping[str, Action]) -> "DefineByRunLearner":
+        """Returns the learner whose warm start does not try a plan again of which a trial made something else.
+
+        Args:
+            planned: The actions of the plan, which may lack parameters that the program did not ask for.
+            config: The configuration of the trial.
+        """
+        found, warm_start = self, self.current.warm_start
+        if warm_start is None:
+            return self
+        for slot in range(self.warm_start_size):
+            its = self.encoding.config_of_indices(0, warm_start.action_indices[0, 0, slot])
+            if planned.items() <= its.items() and its != config:
+                found = found.failed(its, WARM_START)
+        return found
+
     def to_json(self) -> Json:
         """Returns as JSON all but the learner."""
         return {"rewards": list(self.rewards)}

@@ -118,6 +118,15 @@ class PlannedTrial:
         as_given = given is value or (isinstance(given, (int, float)) and type(given) is type(value) and given == value)
         return name in self.actions and (as_given or is_same_action(domain.action(value), self.actions[name]))  # type: ignore[arg-type]
 
+    def was_left(self, config: Mapping[str, Action], whole: bool) -> bool:
+        """Returns whether a finished trial has other parameters or other actions than planned.
+
+        Args:
+            config: The actions of the trial.
+            whole: Whether the trial came to its end; if not, the trial may lack parameters of the plan.
+        """
+        return self.actions != config if whole else not config.items() <= self.actions.items()
+
     @property
     def observed(self) -> "ObservedTrial":
         """The trial as the surrogate sees it, as far as its numbers are known."""
