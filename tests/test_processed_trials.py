@@ -64,3 +64,30 @@ def of_study(*numbers: int) -> ProcessedTrials:
     for number in numbers:
         processed.add("study", number, 100 + number)
     return processed
+
+
+def test_a_task_with_two_directions_is_told() -> None:
+    processed = ProcessedTrials()
+    assert processed.direction_warning("digits", True) is None and processed.noted(None) is None
+    processed.note_direction("digits", True)
+    assert processed.direction_warning("digits", True) is None and processed.direction_warning("faces", False) is None
+    warning = processed.direction_warning("digits", False)
+    assert warning is not None and "'digits' is to be minimized, and was to be maximized in the trials" in warning
+    copy = processed.copy()
+    copy.note_direction("digits", False)
+    assert copy != processed and copy.directions == {"digits": "minimize"}
+
+
+def test_directions_are_among_the_notes_of_a_file() -> None:
+    processed, read = ProcessedTrials(), ProcessedTrials()
+    processed.note_direction("digits", True)
+    notes = processed.noted({"seed": 0})
+    assert notes == {"seed": 0, "directions": {"digits": "maximize"}}
+    assert read.read_notes(notes) == {"seed": 0} and read == processed
+    assert read.read_notes(processed.noted(None)) is None and read == processed
+    for other in (None, {"seed": 0}, 3):
+        assert ProcessedTrials().read_notes(other) == other
+    wrong: object
+    for wrong in ({"digits": "up"}, {"digits": []}, 3, ["ab"]):
+        with pytest.raises((TypeError, ValueError)):
+            ProcessedTrials().read_notes({"directions": wrong})

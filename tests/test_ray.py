@@ -759,6 +759,25 @@ def test_what_is_renamed_or_filled_must_be_there(options: dict[str, Any], messag
         searching(agent=agent, **options)
 
 
+def test_a_known_task_in_the_other_mode_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = searching(mode="max", task="one")
+    run(first, 2)
+    path = first.save_agent(tmp_path / "agent.safetensors")
+    first.save(str(tmp_path / "search"))
+    for file in (path, tmp_path / "search"):
+        assert Agent.load(file).processed.directions == {"one": "maximize"}
+    restored = TransferSearch()
+    restored.restore(str(tmp_path / "search"))
+    assert restored.agent.processed.directions == {"one": "maximize"}
+    told = dict[tuple[str, str], int]()
+    with caplog.at_level(logging.INFO, "ray.tune.transfernas"):
+        for mode, task in (("max", "one"), ("min", "two"), ("min", "one")):
+            caplog.clear()
+            run(searching(mode=mode, task=task, agent=path), 2)
+            told[mode, task] = sum("Task 'one' is to be minimized, and" in text for text in caplog.messages)
+    assert told == {("max", "one"): 0, ("min", "two"): 0, ("min", "one"): 1}
+
+
 def test_what_was_called_otherwise_is_known_and_a_task_goes_on(agent: Agent) -> None:
     space = {"method": tune.choice(["adam", "sgd"]), "depth": tune.randint(1, 9)}
     renamed = searching(space=space, agent=agent, rename={"optimizer/name": "method"}).agent.transfer_report

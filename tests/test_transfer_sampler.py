@@ -593,6 +593,38 @@ def test_trials_whose_parameters_were_all_given_are_learned_from(learn: bool, tm
     assert third.trials[0].params["x"] == 0.1  # the best of the first study
 
 
+def test_a_known_task_with_another_direction_is_told(heard: list[str], tmp_path: Path) -> None:
+    def told(sampler: TransferSampler, direction: str, name: str = "mx") -> list[str]:
+        heard.clear()
+        study = optuna.create_study(study_name=name, sampler=sampler, direction=direction)  # type: ignore[arg-type]
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+        return [text for text in heard if "Task" in text]
+
+    sampler = TransferSampler(seed=0)
+    assert told(sampler, "maximize") == []
+    path = sampler.save(tmp_path / "agent.safetensors")
+    assert (
+        told(TransferSampler(path, seed=1), "maximize")
+        == told(TransferSampler(path, seed=1), "minimize", "other")
+        == []
+    )
+    (text,) = told(TransferSampler(path, seed=1), "minimize")
+    assert text.startswith("Task 'mx' is to be minimized, and was to be maximized in the trials that the agent knows.")
+    assert len(told(TransferSampler(path, seed=1, task="mx"), "minimize", "other")) == 1
+    assert len(told(sampler, "minimize")) == 1  # also without a file
+    study = optuna.create_study(study_name="mx", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    heard.clear()
+    agent, _ = learn_from_studies(path, [study])
+    assert [text.partition(",")[0] for text in heard] == ["Task 'mx' is to be minimized"]
+    assert agent.processed.directions == {"mx": "minimize"} != Agent.load(path).processed.directions
+    heard.clear()
+    learn_from_studies(
+        agent.transfer_to(agent.problems), [searched(optuna.samplers.RandomSampler(), 2, study_name="mx")]
+    )
+    assert heard == []
+
+
 def test_a_study_without_a_name_is_told_so_once(heard: list[str]) -> None:
     def told(sampler: TransferSampler, name: str | None = None) -> int:
         heard.clear()

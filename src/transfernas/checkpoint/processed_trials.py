@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..spaces.schema import Json
+
+_DIRECTIONS = ("maximize", "minimize")
+_NOTE = "directions"  # the key of the directions among the notes of a file
+
 
 class ProcessedTrials:
     """Trials of each record, such as a study in a database, that the agent has learned from.
@@ -15,6 +20,9 @@ class ProcessedTrials:
 
     Each trial has a unique stamp. The stamp identifies the trial under any name of its record, because a study may be
     renamed, or copied and continued in both places.
+
+    Attributes:
+        directions: For each task of the records, "maximize" or "minimize"; files of earlier releases have none.
     """
 
     def __init__(self, entries: Mapping[str, tuple[Any, ...]] | None = None) -> None:
@@ -23,6 +31,7 @@ class ProcessedTrials:
         Raises:
             ValueError: A number is not a whole number of at least 0, or the stamps cannot be read.
         """
+        self.directions: dict[str, str] = {}
         self._below: dict[str, int] = {}
         self._beyond: dict[str, set[int]] = {}
         self._stamps: dict[str, set[int]] = {}
@@ -40,7 +49,11 @@ class ProcessedTrials:
 
     def __eq__(self, other: object) -> bool:
         """Returns whether both have the same entries."""
-        return isinstance(other, ProcessedTrials) and self.entries() == other.entries()
+        return (
+            isinstance(other, ProcessedTrials)
+            and self.entries() == other.entries()
+            and self.directions == other.directions
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -79,6 +92,44 @@ class ProcessedTrials:
             below += 1
         self._below[record] = below
 
+    def direction_warning(self, task: str, maximize: bool) -> str | None:
+        """Returns a warning if a task had the other direction so far; None if it had not, or is new.
+
+        Args:
+            task: Name of the task.
+            maximize: Whether the task is to be maximized now.
+        """
+        before, now = self.directions.get(task), _direction(maximize)
+        if before in (None, now):
+            return None
+        return (
+            f"Task {task!r} is to be {now}d, and was to be {before}d in the trials that the agent knows. Old and new "
+            f"results are compared under this name: give another task, unless one is the other with the opposite sign"
+        )
+
+    def note_direction(self, task: str, maximize: bool) -> None:
+        """Takes up the direction of a task."""
+        self.directions[task] = _direction(maximize)
+
+    def noted(self, notes: Json) -> Json:
+        """Returns the notes of a file, a mapping or None, with the directions, if there are any."""
+        return {**(notes or {}), _NOTE: self.directions} if self.directions else notes
+
+    def read_notes(self, notes: Json) -> Json:
+        """Takes up the directions of the notes of a file, and returns the other notes; None without others.
+
+        Raises:
+            ValueError: A direction is unknown.
+        """
+        if not isinstance(notes, dict) or _NOTE not in notes:
+            return notes
+        found = dict(notes)
+        self.directions = dict(found.pop(_NOTE))
+        for task, direction in self.directions.items():
+            if direction not in _DIRECTIONS:
+                raise ValueError(f"the direction of task {task!r} is {direction!r}, not one of {_DIRECTIONS}")
+        return found or None
+
     def count(self, record: str) -> int:
         """Returns the number of trials of a record that the agent has learned from."""
         return self._below.get(record, 0) + len(self._beyond.get(record, ()))
@@ -93,12 +144,17 @@ class ProcessedTrials:
     def copy(self) -> "ProcessedTrials":
         """Returns an independent copy; both share the sets of records until one changes a record."""
         copy = ProcessedTrials()
+        copy.directions = dict(self.directions)
         copy._below, copy._beyond, copy._stamps = dict(self._below), dict(self._beyond), dict(self._stamps)
         self._own.clear()
         return copy
 
     def _counts(self, record: str, number: int) -> bool:
         return number < self._below.get(record, 0) or number in self._beyond.get(record, ())
+
+
+def _direction(maximize: bool) -> str:
+    return _DIRECTIONS[0 if maximize else 1]
 
 
 def _packed(stamps: Iterable[int]) -> str:

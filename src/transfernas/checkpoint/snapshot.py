@@ -212,7 +212,7 @@ def _to_json(snapshot: Snapshot) -> Json:
         "failed": [_failed_to_json(learner, one) for one in learner.failed],
         "processed": snapshot.processed.entries(),
         "archive": {"trials": learner.archived_at} | _archive_to_json(learner.archive),
-        "notes": snapshot.notes,
+        "notes": snapshot.processed.noted(snapshot.notes),
     }
 
 
@@ -254,14 +254,15 @@ def _from_json(header: Json, tensors: dict[str, np.ndarray]) -> Snapshot:
         archived_at=archived_at,
         failed=_field(header, "failed", lambda value: _failed_trials(encoding, len(trial_stats.trials), value)),
     )
+    processed = _field(header, "processed", ProcessedTrials)
     return Snapshot(
         learner=learner,
         name=_field(header, "name", read_name),
         asked=asked,
         open_trials=_field(header, "open_trials", lambda value: _saved_trials(encoding, asked, value)),
         restricted=_field(header, "restricted", lambda value: tuple(_row(encoding, row) for row in value)),
-        processed=_field(header, "processed", ProcessedTrials),
-        notes=_field(header, "notes", lambda value: value),
+        processed=processed,
+        notes=_field(header, "notes", processed.read_notes),
         keyed=_field(header, "keyed", lambda value: tuple(_row(encoding, row) for row in value)),
     )
 

@@ -86,6 +86,11 @@ class DefineByRunSearch:
         return self._now.learner.learner
 
     @property
+    def task(self) -> str:
+        """The name of the task."""
+        return self._now.learner.names[1]
+
+    @property
     def warm_start_size(self) -> int:
         """The number of configurations of earlier problems to be tried first."""
         return self._now.learner.warm_start_size

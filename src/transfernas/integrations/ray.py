@@ -140,7 +140,7 @@ class TransferSearch(Locked, Searcher):
                     raise ValueError("the search has no agent before it has a space; give it one, or run a Tuner")
                 return self._settings.source
             found = self._now.search.agent
-            found.processed = self._now.processed.copy()
+            found.processed = self._processed()
             return found
 
     @property
@@ -218,9 +218,12 @@ class TransferSearch(Locked, Searcher):
             values = search.suggest(trial_id)
             notes = now.notes.with_proposer(trial_id, search.search.proposer(trial_id))
             line = None if now.said else transfer_line(f"Search {notes.names[1]!r}", search.search)
+            warning = None if now.said else now.processed.direction_warning(notes.names[1], self.mode == "max")
             self._become(now, notes=notes, said=True)
         if line is not None:
             TO_USER.log(*line)
+        if warning is not None:
+            TO_USER.warning(warning)
         return nested(values)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -282,7 +285,7 @@ class TransferSearch(Locked, Searcher):
             RuntimeError: There is no space yet.
         """
         with self._lock:
-            self._begun().save(Path(checkpoint_path), self._now.processed, self._now.notes.to_json())
+            self._begun().save(Path(checkpoint_path), self._processed(), self._now.notes.to_json())
 
     def restore(self, checkpoint_path: str) -> None:
         """Continues a search that was saved, and learns from results of its open trials.
@@ -328,6 +331,13 @@ class TransferSearch(Locked, Searcher):
         except Exception as error:
             self._become(self._now, lost=error)
             raise
+
+    def _processed(self) -> ProcessedTrials:
+        """Returns the processed trials of the agent, with the direction of this search after its first result."""
+        processed, notes = self._now.processed.copy(), self._now.notes
+        if notes.mode is not None and notes.counted:
+            processed.note_direction(notes.names[1], notes.mode == "max")
+        return processed
 
     def _become(self, now: RayProgress, **changes: Any) -> None:
         """Takes on a progress with changes, in a single assignment."""

@@ -30,7 +30,8 @@ from ..spaces.tables import MinShapes
 from .arguments import as_agent, check_on_failure, check_parameters
 from .old_study import OldStudy
 from .optuna import SPACE
-from .optuna.trials import task_of
+from .optuna.study_search import TO_USER
+from .optuna.trials import sign_of, task_of
 
 NameFn = Callable[[optuna.Study], str]
 """From a study to the name of its space or task."""
@@ -186,6 +187,11 @@ def learn_from_studies(
     for name, action in back_fill.items():
         _fill(found, name, action)
     turns = [(one, trial) for one in found for trial in one.trials]
+    directions = processed.copy()
+    for one in found:
+        if one.trials and (warning := directions.direction_warning(one.task, sign_of(one.study) > 0)) is not None:
+            TO_USER.warning(warning)
+        directions.note_direction(one.task, sign_of(one.study) > 0)
     if not turns:
         raise ValueError(
             f"there is nothing to learn from in {len(found)} studies: no finished trial that is not known already"
@@ -204,6 +210,9 @@ def learn_from_studies(
     for one, trial in ordered[:count]:
         processed.add(one.record, trial.number, trial.stamp)
         one.learned.append(trial)
+    for one in found:
+        if one.learned:
+            processed.note_direction(one.task, sign_of(one.study) > 0)
     result = Agent.of(note(learner, [one.archived() for one in found if one.learned]))
     result.processed = processed
     spaces = {problem.space.name: problem.space for problem in learner.encoding.problems}

@@ -304,6 +304,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         given = {new: ("rename", f"the agent's knowledge of {old!r} is not used") for old, new in self._rename.items()}
         for name, value in self._fill.items():
             given[name] = "fill", f"no earlier configuration gets its value {value!r}"
+        if (warning := self._processed[0].direction_warning(search.task, sign_of(study) > 0)) is not None:
+            TO_USER.warning(warning)
         progress, number = Progress(search, *self._processed), self._uses
         self._searches[number] = StudySearch(
             progress, StudyPlace.of(study), sign_of(study), self._on_failure, given=given

@@ -176,6 +176,7 @@ class StudySearch:
                 processed.add(record, number, stamp)
         if old:
             search.tell_many(old, min(_STEPS, len(old)))
+        processed.note_direction(search.task, self.sign > 0)
         first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
         ends = first, (finished[-1], stamp)
         progress = Progress(search, processed, latest[1] + 1, record, len(trials), unfinished, ends)
@@ -187,11 +188,10 @@ class StudySearch:
         Args:
             learns: Whether the sampler learns.
         """
-        if self.said or (learner := self.search.learner) is None:
+        if self.said or self.search.learner is None:
             return []
         line = transfer_line(f"Study {self.name!r}", self.search)
-        [problem] = learner.encoding.problems
-        made_up = learns and problem.task == self.name and _MADE_UP.fullmatch(self.name)
+        made_up = learns and self.search.task == self.name and _MADE_UP.fullmatch(self.name)
         return [*([] if line is None else [line]), *([LogLine(logging.INFO, _UNNAMED)] if made_up else [])]
 
     def warned(self, number: int, finished: bool) -> "StudySearch":
