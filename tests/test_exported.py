@@ -1,11 +1,13 @@
 """Traced functions are kept in the cache folder, and serve other processes."""
 
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -110,6 +112,7 @@ def test_another_version_of_the_sources_has_another_folder(monkeypatch: pytest.M
     (tmp_path / "room").mkdir()
     source = tmp_path / "room" / "code.py"
     monkeypatch.setattr(module, "_PACKAGE", tmp_path)
+    monkeypatch.setattr(module, "_IMPORTED", math.inf)
     versions = []
     for text in ("a = 1", "a = 2", "a = 1"):
         source.write_text(text)
@@ -117,6 +120,50 @@ def test_another_version_of_the_sources_has_another_folder(monkeypatch: pytest.M
     assert versions[0] == versions[2] != versions[1]
     source.unlink()  # a frozen program has no sources
     assert module._digest.__wrapped__() is None
+
+
+def test_a_process_whose_sources_changed_after_the_import_keeps_no_trace(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = tmp_path / "code.py"
+    monkeypatch.setattr(module, "_PACKAGE", tmp_path)
+    source.write_text("a = 1")
+    monkeypatch.setattr(module, "_IMPORTED", source.stat().st_mtime)
+    assert module._digest.__wrapped__() is not None
+    os.utime(source, times=(source.stat().st_mtime + 1.0,) * 2)
+    assert module._digest.__wrapped__() is None
+
+
+def test_functions_of_another_device_are_traced_each_time(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "device", lambda: SimpleNamespace(platform="gpu"))
+    traced: list[str] = []
+    for _ in range(2):
+        assert run(doubled(traced), {"a": np.ones(1)}, 2.0)["a"].tolist() == [2.0]
+    assert len(traced) == 2 and not cache.exists()
+
+
+def test_without_a_home_functions_are_traced_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(_: type[Path]) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("TRANSFERNAS_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", classmethod(raises))
+    traced: list[str] = []
+    for _ in range(2):
+        assert run(doubled(traced), {"a": np.ones(1)}, 2.0)["a"].tolist() == [2.0]
+    assert len(traced) == 2
+
+
+def test_a_full_disk_keeps_no_part_of_a_file(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:8])
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert run(doubled([]), {"a": np.ones(1)}, 2.0)["a"].tolist() == [2.0]
+    assert list(cache.iterdir()) == []
 
 
 def test_folders_of_other_versions_go_when_they_are_a_week_old(cache: Path) -> None:

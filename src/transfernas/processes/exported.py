@@ -35,6 +35,10 @@ _UNUSED_SECONDS = 7 * 24 * 3600.0
 
 _CHECKSUM = 32  # bytes before the content
 
+_PLATFORM = "cpu"
+
+_IMPORTED = time.time()
+
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
@@ -42,8 +46,9 @@ def exported(result_like: Callable[..., Any]) -> Callable[[FunctionT], FunctionT
     """Makes a function load its trace from the cache folder; put the decorator between `jax.jit` and the function.
 
     The function must be part of this package. It is traced as always if an argument is of a class that neither this
-    package nor its libraries define, because a change of that class would go unnoticed, and if the cache folder cannot
-    be written.
+    package nor its libraries define, because a change of that class would go unnoticed; if this package's sources
+    changed after the import; if there is no cache folder; and if the agent does not compute on the CPU. If the cache
+    folder cannot be written, each process exports the function for itself.
 
     Args:
         result_like: A function of the same arguments that returns any tree with the structure of the result.
@@ -84,11 +89,11 @@ def exported(result_like: Callable[..., Any]) -> Callable[[FunctionT], FunctionT
 
             shapes = [jax.ShapeDtypeStruct(each.shape, each.dtype, weak_type=each.weak_type) for each in arrays]
             names = [f"{shape.dtype}{shape.shape}{shape.weak_type}" for shape in shapes]
-            key = repr((function.__module__, function.__qualname__, structure, names, static, device().platform))
+            key = repr((function.__module__, function.__qualname__, structure, names, static))
             path = folder / hashlib.sha256(key.encode()).hexdigest()[:32]
             program = _load(path)
             if program is None:
-                program = export.export(jax.jit(on_arrays), platforms=[device().platform])(*shapes)
+                program = export.export(jax.jit(on_arrays), platforms=[_PLATFORM])(*shapes)
                 _save(path, program)
             found = program.call(*arrays)
             return jax.tree.unflatten(jax.tree.structure(result_like(*arguments)), found)
@@ -108,20 +113,33 @@ def _has_foreign(arguments: tuple[Any, ...]) -> bool:
 
 
 def _folder() -> Path | None:
-    """Returns the folder of this version, or None if the sources are not there, as in a frozen program."""
+    """Returns the folder of this version; None if functions are to be traced as always."""
     digest = _digest()
-    return None if digest is None else cache_dir() / "exported" / digest
+    if digest is None or device().platform != _PLATFORM:
+        return None
+    try:
+        return cache_dir() / "exported" / digest
+    except RuntimeError:  # the user has no home
+        return None
 
 
 @functools.cache
 def _digest() -> str | None:
-    """Returns a digest of all that a trace follows from: the package's sources, and the versions of its libraries."""
+    """Returns a digest of all that a trace follows from: the package's sources, and the versions of its libraries.
+
+    Returns:
+        The digest. None if the sources are not there, as in a frozen program, or if they changed after the import:
+        this process has the old code, whose traces must not serve processes with the new code.
+    """
     sources = sorted(_PACKAGE.rglob("*.py"))
     if not sources:
         return None
     digest = hashlib.sha256()
     for source in sources:
-        digest.update(f"{source.relative_to(_PACKAGE).as_posix()} {source.stat().st_size} ".encode())
+        stat = source.stat()
+        if max(stat.st_mtime, stat.st_ctime) > _IMPORTED:
+            return None
+        digest.update(f"{source.relative_to(_PACKAGE).as_posix()} {stat.st_size} ".encode())
         digest.update(source.read_bytes())
     digest.update(" ".join(map(version, ("jax", "jaxlib", "equinox", "optax"))).encode())
     return digest.hexdigest()[:16]
@@ -148,8 +166,12 @@ def _save(path: Path, program: export.Exported) -> None:
             _remove_unused(path.parent)
         content = bytes(program.serialize())
         part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-        part.write_bytes(hashlib.sha256(content).digest() + content)
-        os.replace(part, path)
+        try:
+            part.write_bytes(hashlib.sha256(content).digest() + content)
+            os.replace(part, path)
+        finally:
+            with contextlib.suppress(OSError):  # a full disk would keep a part, and a whole one is gone
+                part.unlink()
     except OSError:
         _LOGGER.debug("%s cannot be written; other processes trace the function again", path, exc_info=True)
 
