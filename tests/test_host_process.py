@@ -98,21 +98,38 @@ def test_the_cache_of_compiled_code_is_where_the_user_wants_it(tmp_path: os.Path
     assert run(show, JAX_COMPILATION_CACHE_DIR="elsewhere") == "elsewhere"
 
 
+NOTES_COMPILATIONS = """
+    import jax.monitoring, optuna
+    from transfernas.define_by_run import learner
+    from transfernas.integrations.optuna import TransferSampler
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    compiled = []
+    def listen(event, seconds, **named):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(named["fun_name"])
+    jax.monitoring.register_event_duration_secs_listener(listen)
+"""
+
+
 @pytest.mark.thorough
 def test_a_first_search_compiles_each_function_once_however_many_parameters_its_trials_turn_out_to_have() -> None:
     script = """
-        import jax.monitoring, optuna
-        from transfernas.integrations.optuna import TransferSampler
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        compiled = []
-        def listen(event, seconds, **named):
-            if event == "/jax/core/compile/backend_compile_duration":
-                compiled.append(named["fun_name"])
-        jax.monitoring.register_event_duration_secs_listener(listen)
+        learner._SETTLING_SECONDS = 60.0  # a busy machine may need long between two parameters
         def objective(trial):
             numbers = [trial.suggest_float(f"x{number}", 0.0, 1.0) for number in range(6)]
             return sum(numbers) + (trial.suggest_float("y", 0.0, 1.0) if numbers[0] < 0.5 else 0.0)
         optuna.create_study(sampler=TransferSampler(seed=0)).optimize(objective, n_trials=12)
         print(sorted(compiled))
     """
-    assert run(script) == "['jit(climb)', 'jit(sample)']"
+    assert run(NOTES_COMPILATIONS, script) == "['jit(climb)', 'jit(sample)']"
+
+
+@pytest.mark.thorough
+def test_a_program_that_ends_while_its_space_settles_does_not_compile_for_it() -> None:
+    script = """
+        import atexit
+        learner._SETTLING_SECONDS = 3.0
+        atexit.register(lambda: print(compiled))
+        optuna.create_study(sampler=TransferSampler(seed=0)).ask().suggest_float("x", 0.0, 1.0)
+    """
+    assert run(NOTES_COMPILATIONS, script) == "['jit(sample)']"

@@ -72,6 +72,8 @@ class BackgroundCompiler:
         while learner is not self._learner:
             learner = self._learner
             self._wanted.wait(self._settling)
+        if not threading.main_thread().is_alive():  # the program ended in the meantime
+            return
         none = np.zeros(learner.replicas, np.int32)
         trajectory = blank_trajectories((learner.replicas,), learner.encoding.steps)
         learn(learner, none, trajectory, np.zeros(learner.replicas))
