@@ -7,7 +7,7 @@ import pytest
 
 from studies import objective, searched
 from transfernas import Agent, Observation
-from transfernas.insight.number_ranges import NumberRange
+from transfernas.insight.number_ranges import NumberRange, with_actions
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies
 from transfernas.learning.archive import WITH_NUMBERS
@@ -77,8 +77,11 @@ def test_the_best_trials_can_be_looked_at_and_learned_from(study: optuna.Study, 
     before = agent.learner.learned
     agent.learn_from([Observation(agent.problems[0], seen.config, 0.0) for seen in (top[0], top[-1])])
     assert agent.learner.learned == before + 2
-    with pytest.raises(ValueError, match='choice "units 0" has no action 999'):
-        agent.learn_from([(agent.problems[0], {**top[0].config, "units 0": 999}, 0.0)])
+    for wrong in (999, True):
+        with pytest.raises(ValueError, match=f'choice "units 0" has no action {wrong}'):
+            agent.learn_from([(agent.problems[0], {**top[0].config, "units 0": wrong}, 0.0)])
+    for none in (True, [0, 1], "0"):
+        assert with_actions({"x": none}, {"x": {0: NumberRange(0, 1)}}) == {"x": none}
 
 
 def test_a_search_is_as_before_if_one_looks_at_its_best_trials() -> None:

@@ -117,7 +117,7 @@ def with_actions(config: Mapping[str, object], ranges: Ranges) -> dict[str, Acti
     """
 
     def action(value: object, its: Mapping[Action, NumberRange]) -> Action:
-        if value in its or not isinstance(value, (int, float, NumberRange)):
+        if isinstance(value, bool) or not isinstance(value, (int, float, NumberRange)) or value in its:
             return value  # type: ignore[return-value]
         low, high = value[:2] if isinstance(value, NumberRange) else (value, value)
         # A number on the edge of two parts belongs to the upper one.

@@ -128,7 +128,9 @@ def _tried(
 
 def actions_in(learner: Learner, row: int, config: Mapping[str, Action]) -> Mapping[str, Action]:
     """Returns a configuration of `best_trials` with the actions of its numbers, if the space was discovered."""
-    return with_actions(config, ranges_in(learner, row)) if learner.encoding.grows else config
+    if not learner.encoding.grows or not isinstance(config, Mapping):
+        return config  # whoever encodes it says which configuration would be right
+    return with_actions(config, ranges_in(learner, row))
 
 
 def with_numbers(config: Mapping[str, Action], numbers: Mapping[str, float]) -> dict[str, Action]:
