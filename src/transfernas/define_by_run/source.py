@@ -104,10 +104,12 @@ class SourceAgent:
         return None if self.resumed else self._numbers.get((name, *action_key(action)))
 
     def _renamed(self) -> dict[str, str]:
-        """Returns the entries of `rename` that the agent knows."""
+        """Returns the entries of `rename` that the agent knows, without those whose new name stays another state."""
         states = self.agent.learner.vocabulary.states
-        known = {old: new for old, new in self.rename.items() if old in states}
-        return {old: new for old, new in known.items() if new not in states or new in known}
+        found = {old: new for old, new in self.rename.items() if old in states}
+        while taken := [old for old, new in found.items() if new in states and new not in found]:
+            found = {old: new for old, new in found.items() if old not in taken}
+        return found
 
     @functools.cached_property
     def _learner(self) -> Learner:
