@@ -496,6 +496,11 @@ def test_a_rename_to_a_known_name_is_refused_and_a_swap_is_done() -> None:
         TransferSampler(sampler.agent, rename={"gamma": "C"})
     with pytest.raises(ValueError, match="two states cannot both become 'c'"):
         TransferSampler(sampler.agent, rename={"gamma": "c", "C": "c"})
+    chain = TransferSampler(seed=0, rename={"gamma": "C", "C": "x"})  # before there is an agent that knows all three
+    for name in ("first", "second"):
+        study = optuna.create_study(study_name=name, sampler=chain)
+        study.optimize(lambda trial: one(trial) + trial.suggest_float("x", 0, 1), n_trials=1)
+    assert chain.agent.learner.vocabulary.states[1:] == ("gamma", "C", "x")
     swapping = TransferSampler(sampler.agent, seed=0, rename={"gamma": "C", "C": "gamma"})
     for name in ("second", "third"):  # a sampler swaps once
         study = optuna.create_study(study_name=name, sampler=swapping)
@@ -588,9 +593,27 @@ def test_trials_whose_parameters_were_all_given_are_learned_from(learn: bool, tm
     both = (("optuna", "first", 3), ("optuna", "second", 3))
     assert copy.deepcopy(enqueued(sampler, "second")).agent.provenance == sampler.agent.provenance == both
     assert enqueued(TransferSampler(agent, seed=0), "second").agent.provenance == both
+    assert enqueued(enqueued(TransferSampler(seed=0), "first"), "second").agent.provenance == both
     third = optuna.create_study(study_name="third", sampler=enqueued(TransferSampler(seed=0), "first"))
     third.optimize(objective, n_trials=1)
     assert third.trials[0].params["x"] == 0.1  # the best of the first study
+
+
+def test_an_unreadable_study_whose_parameters_were_all_given_is_told(
+    heard: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = TransferSampler(seed=0)
+    study = optuna.create_study(study_name="first", sampler=sampler)
+    study.enqueue_trial({"x": 0.5})
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+
+    def away(*_: object, **__: object) -> list[object]:
+        raise OSError("no network")
+
+    monkeypatch.setattr(study._storage, "get_all_trials", away)
+    with pytest.raises(ValueError, match="there is nothing to save yet"):
+        _ = sampler.agent
+    assert heard == ["study 'first' cannot be read, so that its last trials may be missing: no network"]
 
 
 def test_a_known_task_with_another_direction_is_told(heard: list[str], tmp_path: Path) -> None:

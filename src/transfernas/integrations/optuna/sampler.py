@@ -4,7 +4,6 @@ import dataclasses
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Literal
 
 from ...extras import needed
@@ -213,6 +212,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         with self._lock:
             proposer, lines = None, list[LogLine]()
             if (number := self._number_of(study)) is None:
+                if self._unasked is not None and StudyPlace.of(self._unasked) != StudyPlace.of(study):
+                    self._begin_unasked()
                 self._unasked = study
             else:
                 search = self._searches[number]
@@ -325,9 +326,16 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
     def _begin_unasked(self) -> None:
         """Begins the search of a study whose trials got all parameters from elsewhere, to learn from them."""
         study, self._unasked = self._unasked, None
-        if study is not None and self._learn:
-            with suppress(KeyError):  # the study was deleted
-                self._caught_up(study, study._storage.get_all_trials(study._study_id, deepcopy=False))
+        if study is None or not self._learn:
+            return
+        try:
+            trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        except KeyError:  # the study was deleted
+            return
+        except Exception as error:
+            _warn_unread(study.study_name, error)
+            return
+        self._caught_up(study, trials)
 
     @property
     def _processed(self) -> tuple[ProcessedTrials, int]:
@@ -353,9 +361,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             except KeyError:  # the study was deleted
                 continue
             except Exception as error:
-                TO_USER.warning(
-                    f"study {search.name!r} cannot be read, so that its last trials may be missing: {error}"
-                )
+                _warn_unread(search.name, error)
 
     def _latest(self) -> Agent | None:
         """Returns the agent of the study that was begun last; before the first, that of the start."""
@@ -363,6 +369,10 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             if (agent := search.search.agent()) is not None:
                 return agent
         return self._source
+
+
+def _warn_unread(study: str, error: Exception) -> None:
+    TO_USER.warning(f"study {study!r} cannot be read, so that its last trials may be missing: {error}")
 
 
 def _check_single(study: optuna.Study) -> None:
