@@ -271,7 +271,14 @@ def test_old_knowledge_is_compared_with_the_first_trials_of_a_new_start() -> Non
     points += [(2.0, "surrogate")] * 5 + [(0.1, "new policy"), (7.0, "warm start from b")]
     trials = tuple(SearchTrial(n, value, who, None, {}) for n, (value, who) in enumerate(points))
     lower, higher = (old_against_new(SearchRecord("s", "value", its, trials)) for its in (False, True))
-    assert lower == (2, 1, 2, 3) and higher == (2, 1, 2, 6) and lower.pairs == 6  # a trial without a value is worse
+    assert lower == (2, 1, 2, 3, 0) and higher == (2, 1, 2, 6, 0)  # a trial without a value is worse
+    assert (lower.pairs, lower.share, lower.words) == (6, 0.5, "better in 3 of 6 pairs")
+    same = tuple(SearchTrial(trial.number, 5.0 + (not trial.number), trial.proposer, None, {}) for trial in trials)
+    level = old_against_new(SearchRecord("s", "value", True, same))
+    assert level == (2, 1, 2, 2, 4) and (level.share, level.words) == (4 / 6, "better in 2 of 6 pairs, equal in 4")
+    failed = tuple(SearchTrial(trial.number, None, trial.proposer, None, {}) for trial in trials)
+    level = old_against_new(SearchRecord("s", "value", True, failed))
+    assert level is not None and level.share == 0.5
     alone = old_against_new(SearchRecord("s", "value", False, trials[:1]))
     assert alone is not None and alone.pairs == 0
     assert old_against_new(SearchRecord("s", "value", False, trials[3:4])) is None

@@ -103,7 +103,7 @@ def test_a_study_has_its_numbers_and_escapes_its_names(storage: str, tmp_path: P
     found = checked(out)
     text = " ".join(found.text.split())
     assert "best value (lower is better)-0.009" in text and "finished trials13" in text
-    assert "trials running now1" in text and "old knowledge better than a new startin 3 of 8 pairs" in text
+    assert "trials running now1" in text and "old knowledge against a new startbetter in 3 of 8 pairs" in text
     assert "proposed 3 warm starts and 1 trial of the policy before that, which were better in 3 of 8 pairs." in text
     assert "The old knowledge neither helped nor misled, as far as these pairs tell." in text
     assert "Trust: 75 % at first, 75 % at the least (trial 0), 75 % in the last trial." in text
@@ -139,7 +139,7 @@ def test_old_knowledge_without_a_comparison_is_not_tested_yet(tmp_path: Path) ->
         study.add_trial(create_trial(value=number, user_attrs=noted))
     run(tmp_path / "studies.db", "--out", tmp_path / "report.html")
     text = checked(tmp_path / "report.html").text
-    assert "old knowledge better than a new startnot tested yet" in text and "Not tested yet: a policy that" in text
+    assert "old knowledge against a new startnot tested yet" in text and "Not tested yet: a policy that" in text
     assert "88 %" not in text
 
 

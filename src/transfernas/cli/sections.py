@@ -90,8 +90,7 @@ def add_facts(found: Page, record: SearchRecord) -> None:
     ]
     pairs += [("trials running now", record.running)] if record.running else []
     if (old := old_against_new(record)) is not None:
-        tested = f"in {old.better} of {counted(old.pairs, 'pair')}" if old.pairs else "not tested yet"
-        pairs.append(("old knowledge better than a new start", tested))
+        pairs.append(("old knowledge against a new start", old.words if old.pairs else "not tested yet"))
     pairs += [("began", record.began.strftime("%Y-%m-%d %H:%M"))] if record.began else []
     if record.began and record.ended:
         pairs.append(("time until the last trial", _duration((record.ended - record.began).total_seconds())))

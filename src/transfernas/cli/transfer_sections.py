@@ -82,7 +82,7 @@ def add_trust(found: Page, record: SearchRecord) -> None:
     sources += [f"{counted(old.policy, 'trial')} of the policy before that"] if old.policy else []
     first = counted(min(EARLY, len(record.trials)), "trial")
     words = f"The new policy, which started from nothing, proposed {old.new} of the first {first}. Old knowledge "
-    words += f"proposed {' and '.join(sources)}, which were better in {old.better} of {counted(old.pairs, 'pair')}. "
+    words += f"proposed {' and '.join(sources)}, which were {old.words}. "
     words += _verdict(old)
     found.add(page.paragraph(words))
     trusted = [trial for trial in record.trials if trial.trust is not None]
@@ -91,8 +91,7 @@ def add_trust(found: Page, record: SearchRecord) -> None:
 
 
 def _verdict(old: OldAgainstNew) -> str:
-    share = old.better / old.pairs
-    words = "misled" if share <= _MISLED else "helped" if share >= 1 - _MISLED else "neither helped nor misled"
+    words = "misled" if old.share <= _MISLED else "helped" if old.share >= 1 - _MISLED else "neither helped nor misled"
     return f"The old knowledge {words}, as far as {'so few' if old.pairs < _FEW else 'these'} pairs tell."
 
 

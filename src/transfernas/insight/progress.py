@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..learning.learner import Learner
+from ..spaces.vocabulary import counted
 from .told import exact_configs, told_trials, trial_key
 
 OTHERS = "others"
@@ -154,24 +155,37 @@ class OldAgainstNew(NamedTuple):
         policy: The number of trials that the policy proposed before the first one of the new policy.
         new: The number of trials of the new policy among the first ten of the search.
         better: The number of pairs of an old trial and a new one in which the old one was better.
+        equal: The number of pairs in which both have one value, or none has a value.
     """
 
     warm_starts: int
     policy: int
     new: int
     better: int
+    equal: int
 
     @property
     def pairs(self) -> int:
         """The number of pairs of an old trial and a new one; 0 before both have been tried."""
         return (self.warm_starts + self.policy) * self.new
 
+    @property
+    def share(self) -> float:
+        """The share of the pairs in which the old trial was better; an equal pair counts as a half. It needs a pair."""
+        return (self.better + self.equal / 2) / self.pairs
+
+    @property
+    def words(self) -> str:
+        """The result in words, such as "better in 3 of 8 pairs, equal in 1"."""
+        equal = f", equal in {self.equal}" if self.equal else ""
+        return f"better in {self.better} of {counted(self.pairs, 'pair')}{equal}"
+
 
 def old_against_new(record: SearchRecord) -> OldAgainstNew | None:
     """Returns the trials of old knowledge, compared with the first trials of a new start; None without a transfer.
 
     Both policies learn from all trials of a search, so its later trials say little about the worth of old knowledge.
-    A trial without a value counts as worse than any with a value.
+    A trial without a value is worse than any with a value.
 
     Example:
         ```python
@@ -187,8 +201,9 @@ def old_against_new(record: SearchRecord) -> OldAgainstNew | None:
     warm_starts = [trial for trial in record.trials if trial.kind == "warm start"]
     policy = [trial for trial in record.trials[:first] if trial.kind in ("policy", "exploring policy")]
     new = [trial for trial in record.trials[:EARLY] if trial.kind == "new policy"]
-    better = sum(_is_better(record, old, other) for old in (*warm_starts, *policy) for other in new)
-    return OldAgainstNew(len(warm_starts), len(policy), len(new), better)
+    pairs = [(old, other) for old in (*warm_starts, *policy) for other in new]
+    better, equal = sum(_is_better(record, *pair) for pair in pairs), sum(old.value == new.value for old, new in pairs)
+    return OldAgainstNew(len(warm_starts), len(policy), len(new), better, equal)
 
 
 def first_to_reach(record: SearchRecord, value: float) -> int | None:
