@@ -167,10 +167,10 @@ def test_a_full_disk_keeps_no_part_of_a_file(cache: Path, monkeypatch: pytest.Mo
 
 
 def test_folders_of_other_versions_go_when_they_are_a_week_old(cache: Path) -> None:
-    old, new = cache.parent / "old", cache.parent / "new"
-    for folder, days in ((old, 8), (new, 6)):
+    old, new, others = cache.parent / ("0" * 16), cache.parent / ("1" * 16), cache.parent / "models"
+    for folder, days in ((old, 8), (new, 6), (others, 8)):
         folder.mkdir(parents=True)
         (folder / "function").write_bytes(b"")
         os.utime(folder, times=(time.time() - days * 86400,) * 2)
     run(doubled([]), {"a": np.ones(1)}, 2.0)
-    assert sorted(cache.parent.iterdir()) == sorted([cache, new])
+    assert sorted(cache.parent.iterdir()) == sorted([cache, new, others])  # the user's own stays

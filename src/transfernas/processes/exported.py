@@ -11,6 +11,7 @@ import functools
 import hashlib
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
@@ -34,6 +35,8 @@ _UNUSED_SECONDS = 7 * 24 * 3600.0
 """Age of the latest file from which the folder of another version is removed."""
 
 _CHECKSUM = 32  # bytes before the content
+
+_IS_DIGEST = re.compile("[0-9a-f]{16}")
 
 _PLATFORM = "cpu"
 
@@ -179,5 +182,6 @@ def _save(path: Path, program: export.Exported) -> None:
 def _remove_unused(folder: Path) -> None:
     for other in folder.parent.iterdir():
         with contextlib.suppress(OSError):
-            if other != folder and time.time() - other.stat().st_mtime > _UNUSED_SECONDS:
+            unused = time.time() - other.stat().st_mtime > _UNUSED_SECONDS
+            if unused and other != folder and _IS_DIGEST.fullmatch(other.name):  # else it may be a folder of the user's
                 shutil.rmtree(other)
