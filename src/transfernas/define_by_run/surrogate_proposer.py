@@ -174,7 +174,7 @@ class SurrogateProposer:
         pending: Sequence[ObservedTrial],
         rng: np.random.Generator,
         sources: Sequence[ArchivedProblem],
-    ) -> tuple[list[Float[np.ndarray, "parameters"]], Float[np.ndarray, "trials parameters"]]:
+    ) -> tuple[Float[np.ndarray, "candidates parameters"], Float[np.ndarray, "trials parameters"]]:
         """Returns points in the order of their expected improvement, and the points of all trials; see `propose`."""
         (points, earlier), known = self._known_space(space, domains, sources), self._trials
         told, found = known.scored, self._kernel.of(points.names)
@@ -189,8 +189,7 @@ class SurrogateProposer:
         best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
         part = part_to_search(points, rows, known.told, known.stalled, earlier.best)
-        promising = best_candidates(surrogate, part, best, earlier.best, rng)
-        return [candidate.point for candidate in promising], tried
+        return best_candidates(surrogate, part, best, earlier.best, rng), tried
 
     def _known_space(
         self, space: SearchSpace, domains: Mapping[str, Domain], sources: Sequence[ArchivedProblem]
@@ -308,11 +307,11 @@ def _worse(trial: ObservedTrial) -> tuple[float, float]:
 
 
 def _untried(
-    points: Sequence[Float[np.ndarray, "parameters"]], tried: Float[np.ndarray, "trials parameters"]
+    points: Float[np.ndarray, "candidates parameters"], tried: Float[np.ndarray, "trials parameters"]
 ) -> Iterator[Float[np.ndarray, "parameters"]]:
     """Yields the points that are not among those of trials. At first it compares a few: mostly the first is taken."""
     known, start, end = np.nan_to_num(tried.T, nan=_NOWHERE), 0, _AT_FIRST
-    while some := points[start:end]:
+    while len(some := points[start:end]):
         start, end = end, 4 * end
         away = np.abs(np.nan_to_num(some, nan=_NOWHERE)[:, :, None] - known).max(axis=1).min(axis=1)
         yield from (point for point, nearest in zip(some, away.tolist(), strict=True) if nearest >= _EQUAL)

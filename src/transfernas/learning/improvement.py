@@ -9,8 +9,7 @@ Shapes: a space has `parameters`; `points` are candidates.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -144,21 +143,14 @@ def part_to_search(
     return least_tried(space, points) if stalled and not len(earlier) and told == len(points) else space
 
 
-class Candidate(NamedTuple):
-    """A point, and its expected improvement over the best trial, on the scale of the standardised values."""
-
-    point: Float[np.ndarray, "parameters"]
-    promise: float
-
-
 def best_candidates(
     surrogate: Surrogate,
     space: PointSpace,
     best: Float[np.ndarray, "trials parameters"],
     earlier: Float[np.ndarray, "trials parameters"],
     rng: np.random.Generator,
-) -> Iterator[Candidate]:
-    """Yields candidates in the order of their expected improvement.
+) -> Float[np.ndarray, "candidates parameters"]:
+    """Returns candidates in the order of their expected improvement.
 
     The candidates are near the best trials, near the most promising of the best trials of earlier problems, and
     anywhere. They end where the expected improvement is below `LEAST`; in a part of a space random ones follow.
@@ -181,9 +173,6 @@ def best_candidates(
         more = space.near(np.repeat(candidates[promises.argmax()][None], _STEPS, 0), rng)
         candidates = np.concatenate([candidates, more])
         promises = np.concatenate([promises, surrogate.improvement(more)])
-    for at in np.argsort(-promises, kind="stable").tolist():
-        if promises[at] < LEAST:
-            break
-        yield Candidate(candidates[at], float(promises[at]))
-    if isinstance(space, WithCategory):
-        yield from (Candidate(point, 0.0) for point in space.anywhere(_ANYWHERE, rng))
+    order = np.argsort(-promises, kind="stable")
+    found = candidates[order[promises[order] >= LEAST]]
+    return np.concatenate([found, space.anywhere(_ANYWHERE, rng)]) if isinstance(space, WithCategory) else found

@@ -168,8 +168,7 @@ def _candidates(
         surrogate = surrogate.expecting(points.of(indices, numbers))
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
     space = part_to_search(points, told.points, len(trials), told.stalled, sources.best)
-    best = [candidate.point for candidate in best_candidates(surrogate, space, told.points, sources.best, rng)]
-    found = np.reshape(best, (-1, len(points.numeric)))
+    found = best_candidates(surrogate, space, told.points, sources.best, rng)
     if learner.encoding.problems[row].space.has_ranges:
         found = found[:_MOST]
         near = np.isclose(found[:, None], told.points, rtol=0.0, atol=_EQUAL, equal_nan=True).all(axis=-1)
