@@ -1,5 +1,6 @@
 """The best trials of a space that nobody declared: they have the numbers that were tried, or the parts of ranges."""
 
+import math
 from pathlib import Path
 
 import optuna
@@ -77,11 +78,12 @@ def test_the_best_trials_can_be_looked_at_and_learned_from(study: optuna.Study, 
     before = agent.learner.learned
     agent.learn_from([Observation(agent.problems[0], seen.config, 0.0) for seen in (top[0], top[-1])])
     assert agent.learner.learned == before + 2
-    for wrong in (999, True):
+    for wrong in (999, True, 20.5):
         with pytest.raises(ValueError, match=f'choice "units 0" has no action {wrong}'):
             agent.learn_from([(agent.problems[0], {**top[0].config, "units 0": wrong}, 0.0)])
-    for none in (True, [0, 1], "0"):
-        assert with_actions({"x": none}, {"x": {0: NumberRange(0, 1)}}) == {"x": none}
+    for none in (True, [0, 1], "0", 0.5, math.nan):
+        assert with_actions({"x": none}, {"x": {0: NumberRange(0, 1)}})["x"] is none
+    assert with_actions({"x": 0.5}, {"x": {0: NumberRange(0.0, 1.0)}}) == {"x": 0}
 
 
 def test_a_search_is_as_before_if_one_looks_at_its_best_trials() -> None:

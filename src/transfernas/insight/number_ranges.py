@@ -106,7 +106,7 @@ def with_ranges(config: Mapping[str, object], ranges: Ranges) -> dict[str, objec
 def with_actions(config: Mapping[str, object], ranges: Ranges) -> dict[str, Action]:
     """Returns a configuration with actions in place of the numbers and the ranges for which the actions stand.
 
-    A number or a range of no action stays as given.
+    A number or a range of no action stays as given, and so does a fraction in a range of integers.
 
     Example:
         ```python
@@ -120,8 +120,14 @@ def with_actions(config: Mapping[str, object], ranges: Ranges) -> dict[str, Acti
         if isinstance(value, bool) or not isinstance(value, (int, float, NumberRange)) or value in its:
             return value  # type: ignore[return-value]
         low, high = value[:2] if isinstance(value, NumberRange) else (value, value)
+        between = isinstance(value, float) and not value.is_integer()
+        parts = (
+            one
+            for one, part in its.items()
+            if part.low <= low <= high <= part.high and not (between and isinstance(part.low, int))
+        )
         # A number on the edge of two parts belongs to the upper one.
-        return max((one for one, part in its.items() if part.low <= low <= high <= part.high), default=value)  # type: ignore[return-value, type-var]
+        return max(parts, default=value)  # type: ignore[return-value, type-var]
 
     return {name: action(value, ranges.get(name, {})) for name, value in config.items()}
 
