@@ -30,7 +30,7 @@ FLOORS = {
         "define_by_run": "processes spaces learning checkpoint agent",
         "integrations": "extras processes spaces learning searcher checkpoint insight agent define_by_run",
         "plots": "extras insight",
-        "cli": "extras fields processes spaces learning checkpoint insight agent integrations plots",
+        "cli": "extras fields processes spaces learning checkpoint insight agent integrations plots version",
     },
     LABORATORY: {
         "download": "transfernas.extras",

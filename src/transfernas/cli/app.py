@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..processes.interrupts import end_at_interrupt
+from ..version import __version__
 from . import inspect, pretrain, report
 
 COMMANDS = "transfernas.commands"
@@ -18,9 +19,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"transfernas {version('transfernas')}")
+        typer.echo(f"transfernas {__version__}")
         raise typer.Exit
 
 

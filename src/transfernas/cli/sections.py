@@ -5,7 +5,6 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from .. import plots
@@ -14,6 +13,7 @@ from ..insight.importances import MEASURED, Importance
 from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, with_ranges
 from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains, old_against_new
 from ..spaces.vocabulary import counted
+from ..version import __version__
 from . import page
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Page:
         end = (
             page.paragraph("This page was made by:"),
             page.code(command),
-            page.paragraph(f"{made}, transfernas {version('transfernas')}", soft=True),
+            page.paragraph(f"{made}, transfernas {__version__}", soft=True),
         )
         head = f"<h1>{page.text(self.title)}</h1>"
         network = [page.heading("Inside of the network"), page.paragraph(_NETWORK), *self.last] if self.last else []

@@ -59,12 +59,11 @@ class BackgroundCompiler:
 
     def wait_for_update(self) -> None:
         """Returns once learning needs no more compilation."""
-        if os.getpid() == self._process:
-            self._wanted.set()
         self._wait(self._update)
 
     def _wait(self, future: Future[None]) -> None:
         if os.getpid() == self._process:  # the thread is not there in a forked process, where a helper compiles
+            self._wanted.set()
             future.result()
 
     def _run_update(self) -> None:

@@ -25,7 +25,7 @@ from ...spaces.condition import Action, is_any_of
 from ...spaces.domain import Domain, NumericDomain
 from ..studies import problem_of
 from .sampler import ATTRIBUTE, SPACE
-from .trials import domain_of, same_distribution, score_of, sign_of, task_of, value_of, violation_of
+from .trials import domain_of, known_domain, score_of, sign_of, task_of, value_of, violation_of
 
 if TYPE_CHECKING:
     from ...agent import Agent
@@ -72,8 +72,12 @@ def importances_of_study(study: optuna.Study) -> dict[str, Importance]:
         return {}
     outcomes = np.array([int(score.outcome) for _, score in known], np.int32)
     ranks = mean_ranks(outcomes, np.array([score.reward for _, score in known], np.float64))
-    domains = _Domains()
-    return importances([domains.actions_of(trial) for trial, _ in known], ranks)
+    domains = dict[str, tuple[BaseDistribution, Domain]]()
+    kept = [
+        {name: _kept_action(domains, name, trial.distributions[name], value) for name, value in trial.params.items()}
+        for trial, _ in known
+    ]
+    return importances(kept, ranks)
 
 
 def domains_of_study(study: optuna.Study) -> dict[str, Domain]:
@@ -214,27 +218,13 @@ def _trial(trial: FrozenTrial) -> SearchTrial:
     )
 
 
-class _Domains:
-    """The domains of the distributions that were met, each of which is made once."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, tuple[BaseDistribution, Domain | None]] = {}
-
-    def actions_of(self, trial: FrozenTrial) -> dict[str, Action]:
-        """Returns the actions of the parameters of a trial; a value that no domain takes stands for itself."""
-        return {name: self._action(name, trial.distributions[name], value) for name, value in trial.params.items()}
-
-    def _action(self, name: str, distribution: BaseDistribution, value: object) -> Action:
-        known = self._found.get(name)
-        if known is None or not same_distribution(known[0], distribution):
-            domain = None
-            with suppress(ValueError, TypeError, ArithmeticError):
-                domain = domain_of(distribution)
-            known = self._found[name] = distribution, domain
-        with suppress(ValueError, TypeError, ArithmeticError):
-            if known[1] is not None:
-                return known[1].action(value_of(distribution, value))  # type: ignore[arg-type]
-        return _action(value)
+def _kept_action(
+    known: dict[str, tuple[BaseDistribution, Domain]], name: str, distribution: BaseDistribution, value: object
+) -> Action:
+    """Returns the action of a value; a value that no domain takes stands for itself. See `known_domain`."""
+    with suppress(ValueError, TypeError, ArithmeticError):
+        return known_domain(known, name, distribution).action(value_of(distribution, value))  # type: ignore[arg-type]
+    return _action(value)
 
 
 def _actions(trial: FrozenTrial) -> dict[str, Action]:

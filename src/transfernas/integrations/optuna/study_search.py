@@ -18,7 +18,7 @@ from ...define_by_run.search import DefineByRunSearch
 from ...spaces.domain import Domain
 from ..arguments import close_name, resolve_name
 from ..transfer_log import LogLine, transfer_line
-from .trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of
+from .trials import known_domain, record_of, score_of, sign_of, stamp_of, value_of
 
 TO_USER = logging.getLogger("optuna.transfernas")
 """A logger whose messages appear among those of Optuna."""
@@ -221,10 +221,7 @@ class StudySearch:
 
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
         """Returns the domain of a parameter."""
-        known = self._domains.get(name)
-        if known is None or not same_distribution(known[0], distribution):
-            known = self._domains[name] = distribution, domain_of(distribution)
-        return known[1]
+        return known_domain(self._domains, name, distribution)
 
     def params(self, trial: FrozenTrial) -> Params:
         """Returns the parameters of a trial that asks for the next one, and keeps them for its next question."""

@@ -40,6 +40,25 @@ def same_distribution(one: BaseDistribution, other: BaseDistribution) -> bool:
     return one is other or (type(one) is type(other) and vars(one) == vars(other)) or one == other
 
 
+def known_domain(
+    known: dict[str, tuple[BaseDistribution, Domain]], name: str, distribution: BaseDistribution
+) -> Domain:
+    """Returns the domain of a parameter, which is made anew where the distribution differs from the latest one.
+
+    Args:
+        known: The latest distribution of each parameter and its domain, where the result is kept.
+        name: The name of the parameter.
+        distribution: The distribution of the parameter.
+
+    Raises:
+        TypeError: The distribution is none of Optuna's own.
+    """
+    found = known.get(name)
+    if found is None or not same_distribution(found[0], distribution):
+        found = known[name] = distribution, domain_of(distribution)
+    return found[1]
+
+
 def value_of(distribution: BaseDistribution, value: object) -> object:
     """Returns a value as a storage gives it back; Optuna accepts all that `float` accepts, such as NumPy's numbers.
 
