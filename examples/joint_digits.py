@@ -31,7 +31,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from transfernas import Agent, Choice, Problem, Repeat, Searcher, SearchSpace, Trial
-from transfernas.checkpoint.files import write_atomically
+from transfernas.files import write_atomically
 from transfernas.processes.interrupts import INTERRUPTED, calling_at_interrupt
 from transfernas.spaces.choice import END, START
 from transfernas_bench.experiments.result import Curve

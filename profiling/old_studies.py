@@ -25,7 +25,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from replay import replayed
 
 from transfernas.baselines.evolution import RegularizedEvolution, mutate
-from transfernas.checkpoint.files import write_atomically
+from transfernas.files import write_atomically
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies
 from transfernas.spaces.condition import Action, Config

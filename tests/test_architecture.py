@@ -17,31 +17,33 @@ FLOORS = {
         "arrays": "",
         "extras": "",
         "fields": "",
+        "files": "",
         "version": "",
-        "processes": "",
+        "processes": "files",
         "spaces": "arrays",
         "policy": "arrays fields spaces",
         "learning": "arrays fields processes spaces policy",
         "searcher": "processes spaces",
-        "checkpoint": "fields spaces policy learning",
+        "checkpoint": "fields files spaces policy learning",
         "insight": "processes spaces policy learning",
         "agent": "spaces learning searcher checkpoint insight",
         "baselines": "spaces searcher",
         "define_by_run": "processes spaces learning checkpoint agent",
         "integrations": "extras processes spaces learning searcher checkpoint insight agent define_by_run",
         "plots": "extras insight",
-        "cli": "extras fields processes spaces learning checkpoint insight agent integrations plots version",
+        "cli": "extras fields files version processes spaces learning checkpoint insight agent integrations plots",
     },
     LABORATORY: {
         "download": "transfernas.extras",
         "optuna_searcher": "transfernas.extras transfernas.spaces transfernas.searcher transfernas.baselines",
         "benchmarks": "download transfernas.extras transfernas.processes transfernas.spaces transfernas.searcher "
-        "transfernas.checkpoint",
-        "experiments": "optuna_searcher benchmarks transfernas.extras transfernas.fields transfernas.processes "
-        "transfernas.spaces transfernas.policy transfernas.learning transfernas.searcher transfernas.checkpoint "
+        "transfernas.files",
+        "experiments": "optuna_searcher benchmarks transfernas.extras transfernas.fields transfernas.files "
+        "transfernas.processes transfernas.spaces transfernas.policy transfernas.learning transfernas.searcher "
+        "transfernas.checkpoint "
         "transfernas.agent transfernas.integrations transfernas.baselines",
-        "figures": "experiments transfernas.extras transfernas.checkpoint",
-        "report": "experiments transfernas.checkpoint transfernas.cli",
+        "figures": "experiments transfernas.extras transfernas.files",
+        "report": "experiments transfernas.files transfernas.cli",
         "number_report": "benchmarks experiments transfernas.spaces transfernas.cli",
         "cli": "benchmarks experiments figures report number_report transfernas.fields transfernas.processes "
         "transfernas.spaces transfernas.learning transfernas.cli",

@@ -1,6 +1,7 @@
 """Traced functions are kept in the cache folder, and serve other processes."""
 
 import dataclasses
+import errno
 import math
 import os
 import time
@@ -156,14 +157,15 @@ def test_without_a_home_functions_are_traced_each_time(monkeypatch: pytest.Monke
 
 
 def test_a_full_disk_keeps_no_part_of_a_file(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, content: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(content[:8])
-        raise OSError("No space left on device")
+    found: list[int] = []
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    def full(_: int) -> None:
+        found.append(len(list(cache.iterdir())))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
     assert run(doubled([]), {"a": np.ones(1)}, 2.0)["a"].tolist() == [2.0]
-    assert list(cache.iterdir()) == []
+    assert found == [1] and list(cache.iterdir()) == []
 
 
 def test_folders_of_other_versions_go_when_they_are_a_week_old(cache: Path) -> None:

@@ -14,8 +14,8 @@ from subprocess import PIPE
 
 import pytest
 
-from transfernas.checkpoint import files
-from transfernas.checkpoint.files import write_atomically
+from transfernas import files
+from transfernas.files import write_atomically
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and links")
 

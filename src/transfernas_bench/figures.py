@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from transfernas.checkpoint.files import write_atomically
 from transfernas.extras import needed
+from transfernas.files import write_atomically
 
 from .experiments.number_ranking import NumberRanking
 from .experiments.ranking import MethodRanking

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from transfernas.checkpoint.files import write_atomically
 from transfernas.cli.terminal import PlainTable, plain, say_list, shown
+from transfernas.files import write_atomically
 
 from .experiments.compare import MILESTONES, REFERENCE, REFERENCE_TRIALS, ComparisonResult
 from .experiments.ranking import MethodRanking

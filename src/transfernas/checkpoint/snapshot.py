@@ -20,6 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from ..fields import from_json, to_json
+from ..files import holds_studies, write_atomically
 from ..learning.archive import SIZE, ArchivedProblem
 from ..learning.bandit import N_PROPOSERS, SURROGATE
 from ..learning.config import TrainingConfig
@@ -34,7 +35,6 @@ from ..spaces.schema import Json, choice_from_json, choice_to_json, space_from_j
 from ..spaces.tables import MinShapes
 from ..spaces.vocabulary import Vocabulary
 from .archive_tensors import archive_of
-from .files import holds_studies, write_atomically
 from .header_values import (
     distinct,
     read_count,

@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 
 import typer
 
-from ..checkpoint.files import holds_studies, is_agent
+from ..files import holds_studies, is_agent
 from ..processes.interrupts import INTERRUPTED
 from .terminal import plain, say
 

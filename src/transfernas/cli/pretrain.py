@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..checkpoint.files import holds_studies
+from ..files import holds_studies
 from ..processes.interrupts import calling_at_interrupt
 from .common import check_writable, end, errors_as_lines, holds_knowledge, refused
 from .storages import open_studies, reading

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..checkpoint.files import is_agent
+from ..files import is_agent
 from .common import check_writable, errors_as_lines, holds_knowledge, refused
 from .storages import open_studies, program_of, reading
 from .storages import shown as shown_storage
@@ -47,7 +47,7 @@ def report(
     # Imported here, so that `transfernas --help` answers at once.
     from rich.console import Console
 
-    from ..checkpoint.files import write_atomically
+    from ..files import write_atomically
 
     if out.is_dir():
         raise refused(f"{out} is a folder; the report is to be a file, as in {out / 'report.html'}", "--out")

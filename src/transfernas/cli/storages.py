@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..checkpoint.files import is_database
+from ..files import is_database
 
 if TYPE_CHECKING:
     import optuna

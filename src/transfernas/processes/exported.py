@@ -10,11 +10,9 @@ import contextlib
 import functools
 import hashlib
 import logging
-import os
 import re
 import shutil
 import time
-import uuid
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +21,7 @@ from typing import Any, TypeVar
 import jax
 from jax import export
 
+from ..files import write_atomically
 from .runtime import cache_dir, device
 
 _LOGGER = logging.getLogger(__name__)
@@ -164,17 +163,10 @@ def _load(path: Path) -> export.Exported | None:
 def _save(path: Path, program: export.Exported) -> None:
     """Writes an exported function, and removes unused folders of other versions when the folder is made."""
     try:
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        is_first, content = not path.parent.is_dir(), bytes(program.serialize())
+        write_atomically(path, hashlib.sha256(content).digest() + content)
+        if is_first:
             _remove_unused(path.parent)
-        content = bytes(program.serialize())
-        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-        try:
-            part.write_bytes(hashlib.sha256(content).digest() + content)
-            os.replace(part, path)
-        finally:
-            with contextlib.suppress(OSError):  # a full disk would keep a part, and a whole one is gone
-                part.unlink()
     except OSError:
         _LOGGER.debug("%s cannot be written; other processes trace the function again", path, exc_info=True)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from transfernas.checkpoint.files import write_atomically
+from transfernas.files import write_atomically
 from transfernas.processes.runtime import cache_dir
 
 from ..download import DownloadError, download, file_sha256

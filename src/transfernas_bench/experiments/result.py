@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from transfernas.checkpoint.files import write_atomically
+from transfernas.files import write_atomically
 
 from .statistics import Ratio, Reached, mean_interval
 

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from transfernas.checkpoint.files import write_atomically
 from transfernas.checkpoint.snapshot import CheckpointError
 from transfernas.extras import needed
+from transfernas.files import write_atomically
 from transfernas.processes.interrupts import calling_at_interrupt
 
 from .runner import Benchmark, ProgressFn, Replicas, search

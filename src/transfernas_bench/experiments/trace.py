@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from transfernas.checkpoint.files import write_atomically
 from transfernas.checkpoint.snapshot import CheckpointError
+from transfernas.files import write_atomically
 
 _CHECKSUM = 64  # hexadecimal digits
 
