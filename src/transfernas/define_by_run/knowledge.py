@@ -115,7 +115,9 @@ class SearchKnowledge:
             learner = self.learner.failed(config, proposer)
         else:
             self._remember(score, config, params, compute_fingerprint(trajectory))
-            learner = self.learner.learned(trajectory, score, proposer, others=plan is None)
+            # The trial after a turn of the surrogate's is the policy's, which learns from both then.
+            waits = plan is not None and self._is_turn_of_surrogate(plan.number)
+            learner = self.learner.learned(trajectory, score, proposer, plan is None, waits)
         if plan is not None and plan.proposer == WARM_START and plan.was_left(config, whole):
             # Somebody else, such as a sampler with fixed parameters, would change the same plan again.
             learner = learner.without_start(plan.actions, config)
@@ -209,6 +211,10 @@ class SearchKnowledge:
         knowledge.declare(domains)
         trials.best.check(domains)
         return knowledge
+
+    def _is_turn_of_surrogate(self, number: int) -> bool:
+        """Returns whether a trial is the surrogate's to propose, even if the surrogate found nothing to propose."""
+        return self.surrogate is not None and self.surrogate.proposes(number, bool(self.learner.sources))
 
     def _has_all(self, trial: ObservedTrial) -> bool:
         """Returns whether a trial has all parameters, as far as the space is known."""

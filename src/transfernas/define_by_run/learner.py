@@ -8,7 +8,7 @@ import numpy as np
 
 from ..agent import Agent
 from ..learning.archive import WITH_NUMBERS, ArchivedProblem, archive_of_trials
-from ..learning.bandit import PROPOSER_NAMES, SURROGATE, WARM_START
+from ..learning.bandit import PROPOSER_NAMES, WARM_START
 from ..learning.catching_up import catch_up
 from ..learning.compilation import BackgroundCompiler
 from ..learning.config import TrainingConfig
@@ -194,7 +194,9 @@ class DefineByRunLearner:
             compiler = BackgroundCompiler(learner, proposes=False, settling=_SETTLING_SECONDS)
         return replace(self, learner=learner, compiler=compiler)
 
-    def learned(self, trajectory: Trajectory, score: Score, proposer: int, others: bool) -> "DefineByRunLearner":
+    def learned(
+        self, trajectory: Trajectory, score: Score, proposer: int, others: bool, waits: bool
+    ) -> "DefineByRunLearner":
         """Returns the learner after a trial.
 
         Args:
@@ -202,6 +204,7 @@ class DefineByRunLearner:
             score: The score of the trial.
             proposer: The proposer, see `PlannedTrial`.
             others: Whether the trial was not asked for here.
+            waits: Whether the policy waits for the next trial, and learns from both then.
         """
         followed, rewards = None, self.rewards
         if self.current.config.rule.reward_scale:
@@ -214,8 +217,6 @@ class DefineByRunLearner:
             np.array([proposer], np.int32),
             np.array([score.outcome], np.int32),
         )
-        # The trial after one of the surrogate's is the policy's: it learns from both then.
-        waits = proposer == SURROGATE
         learner = learn(self.current, ROW, trajectory.at(None), *told, followed, others=others, waits=waits)
         return replace(self, learner=learner, rewards=rewards)
 
