@@ -59,6 +59,45 @@ def test_conditions_are_found_from_some_tens_of_trials(seed: int) -> None:
     ]
 
 
+def chosen_model(rng: np.random.Generator) -> dict[str, Action]:
+    """One run of a program that chooses a model, and asks for the parameters of that model alone."""
+    model = MODELS["model"][rng.integers(4)]
+    taken: dict[str, Action] = {"model": model, "scaler": MODELS["scaler"][rng.integers(2)]}
+    return taken | {name: its[rng.integers(len(its))] for name, its in MODELS.items() if name[:3] == str(model)[:3]}
+
+
+PLACES: tuple[Action, ...] = tuple(range(16))
+MODELS: dict[str, tuple[Action, ...]] = {
+    "model": ("knn", "logistic", "forest", "svc"),
+    "scaler": ("standard", "unit"),
+    **dict.fromkeys(("knn neighbours", "log C", "for depth", "for leaf", "svc C", "svc gamma"), PLACES),
+}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rule_that_tells_all_trials_from_one_another_is_found_from_a_few(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    trials = [chosen_model(rng) for _ in range(12)]
+    met = {name for trial in trials for name in trial}
+    models = {trial["model"] for trial in trials}
+    space = discover("s", {name: its for name, its in MODELS.items() if name in met}, trials)
+    others = [other for other in (chosen_model(rng) for _ in range(200)) if other["model"] in models]
+    assert np.mean([fits(space, other) for other in others]) >= 0.95
+
+
+def test_a_rule_of_two_parameters_is_found_where_neither_explains_anything_alone() -> None:
+    rng = np.random.default_rng(0)
+
+    def asked_for_both() -> dict[str, Action]:
+        taken: dict[str, Action] = {f"n{at}": int(rng.integers(16)) for at in range(4)}
+        taken |= {"a": "xyz"[rng.integers(3)], "b": "pqr"[rng.integers(3)]}
+        return taken | ({"both": int(rng.integers(16))} if (taken["a"], taken["b"]) == ("x", "p") else {})
+
+    actions = {**dict.fromkeys([f"n{at}" for at in range(4)], PLACES), "a": tuple("xyz"), "b": tuple("pqr")}
+    space = discover("s", actions | {"both": PLACES}, [asked_for_both() for _ in range(40)])
+    assert np.mean([fits(space, asked_for_both()) for _ in range(200)]) >= 0.95
+
+
 def test_a_number_that_was_not_seen_is_taken_for_its_neighbour() -> None:
     trials: list[dict[str, Action]] = [{"layers": 1}, {"layers": 3, "second": 0}, {"layers": 4, "second": 1}] * 4
     space = discover("s", {"layers": (1, 2, 3, 4, 5), "second": (0, 1)}, trials)

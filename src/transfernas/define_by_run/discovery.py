@@ -2,18 +2,20 @@
 
 Such a program does not declare its conditions, so they are inferred: each parameter is either always active, or active
 for some values of earlier parameters. Of all explanations the one of the least description length is taken, which
-counts the bits of the explanation and those of the trials given the explanation (Rissanen 1978). The result is a guess,
-and serves to plan trials. Learning uses the parameters that the program asked for.
+counts the bits of the explanation and those of the trials given the explanation (Rissanen 1978). A program decides by
+rules, not by chance, so an explanation that tells all trials from one another is short. The result is a guess, and
+serves to plan trials. Learning uses the parameters that the program asked for.
 """
 
 import math
 from collections.abc import Collection, Mapping, Sequence
 
 from ..spaces.choice import Choice
-from ..spaces.condition import Action, And, Condition, Config, In, Not, Or, are_numbers, is_any_of, is_same_action
+from ..spaces.condition import Action, And, Condition, Config, In, Not, Or, action_key, are_numbers, is_any_of
 from ..spaces.space import SearchSpace
 
 _DEPTH = 3  # conditions read at most so many earlier parameters
+_TRIED = 3  # of the choices that explain most alone, so many are tried with others
 
 Groups = list[tuple[Action, list[Config]]]
 
@@ -90,7 +92,7 @@ def discover(name: str, actions: Mapping[str, tuple[Action, ...]], trials: Seque
     """
     choices: list[Choice] = []
     for parameter, available in actions.items():
-        when = _when(parameter, choices, trials, _DEPTH)
+        when, _ = _explain(parameter, choices, trials, _DEPTH)
         choices.append(Choice(parameter, available, None if isinstance(when, bool) else when))
     try:
         return SearchSpace(name, choices)
@@ -98,24 +100,41 @@ def discover(name: str, actions: Mapping[str, tuple[Action, ...]], trials: Seque
         return SearchSpace(name, [Choice(choice.name, choice.actions) for choice in choices])
 
 
-def _when(name: str, earlier: Sequence[Choice], trials: Sequence[Config], depth: int) -> Condition | bool:
-    """Returns the condition on which a parameter is active; True for always, False for never."""
+def _explain(
+    name: str, earlier: Sequence[Choice], trials: Sequence[Config], depth: int
+) -> tuple[Condition | bool, float]:
+    """Returns the condition on which a parameter is active, and the description length of its trials in bits.
+
+    The condition is True for always, and False for never.
+    """
     there = sum(name in trial for trial in trials)
+    often, plain = 2 * there >= len(trials), _bits(there, len(trials))
     if there in (0, len(trials)) or not depth or not earlier:
-        return 2 * there >= len(trials)
+        return often, plain
     lengths = [_length(name, choice, trials) for choice in earlier]
-    shortest = min(range(len(earlier)), key=lambda at: (lengths[at], -at))  # of equals, the latest
-    often = 2 * there >= len(trials)
+    shortest = sorted(range(len(earlier)), key=lambda at: (lengths[at], -at))  # of equals, the latest
+    alone = not _mixed(name, earlier[shortest[0]], trials)
+    # The choice that explains most alone need not be part of the best explanation by several choices.
+    tried = shortest[: 1 if alone or depth == 1 else _TRIED]
+    found = [_explain_by(name, earlier[at], earlier, trials, depth) for at in tried]
+    when, length = min(found, key=lambda each: each[1])
+    length += math.log2(1 + len(earlier))  # which choice it is
     # A parameter that is seldom active takes even a poor explanation: without one it would count as always active.
-    explained = lengths[shortest] < _surprise(there, len(trials)) or not _mixed(name, earlier[shortest], trials)
-    if not explained and (often or depth < _DEPTH):
-        return often
-    choice = earlier[shortest]
+    explained = alone or length < plain or (depth == _DEPTH and not often)
+    return (when, length) if explained else (often, plain)
+
+
+def _explain_by(
+    name: str, choice: Choice, earlier: Sequence[Choice], trials: Sequence[Config], depth: int
+) -> tuple[Condition | bool, float]:
+    """Returns the condition by the actions of a choice, and of others where these are not enough, with its bits."""
     others = [other for other in earlier if other is not choice]
     parts: list[Condition] = []
     always: list[Action] = []
+    total = 0.0
     for action, group in _groups(choice, trials):
-        when = _when(name, others, group, depth - 1)
+        when, length = _explain(name, others, group, depth - 1)
+        total += length
         if when is True:
             always.append(action)
         elif when is not False:
@@ -123,24 +142,30 @@ def _when(name: str, earlier: Sequence[Choice], trials: Sequence[Config], depth:
     always += _unseen(name, choice, trials)
     if always:
         parts.insert(0, In(choice.name, tuple(action for action in choice.actions if is_any_of(action, always))))
-    without = [trial for trial in trials if choice.name not in trial]
-    if without and (when := _when(name, others, without, depth - 1)) is not False:
-        absent = Not(In(choice.name, choice.actions))
-        parts.append(absent if when is True else And((absent, when)))
-    return False if not parts else parts[0] if len(parts) == 1 else Or(tuple(parts))
+    if without := [trial for trial in trials if choice.name not in trial]:
+        when, length = _explain(name, others, without, depth - 1)
+        total += length
+        if when is not False:
+            absent = Not(In(choice.name, choice.actions))
+            parts.append(absent if when is True else And((absent, when)))
+    return False if not parts else parts[0] if len(parts) == 1 else Or(tuple(parts)), total
 
 
 def _length(name: str, choice: Choice, trials: Sequence[Config]) -> float:
     """Returns the description length, in bits, of the trials that have a parameter, given the actions of a choice."""
     groups = [group for _, group in _groups(choice, trials)] + [[t for t in trials if choice.name not in t]]
-    surprises = [_surprise(sum(name in trial for trial in group), len(group)) for group in groups if group]
-    return sum(surprises) + len(surprises) * math.log2(1 + len(trials))
+    return sum(_bits(sum(name in trial for trial in group), len(group)) for group in groups if group)
 
 
-def _surprise(there: int, count: int) -> float:
-    """Returns the bits that tell which trials have a parameter, given their number."""
-    shares = [share for share in (there / count, 1 - there / count) if share]
-    return -count * sum(share * math.log2(share) for share in shares)
+def _bits(there: int, count: int) -> float:
+    """Returns the bits that tell which trials have a parameter: a bit for all or none of them, else more.
+
+    For some of them these are a bit that says so, the number of those that have the parameter, and which ones they are.
+    """
+    if there in (0, count):
+        return 1.0
+    which = -sum(part * math.log2(part / count) for part in (there, count - there))
+    return 1.0 + math.log2(1 + count) + which
 
 
 def _mixed(name: str, choice: Choice, trials: Sequence[Config]) -> bool:
@@ -151,11 +176,11 @@ def _mixed(name: str, choice: Choice, trials: Sequence[Config]) -> bool:
 
 def _groups(choice: Choice, trials: Sequence[Config]) -> Groups:
     """Returns the trials that made a choice, grouped by action."""
-    made = [trial for trial in trials if choice.name in trial]
-    groups = [
-        (action, [trial for trial in made if is_same_action(trial[choice.name], action)]) for action in choice.actions
-    ]
-    return [(action, group) for action, group in groups if group]
+    groups: dict[object, tuple[Action, list[Config]]] = {action_key(action): (action, []) for action in choice.actions}
+    for trial in trials:
+        if choice.name in trial and (group := groups.get(action_key(trial[choice.name]))):
+            group[1].append(trial)
+    return [group for group in groups.values() if group[1]]
 
 
 def _unseen(name: str, choice: Choice, trials: Sequence[Config]) -> list[Action]:
