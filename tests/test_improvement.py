@@ -13,8 +13,9 @@ from transfernas.define_by_run.plans import ObservedTrial
 from transfernas.define_by_run.surrogate_proposer import SurrogateProposer
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.choice_points import ChoicePoints
-from transfernas.learning.improvement import STALLED, least_tried
+from transfernas.learning.improvement import STALLED, WithCategory, best_candidates, least_tried
 from transfernas.learning.scores import Score
+from transfernas.learning.surrogate import Surrogate
 
 KINDS = ("tree", "forest", "net")
 SPACE = SearchSpace(
@@ -56,6 +57,23 @@ def test_numbers_and_many_categories_are_left_alone() -> None:
 def test_a_parameter_that_no_trial_was_asked_for_is_left_alone() -> None:
     space = ChoicePoints(SearchSpace("s", [Choice("on", (1, 2, 3)), Choice("kind", KINDS, when=In("on", (2,)))]))
     assert least_tried(space, np.array([[0.0, np.nan]] * 30)) is space
+
+
+def test_a_category_of_another_branch_than_that_of_the_best_trial_is_left_alone() -> None:
+    split = Choice("split", ("gini", "entropy"), when=In("kind", ("tree",)))
+    space, rng = ChoicePoints(SearchSpace("s", [Choice("kind", KINDS), split])), np.random.default_rng(0)
+    points = np.array([[1.0, np.nan]] * 20 + [[0.0, 0.0], [2.0, np.nan], [2.0, np.nan]])
+    part = least_tried(space, points)  # the best is a forest; "entropy" had no trial, a tree one
+    assert (part.anywhere(16, rng)[:, 0] == 0.0).all()
+    part = least_tried(space, np.array([[0.0, 0.0]] * 20 + [[1.0, np.nan], [2.0, np.nan]] * 9))  # the best is a tree
+    assert (part.near(points, rng)[:, 1] == 1.0).all() and len(part.near(points, rng)) < len(points)
+
+
+def test_nothing_is_proposed_where_no_candidate_can_have_the_category() -> None:
+    space, rng = ChoicePoints(SPACE), np.random.default_rng(0)
+    surrogate = Surrogate.fitted(trials([2, 2]), np.array([0.0, 1.0]), space.numeric)
+    absent = WithCategory(WithCategory(space, 0, 2), 1, 0)  # a net has no depth
+    assert best_candidates(surrogate, absent, trials([2, 2]), np.zeros((0, 4)), rng).shape == (0, 4)
 
 
 @pytest.mark.parametrize(("rewards", "stalled"), [([0.0] * 6, False), ([0.0] * 7, True), ([0.0] * 7 + [1.0], False)])

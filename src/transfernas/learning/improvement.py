@@ -85,21 +85,23 @@ class WithCategory(PointSpace):
     def settled(
         self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
     ) -> Float[np.ndarray, "points parameters"]:
-        """Returns points of the space with the category, see `PointSpace.settled`."""
+        """Returns points of the space with the category, see `PointSpace.settled`; not those that cannot have it."""
         points = points.copy()
         points[:, self._parameter] = self._category
-        return self._space.settled(points, rng)
+        points = self._space.settled(points, rng)
+        return points[points[:, self._parameter] == self._category]
 
 
 def least_tried(space: PointSpace, points: Float[np.ndarray, "trials parameters"]) -> PointSpace:
     """Returns the part of a space with the category that lacks most trials; the whole space if none lacks any.
 
     A category lacks trials if fewer trials had it than twice the logarithm to base 2 of the number of all trials. A
-    parameter that no trial was asked for, or that has more than ten categories, counts as having enough.
+    parameter that the best trial was not asked for, or that has more than ten categories, counts as having enough: it
+    belongs to another branch of the space, such as a kind of model, and comes with that one.
 
     Args:
         space: the space.
-        points: Shape `[trials, parameters]`, the points of all trials.
+        points: Shape `[trials, parameters]`, the points of all trials, best first.
 
     Example:
         ```python
@@ -113,7 +115,7 @@ def least_tried(space: PointSpace, points: Float[np.ndarray, "trials parameters"
     fewest, part = _ENOUGH * math.log2(len(points)), space
     for parameter, categories in enumerate(space.categories):
         tried = points[:, parameter]
-        if not 2 <= len(categories) <= _MOST_CATEGORIES or np.isnan(tried).all():
+        if not 2 <= len(categories) <= _MOST_CATEGORIES or np.isnan(tried[0]):
             continue
         counts = (tried == categories[:, None]).sum(axis=1)
         if counts.min() < fewest:
@@ -168,6 +170,8 @@ def best_candidates(
         earlier = space.settled(earlier, rng)
         earlier = earlier[np.argsort(-surrogate.improvement(earlier), kind="stable")[:_NEAR]]
         candidates = np.concatenate([candidates, earlier, space.near(np.repeat(earlier, _EACH, 0), rng)])
+    if not len(candidates):  # the space of the latest trials does not explain the best one
+        return candidates
     promises = surrogate.improvement(candidates)
     for _ in range(_CLIMBS):
         more = space.near(np.repeat(candidates[promises.argmax()][None], _STEPS, 0), rng)
