@@ -13,6 +13,7 @@ from scipy.stats import multivariate_normal, norm
 from transfernas.learning.source_means import MeanFn, SourceMeans
 from transfernas.learning.surrogate import (
     ABSENT,
+    KERNEL_TRIALS,
     Features,
     Hyperparameters,
     Surrogate,
@@ -207,6 +208,18 @@ def test_whatever_the_values_are_the_promise_is_a_number(values: list[float]) ->
     surrogate = Surrogate.fitted(points, np.array(values), NUMERIC)
     promise = surrogate.improvement(some_points(20, seed=3))
     assert np.isfinite(promise).all() and (promise >= 0).all()
+
+
+def test_the_kernel_of_many_trials_is_found_from_the_best_and_a_spread_of_the_others() -> None:
+    points = some_points(100)
+    values = some_values(points)
+    order = np.argsort(standardised(values), kind="stable")  # where the worst are equal
+    some = np.concatenate([order[:30], order[30:][np.linspace(0, 69, KERNEL_TRIALS - 30).astype(int)]])
+    scale = ValueScale.of(values)
+    every, few = (Surrogate.fitted(points[it], values[it], NUMERIC, scale=scale) for it in (np.arange(100), some))
+    assert np.array_equal(every.hyperparameters.lengths, few.hyperparameters.lengths)
+    assert every.hyperparameters[1:] == few.hyperparameters[1:] and KERNEL_TRIALS == 60
+    assert len(every.weights) == 100  # all trials tell of the values
 
 
 def test_equal_points_and_many_are_no_trouble() -> None:

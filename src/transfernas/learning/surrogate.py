@@ -42,6 +42,9 @@ ABSENT = 0.5
 STEPS = 8
 """The largest number of steps of the search for the lengths."""
 
+KERNEL_TRIALS = 60
+"""The largest number of trials that the lengths, the variance and the noise are found from."""
+
 _LENGTH, _LENGTH_SPREAD = 0.4, 1.0  # the prior's median, over the root of the number of parameters, and its log-spread
 _NOISE, _NOISE_SPREAD = 1e-3, 2.0  # the prior's median, as a share of the values' variance, and its log-spread
 _BOUNDS = {"length": (0.02, 50.0), "variance": (0.02, 50.0), "noise": (1e-6, 1.0)}
@@ -170,11 +173,12 @@ class Surrogate:
         opinions = sources(points)
         basis, away = opinions @ sources.weights_factor, standard - opinions @ sources.weights
         if steps:
+            some = _for_the_kernel(standard)
             bounds = [_BOUNDS["length"]] * len(numeric) + [_BOUNDS["variance"], _BOUNDS["noise"]]
             found = minimize(
                 negative_log_posterior,
                 np.array([*hyperparameters.lengths, hyperparameters.variance, hyperparameters.noise]),
-                (its, features.parameter, away, basis),
+                (its[some], features.parameter, away[some], basis[some]),
                 method="L-BFGS-B",
                 jac=True,
                 bounds=np.log(bounds),
@@ -288,6 +292,19 @@ def negative_log_posterior(
     spreads = np.array([*np.full(len(lengths), _LENGTH_SPREAD), 1.0, _NOISE_SPREAD])
     away = (logarithms - means) / spreads
     return float(value + 0.5 * away @ away), gradient + away / spreads
+
+
+def _for_the_kernel(standard: Float[np.ndarray, "trials"]) -> Int[np.ndarray, "some"]:
+    """Returns the positions of the trials from which the kernel is found: half of them the best, the others a spread.
+
+    The time of the search for the kernel grows with the third power of the trials, and more trials find no better one.
+    """
+    order = np.argsort(standard, kind="stable")
+    if len(order) <= KERNEL_TRIALS:
+        return np.arange(len(order))
+    best, others = np.split(order, [KERNEL_TRIALS // 2])
+    spread = np.linspace(0, len(others) - 1, KERNEL_TRIALS - len(best)).astype(int)
+    return np.concatenate([best, others[spread]])
 
 
 def _usual_length(parameters: int) -> float:
