@@ -198,6 +198,22 @@ def test_a_failed_trial_teaches_nothing(config: TrainingConfig) -> None:
     assert agent.provenance == provenance
 
 
+def test_a_failed_configuration_is_not_proposed_again_while_there_are_others(tmp_path: Path) -> None:
+    space = SearchSpace("kinds", [Choice("a", tuple("xyz")), Choice("b", tuple("pqr"))])
+    agent = Agent([Problem(space, "task")], seed=1)
+    asked = []
+    for _ in range(9):
+        trial = agent.ask()
+        asked.append(tuple(trial.config.values()))
+        if "x" in asked[-1] or "p" in asked[-1]:
+            agent.tell(trial, failed=True)
+        else:
+            agent.tell(trial, float(asked[-1] == ("z", "r")))
+    assert len(set(asked)) == 9
+    loaded = Agent.load(agent.save(tmp_path / "agent.safetensors"))
+    assert loaded.ask().config == agent.ask().config  # nothing is left, so any configuration comes
+
+
 @pytest.mark.parametrize("config", [CONFIG, FAST], ids=["paper", "fast"])
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("size", [1e15, 1e38, 1e200, 1.7e308, sys.float_info.max])

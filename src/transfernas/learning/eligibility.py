@@ -34,12 +34,14 @@ class Excluded(NamedTuple):
         repeatable: see `propose`.
         networks: the networks that each replica evaluated or evaluates, see `NetworkCache.known`.
         configs: the configurations of the candidates.
+        failed: Shape `[replicas, failed]`, see `failed_trials.failed_fingerprints`; of problems without keys.
     """
 
     pending: UInt64[np.ndarray, "pending"]
     repeatable: UInt64[np.ndarray, "again"]
     networks: tuple[Networks | None, ...]
     configs: CandidateConfigs
+    failed: UInt64[np.ndarray, "replicas failed"]
 
     def refuses(
         self,
@@ -48,7 +50,7 @@ class Excluded(NamedTuple):
         candidates: Rollout,
         sought: Int[np.ndarray, "sought"],
     ) -> Bool[np.ndarray, "sought candidates"]:
-        """Returns which candidates were evaluated; none where every configuration of a problem was.
+        """Returns which candidates were evaluated or failed; none where every configuration of a problem was.
 
         Args:
             learner: the replicas.
@@ -60,6 +62,8 @@ class Excluded(NamedTuple):
         fingerprint = fingerprints(np.broadcast_to(problem[:, None], shape), candidates.trajectory)
         refused = replay.contains(sought, fingerprint) | are_among(fingerprint, self.pending)
         refused &= ~are_among(fingerprint, self.repeatable)
+        if self.failed.size:
+            refused |= are_among(fingerprint, self.failed[sought, None])
         for at in np.flatnonzero(refused.any(axis=1)).tolist():
             replica, row = int(sought[at]), int(problem[at])
             refused[at] &= self._any_left(learner, replica, row, replay.of(replica, row))
@@ -111,14 +115,15 @@ class Excluded(NamedTuple):
 
     def _any_left(self, learner: Learner, replica: int, row: int, trials: Int[np.ndarray, "trials"]) -> bool:
         """Returns whether a problem may have configurations left that the replica did not try."""
-        space, count = learner.encoding.problems[row].space, len(trials) + len(self.pending)
+        space = learner.encoding.problems[row].space
+        count = len(trials) + len(self.pending) + self.failed.shape[1]
         # A lower bound, because comparing two equal spaces takes long.
         if count < math.prod(len(choice.actions) for choice in space.choices if choice.when is None):
             return True
         if count < (size := _size(space)):
             return True
         tried = set(learner.replay.identities(replica, trials)) | self.configs.identities(self.pending)
-        return len(tried) < size
+        return len(tried | {*self.failed[replica].tolist()} - {0}) < size
 
     def network(
         self, learner: Learner, row: int, fingerprint: int, action_indices: Int[np.ndarray, "choices"]

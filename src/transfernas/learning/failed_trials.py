@@ -1,11 +1,13 @@
 """Trials that failed, which are not proposed again."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt64
 
 from ..spaces.trajectory import Trajectory
+from .replay import fingerprints
 
 # Not for tuning: this number bounds the file.
 MOST_FAILED = 64
@@ -29,3 +31,21 @@ class FailedTrial(NamedTuple):
         """Returns the trial of one replica alone."""
         rows = slice(replica, replica + 1)
         return FailedTrial(self.problem[rows], self.trajectory.at(rows), self.numbers[rows])
+
+
+def failed_fingerprints(
+    failed: Sequence[FailedTrial], problem: Int[np.ndarray, "replicas"]
+) -> UInt64[np.ndarray, "replicas failed"]:
+    """Returns the `replay.fingerprints` of failed trials that are not proposed again.
+
+    Those of other problems are 0, and those with ranges of numbers, because other numbers of a range may not fail.
+
+    Args:
+        failed: the failed trials.
+        problem: Shape `[replicas]`, the row of the next problem of each replica.
+    """
+    found = np.zeros((len(problem), len(failed)), np.uint64)
+    for at, one in enumerate(failed):
+        counts = (one.problem == problem) & np.isnan(one.numbers).all(axis=1)
+        found[counts, at] = fingerprints(one.problem, one.trajectory)[counts]
+    return found

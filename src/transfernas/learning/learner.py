@@ -297,7 +297,7 @@ def fail(
 ) -> Learner:
     """Returns the replicas after a failed trial of each: no policy learns, and the trial is not proposed again.
 
-    Neither the warm start nor the Gaussian process proposes it again; a policy may.
+    It may be where configurations repeat, as in the paper's settings, and where its ranges can have other numbers.
 
     Args:
         learner: the replicas.
@@ -306,7 +306,7 @@ def fail(
         proposer: Shape `[replicas]`, the trial's proposer (see `learning.bandit`).
         numbers: Shape `[replicas, choices]`, the numbers of ranges, see `ReplayBuffer`; None if there are no ranges.
     """
-    if not learner.encoding.grows and learner.config.proposal.surrogate is not None:
+    if not (learner.encoding.grows or learner.config.proposal.repeats):
         numbers = np.empty((learner.replicas, 0)) if numbers is None else numbers
         failed = *learner.failed[1 - MOST_FAILED :], FailedTrial(problem, trajectory, numbers)
         learner = dataclasses.replace(learner, failed=failed)

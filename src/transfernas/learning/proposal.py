@@ -14,6 +14,7 @@ from ..spaces.problem import no_valid
 from ..spaces.trajectory import pad_trajectory
 from .bandit import EXPLORING, NEW_POLICY, POLICY_OF, SURROGATE, WARM_START
 from .eligibility import Excluded, FirstValidFn, first_valid_of
+from .failed_trials import failed_fingerprints
 from .learner import Learner
 from .network_cache import Networks
 from .numbers import CandidateConfigs, configs_of
@@ -105,7 +106,9 @@ def propose(
         networks = learner.network_cache.known(learner.encoding, problem, learner.replay, configs.identities(pending))
     if learner.encoding.has_ranges:
         repeatable = np.concatenate([repeatable, *map(configs.repeatable, problem.tolist())])
-    evaluated = Excluded(pending, repeatable, networks, configs)
+    # A network that failed counts as not evaluated.
+    failed = failed_fingerprints(() if learner.keyed else learner.failed, problem)
+    evaluated = Excluded(pending, repeatable, networks, configs, failed)
     proposer, rollout = _draw_proposer(learner, problem, evaluated, allowed)
     acceptance, attempt, tried = learner.acceptance, 0, 0
     find = first_valid or functools.partial(first_valid_of, configs)

@@ -23,6 +23,7 @@ from .bandit import SURROGATE
 from .choice_points import ChoicePoints, is_mostly_numbers
 from .config import SurrogateConfig
 from .eligibility import Excluded, FirstValidFn
+from .failed_trials import failed_fingerprints
 from .improvement import STALLED, best_candidates, part_to_search
 from .learner import Learner
 from .randomness import Purpose, generator
@@ -113,8 +114,7 @@ def _propose(
     open_trials: OpenTrials,
 ) -> Rollout | None:
     """Returns the proposal for one replica, Shape `[1, ...]`; None if no candidate is worth a trial."""
-    known = [fingerprints(one.problem[replica], one.trajectory.at(replica)) for one in learner.failed]
-    failed = np.array(known, np.uint64).ravel()
+    failed = failed_fingerprints([one.selected(int(replica[0])) for one in learner.failed], row)[0]
     wanted, numbers = _candidates(learner, int(replica[0]), int(row[0]), open_trials)
     of_ranges = learner.encoding.problems[int(row[0])].space.has_ranges
     for start in range(0, len(wanted), _AT_ONCE):
