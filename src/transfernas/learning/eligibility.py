@@ -50,7 +50,9 @@ class Excluded(NamedTuple):
         candidates: Rollout,
         sought: Int[np.ndarray, "sought"],
     ) -> Bool[np.ndarray, "sought candidates"]:
-        """Returns which candidates were evaluated or failed; none where every configuration of a problem was.
+        """Returns which candidates were evaluated; none where every configuration of a problem was.
+
+        Failed ones are among them as long as there are configurations that were neither evaluated nor failed.
 
         Args:
             learner: the replicas.
@@ -62,12 +64,13 @@ class Excluded(NamedTuple):
         fingerprint = fingerprints(np.broadcast_to(problem[:, None], shape), candidates.trajectory)
         refused = replay.contains(sought, fingerprint) | are_among(fingerprint, self.pending)
         refused &= ~are_among(fingerprint, self.repeatable)
-        if self.failed.size:
-            refused |= are_among(fingerprint, self.failed[sought, None])
-        for at in np.flatnonzero(refused.any(axis=1)).tolist():
+        failed = are_among(fingerprint, self.failed[sought, None]) & ~refused
+        for at in np.flatnonzero((refused | failed).any(axis=1)).tolist():
             replica, row = int(sought[at]), int(problem[at])
-            refused[at] &= self._any_left(learner, replica, row, replay.of(replica, row))
-        return refused
+            trials, its = replay.of(replica, row), frozenset(self.failed[replica].tolist()) - {0}
+            refused[at] &= self._any_left(learner, replica, row, trials)
+            failed[at] &= bool(its) and self._any_left(learner, replica, row, trials, its)
+        return refused | failed
 
     def first_new(
         self,
@@ -113,17 +116,24 @@ class Excluded(NamedTuple):
                 found[at] = behind + (int(find(problem[at : at + 1], rest)[0]) if behind < count else 0)
         return found
 
-    def _any_left(self, learner: Learner, replica: int, row: int, trials: Int[np.ndarray, "trials"]) -> bool:
-        """Returns whether a problem may have configurations left that the replica did not try."""
+    def _any_left(
+        self,
+        learner: Learner,
+        replica: int,
+        row: int,
+        trials: Int[np.ndarray, "trials"],
+        failed: frozenset[int] = frozenset(),
+    ) -> bool:
+        """Returns whether a problem may have configurations left that the replica did not try, nor failed at."""
         space = learner.encoding.problems[row].space
-        count = len(trials) + len(self.pending) + self.failed.shape[1]
+        count = len(trials) + len(self.pending) + len(failed)
         # A lower bound, because comparing two equal spaces takes long.
         if count < math.prod(len(choice.actions) for choice in space.choices if choice.when is None):
             return True
         if count < (size := _size(space)):
             return True
         tried = set(learner.replay.identities(replica, trials)) | self.configs.identities(self.pending)
-        return len(tried | {*self.failed[replica].tolist()} - {0}) < size
+        return len(tried | failed) < size
 
     def network(
         self, learner: Learner, row: int, fingerprint: int, action_indices: Int[np.ndarray, "choices"]
