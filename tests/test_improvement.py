@@ -104,6 +104,23 @@ def test_a_stalled_search_in_optuna_tries_every_kind_of_model() -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.usefixtures("quiet")
+def test_a_search_that_stalls_after_a_transfer_tries_what_was_never_good_before() -> None:
+    def objective(trial: optuna.Trial, best_net: float) -> float:
+        kind, share = trial.suggest_categorical("kind", KINDS), trial.suggest_float("share", 0.0, 1.0)
+        return best_net if kind == "net" and plateau(kind, share) == 0.5 else plateau(kind, share)
+
+    for seed in range(3):
+        sampler = TransferSampler(seed=seed)
+        optuna.create_study(study_name="old", sampler=sampler).optimize(
+            lambda trial: objective(trial, 1.5), n_trials=30
+        )
+        study = optuna.create_study(study_name="new", sampler=sampler)
+        study.optimize(lambda trial: objective(trial, 0.5), n_trials=40)
+        assert [trial.params["kind"] for trial in study.trials].count("net") >= 7 and study.best_value == 0.5
+
+
+@pytest.mark.thorough
 def test_a_stalled_agent_tries_every_kind_of_model() -> None:
     shares = tuple(np.linspace(0, 1, 30).round(3).tolist())
     space = SearchSpace("s", [Choice("kind", KINDS), *(Choice(name, shares) for name in ("share", "a", "b"))])

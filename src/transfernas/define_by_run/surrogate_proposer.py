@@ -188,7 +188,7 @@ class SurrogateProposer:
         surrogate = surrogate.expecting(without)
         best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
-        part = part_to_search(points, rows, known.told, known.stalled, earlier.best)
+        part = part_to_search(points, rows, known.told, known.stalled)
         return best_candidates(surrogate, part, best, earlier.best, rng), tried
 
     def _known_space(

@@ -124,25 +124,19 @@ def least_tried(space: PointSpace, points: Float[np.ndarray, "trials parameters"
 
 
 def part_to_search(
-    space: PointSpace,
-    points: Float[np.ndarray, "trials parameters"],
-    told: int,
-    stalled: bool,
-    earlier: Float[np.ndarray, "earlier parameters"],
+    space: PointSpace, points: Float[np.ndarray, "trials parameters"], told: int, stalled: bool
 ) -> PointSpace:
     """Returns the part of a space to take candidates from: that of `least_tried` for a stalled search, else the whole.
 
-    It is the whole space, too, if there are earlier problems, which say which categories are good, and in a long
-    search, of which the process forgets trials.
+    It is the whole space, too, in a long search, of which the process forgets trials.
 
     Args:
         space: the space.
-        points: Shape `[trials, parameters]`, the points of the trials in the process.
+        points: Shape `[trials, parameters]`, the points of the trials in the process, best first.
         told: the number of all trials.
         stalled: whether the latest `STALLED` trials were no better than the best before them.
-        earlier: Shape `[earlier, parameters]`, the points of the best trials of earlier problems.
     """
-    return least_tried(space, points) if stalled and not len(earlier) and told == len(points) else space
+    return least_tried(space, points) if stalled and told == len(points) else space
 
 
 def best_candidates(

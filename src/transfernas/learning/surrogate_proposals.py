@@ -167,7 +167,7 @@ def _candidates(
         numbers = np.array([its[1 : 1 + indices.shape[1]] for _, its in without])
         surrogate = surrogate.expecting(points.of(indices, numbers))
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
-    space = part_to_search(points, told.points, len(trials), told.stalled, sources.best)
+    space = part_to_search(points, told.points, len(trials), told.stalled)
     found = best_candidates(surrogate, space, told.points, sources.best, rng)
     if learner.encoding.problems[row].space.has_ranges:
         found = found[:_MOST]
