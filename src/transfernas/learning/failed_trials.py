@@ -44,8 +44,9 @@ def failed_fingerprints(
         failed: the failed trials.
         problem: Shape `[replicas]`, the row of the next problem of each replica.
     """
-    found = np.zeros((len(problem), len(failed)), np.uint64)
-    for at, one in enumerate(failed):
-        counts = (one.problem == problem) & np.isnan(one.numbers).all(axis=1)
-        found[counts, at] = fingerprints(one.problem, one.trajectory)[counts]
-    return found
+    if not failed:
+        return np.zeros((len(problem), 0), np.uint64)
+    rows = np.stack([one.problem for one in failed])
+    without_ranges = np.stack([np.isnan(one.numbers).all(axis=1) for one in failed])
+    trials = Trajectory(*map(np.stack, zip(*(one.trajectory for one in failed), strict=True)))
+    return np.where((rows == problem) & without_ranges, fingerprints(rows, trials), np.uint64(0)).T
