@@ -115,7 +115,7 @@ def _explain(
     shortest = sorted(range(len(earlier)), key=lambda at: (lengths[at], -at))  # of equals, the latest
     alone = not _mixed(name, earlier[shortest[0]], trials)
     # The choice that explains most alone need not be part of the best explanation by several choices.
-    tried = shortest[: 1 if alone or depth == 1 else _TRIED]
+    tried = shortest[: 1 if alone or depth < _DEPTH else _TRIED]
     found = [_explain_by(name, earlier[at], earlier, trials, depth) for at in tried]
     when, length = min(found, key=lambda each: each[1])
     length += math.log2(1 + len(earlier))  # which choice it is
