@@ -153,8 +153,7 @@ def _explain_by(
 
 def _length(name: str, choice: Choice, trials: Sequence[Config]) -> float:
     """Returns the description length, in bits, of the trials that have a parameter, given the actions of a choice."""
-    groups = [group for _, group in _groups(choice, trials)] + [[t for t in trials if choice.name not in t]]
-    return sum(_bits(sum(name in trial for trial in group), len(group)) for group in groups if group)
+    return sum(_bits(there, count) for there, count in _counts(name, choice, trials))
 
 
 def _bits(there: int, count: int) -> float:
@@ -170,8 +169,13 @@ def _bits(there: int, count: int) -> float:
 
 def _mixed(name: str, choice: Choice, trials: Sequence[Config]) -> bool:
     """Returns whether some trials of one action of a choice have a parameter, and others do not."""
+    return any(0 < there < count for there, count in _counts(name, choice, trials))
+
+
+def _counts(name: str, choice: Choice, trials: Sequence[Config]) -> list[tuple[int, int]]:
+    """Returns how many trials have a parameter, and how many there are, for each action and without the choice."""
     groups = [group for _, group in _groups(choice, trials)] + [[t for t in trials if choice.name not in t]]
-    return any(0 < sum(name in trial for trial in group) < len(group) for group in groups)
+    return [(sum(name in trial for trial in group), len(group)) for group in groups if group]
 
 
 def _groups(choice: Choice, trials: Sequence[Config]) -> Groups:

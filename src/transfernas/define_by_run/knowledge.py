@@ -116,7 +116,7 @@ class SearchKnowledge:
         else:
             self._remember(score, config, params, compute_fingerprint(trajectory))
             # The trial after a turn of the surrogate's is the policy's, which learns from both then.
-            waits = plan is not None and self._is_turn_of_surrogate(plan.number)
+            waits = plan is not None and self.surrogate_of(plan.number) is not None
             learner = self.learner.learned(trajectory, score, proposer, plan is None, waits)
         if plan is not None and plan.proposer == WARM_START and plan.was_left(config, whole):
             # Somebody else, such as a sampler with fixed parameters, would change the same plan again.
@@ -212,9 +212,10 @@ class SearchKnowledge:
         trials.best.check(domains)
         return knowledge
 
-    def _is_turn_of_surrogate(self, number: int) -> bool:
-        """Returns whether a trial is the surrogate's to propose, even if the surrogate found nothing to propose."""
-        return self.surrogate is not None and self.surrogate.proposes(number, bool(self.learner.sources))
+    def surrogate_of(self, number: int) -> SurrogateProposer | None:
+        """Returns the surrogate if the trial of this number is its to propose, even if it finds nothing to propose."""
+        due = self.surrogate is not None and self.surrogate.proposes(number, bool(self.learner.sources))
+        return self.surrogate if due else None
 
     def _has_all(self, trial: ObservedTrial) -> bool:
         """Returns whether a trial has all parameters, as far as the space is known."""

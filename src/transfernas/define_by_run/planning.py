@@ -75,11 +75,11 @@ def _plan_trial(
     number = count if earlier is None else earlier.number
     domains = {**space.domains, name: domain}
     is_new = _is_new(knowledge, trial, params, domains)
-    plan, surrogate, sources = None, knowledge.surrogate, knowledge.learner.sources
-    if earlier is None and not params and surrogate is not None and surrogate.proposes(number, bool(sources)):
+    plan = None
+    if earlier is None and not params and (surrogate := knowledge.surrogate_of(number)) is not None:
         here, elsewhere = trials.others(trial)
         pending = [*(other.observed for other in here), *elsewhere]
-        plan = plan_by_surrogate(surrogate, learner, number, domains, pending, sources, is_new)
+        plan = plan_by_surrogate(surrogate, learner, number, domains, pending, knowledge.learner.sources, is_new)
     if plan is None or name not in plan.actions:
         rng = None if earlier is None else earlier.rng
         plan = _plan_among_workers(knowledge, trial, number, params, name, domain, is_new, rng)

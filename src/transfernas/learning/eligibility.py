@@ -34,7 +34,7 @@ class Excluded(NamedTuple):
         repeatable: see `propose`.
         networks: the networks that each replica evaluated or evaluates, see `NetworkCache.known`.
         configs: the configurations of the candidates.
-        failed: Shape `[replicas, failed]`, see `failed_trials.failed_fingerprints`; of problems without keys.
+        failed: Shape `[replicas, failed]`, see `failed_trials.failed_fingerprints`.
     """
 
     pending: UInt64[np.ndarray, "pending"]
@@ -52,7 +52,8 @@ class Excluded(NamedTuple):
     ) -> Bool[np.ndarray, "sought candidates"]:
         """Returns which candidates were evaluated; none where every configuration of a problem was.
 
-        Failed ones are among them as long as there are configurations that were neither evaluated nor failed.
+        Failed ones are among them as long as there are configurations that were neither evaluated nor failed, but not
+        those of a problem with a key: a network that failed counts as not evaluated.
 
         Args:
             learner: the replicas.
@@ -64,7 +65,8 @@ class Excluded(NamedTuple):
         fingerprint = fingerprints(np.broadcast_to(problem[:, None], shape), candidates.trajectory)
         refused = replay.contains(sought, fingerprint) | are_among(fingerprint, self.pending)
         refused &= ~are_among(fingerprint, self.repeatable)
-        failed = are_among(fingerprint, self.failed[sought, None]) & ~refused
+        keyed = np.array([self.networks[replica] is not None for replica in sought.tolist()])
+        failed = are_among(fingerprint, self.failed[sought, None]) & ~refused & ~keyed[:, None]
         for at in np.flatnonzero((refused | failed).any(axis=1)).tolist():
             replica, row = int(sought[at]), int(problem[at])
             trials, its = replay.of(replica, row), frozenset(self.failed[replica].tolist()) - {0}

@@ -49,17 +49,20 @@ class PointSpace(ABC):
     @abstractmethod
     def settled(
         self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
-    ) -> Float[np.ndarray, "points parameters"]:
-        """Returns points of the space: random values for NaN, and NaN for parameters that are not asked for."""
+    ) -> Float[np.ndarray, "settled parameters"]:
+        """Returns points of the space: random values for NaN, and NaN for parameters that are not asked for.
 
-    def anywhere(self, count: int, rng: np.random.Generator) -> Float[np.ndarray, "count parameters"]:
-        """Returns random points."""
+        A part of a space leaves out the points that cannot be in it.
+        """
+
+    def anywhere(self, count: int, rng: np.random.Generator) -> Float[np.ndarray, "settled parameters"]:
+        """Returns so many random points, as far as these are in the space."""
         return self.settled(np.full((count, len(self.numeric)), np.nan), rng)
 
     def near(
         self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
-    ) -> Float[np.ndarray, "points parameters"]:
-        """Returns a random neighbour of each point."""
+    ) -> Float[np.ndarray, "settled parameters"]:
+        """Returns a random neighbour of each point, as far as these are in the space."""
         moved = self.moved(points, rng)
         switched = np.where(rng.random(points.shape) < _SWITCHED, np.nan, points)
         return self.settled(np.where(self.numeric, moved, switched), rng)
@@ -84,7 +87,7 @@ class WithCategory(PointSpace):
 
     def settled(
         self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
-    ) -> Float[np.ndarray, "points parameters"]:
+    ) -> Float[np.ndarray, "settled parameters"]:
         """Returns points of the space with the category, see `PointSpace.settled`; not those that cannot have it."""
         points = points.copy()
         points[:, self._parameter] = self._category

@@ -106,9 +106,7 @@ def propose(
         networks = learner.network_cache.known(learner.encoding, problem, learner.replay, configs.identities(pending))
     if learner.encoding.has_ranges:
         repeatable = np.concatenate([repeatable, *map(configs.repeatable, problem.tolist())])
-    # A network that failed counts as not evaluated.
-    failed = failed_fingerprints(() if learner.keyed else learner.failed, problem)
-    evaluated = Excluded(pending, repeatable, networks, configs, failed)
+    evaluated = Excluded(pending, repeatable, networks, configs, failed_fingerprints(learner.failed, problem))
     proposer, rollout = _draw_proposer(learner, problem, evaluated, allowed)
     acceptance, attempt, tried = learner.acceptance, 0, 0
     find = first_valid or functools.partial(first_valid_of, configs)

@@ -23,7 +23,6 @@ from .bandit import SURROGATE
 from .choice_points import ChoicePoints, is_mostly_numbers
 from .config import SurrogateConfig
 from .eligibility import Excluded, FirstValidFn
-from .failed_trials import failed_fingerprints
 from .improvement import STALLED, best_candidates, part_to_search
 from .learner import Learner
 from .randomness import Purpose, generator
@@ -114,7 +113,6 @@ def _propose(
     open_trials: OpenTrials,
 ) -> Rollout | None:
     """Returns the proposal for one replica, Shape `[1, ...]`; None if no candidate is worth a trial."""
-    failed = failed_fingerprints([one.selected(int(replica[0])) for one in learner.failed], row)[0]
     wanted, numbers = _candidates(learner, int(replica[0]), int(row[0]), open_trials)
     of_ranges = learner.encoding.problems[int(row[0])].space.has_ranges
     for start in range(0, len(wanted), _AT_ONCE):
@@ -127,7 +125,7 @@ def _propose(
                     int(row[0]), indices, np.pad(its, (1, len(indices) - len(its) - 1), constant_values=np.nan)
                 )
         else:
-            refused |= are_among(fingerprints(np.repeat(row, len(made)), drawn.trajectory), failed)
+            refused |= are_among(fingerprints(np.repeat(row, len(made)), drawn.trajectory), excluded.failed[replica[0]])
         if not (learner.config.proposal.repeats or of_ranges):
             refused |= excluded.refuses(learner, row, at_index(drawn, None), replica)[0]
         drawn = at_index(at_index(drawn, np.argsort(refused, kind="stable")), None)
