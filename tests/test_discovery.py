@@ -106,6 +106,14 @@ def test_a_number_that_was_not_seen_is_taken_for_its_neighbour() -> None:
     assert fits(kinds, {"kind": "c"})
 
 
+@pytest.mark.parametrize("kinds", [(0, False, 0.0), (1, True, 1.0, "1", None), (2.0, 1, 1.0, 2)])
+@pytest.mark.parametrize("at", range(3))
+def test_equal_actions_of_different_types_have_conditions_of_their_own(kinds: tuple[Action, ...], at: int) -> None:
+    trials: list[dict[str, Action]] = [{"kind": kind} | ({"second": 0} if kind is kinds[at] else {}) for kind in kinds]
+    space = discover("s", {"kind": kinds, "second": (0, 1)}, trials * 4)
+    assert all(fits(space, trial) for trial in trials)
+
+
 def test_what_is_always_or_never_or_by_chance_there_has_no_condition() -> None:
     rng = np.random.default_rng(0)
     actions: dict[str, tuple[Action, ...]] = {"a": (0, 1), "always": (0, 1), "never": (0, 1), "chance": (0, 1)}

@@ -192,15 +192,17 @@ def _unseen(name: str, choice: Choice, trials: Sequence[Config]) -> list[Action]
 
     A number follows the nearest number that was taken; any other action follows the majority of those taken.
     """
-    seen = {action: 2 * sum(name in t for t in group) > len(group) for action, group in _groups(choice, trials)}
-    if not seen:
+    groups = _groups(choice, trials)
+    if not groups:
         return []
+    seen = [action for action, _ in groups]
+    active = [2 * sum(name in trial for trial in group) > len(group) for _, group in groups]
     numbers = are_numbers(choice.actions)
-    most = 2 * sum(seen.values()) > len(seen)
+    most = 2 * sum(active) > len(active)
 
     def there(action: Action) -> bool:
         if not numbers:
             return most
-        return seen[min(seen, key=lambda known: abs(known - action))]  # type: ignore[operator]
+        return active[min(range(len(seen)), key=lambda at: abs(seen[at] - action))]  # type: ignore[operator]
 
-    return [action for action in choice.actions if not is_any_of(action, list(seen)) and there(action)]
+    return [action for action in choice.actions if not is_any_of(action, seen) and there(action)]
