@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfernas import Agent, Choice, In, Problem, SearchSpace, SurrogateConfig
+from transfernas import Agent, Choice, In, Problem, Range, SearchSpace, SurrogateConfig
 from transfernas.define_by_run.plans import ObservedTrial
 from transfernas.define_by_run.surrogate_proposer import SurrogateProposer
 from transfernas.integrations.optuna import TransferSampler
+from transfernas.learning.bandit import SURROGATE
 from transfernas.learning.choice_points import ChoicePoints
 from transfernas.learning.improvement import STALLED, WithCategory, best_candidates, least_tried
 from transfernas.learning.scores import Score
@@ -28,6 +29,8 @@ SPACE = SearchSpace(
     ],
 )
 
+NONE = np.zeros((0, 4))
+
 
 def trials(kinds: list[int]) -> np.ndarray:
     """Points with these kinds, of which a net has no depth."""
@@ -40,7 +43,7 @@ def trials(kinds: list[int]) -> np.ndarray:
 @given(kinds=st.lists(st.integers(0, 2), min_size=1, max_size=60))
 def test_candidates_have_the_category_that_lacks_most_trials(kinds: list[int]) -> None:
     space, rng = ChoicePoints(SPACE), np.random.default_rng(0)
-    part, counts = least_tried(space, trials(kinds)), [kinds.count(at) for at in range(3)]
+    part, counts = least_tried(space, trials(kinds), NONE)[0], [kinds.count(at) for at in range(3)]
     if min(counts) >= 2 * math.log2(len(kinds)):
         assert part is space
         return
@@ -49,23 +52,32 @@ def test_candidates_have_the_category_that_lacks_most_trials(kinds: list[int]) -
         assert (np.isnan(points[:, 1]) == (points[:, 0] == 2)).all()  # the conditions hold
 
 
+def test_trials_without_a_score_count_and_a_part_comes_after_the_other() -> None:
+    space, rng, scored = ChoicePoints(SPACE), np.random.default_rng(0), trials([0] * 30 + [1])
+    kinds = [part.anywhere(8, rng)[:, 0] for part in least_tried(space, scored, NONE)]
+    assert [set(its) for its in kinds[:2]] == [{2.0}, {1.0}] and len(set(kinds[2])) > 1
+    kinds = [part.anywhere(8, rng)[:, 0] for part in least_tried(space, scored, trials([2] * 12))]
+    assert set(kinds[0]) == {1.0} and len(set(kinds[1])) > 1
+
+
 def test_numbers_and_many_categories_are_left_alone() -> None:
     space = ChoicePoints(SearchSpace("s", [*SPACE.choices[2:], Choice("one", ("a",))]))
-    assert least_tried(space, np.zeros((30, 3))) is space
+    assert least_tried(space, np.zeros((30, 3)), NONE[:, :3]) == [space]
 
 
 def test_a_parameter_that_no_trial_was_asked_for_is_left_alone() -> None:
     space = ChoicePoints(SearchSpace("s", [Choice("on", (1, 2, 3)), Choice("kind", KINDS, when=In("on", (2,)))]))
-    assert least_tried(space, np.array([[0.0, np.nan]] * 30)) is space
+    assert least_tried(space, np.array([[0.0, np.nan]] * 30), NONE[:, :2]) == [space]
 
 
 def test_a_category_of_another_branch_than_that_of_the_best_trial_is_left_alone() -> None:
     split = Choice("split", ("gini", "entropy"), when=In("kind", ("tree",)))
     space, rng = ChoicePoints(SearchSpace("s", [Choice("kind", KINDS), split])), np.random.default_rng(0)
     points = np.array([[1.0, np.nan]] * 20 + [[0.0, 0.0], [2.0, np.nan], [2.0, np.nan]])
-    part = least_tried(space, points)  # the best is a forest; "entropy" had no trial, a tree one
+    part = least_tried(space, points, NONE[:, :2])[0]  # the best is a forest; "entropy" had no trial, a tree one
     assert (part.anywhere(16, rng)[:, 0] == 0.0).all()
-    part = least_tried(space, np.array([[0.0, 0.0]] * 20 + [[1.0, np.nan], [2.0, np.nan]] * 9))  # the best is a tree
+    trees = np.array([[0.0, 0.0]] * 20 + [[1.0, np.nan], [2.0, np.nan]] * 9)
+    part = least_tried(space, trees, NONE[:, :2])[0]  # the best is a tree
     assert (part.near(points, rng)[:, 1] == 1.0).all() and len(part.near(points, rng)) < len(points)
 
 
@@ -101,6 +113,32 @@ def test_a_stalled_search_in_optuna_tries_every_kind_of_model() -> None:
         study.optimize(objective, n_trials=40)
         kinds = [trial.params["kind"] for trial in study.trials]
         assert min(kinds.count(kind) for kind in KINDS) >= 7 and study.best_value == 0.5
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_stalled_search_in_optuna_leaves_a_kind_that_always_fails() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        kind, share = trial.suggest_categorical("kind", KINDS), trial.suggest_float("share", 0.0, 1.0)
+        if kind == "net":
+            raise MemoryError
+        return plateau(kind, share)
+
+    study = optuna.create_study(sampler=TransferSampler(seed=0))
+    study.optimize(objective, n_trials=60, catch=MemoryError)
+    by_surrogate = [trial.params["kind"] for trial in study.trials[20::2]]
+    assert by_surrogate.count("net") <= 10
+
+
+@pytest.mark.parametrize("refused", [None, "net"])
+def test_a_stalled_agent_goes_on_where_all_of_a_kind_are_evaluated_or_invalid(refused: str | None) -> None:
+    numbers = [Choice(name, Range(0.0, 1.0), when=In("kind", ("tree", "net"))) for name in ("share", "other", "third")]
+    space = SearchSpace("s", [Choice("kind", ("none", "tree", "net")), *numbers])
+    agent = Agent([Problem(space, "t", valid=lambda config: config["kind"] != refused)], seed=0)
+    for _ in range(50):
+        trial = agent.ask()
+        away = [float(str(trial.config.get(choice.name, 2.0))) - 0.3 for choice in numbers]
+        agent.tell(trial, -round(2 * sum(np.square(away)), 1))
+    assert (agent.learner.replay.proposer[0, 20:50:2] == SURROGATE).sum() >= 12
 
 
 @pytest.mark.thorough

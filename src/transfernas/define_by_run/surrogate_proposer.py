@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from ..learning.archive import ArchivedProblem
 from ..learning.config import SurrogateConfig
-from ..learning.improvement import STALLED, best_candidates, part_to_search
+from ..learning.improvement import STALLED, CandidateSearch, parts_to_search
 from ..learning.scores import Score, TrialOutcome
 from ..learning.source_models import SourceModels, SourceTrials
 from ..learning.surrogate import STEPS, Hyperparameters, Surrogate
@@ -157,25 +157,26 @@ class SurrogateProposer:
             accepts: Tells whether a configuration may be proposed; None if all may.
             sources: The earlier problems, oldest first. They do not change during a search.
         """
-        candidates, tried = self._candidates(space, domains, pending, rng, sources)
-        for point in _untried(candidates, tried):
-            proposal = self._known_space(space, domains, sources).points.proposal(point)
-            if accepts is None or accepts(proposal):
-                return proposal
+        search, tried = self._search(space, domains, pending, rng, sources)
+        for part in search.parts:
+            for point in _untried(search.candidates(part), tried):
+                proposal = self._known_space(space, domains, sources).points.proposal(point)
+                if accepts is None or accepts(proposal):
+                    return proposal
         return None
 
     # The user's functions are called elsewhere: they may take long, wait for another search, or divide by 0.
     @one_thread()
     @np.errstate(all="ignore")
-    def _candidates(
+    def _search(
         self,
         space: SearchSpace,
         domains: Mapping[str, Domain],
         pending: Sequence[ObservedTrial],
         rng: np.random.Generator,
         sources: Sequence[ArchivedProblem],
-    ) -> tuple[Float[np.ndarray, "candidates parameters"], Float[np.ndarray, "trials parameters"]]:
-        """Returns points in the order of their expected improvement, and the points of all trials; see `propose`."""
+    ) -> tuple[CandidateSearch, Float[np.ndarray, "trials parameters"]]:
+        """Returns the search for a proposal, and the points of all trials; see `propose`."""
         (points, earlier), known = self._known_space(space, domains, sources), self._trials
         told, found = known.scored, self._kernel.of(points.names)
         rows, values = points.of_told(told), losses(told)
@@ -188,8 +189,8 @@ class SurrogateProposer:
         surrogate = surrogate.expecting(without)
         best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
-        part = part_to_search(points, rows, known.told, known.stalled)
-        return best_candidates(surrogate, part, best, earlier.best, rng), tried
+        parts = parts_to_search(points, rows, without, known.told, known.stalled)
+        return CandidateSearch(surrogate, parts, best, earlier.best, rng), tried
 
     def _known_space(
         self, space: SearchSpace, domains: Mapping[str, Domain], sources: Sequence[ArchivedProblem]

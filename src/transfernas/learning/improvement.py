@@ -10,10 +10,12 @@ Shapes: a space has `parameters`; `points` are candidates.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ..processes.threads import one_thread
 from .surrogate import Surrogate
 
 # Not for tuning. These numbers set how far the neighbours of a point are, and bound the time of a proposal.
@@ -33,6 +35,7 @@ STALLED = 6
 
 _ENOUGH = 2.0  # trials of a category, times the logarithm to base 2 of all trials, are enough
 _MOST_CATEGORIES = 10  # of a parameter with more, there are too many to try each
+_MOST_PARTS = 3  # that are looked at: all configurations of a part may be evaluated, or invalid
 
 
 class PointSpace(ABC):
@@ -95,8 +98,12 @@ class WithCategory(PointSpace):
         return points[points[:, self._parameter] == self._category]
 
 
-def least_tried(space: PointSpace, points: Float[np.ndarray, "trials parameters"]) -> PointSpace:
-    """Returns the part of a space with the category that lacks most trials; the whole space if none lacks any.
+def least_tried(
+    space: PointSpace,
+    points: Float[np.ndarray, "trials parameters"],
+    without: Float[np.ndarray, "without parameters"],
+) -> list[PointSpace]:
+    """Returns the parts of a space with the categories that lack most trials, and the whole space after them.
 
     A category lacks trials if fewer trials had it than twice the logarithm to base 2 of the number of all trials. A
     parameter that the best trial was not asked for, or that has more than ten categories, counts as having enough: it
@@ -104,42 +111,75 @@ def least_tried(space: PointSpace, points: Float[np.ndarray, "trials parameters"
 
     Args:
         space: the space.
-        points: Shape `[trials, parameters]`, the points of all trials, best first.
+        points: Shape `[trials, parameters]`, the points of all trials with a score, best first.
+        without: Shape `[without, parameters]`, the points of trials without a score. They count as well, because a
+            category whose trials fail does not lack any.
 
     Example:
         ```python
         from transfernas.learning.choice_points import ChoicePoints
 
         space = ChoicePoints(SearchSpace("cnn", [Choice("pool", ("max", "mean"))]))
-        part = least_tried(space, np.array([[0.0]] * 14 + [[1.0]] * 2))
+        part, whole = least_tried(space, np.array([[0.0]] * 14 + [[1.0]] * 2), np.zeros((0, 1)))
         assert (part.anywhere(8, np.random.default_rng(0)) == 1.0).all()  # "mean" had two of sixteen trials
         ```
     """
-    fewest, part = _ENOUGH * math.log2(len(points)), space
+    tried, enough = np.concatenate([points, without]), _ENOUGH * math.log2(len(points))
+    lacking: list[tuple[int, int, int]] = []
     for parameter, categories in enumerate(space.categories):
-        tried = points[:, parameter]
-        if not 2 <= len(categories) <= _MOST_CATEGORIES or np.isnan(tried[0]):
+        if not 2 <= len(categories) <= _MOST_CATEGORIES or np.isnan(points[0, parameter]):
             continue
-        counts = (tried == categories[:, None]).sum(axis=1)
-        if counts.min() < fewest:
-            fewest, part = counts.min(), WithCategory(space, parameter, int(categories[counts.argmin()]))
-    return part
+        counts = (tried[:, parameter] == categories[:, None]).sum(axis=1)
+        lacking += [(int(count), parameter, at) for at, count in enumerate(counts) if count < enough]
+    parts = [WithCategory(space, its, int(space.categories[its][at])) for _, its, at in sorted(lacking)[:_MOST_PARTS]]
+    return [*parts, space]
 
 
-def part_to_search(
-    space: PointSpace, points: Float[np.ndarray, "trials parameters"], told: int, stalled: bool
-) -> PointSpace:
-    """Returns the part of a space to take candidates from: that of `least_tried` for a stalled search, else the whole.
+def parts_to_search(
+    space: PointSpace,
+    points: Float[np.ndarray, "trials parameters"],
+    without: Float[np.ndarray, "without parameters"],
+    told: int,
+    stalled: bool,
+) -> list[PointSpace]:
+    """Returns the parts of a space to take candidates from: the next one where none of the first can be proposed.
 
-    It is the whole space, too, in a long search, of which the process forgets trials.
+    They are those of `least_tried` for a stalled search. It is the whole space otherwise, and in a long search, of
+    which the process forgets trials.
 
     Args:
         space: the space.
         points: Shape `[trials, parameters]`, the points of the trials in the process, best first.
-        told: the number of all trials.
+        without: Shape `[without, parameters]`, the points of trials without a score.
+        told: the number of all trials with a score.
         stalled: whether the latest `STALLED` trials were no better than the best before them.
     """
-    return least_tried(space, points) if stalled and told == len(points) else space
+    return least_tried(space, points, without) if stalled and told == len(points) else [space]
+
+
+class CandidateSearch(NamedTuple):
+    """A search for the configuration to propose.
+
+    Attributes:
+        surrogate: the process over the trials.
+        parts: the parts of the space, in the order in which they are searched.
+        best: Shape `[trials, parameters]`, the points of the trials, best first.
+        earlier: Shape `[trials, parameters]`, see `best_candidates`.
+        rng: draws the candidates.
+    """
+
+    surrogate: Surrogate
+    parts: Sequence[PointSpace]
+    best: Float[np.ndarray, "trials parameters"]
+    earlier: Float[np.ndarray, "earlier parameters"]
+    rng: np.random.Generator
+
+    # The functions of the problems are called elsewhere: they may take long, wait for another search, or divide by 0.
+    @one_thread()
+    @np.errstate(all="ignore")
+    def candidates(self, part: PointSpace) -> Float[np.ndarray, "candidates parameters"]:
+        """Returns the `best_candidates` of a part."""
+        return best_candidates(self.surrogate, part, self.best, self.earlier, self.rng)
 
 
 def best_candidates(

@@ -23,7 +23,7 @@ from .bandit import SURROGATE
 from .choice_points import ChoicePoints, is_mostly_numbers
 from .config import SurrogateConfig
 from .eligibility import Excluded, FirstValidFn
-from .improvement import STALLED, best_candidates, part_to_search
+from .improvement import STALLED, CandidateSearch, PointSpace, parts_to_search
 from .learner import Learner
 from .randomness import Purpose, generator
 from .replay import are_among, fingerprints
@@ -113,7 +113,25 @@ def _propose(
     open_trials: OpenTrials,
 ) -> Rollout | None:
     """Returns the proposal for one replica, Shape `[1, ...]`; None if no candidate is worth a trial."""
-    wanted, numbers = _candidates(learner, int(replica[0]), int(row[0]), open_trials)
+    search, points = _search(learner, int(replica[0]), int(row[0]), open_trials)
+    for part in search.parts:
+        wanted, numbers = _wanted(learner, int(row[0]), search, points, part)
+        found = _first_of(learner, first_valid, row, replica, excluded, wanted, numbers)
+        if found is not None:
+            return found
+    return None
+
+
+def _first_of(
+    learner: Learner,
+    first_valid: FirstValidFn,
+    row: Int[np.ndarray, "1"],
+    replica: Int[np.ndarray, "1"],
+    excluded: Excluded,
+    wanted: Int[np.ndarray, "candidates choices"],
+    numbers: Float[np.ndarray, "candidates choices"],
+) -> Rollout | None:
+    """Returns the first of the wanted configurations that may be proposed, Shape `[1, ...]`; None if none may."""
     of_ranges = learner.encoding.problems[int(row[0])].space.has_ranges
     for start in range(0, len(wanted), _AT_ONCE):
         made = wanted[start : start + _AT_ONCE]
@@ -137,18 +155,27 @@ def _propose(
     return None
 
 
-# The functions of the problems are called elsewhere: they may take long, wait for another search, or divide by 0.
-@one_thread()
-@np.errstate(all="ignore")
-def _candidates(
-    learner: Learner, replica: int, row: int, open_trials: OpenTrials
+def _wanted(
+    learner: Learner, row: int, search: CandidateSearch, points: ChoicePoints, part: PointSpace
 ) -> tuple[Int[np.ndarray, "candidates choices"], Float[np.ndarray, "candidates choices"]]:
-    """Returns configurations in the order of their expected improvement.
+    """Returns configurations of a part of the space in the order of their expected improvement.
 
     Returns:
         The positions of actions, or `NOT_MADE`; and the numbers of ranges, NaN for all other choices. Configurations
         with ranges differ from those of all trials in the process.
     """
+    found = search.candidates(part)
+    if learner.encoding.problems[row].space.has_ranges:
+        found = found[:_MOST]
+        near = np.isclose(found[:, None], search.best, rtol=0.0, atol=_EQUAL, equal_nan=True).all(axis=-1)
+        found = found[~near.any(axis=1)]
+    return points.action_indices(found, search.rng), points.numbers(found)
+
+
+@one_thread()
+@np.errstate(all="ignore")
+def _search(learner: Learner, replica: int, row: int, open_trials: OpenTrials) -> tuple[CandidateSearch, ChoicePoints]:
+    """Returns the search for a proposal, and the space as points."""
     config, cache = learner.config.proposal.surrogate, learner.surrogate_cache
     assert config is not None  # else no trial is due
     points, sources = cache.points(learner.encoding, learner.archive, replica, row)
@@ -160,18 +187,15 @@ def _candidates(
     )
     failed = [(it.trajectory.at(replica), it.numbers[replica]) for it in learner.failed if it.problem[replica] == row]
     without = [*((trial, numbers) for at, trial, numbers in open_trials if at == row), *failed]
+    pending = np.zeros((0, len(points.numeric)))
     if without:
         indices = np.concatenate([indices_of_trials(learner.encoding, row, trial.at(None)) for trial, _ in without])
         numbers = np.array([its[1 : 1 + indices.shape[1]] for _, its in without])
-        surrogate = surrogate.expecting(points.of(indices, numbers))
+        pending = points.of(indices, numbers)
+        surrogate = surrogate.expecting(pending)
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
-    space = part_to_search(points, told.points, len(trials), told.stalled)
-    found = best_candidates(surrogate, space, told.points, sources.best, rng)
-    if learner.encoding.problems[row].space.has_ranges:
-        found = found[:_MOST]
-        near = np.isclose(found[:, None], told.points, rtol=0.0, atol=_EQUAL, equal_nan=True).all(axis=-1)
-        found = found[~near.any(axis=1)]
-    return points.action_indices(found, rng), points.numbers(found)
+    parts = parts_to_search(points, told.points, pending, len(trials), told.stalled)
+    return CandidateSearch(surrogate, parts, told.points, sources.best, rng), points
 
 
 def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials: Int[np.ndarray, "trials"]) -> _Told:
