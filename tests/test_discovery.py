@@ -1,10 +1,12 @@
 """Spaces from what programs ask for."""
 
 import numpy as np
+import optuna
 import pytest
 
 from transfernas import Choice, SearchSpace
 from transfernas.define_by_run.discovery import Parameters, discover
+from transfernas.integrations.optuna import TransferSampler
 from transfernas.spaces.condition import Action
 
 ACTIONS: dict[str, tuple[Action, ...]] = {
@@ -112,6 +114,33 @@ def test_equal_actions_of_different_types_have_conditions_of_their_own(kinds: tu
     trials: list[dict[str, Action]] = [{"kind": kind} | ({"second": 0} if kind is kinds[at] else {}) for kind in kinds]
     space = discover("s", {"kind": kinds, "second": (0, 1)}, trials * 4)
     assert all(fits(space, trial) for trial in trials)
+
+
+def test_trials_that_stopped_tell_the_conditions_of_what_no_other_trial_has() -> None:
+    actions: dict[str, tuple[Action, ...]] = {"kind": ("tree", "net"), "rate": (1, 2, 3), "depth": (1, 2, 3)}
+    trials: list[dict[str, Action]] = [{"kind": "tree", "rate": rate} for rate in (1, 2, 3)]
+    stopped: list[dict[str, Action]] = [{"kind": "net", "rate": 2, "depth": 3}, {"kind": "net"}]
+    space = discover("s", actions, trials, stopped)
+    assert all(fits(space, trial) for trial in [*trials, stopped[0]])
+    assert discover("s", actions, [], stopped) == discover("s", actions, [])
+    whole: list[dict[str, Action]] = [*trials, {"kind": "net", "rate": 1, "depth": 1}]
+    assert discover("s", actions, whole, stopped) == discover("s", actions, whole)
+
+
+@pytest.mark.parametrize("error", [MemoryError, optuna.TrialPruned])
+@pytest.mark.usefixtures("quiet")
+def test_a_kind_that_never_comes_to_its_end_makes_no_other_kind_repeat_trials(error: type[Exception]) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        kind = trial.suggest_categorical("kind", ("tree", "forest", "net"))
+        value = sum(trial.suggest_categorical(name, tuple(range(4))) for name in ("x", "y"))
+        if kind == "net":
+            trial.suggest_categorical("depth", ("a", "b", "c", "d"))
+            raise error
+        return value
+
+    study = optuna.create_study(sampler=TransferSampler(seed=0))
+    study.optimize(objective, n_trials=30, catch=MemoryError)
+    assert len({repr(sorted(trial.params.items())) for trial in study.trials}) == 30
 
 
 def test_what_is_always_or_never_or_by_chance_there_has_no_condition() -> None:

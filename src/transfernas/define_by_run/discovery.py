@@ -72,13 +72,17 @@ class Parameters:
         return self._position.get(name, {}).get((type(action), action))
 
 
-def discover(name: str, actions: Mapping[str, tuple[Action, ...]], trials: Sequence[Config]) -> SearchSpace:
+def discover(
+    name: str, actions: Mapping[str, tuple[Action, ...]], trials: Sequence[Config], stopped: Sequence[Config] = ()
+) -> SearchSpace:
     """Returns the space that a program searches.
 
     Args:
         name: The name of the space.
         actions: The actions of every parameter, in the order in which a program asks for them.
         trials: The configurations of trials that came to their end.
+        stopped: The configurations of trials that may have stopped before they asked for all parameters. They tell the
+            conditions of parameters that no trial of the others has, such as those of a model that always fails.
 
     Raises:
         ValueError: The name or the actions of a parameter cannot be those of a choice.
@@ -92,7 +96,10 @@ def discover(name: str, actions: Mapping[str, tuple[Action, ...]], trials: Seque
     """
     choices: list[Choice] = []
     for parameter, available in actions.items():
-        when, _ = _explain(parameter, choices, trials, _DEPTH)
+        its = trials
+        if not any(parameter in trial for trial in trials):
+            its = [*trials, *(trial for trial in stopped if parameter in trial)]
+        when, _ = _explain(parameter, choices, its, _DEPTH)
         choices.append(Choice(parameter, available, None if isinstance(when, bool) else when))
     try:
         return SearchSpace(name, choices)

@@ -86,7 +86,7 @@ class SearchKnowledge:
 
     def rebuild(self) -> None:
         """Discovers the space anew; the learner and the trials follow."""
-        self.learner = self.learner.grown(self.space)
+        self.learner = self.learner.grown(self.space, self.trials.failed_configs)
         self.trials.refresh_fingerprints(self.learner.encoding)
 
     def learn(self, params: Params, score: Score | None, plan: PlannedTrial | None, whole: bool) -> None:

@@ -15,7 +15,7 @@ from ..learning.config import TrainingConfig
 from ..learning.growth import grow
 from ..learning.learner import Learner, fail, learn, new_learner, note
 from ..learning.scores import Score, Scores, TrialOutcome
-from ..spaces.condition import Action
+from ..spaces.condition import Action, Config
 from ..spaces.domain import Domain
 from ..spaces.encoding import Encoding
 from ..spaces.problem import Problem
@@ -23,6 +23,7 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import TransferReport, transfer_report
+from .evidence import recent_configs
 from .plans import ROW, PlannedTrial, Proposer, numbers_of, shapes_for
 from .source import SourceAgent
 from .space import DefineByRunSpace
@@ -137,15 +138,22 @@ class DefineByRunLearner:
         """Returns the learner with another seed."""
         return replace(self, seed=seed, learner=None if self.learner is None else replace(self.learner, seed=seed))
 
-    def grown(self, space: DefineByRunSpace) -> "DefineByRunLearner":
+    def grown(self, space: DefineByRunSpace, failed: Sequence[Config] = ()) -> "DefineByRunLearner":
         """Returns the learner of the space as it is discovered now; before the first reward it is made anew.
+
+        Args:
+            space: The space, as far as it is known.
+            failed: The configurations of failed trials.
 
         Raises:
             ValueError: `fill` has a value that its parameter cannot have.
         """
         parameters = space.parameters.actions
-        problem, min_shapes = Problem(space.discovered(), self.names[1]), shapes_for(parameters)
         learner, source = self.learner, self.source
+        stopped = [*failed]
+        if space.has_unmet and learner is not None:
+            stopped += recent_configs(learner, 0)  # pruned trials are among them
+        problem, min_shapes = Problem(space.discovered(stopped), self.names[1]), shapes_for(parameters)
         sampled = 0 if learner is None else learner.sampled
         if learner is not None and learner.learned:
             learner = grow(learner, (problem,), min_shapes)

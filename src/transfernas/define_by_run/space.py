@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from ..spaces.choice import Choice
-from ..spaces.condition import Action
+from ..spaces.condition import Action, Config
 from ..spaces.domain import Domain
 from ..spaces.encoding import WIDE, Encoding
 from ..spaces.schema import Json
@@ -77,9 +77,19 @@ class DefineByRunSpace:
             self.domains.setdefault(name, domain)
         self._taken_up.update(domains)
 
-    def discovered(self) -> SearchSpace:
-        """Returns the space with the conditions that explain the evidence."""
-        return discover(self.name, self.parameters.actions, self.evidence.configs)
+    @property
+    def has_unmet(self) -> bool:
+        """Whether the evidence has no trial with some parameter, though there is evidence."""
+        configs = self.evidence.configs
+        return bool(configs) and not self.parameters.actions.keys() <= set().union(*configs)
+
+    def discovered(self, stopped: Sequence[Config] = ()) -> SearchSpace:
+        """Returns the space with the conditions that explain the evidence.
+
+        Args:
+            stopped: The configurations of trials that may not have come to their end, see `discover`.
+        """
+        return discover(self.name, self.parameters.actions, self.evidence.configs, stopped)
 
     def add_evidence(self, configs: Sequence[dict[str, Action]], counted: bool = True) -> None:
         """Takes up trials that came to their end: they tell when a parameter is asked for.

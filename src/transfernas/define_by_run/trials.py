@@ -103,6 +103,11 @@ class SearchTrials:
         """The fingerprints of failed configurations, which are not proposed again."""
         return np.array([*self._failed], np.uint64)
 
+    @property
+    def failed_configs(self) -> list[dict[str, Action]]:
+        """The failed configurations."""
+        return [*self._failed.values()]
+
     def pending(self, trial: Hashable, encoding: Encoding, parameters: Parameters) -> UInt64[np.ndarray, "pending"]:
         """Returns the fingerprints that are not proposed for a trial: those of pending and of failed configurations.
 
