@@ -28,6 +28,7 @@ from transfernas.define_by_run.plans import ObservedTrial
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.integrations.optuna.trials import stamp_of
 from transfernas.integrations.studies import learn_from_studies
+from transfernas.learning.bandit import NOBODY
 from transfernas.learning.learner import Learner, learn
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -761,6 +762,45 @@ def test_a_trial_says_who_proposed_it(tmp_path: Path) -> None:
     assert [trial.user_attrs for trial in study.trials] == [
         trial.user_attrs for trial in optuna.load_study(study_name="second", storage=storage).trials
     ]
+
+
+def test_an_enqueued_trial_that_the_sampler_completes_is_nobodys(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new parameter comes first, so that the sampler knows it alone when the enqueued values follow."""
+    monkeypatch.setattr(logging.getLogger("optuna"), "propagate", True)
+
+    def wider(trial: optuna.Trial) -> float:
+        return trial.suggest_float("new", 0.0, 1.0) + objective(trial)
+
+    sampler = TransferSampler(seed=0)
+    first = searched(sampler, 6, study_name="first")
+    study = optuna.create_study(study_name="second", sampler=TransferSampler(sampler.agent, seed=1))
+    for trial in first.trials[:2]:
+        study.enqueue_trial(trial.params)
+    with caplog.at_level(logging.INFO, "optuna.transfernas"):
+        study.optimize(wider, n_trials=2)
+        assert proposers(study) == [None, None] and not caplog.messages
+        assert isinstance(study.sampler, TransferSampler)
+        replay = study.sampler.agent.learner.replay
+        assert replay.proposer[0, :2].tolist() == [NOBODY, NOBODY]
+        study.optimize(wider, n_trials=1)
+    assert proposers(study)[2] is not None
+    known = len(first.trials[0].params)
+    (said,) = set(caplog.messages)
+    assert f"{known} of {known + 1} parameters known" in said
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_whole_numbers_are_not_evaluated_twice(seed: int) -> None:
+    """Parts of the ranges stand for several numbers, and 60 of 80 configurations are tried."""
+
+    def loss(trial: optuna.Trial) -> float:
+        return abs(trial.suggest_int("n", 1, 40) - 20.0) + abs(trial.suggest_int("m", 1, 2) - 1)
+
+    study = optuna.create_study(sampler=TransferSampler(seed=seed))
+    study.optimize(loss, n_trials=60)
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 60
 
 
 @pytest.mark.thorough

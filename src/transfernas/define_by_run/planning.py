@@ -1,9 +1,8 @@
 """Plans of trials: the surrogate plans a whole trial; the policy or the warm start, given the parameters so far."""
 
-import copy
 import dataclasses
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,19 +15,17 @@ from ..learning.learner import Learner
 from ..learning.proposal import count_candidates, propose
 from ..learning.randomness import Purpose, generator
 from ..processes.runtime import placed
-from ..spaces.condition import Action, is_any_of, is_same_action
-from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
+from ..spaces.condition import Action
+from ..spaces.domain import Domain
 from ..spaces.tables import reorder_rules
 from .knowledge import SearchKnowledge
+from .plan_values import IsNewFn, foresee, is_new_by_key, with_untried_values
 from .plans import ObservedTrial, Params, PlannedTrial, compute_fingerprint, config_fingerprint
 from .points import SurrogateProposal
 from .space import DefineByRunSpace
 from .surrogate_proposer import SurrogateProposer
 
-IsNewFn = Callable[[PlannedTrial], bool]
-"""Tells whether a plan builds a network that no other trial built, by the user's key."""
-
-_MOST_REFUSED = 1_000  # candidates of one trial, as their networks were evaluated; then any is taken
+_MOST_REFUSED = 1_000  # candidates of one trial, as their networks or values were evaluated; then any is taken
 
 
 def plan_on(knowledge: SearchKnowledge, trial: Hashable, params: Params, name: str, domain: Domain) -> PlannedTrial:
@@ -74,7 +71,7 @@ def _plan_trial(
     count = trial if isinstance(trial, int) else learner.sampled
     number = count if earlier is None else earlier.number
     domains = {**space.domains, name: domain}
-    is_new = _is_new(knowledge, trial, params, domains)
+    is_new = is_new_by_key(knowledge, trial, params, domains)
     plan = None
     if earlier is None and not params and (surrogate := knowledge.surrogate_of(number)) is not None:
         here, elsewhere = trials.others(trial)
@@ -82,7 +79,7 @@ def _plan_trial(
         plan = plan_by_surrogate(surrogate, learner, number, domains, pending, knowledge.learner.sources, is_new)
     if plan is None or name not in plan.actions:
         rng = None if earlier is None else earlier.rng
-        plan = _plan_among_workers(knowledge, trial, number, params, name, domain, is_new, rng)
+        plan = _plan_untried(knowledge, trial, number, params, name, domain, is_new, rng)
     if earlier is None:
         knowledge.learner = knowledge.learner.asked(number)
     else:
@@ -90,10 +87,39 @@ def _plan_trial(
             knowledge.learner = knowledge.learner.failed(earlier.actions, WARM_START)
         plan.given.update(earlier.given)
     if knowledge.networks is not None:
-        plan = dataclasses.replace(plan, foreseen=_foresee(knowledge, plan, params, domains))
+        plan = dataclasses.replace(plan, foreseen=foresee(knowledge, plan, params, domains))
         knowledge.networks.open(trial, {known: value for known, (_, value) in plan.foreseen.items()})
     trials.open(trial, plan)
     return plan
+
+
+def _plan_untried(
+    knowledge: SearchKnowledge,
+    trial: Hashable,
+    number: int,
+    params: Params,
+    name: str,
+    domain: Domain,
+    is_new: IsNewFn | None,
+    rng: np.random.Generator | None,
+) -> PlannedTrial:
+    """Returns the plan of the policy or the warm start for a trial; see `with_untried_values`.
+
+    The arguments are those of `plan_by_policy`.
+    """
+    domains = {**knowledge.space.domains, name: domain}
+
+    def untried(plan: PlannedTrial) -> PlannedTrial | None:
+        return with_untried_values(knowledge, trial, plan, params, domains)
+
+    plan = _plan_among_workers(knowledge, trial, number, params, name, domain, is_new, rng)
+    found = untried(plan)
+    if found is None:
+        plan = _plan_among_workers(
+            knowledge, trial, number, params, name, domain, lambda plan: untried(plan) is not None, rng
+        )
+        found = untried(plan)
+    return plan if found is None else found
 
 
 def _plan_among_workers(
@@ -125,29 +151,6 @@ def _plan_among_workers(
         learner = knowledge.learner.beside(strangers, space.domains)
     excluded = trials.pending(trial, learner.encoding, space.parameters)
     return plan_by_policy(learner, number, space, params, name, domain, excluded, repeatable, is_new, rng)
-
-
-def value_of_plan(
-    knowledge: SearchKnowledge, plan: PlannedTrial, name: str, domain: Domain, rng: np.random.Generator
-) -> object:
-    """Returns the value of a parameter by a plan.
-
-    Args:
-        knowledge: All that the search knows.
-        plan: The plan, which has the parameter.
-        name: The name of the parameter.
-        domain: The values that the parameter can have, among them that of the plan.
-        rng: Draws a number, if the action of the plan stands for several.
-    """
-    action, number = plan.actions[name], plan.numbers.get(name)
-    if number is not None and isinstance(domain, NumericDomain) and is_same_action(domain.action(number), action):
-        value: object = domain.near(number, 0.0, 0.0)  # as it was, as far as the range has it
-    else:
-        source = knowledge.learner.source
-        before = None if source is None else source.number(name, action)
-        value = knowledge.trials.best.value(name, action, domain, rng, before)
-    its, foreseen = plan.foreseen.get(name, (None, None))
-    return foreseen if its is domain else value  # the number is drawn in any case: the next draws depend on it
 
 
 def plan_by_surrogate(
@@ -286,42 +289,6 @@ class _Draws(NamedTuple):
             return np.array([candidates.shape[1]])
 
         return find
-
-
-def _is_new(
-    knowledge: SearchKnowledge, trial: Hashable, params: Params, domains: Mapping[str, Domain]
-) -> IsNewFn | None:
-    """Returns a function that tells whether a plan of a trial builds a new network; None without a key."""
-    networks = knowledge.networks
-    if networks is None:
-        return None
-    taken = networks.taken(trial)
-
-    def is_new(plan: PlannedTrial) -> bool:
-        foreseen = _foresee(knowledge, plan, params, domains)
-        return networks.is_new({name: value for name, (_, value) in foreseen.items()}, taken)
-
-    return is_new
-
-
-def _foresee(knowledge: SearchKnowledge, plan: PlannedTrial, params: Params, domains: Mapping[str, Domain]) -> Params:
-    """Returns the parameters that a trial will have if its program asks for those of a plan, in the order of the plan.
-
-    Args:
-        knowledge: All that the search knows.
-        plan: The plan, which draws no number here.
-        params: The parameters of the trial so far.
-        domains: The values that parameters can have.
-    """
-    found, rng = dict(params), copy.deepcopy(plan.rng)
-    for name, action in plan.actions.items():
-        if name in found:
-            continue
-        domain = domains.get(name)
-        if domain is None or not is_any_of(action, domain.actions):  # it was not asked for yet
-            domain = CategoricalDomain([action])
-        found[name] = domain, value_of_plan(knowledge, plan, name, domain, rng)
-    return found
 
 
 def _values(learner: Learner, number: int) -> np.random.Generator:

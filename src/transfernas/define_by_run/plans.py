@@ -79,7 +79,7 @@ class PlannedTrial:
         rng: Draws the values.
         seen: The number of the trial's parameters that are known to agree with the plan.
         passed: The number of the plan's actions that the trial has taken.
-        numbers: The exact numbers of a proposal of the warm start or the surrogate.
+        numbers: The exact numbers of some actions, as of a proposal of the warm start or the surrogate.
         foreseen: The parameters for which the user's key was called, if there is a key: each has that value.
     """
 
@@ -192,6 +192,18 @@ class ObservedTrial(NamedTuple):
         """Returns the trial of some parameters."""
         actions = {name: domain.action(value) for name, (domain, value) in params.items()}  # type: ignore[arg-type]
         return cls(actions, numbers_of(actions, values_of(params)), score)
+
+    def with_numbers(self, numbers: Mapping[str, float]) -> "ObservedTrial":
+        """Returns the trial with other numbers of some parameters."""
+        return self._replace(numbers={**self.numbers, **numbers})
+
+    def has_values_of(self, other: "ObservedTrial") -> bool:
+        """Returns whether another trial has the same parameters, and the same value of each."""
+        return (
+            self.numbers == other.numbers
+            and self.actions.keys() == other.actions.keys()
+            and all(is_same_action(action, other.actions[name]) for name, action in self.actions.items())
+        )
 
 
 def value_of(trial: ObservedTrial, name: str, domain: Domain) -> object:

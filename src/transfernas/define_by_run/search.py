@@ -7,6 +7,7 @@ and these are encoded once for a plan, not for each answer.
 """
 
 import copy
+import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 
 from ..agent import Agent
@@ -22,7 +23,8 @@ from ..spaces.vocabulary import TransferReport
 from .knowledge import SearchKnowledge
 from .learner import DefineByRunLearner
 from .networks import TrialNetworks
-from .planning import plan_on, value_of_plan
+from .plan_values import value_of_plan
+from .planning import plan_on
 from .plans import ExpectedBest, ExternalTrial, ObservedTrial, Params, Proposer, as_score
 from .source import SourceAgent
 from .surrogate_proposer import SurrogateProposer
@@ -195,7 +197,14 @@ class DefineByRunSearch:
         value = plan.given[name] = value_of_plan(now, plan, name, domain, plan.rng)
         return value
 
-    def tell(self, trial: Hashable, params: Params, reward: Score | float | None, whole: bool = True) -> None:
+    def tell(
+        self,
+        trial: Hashable,
+        params: Params,
+        reward: Score | float | None,
+        whole: bool = True,
+        completed: bool = False,
+    ) -> None:
         """Learns from the reward of a trial.
 
         Args:
@@ -204,12 +213,16 @@ class DefineByRunSearch:
             reward: The reward or score, higher is better. It may be infinite, but not NaN. None for a trial that is
                 not learned from, only not proposed again.
             whole: Whether the trial came to its end, so that its configuration has no further parameters.
+            completed: Whether the search only completed a configuration of somebody else, so that the reward says
+                nothing of its proposers.
 
         Raises:
             ValueError: The reward is NaN.
         """
         now, score = self._now, as_score(reward)
         plan = now.trials.close(trial)
+        if plan is not None and completed:
+            plan = dataclasses.replace(plan, proposer=NOBODY)
         if params and now.learner.learns:
             now.learn(params, score, plan, whole)
         self.finish(trial, params, whole)

@@ -120,6 +120,11 @@ class SurrogateProposer:
         self._trials, self._kernel = KnownTrials(), _FoundKernel()
         self._space: _KnownSpace | None = None
 
+    @property
+    def known(self) -> list[ObservedTrial]:
+        """The trials in the process, and the latest failed trials."""
+        return [*self._trials.scored, *self._trials.failed]
+
     def copy(self) -> "SurrogateProposer":
         """Returns a copy that changes independently."""
         return copy.copy(self)  # its parts are replaced, never changed

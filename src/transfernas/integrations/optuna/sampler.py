@@ -26,7 +26,7 @@ from ...spaces.problem import check_fill
 from ..arguments import as_agent, check_key, check_name, check_on_failure, check_renamed
 from ..transfer_log import LogLine
 from .study_search import TO_USER, Progress, StudyPlace, StudySearch
-from .trials import sign_of, stamp_of, task_of
+from .trials import is_enqueued, sign_of, stamp_of, task_of
 
 SPACE = "optuna"
 """The default name of a study's space. Spaces of one name are versions of one space."""
@@ -206,8 +206,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """Writes the proposer of a trial to its user attribute "transfernas", as `{"name": "policy", "trust": 0.97}`.
 
         Optuna calls this. `study.trials_dataframe()` and optuna-dashboard show the attribute, whose fields are those of
-        `Proposer`. Trials of other proposers, such as enqueued trials, have no such attribute. At the end of its first
-        trial, a search that started from an agent logs how many parameters the agent knew.
+        `Proposer`. Trials of other proposers have no such attribute, nor has an enqueued trial that the sampler
+        completed. At the end of its first other trial, a search that started from an agent logs how many parameters the
+        agent knew.
         """
         with self._lock:
             proposer, lines = None, list[LogLine]()
@@ -217,7 +218,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                 self._unasked = study
             else:
                 search = self._searches[number]
-                proposer, lines = search.search.proposer(trial.number), search.lines(self._learn)
+                if not is_enqueued(trial):  # the search may know a part of such a trial's parameters alone
+                    proposer, lines = search.search.proposer(trial.number), search.lines(self._learn)
                 self._searches[number] = dataclasses.replace(search, said=search.said or bool(lines))
         if proposer is not None:
             noted = {name: value for name, value in proposer._asdict().items() if value is not None}

@@ -18,7 +18,7 @@ from ...define_by_run.search import DefineByRunSearch
 from ...spaces.domain import Domain
 from ..arguments import close_name, resolve_name
 from ..transfer_log import LogLine, transfer_line
-from .trials import known_domain, record_of, score_of, sign_of, stamp_of, value_of
+from .trials import is_enqueued, known_domain, record_of, score_of, sign_of, stamp_of, value_of
 
 TO_USER = logging.getLogger("optuna.transfernas")
 """A logger whose messages appear among those of Optuna."""
@@ -275,7 +275,7 @@ class StudySearch:
             if known:
                 search.recall(params, score, whole)
             elif old is None or score is None or not params or search.asked_for(trial.number):
-                search.tell(trial.number, params, score, whole)
+                search.tell(trial.number, params, score, whole, completed=is_enqueued(trial))
             else:
                 search.declare({name: domain for name, (domain, _) in params.items()})
                 old.append(ExternalTrial(params, ObservedTrial.of(params, score), whole))

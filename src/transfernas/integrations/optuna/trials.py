@@ -15,6 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 from ...learning.scores import Score, TrialOutcome
 from ...spaces.domain import CategoricalDomain, Domain, NumericDomain
 
+_ENQUEUED = "fixed_params"  # the system attribute in which Optuna keeps the values of an enqueued trial
+
 
 def domain_of(distribution: BaseDistribution) -> Domain:
     """Returns the domain of a distribution.
@@ -68,6 +70,11 @@ def value_of(distribution: BaseDistribution, value: object) -> object:
     if isinstance(distribution, CategoricalDistribution) or type(value) in (int, float):
         return value
     return distribution.to_external_repr(distribution.to_internal_repr(value))
+
+
+def is_enqueued(trial: FrozenTrial) -> bool:
+    """Returns whether a trial took values that `optuna.Study.enqueue_trial` gave it."""
+    return any(name in trial.params for name in trial.system_attrs.get(_ENQUEUED, ()))
 
 
 def score_of(trial: FrozenTrial, sign: float, on_failure: str) -> Score | None:
