@@ -141,7 +141,7 @@ class SurrogateProposer:
             after_transfer: Whether there are earlier problems.
         """
         first = self.config.first_after_transfer if after_transfer else self.config.first
-        return self._trials.told >= first and number % self.config.every == 0
+        return self._trials.told >= first and self.config.proposes(number)
 
     def propose(
         self,

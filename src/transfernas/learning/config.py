@@ -30,8 +30,9 @@ class BestOf(ConfigPart):
 
     Attributes:
         draws: the number of draws.
-        trials: the number of trials of a problem over which the number of draws grows from 1. A transferred policy is
-            ahead by the share of the problem's actions that it saw before.
+        trials: the number of trials of a problem over which the number of draws grows from 1; those that a Gaussian
+            process proposed do not count. A transferred policy is ahead by the share of the problem's actions that it
+            saw before.
     """
 
     path: ClassVar[str] = "TrainingConfig.proposal.best_of"
@@ -54,15 +55,18 @@ class SurrogateConfig(ConfigPart):
     Attributes:
         first: the number of trials that are told before the process proposes.
         first_after_transfer: the same, where the agent knows earlier problems, and all actions of a declared problem.
-        every: the distance between two proposals of the process, in trials. The policy proposes the other trials, and
-            learns from all of them.
+        every: the policy proposes one trial in so many, and learns from all. The process proposes the others.
     """
 
     path: ClassVar[str] = "TrainingConfig.proposal.surrogate"
 
     first: Annotated[int, Limits(1, 10**9)] = 8
     first_after_transfer: Annotated[int, Limits(1, 10**9)] = 4
-    every: Annotated[int, Limits(2, 10**9)] = 2
+    every: Annotated[int, Limits(2, 10**9)] = 4
+
+    def proposes(self, number: int) -> bool:
+        """Returns whether the trial of a number is the process's to propose, once the process proposes."""
+        return number % self.every != self.every - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -269,7 +269,8 @@ def _rank(
     if best is None:
         order = np.argsort(refused, axis=1, kind="stable")
     else:
-        grown = np.array([len(told) for told in trials]) / best.trials
+        whose = [replay.proposer[replica, told] for replica, told in zip(sought.tolist(), trials, strict=True)]
+        grown = np.array([(proposers != SURROGATE).sum() for proposers in whose]) / best.trials
         grown += np.where(
             proposer != NEW_POLICY, learner.unseen.seen_fraction[problem], 0.0
         )  # seen actions need no exploring

@@ -94,7 +94,7 @@ def _are_due(learner: Learner, problem: Int[np.ndarray, "replicas"]) -> Bool[np.
     Where most choices are categories, the process finds nothing that the policy does not find, and costs as much again.
     """
     config = learner.config.proposal.surrogate
-    if config is None or learner.encoding.grows or learner.sampled % config.every:
+    if config is None or learner.encoding.grows or not config.proposes(learner.sampled):
         return np.zeros(len(problem), bool)
     # The earlier problems mislead a process where most promising actions are those that they did not have.
     known = bool(learner.archive) & (learner.unseen.seen_fraction[problem] >= 1.0)
