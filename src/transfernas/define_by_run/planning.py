@@ -212,6 +212,7 @@ def plan_by_policy(
     """
     asking = dataclasses.replace(learner, sampled=number)
     allowed = space.allowed(params, name, domain, learner.encoding.tables)
+    middle = space.middle(params, name, domain, allowed)
     choices = list(space.parameters.actions)
     asked = [choices.index(known) + 1 for known in (*params, name)]
     order = np.arange(len(allowed))
@@ -220,11 +221,11 @@ def plan_by_policy(
         # On the device, as the other tables are: JAX would compile the draw anew for a mixture.
         rules, longest = placed((rules, np.array(1 + len(choices), np.int32)))
         tables = learner.tables._replace(rules=rules, longest=longest)
-        warm_start, allowed = learner.warm_start, allowed[order]
+        warm_start, allowed, middle = learner.warm_start, allowed[order], middle[order]
         if warm_start is not None:
             warm_start = dataclasses.replace(warm_start, action_indices=warm_start.action_indices[..., order])
         asking = dataclasses.replace(asking, tables=tables, warm_start=warm_start)
-    draws = _Draws(asking, allowed, order, repeatable, is_new, _values(learner, number) if rng is None else rng)
+    draws = _Draws(asking, allowed, middle, order, repeatable, is_new, _values(learner, number) if rng is None else rng)
     plan = draws.plan(pending)
     while plan.proposer == WARM_START and name in plan.actions and is_new is not None and not is_new(plan):
         pending = np.append(pending, plan.fingerprint)
@@ -240,6 +241,7 @@ class _Draws(NamedTuple):
     Attributes:
         learner: The learner, with the choices that were asked for first.
         allowed: Shape `[choices, options]`, see `propose`.
+        middle: Shape `[choices, options]`, see `propose`.
         order: Shape `[choices]`, the positions in the space of the learner's choices.
         repeatable: See `propose`.
         is_new: See `plan_by_policy`.
@@ -248,6 +250,7 @@ class _Draws(NamedTuple):
 
     learner: Learner
     allowed: Bool[np.ndarray, "choices options"]
+    middle: Bool[np.ndarray, "choices options"]
     order: Int[np.ndarray, "choices"]
     repeatable: UInt64[np.ndarray, "again"]
     is_new: IsNewFn | None
@@ -256,7 +259,9 @@ class _Draws(NamedTuple):
     def plan(self, pending: UInt64[np.ndarray, "pending"]) -> PlannedTrial:
         """Returns a plan, none of the configurations with the fingerprints `pending` where others are left."""
         learner, find = self.learner, self._first_new()
-        _, proposal = propose(learner, find, pending=pending, allowed=self.allowed, repeatable=self.repeatable)
+        _, proposal = propose(
+            learner, find, pending=pending, allowed=self.allowed, repeatable=self.repeatable, middle=self.middle
+        )
         trajectory = proposal.rollout.trajectory.at(0)
         actions, fingerprint = learner.encoding.config(0, trajectory), compute_fingerprint(trajectory)
         proposer = int(proposal.proposer[0])

@@ -10,8 +10,9 @@ from jaxtyping import Bool
 
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config
-from ..spaces.domain import Domain
+from ..spaces.domain import Domain, NumericDomain
 from ..spaces.encoding import WIDE, Encoding
+from ..spaces.places import middle_bin
 from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from ..spaces.tables import Tables
@@ -163,6 +164,25 @@ class DefineByRunSpace:
             allowed[index] = False
             allowed[index, [self.parameters.position(known, action) or 0 for action in may]] = True
         return allowed
+
+    def middle(
+        self, params: Params, name: str, domain: Domain, allowed: Bool[np.ndarray, "choices options"]
+    ) -> Bool[np.ndarray, "choices options"]:
+        """Returns the allowed actions, of ranges that the trial did not ask for yet only those in the middle.
+
+        Args:
+            params: The parameters of the trial so far.
+            name: The name of the next parameter.
+            domain: The domain of the next parameter.
+            allowed: See `allowed`.
+        """
+        found = allowed.copy()
+        for index, known in enumerate(self.parameters.actions, start=1):
+            its = domain if known == name else self.domains.get(known)
+            if known not in params and isinstance(its, NumericDomain):
+                found[index] = False
+                found[index, self.parameters.position(known, its.actions[middle_bin(its)]) or 0] = True
+        return found
 
     def to_json(self) -> Json:
         """Returns the evidence as JSON."""

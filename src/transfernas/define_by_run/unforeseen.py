@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
-from ..spaces.domain import Domain
+from ..spaces.domain import Domain, NumericDomain
+from ..spaces.places import middle_bin
 from ..spaces.problem import Problem
 from .plans import PlannedTrial
 
@@ -33,11 +34,16 @@ class UnforeseenParameters:
     def put(self, plan: PlannedTrial, name: str, domain: Domain) -> PlannedTrial:
         """Returns a plan that agrees with its trial so far with a new parameter, whose action is drawn uniformly.
 
+        In the first trial, the action is the middle one of a range.
+
         Raises:
             ValueError: A name or a value cannot be part of a space.
         """
         self.waiting[name] = Choice(name, domain.actions).actions
-        return plan.put(name, domain.actions[int(plan.rng.integers(len(domain.actions)))])
+        at = int(plan.rng.integers(len(domain.actions)))
+        if plan.number == 0 and isinstance(domain, NumericDomain):
+            at = middle_bin(domain)
+        return plan.put(name, domain.actions[at])
 
     def expect(
         self,

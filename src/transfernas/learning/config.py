@@ -86,6 +86,8 @@ class ProposalConfig(ConfigPart):
             configuration is proposed that builds an evaluated network. Paper: True.
         max_candidates: the number of configurations that may be drawn for one trial before the agent gives up an
             invalid space. Paper: open.
+        middle_first: whether the first proposal of a policy that knows nothing of a problem is in the middle of all
+            ranges of numbers. People choose ranges around numbers that they expect to be good. Paper: False.
         surrogate: when a Gaussian process proposes. In an `Agent` it proposes for problems at least half of whose
             choices are numbers. None is never. Paper: None.
     """
@@ -95,12 +97,13 @@ class ProposalConfig(ConfigPart):
     best_of: BestOf | None = BestOf()
     repeats: bool = False
     max_candidates: Count = 10_000
+    middle_first: bool = True
     surrogate: SurrogateConfig | None = SurrogateConfig()
 
     @classmethod
     def paper(cls) -> "ProposalConfig":
         """Returns the paper's settings."""
-        return cls(best_of=None, repeats=True, surrogate=None)
+        return cls(best_of=None, repeats=True, middle_first=False, surrogate=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,12 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, UInt64
+from jaxtyping import Bool, Float, Int, UInt64
 
 from ..spaces.condition import Action
 from ..spaces.domain import NumericDomain
 from ..spaces.encoding import Encoding
+from ..spaces.places import middle_bin
 from .archive import indices_of_trials
 from .learner import Learner
 from .randomness import Purpose, generator
@@ -59,6 +60,16 @@ class NumberDraw(NamedTuple):
             return domain.value(position, self.place)
         near = domain.near(known, _NEAREST * (_FARTHEST / _NEAREST) ** self.nearness, self.away)
         return near if domain.position(near) == position else domain.value(position, self.place)
+
+
+def middle_actions(encoding: Encoding, row: int) -> Bool[np.ndarray, "choices options"]:
+    """Returns the actions that each choice of a problem may take in the middle of all ranges."""
+    tables, space = encoding.tables, encoding.problems[row].space
+    found = np.ones((tables.rules.decision.shape[1], tables.decisions.actions.shape[1]), bool)
+    for index, choice in enumerate(space.choices, start=1):
+        if choice.range is not None:
+            found[index] = np.arange(found.shape[1]) == middle_bin(choice.range)
+    return found
 
 
 class CandidateConfigs:

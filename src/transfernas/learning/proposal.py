@@ -17,7 +17,7 @@ from .eligibility import Excluded, FirstValidFn, first_valid_of
 from .failed_trials import failed_fingerprints
 from .learner import Learner
 from .network_cache import Networks
-from .numbers import CandidateConfigs, configs_of
+from .numbers import CandidateConfigs, configs_of, middle_actions
 from .randomness import Purpose, generator
 from .rollout import Rollout, replace_rows
 from .steps import sample
@@ -78,6 +78,7 @@ def propose(
     repeatable: UInt64[np.ndarray, "again"] = NONE_PENDING,
     open_trials: OpenTrials = (),
     configs: CandidateConfigs | None = None,
+    middle: Bool[np.ndarray, "choices options"] | None = None,
 ) -> tuple[Learner, Proposal]:
     """Draws a problem uniformly and a valid configuration from the policy, for each replica.
 
@@ -93,6 +94,8 @@ def propose(
             for several values.
         open_trials: the trials without a score that the Gaussian process keeps in mind, of any problem.
         configs: the configurations of the candidates, with numbers of ranges; by default `numbers.configs_of(learner)`.
+        middle: Shape `[choices, actions]`, the actions that a policy may take in the middle of all ranges, see
+            `ProposalConfig.middle_first`; by default those of the problem's ranges.
 
     Raises:
         ValueError: `ProposalConfig.max_candidates` configurations were drawn for one replica and none was valid.
@@ -112,6 +115,11 @@ def propose(
     find = first_valid or functools.partial(first_valid_of, configs)
     proposer, rollout = ask_surrogate(learner, find, problem, proposer, rollout, evaluated, open_trials)
     missing = (proposer != WARM_START) & (proposer != SURROGATE)
+    if config.middle_first and _is_first(learner, problem, proposer, pending):
+        if middle is None and learner.encoding.has_ranges:
+            middle = middle_actions(learner.encoding, int(problem[0]))
+    else:
+        middle = None
     while missing.any():
         if tried >= config.max_candidates:
             raise no_valid(learner.encoding.problems[int(problem[missing][0])], tried)
@@ -119,12 +127,13 @@ def propose(
         if before_draw is not None:
             before_draw(count)
         sought = np.flatnonzero(missing)
-        drawn = _draw(learner, problem, proposer, count, attempt, sought, allowed)
+        may = allowed if attempt or middle is None else middle
+        drawn = _draw(learner, problem, proposer, count, attempt, sought, may)
         once = not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1)
         excluded = evaluated if once else None
         if excluded is not None and attempt >= ATTEMPTS_OF_PARTS and learner.encoding.has_ranges:
             excluded = excluded._replace(repeatable=np.append(pending, learner.replay.fingerprint))
-        drawn, eligible = _rank(learner, problem[sought], proposer[sought], drawn, sought, excluded, allowed)
+        drawn, eligible = _rank(learner, problem[sought], proposer[sought], drawn, sought, excluded, may)
         first = find(problem[sought], drawn.action_indices)
         if excluded is not None:
             first = excluded.first_new(learner, find, problem[sought], drawn, first, eligible, sought)
@@ -142,6 +151,22 @@ def propose(
 def skip_trial(learner: Learner) -> Learner:
     """Returns the replicas after a failed proposal: the next proposal is for another trial, with other draws."""
     return dataclasses.replace(learner, sampled=learner.sampled + 1)
+
+
+def _is_first(
+    learner: Learner,
+    problem: Int[np.ndarray, "replicas"],
+    proposer: Int[np.ndarray, "replicas"],
+    pending: UInt64[np.ndarray, "pending"],
+) -> bool:
+    """Returns whether this is the first proposal for a problem by a policy that knows nothing of it.
+
+    Problems with ranges have one replica. Of trials that are asked for at once, the first alone is the first.
+    """
+    if learner.replicas > 1 or (learner.known is None and len(pending)):
+        return False
+    whose = learner.replay.proposer[0, learner.replay.of(0, int(problem[0]))]
+    return not len(whose) if learner.known is None else bool(proposer[0] == NEW_POLICY) and NEW_POLICY not in whose
 
 
 def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:

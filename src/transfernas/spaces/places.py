@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from .domain import NumericDomain
 
-_MIDDLE = 0.5  # the place of the number of a range with a single number
+_MIDDLE = 0.5  # also the place of the number of a range with a single number
 _ROUNDING = 1e-12  # a place that is closer to an end is that of the end
 
 
@@ -49,6 +49,11 @@ def value_at(numbers: NumericDomain, place: float) -> float:
     if not _ROUNDING < place < 1.0 - _ROUNDING:  # the scale rounds 1000 to 999.9999999999998
         value = float(numbers.low if place < 0.5 else numbers.high)
     return numbers.near(min(max(value, numbers.low), numbers.high), 0.0, 0.0)
+
+
+def middle_bin(numbers: NumericDomain) -> int:
+    """Returns the position of the bin in the middle of a range, on the scale of the range."""
+    return numbers.position(value_at(numbers, _MIDDLE))
 
 
 def nearest_places(numbers: NumericDomain, places: Float[np.ndarray, "places"]) -> Float[np.ndarray, "places"]:
