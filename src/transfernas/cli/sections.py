@@ -31,7 +31,7 @@ _MEANINGS = {
     "warm start": "configurations that were among the best of an earlier problem",
     "exploring policy": "the policy, with a preference for values that it has never seen",
     "surrogate": "a Gaussian process over the trials",
-    OTHERS: "not noted: enqueued trials and trials of other programs",
+    OTHERS: "not noted: enqueued trials, trials of other programs, and a first trial of more than 64 parameters",
 }
 
 

@@ -109,7 +109,7 @@ class SearchKnowledge:
                 self.rebuild()
                 self.space.discovered_for(self.learner.space.fits(config))
         trajectory = self.learner.encoding.sequence(0, config)
-        proposer = plan.proposer if plan is not None and plan.actions == config else NOBODY
+        proposer = NOBODY if plan is None else plan.proposer_of(config)
         if score is None:
             self.trials.fail(config, self.learner.encoding)
             learner = self.learner.failed(config, proposer)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..learning.bandit import NOBODY
+from ..learning.bandit import NOBODY, in_part
 from ..learning.replay import fingerprints
 from ..learning.scores import Score
 from ..spaces.condition import Action, is_any_of, is_same_action
@@ -126,6 +126,17 @@ class PlannedTrial:
             whole: Whether the trial came to its end; if not, the trial may lack parameters of the plan.
         """
         return self.actions != config if whole else not config.items() <= self.actions.items()
+
+    def proposer_of(self, config: Mapping[str, Action]) -> int:
+        """Returns the number of the proposer of a finished trial, see `learning.bandit`.
+
+        Args:
+            config: The actions of the trial. The number is that of `in_part` if the trial lacks parameters of the plan,
+                and that of nobody if the trial has other parameters or other actions.
+        """
+        if self.actions == config:
+            return self.proposer
+        return in_part(self.proposer) if config.items() <= self.actions.items() else NOBODY
 
     @property
     def observed(self) -> "ObservedTrial":
