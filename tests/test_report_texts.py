@@ -1,6 +1,7 @@
 """The report says the same of one search from a study and from an agent, and says what its numbers mean."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -8,10 +9,17 @@ import pytest
 from typer.testing import CliRunner
 
 from searchers import FAST
+from transfernas.cli import page
 from transfernas.cli.app import app
+from transfernas.insight.beliefs import ParameterBeliefs
+from transfernas.insight.figure_data import value_shares
+from transfernas.insight.number_ranges import NumberRange, number_words
 from transfernas.insight.progress import old_against_new, record_of
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.optuna.record import record_of_study
+from transfernas.integrations.studies import learn_from_studies
+from transfernas.spaces.domain import NumericDomain
+from transfernas.spaces.grid import bins_among_names
 
 
 def run(*arguments: object, command: str = "report", code: int = 0) -> str:
@@ -46,3 +54,78 @@ def test_a_trial_of_a_part_of_its_plan_keeps_its_proposer(tmp_path: Path) -> Non
         loaded = type(agent).load(agent.save(tmp_path / "agent.safetensors"))
         assert record_of(loaded.learner, row) == told
     assert left  # some plan was left in part
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An agent of two studies of one space, whose whole numbers have a long range and a short one."""
+    studies = list[optuna.Study]()
+    for name, most in (("long", 60), ("short", 13)):
+        study = optuna.create_study(study_name=name, sampler=optuna.samplers.RandomSampler(seed=0))
+        study.optimize(lambda trial, its=most: trial.suggest_int("components", 2, its, log=True) % 5, n_trials=24)
+        studies.append(study)
+    agent, _ = learn_from_studies(None, studies, config=FAST)
+    return agent.save(tmp_path_factory.mktemp("pretrained") / "agent.safetensors")
+
+
+def test_studies_of_several_ranges_show_the_range_of_each(pretrained: Path, tmp_path: Path) -> None:
+    """Names of parts are among names of single numbers; neither is shown as the range of the other study."""
+    text = run(pretrained, command="inspect")
+    assert "about 2 to 13 (log) in its trials" in text and "about 2 to 56 (log) in its trials" in text
+    assert "About: an agent keeps the parts" in text and "2 to 78" not in text
+    out = tmp_path / "report.html"
+    run(pretrained, "--out", out)  # a number of the best trials is no action of the space
+    text = out.read_text(encoding="utf8")
+    assert re.search(r"about \d+ to \d+", text) and "~" in text
+
+
+def test_bins_are_found_among_other_names() -> None:
+    long, short = (NumericDomain(2, most, log=True, integer=True) for most in (60, 13))
+    names = tuple(dict.fromkeys((*long.actions, *short.actions)))
+    found = bins_among_names(names)
+    assert found is not None and [each.action for each in found] == sorted(long.actions)
+    assert (found[0][1:], found[-2][1:]) == ((2, 3), (32, 56))
+    assert bins_among_names((8, 16, 32, 64, 100)) is None and bins_among_names(tuple(range(1, 7))) is None
+    assert bins_among_names((0.5, 0.75, 2.0)) is None and bins_among_names(("a", 1)) is None
+
+
+def test_numbers_on_an_axis_are_short() -> None:
+    """A range of nine decades has no long numbers, and a thousand is written as one."""
+    rates = NumericDomain(1e-4, 1e5, log=True)
+    ranges = tuple(NumberRange(*each[1:]) for each in rates.bins)
+    shares = tuple(1 / len(ranges) for _ in ranges)
+    beliefs = ParameterBeliefs("C", rates.actions, 1.0, shares, (), None, None, ranges)
+    assert value_shares(beliefs).tick_labels == ("0.0001", "0.0178", "3.16", "562", "100000")
+    assert str(NumberRange(562.3413, 1000.0)) == "562 to 1000" and str(NumberRange(1000.0, 1778.3)) == "1000 to 1778"
+    first = (ranges[0]._replace(about=True), *ranges[1:])
+    assert value_shares(replace(beliefs, ranges=first)).tick_labels[:2] == ("~0.0001", "0.0178")
+
+
+def test_no_reward_is_a_negative_zero() -> None:
+    assert (page.number(-0.0), page.number(-1.5), number_words((-0.0, 1.0))) == ("0", "-1.5", ["0", "1"])
+
+
+def test_old_configurations_beyond_the_range_are_those_that_were_tried(tmp_path: Path) -> None:
+    """The best numbers of the old study are above 30, where the range of the new study ends."""
+    url, path = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "agent.safetensors"
+    source = None
+    for name, most, trials in (("old", 60, 10), ("new", 30, 4)):
+        sampler = TransferSampler(source, seed=0, config=FAST)
+        study = optuna.create_study(study_name=name, storage=url, sampler=sampler, direction="maximize")
+
+        def value(trial: optuna.Trial, most: int = most) -> float:
+            rate = trial.suggest_float("rate", 0.0, 1.0)
+            return trial.suggest_int("pca", 2, most, log=True) - rate
+
+        for number in (44, 41, 39) if source is None else ():
+            study.enqueue_trial({"pca": number})
+        study.optimize(value, n_trials=trials)
+        source = sampler.agent
+    sampler.save(path)
+    started = [trial for trial in record_of_study(study).trials if trial.kind == "warm start"]
+    assert started[0].params["pca"] == 30
+    for arguments in ((url, "--study", "new", "--agent", path), (path,)):
+        run(*arguments, "--out", tmp_path / "report.html")
+        text = (tmp_path / "report.html").read_text(encoding="utf8")
+        assert f"tried while they do well: {len(started)} of " in text
+        assert not re.search(r"pca=(3[1-9]|[4-9]\d)\b", text)

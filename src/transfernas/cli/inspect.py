@@ -187,7 +187,7 @@ def _range(counts: int | Sequence[int]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.5g}"
+    return "-" if value is None else f"{value:z.5g}"
 
 
 def _problem_line(problem: dict[str, Any]) -> str:

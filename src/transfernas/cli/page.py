@@ -61,7 +61,7 @@ def text(value: object) -> str:
 def number(value: object) -> str:
     """Returns a number for people, six digits at most, and other values as they are."""
     if type(value) is float:
-        return f"{value:.6g}"
+        return f"{value:z.6g}"
     return f"{value:,}" if type(value) is int else "none" if value is None else plain(value)
 
 

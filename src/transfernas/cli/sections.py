@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import plots
 from ..insight.beliefs import Beliefs
+from ..insight.figure_data import UNSURE
 from ..insight.importances import MEASURED, Importance
 from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, with_ranges
 from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains, old_against_new
@@ -183,6 +184,8 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
         parts = "" if each.ranges is None else ", in parts of the range"
         its = f"Values of {each.name}{parts}: how often the policy would draw each"
         its += "." if each.active > 0.995 else f", in the {100 * each.active:.0f} % of draws that decide it."
+        if any(part.about for part in each.ranges or ()):
+            its += f" {UNSURE} marks a part that may reach beyond the range."
         pictures.append(found.figure(functools.partial(plots.plot_values, each), its))
     if beliefs.likeness:
         its = "Other tasks: how like they are to this one, by what the policy learned (cosine of the embeddings), "

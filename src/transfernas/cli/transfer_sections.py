@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..insight.beliefs import Beliefs
-from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, merged, with_ranges
+from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, merged, with_ranges, within_ranges
 from ..insight.progress import EARLY, OldAgainstNew, SearchRecord, SearchTrial, old_against_new
 from ..learning.bandit import RECENT_TRIALS
 from ..spaces.vocabulary import counted, listed
@@ -112,7 +112,7 @@ def add_warm_start(found: Page, beliefs: Beliefs, record: SearchRecord) -> None:
         return
     left, rows = [trial for trial in record.trials if trial.kind == "warm start"], list[tuple[object, object]]()
     for config in beliefs.warm_start:
-        shown = with_ranges(config, beliefs.ranges)
+        shown = within_ranges(with_ranges(config, beliefs.ranges), beliefs.ranges)
         its = next((trial for trial in left if _fits(shown, with_ranges(trial.params, beliefs.ranges))), None)
         rows.append((config_words(shown), "not tried" if its is None else its.number))
         if its is not None:

@@ -139,7 +139,7 @@ class Beliefs:
         spaces: all spaces that it knows, likewise.
         expected_best: up to five configurations, the best first; a problem's `valid` is respected.
         warm_start: configurations of earlier problems that are tried while they do well, as far as they fit, with their
-            exact numbers where these are known.
+            exact numbers where these are known. Where a number lies beyond the range, the nearest number is tried.
         attention: between the decisions of the configuration that you gave; None if you gave none.
 
     Example:

@@ -25,6 +25,9 @@ PROPOSER_STYLES = {
 """The colour and Matplotlib's marker of each proposer."""
 
 EARLY = "learned: too early to tell"
+UNSURE = "~"
+"""Stands before a part of a range that may reach beyond the range, see `NumberRange.about`."""
+
 MOST_BARS = 12
 _MOST_LABELS = 6  # of the values of a number
 _LONGEST = 24  # letters of a name
@@ -284,7 +287,7 @@ def label(value: object, most: int = _LONGEST) -> str:
         ```
     """
     if type(value) is float:
-        return f"{value:.2g}"
+        return f"{value:z.2g}"
     text = "".join(letter if letter.isprintable() else "?" for letter in str(value))
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
@@ -303,7 +306,9 @@ def _edges(ranges: Sequence[NumberRange]) -> tuple[tuple[float, ...], tuple[str,
     least = -(-len(edges) // _MOST_LABELS)
     step = next((step for step in range(least, 2 * least) if len(ranges) % step == 0), least)
     at = range(0, len(edges), step)
-    return tuple(each - 0.5 for each in at), tuple(number_words([edges[each] for each in at]))
+    unsure = {end for end, its in ((0, ranges[0]), (len(ranges), ranges[-1])) if its.about}
+    words = zip(at, number_words([edges[each] for each in at]), strict=True)
+    return tuple(each - 0.5 for each in at), tuple(UNSURE * (each in unsure) + word for each, word in words)
 
 
 def _middles(
@@ -312,7 +317,9 @@ def _middles(
     """Returns the places of labels at values, of which some are left out if the values are numbers, and the labels."""
     numeric = all(type(value) in (int, float) for value in values)
     at = range(0, len(values), max(1, -(-len(values) // _MOST_LABELS)) if numeric else 1)
-    return tuple(at), tuple(labels[each] if ranges is None else ranges[each].words("–") for each in at)
+    if ranges is None:
+        return tuple(at), tuple(labels[each] for each in at)
+    return tuple(at), tuple(UNSURE * ranges[each].about + ranges[each].words("–") for each in at)
 
 
 def _steps(record: SearchRecord) -> tuple[tuple[int, float], ...]:

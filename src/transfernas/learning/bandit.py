@@ -30,7 +30,6 @@ NOBODY, SURROGATE = -1, -2
 """The proposers that a bandit does not draw: somebody else, and the Gaussian process."""
 
 
-
 def in_part(proposer: int) -> int:
     """Returns the number of a proposer in a trial that has only a part of the proposed parameters.
 

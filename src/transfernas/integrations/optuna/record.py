@@ -147,7 +147,7 @@ def within_domains(beliefs: Beliefs, domains: Mapping[str, Domain]) -> Beliefs:
             for each in beliefs.parameters
         ),
         expected_best=tuple(replace(each, config=config(each.config)) for each in beliefs.expected_best),
-        warm_start=tuple(map(config, beliefs.warm_start)),
+        warm_start=tuple({n: _tried(its, domains.get(n)) for n, its in each.items()} for each in beliefs.warm_start),
     )
 
 
@@ -163,6 +163,13 @@ def inside_domain(action: Action, domain: Domain | None) -> Action:
         return action  # a category, or the name of a bin of another range
     _, low, high = domain.bins[domain.position(action)]  # type: ignore[arg-type]
     return min(max(action, low), high)  # type: ignore[type-var]
+
+
+def _tried(value: Action, domain: Domain | None) -> Action:
+    """Returns the value that a search tries for the value of an earlier problem, which may be outside of the domain."""
+    if not isinstance(domain, NumericDomain) or type(value) not in (int, float) or is_any_of(value, domain.actions):
+        return inside_domain(value, domain)
+    return domain.near(value, 0.0, 0.0)  # type: ignore[arg-type]
 
 
 def expected_best_of_study(study: optuna.Study, agent: "Agent | None") -> ExpectedBest | None:

@@ -50,6 +50,7 @@ from .sampler import TransferSampler
 AgentOrFile = Agent | str | os.PathLike[str]
 
 _SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "x": "x"}
+_LEAST_WIDTH, _MOST_WIDTH = 8, 20  # values of a parameter, to which the width of its plot is proportional
 _WIDE = 300  # pixels of a figure of a parameter, of which more than three stand side by side
 
 
@@ -178,7 +179,8 @@ def plot_values(
     beliefs = _beliefs(study, agent)
     names = [each.name for each in beliefs.parameters]
     shown = [beliefs[name] for name in (names if params is None else _checked(params, names))]
-    figure = make_subplots(rows=1, cols=max(1, len(shown)), shared_yaxes=True)
+    widths = [min(max(len(each.values), _LEAST_WIDTH), _MOST_WIDTH) for each in shown] or [1]
+    figure = make_subplots(rows=1, cols=len(widths), shared_yaxes=True, column_widths=widths)
     figure.update_layout(title="Values, Now and Before", legend={"orientation": "h", "yanchor": "bottom", "y": 1.02})
     figure.update_yaxes(title_text="Probability", rangemode="tozero", row=1, col=1)
     found, named = [value_shares(each) for each in shown], set[str]()
@@ -343,7 +345,7 @@ def _target(study: optuna.Study, target_name: str) -> str:
 
 def _words(trial: SearchTrial) -> str:
     """Returns the text about a trial under the mouse."""
-    lines = [f"Trial {trial.number}", f"Value: {trial.value:.6g}", f"Proposer: {trial.proposer or trial.kind}"]
+    lines = [f"Trial {trial.number}", f"Value: {trial.value:z.6g}", f"Proposer: {trial.proposer or trial.kind}"]
     for name, value in trial.params.items():
         shown = f"{value:.6g}" if isinstance(value, float) else label(value)
         lines.append(f"  {label(name)}: {shown}")
