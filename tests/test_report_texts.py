@@ -6,6 +6,8 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.distributions import IntDistribution
+from optuna.trial import create_trial
 from typer.testing import CliRunner
 
 from searchers import FAST
@@ -129,3 +131,22 @@ def test_old_configurations_beyond_the_range_are_those_that_were_tried(tmp_path:
         text = (tmp_path / "report.html").read_text(encoding="utf8")
         assert f"tried while they do well: {len(started)} of " in text
         assert not re.search(r"pca=(3[1-9]|[4-9]\d)\b", text)
+
+
+def test_an_agent_that_has_not_learned_from_the_study_is_told_first(pretrained: Path, tmp_path: Path) -> None:
+    url, out = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "report.html"
+    study = optuna.create_study(study_name="other", storage=url)
+    for number in range(9):
+        noted = {"transfernas": {"name": "warm start from faces", "trust": 0.5}}
+        space = {"components": IntDistribution(2, 60, log=True)}
+        params = {"components": 2 + number}
+        study.add_trial(create_trial(value=number, params=params, distributions=space, user_attrs=noted))
+    said = run(url, "--study", "other", "--agent", pretrained, "--out", out)
+    words = "The agent has not learned from this study, 'other'"
+    assert said.startswith(f"Note: {words}") and str(pretrained) in said and said.count(words) == 1
+    text = re.sub(r"<[^>]+>", " ", out.read_text(encoding="utf8").partition("<main>")[2].replace("&#x27;", "'"))
+    assert text.split("best value")[0].strip().startswith(words) and text.count(words) == 1
+    start, rest = text.split("Who proposed, and with which gain")
+    assert "9 trials came from the best ones of faces." in start and "had learned from" not in start
+    assert "Known to the agent of the file" in rest and "The agent had learned from 2 tasks: long, short." in rest
+    assert "tried while they do well: 0 of " in rest

@@ -30,6 +30,7 @@ h2 { font-size: 1.25rem; margin: 2rem 0 0.5rem; border-bottom: 1px solid var(--l
 h3 { font-size: 1.05rem; margin: 1.5rem 0 0.5rem; }
 p { max-width: 46rem; margin: 0.5rem 0; }
 .soft, figcaption { color: var(--soft); font-size: 0.9rem; }
+.notice { border: 1px solid var(--red); border-left-width: 0.4rem; padding: 0.5rem 0.8rem; font-weight: 600; }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 0.75rem; margin: 1rem 0; }
 .facts div { border: 1px solid var(--line); border-radius: 0.5rem; padding: 0.6rem 0.8rem; }
 .facts dt { color: var(--soft); font-size: 0.85rem; }
@@ -68,6 +69,11 @@ def number(value: object) -> str:
 def paragraph(words: str, soft: bool = False) -> str:
     """Returns a paragraph of text that is not HTML."""
     return f"<p{' class=soft' if soft else ''}>{text(words)}</p>"
+
+
+def notice(words: str) -> str:
+    """Returns a paragraph that a reader must not miss."""
+    return f'<p class="notice" role="note">{text(words)}</p>'
 
 
 def heading(words: str, level: int = 2) -> str:

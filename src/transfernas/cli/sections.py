@@ -46,6 +46,7 @@ class Page:
         parts: of its body.
         last: parts behind all others, for readers who want to look into the network.
         drawn: how many figures there are.
+        notices: what a reader must not miss, which the terminal shows too.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Page:
     parts: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
     drawn: int = 0
+    notices: list[str] = field(default_factory=list)
 
     def add(self, *parts: str) -> None:
         """Adds parts that are HTML."""
@@ -78,7 +80,8 @@ class Page:
         )
         head = f"<h1>{page.text(self.title)}</h1>"
         network = [page.heading("Inside of the network"), page.paragraph(_NETWORK), *self.last] if self.last else []
-        body = [f"<header>{head}</header><main>", *self.parts, *again, *network, *end, "</main>"]
+        notices = map(page.notice, self.notices)
+        body = [f"<header>{head}</header><main>", *notices, *self.parts, *again, *network, *end, "</main>"]
         return page.document(self.title, body)
 
 

@@ -20,7 +20,11 @@ _MISLED = 0.25  # of the pairs, or less, are better where old knowledge misled
 
 
 def add_known(
-    found: Page, report: "TransferReport | None", record: SearchRecord | None, ranges: Ranges = NO_RANGES
+    found: Page,
+    report: "TransferReport | None",
+    record: SearchRecord | None,
+    ranges: Ranges = NO_RANGES,
+    title: str = "Known at the start",
 ) -> None:
     """Adds the knowledge before the first trial.
 
@@ -29,8 +33,9 @@ def add_known(
         report: of a transfer, where there is one.
         record: of the search, whose trials may name their source.
         ranges: for which the actions of the report stand.
+        title: of the section.
     """
-    found.add(page.heading("Known at the start", 3))
+    found.add(page.heading(title, 3))
     if report is not None:
         kinds = {"states": "parameters", "actions": "values", "spaces": "spaces", "tasks": "tasks"}
         both = [(kind, getattr(report, f"known_{kind}"), getattr(report, f"new_{kind}")) for kind in kinds]

@@ -25,7 +25,7 @@ from ...spaces.condition import Action, is_any_of
 from ...spaces.domain import Domain, NumericDomain
 from ..studies import problem_of
 from .sampler import ATTRIBUTE, SPACE
-from .trials import domain_of, known_domain, score_of, sign_of, task_of, value_of, violation_of
+from .trials import domain_of, known_domain, score_of, sign_of, stamp_of, task_of, value_of, violation_of
 
 if TYPE_CHECKING:
     from ...agent import Agent
@@ -78,6 +78,12 @@ def importances_of_study(study: optuna.Study) -> dict[str, Importance]:
         for trial, _ in known
     ]
     return importances(kept, ranks)
+
+
+def count_learned(study: optuna.Study, agent: "Agent") -> int:
+    """Returns the number of finished trials of a study that an agent has learned from."""
+    finished = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    return sum(agent.processed.has(stamp_of(trial)) for trial in finished)
 
 
 def domains_of_study(study: optuna.Study) -> dict[str, Domain]:
