@@ -18,7 +18,7 @@ from transfernas.insight.figure_data import value_shares
 from transfernas.insight.number_ranges import NumberRange, number_words
 from transfernas.insight.progress import old_against_new, record_of
 from transfernas.integrations.optuna import TransferSampler
-from transfernas.integrations.optuna.record import record_of_study
+from transfernas.integrations.optuna.record import expected_best_of_study, record_of_study
 from transfernas.integrations.studies import learn_from_studies
 from transfernas.spaces.domain import NumericDomain
 from transfernas.spaces.grid import bins_among_names
@@ -150,3 +150,37 @@ def test_an_agent_that_has_not_learned_from_the_study_is_told_first(pretrained: 
     assert "9 trials came from the best ones of faces." in start and "had learned from" not in start
     assert "Known to the agent of the file" in rest and "The agent had learned from 2 tasks: long, short." in rest
     assert "tried while they do well: 0 of " in rest
+
+
+def failing(trial: optuna.Trial) -> float:
+    rate = trial.suggest_float("rate", 0.0, 1.0)
+    if trial.number % 5 == 3:
+        raise optuna.TrialPruned
+    if trial.number % 5 == 4:
+        raise ValueError
+    return abs(rate - 0.3) + 0.3 * (trial.number % 2)
+
+
+def test_failures_are_counted_and_the_expected_best_trial_is_compared(tmp_path: Path) -> None:
+    url, out = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "report.html"
+    sampler = TransferSampler(seed=0, config=FAST)
+    study = optuna.create_study(study_name="noisy", storage=url, sampler=sampler)
+    study.optimize(failing, n_trials=20, catch=(ValueError,))
+    for trial in study.trials[:3]:  # the same parameters have other values
+        study.add_trial(create_trial(params=trial.params, distributions=trial.distributions, value=trial.number - 1.0))
+    path = sampler.save(tmp_path / "agent.safetensors")
+    record = record_of_study(study)
+    assert record.endings == {"complete": 15, "pruned": 4, "failed": 4}
+    run(url, "--out", out)
+    text = re.sub(r"<[^>]+>", "", out.read_text(encoding="utf8"))
+    assert "finished trials23: 15 complete, 4 pruned, 4 failed" in text and "without a value has no mark" in text
+    run(path, "--out", out)
+    text = re.sub(r"<[^>]+>", "", out.read_text(encoding="utf8"))
+    assert "trials learned from19: 15 complete, 4 pruned" in text
+    assert "failed ones among them: noisy of " in run(path, command="inspect")
+    found = sampler.expected_best(study)
+    again = expected_best_of_study(study, None)
+    assert again is not None and found.number is not None and study.trials[found.number].params == found.params
+    for one in (found, again):
+        assert one.value <= one.best_value and one.best_deviation > 0  # to be minimised
+        assert (one.number == study.best_trial.number) == ((one.value, one.deviation) == one[3:5])

@@ -152,7 +152,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     if records := found["records"]:
         some = ", ".join(map(_record, records[-_MOST_RECORDS:]))
         more = f", and {len(records) - _MOST_RECORDS:,} before" if len(records) > _MOST_RECORDS else ""
-        lines.append(f"Trials of studies and other records: {some}{more}")
+        lines.append(f"Finished trials of studies and other records, failed ones among them: {some}{more}")
     return lines
 
 

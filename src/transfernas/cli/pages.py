@@ -127,7 +127,7 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
         problem = agent.problems[row]
         found.add(page.heading(f"Task {problem.task}, space {problem.space.name}"))
         record = record_of(agent.learner, row)
-        add_facts(found, record)
+        add_facts(found, record, "trials learned from")
         add_trust(found, record)
         add_search(found, record, None if against is None else _compared(*against, problem.name), ranges[row])
         if ranges[row]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..agent import Agent
+    from ..define_by_run.plans import ExpectedBest
 
 _NETWORK = "These sections are for readers who want to look into the network. They tell you nothing to decide by."
 MOST = 8  # studies, problems, or parameters, of which each has figures
@@ -85,12 +86,20 @@ class Page:
         return page.document(self.title, body)
 
 
-def add_facts(found: Page, record: SearchRecord) -> None:
-    """Adds the few numbers about a search that a reader looks for first."""
-    best, count = record.best_first[:1], len(record.trials)
+def add_facts(found: Page, record: SearchRecord, trials: str = "finished trials") -> None:
+    """Adds the few numbers about a search that a reader looks for first.
+
+    Args:
+        found: the page.
+        record: of the search.
+        trials: the words for the trials of the record.
+    """
+    best, count, endings = record.best_first[:1], f"{len(record.trials):,}", record.endings
+    if len(endings) > 1:
+        count += f": {', '.join(f'{number:,} {ending}' for ending, number in endings.items())}"
     pairs: list[tuple[str, object]] = [
         (f"best {record.quantity} ({record.direction})", best[0].value if best else None),
-        ("finished trials", count),
+        (trials, count),
     ]
     pairs += [("trials running now", record.running)] if record.running else []
     if (old := old_against_new(record)) is not None:
@@ -117,6 +126,8 @@ def add_search(found: Page, record: SearchRecord, against: SearchRecord | None, 
     caption = "Each mark is a trial, by who proposed it; the line is the best so far."
     if against is not None:
         caption += f" The dashed line is the best so far of {against.name}."
+    if any(trial.value is None for trial in record.trials):
+        caption += " A trial without a value has no mark."
     picture = found.figure(functools.partial(plots.plot_progress, record, against), caption)
     found.add(page.heading("Who proposed, and with which gain", 3), page.figures([picture]))
     heads = ("proposer", "trials", "became the best", f"gain in {record.quantity}", f"best {record.quantity}")
@@ -212,33 +223,37 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
             found.add(page.paragraph(words, soft=True))
 
 
-def add_expected(found: Page, expected: tuple[Mapping[str, object], float, float] | None, record: SearchRecord) -> None:
+def add_expected(found: Page, expected: "ExpectedBest | None", record: SearchRecord) -> None:
     """Adds the trial that a Gaussian process expects to be best, were it evaluated again, beside the best observed one.
 
     Args:
         found: the page.
-        expected: the parameters of the trial, its expected value, and the standard deviation of that; None for none.
+        expected: the trial that is expected to be best; None for none.
         record: of the search.
     """
     if expected is None or not record.best_first:
         return
-    params, expectation, deviation = expected
-    best, value = record.best_first[0], f"{page.number(expectation)} ± {page.number(deviation)}"
-    its = next((trial for trial in record.best_first if trial.params == params), None)
+    best, value = record.best_first[0], _plus_minus(expected.value, expected.deviation)
+    its = next((trial for trial in record.best_first if trial.params == expected.params), None)
     found.add(page.heading("Best under noise", 3))
     words = "If your objective returns another value each time, the best single value may be lucky. "
     if its is not None and its.number == best.number:
         words += f"A Gaussian process expects the best observed trial to be best again, with the value {value}."
     else:
-        number = "–" if its is None else its.number
+        number = expected.number if its is None else its.number
+        at_best = _plus_minus(expected.best_value, expected.best_deviation)
         rows = [
-            ("best observed", best.number, best.value, "", config_words(best.params)),
-            ("best expected", number, None if its is None else its.value, value, config_words(params)),
+            ("best observed", best.number, best.value, at_best, config_words(best.params)),
+            ("best expected", number, None if its is None else its.value, value, config_words(expected.params)),
         ]
         found.add(page.table(("", "trial", f"observed {record.quantity}", "expected", "configuration"), rows))
         words += "By a Gaussian process over all trials, the second one would be best, were they evaluated again."
     words += " If it always returns the same value, the best observed trial is the best."
     found.add(page.paragraph(words, soft=True))
+
+
+def _plus_minus(value: float, deviation: float) -> str:
+    return f"{page.number(value)} ± {deviation:.2g}"
 
 
 def add_importances(found: Page, importances: dict[str, Importance]) -> None:

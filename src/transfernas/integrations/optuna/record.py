@@ -20,12 +20,13 @@ from ...insight.attention import with_values
 from ...insight.beliefs import Beliefs
 from ...insight.importances import Importance, importances, mean_ranks
 from ...insight.number_ranges import NumberRange
-from ...insight.progress import SearchRecord, SearchTrial
+from ...insight.progress import ENDINGS, SearchRecord, SearchTrial
+from ...learning.scores import TrialOutcome
 from ...spaces.condition import Action, is_any_of
 from ...spaces.domain import Domain, NumericDomain
 from ..studies import problem_of
 from .sampler import ATTRIBUTE, SPACE
-from .trials import domain_of, known_domain, score_of, sign_of, stamp_of, task_of, value_of, violation_of
+from .trials import domain_of, known_domain, number_of, score_of, sign_of, stamp_of, task_of, value_of, violation_of
 
 if TYPE_CHECKING:
     from ...agent import Agent
@@ -204,7 +205,9 @@ def expected_best_of_study(study: optuna.Study, agent: "Agent | None") -> Expect
                 }
                 search.recall(params, score_of(trial, sign, "ignore"), trial.state == TrialState.COMPLETE)
     found = search.expected_best()
-    return None if found is None else found._replace(value=sign * found.value)
+    if found is None:
+        return None
+    return found.signed(sign)._replace(number=number_of(study.get_trials(deepcopy=False), found.params, sign))
 
 
 def _ranges(actions: Sequence[Action], domain: Domain) -> tuple[NumberRange, ...] | None:
@@ -221,6 +224,9 @@ def _trial(trial: FrozenTrial) -> SearchTrial:
     noted = trial.user_attrs.get(ATTRIBUTE)
     noted = noted if isinstance(noted, Mapping) else {}
     name, trust = noted.get("name"), noted.get("trust")
+    score = score_of(trial, 1.0, "worst")
+    assert score is not None  # of a failed trial, too
+    ending = ENDINGS.get(TrialOutcome(score.outcome), ENDINGS[TrialOutcome.FINITE])
     whole = trial.state == TrialState.COMPLETE and violation_of(trial) == 0
     return SearchTrial(
         trial.number,
@@ -228,6 +234,7 @@ def _trial(trial: FrozenTrial) -> SearchTrial:
         name if isinstance(name, str) else None,
         float(trust) if isinstance(trust, (int, float)) else None,
         dict(trial.params),
+        ENDINGS[TrialOutcome.FINITE] if whole else ending,
     )
 
 
