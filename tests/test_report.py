@@ -104,7 +104,8 @@ def test_a_study_has_its_numbers_and_escapes_its_names(storage: str, tmp_path: P
     text = " ".join(found.text.split())
     assert "best value (lower is better)-0.009" in text and "finished trials13" in text
     assert "trials running now1" in text and "old knowledge against a new startbetter in 3 of 8 pairs" in text
-    assert "proposed 3 warm starts and 1 trial of the policy before that, which were better in 3 of 8 pairs." in text
+    assert "proposed 3 warm starts and 1 trial of the policy before the first one of the new policy, which" in text
+    assert "policy, which were better in 3 of 8 pairs." in text
     assert "The old knowledge neither helped nor misled, as far as these pairs tell." in text
     assert "Trust: 75 % at first, 75 % at the least (trial 0), 75 % in the last trial." in text
     assert "the new policy has had 3 trials" in text

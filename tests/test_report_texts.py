@@ -1,12 +1,13 @@
 """The report says the same of one search from a study and from an agent, and says what its numbers mean."""
 
+import functools
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import create_trial
 from typer.testing import CliRunner
 
@@ -30,10 +31,10 @@ def run(*arguments: object, command: str = "report", code: int = 0) -> str:
     return result.output
 
 
-def loss(trial: optuna.Trial, best: float, scalers: list[str]) -> float:
+def loss(trial: optuna.Trial, scalers: list[str]) -> float:
     trial.suggest_categorical("scaler", scalers)
     if trial.suggest_categorical("model", ["svm", "trees"]) == "svm":
-        return abs(trial.suggest_float("C", 1e-2, 1e3, log=True) - best) + trial.suggest_float("gamma", 0, 1)
+        return abs(trial.suggest_float("C", 1e-2, 1e3, log=True) - 0.1) + trial.suggest_float("gamma", 0, 1)
     return 0.5 + trial.suggest_int("leaf", 1, 20) / 20
 
 
@@ -45,7 +46,7 @@ def test_a_trial_of_a_part_of_its_plan_keeps_its_proposer(tmp_path: Path) -> Non
         for name, scalers, trials in (("old", ["a"], 6), ("new", ["a", "b", "c"], 5)):
             sampler = TransferSampler(source, seed=seed, config=FAST)
             study = optuna.create_study(study_name=name, sampler=sampler)
-            study.optimize(lambda trial, its=scalers: loss(trial, 0.1, its), n_trials=trials)
+            study.optimize(functools.partial(loss, scalers=scalers), n_trials=trials)
             source = sampler.agent
         agent = sampler.agent
         row = [problem.task for problem in agent.problems].index("new")
@@ -58,13 +59,17 @@ def test_a_trial_of_a_part_of_its_plan_keeps_its_proposer(tmp_path: Path) -> Non
     assert left  # some plan was left in part
 
 
+def remainder(trial: optuna.Trial, most: int) -> float:
+    return trial.suggest_int("components", 2, most, log=True) % 5
+
+
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An agent of two studies of one space, whose whole numbers have a long range and a short one."""
     studies = list[optuna.Study]()
     for name, most in (("long", 60), ("short", 13)):
         study = optuna.create_study(study_name=name, sampler=optuna.samplers.RandomSampler(seed=0))
-        study.optimize(lambda trial, its=most: trial.suggest_int("components", 2, its, log=True) % 5, n_trials=24)
+        study.optimize(functools.partial(remainder, most=most), n_trials=24)
         studies.append(study)
     agent, _ = learn_from_studies(None, studies, config=FAST)
     return agent.save(tmp_path_factory.mktemp("pretrained") / "agent.safetensors")
@@ -85,7 +90,7 @@ def test_bins_are_found_among_other_names() -> None:
     long, short = (NumericDomain(2, most, log=True, integer=True) for most in (60, 13))
     names = tuple(dict.fromkeys((*long.actions, *short.actions)))
     found = bins_among_names(names)
-    assert found is not None and [each.action for each in found] == sorted(long.actions)
+    assert found is not None and [each.action for each in found] == list(long.actions)
     assert (found[0][1:], found[-2][1:]) == ((2, 3), (32, 56))
     assert bins_among_names((8, 16, 32, 64, 100)) is None and bins_among_names(tuple(range(1, 7))) is None
     assert bins_among_names((0.5, 0.75, 2.0)) is None and bins_among_names(("a", 1)) is None
@@ -138,7 +143,7 @@ def test_an_agent_that_has_not_learned_from_the_study_is_told_first(pretrained: 
     study = optuna.create_study(study_name="other", storage=url)
     for number in range(9):
         noted = {"transfernas": {"name": "warm start from faces", "trust": 0.5}}
-        space = {"components": IntDistribution(2, 60, log=True)}
+        space: dict[str, BaseDistribution] = {"components": IntDistribution(2, 60, log=True)}
         params = {"components": 2 + number}
         study.add_trial(create_trial(value=number, params=params, distributions=space, user_attrs=noted))
     said = run(url, "--study", "other", "--agent", pretrained, "--out", out)
@@ -184,3 +189,11 @@ def test_failures_are_counted_and_the_expected_best_trial_is_compared(tmp_path: 
     for one in (found, again):
         assert one.value <= one.best_value and one.best_deviation > 0  # to be minimised
         assert (one.number == study.best_trial.number) == ((one.value, one.deviation) == one[3:5])
+
+
+def test_a_wide_table_has_the_head_of_each_cell_for_narrow_pages() -> None:
+    heads = ["trial", '"C"', *"abcd"]
+    wide, narrow = page.table(heads, [[1, 2.0, *"wxyz"]]), page.table(heads[:2], [[1, 2.0]])
+    assert '<div class="table wide">' in wide and '<td class=number data-head="&quot;C&quot;">2</td>' in wide
+    assert wide.count("data-head") == 6 and "data-head" not in narrow and "wide" not in narrow
+    assert "attr(data-head)" in page.document("title", [wide])

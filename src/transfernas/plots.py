@@ -97,16 +97,18 @@ def plot_importances(found: Beliefs | Mapping[str, Importance], axes: Axes | Non
         axes: to draw into; a new figure's by default.
 
     Returns:
-        The axes: bars are shares of all effects, in percent.
+        The axes: bars are shares of all effects, in percent; they are grey if the effects are too weak to tell.
     """
-    names, shares, trials = importance_shares(found)
+    names, shares, trials, weak = importance_shares(found)
     percent = [100 * share for share in shares]
     axes = _axes(axes, 1.2 + 0.3 * max(2, len(names)))
-    bars = axes.barh(range(len(names)), percent, color=BLUE)
+    bars = axes.barh(range(len(names)), percent, color=GREY if weak else BLUE)
     axes.bar_label(bars, [f"{share:.0f} %" for share in percent], padding=3)
     _ticks(axes, range(len(names)), [label(name) for name in names], vertical=True)
     axes.set(xlim=(0, 115), xticks=(0, 25, 50, 75, 100))
     axes.set_xlabel(f"share of all effects (%)\non the order of {trials}")
+    if weak:
+        axes.set_title("too weak to tell", fontsize=10, loc="left")
     if not names:
         _nothing(axes, "too few trials")
     return axes

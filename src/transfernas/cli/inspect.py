@@ -104,7 +104,7 @@ def _problems(against: str, storage: str | None, space: str | None, task: str | 
 
 
 def _print(console: "Console", found: dict[str, Any]) -> None:
-    from ..insight.importances import MEASURED
+    from ..insight.importances import MEASURED, WEAK
     from ..insight.number_ranges import ENDS
     from .inspection import ABOUT
 
@@ -119,6 +119,8 @@ def _print(console: "Console", found: dict[str, Any]) -> None:
         say(console, "")
         say(console, _problem_line(problem))
         console.print(_parameters(problem))
+        if problem["importances_too_weak"]:
+            say(console, f"Importances: {WEAK[0].lower()}{WEAK[1:]}")
         if problem.get("likeness"):
             console.print(_likeness(problem))
     shown = found["problems"][:_MOST]

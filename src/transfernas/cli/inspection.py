@@ -12,7 +12,7 @@ from ..checkpoint.snapshot import Snapshot
 from ..checkpoint.tensors import bytes_of
 from ..fields import flat, to_json
 from ..insight.beliefs import importances_in
-from ..insight.importances import Importance
+from ..insight.importances import Importance, too_weak
 from ..insight.likeness import ValueRanks, likeness_in, ranks_in
 from ..insight.number_ranges import ranges_in
 from ..insight.told import best_reward, taken_actions
@@ -98,7 +98,7 @@ def range_of(choice: Choice, parts: bool, taken: Collection[Action] = ()) -> str
     log = ordered[0] > 0 and _even([math.log(number) for number in ordered])
     kind, count = " (log)" if log else "", len(numbers)
     if bins is None and parts and (some := bins_among_names(choice.actions)) is not None:
-        return _mixed(numbers, {each.action: each for each in some}, taken)
+        return _mixed(ordered, {each.action: each for each in some}, taken)
     if bins is None:
         return f"{ordered[0]:g} to {ordered[-1]:g}{kind}, {count} values"
     low, high = min(each.low for each in bins), max(each.high for each in bins)
@@ -170,6 +170,7 @@ def _problem(learner: Learner, row: int, ranks: dict[tuple[str, str], ValueRanks
         "configurations": size_of(problem.space),
         "has_parts": bool(ranges_in(learner, row)) if alone else problem.space.has_ranges,
         "importances_from": source,
+        "importances_too_weak": too_weak(importances),
         "parameters": _parameters(learner, row, importances),
     }
     if alone:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _INK = "#1a1a1a"
 """The colour of text and axes in the figures, in whose place the page has its own, dark or light."""
 
+_MOST_NARROW = 5  # columns of a table that fits a narrow page
+
 _COLOURS = {_INK: "currentColor", "#0072b2": "var(--blue)", "#767676": "var(--grey)", "#d55e00": "var(--red)"}
 _STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1a1a1a; --soft: #5c5c5c; --line: #d8d8d8; --head: #f3f4f6;
@@ -47,7 +49,10 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 pre { background: var(--head); padding: 0.8rem; overflow-x: auto; border-radius: 0.4rem; font-size: 0.85rem; }
 details summary { cursor: pointer; }
 @media (max-width: 30rem) { table { font-size: 0.82rem; }
-  th, td { padding: 0.25rem 0.4rem; } th, th.number { white-space: normal; } pre { white-space: pre-wrap; } }
+  th, td { padding: 0.25rem 0.4rem; } th, th.number { white-space: normal; } pre { white-space: pre-wrap; }
+  .wide thead { display: none; } .wide tr { display: block; border-bottom: 1px solid var(--line); padding: 0.3rem 0; }
+  .wide td, .wide td.number { display: inline-block; border: 0; padding: 0 0.8rem 0 0; text-align: left; }
+  .wide td::before { content: attr(data-head) " "; color: var(--soft); } }
 @media print { body { max-width: none; padding: 0; }
   details::details-content { display: block; content-visibility: visible; }
   .table, pre { overflow: visible; } pre { white-space: pre-wrap; } h2, h3 { break-after: avoid; } }
@@ -88,22 +93,29 @@ def facts(pairs: Iterable[tuple[str, object]]) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Returns a table, numbers at the right; it scrolls where the page is narrower."""
+    """Returns a table, numbers at the right.
+
+    On a narrow page, a row of many columns becomes a list of heads and cells, and other tables scroll.
+    """
     listed = [list(row) for row in rows]
     right = [
         bool(listed) and all(row[at] is None or type(row[at]) in (int, float) for row in listed)
         for at in range(len(heads))
     ]
 
+    wide = len(heads) > _MOST_NARROW
+
     def cells(tag: str, row: Sequence[object]) -> str:
+        names = [f' data-head="{text(head)}"' if wide and tag == "td" else "" for head in heads]
         found = (
-            f"<{tag}{' class=number' if its else ''}>{text(number(cell))}</{tag}>"
-            for cell, its in zip(row, right, strict=True)
+            f"<{tag}{' class=number' if its else ''}{name}>{text(number(cell))}</{tag}>"
+            for name, cell, its in zip(names, row, right, strict=True)
         )
         return f"<tr>{''.join(found)}</tr>"
 
     body = "".join(cells("td", row) for row in listed)
-    return f'<div class="table"><table><thead>{cells("th", heads)}</thead><tbody>{body}</tbody></table></div>'
+    kind = "table wide" if wide else "table"
+    return f'<div class="{kind}"><table><thead>{cells("th", heads)}</thead><tbody>{body}</tbody></table></div>'
 
 
 def code(words: str) -> str:

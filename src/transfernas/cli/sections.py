@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import plots
 from ..insight.beliefs import Beliefs
 from ..insight.figure_data import UNSURE
-from ..insight.importances import MEASURED, Importance
+from ..insight.importances import MEASURED, WEAK, Importance, too_weak
 from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, with_ranges
 from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains, old_against_new
 from ..spaces.vocabulary import counted
@@ -192,7 +192,7 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
     found.add(page.paragraph(words))
     pictures = []
     if beliefs.importances_from != "nothing":
-        its = f"{MEASURED} The measure is the Kruskal-Wallis effect size."
+        its = f"{_measured(beliefs.importances)} The measure is the Kruskal-Wallis effect size."
         pictures.append(found.figure(functools.partial(plots.plot_importances, beliefs), its))
     for each in ranked[:MOST]:
         parts = "" if each.ranges is None else ", in parts of the range"
@@ -259,9 +259,19 @@ def _plus_minus(value: float, deviation: float) -> str:
 def add_importances(found: Page, importances: dict[str, Importance]) -> None:
     """Adds which parameters tell the good trials of a study from the bad ones, if these are enough to say."""
     if importances:
-        its = f"{MEASURED} The trials are this study's."
+        its = f"{_measured(importances)} The trials are this study's."
         picture = found.figure(functools.partial(plots.plot_importances, importances), its)
         found.add(page.heading("Importances", 3), page.figures([picture]))
+
+
+def _measured(found: Mapping[str, Importance]) -> str:
+    """Returns the measure of importances in words, with the largest effect, and a warning if that says nothing."""
+    if not found:
+        return MEASURED
+    name = max(found, key=lambda name: found[name].effect)
+    words = f"{WEAK} " if too_weak(found) else ""
+    share = f"{100 * found[name].effect:.0f} %"
+    return f"{words}{MEASURED} The largest effect is that of {name}: it explains {share} of the order of the trials."
 
 
 def add_configuration(found: Page, agent: "Agent") -> None:

@@ -84,7 +84,9 @@ def add_trust(found: Page, record: SearchRecord) -> None:
         found.add(page.paragraph(f"Not tested yet: {missing} has no trial among the first ones to compare with."))
         return
     sources = [counted(old.warm_starts, "warm start")] if old.warm_starts else []
-    sources += [f"{counted(old.policy, 'trial')} of the policy before that"] if old.policy else []
+    sources += (
+        [f"{counted(old.policy, 'trial')} of the policy before the first one of the new policy"] if old.policy else []
+    )
     first = counted(min(EARLY, len(record.trials)), "trial")
     words = f"The new policy, which started from nothing, proposed {old.new} of the first {first}. Old knowledge "
     words += f"proposed {' and '.join(sources)}, which were {old.words}. "

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from .attention import DecisionAttention
 from .beliefs import Beliefs, ParameterBeliefs
-from .importances import Importance
+from .importances import Importance, too_weak
 from .number_ranges import NumberRange, number_words
 from .plane import EmbeddingMap
 from .progress import OTHERS, SearchRecord, SearchTrial
@@ -68,11 +68,13 @@ class ImportanceShares(NamedTuple):
         names: The names of the parameters.
         shares: The share of each in all effects, in [0, 1].
         trials: The words for the trials by which they were measured.
+        weak: Whether the effects are too weak to tell.
     """
 
     names: tuple[str, ...]
     shares: tuple[float, ...]
     trials: str
+    weak: bool = False
 
 
 class LikenessPoints(NamedTuple):
@@ -181,11 +183,10 @@ def importance_shares(found: Beliefs | Mapping[str, Importance]) -> ImportanceSh
     trials = "trials"
     if isinstance(found, Beliefs):
         trials = "this problem's trials" if found.importances_from == "this problem" else "other problems' trials"
-        shares = {each.name: each.importance for each in found.parameters if each.importance is not None}
-    else:
-        shares = {name: its.share for name, its in found.items()}
+        found = found.importances
+    shares = {name: its.share for name, its in found.items()}
     names = sorted(shares, key=lambda name: shares[name])[-MOST_BARS:]
-    return ImportanceShares(tuple(names), tuple(shares[name] for name in names), trials)
+    return ImportanceShares(tuple(names), tuple(shares[name] for name in names), trials, too_weak(found))
 
 
 def likeness_points(beliefs: Beliefs) -> LikenessPoints:

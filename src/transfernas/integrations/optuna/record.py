@@ -125,8 +125,8 @@ def beliefs_of_study(
         beliefs = replace(beliefs, attention=with_values(beliefs.attention, trial.params))
     if problem is not None and (exact := importances_of_study(study)):
         parameters = tuple(
-            replace(each, importance=exact[each.name].share, effect=exact[each.name].effect)
-            if each.name in exact
+            replace(each, importance=its.share, effect=its.effect, chance=its.chance)
+            if (its := exact.get(each.name)) is not None
             else each
             for each in beliefs.parameters
         )

@@ -32,7 +32,6 @@ from ...insight.figure_data import (
     GREY,
     ORANGE,
     PROPOSER_STYLES,
-    ImportanceShares,
     attention_table,
     importance_shares,
     label,
@@ -119,7 +118,7 @@ def plot_param_importances(
         agent: The agent, or its file; by default that of the study's `TransferSampler`, if it has one.
 
     Returns:
-        The figure. Bars are shares of all effects, in [0, 1].
+        The figure. Bars are shares of all effects, in [0, 1]; they are grey if the effects are too weak to tell.
 
     Raises:
         ValueError: The study has several objectives, or no parameter of a name.
@@ -136,14 +135,15 @@ def plot_param_importances(
     if params is not None:
         known = dict(zip(found.names, found.shares, strict=True))
         kept = sorted(_checked(params, found.names), key=lambda name: known[name])
-        found = ImportanceShares(tuple(kept), tuple(known[name] for name in kept), found.trials)
-    figure = new_figure("Hyperparameter Importances", f"Share of all effects on the order of {found.trials}", "")
+        found = found._replace(names=tuple(kept), shares=tuple(known[name] for name in kept))
+    title = "Hyperparameter Importances" + ("<br><sub>Too weak to tell</sub>" if found.weak else "")
+    figure = new_figure(title, f"Share of all effects on the order of {found.trials}", "")
     rows, names = list(range(len(found.names))), [as_text(label(name)) for name in found.names]
     figure.add_bar(
         x=list(found.shares),
         y=rows,
         orientation="h",
-        marker={"color": BLUE},
+        marker={"color": GREY if found.weak else BLUE},
         text=[f"{share:.2f}" if share >= 0.01 else "<0.01" for share in found.shares],
         textposition="outside",
         cliponaxis=False,
