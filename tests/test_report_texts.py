@@ -5,22 +5,29 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import create_trial
+from scipy.stats import kruskal
 from typer.testing import CliRunner
 
 from searchers import FAST
+from transfernas import plots
 from transfernas.cli import page
 from transfernas.cli.app import app
+from transfernas.cli.sections import _measured
 from transfernas.insight.beliefs import ParameterBeliefs
 from transfernas.insight.figure_data import value_shares
+from transfernas.insight.importances import Importance, importances, kruskal_wallis, too_weak
+from transfernas.insight.likeness import TaskLikeness
 from transfernas.insight.number_ranges import NumberRange, number_words
 from transfernas.insight.progress import old_against_new, record_of
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.optuna.record import expected_best_of_study, record_of_study
 from transfernas.integrations.studies import learn_from_studies
+from transfernas.spaces.condition import Action
 from transfernas.spaces.domain import NumericDomain
 from transfernas.spaces.grid import bins_among_names
 
@@ -197,3 +204,47 @@ def test_a_wide_table_has_the_head_of_each_cell_for_narrow_pages() -> None:
     assert '<div class="table wide">' in wide and '<td class=number data-head="&quot;C&quot;">2</td>' in wide
     assert wide.count("data-head") == 6 and "data-head" not in narrow and "wide" not in narrow
     assert "attr(data-head)" in page.document("title", [wide])
+
+
+def test_importances_that_chance_may_give_are_too_weak() -> None:
+    """Of 200 searches of parameters without effect, about one of twenty is not too weak; an effect is found."""
+    rng = np.random.default_rng(0)
+    told = 0
+    for _ in range(200):
+        trials: list[dict[str, Action]] = [
+            {"rate": float(rng.random()), "act": "ab"[rng.integers(2)], "size": 1} for _ in range(30)
+        ]
+        told += not too_weak(importances(trials, rng.permutation(30) / 29))
+    assert told <= 20
+    rates = np.linspace(0, 1, 30)
+    found = importances([{"rate": rate, "act": "ab"[rng.integers(2)]} for rate in rates.tolist()], rates)
+    assert not too_weak(found) and found["rate"].chance < 1e-4 < found["act"].chance and not too_weak({})
+    groups, ranks = np.repeat([0, 1, 2], 4), np.arange(12) / 11
+    h, n, k = kruskal_wallis(groups, ranks)
+    assert (n, k) == (12, 3) and h == pytest.approx(kruskal(*np.split(ranks, 3)).statistic)
+
+
+def test_weak_importances_and_chance_likeness_say_so() -> None:
+    weak = {"C": Importance(0.02, 0.4, 0.3), "gamma": Importance(0.03, 0.6, 0.2)}
+    assert plots.plot_importances(weak).get_title(loc="left") == "too weak to tell"
+    strong = {name: its._replace(chance=0.001) for name, its in weak.items()}
+    assert plots.plot_importances(strong).get_title(loc="left") == ""
+    words = _measured(weak)
+    assert words.startswith("Too weak to tell") and "gamma: it explains 3 % of the order" in words
+    assert "weak" not in _measured(strong)
+    few, many = (TaskLikeness("s", "t", 30, 0.1, 0.3, shared) for shared in (24, 80))
+    assert few.by_chance and not many.by_chance
+    assert not TaskLikeness("s", "t", 30, 0.1, None, 2).by_chance
+
+
+def test_values_that_no_trial_had_are_named(tmp_path: Path) -> None:
+    sampler = TransferSampler(seed=0, config=FAST)
+    study = optuna.create_study(study_name="one", storage=f"sqlite:///{tmp_path / 'studies.db'}", sampler=sampler)
+    study.optimize(lambda trial: trial.suggest_float("rate", 1e-5, 1.0, log=True), n_trials=3)
+    path, out = sampler.save(tmp_path / "agent.safetensors"), tmp_path / "report.html"
+    for arguments in ((tmp_path / "studies.db", "--agent", path), (path,)):
+        run(*arguments, "--out", out)
+        text = out.read_text(encoding="utf8")
+        assert "These are no recommendations" in text and "policies proposed 3 of 3 trials" in text
+        rows = re.findall(r"<tr><td>(rate=[^<]*)</td><td>([^<]*)</td><td>([^<]*)</td></tr>", text)
+        assert rows and all((tried == "not tried") == (values == "rate") for _, tried, values in rows)

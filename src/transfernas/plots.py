@@ -15,6 +15,7 @@ from .insight.attention import DecisionAttention
 from .insight.beliefs import Beliefs, ParameterBeliefs
 from .insight.figure_data import (
     BLUE,
+    BY_CHANCE,
     EARLY,
     GREEN,
     GREY,
@@ -123,18 +124,22 @@ def plot_likeness(beliefs: Beliefs, axes: Axes | None = None) -> Axes:
 
     Returns:
         The axes: circles are cosines of the tasks' embeddings, hollow ones where these say nothing yet; diamonds are
-        rank correlations of the values tried in both.
+        rank correlations of the values tried in both, hollow ones where chance alone may give them.
     """
-    tasks, cosine, agreement, early = likeness_points(beliefs)
+    tasks, cosine, agreement, early, by_chance = likeness_points(beliefs)
     axes = _axes(axes, 1.3 + 0.3 * max(2, len(tasks)))
     axes.axvline(0, color=GREY, linewidth=1)
+    how: dict[str, Any]
     if cosine:
         axes.plot(*zip(*cosine, strict=True), "o", color=BLUE, label="what the policy learned", gid="cosine")
     if early:
-        how: dict[str, Any] = {"color": BLUE, "markerfacecolor": "none", "label": EARLY, "gid": "early"}
+        how = {"color": BLUE, "markerfacecolor": "none", "label": EARLY, "gid": "early"}
         axes.plot(*zip(*early, strict=True), "o", **how)
     if agreement:
         axes.plot(*zip(*agreement, strict=True), "D", color=ORANGE, label="which values were good", gid="agreement")
+    if by_chance:
+        how = {"color": ORANGE, "markerfacecolor": "none", "label": BY_CHANCE, "gid": "chance"}
+        axes.plot(*zip(*by_chance, strict=True), "D", **how)
     _ticks(axes, range(len(tasks)), [label(task) for task in tasks], vertical=True)
     axes.set(xlim=(-1.05, 1.05), ylim=(-0.6, len(tasks) - 0.4 if tasks else 0.6))
     axes.set_xlabel("likeness: -1 opposite, 0 unrelated, 1 alike")

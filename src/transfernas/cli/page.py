@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _INK = "#1a1a1a"
 """The colour of text and axes in the figures, in whose place the page has its own, dark or light."""
 
-_MOST_NARROW = 5  # columns of a table that fits a narrow page
+_MOST_NARROW = 4  # columns of a table that fits a narrow page
 
 _COLOURS = {_INK: "currentColor", "#0072b2": "var(--blue)", "#767676": "var(--grey)", "#d55e00": "var(--red)"}
 _STYLE = """

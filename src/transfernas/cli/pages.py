@@ -135,7 +135,7 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
             words += "of all ranges. Of each other trial you see the parts in which its numbers lie."
             found.add(page.paragraph(words, soft=True))
         beliefs = _beliefs(agent, row)
-        add_beliefs(found, beliefs)
+        add_beliefs(found, beliefs, record)
         add_warm_start(found, beliefs, record)
         add_attention(found, beliefs.attention, "" if len(rows) == 1 else f" of task {problem.task}")
     add_maps(found, beliefs, alone=len(rows) == 1)
@@ -207,7 +207,7 @@ def _with_agent(
         found.add(page.paragraph(words))
     if its is None:
         found.add(page.paragraph("The agent's beliefs are those of a search that begins."))
-    add_beliefs(found, beliefs, record.quantity, sign_of(study))
+    add_beliefs(found, beliefs, record if learned else None, record.quantity, sign_of(study))
     add_warm_start(found, beliefs, record if learned else replace(record, trials=()))
     add_attention(found, beliefs.attention, of)
     add_maps(found, beliefs, alone=True, of=of)

@@ -11,9 +11,9 @@ from .. import plots
 from ..insight.beliefs import Beliefs
 from ..insight.figure_data import UNSURE
 from ..insight.importances import MEASURED, WEAK, Importance, too_weak
-from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, with_ranges
+from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, do_meet, with_ranges
 from ..insight.progress import OTHERS, SearchRecord, first_to_reach, gains, old_against_new
-from ..spaces.vocabulary import counted
+from ..spaces.vocabulary import counted, listed
 from ..version import __version__
 from . import page
 
@@ -175,12 +175,19 @@ def _compared(found: Page, record: SearchRecord, against: SearchRecord) -> None:
     found.add(page.paragraph(words))
 
 
-def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: float = 1.0) -> None:
+def add_beliefs(
+    found: Page,
+    beliefs: Beliefs,
+    record: SearchRecord | None = None,
+    quantity: str = "reward",
+    sign: float = 1.0,
+) -> None:
     """Adds an agent's beliefs about a problem.
 
     Args:
         found: the page.
         beliefs: of the agent.
+        record: of the search of the problem, which the agent knows; None without one.
         quantity: the name of the values of the problem.
         sign: the value of a reward of 1: 1 where values are maximised, -1 where they are minimised.
     """
@@ -202,25 +209,58 @@ def add_beliefs(found: Page, beliefs: Beliefs, quantity: str = "reward", sign: f
             its += f" {UNSURE} marks a part that may reach beyond the range."
         pictures.append(found.figure(functools.partial(plots.plot_values, each), its))
     if beliefs.likeness:
-        its = "Other tasks: how like they are to this one, by what the policy learned (cosine of the embeddings), "
-        its += "and by which values were good in both (rank correlation)."
+        its = "Other tasks: how like they are to this one. Circles: by what the policy learned (cosine of the "
+        its += "embeddings)."
         if any(each.too_early for each in beliefs.likeness):
             its += " Hollow circles: too early to tell, because the policy has not learned how the tasks differ."
+        shared = [each.shared for each in beliefs.likeness if each.agreement is not None]
+        if shared:
+            many = f"{min(shared)}" if min(shared) == max(shared) else f"{min(shared)} to {max(shared)}"
+            its += (
+                f" Diamonds: the rank correlation of how good the {many} values are that both tasks tried, each value "
+            )
+            its += "by the mean place of its trials. It says nothing of whether old knowledge helped, and is weak "
+            its += "evidence with few trials."
+        if any(each.by_chance for each in beliefs.likeness):
+            its += " Hollow diamonds: chance alone gives such a correlation in one of twenty cases or more."
         pictures.append(found.figure(functools.partial(plots.plot_likeness, beliefs), its))
     found.add(page.figures(pictures))
     if beliefs.expected_best:
         found.add(page.heading("What the policy alone would draw (often worse than the best found)", 3))
-        rows = [
-            (
-                config_words(with_ranges(each.config, beliefs.ranges)),
-                "not tried" if each.reward is None else page.number(sign * each.reward),
-            )
-            for each in beliefs.expected_best
-        ]
-        found.add(page.table(("configuration", f"{quantity} when it was tried"), rows))
+        found.add(page.paragraph(_alone(record)))
+        rows = list[tuple[object, ...]]()
+        for expected in beliefs.expected_best:
+            config = with_ranges(expected.config, beliefs.ranges)
+            tried = "not tried" if expected.reward is None else page.number(sign * expected.reward)
+            rows.append((config_words(config), tried, listed(_untried(config, record, beliefs.ranges))))
+        heads = ("configuration", f"{quantity} when it was tried", "values that no trial had")
+        shown = len(heads) if record is not None else 2
+        found.add(page.table(heads[:shown], [row[:shown] for row in rows]))
         if beliefs.ranges:
             words = "The policy chooses a part of the range of a number, and not a number inside of the part."
             found.add(page.paragraph(words, soft=True))
+
+
+def _alone(record: SearchRecord | None) -> str:
+    words = "These are no recommendations: the policy is one of several proposers, and orders its draws by how much "
+    words += (
+        "likelier they are than by chance. A value that no trial had may come first, because no trial spoke against it."
+    )
+    if record is None or not record.trials:
+        return words
+    kinds = [trial.kind for trial in record.trials]
+    own = sum(kind in ("policy", "new policy", "exploring policy") for kind in kinds)
+    return f"{words} In this search, policies proposed {own:,} of {counted(len(kinds), 'trial')}."
+
+
+def _untried(config: Mapping[str, object], record: SearchRecord | None, ranges: Ranges) -> tuple[str, ...]:
+    """Returns the names of the parameters whose value, or part of a range, no trial of a search had."""
+    tried = [with_ranges(trial.params, ranges) for trial in (() if record is None else record.trials)]
+    return tuple(
+        name
+        for name, value in config.items()
+        if not any(name in params and do_meet(value, params[name]) for params in tried)
+    )
 
 
 def add_expected(found: Page, expected: "ExpectedBest | None", record: SearchRecord) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..insight.beliefs import Beliefs
-from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, merged, with_ranges, within_ranges
+from ..insight.number_ranges import NO_RANGES, Ranges, do_meet, merged, with_ranges, within_ranges
 from ..insight.progress import EARLY, OldAgainstNew, SearchRecord, SearchTrial, old_against_new
 from ..learning.bandit import RECENT_TRIALS
 from ..spaces.vocabulary import counted, listed
@@ -131,14 +131,4 @@ def add_warm_start(found: Page, beliefs: Beliefs, record: SearchRecord) -> None:
 
 def _fits(config: Mapping[str, object], params: Mapping[str, object]) -> bool:
     """Returns whether a trial may be that of a configuration; either may have ranges in place of numbers."""
-    return config.keys() == params.keys() and all(_meet(its, params[name]) for name, its in config.items())
-
-
-def _meet(one: object, other: object) -> bool:
-    if isinstance(one, NumberRange) and isinstance(other, NumberRange):
-        return one[:2] == other[:2]
-    if isinstance(other, NumberRange):
-        one, other = other, one
-    if isinstance(one, NumberRange):
-        return isinstance(other, (int, float)) and one.low <= other <= one.high
-    return type(one) is type(other) and one == other
+    return config.keys() == params.keys() and all(do_meet(its, params[name]) for name, its in config.items())

@@ -25,6 +25,7 @@ PROPOSER_STYLES = {
 """The colour and Matplotlib's marker of each proposer."""
 
 EARLY = "learned: too early to tell"
+BY_CHANCE = "values: may be chance"
 UNSURE = "~"
 """Stands before a part of a range that may reach beyond the range, see `NumberRange.about`."""
 
@@ -85,12 +86,14 @@ class LikenessPoints(NamedTuple):
         cosine: Pairs of a cosine and a position in `tasks`.
         agreement: Pairs of a rank correlation and a position in `tasks`.
         early: The pairs of cosines that say nothing yet, which are not in `cosine`.
+        by_chance: The pairs of rank correlations that chance alone may give, which are not in `agreement`.
     """
 
     tasks: tuple[str, ...]
     cosine: tuple[tuple[float, int], ...]
     agreement: tuple[tuple[float, int], ...]
     early: tuple[tuple[float, int], ...]
+    by_chance: tuple[tuple[float, int], ...]
 
 
 class SearchCurve(NamedTuple):
@@ -198,8 +201,15 @@ def likeness_points(beliefs: Beliefs) -> LikenessPoints:
         )
         for which in (False, True)
     )
-    agreement = tuple((each.agreement, row) for row, each in enumerate(near) if each.agreement is not None)
-    return LikenessPoints(tuple(each.task for each in near), cosine, agreement, early)
+    agreement, by_chance = (
+        tuple(
+            (each.agreement, row)
+            for row, each in enumerate(near)
+            if each.agreement is not None and each.by_chance == which
+        )
+        for which in (False, True)
+    )
+    return LikenessPoints(tuple(each.task for each in near), cosine, agreement, early, by_chance)
 
 
 def search_curve(record: SearchRecord, against: SearchRecord | None = None) -> SearchCurve:

@@ -30,8 +30,8 @@ MEASURED = (
 """The measure in words, for people who see importances."""
 
 WEAK = (
-    "Too weak to tell: no parameter has an effect that chance alone would not give in one of twenty searches with so "
-    "many trials."
+    "Too weak to tell: in one of twenty searches or more, chance alone gives so many trials an effect as large as the "
+    "largest one here."
 )
 """The warning in words, for people who see importances that are `too_weak`."""
 

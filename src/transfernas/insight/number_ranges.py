@@ -134,6 +134,23 @@ def within_ranges(config: Mapping[str, object], ranges: Ranges) -> dict[str, obj
     return found
 
 
+def do_meet(one: object, other: object) -> bool:
+    """Returns whether two values of a parameter may be equal, of which either may be the range of a number.
+
+    Example:
+        ```python
+        assert do_meet(NumberRange(12, 15), 13) and not do_meet("relu", "tanh")
+        ```
+    """
+    if isinstance(one, NumberRange) and isinstance(other, NumberRange):
+        return one[:2] == other[:2]
+    if isinstance(other, NumberRange):
+        one, other = other, one
+    if isinstance(one, NumberRange):
+        return isinstance(other, (int, float)) and one.low <= other <= one.high
+    return type(one) is type(other) and one == other
+
+
 def with_actions(config: Mapping[str, object], ranges: Ranges) -> dict[str, Action]:
     """Returns a configuration with actions in place of the numbers and the ranges for which the actions stand.
 

@@ -28,6 +28,7 @@ from ...agent import Agent
 from ...insight.beliefs import Beliefs
 from ...insight.figure_data import (
     BLUE,
+    BY_CHANCE,
     EARLY,
     GREY,
     ORANGE,
@@ -205,7 +206,7 @@ def plot_likeness(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "
 
     Returns:
         The figure. Circles are cosines of the tasks' embeddings, hollow ones where these say nothing yet; diamonds are
-        rank correlations of the values that both problems tried.
+        rank correlations of the values that both problems tried, hollow ones where chance alone may give them.
 
     Raises:
         ValueError: The study has several objectives, or no agent is known.
@@ -215,14 +216,15 @@ def plot_likeness(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "
         plot_likeness(study).write_html("figure.html")
         ```
     """
-    tasks, cosine, agreement, early = likeness_points(_beliefs(study, agent))
+    tasks, cosine, agreement, early, by_chance = likeness_points(_beliefs(study, agent))
     figure = new_figure("Likeness of Tasks", "Likeness: -1 opposite, 0 unrelated, 1 alike", "Task")
     for points, name, colour, symbol in (
         (cosine, "What the policy learned", BLUE, "circle"),
         (early, EARLY.capitalize(), BLUE, "circle-open"),
         (agreement, "Which values were good", ORANGE, "diamond"),
+        (by_chance, BY_CHANCE.capitalize(), ORANGE, "diamond-open"),
     ):
-        if not points and name == EARLY.capitalize():
+        if not points and symbol.endswith("open"):
             continue
         x, y = [value for value, _ in points], [row for _, row in points]
         marker = {"color": colour, "symbol": symbol, "size": 10}
