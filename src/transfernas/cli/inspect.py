@@ -23,8 +23,8 @@ _MOST_TASKS = 12  # other ones, for each problem
 _KIB = 1024
 _LEGEND = (
     "Likeness: of what the policy learned of two tasks, from -1 to 1; too early, while it has learned no difference. "
-    "Agreement: of the values that were good in both, weak evidence if they are few. Values in both: how many values "
-    "that compares."
+    "Agreement: of the values that were good in both. Values in both: how many values that compares; few are weak "
+    "evidence."
 )
 _KEPT = (
     "Kept: different trials of a problem, at most 48. Trials whose numbers lie in the same parts of all ranges count "

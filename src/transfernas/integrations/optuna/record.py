@@ -14,7 +14,7 @@ with needed("optuna", __name__):
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
 
-from ...define_by_run.plans import ExpectedBest
+from ...define_by_run.plans import ExpectedBest as ExpectedBest
 from ...define_by_run.search import DefineByRunSearch
 from ...insight.attention import with_values
 from ...insight.beliefs import Beliefs
