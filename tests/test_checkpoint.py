@@ -38,7 +38,7 @@ from transfernas import Agent, CheckpointError, Choice, Problem, SearchSpace, Tr
 from transfernas.checkpoint.snapshot import SavedTrial, Snapshot, _checksum, read_snapshot, write_snapshot
 from transfernas.checkpoint.tensors import bytes_of, tensors_of
 from transfernas.fields import to_json
-from transfernas.learning.bandit import SURROGATE
+from transfernas.learning.bandit import LEAST_PROPOSER
 from transfernas.learning.failed_trials import MOST_FAILED
 from transfernas.learning.learner import Learner, learn, new_learner, select
 from transfernas.learning.proposal import propose
@@ -454,7 +454,7 @@ def test_what_is_kept_on_the_host_is_checked(tmp_path: Path, fast_file: Path, na
         for value in (np.nan, np.inf):
             refused(changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not finite")
     else:
-        least = {"replay.proposer": SURROGATE, "replay.outcome": min(TrialOutcome)}.get(name, 0)
+        least = {"replay.proposer": LEAST_PROPOSER, "replay.outcome": min(TrialOutcome)}.get(name, 0)
         for value in (least - 1, 99):
             refused(
                 changed(with_last(value)), "is damaged", f"the tensor {name} holds values that are not from {least} to "

@@ -15,6 +15,7 @@ from .insight.attention import DecisionAttention
 from .insight.beliefs import Beliefs, ParameterBeliefs
 from .insight.figure_data import (
     BLUE,
+    BY_CHANCE,
     EARLY,
     GREEN,
     GREY,
@@ -97,16 +98,18 @@ def plot_importances(found: Beliefs | Mapping[str, Importance], axes: Axes | Non
         axes: to draw into; a new figure's by default.
 
     Returns:
-        The axes: bars are shares of all effects, in percent.
+        The axes: bars are shares of all effects, in percent; they are grey if the effects are too weak to tell.
     """
-    names, shares, trials = importance_shares(found)
+    names, shares, trials, weak = importance_shares(found)
     percent = [100 * share for share in shares]
     axes = _axes(axes, 1.2 + 0.3 * max(2, len(names)))
-    bars = axes.barh(range(len(names)), percent, color=BLUE)
+    bars = axes.barh(range(len(names)), percent, color=GREY if weak else BLUE)
     axes.bar_label(bars, [f"{share:.0f} %" for share in percent], padding=3)
     _ticks(axes, range(len(names)), [label(name) for name in names], vertical=True)
     axes.set(xlim=(0, 115), xticks=(0, 25, 50, 75, 100))
     axes.set_xlabel(f"share of all effects (%)\non the order of {trials}")
+    if weak:
+        axes.set_title("too weak to tell", fontsize=10, loc="left")
     if not names:
         _nothing(axes, "too few trials")
     return axes
@@ -121,18 +124,22 @@ def plot_likeness(beliefs: Beliefs, axes: Axes | None = None) -> Axes:
 
     Returns:
         The axes: circles are cosines of the tasks' embeddings, hollow ones where these say nothing yet; diamonds are
-        rank correlations of the values tried in both.
+        rank correlations of the values tried in both, hollow ones where chance alone may give them.
     """
-    tasks, cosine, agreement, early = likeness_points(beliefs)
+    tasks, cosine, agreement, early, by_chance = likeness_points(beliefs)
     axes = _axes(axes, 1.3 + 0.3 * max(2, len(tasks)))
     axes.axvline(0, color=GREY, linewidth=1)
+    how: dict[str, Any]
     if cosine:
         axes.plot(*zip(*cosine, strict=True), "o", color=BLUE, label="what the policy learned", gid="cosine")
     if early:
-        how: dict[str, Any] = {"color": BLUE, "markerfacecolor": "none", "label": EARLY, "gid": "early"}
+        how = {"color": BLUE, "markerfacecolor": "none", "label": EARLY, "gid": "early"}
         axes.plot(*zip(*early, strict=True), "o", **how)
     if agreement:
         axes.plot(*zip(*agreement, strict=True), "D", color=ORANGE, label="which values were good", gid="agreement")
+    if by_chance:
+        how = {"color": ORANGE, "markerfacecolor": "none", "label": BY_CHANCE, "gid": "chance"}
+        axes.plot(*zip(*by_chance, strict=True), "D", **how)
     _ticks(axes, range(len(tasks)), [label(task) for task in tasks], vertical=True)
     axes.set(xlim=(-1.05, 1.05), ylim=(-0.6, len(tasks) - 0.4 if tasks else 0.6))
     axes.set_xlabel("likeness: -1 opposite, 0 unrelated, 1 alike")

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from ..learning.archive import MOST_PROBLEMS
-from ..learning.bandit import N_POLICIES, N_PROPOSERS, SURROGATE, Bandit, BaseBanditConfig
+from ..learning.bandit import LEAST_PROPOSER, N_POLICIES, N_PROPOSERS, Bandit, BaseBanditConfig
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner
 from ..learning.priority_queue import PriorityQueue
@@ -160,7 +160,7 @@ def _replay(tensors: dict[str, np.ndarray], replicas: int, encoding: Encoding) -
     scores = take_scores(_REPLAY, tensors, shape)
     problem = take_counts(_REPLAY + "problem", tensors, shape, len(encoding.problems) - 1)
     trials = _trials(_REPLAY, tensors, shape, encoding)
-    proposer = take_counts(_REPLAY + "proposer", tensors, shape, N_PROPOSERS - 1, least=SURROGATE)
+    proposer = take_counts(_REPLAY + "proposer", tensors, shape, N_PROPOSERS - 1, least=LEAST_PROPOSER)
     _check_trials(_REPLAY + "decisions", problem, trials, np.ones(problem.shape, bool), encoding)
     choices = encoding.tables.rules.decision.shape[1] if encoding.has_ranges else 0
     numbers = dense(_REPLAY, tensors, (*shape, choices)) if choices else np.empty((*shape, 0))

@@ -23,7 +23,8 @@ _MOST_TASKS = 12  # other ones, for each problem
 _KIB = 1024
 _LEGEND = (
     "Likeness: of what the policy learned of two tasks, from -1 to 1; too early, while it has learned no difference. "
-    "Agreement: of the values that were good in both. Values in both: how many values that compares."
+    "Agreement: of the values that were good in both. Values in both: how many values that compares; few are weak "
+    "evidence."
 )
 _KEPT = (
     "Kept: different trials of a problem, at most 48. Trials whose numbers lie in the same parts of all ranges count "
@@ -104,7 +105,7 @@ def _problems(against: str, storage: str | None, space: str | None, task: str | 
 
 
 def _print(console: "Console", found: dict[str, Any]) -> None:
-    from ..insight.importances import MEASURED
+    from ..insight.importances import MEASURED, WEAK
     from ..insight.number_ranges import ENDS
     from .inspection import ABOUT
 
@@ -119,6 +120,8 @@ def _print(console: "Console", found: dict[str, Any]) -> None:
         say(console, "")
         say(console, _problem_line(problem))
         console.print(_parameters(problem))
+        if problem["importances_too_weak"]:
+            say(console, f"Importances: {WEAK[0].lower()}{WEAK[1:]}")
         if problem.get("likeness"):
             console.print(_likeness(problem))
     shown = found["problems"][:_MOST]
@@ -152,7 +155,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     if records := found["records"]:
         some = ", ".join(map(_record, records[-_MOST_RECORDS:]))
         more = f", and {len(records) - _MOST_RECORDS:,} before" if len(records) > _MOST_RECORDS else ""
-        lines.append(f"Trials of studies and other records: {some}{more}")
+        lines.append(f"Finished trials of studies and other records, failed ones among them: {some}{more}")
     return lines
 
 
@@ -187,7 +190,7 @@ def _range(counts: int | Sequence[int]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.5g}"
+    return "-" if value is None else f"{value:z.5g}"
 
 
 def _problem_line(problem: dict[str, Any]) -> str:

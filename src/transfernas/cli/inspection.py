@@ -1,7 +1,7 @@
 """The contents of an agent's file as plain data, which `transfernas inspect` prints as text or as JSON."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from ..checkpoint.snapshot import Snapshot
 from ..checkpoint.tensors import bytes_of
 from ..fields import flat, to_json
 from ..insight.beliefs import importances_in
-from ..insight.importances import Importance
+from ..insight.importances import Importance, too_weak
 from ..insight.likeness import ValueRanks, likeness_in, ranks_in
 from ..insight.number_ranges import ranges_in
-from ..insight.told import best_reward
+from ..insight.told import best_reward, taken_actions
 from ..learning.archive import ArchivedProblem
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner, update_archive
 from ..spaces.choice import Choice
-from ..spaces.grid import bins_of_names
-from ..spaces.problem import Problem
+from ..spaces.condition import Action
+from ..spaces.grid import Bin, bins_among_names, bins_of_names
 from ..spaces.space import SearchSpace
 
 _FEW = 4  # values are listed
@@ -76,13 +76,15 @@ ABOUT = "about "
 """Begins the words for a range whose bins alone are known: the range may be shorter than its bins."""
 
 
-def range_of(choice: Choice, parts: bool) -> str:
+def range_of(choice: Choice, parts: bool, taken: Collection[Action] = ()) -> str:
     """Returns the values of a choice in words, such as "about 0.0001 to 0.1 (log), 12 bins".
 
     Args:
         choice: its actions.
         parts: whether a number may stand for a bin of a range, as in agents of other tools: the bins show between which
             numbers the range lies.
+        taken: the actions of the trials of a problem, which tell the problem's range if problems with several ranges
+            share the space; none if they are not known.
     """
     if choice.numbers is not None:
         its, whole = choice.numbers, " (whole)" if choice.numbers.integer else ""
@@ -95,10 +97,23 @@ def range_of(choice: Choice, parts: bool) -> str:
     ordered = sorted(float(number) for number in numbers)  # type: ignore[arg-type]
     log = ordered[0] > 0 and _even([math.log(number) for number in ordered])
     kind, count = " (log)" if log else "", len(numbers)
+    if bins is None and parts and (some := bins_among_names(choice.actions)) is not None:
+        return _mixed(ordered, {each.action: each for each in some}, taken)
     if bins is None:
         return f"{ordered[0]:g} to {ordered[-1]:g}{kind}, {count} values"
     low, high = min(each.low for each in bins), max(each.high for each in bins)
     return f"{ABOUT}{low:g} to {high:g}{kind}, {count} bins"
+
+
+def _mixed(numbers: Sequence[float], bins: Mapping[Action, Bin], taken: Collection[Action]) -> str:
+    """Returns the values of a choice that has bins and other numbers, by those that a problem's trials had."""
+    its = [number for number in numbers if number in taken] or numbers
+    low, high = min(its), max(its)
+    if all(number in bins for number in its):
+        low, high = bins[low].low, bins[high].high
+    log = len({each.high - each.low for each in bins.values()}) > 2  # the last bin may be longer by 1
+    where = f" in its trials, {len(its)} of {len(numbers)} values" if taken else f", {len(numbers)} values"
+    return f"{ABOUT}{low:g} to {high:g}{' (log)' * log}{where}"
 
 
 def size_of(space: SearchSpace) -> int | None:
@@ -155,7 +170,8 @@ def _problem(learner: Learner, row: int, ranks: dict[tuple[str, str], ValueRanks
         "configurations": size_of(problem.space),
         "has_parts": bool(ranges_in(learner, row)) if alone else problem.space.has_ranges,
         "importances_from": source,
-        "parameters": _parameters(learner, problem, importances),
+        "importances_too_weak": too_weak(importances),
+        "parameters": _parameters(learner, row, importances),
     }
     if alone:
         found["likeness"] = [
@@ -168,12 +184,14 @@ def _problem(learner: Learner, row: int, ranks: dict[tuple[str, str], ValueRanks
     return found
 
 
-def _parameters(learner: Learner, problem: Problem, importances: dict[str, Importance]) -> list[dict[str, Any]]:
+def _parameters(learner: Learner, row: int, importances: dict[str, Importance]) -> list[dict[str, Any]]:
+    problem, parts = learner.encoding.problems[row], learner.encoding.grows
+    taken = taken_actions(learner, row) if parts and learner.replicas == 1 else {}
     return [
         {
             "name": choice.name,
             "actions": list(choice.actions),
-            "range": range_of(choice, learner.encoding.grows),
+            "range": range_of(choice, parts, taken.get(choice.name, ())),
             "conditional": choice.when is not None,
             "importance": importances[choice.name].share if choice.name in importances else None,
         }

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _INK = "#1a1a1a"
 """The colour of text and axes in the figures, in whose place the page has its own, dark or light."""
 
+_MOST_NARROW = 4  # columns of a table that fits a narrow page
+
 _COLOURS = {_INK: "currentColor", "#0072b2": "var(--blue)", "#767676": "var(--grey)", "#d55e00": "var(--red)"}
 _STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1a1a1a; --soft: #5c5c5c; --line: #d8d8d8; --head: #f3f4f6;
@@ -30,6 +32,7 @@ h2 { font-size: 1.25rem; margin: 2rem 0 0.5rem; border-bottom: 1px solid var(--l
 h3 { font-size: 1.05rem; margin: 1.5rem 0 0.5rem; }
 p { max-width: 46rem; margin: 0.5rem 0; }
 .soft, figcaption { color: var(--soft); font-size: 0.9rem; }
+.notice { border: 1px solid var(--red); border-left-width: 0.4rem; padding: 0.5rem 0.8rem; font-weight: 600; }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 0.75rem; margin: 1rem 0; }
 .facts div { border: 1px solid var(--line); border-radius: 0.5rem; padding: 0.6rem 0.8rem; }
 .facts dt { color: var(--soft); font-size: 0.85rem; }
@@ -46,7 +49,10 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 pre { background: var(--head); padding: 0.8rem; overflow-x: auto; border-radius: 0.4rem; font-size: 0.85rem; }
 details summary { cursor: pointer; }
 @media (max-width: 30rem) { table { font-size: 0.82rem; }
-  th, td { padding: 0.25rem 0.4rem; } th, th.number { white-space: normal; } pre { white-space: pre-wrap; } }
+  th, td { padding: 0.25rem 0.4rem; } th, th.number { white-space: normal; } pre { white-space: pre-wrap; }
+  .wide thead { display: none; } .wide tr { display: block; border-bottom: 1px solid var(--line); padding: 0.3rem 0; }
+  .wide td, .wide td.number { display: inline-block; border: 0; padding: 0 0.8rem 0 0; text-align: left; }
+  .wide td::before { content: attr(data-head) " "; color: var(--soft); } }
 @media print { body { max-width: none; padding: 0; }
   details::details-content { display: block; content-visibility: visible; }
   .table, pre { overflow: visible; } pre { white-space: pre-wrap; } h2, h3 { break-after: avoid; } }
@@ -61,13 +67,18 @@ def text(value: object) -> str:
 def number(value: object) -> str:
     """Returns a number for people, six digits at most, and other values as they are."""
     if type(value) is float:
-        return f"{value:.6g}"
+        return f"{value:z.6g}"
     return f"{value:,}" if type(value) is int else "none" if value is None else plain(value)
 
 
 def paragraph(words: str, soft: bool = False) -> str:
     """Returns a paragraph of text that is not HTML."""
     return f"<p{' class=soft' if soft else ''}>{text(words)}</p>"
+
+
+def notice(words: str) -> str:
+    """Returns a paragraph that a reader must not miss."""
+    return f'<p class="notice" role="note">{text(words)}</p>'
 
 
 def heading(words: str, level: int = 2) -> str:
@@ -82,22 +93,29 @@ def facts(pairs: Iterable[tuple[str, object]]) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Returns a table, numbers at the right; it scrolls where the page is narrower."""
+    """Returns a table, numbers at the right.
+
+    On a narrow page, a row of many columns becomes a list of heads and cells, and other tables scroll.
+    """
     listed = [list(row) for row in rows]
     right = [
         bool(listed) and all(row[at] is None or type(row[at]) in (int, float) for row in listed)
         for at in range(len(heads))
     ]
 
+    wide = len(heads) > _MOST_NARROW
+
     def cells(tag: str, row: Sequence[object]) -> str:
+        names = [f' data-head="{text(head)}"' if wide and tag == "td" else "" for head in heads]
         found = (
-            f"<{tag}{' class=number' if its else ''}>{text(number(cell))}</{tag}>"
-            for cell, its in zip(row, right, strict=True)
+            f"<{tag}{' class=number' if its else ''}{name}>{text(number(cell))}</{tag}>"
+            for name, cell, its in zip(names, row, right, strict=True)
         )
         return f"<tr>{''.join(found)}</tr>"
 
     body = "".join(cells("td", row) for row in listed)
-    return f'<div class="table"><table><thead>{cells("th", heads)}</thead><tbody>{body}</tbody></table></div>'
+    kind = "table wide" if wide else "table"
+    return f'<div class="{kind}"><table><thead>{cells("th", heads)}</thead><tbody>{body}</tbody></table></div>'
 
 
 def code(words: str) -> str:

@@ -76,7 +76,7 @@ def study_page(
             add_importances(found, importances_of_study(study))
         else:
             of = "" if len(studies) == 1 else f" of study {study.study_name}"
-            _with_agent(found, study, record, against, agent[0], of)
+            _with_agent(found, study, record, against, *agent, of)
     if agent is None:
         words = "Give --agent FILE to see what the agent believes, what it knew at the start, and its configuration."
         found.add(page.paragraph(words, soft=True))
@@ -127,7 +127,7 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
         problem = agent.problems[row]
         found.add(page.heading(f"Task {problem.task}, space {problem.space.name}"))
         record = record_of(agent.learner, row)
-        add_facts(found, record)
+        add_facts(found, record, "trials learned from")
         add_trust(found, record)
         add_search(found, record, None if against is None else _compared(*against, problem.name), ranges[row])
         if ranges[row]:
@@ -135,7 +135,7 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
             words += "of all ranges. Of each other trial you see the parts in which its numbers lie."
             found.add(page.paragraph(words, soft=True))
         beliefs = _beliefs(agent, row)
-        add_beliefs(found, beliefs)
+        add_beliefs(found, beliefs, record)
         add_warm_start(found, beliefs, record)
         add_attention(found, beliefs.attention, "" if len(rows) == 1 else f" of task {problem.task}")
     add_maps(found, beliefs, alone=len(rows) == 1)
@@ -144,7 +144,13 @@ def agent_page(agent: "Agent", path: Path, task: str | None, against: "tuple[Age
 
 
 def _with_agent(
-    found: Page, study: "optuna.Study", record: SearchRecord, against: SearchRecord | None, agent: "Agent", of: str
+    found: Page,
+    study: "optuna.Study",
+    record: SearchRecord,
+    against: SearchRecord | None,
+    agent: "Agent",
+    path: Path,
+    of: str,
 ) -> None:
     """Adds a study, and an agent's knowledge and beliefs about it.
 
@@ -154,10 +160,12 @@ def _with_agent(
         record: of the study.
         against: another study to compare with; None for none.
         agent: the agent.
+        path: its file.
         of: words behind the titles of sections that stand away from the study; empty if the page has no other study.
     """
     from ..integrations.optuna.record import (
         beliefs_of_study,
+        count_learned,
         domains_of_study,
         expected_best_of_study,
         importances_of_study,
@@ -167,6 +175,7 @@ def _with_agent(
     from ..integrations.studies import problem_of
     from ..spaces.vocabulary import transfer_report
 
+    learned = count_learned(study, agent)
     its = next((problem for problem in agent.problems if problem.task == task_of(study)), None)
     problem = problem_of(study) if its is None else its
     report = transfer_report(agent.learner.vocabulary, [problem]) if its is None else agent.transfer_report
@@ -179,16 +188,27 @@ def _with_agent(
         beliefs = beliefs_of_study(study, agent, trial=best)
     except (IndexError, ValueError):  # no trial has a value; the agent does not know a value of the best trial
         beliefs = beliefs_of_study(study, agent)
-    add_known(found, report, record, beliefs.ranges)
+    # An agent that knows none of the trials says nothing of the knowledge from which they came.
+    add_known(found, report if learned else None, record, beliefs.ranges)
     add_trust(found, record)
     add_search(found, record, against)
-    add_expected(found, expected_best_of_study(study, agent), record)
-    if its is None:
+    add_expected(found, expected_best_of_study(study, agent if learned else None), record)
+    if not learned or its is None:
         add_importances(found, importances_of_study(study))
-        words = "The agent has not learned from this study. Its beliefs are those of a search that begins."
+    if not learned:
+        found.notices.append(
+            f"The agent has not learned from this study, {study.study_name!r}: {path} is not the file that was saved "
+            "after the study, or was saved before its first trial ended. The sections about the agent are no part of "
+            "the study's history."
+        )
+        add_known(found, report, None, beliefs.ranges, "Known to the agent of the file")
+    elif its is None:
+        words = f"The agent learned from {counted(learned, 'trial')} of this study, and has begun another search since."
         found.add(page.paragraph(words))
-    add_beliefs(found, beliefs, record.quantity, sign_of(study))
-    add_warm_start(found, beliefs, record)
+    if its is None:
+        found.add(page.paragraph("The agent's beliefs are those of a search that begins."))
+    add_beliefs(found, beliefs, record if learned else None, record.quantity, sign_of(study))
+    add_warm_start(found, beliefs, record if learned else replace(record, trials=()))
     add_attention(found, beliefs.attention, of)
     add_maps(found, beliefs, alone=True, of=of)
 

@@ -64,6 +64,8 @@ def report(
         command += [] if value is None else [option, str(value)]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     write_atomically(out, page.html(shlex.join(command), made).encode("utf8", "backslashreplace"))
+    for words in page.notices:
+        say(Console(stderr=True), f"Note: {words}")
     say(Console(), f"The report is in {out.resolve()}")
 
 

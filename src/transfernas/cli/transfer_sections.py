@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..insight.beliefs import Beliefs
-from ..insight.number_ranges import NO_RANGES, NumberRange, Ranges, merged, with_ranges
+from ..insight.number_ranges import NO_RANGES, Ranges, do_meet, merged, with_ranges, within_ranges
 from ..insight.progress import EARLY, OldAgainstNew, SearchRecord, SearchTrial, old_against_new
 from ..learning.bandit import RECENT_TRIALS
 from ..spaces.vocabulary import counted, listed
@@ -20,7 +20,11 @@ _MISLED = 0.25  # of the pairs, or less, are better where old knowledge misled
 
 
 def add_known(
-    found: Page, report: "TransferReport | None", record: SearchRecord | None, ranges: Ranges = NO_RANGES
+    found: Page,
+    report: "TransferReport | None",
+    record: SearchRecord | None,
+    ranges: Ranges = NO_RANGES,
+    title: str = "Known at the start",
 ) -> None:
     """Adds the knowledge before the first trial.
 
@@ -29,8 +33,9 @@ def add_known(
         report: of a transfer, where there is one.
         record: of the search, whose trials may name their source.
         ranges: for which the actions of the report stand.
+        title: of the section.
     """
-    found.add(page.heading("Known at the start", 3))
+    found.add(page.heading(title, 3))
     if report is not None:
         kinds = {"states": "parameters", "actions": "values", "spaces": "spaces", "tasks": "tasks"}
         both = [(kind, getattr(report, f"known_{kind}"), getattr(report, f"new_{kind}")) for kind in kinds]
@@ -79,7 +84,9 @@ def add_trust(found: Page, record: SearchRecord) -> None:
         found.add(page.paragraph(f"Not tested yet: {missing} has no trial among the first ones to compare with."))
         return
     sources = [counted(old.warm_starts, "warm start")] if old.warm_starts else []
-    sources += [f"{counted(old.policy, 'trial')} of the policy before that"] if old.policy else []
+    sources += (
+        [f"{counted(old.policy, 'trial')} of the policy before the first one of the new policy"] if old.policy else []
+    )
     first = counted(min(EARLY, len(record.trials)), "trial")
     words = f"The new policy, which started from nothing, proposed {old.new} of the first {first}. Old knowledge "
     words += f"proposed {' and '.join(sources)}, which were {old.words}. "
@@ -112,7 +119,7 @@ def add_warm_start(found: Page, beliefs: Beliefs, record: SearchRecord) -> None:
         return
     left, rows = [trial for trial in record.trials if trial.kind == "warm start"], list[tuple[object, object]]()
     for config in beliefs.warm_start:
-        shown = with_ranges(config, beliefs.ranges)
+        shown = within_ranges(with_ranges(config, beliefs.ranges), beliefs.ranges)
         its = next((trial for trial in left if _fits(shown, with_ranges(trial.params, beliefs.ranges))), None)
         rows.append((config_words(shown), "not tried" if its is None else its.number))
         if its is not None:
@@ -124,14 +131,4 @@ def add_warm_start(found: Page, beliefs: Beliefs, record: SearchRecord) -> None:
 
 def _fits(config: Mapping[str, object], params: Mapping[str, object]) -> bool:
     """Returns whether a trial may be that of a configuration; either may have ranges in place of numbers."""
-    return config.keys() == params.keys() and all(_meet(its, params[name]) for name, its in config.items())
-
-
-def _meet(one: object, other: object) -> bool:
-    if isinstance(one, NumberRange) and isinstance(other, NumberRange):
-        return one[:2] == other[:2]
-    if isinstance(other, NumberRange):
-        one, other = other, one
-    if isinstance(one, NumberRange):
-        return isinstance(other, (int, float)) and one.low <= other <= one.high
-    return type(one) is type(other) and one == other
+    return config.keys() == params.keys() and all(do_meet(its, params[name]) for name, its in config.items())

@@ -109,7 +109,7 @@ class SearchKnowledge:
                 self.rebuild()
                 self.space.discovered_for(self.learner.space.fits(config))
         trajectory = self.learner.encoding.sequence(0, config)
-        proposer = plan.proposer if plan is not None and plan.actions == config else NOBODY
+        proposer = NOBODY if plan is None else plan.proposer_of(config)
         if score is None:
             self.trials.fail(config, self.learner.encoding)
             learner = self.learner.failed(config, proposer)
@@ -167,7 +167,11 @@ class SearchKnowledge:
         if self.surrogate is None or self.learner.learner is None:
             return None
         found = self.surrogate.expected_best(self.learner.space, self.space.domains, self.learner.sources)
-        return None if found is None else ExpectedBest(self._values(found.trial), found.reward, found.deviation)
+        return (
+            None
+            if found is None
+            else ExpectedBest(self._values(found.trial), found.reward, found.deviation, *found.of_best)
+        )
 
     def close_network(self, trial: Hashable) -> None:
         """Takes note that a trial is not open any more, or that its network is not known."""

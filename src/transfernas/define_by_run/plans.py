@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..learning.bandit import NOBODY
+from ..learning.bandit import NOBODY, in_part
 from ..learning.replay import fingerprints
 from ..learning.scores import Score
 from ..spaces.condition import Action, is_any_of, is_same_action
@@ -127,6 +127,17 @@ class PlannedTrial:
         """
         return self.actions != config if whole else not config.items() <= self.actions.items()
 
+    def proposer_of(self, config: Mapping[str, Action]) -> int:
+        """Returns the number of the proposer of a finished trial, see `learning.bandit`.
+
+        Args:
+            config: The actions of the trial. The number is that of `in_part` if the trial lacks parameters of the plan,
+                and that of nobody if the trial has other parameters or other actions.
+        """
+        if self.actions == config:
+            return self.proposer
+        return in_part(self.proposer) if config.items() <= self.actions.items() else NOBODY
+
     @property
     def observed(self) -> "ObservedTrial":
         """The trial as the surrogate sees it, as far as its numbers are known."""
@@ -161,17 +172,27 @@ class ExpectedBest(NamedTuple):
         params: The parameters of the trial.
         value: The expected value of another evaluation, without noise.
         deviation: The standard deviation of `value`.
+        best_value: The expected value of the trial whose observed value is best, to compare with.
+        best_deviation: The standard deviation of `best_value`.
+        number: The number of the trial in its study; None outside of studies.
 
     Example:
         ```python
         best = search.expected_best()
-        print(best.params, best.value, "+-", best.deviation)
+        print(best.params, best.value, "+-", best.deviation, "against", best.best_value, "+-", best.best_deviation)
         ```
     """
 
     params: dict[str, Any]
     value: float
     deviation: float
+    best_value: float
+    best_deviation: float
+    number: int | None = None
+
+    def signed(self, sign: float) -> "ExpectedBest":
+        """Returns this with values that were minimised, for rewards and a sign of -1."""
+        return self._replace(value=sign * self.value, best_value=sign * self.best_value)
 
 
 class ObservedTrial(NamedTuple):

@@ -46,11 +46,19 @@ AcceptsFn = Callable[[SurrogateProposal], bool]
 
 
 class ExpectedTrial(NamedTuple):
-    """A trial, the expected reward of another evaluation, and the standard deviation of that reward."""
+    """A trial, the expected reward of another evaluation, and the standard deviation of that reward.
+
+    Attributes:
+        trial: The trial.
+        reward: The expected reward.
+        deviation: The standard deviation of `reward`.
+        of_best: The expected reward of the trial whose observed reward is best, and the standard deviation.
+    """
 
     trial: ObservedTrial
     reward: float
     deviation: float
+    of_best: tuple[float, float]
 
 
 class KnownTrials(NamedTuple):
@@ -220,7 +228,7 @@ class SurrogateProposer:
             domains: The parameters.
             sources: The earlier problems.
         """
-        told = self._trials.scored
+        told, worst = self._trials.scored, Score(TrialOutcome.FAILED, 0.0)
         if not any(one.score is not None and one.score.outcome == TrialOutcome.FINITE for one in told):
             return None
         points = Points(space, domains)
@@ -228,8 +236,9 @@ class SurrogateProposer:
         scale, models = ValueScale.of_search(values, len(self._trials.best)), models_of(sources, points).models
         surrogate = Surrogate.fitted(rows, values, points.numeric, found, scale=scale, earlier=models)
         mean, deviation = surrogate.predicted(rows)
-        at = int(mean.argmin())
-        return ExpectedTrial(told[at], -scale.value(float(mean[at])), scale.difference(float(deviation[at])))
+        at, best = int(mean.argmin()), max(range(len(told)), key=lambda row: told[row].score or worst)
+        expected = [(-scale.value(float(mean[row])), scale.difference(float(deviation[row]))) for row in (at, best)]
+        return ExpectedTrial(told[at], *expected[0], of_best=expected[1])
 
     def to_json(self) -> Json:
         """Returns the trials and the kernel as JSON."""

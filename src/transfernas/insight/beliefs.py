@@ -76,6 +76,7 @@ class ParameterBeliefs:
         importance: the parameter's share of all parameters' effects, in [0, 1]; None where trials are too few.
         effect: the share of the variance of the trials' ranks that the parameter explains alone; None likewise.
         ranges: the numbers for which each value stands; None where each value stands for itself.
+        chance: the probability that a parameter without any effect would show at least this one; None likewise.
 
     Example:
         ```python
@@ -92,6 +93,7 @@ class ParameterBeliefs:
     importance: float | None
     effect: float | None
     ranges: tuple[NumberRange, ...] | None = None
+    chance: float | None = None
 
     @property
     def favourite(self) -> Action:
@@ -139,7 +141,7 @@ class Beliefs:
         spaces: all spaces that it knows, likewise.
         expected_best: up to five configurations, the best first; a problem's `valid` is respected.
         warm_start: configurations of earlier problems that are tried while they do well, as far as they fit, with their
-            exact numbers where these are known.
+            exact numbers where these are known. Where a number lies beyond the range, the nearest number is tried.
         attention: between the decisions of the configuration that you gave; None if you gave none.
 
     Example:
@@ -173,6 +175,12 @@ class Beliefs:
             if parameter.name == name:
                 return parameter
         raise KeyError(f"there is no parameter {name!r}; there are {', '.join(each.name for each in self.parameters)}")
+
+    @property
+    def importances(self) -> dict[str, Importance]:
+        """The importances of the parameters that have one, by name, see `insight.importances`."""
+        known = [each for each in self.parameters if each.importance is not None]
+        return {each.name: Importance(each.effect or 0.0, each.importance or 0.0, each.chance or 0.0) for each in known}
 
     @property
     def ranges(self) -> Ranges:
@@ -236,16 +244,21 @@ def importances_in(learner: Learner, row: int) -> tuple[dict[str, Importance], s
     if len(told) >= LEAST_TRIALS:
         return importances([trial.config for trial in told], ranks_of(told)), "this problem"
     effects: dict[str, list[float]] = {}
+    chances: dict[str, float] = {}
     for entry in _others(update_archive(learner), row):
         kept = range(int(entry.count[0]))
         scores = entry.scores.at((0, slice(len(kept))))
         ranks = mean_ranks(scores.outcome, scores.reward)
         for name, its in importances([entry.config(0, slot) for slot in kept], ranks).items():
             effects.setdefault(name, []).append(its.effect)
+            chances[name] = min(its.chance, chances.get(name, 1.0))
     names = [choice.name for choice in learner.encoding.problems[row].space.choices if choice.name in effects]
     means = {name: float(np.mean(effects[name])) for name in names}
     total = sum(means.values())
-    found = {name: Importance(mean, mean / total if total > 0 else 0.0) for name, mean in means.items()}
+    found = {
+        name: Importance(mean, mean / total if total > 0 else 0.0, min(1.0, chances[name] * len(effects[name])))
+        for name, mean in means.items()
+    }
     return found, "other problems" if found else "nothing"
 
 
@@ -303,6 +316,7 @@ def _parameter(
         importance=None if importance is None else importance.share,
         effect=None if importance is None else importance.effect,
         ranges=tuple(ranges[choice.name].values()) if choice.name in ranges else None,
+        chance=None if importance is None else importance.chance,
     )
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from .attention import DecisionAttention
 from .beliefs import Beliefs, ParameterBeliefs
-from .importances import Importance
+from .importances import Importance, too_weak
 from .number_ranges import NumberRange, number_words
 from .plane import EmbeddingMap
 from .progress import OTHERS, SearchRecord, SearchTrial
@@ -25,6 +25,10 @@ PROPOSER_STYLES = {
 """The colour and Matplotlib's marker of each proposer."""
 
 EARLY = "learned: too early to tell"
+BY_CHANCE = "values: may be chance"
+UNSURE = "~"
+"""Stands before a part of a range that may reach beyond the range, see `NumberRange.about`."""
+
 MOST_BARS = 12
 _MOST_LABELS = 6  # of the values of a number
 _LONGEST = 24  # letters of a name
@@ -65,11 +69,13 @@ class ImportanceShares(NamedTuple):
         names: The names of the parameters.
         shares: The share of each in all effects, in [0, 1].
         trials: The words for the trials by which they were measured.
+        weak: Whether the effects are too weak to tell.
     """
 
     names: tuple[str, ...]
     shares: tuple[float, ...]
     trials: str
+    weak: bool = False
 
 
 class LikenessPoints(NamedTuple):
@@ -80,12 +86,14 @@ class LikenessPoints(NamedTuple):
         cosine: Pairs of a cosine and a position in `tasks`.
         agreement: Pairs of a rank correlation and a position in `tasks`.
         early: The pairs of cosines that say nothing yet, which are not in `cosine`.
+        by_chance: The pairs of rank correlations that chance alone may give, which are not in `agreement`.
     """
 
     tasks: tuple[str, ...]
     cosine: tuple[tuple[float, int], ...]
     agreement: tuple[tuple[float, int], ...]
     early: tuple[tuple[float, int], ...]
+    by_chance: tuple[tuple[float, int], ...]
 
 
 class SearchCurve(NamedTuple):
@@ -178,11 +186,10 @@ def importance_shares(found: Beliefs | Mapping[str, Importance]) -> ImportanceSh
     trials = "trials"
     if isinstance(found, Beliefs):
         trials = "this problem's trials" if found.importances_from == "this problem" else "other problems' trials"
-        shares = {each.name: each.importance for each in found.parameters if each.importance is not None}
-    else:
-        shares = {name: its.share for name, its in found.items()}
+        found = found.importances
+    shares = {name: its.share for name, its in found.items()}
     names = sorted(shares, key=lambda name: shares[name])[-MOST_BARS:]
-    return ImportanceShares(tuple(names), tuple(shares[name] for name in names), trials)
+    return ImportanceShares(tuple(names), tuple(shares[name] for name in names), trials, too_weak(found))
 
 
 def likeness_points(beliefs: Beliefs) -> LikenessPoints:
@@ -194,8 +201,15 @@ def likeness_points(beliefs: Beliefs) -> LikenessPoints:
         )
         for which in (False, True)
     )
-    agreement = tuple((each.agreement, row) for row, each in enumerate(near) if each.agreement is not None)
-    return LikenessPoints(tuple(each.task for each in near), cosine, agreement, early)
+    agreement, by_chance = (
+        tuple(
+            (each.agreement, row)
+            for row, each in enumerate(near)
+            if each.agreement is not None and each.by_chance == which
+        )
+        for which in (False, True)
+    )
+    return LikenessPoints(tuple(each.task for each in near), cosine, agreement, early, by_chance)
 
 
 def search_curve(record: SearchRecord, against: SearchRecord | None = None) -> SearchCurve:
@@ -284,7 +298,7 @@ def label(value: object, most: int = _LONGEST) -> str:
         ```
     """
     if type(value) is float:
-        return f"{value:.2g}"
+        return f"{value:z.2g}"
     text = "".join(letter if letter.isprintable() else "?" for letter in str(value))
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
@@ -303,7 +317,9 @@ def _edges(ranges: Sequence[NumberRange]) -> tuple[tuple[float, ...], tuple[str,
     least = -(-len(edges) // _MOST_LABELS)
     step = next((step for step in range(least, 2 * least) if len(ranges) % step == 0), least)
     at = range(0, len(edges), step)
-    return tuple(each - 0.5 for each in at), tuple(number_words([edges[each] for each in at]))
+    unsure = {end for end, its in ((0, ranges[0]), (len(ranges), ranges[-1])) if its.about}
+    words = zip(at, number_words([edges[each] for each in at]), strict=True)
+    return tuple(each - 0.5 for each in at), tuple(UNSURE * (each in unsure) + word for each, word in words)
 
 
 def _middles(
@@ -312,7 +328,9 @@ def _middles(
     """Returns the places of labels at values, of which some are left out if the values are numbers, and the labels."""
     numeric = all(type(value) in (int, float) for value in values)
     at = range(0, len(values), max(1, -(-len(values) // _MOST_LABELS)) if numeric else 1)
-    return tuple(at), tuple(labels[each] if ranges is None else ranges[each].words("–") for each in at)
+    if ranges is None:
+        return tuple(at), tuple(labels[each] for each in at)
+    return tuple(at), tuple(UNSURE * ranges[each].about + ranges[each].words("–") for each in at)
 
 
 def _steps(record: SearchRecord) -> tuple[tuple[int, float], ...]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import chdtrc
 
 from ..spaces.condition import Action, action_key, are_numbers
 
@@ -23,9 +24,18 @@ LEAST_TRIALS = 8
 
 MEASURED = (
     "Importances: which parameters tell good trials from bad among those that ran, each by itself. One that was soon "
-    "settled looks less important than it is."
+    "settled looks less important than it is. A percentage is the share of the sum of all effects, however small they "
+    "are."
 )
 """The measure in words, for people who see importances."""
+
+WEAK = (
+    "Too weak to tell: in one of twenty searches or more, chance alone gives so many trials an effect as large as the "
+    "largest one here."
+)
+"""The warning in words, for people who see importances that are `too_weak`."""
+
+_LEVEL = 0.05  # of a test of all parameters together
 
 _GROUPS = 4  # of the values of a number, so that a group has several trials
 
@@ -36,10 +46,13 @@ class Importance(NamedTuple):
     Attributes:
         effect: the share of the variance of the ranks that the parameter explains alone, in [0, 1].
         share: of the sum of all parameters' effects, in [0, 1]; 0 if no parameter has an effect.
+        chance: the probability that a parameter without any effect would show at least this one, in [0, 1]: that of the
+            Kruskal-Wallis test.
     """
 
     effect: float
     share: float
+    chance: float = 0.0
 
 
 def importances(configs: Sequence[Mapping[str, Action]], ranks: Float[np.ndarray, "trials"]) -> dict[str, Importance]:
@@ -56,13 +69,33 @@ def importances(configs: Sequence[Mapping[str, Action]], ranks: Float[np.ndarray
     """
     if len(configs) < LEAST_TRIALS:
         return {}
-    effects = dict[str, float]()
+    effects, chances = dict[str, float](), dict[str, float]()
     for name in dict.fromkeys(name for config in configs for name in config):
         made = [number for number, config in enumerate(configs) if name in config]
         groups = _groups([configs[number][name] for number in made])
-        effects[name] = effect_size(groups, ranks[made]) * len(made) / len(configs)
+        h, n, k = kruskal_wallis(groups, ranks[made])
+        effects[name] = _effect(h, n, k) * len(made) / len(configs)
+        chances[name] = float(chdtrc(k - 1, h)) if 1 < k < n else 1.0
     total = sum(effects.values())
-    return {name: Importance(effect, effect / total if total > 0 else 0.0) for name, effect in effects.items()}
+    return {
+        name: Importance(effect, effect / total if total > 0 else 0.0, chances[name])
+        for name, effect in effects.items()
+    }
+
+
+def too_weak(found: Mapping[str, Importance]) -> bool:
+    """Returns whether no effect is beyond chance, so that the importances say nothing to choose by.
+
+    The test is that of Bonferroni: the least `chance`, times the number of parameters, is above 5 %. The trials of a
+    search are not independent, so the test is a rule of thumb.
+
+    Example:
+        ```python
+        assert too_weak({"rate": Importance(0.05, 0.8, 0.1), "act": Importance(0.01, 0.2, 0.3)})
+        assert not too_weak({"rate": Importance(0.4, 0.8, 0.001), "act": Importance(0.1, 0.2, 0.3)})
+        ```
+    """
+    return bool(found) and min(each.chance for each in found.values()) * len(found) > _LEVEL
 
 
 def effect_size(groups: Int[np.ndarray, "trials"], ranks: Float[np.ndarray, "trials"]) -> float:
@@ -72,15 +105,25 @@ def effect_size(groups: Int[np.ndarray, "trials"], ranks: Float[np.ndarray, "tri
         groups: Shape `[trials]`, the number of the group of each trial.
         ranks: Shape `[trials]`.
     """
+    return _effect(*kruskal_wallis(groups, ranks))
+
+
+def kruskal_wallis(groups: Int[np.ndarray, "trials"], ranks: Float[np.ndarray, "trials"]) -> tuple[float, int, int]:
+    """Returns the statistic H of the Kruskal-Wallis test, the number of trials, and the number of groups.
+
+    Args:
+        groups: Shape `[trials]`, the number of the group of each trial.
+        ranks: Shape `[trials]`. If all are equal, H is 0.
+    """
     _, which, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    n, k = len(ranks), len(counts)
-    centred = ranks - ranks.mean() if n else ranks
+    centred = ranks - ranks.mean() if len(ranks) else ranks
     total = float((centred**2).sum())
-    if k < 2 or n <= k or total <= 0:
-        return 0.0
     between = float((np.bincount(which, centred) ** 2 / counts).sum())
-    h = (n - 1) * between / total
-    return float(np.clip((h - k + 1) / (n - k), 0.0, 1.0))
+    return (len(ranks) - 1) * between / total if total > 0 else 0.0, len(ranks), len(counts)
+
+
+def _effect(h: float, n: int, k: int) -> float:
+    return float(np.clip((h - k + 1) / (n - k), 0.0, 1.0)) if 1 < k < n else 0.0
 
 
 def mean_ranks(outcome: Int[np.ndarray, "trials"], reward: Float[np.ndarray, "trials"]) -> Float[np.ndarray, "trials"]:

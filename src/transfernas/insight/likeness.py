@@ -21,6 +21,10 @@ ValueRanks = Mapping[tuple[str, tuple[type, Action]], float]
 _LEAST_SHARED = 4
 """Fewer values that both problems tried give no agreement."""
 
+_TWO_SIDED = 1.96
+"""Standard deviations that chance alone exceeds in one of twenty cases; that of a rank correlation of n values without
+any relation is 1 over the root of n - 1."""
+
 _LEAST_MOVED = 0.1
 """An embedding that is nearer to its start than this part of its length has learned next to nothing."""
 
@@ -54,6 +58,11 @@ class TaskLikeness:
     agreement: float | None
     shared: int
     too_early: bool = False
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether so few values in common have such a rank correlation by chance, in one of twenty cases or more."""
+        return self.agreement is not None and abs(self.agreement) < _TWO_SIDED / (self.shared - 1) ** 0.5
 
 
 def ranks_in(learner: Learner) -> dict[tuple[str, str], ValueRanks]:

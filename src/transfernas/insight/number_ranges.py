@@ -11,7 +11,7 @@ from ..learning.archive import ArchivedProblem
 from ..learning.learner import Learner, update_archive
 from ..spaces.choice import Choice
 from ..spaces.condition import Action
-from ..spaces.grid import Bin, bins_of_names
+from ..spaces.grid import Bin, bins_among_names, bins_of_names
 
 
 class NumberRange(NamedTuple):
@@ -50,7 +50,8 @@ Ranges = Mapping[str, Mapping[Action, NumberRange]]
 NO_RANGES: Ranges = MappingProxyType({})
 ENDS = (
     "About: an agent keeps the parts into which a range of numbers is cut, and not where your range begins and ends. "
-    "So the first part and the last one may reach beyond your range."
+    "So the first part and the last one may reach beyond your range. If studies with other ranges share a space, a "
+    "part may also stand for a single number in some of them."
 )
 """Explains the word "about" before a range to people."""
 
@@ -62,7 +63,8 @@ def ranges_in(learner: Learner, row: int) -> Ranges:
 
     If the space was discovered, the agent keeps the names of bins, which determine the bins. The first bin and the last
     one may reach beyond the range of the parameter, because the agent does not keep the ends of the range. These two
-    have `about`, unless a kept trial had the number at the end of the bin.
+    have `about`, unless a kept trial had the number at the end of the bin. If studies with several ranges share the
+    space, all bins have `about`: the name of a bin may be a value in some of the studies.
 
     Args:
         learner: A learner of a single replica.
@@ -78,6 +80,11 @@ def ranges_in(learner: Learner, row: int) -> Ranges:
     archive, found = update_archive(learner).archive, dict[str, Mapping[Action, NumberRange]]()
     for choice in learner.encoding.problems[row].space.choices:
         bins, tried = bins_of_names(choice.actions), _tried(choice, archive)
+        if bins is None and (some := bins_among_names(choice.actions)) is not None:
+            if _determined(some) or not tried <= set(choice.actions):
+                of = {each.action: NumberRange(each.low, each.high, about=True) for each in some}
+                found[choice.name] = {one: of.get(one, NumberRange(one, one)) for one in choice.actions}  # type: ignore[arg-type]
+            continue
         if bins is not None and (_determined(bins) or not tried <= set(choice.actions)):
             ends = {min(each.low for each in bins), max(each.high for each in bins)} - tried
             found[choice.name] = {
@@ -101,6 +108,47 @@ def with_ranges(config: Mapping[str, object], ranges: Ranges) -> dict[str, objec
     if any(name in ranges and value not in ranges[name] for name, value in config.items()):
         return dict(config)
     return {name: ranges[name][value] if name in ranges else value for name, value in config.items()}  # type: ignore[index]
+
+
+def within_ranges(config: Mapping[str, object], ranges: Ranges) -> dict[str, object]:
+    """Returns a configuration of another range, with the nearest number of the range in place of numbers beyond it.
+
+    If the end of the range is not known, the nearest part stands in place of the number.
+
+    Example:
+        ```python
+        ranges = {"units": {12: NumberRange(12, 15), 17: NumberRange(16, 19)}}
+        assert within_ranges({"units": 44, "act": "relu"}, ranges) == {"units": 19, "act": "relu"}
+        ranges = {"units": {17: NumberRange(16, 19, about=True)}}
+        assert within_ranges({"units": 44}, ranges) == {"units": NumberRange(16, 19, about=True)}
+        ```
+    """
+    found = dict(config)
+    for name, value in config.items():
+        if name in ranges and type(value) in (int, float):
+            first, last = min(ranges[name].values()), max(ranges[name].values(), key=lambda each: each.high)
+            if value > last.high:  # type: ignore[operator]
+                found[name] = last if last.about else last.high
+            elif value < first.low:  # type: ignore[operator]
+                found[name] = first if first.about else first.low
+    return found
+
+
+def do_meet(one: object, other: object) -> bool:
+    """Returns whether two values of a parameter may be equal, of which either may be the range of a number.
+
+    Example:
+        ```python
+        assert do_meet(NumberRange(12, 15), 13) and not do_meet("relu", "tanh")
+        ```
+    """
+    if isinstance(one, NumberRange) and isinstance(other, NumberRange):
+        return one[:2] == other[:2]
+    if isinstance(other, NumberRange):
+        one, other = other, one
+    if isinstance(one, NumberRange):
+        return isinstance(other, (int, float)) and one.low <= other <= one.high
+    return type(one) is type(other) and one == other
 
 
 def with_actions(config: Mapping[str, object], ranges: Ranges) -> dict[str, Action]:
@@ -167,18 +215,27 @@ def merged(actions: Iterable[Action], ranges: Mapping[Action, NumberRange]) -> l
 def number_words(numbers: Sequence[float]) -> list[str]:
     """Returns ascending numbers as text, with three digits, or with as many more as neighbours need to differ.
 
+    Numbers below a million have all digits before the point.
+
     Example:
         ```python
         assert number_words((0.0001, 0.00056234)) == ["0.0001", "0.000562"]
+        assert number_words((0.017783, 562.34, 1778.28)) == ["0.0178", "562", "1778"]
         assert number_words((100.0, 100.0625)) == ["100", "100.062"]
         ```
     """
     pairs = [(before, after) for before, after in zip(numbers, numbers[1:], strict=False) if after > before]
     gap = min((abs(1 - before / after if after else 1) for before, after in pairs), default=1.0)
-    largest = max(map(abs, numbers), default=0.0)
-    whole = math.ceil(math.log10(largest)) if 1 < largest < 10**_MOST_DIGITS else 0
-    digits = min(max(3, whole, 2 + math.ceil(-math.log10(gap or 1.0))), _MOST_DIGITS)
-    return [f"{number:,}" if type(number) is int else f"{number:.{digits}g}" for number in numbers]
+    digits = min(max(3, 2 + math.ceil(-math.log10(gap or 1.0))), _MOST_DIGITS)
+    return [
+        f"{number:,}" if type(number) is int else f"{number:z.{max(digits, _whole(number))}g}" for number in numbers
+    ]
+
+
+def _whole(number: float) -> int:
+    """Returns the number of digits before the point; 0 for numbers that are written with an exponent."""
+    size = abs(round(number)) if math.isfinite(number) else 0
+    return len(str(size)) if 1 <= size < 10**_MOST_DIGITS else 0
 
 
 def _determined(bins: Sequence[Bin]) -> bool:

@@ -1,17 +1,28 @@
 """The course of a search: its trials with their proposers, the best value after each, and the gain of each proposer."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from ..learning.learner import Learner
+from ..learning.scores import TrialOutcome
 from ..spaces.vocabulary import counted
 from .told import exact_configs, told_trials, trial_key
 
 OTHERS = "others"
 """Stands for the proposer of trials that were enqueued, imported or proposed by another program."""
+
+ENDINGS = {
+    TrialOutcome.FINITE: "complete",
+    TrialOutcome.PRUNED: "pruned",
+    TrialOutcome.DIVERGED: "diverged",
+    TrialOutcome.INFEASIBLE: "broke a constraint",
+    TrialOutcome.FAILED: "failed",
+}
+"""The words for the outcomes of trials; a trial of an infinitely good value is complete."""
 
 EARLY = 10
 """So many first trials of a search tell a policy that starts from nothing next to nothing."""
@@ -28,6 +39,7 @@ class SearchTrial:
         trust: the probability that the policy and the warm start propose better trials at that time than the new
             policy, in [0, 1]; None without a transfer.
         params: from the names of its parameters to their values.
+        ending: "complete", "pruned", "failed", "diverged" or "broke a constraint".
 
     Example:
         ```python
@@ -41,6 +53,7 @@ class SearchTrial:
     proposer: str | None
     trust: float | None
     params: Mapping[str, object]
+    ending: str = "complete"
 
     @property
     def kind(self) -> str:
@@ -90,6 +103,12 @@ class SearchRecord:
                 best = trial.value
             found.append(best)
         return tuple(found)
+
+    @property
+    def endings(self) -> dict[str, int]:
+        """The number of trials of each ending, complete ones first."""
+        counts = Counter(trial.ending for trial in self.trials)
+        return {ending: counts[ending] for ending in ENDINGS.values() if counts[ending]}
 
     @property
     def best_first(self) -> tuple[SearchTrial, ...]:
@@ -238,6 +257,7 @@ def record_of(learner: Learner, row: int) -> SearchRecord:
             told.proposer,
             None,
             exact.pop(trial_key(told.config, told.reward), told.config),
+            ENDINGS.get(TrialOutcome(told.outcome), ENDINGS[TrialOutcome.FINITE]),
         )
         for number, told in enumerate(told_trials(learner, row))
     )

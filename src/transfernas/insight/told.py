@@ -51,6 +51,15 @@ def told_trials(learner: Learner, row: int) -> list[ToldTrial]:
     return [*map(ToldTrial, configs, scores.outcome.tolist(), scores.shown().tolist(), proposers)]
 
 
+def taken_actions(learner: Learner, row: int) -> dict[str, set[Action]]:
+    """Returns the actions that the trials of a problem took, by the names of the choices."""
+    found = dict[str, set[Action]]()
+    for trial in told_trials(learner, row):
+        for name, action in trial.config.items():
+            found.setdefault(name, set()).add(action)
+    return found
+
+
 def best_trials(learner: Learner, row: int) -> list[tuple[dict[str, Action], float]]:
     """Returns distinct configurations of a problem and their rewards, best first, at most as many as a queue holds.
 

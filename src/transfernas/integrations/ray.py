@@ -179,8 +179,7 @@ class TransferSearch(Locked, Searcher):
                     "the search expects nothing: its Gaussian process learned from no trial; it takes results, and a "
                     "TrainingConfig with a proposal.surrogate"
                 )
-            value = found.value if self.mode == "max" else -found.value
-            return found._replace(params=nested(found.params), value=value)
+            return found.signed(1.0 if self.mode == "max" else -1.0)._replace(params=nested(found.params))
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Takes the settings of `tune.Tuner`; Ray calls this.

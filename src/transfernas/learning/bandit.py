@@ -29,13 +29,32 @@ TRANSFERRED, NEW_POLICY, WARM_START, EXPLORING = range(N_PROPOSERS)
 NOBODY, SURROGATE = -1, -2
 """The proposers that a bandit does not draw: somebody else, and the Gaussian process."""
 
-PROPOSER_NAMES = {
+
+def in_part(proposer: int) -> int:
+    """Returns the number of a proposer in a trial that has only a part of the proposed parameters.
+
+    The program of a search may not ask for all parameters of a plan. A bandit does not compare such a trial, as it does
+    not compare those of other negative numbers, but people are told who proposed the trial.
+
+    Example:
+        ```python
+        assert [in_part(proposer) for proposer in (TRANSFERRED, NEW_POLICY, SURROGATE)] == [-3, -4, SURROGATE]
+        ```
+    """
+    return proposer if proposer < 0 else SURROGATE - 1 - proposer
+
+
+LEAST_PROPOSER = in_part(N_PROPOSERS - 1)
+"""The least number of a proposer in a replay buffer."""
+
+_NAMES = {
     TRANSFERRED: "policy",
     NEW_POLICY: "new policy",
     WARM_START: "warm start",
     EXPLORING: "exploring policy",
     SURROGATE: "surrogate",
 }
+PROPOSER_NAMES = _NAMES | {in_part(proposer): name for proposer, name in _NAMES.items()}
 """The names of the proposers for people, as in the user attribute of a trial of Optuna's."""
 
 N_POLICIES = 2

@@ -34,7 +34,8 @@ class ReplayBuffer:
         scores: Shape `[replicas, room]`, the scores.
         fingerprint: Shape `[replicas, room]`, a number that two trials share if they have one configuration of one
             problem.
-        proposer: Shape `[replicas, room]`, the proposers of the trials (see `learning.bandit`); -1 for somebody else.
+        proposer: Shape `[replicas, room]`, the proposers of the trials (see `learning.bandit`); negative for those
+            that a bandit does not compare.
         numbers: Shape `[replicas, room, choices]`, S first, the numbers of ranges; NaN for other choices. There are no
             choices if no problem has a range.
     """

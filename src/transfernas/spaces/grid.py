@@ -13,6 +13,7 @@ MOST_BINS = 16
 
 BINS_PER_DECADE = 4
 _LEAST_BINS = 8  # of a logarithmic range; if there are fewer, the bins of a decade are doubled
+_LEAST_NAMES = 5  # of integers, which may be bins among other names
 _LONGEST = 12  # decades; if a range has more, the bins of a decade are halved
 _LAST_DECADE = 308.2  # of the numbers that a float can hold
 _LARGEST = 1e300  # of the names that are looked at
@@ -141,6 +142,41 @@ def bins_of_names(names: Sequence[Action]) -> tuple[Bin, ...] | None:
     if grid.integer:
         bins[last] = bins[last]._replace(high=bins[last].high + 1)
     return tuple(bins)
+
+
+def bins_among_names(names: Sequence[Action]) -> tuple[Bin, ...] | None:
+    """Returns the bins that some of the names have, if the others are values or bins of another range.
+
+    A parameter has such names if studies with several ranges share its space: a short range of integers has a name for
+    each value, and a long one has names of bins.
+
+    Returns:
+        The bins of the grid that most names fit, in ascending order; None if no grid fits eight real numbers or five
+        integers.
+
+    Example:
+        ```python
+        from transfernas.spaces.domain import NumericDomain
+
+        long, short = NumericDomain(2, 60, log=True, integer=True), NumericDomain(2, 13, log=True, integer=True)
+        print(bins_among_names(sorted({*long.actions, *short.actions}))[-1])  # Bin(action=78, low=57, high=100)
+        ```
+    """
+    if set(map(type, names)) not in ({int}, {float}):
+        return None
+    numbers: list[float] = sorted(names)  # type: ignore[arg-type]
+    integer, found = type(numbers[0]) is int, list[tuple[Bin, ...]]()
+    if not max(-numbers[0], numbers[-1]) < _LARGEST:
+        return None
+    gaps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+    grids = [Grid(float(gap), 0.0, integer) for gap in sorted(gaps) if gap > integer and math.frexp(gap)[0] == 0.5]
+    if numbers[0] > 0:
+        grids += [Grid(0.0, BINS_PER_DECADE * 2.0**power, integer) for power in ((0, -1) if integer else (0, 1, 2, -1))]
+    for grid in grids:
+        its = [name for name in numbers if grid.middle(grid.index(name)) == name]
+        if len(its) >= (_LEAST_NAMES if integer else _LEAST_BINS) and (bins := bins_of_names(its)) is not None:
+            found.append(bins)
+    return max(found, key=len, default=None)
 
 
 def _linear(names: Sequence[float]) -> Grid | None:

@@ -18,6 +18,7 @@ _FRAME = (540, 270)
 _HEIGHT = 180 + _FRAME[1]  # pixels, with plotly's margins
 _MARGIN = 0.25  # of the range of the points, free at each end
 _INSIDE = 0.03  # of the height of the axes, so far inside of an edge are the marks there
+_MOST_LARGE = 12  # values of a parameter, up to which their diamonds are large
 _NAME_SIZE, _AWAY = 12, 10  # pixels, of the name of a point and of the way between both
 
 
@@ -75,7 +76,8 @@ def add_values(figure: Any, title: str, found: ValueShares, column: int) -> None
     its: dict[str, Any] = {"x": places, "hovertext": names, "hovertemplate": "%{hovertext}: %{y:.3f}<extra></extra>"}
     traces = [go.Bar(y=list(found.now), marker={"color": BLUE}, name="Now", **its)]
     if found.before is not None:
-        marker = {"color": ORANGE, "symbol": "diamond", "size": 9, "line": {"color": "#1a1a1a", "width": 1}}
+        size = 9 if len(places) <= _MOST_LARGE else 5  # of many diamonds each would hide its neighbours
+        marker = {"color": ORANGE, "symbol": "diamond", "size": size, "line": {"color": "#1a1a1a", "width": 1}}
         name = found.before_label.capitalize()
         its["cliponaxis"] = False  # a share of 0 or of 1 is a whole diamond
         traces.append(go.Scatter(y=list(found.before), mode="markers", marker=marker, name=name, **its))

@@ -14,18 +14,19 @@ with needed("optuna", __name__):
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
 
-from ...define_by_run.plans import ExpectedBest
+from ...define_by_run.plans import ExpectedBest as ExpectedBest
 from ...define_by_run.search import DefineByRunSearch
 from ...insight.attention import with_values
 from ...insight.beliefs import Beliefs
 from ...insight.importances import Importance, importances, mean_ranks
 from ...insight.number_ranges import NumberRange
-from ...insight.progress import SearchRecord, SearchTrial
+from ...insight.progress import ENDINGS, SearchRecord, SearchTrial
+from ...learning.scores import TrialOutcome
 from ...spaces.condition import Action, is_any_of
 from ...spaces.domain import Domain, NumericDomain
 from ..studies import problem_of
 from .sampler import ATTRIBUTE, SPACE
-from .trials import domain_of, known_domain, score_of, sign_of, task_of, value_of, violation_of
+from .trials import domain_of, known_domain, number_of, score_of, sign_of, stamp_of, task_of, value_of, violation_of
 
 if TYPE_CHECKING:
     from ...agent import Agent
@@ -80,6 +81,12 @@ def importances_of_study(study: optuna.Study) -> dict[str, Importance]:
     return importances(kept, ranks)
 
 
+def count_learned(study: optuna.Study, agent: "Agent") -> int:
+    """Returns the number of finished trials of a study that an agent has learned from."""
+    finished = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    return sum(agent.processed.has(stamp_of(trial)) for trial in finished)
+
+
 def domains_of_study(study: optuna.Study) -> dict[str, Domain]:
     """Returns the values that each parameter of a study can have, by the last trial that has the parameter."""
     found: dict[str, Domain] = {}
@@ -118,8 +125,8 @@ def beliefs_of_study(
         beliefs = replace(beliefs, attention=with_values(beliefs.attention, trial.params))
     if problem is not None and (exact := importances_of_study(study)):
         parameters = tuple(
-            replace(each, importance=exact[each.name].share, effect=exact[each.name].effect)
-            if each.name in exact
+            replace(each, importance=its.share, effect=its.effect, chance=its.chance)
+            if (its := exact.get(each.name)) is not None
             else each
             for each in beliefs.parameters
         )
@@ -147,7 +154,7 @@ def within_domains(beliefs: Beliefs, domains: Mapping[str, Domain]) -> Beliefs:
             for each in beliefs.parameters
         ),
         expected_best=tuple(replace(each, config=config(each.config)) for each in beliefs.expected_best),
-        warm_start=tuple(map(config, beliefs.warm_start)),
+        warm_start=tuple({n: _tried(its, domains.get(n)) for n, its in each.items()} for each in beliefs.warm_start),
     )
 
 
@@ -163,6 +170,13 @@ def inside_domain(action: Action, domain: Domain | None) -> Action:
         return action  # a category, or the name of a bin of another range
     _, low, high = domain.bins[domain.position(action)]  # type: ignore[arg-type]
     return min(max(action, low), high)  # type: ignore[type-var]
+
+
+def _tried(value: Action, domain: Domain | None) -> Action:
+    """Returns the value that a search tries for the value of an earlier problem, which may be outside of the domain."""
+    if not isinstance(domain, NumericDomain) or type(value) not in (int, float) or is_any_of(value, domain.actions):
+        return inside_domain(value, domain)
+    return domain.near(value, 0.0, 0.0)  # type: ignore[arg-type]
 
 
 def expected_best_of_study(study: optuna.Study, agent: "Agent | None") -> ExpectedBest | None:
@@ -191,7 +205,9 @@ def expected_best_of_study(study: optuna.Study, agent: "Agent | None") -> Expect
                 }
                 search.recall(params, score_of(trial, sign, "ignore"), trial.state == TrialState.COMPLETE)
     found = search.expected_best()
-    return None if found is None else found._replace(value=sign * found.value)
+    if found is None:
+        return None
+    return found.signed(sign)._replace(number=number_of(study.get_trials(deepcopy=False), found.params, sign))
 
 
 def _ranges(actions: Sequence[Action], domain: Domain) -> tuple[NumberRange, ...] | None:
@@ -208,6 +224,9 @@ def _trial(trial: FrozenTrial) -> SearchTrial:
     noted = trial.user_attrs.get(ATTRIBUTE)
     noted = noted if isinstance(noted, Mapping) else {}
     name, trust = noted.get("name"), noted.get("trust")
+    score = score_of(trial, 1.0, "worst")
+    assert score is not None  # of a failed trial, too
+    ending = ENDINGS.get(TrialOutcome(score.outcome), ENDINGS[TrialOutcome.FINITE])
     whole = trial.state == TrialState.COMPLETE and violation_of(trial) == 0
     return SearchTrial(
         trial.number,
@@ -215,6 +234,7 @@ def _trial(trial: FrozenTrial) -> SearchTrial:
         name if isinstance(name, str) else None,
         float(trust) if isinstance(trust, (int, float)) else None,
         dict(trial.params),
+        ENDINGS[TrialOutcome.FINITE] if whole else ending,
     )
 
 

@@ -26,7 +26,7 @@ from ...spaces.problem import check_fill
 from ..arguments import as_agent, check_key, check_name, check_on_failure, check_renamed
 from ..transfer_log import LogLine
 from .study_search import TO_USER, Progress, StudyPlace, StudySearch
-from .trials import is_enqueued, sign_of, stamp_of, task_of
+from .trials import is_enqueued, number_of, sign_of, stamp_of, task_of
 
 SPACE = "optuna"
 """The default name of a study's space. Spaces of one name are versions of one space."""
@@ -144,7 +144,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         Example:
             ```python
             best = sampler.expected_best(study)
-            print(best.params, best.value, "+-", best.deviation)
+            print(best.number, best.params, best.value, "+-", best.deviation)
             ```
         """
         _check_single(study)
@@ -159,7 +159,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                     f"the sampler expects nothing of study {study.study_name!r}: its Gaussian process learned from no "
                     f"trial of it; optimize the study with it first, under a TrainingConfig with a proposal.surrogate"
                 )
-            return found._replace(value=search.sign * found.value)
+            return found.signed(search.sign)._replace(number=number_of(trials, found.params, search.sign))
 
     def reseed_rng(self) -> None:
         """Draws other random numbers from now on; Optuna calls this if trials run in parallel."""

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -102,6 +102,19 @@ def score_of(trial: FrozenTrial, sign: float, on_failure: str) -> Score | None:
         return Score(TrialOutcome.PRUNED, float(max(trial.last_step or 0, 0)))
     assert trial.value is not None
     return Score.of(sign * trial.value)
+
+
+def number_of(trials: Iterable[FrozenTrial], params: Mapping[str, object], sign: float) -> int | None:
+    """Returns the number of the best finished trial with some parameters; None if there is none.
+
+    Args:
+        trials: The trials.
+        params: The parameters.
+        sign: 1 if the study maximises, -1 if it minimises.
+    """
+    equal = (trial for trial in trials if trial.state.is_finished() and trial.params == params)
+    best = max(equal, key=lambda trial: score_of(trial, sign, "worst") or (), default=None)
+    return None if best is None else best.number
 
 
 def violation_of(trial: FrozenTrial) -> float:

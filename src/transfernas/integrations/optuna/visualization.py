@@ -28,11 +28,11 @@ from ...agent import Agent
 from ...insight.beliefs import Beliefs
 from ...insight.figure_data import (
     BLUE,
+    BY_CHANCE,
     EARLY,
     GREY,
     ORANGE,
     PROPOSER_STYLES,
-    ImportanceShares,
     attention_table,
     importance_shares,
     label,
@@ -50,6 +50,7 @@ from .sampler import TransferSampler
 AgentOrFile = Agent | str | os.PathLike[str]
 
 _SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "x": "x"}
+_LEAST_WIDTH, _MOST_WIDTH = 8, 20  # values of a parameter, to which the width of its plot is proportional
 _WIDE = 300  # pixels of a figure of a parameter, of which more than three stand side by side
 
 
@@ -118,7 +119,7 @@ def plot_param_importances(
         agent: The agent, or its file; by default that of the study's `TransferSampler`, if it has one.
 
     Returns:
-        The figure. Bars are shares of all effects, in [0, 1].
+        The figure. Bars are shares of all effects, in [0, 1]; they are grey if the effects are too weak to tell.
 
     Raises:
         ValueError: The study has several objectives, or no parameter of a name.
@@ -135,14 +136,15 @@ def plot_param_importances(
     if params is not None:
         known = dict(zip(found.names, found.shares, strict=True))
         kept = sorted(_checked(params, found.names), key=lambda name: known[name])
-        found = ImportanceShares(tuple(kept), tuple(known[name] for name in kept), found.trials)
-    figure = new_figure("Hyperparameter Importances", f"Share of all effects on the order of {found.trials}", "")
+        found = found._replace(names=tuple(kept), shares=tuple(known[name] for name in kept))
+    title = "Hyperparameter Importances" + ("<br><sub>Too weak to tell</sub>" if found.weak else "")
+    figure = new_figure(title, f"Share of all effects on the order of {found.trials}", "")
     rows, names = list(range(len(found.names))), [as_text(label(name)) for name in found.names]
     figure.add_bar(
         x=list(found.shares),
         y=rows,
         orientation="h",
-        marker={"color": BLUE},
+        marker={"color": GREY if found.weak else BLUE},
         text=[f"{share:.2f}" if share >= 0.01 else "<0.01" for share in found.shares],
         textposition="outside",
         cliponaxis=False,
@@ -178,7 +180,8 @@ def plot_values(
     beliefs = _beliefs(study, agent)
     names = [each.name for each in beliefs.parameters]
     shown = [beliefs[name] for name in (names if params is None else _checked(params, names))]
-    figure = make_subplots(rows=1, cols=max(1, len(shown)), shared_yaxes=True)
+    widths = [min(max(len(each.values), _LEAST_WIDTH), _MOST_WIDTH) for each in shown] or [1]
+    figure = make_subplots(rows=1, cols=len(widths), shared_yaxes=True, column_widths=widths)
     figure.update_layout(title="Values, Now and Before", legend={"orientation": "h", "yanchor": "bottom", "y": 1.02})
     figure.update_yaxes(title_text="Probability", rangemode="tozero", row=1, col=1)
     found, named = [value_shares(each) for each in shown], set[str]()
@@ -203,7 +206,7 @@ def plot_likeness(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "
 
     Returns:
         The figure. Circles are cosines of the tasks' embeddings, hollow ones where these say nothing yet; diamonds are
-        rank correlations of the values that both problems tried.
+        rank correlations of the values that both problems tried, hollow ones where chance alone may give them.
 
     Raises:
         ValueError: The study has several objectives, or no agent is known.
@@ -213,14 +216,15 @@ def plot_likeness(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "
         plot_likeness(study).write_html("figure.html")
         ```
     """
-    tasks, cosine, agreement, early = likeness_points(_beliefs(study, agent))
+    tasks, cosine, agreement, early, by_chance = likeness_points(_beliefs(study, agent))
     figure = new_figure("Likeness of Tasks", "Likeness: -1 opposite, 0 unrelated, 1 alike", "Task")
     for points, name, colour, symbol in (
         (cosine, "What the policy learned", BLUE, "circle"),
         (early, EARLY.capitalize(), BLUE, "circle-open"),
         (agreement, "Which values were good", ORANGE, "diamond"),
+        (by_chance, BY_CHANCE.capitalize(), ORANGE, "diamond-open"),
     ):
-        if not points and name == EARLY.capitalize():
+        if not points and symbol.endswith("open"):
             continue
         x, y = [value for value, _ in points], [row for _, row in points]
         marker = {"color": colour, "symbol": symbol, "size": 10}
@@ -343,7 +347,7 @@ def _target(study: optuna.Study, target_name: str) -> str:
 
 def _words(trial: SearchTrial) -> str:
     """Returns the text about a trial under the mouse."""
-    lines = [f"Trial {trial.number}", f"Value: {trial.value:.6g}", f"Proposer: {trial.proposer or trial.kind}"]
+    lines = [f"Trial {trial.number}", f"Value: {trial.value:z.6g}", f"Proposer: {trial.proposer or trial.kind}"]
     for name, value in trial.params.items():
         shown = f"{value:.6g}" if isinstance(value, float) else label(value)
         lines.append(f"  {label(name)}: {shown}")
