@@ -5,6 +5,7 @@ import functools
 import hashlib
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable
 
 import optuna
@@ -14,6 +15,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ...learning.scores import Score, TrialOutcome
 from ...spaces.domain import CategoricalDomain, Domain, NumericDomain
+
+_ENDINGS = {
+    TrialOutcome.FAILED: "failed",
+    TrialOutcome.PRUNED: "were pruned",
+    TrialOutcome.INFEASIBLE: "broke a constraint",
+}
 
 
 def domain_of(distribution: BaseDistribution) -> Domain:
@@ -95,6 +102,27 @@ def score_of(trial: FrozenTrial, sign: float, on_failure: str) -> Score | None:
         return Score(TrialOutcome.PRUNED, float(max(trial.last_step or 0, 0)))
     assert trial.value is not None
     return Score.of(sign * trial.value)
+
+
+def endings(trials: Iterable[FrozenTrial]) -> tuple[str, int]:
+    """Returns how finished trials without a value ended, in words, and the number of trials with a value.
+
+    A value counts if it is finite, and the trial broke no constraint. The words are as in "15 failed, 4 were pruned".
+
+    Example:
+        ```python
+        assert endings(study.trials) == ("", 3)
+        ```
+    """
+    outcomes = Counter(
+        score.outcome
+        for trial in trials
+        if trial.state.is_finished() and (score := score_of(trial, 1.0, "worst")) is not None
+    )
+    words = [f"{outcomes[each]:,} {its}" for each, its in _ENDINGS.items() if outcomes[each]]
+    if infinite := outcomes[TrialOutcome.INFINITE] + outcomes[TrialOutcome.DIVERGED]:
+        words.append(f"{infinite:,} returned an infinite value")
+    return ", ".join(words), outcomes[TrialOutcome.FINITE]
 
 
 def violation_of(trial: FrozenTrial) -> float:
