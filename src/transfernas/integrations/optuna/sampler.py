@@ -204,9 +204,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
     ) -> None:
         """Writes the proposer of a trial to its user attribute "transfernas", as `{"name": "policy", "trust": 0.97}`.
 
-        Optuna calls this. `study.trials_dataframe()` and optuna-dashboard show the attribute, whose fields are those of
-        `Proposer`. Trials of other proposers, such as enqueued trials, have no such attribute. At the end of its first
-        trial, a search that started from an agent logs how many parameters the agent knew.
+        Optuna calls this. `study.trials_dataframe()`, which needs pandas, and optuna-dashboard show the attribute. Its
+        fields are those of `Proposer`. Trials of other proposers, such as enqueued trials, have no such attribute. At
+        the end of its first trial, a search that started from an agent logs how many parameters the agent knew.
         """
         with self._lock:
             proposer, lines = None, list[LogLine]()
