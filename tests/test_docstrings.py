@@ -94,6 +94,7 @@ BEFORE = {
         study = optuna.create_study(sampler=sampler)
         study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0) ** 2, n_trials=12)
     """,
+    "transfernas.integrations.optuna.trials.endings": STUDY,
     "transfernas.integrations.optuna.trials.score_of": STUDY,
     **{
         f"transfernas.integrations.optuna.visualization{name}": BELIEVED_STUDY
@@ -111,6 +112,7 @@ BEFORE = {
     "transfernas.integrations.ray.TransferSearch.proposers": "from ray import tune",
     "transfernas.integrations.ray_spaces.domains_of": "from ray import tune",
     "transfernas.integrations.studies.LearningReport": STUDY,
+    "transfernas.integrations.studies.NothingToLearnError": STUDY,
     "transfernas.integrations.studies.StudySummary": STUDY,
     "transfernas.integrations.studies.learn_from_studies": """
         for name in ("digits", "faces"):

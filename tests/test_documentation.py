@@ -65,6 +65,15 @@ def test_every_page_is_in_the_navigation() -> None:
     assert [page for page in found if f": {page}\n" not in navigation] == []
 
 
+def test_every_section_of_the_report_is_explained() -> None:
+    page = (ROOT / "docs" / "how-to" / "read-report.md").read_text(encoding="utf8")
+    explained = re.findall(r"^##+ (.*)$", page, re.MULTILINE)
+    sources = (ROOT / "src" / "transfernas" / "cli").glob("*sections.py")
+    code = "\n".join(path.read_text(encoding="utf8") for path in sources)
+    headings = re.findall(r"page\.heading\(\"([^\"(]+?)(?: \([^\"]*)?\"", code)
+    assert len(headings) > 8 and [heading for heading in headings if heading not in explained] == []
+
+
 def test_the_commands_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf8")
     for command in re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(encoding="utf8"), re.MULTILINE):

@@ -31,7 +31,8 @@ def test_threads_may_share_an_agent() -> None:
         (lambda: SearchSpace("s", Choice("a", (1,))), TypeError, "must be a tuple or list"),  # type: ignore[arg-type]
         (lambda: Repeat("n", (1, 2), [("units", (1,))]), TypeError, "made of Choice and Repeat"),  # type: ignore[list-item]
         (lambda: Agent(PROBLEMS[0]), TypeError, "problems must be a tuple or list"),  # type: ignore[arg-type]
-        (lambda: Agent(PROBLEMS, 3), TypeError, "config must be a TrainingConfig"),  # type: ignore[arg-type]
+        (lambda: Agent(PROBLEMS, 3), TypeError, "config must be a TrainingConfig, such as .*, not 3"),  # type: ignore[arg-type]
+        (lambda: Agent(PROBLEMS, {}), TypeError, "config must be a TrainingConfig, such as .*, not {}"),  # type: ignore[arg-type]
         (lambda: Problem(cnn, "t", valid=True), TypeError, "valid must be a function"),  # type: ignore[arg-type]
         (lambda: Problem(cnn, "t", key="hash"), TypeError, r"key must be a function .*as in key=.*, not 'hash'"),  # type: ignore[arg-type]
         (lambda: TrainingConfig.paper().with_changes({"rule.adam_b1": 1.0}), ValueError, "TrainingConfig.rule.adam_b1"),

@@ -36,7 +36,7 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.tune.utils import flatten_dict
 
 from programs import python_blocks
-from transfernas import Agent, CheckpointError, TrainingConfig
+from transfernas import Agent, CheckpointError, ProposalConfig, TrainingConfig
 from transfernas.checkpoint.snapshot import Snapshot, read_snapshot, write_snapshot
 from transfernas.define_by_run.declared import domains_from_json, domains_to_json
 from transfernas.integrations.optuna import TransferSampler
@@ -169,11 +169,23 @@ def test_what_can_not_be_searched_is_an_error(space: Config, message: str) -> No
         ({"space_name": None}, TypeError, "space_name is a non-empty string"),
         ({"agent": 3}, TypeError, "agent is an Agent"),
         ({"seed": -1}, ValueError, "seed must be"),
+        ({"config": {"a": 1}}, TypeError, "config must be a TrainingConfig, such as .*, not {'a': 1}"),
     ],
 )
 def test_wrong_arguments_are_errors(wrong: dict[str, Any], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         TransferSearch(**wrong)
+
+
+def test_a_search_without_values_says_what_is_missing() -> None:
+    search = TransferSearch(SPACE, "loss", "min", seed=0)
+    search.suggest("1")
+    search.on_trial_complete("1", error=True)
+    with pytest.raises(ValueError, match="no trial has a value yet; a finite number for 'loss' in the last result"):
+        search.expected_best()
+    without = TrainingConfig(proposal=ProposalConfig(surrogate=None))
+    with pytest.raises(ValueError, match="no Gaussian process; .* proposal.surrogate=SurrogateConfig"):
+        TransferSearch(SPACE, "loss", "min", seed=0, config=without).expected_best()
 
 
 def test_ray_gives_the_space_later() -> None:

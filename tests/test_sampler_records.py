@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import pickle
 import sys
 import threading
@@ -17,7 +18,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from transfernas import Agent
+from transfernas import Agent, ProposalConfig, TrainingConfig
 from transfernas.integrations.optuna import TransferSampler, study_search
 from transfernas.integrations.optuna import sampler as integration
 from transfernas.integrations.optuna.record import expected_best_of_study, inside_domain
@@ -416,8 +417,31 @@ def test_without_a_finite_value_nothing_is_expected() -> None:
     study = optuna.create_study(study_name="one", sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(fails, n_trials=6, catch=(ValueError,))
     assert expected_best_of_study(study, None) is None
-    with pytest.raises(ValueError, match="the sampler expects nothing of study 'one'"):
-        TransferSampler(seed=0, on_failure="worst").expected_best(study)
+    message = "of study 'one': no trial of it has a value yet. Of 6 finished trials, 3 failed, 3 were pruned; a finite"
+    for on_failure in ("ignore", "worst"):
+        with pytest.raises(ValueError, match=message):
+            TransferSampler(seed=0, on_failure=on_failure).expected_best(study)
+
+
+def test_what_is_missing_for_an_expected_best_is_told() -> None:
+    study = optuna.create_study(study_name="one", sampler=TransferSampler(seed=0))
+    with pytest.raises(ValueError, match="of study 'one': no trial of it is finished yet; optimize the study first"):
+        TransferSampler(seed=0).expected_best(study)
+
+    def odd(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        trial.set_constraint("size", 1.0 if trial.number == 0 else -1.0)
+        return x if trial.number == 0 else math.inf
+
+    study.optimize(odd, n_trials=3)
+    with pytest.raises(ValueError, match="Of 3 finished trials, 1 broke a constraint, 2 returned an infinite value;"):
+        TransferSampler(seed=0).expected_best(study)
+    study.optimize(objective, n_trials=2)
+    with pytest.raises(ValueError, match="learned from none of its 5 finished trials; use a sampler with learn=True"):
+        TransferSampler(seed=0, learn=False).expected_best(study)
+    without = TrainingConfig(proposal=ProposalConfig(surrogate=None))
+    with pytest.raises(ValueError, match="no Gaussian process; .* proposal.surrogate=SurrogateConfig"):
+        TransferSampler(seed=0, config=without).expected_best(study)
 
 
 def test_a_name_is_not_called_misspelt_before_a_trial_has_asked_for_everything(

@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +191,33 @@ def test_wrong_studies_are_told(url: str) -> None:
         learn_from_studies(None, studies_of(url), task="")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            lambda url: ["digits"],
+            "as in [optuna.load_study(study_name='digits', storage='sqlite:///studies.db')]; 'digits'",
+        ),
+        (
+            lambda url: url,
+            "as in [optuna.load_study(study_name='digits', storage='sqlite:///studies.db')], not 'sqlite:",
+        ),
+        (lambda url: None, "storage='sqlite:///studies.db')], not None"),
+        (lambda url: studies_of(url, "first")[0], "as in [study], not the single study 'first'"),
+        (lambda url: optuna.get_all_study_summaries(url), "StudySummary object"),
+    ],
+)
+def test_a_list_without_studies_is_told(wrong: Callable[[str], Any], message: str, url: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        learn_from_studies(None, wrong(url))
+    assert "studies is a list of studies, as in [" in str(raised.value) and message in str(raised.value)
+
+
+def test_a_wrong_config_of_an_agent_from_studies_is_told(url: str) -> None:
+    with pytest.raises(TypeError, match="config must be a TrainingConfig, such as .*, not {'a': 1}"):
+        learn_from_studies(None, studies_of(url), config={"a": 1})  # type: ignore[arg-type]
+
+
 def command(*arguments: object, code: int = 0) -> str:
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, list(map(str, arguments)))
     assert result.exit_code == code, result.output
@@ -229,7 +256,8 @@ def test_the_command_renames_and_fills(url: str, tmp_path: Path) -> None:
         (("--storage", "nowhere.log"), "'nowhere.log' is neither the URL of a database"),
         (("--study", "fourth"), "there is no study 'fourth'"),
         (("--study", "of two"), "study 'of two' has 2 objectives"),
-        (("--rename", "x"), "'x' is not of the form NAME=VALUE"),
+        (("--rename", "a:b"), "'a:b' is not of the form OLD=NEW, as in --rename \"lr=learning rate\""),
+        (("--back-fill", "y"), "'y' is not of the form NAME=VALUE, as in --back-fill \"dropout=0.0\""),
         (("--back-fill", "y=0"), "back_fill names 'y'"),
         (("--back-fill", "knid=a"), "back_fill names 'knid', which is no parameter of any of the studies; they have"),
         (("--back-fill", "knid=a"), "Did you mean 'kind'?"),
@@ -250,6 +278,35 @@ def test_wrong_commands_are_told(url: str, tmp_path: Path, arguments: tuple[str,
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["pretrain", "--out", str(path), *storage, *arguments])
     assert result.exit_code in (1, 2) and message in result.output, result.output
     assert not path.exists()
+
+
+def test_a_month_without_new_trials_is_no_error(tmp_path: Path) -> None:
+    """A storage or a study without a known trial is one, because its name may be wrong."""
+    storage, path, other = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "agent.safetensors", tmp_path / "new"
+    study = optuna.create_study(storage=storage, study_name="one", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(shifted(0.5), n_trials=5)
+    command("pretrain", "--storage", storage, "--out", path)
+    study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+    before, time = path.read_bytes(), path.stat().st_mtime_ns
+    monthly = ("pretrain", "--storage", storage, "--from", path, "--back-fill", "x=0.5")
+    found = command(*monthly, "--out", path)
+    assert found.replace("\n", "") == (
+        "There is nothing to learn from in 1 study: no finished trial that is not known already (5 learned from "
+        f"before, 1 failed). {path} is as it was"
+    )
+    assert path.read_bytes() == before and path.stat().st_mtime_ns == time
+    assert f"{other} has the agent of {path} as it was" in command(*monthly, "--out", other).replace("\n", "")
+    assert Agent.load(other).processed == Agent.load(path).processed
+
+    wrong = f"sqlite:///{tmp_path / 'wrong.db'}"
+    for name in ("fails", "waits"):
+        optuna.create_study(storage=wrong, study_name=name)
+    for copied in (study, study):  # of a copy, no trial counts as known
+        optuna.create_study(storage=wrong).add_trials([copied.trials[-1]])
+    found = command("pretrain", "--storage", wrong, "--from", path, "--out", path, code=1)
+    assert found.startswith("Error: there is nothing to learn from in 4 studies: no finished trial")
+    assert "there is no study 'two'" in command(*monthly, "--study", "two", "--out", path, code=1)
+    assert path.read_bytes() == before
 
 
 def test_no_agent_is_lost_to_another(url: str, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from optuna.trial import TrialState
 
 from searchers import FAST
 from studies import objective, params, searched
-from transfernas import Agent
+from transfernas import Agent, TrainingConfig
 from transfernas.define_by_run.plans import ObservedTrial
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.integrations.optuna.trials import stamp_of
@@ -552,6 +552,12 @@ def test_a_thousand_trials_are_learned_from_and_become_better() -> None:
         ({"task": 3}, "task is named by a non-empty string, not 3"),
         ({"rename": ["a"]}, "rename is a mapping from old names to new names, as in {'lr': 'rate'}, not ['a']"),
         ({"fill": ["a"]}, "fill is a mapping from names to values, as in {'dropout': 0.0}, not ['a']"),
+        (
+            {"config": {"a": 1}},
+            "config must be a TrainingConfig, such as TrainingConfig().with_changes({'rule.updates': ",
+        ),
+        ({"config": {"a": 1}}, "TrainingConfig.paper(), not {'a': 1}"),
+        ({"config": TrainingConfig}, "config must be a TrainingConfig, such as"),
     ],
 )
 def test_wrong_arguments_are_told(arguments: dict[str, object], message: str) -> None:

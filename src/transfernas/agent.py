@@ -16,7 +16,7 @@ from .insight.html import html_of
 from .insight.told import actions_in, best_trials
 from .learning.bandit import NOBODY
 from .learning.compilation import BackgroundCompiler
-from .learning.config import TrainingConfig
+from .learning.config import TrainingConfig, check_config
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
 from .learning.numbers import configs_of
 from .learning.open_trial import OpenTrialData, as_replica
@@ -71,7 +71,7 @@ class Agent(Searcher):
             TypeError: A member of `problems` is not a Problem, or `config` is not a TrainingConfig.
         """
         found = check_problems(problems)
-        super().__init__(found, new_learner(found, _checked(config or TrainingConfig()), check_seed(seed)))
+        super().__init__(found, new_learner(found, check_config(config) or TrainingConfig(), check_seed(seed)))
         self.processed = ProcessedTrials()
         self._compiling()
 
@@ -237,7 +237,7 @@ class Agent(Searcher):
         learner = transfer(
             rehearse(self._learner),
             found,
-            None if config is None else _checked(config),
+            check_config(config),
             None if seed is None else check_seed(seed),
             rename,
             fill,
@@ -391,9 +391,3 @@ class Agent(Searcher):
         self._compiling().wait_for_update()
         others = kept.proposer == NOBODY
         return learn(learner, problem, batched, np.array([reward]), proposer, others=others, numbers=numbers)
-
-
-def _checked(config: object) -> TrainingConfig:
-    if not isinstance(config, TrainingConfig):
-        raise TypeError(f"config must be a TrainingConfig, such as TrainingConfig.paper(), not {config!r}")
-    return config

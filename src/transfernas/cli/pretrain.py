@@ -18,6 +18,7 @@ from .terminal import say
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..agent import Agent
     from ..integrations.studies import ProgressFn
     from ..spaces.condition import Action
 
@@ -81,28 +82,35 @@ def pretrain(
 
     from ..agent import Agent
     from ..integrations.optuna import SPACE
-    from ..integrations.studies import learn_from_studies
+    from ..integrations.studies import NothingToLearnError, learn_from_studies
 
     _check_out(out, agent, overwrite)
-    renamed, filled = _pairs(rename or (), "--rename"), _pairs(back_fill or (), "--back-fill")
+    renamed = _pairs(rename or (), "--rename", "OLD=NEW", "lr=learning rate")
+    filled = _pairs(back_fill or (), "--back-fill", "NAME=VALUE", "dropout=0.0")
     known = None if agent is None else Agent.load(agent)
     console, interrupted = Console(), Event()
-    with reading(storage), _progress(console, interrupted) as progress:
-        studies, left_out = open_studies(storage, study or ())
-        for name in left_out:
-            say(console, f"Left out: study {name!r} has several objectives; an agent learns from one")
-        found, report = learn_from_studies(
-            known,
-            studies,
-            task=task,
-            space=SPACE if space is None else space,
-            rename=renamed,
-            back_fill={name: _value(text) for name, text in filled.items()},
-            on_failure=on_failure.value,
-            seed=seed,
-            progress=progress,
-        )
-        path = found.save(out)
+    try:
+        with reading(storage), _progress(console, interrupted) as progress:
+            studies, left_out = open_studies(storage, study or ())
+            for name in left_out:
+                say(console, f"Left out: study {name!r} has several objectives; an agent learns from one")
+            found, report = learn_from_studies(
+                known,
+                studies,
+                task=task,
+                space=SPACE if space is None else space,
+                rename=renamed,
+                back_fill={name: _value(text) for name, text in filled.items()},
+                on_failure=on_failure.value,
+                seed=seed,
+                progress=progress,
+            )
+            path = found.save(out)
+    except NothingToLearnError as nothing:
+        if agent is None or known is None or not nothing.known:  # then the storage may be a wrong one
+            raise
+        say(console, f"{str(nothing).capitalize()}. {_kept(known, agent, out)}")
+        return
     say(console, report)
     say(console, f"The agent is in {path.resolve()}")
     end(interrupted.is_set(), f"go on with --from {path} --out {path}")
@@ -118,16 +126,39 @@ def _check_out(out: Path, agent: Path | None, overwrite: bool) -> None:
         raise refused(f"{out} is a folder; give the path of a file", "--out")
     if holds_studies(out):
         raise refused(f"{out} holds studies, which an agent would replace; choose another file", "--out")
-    continues = agent is not None and agent.exists() and out.exists() and agent.samefile(out)
-    if out.exists() and not (continues or overwrite):
+    if out.exists() and not (_continues(agent, out) or overwrite):
         continuing = agent is None and holds_knowledge(out)
         way = f"add --from {out} to continue it, or" if continuing else "choose another file, or"
         raise refused(f"{out} exists; {way} --overwrite to replace it", "--out")
     check_writable(next(parent for parent in out.absolute().parents if parent.exists()))
 
 
-def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
-    """Returns the values of texts of the form NAME=VALUE, by name.
+def _continues(agent: Path | None, out: Path) -> bool:
+    """Returns whether the agent's file is the one to write."""
+    return agent is not None and agent.exists() and out.exists() and agent.samefile(out)
+
+
+def _kept(known: "Agent", agent: Path, out: Path) -> str:
+    """Makes `out` the file of an agent that learned nothing new, and returns a sentence for the user.
+
+    Args:
+        known: The agent.
+        agent: The agent's file.
+        out: The file to write; nothing is written if it is the agent's file.
+    """
+    if _continues(agent, out):
+        return f"{out.resolve()} is as it was"
+    return f"{known.save(out).resolve()} has the agent of {agent.resolve()} as it was"
+
+
+def _pairs(texts: Sequence[str], option: str, form: str, example: str) -> dict[str, str]:
+    """Returns the right sides of texts such as NAME=VALUE, by their left sides.
+
+    Args:
+        texts: The values of the option.
+        option: The name of the option.
+        form: The form of a text, as the help has it.
+        example: A text of this form.
 
     Raises:
         typer.BadParameter: A text does not have this form.
@@ -136,7 +167,7 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise refused(f"{text!r} is not of the form NAME=VALUE", option)
+            raise refused(f'{text!r} is not of the form {form}, as in {option} "{example}"', option)
         found[name] = value
     return found
 

@@ -104,6 +104,11 @@ class DefineByRunSearch:
         return () if source is None else tuple(source.rename.values())
 
     @property
+    def has_surrogate(self) -> bool:
+        """Whether the configuration has a Gaussian process."""
+        return self._now.surrogate is not None
+
+    @property
     def networks(self) -> TrialNetworks | None:
         """The networks of the trials; None without a key."""
         return self._now.networks

@@ -1,7 +1,7 @@
 """An old study of Optuna, with the trials and names from which an agent learns."""
 
 import heapq
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 
 import optuna
@@ -18,6 +18,25 @@ from ..spaces.choice import Choice
 from ..spaces.condition import Action
 from ..spaces.domain import Domain
 from .optuna.trials import domain_of, record_of, same_distribution, score_of, sign_of, stamp_of, value_of, violation_of
+
+_LOAD = "optuna.load_study(study_name='digits', storage='sqlite:///studies.db')"
+
+
+def check_studies(studies: object) -> list[optuna.Study]:
+    """Returns the studies of a list or another iterable.
+
+    Raises:
+        TypeError: The argument is a single study or a name, or a member is no study.
+    """
+    if isinstance(studies, optuna.Study):
+        raise TypeError(f"studies is a list of studies, as in [study], not the single study {studies.study_name!r}")
+    if isinstance(studies, str) or not isinstance(studies, Iterable):
+        raise TypeError(f"studies is a list of studies, as in [{_LOAD}], not {studies!r}")
+    found = list(studies)
+    for one in found:
+        if not isinstance(one, optuna.Study):
+            raise TypeError(f"studies is a list of studies, as in [{_LOAD}]; {one!r} is none")
+    return found
 
 
 class OldTrial(NamedTuple):

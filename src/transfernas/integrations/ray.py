@@ -19,7 +19,7 @@ from ..checkpoint.snapshot import CheckpointError
 from ..define_by_run.declared import DeclaredSearch, domains_from_json, domains_to_json, read_search
 from ..define_by_run.networks import KeyFn
 from ..define_by_run.plans import ExpectedBest, Proposer
-from ..learning.config import TrainingConfig
+from ..learning.config import TrainingConfig, check_config
 from ..learning.scores import Score
 from ..processes.locks import Locked
 from ..searcher import check_seed
@@ -114,7 +114,7 @@ class TransferSearch(Locked, Searcher):
         renamed, points = check_renamed(rename, source), [dict(point) for point in points_to_evaluate or ()]
         self._settings = SearchSettings(source, renamed, check_fill(fill), points, key, task is not None)
         processed = ProcessedTrials() if source is None else source.processed
-        now = RayProgress(notes.with_metric(metric, mode), config, processed)
+        now = RayProgress(notes.with_metric(metric, mode), check_config(config), processed)
         self._now = now.begun(self._settings, domains_of(space)) if space else now
 
     @property
@@ -171,13 +171,17 @@ class TransferSearch(Locked, Searcher):
 
         Raises:
             RuntimeError: There is no space, metric or mode yet.
-            ValueError: No trial was learned from, or the configuration has no surrogate.
+            ValueError: No trial has a finite value yet, or the configuration has no surrogate.
         """
         with self._lock:
-            if (found := self._ready().search.expected_best()) is None:
+            search = self._ready().search
+            if (found := search.expected_best()) is None:
                 raise ValueError(
-                    "the search expects nothing: its Gaussian process learned from no trial; it takes results, and a "
-                    "TrainingConfig with a proposal.surrogate"
+                    f"the search expects nothing: no trial has a value yet; a finite number for {self.metric!r} in the "
+                    f"last result of a trial is needed"
+                    if search.has_surrogate
+                    else "the search expects nothing: its configuration has no Gaussian process; use a TrainingConfig "
+                    "with proposal.surrogate=SurrogateConfig()"
                 )
             return found.signed(1.0 if self.mode == "max" else -1.0)._replace(params=nested(found.params))
 

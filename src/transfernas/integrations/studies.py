@@ -17,7 +17,7 @@ from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.discovery import Parameters, discover
 from ..define_by_run.evidence import recent_configs
 from ..define_by_run.plans import shapes_for
-from ..learning.config import TrainingConfig
+from ..learning.config import TrainingConfig, check_config
 from ..learning.growth import grow
 from ..learning.learner import Learner, new_learner, note
 from ..learning.randomness import Purpose, generator
@@ -27,8 +27,9 @@ from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.problem import Problem, check_fill, check_rename
 from ..spaces.tables import MinShapes
+from ..spaces.vocabulary import counted
 from .arguments import as_agent, check_on_failure, check_parameters
-from .old_study import OldStudy
+from .old_study import OldStudy, check_studies
 from .optuna import SPACE
 from .optuna.study_search import TO_USER
 from .optuna.trials import sign_of, task_of
@@ -38,6 +39,13 @@ NameFn = Callable[[optuna.Study], str]
 
 ProgressFn = Callable[[int, int], bool]
 """From the number of trials learned from, 0 at first, and the number of all trials, to whether to continue."""
+
+_REASONS = {
+    "before": "learned from before",
+    "failed": "failed",
+    "unfinished": "unfinished",
+    "unknown": "with parameters that cannot be choices",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,16 +109,7 @@ class LearningReport:
         noun = "study" if len(self.studies) == 1 else "studies"
         lines = [f"Learned from {self.trials:,} trials of {len(self.studies)} {noun}"]
         for one in self.studies:
-            notes = [
-                f"{count:,} {reason}"
-                for count, reason in (
-                    (one.before, "before"),
-                    (one.failed, "failed"),
-                    (one.unfinished, "unfinished"),
-                    (one.unknown, "with parameters that cannot be choices"),
-                )
-                if count
-            ]
+            notes = _notes(dataclasses.asdict(one))
             best = "" if one.best is None else f", best {one.best:.6g}"
             lines.append(
                 f"  {one.study}: space {one.space}, task {one.task}: {one.trials:,} trials{best}"
@@ -120,6 +119,38 @@ class LearningReport:
             named = ", ".join(f"{name} ({count})" for name, count in parameters.items())
             lines.append(f"  space {space}: {named}")
         return "\n".join(lines)
+
+
+class NothingToLearnError(ValueError):
+    """The studies have no trial to learn from: the agent knows all finished trials, or none came to a value.
+
+    Attributes:
+        known: The number of trials that the agent had learned from before. If it is 0, the studies may be others than
+            you think.
+
+    Example:
+        ```python
+        agent, _ = learn_from_studies(None, [study])
+        try:
+            learn_from_studies(agent, [study])
+        except NothingToLearnError as nothing:
+            assert nothing.known == len(study.trials)
+        ```
+    """
+
+    def __init__(self, counts: Sequence[Mapping[str, int]], known: int) -> None:
+        """Creates the error.
+
+        Args:
+            counts: For each study, the numbers of trials that are not learned from, by the reason.
+            known: See the class.
+        """
+        notes = ", ".join(_notes({reason: sum(each[reason] for each in counts) for reason in _REASONS}))
+        super().__init__(
+            f"there is nothing to learn from in {counted(len(counts), 'study')}: no finished trial that is not known "
+            f"already{f' ({notes})' if notes else ''}"
+        )
+        self.known = known
 
 
 def learn_from_studies(
@@ -158,8 +189,11 @@ def learn_from_studies(
             as far as it has learned, and you can learn from the other trials later.
 
     Raises:
-        ValueError: An argument is not as described above; there is no study, a study has several objectives, or no
-            study has a trial to learn from; or `rename` makes one name of two.
+        NothingToLearnError: There is no study, or no study has a trial to learn from; a ValueError.
+        TypeError: `studies` is a single study, or has a member that is no study, such as a name; or `config` is no
+            TrainingConfig.
+        ValueError: An argument is not as described above, a study has several objectives, or `rename` makes one name
+            of two.
 
     Example:
         ```python
@@ -169,6 +203,7 @@ def learn_from_studies(
         ```
     """
     check_on_failure(on_failure)
+    studies, config = check_studies(studies), check_config(config)
     agent, rename, back_fill = as_agent(agent), check_rename(rename), check_fill(back_fill, "back_fill")
     if agent is not None and config is not None:
         raise ValueError("config is for a new agent; the agent that is given keeps its own: leave config out")
@@ -184,6 +219,8 @@ def learn_from_studies(
         given |= stamps
     check_parameters("rename", rename, (name for one in found for name in one.names))
     check_parameters("back_fill", back_fill, (one.renamed(name) for one in found for name in one.names))
+    if not any(one.trials for one in found):
+        raise NothingToLearnError([one.counts for one in found], sum(map(processed.has, given)))
     for name, action in back_fill.items():
         _fill(found, name, action)
     turns = [(one, trial) for one in found for trial in one.trials]
@@ -192,10 +229,6 @@ def learn_from_studies(
         if one.trials and (warning := directions.direction_warning(one.task, sign_of(one.study) > 0)) is not None:
             TO_USER.warning(warning)
         directions.note_direction(one.task, sign_of(one.study) > 0)
-    if not turns:
-        raise ValueError(
-            f"there is nothing to learn from in {len(found)} studies: no finished trial that is not known already"
-        )
     learner = _learner(agent, found, config, check_seed(seed))
     rows = {problem.name: row for row, problem in enumerate(learner.encoding.problems)}
     order = generator(learner.seed, Purpose.STUDIES, learner.learned).permutation(len(turns))
@@ -265,6 +298,11 @@ def _fill(studies: Sequence[OldStudy], name: str, value: Action) -> None:
     for one in studies:
         if name not in one.domains:
             one.fill(name, action)
+
+
+def _notes(counts: Mapping[str, int]) -> list[str]:
+    """Returns the numbers of trials that are not learned from, each with its reason; those of 0 are left out."""
+    return [f"{counts[reason]:,} {words}" for reason, words in _REASONS.items() if counts[reason]]
 
 
 def _learned(one: OldStudy) -> StudySummary:

@@ -290,3 +290,22 @@ class TrainingConfig(ConfigPart):
                 names the field.
         """
         return changed(self, changes)
+
+
+def check_config(config: object) -> TrainingConfig | None:
+    """Returns the settings that were given; None for None.
+
+    Raises:
+        TypeError: `config` is neither a TrainingConfig nor None.
+
+    Example:
+        ```python
+        assert check_config(TrainingConfig.paper()) == TrainingConfig.paper()
+        ```
+    """
+    if config is None or isinstance(config, TrainingConfig):
+        return config
+    raise TypeError(
+        f"config must be a TrainingConfig, such as TrainingConfig().with_changes({{'rule.updates': 8}}) or "
+        f"TrainingConfig.paper(), not {config!r}"
+    )

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 from ..processes.runtime import run
 from ..spaces.problem import no_valid
 from ..spaces.trajectory import pad_trajectory
-from .bandit import EXPLORING, NEW_POLICY, POLICY_OF, SURROGATE, WARM_START
+from .bandit import EXPLORING, NEW_POLICY, POLICY_OF, SURROGATE, WARM_START, in_part
 from .eligibility import Excluded, FirstValidFn, first_valid_of
 from .failed_trials import failed_fingerprints
 from .learner import Learner
@@ -166,7 +166,9 @@ def _is_first(
     if learner.replicas > 1 or (learner.known is None and len(pending)):
         return False
     whose = learner.replay.proposer[0, learner.replay.of(0, int(problem[0]))]
-    return not len(whose) if learner.known is None else bool(proposer[0] == NEW_POLICY) and NEW_POLICY not in whose
+    if learner.known is None:
+        return not len(whose)
+    return bool(proposer[0] == NEW_POLICY) and not np.isin(whose, (NEW_POLICY, in_part(NEW_POLICY))).any()
 
 
 def _draw_problem(learner: Learner) -> Int[np.ndarray, "replicas"]:

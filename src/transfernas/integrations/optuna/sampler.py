@@ -18,14 +18,14 @@ from ...checkpoint.processed_trials import ProcessedTrials
 from ...define_by_run.networks import KeyFn, TrialNetworks
 from ...define_by_run.plans import ExpectedBest
 from ...define_by_run.search import DefineByRunSearch
-from ...learning.config import TrainingConfig
+from ...learning.config import TrainingConfig, check_config
 from ...processes.locks import Locked
 from ...searcher import check_seed
 from ...spaces.condition import Action
 from ...spaces.problem import check_fill
 from ..arguments import as_agent, check_key, check_name, check_on_failure, check_renamed
 from ..transfer_log import LogLine
-from .study_search import TO_USER, Progress, StudyPlace, StudySearch
+from .study_search import TO_USER, Progress, StudyPlace, StudySearch, nothing_expected
 from .trials import is_enqueued, number_of, sign_of, stamp_of, task_of
 
 SPACE = "optuna"
@@ -97,7 +97,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         check_key(key)
         self._key = key
         self._space, self._task, self._learn, self._on_failure = space, task, learn, on_failure
-        self._rename, self._fill, self._config = check_renamed(rename, self._source), check_fill(fill), config
+        self._rename, self._fill = check_renamed(rename, self._source), check_fill(fill)
+        self._config = check_config(config)
         self._seed = secrets.randbits(63) if seed is None else check_seed(seed)
         self._first_ledger = ProcessedTrials() if self._source is None else self._source.processed.copy(), 0
         self._searches: dict[int, StudySearch] = {}  # in the order in which they began
@@ -138,8 +139,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             study: A study with one objective.
 
         Raises:
-            ValueError: The study has several objectives, no trial of it was learned from, or the configuration has no
-                surrogate.
+            ValueError: The study has several objectives, no trial with a finite value, or none that was learned from;
+                or the configuration has no surrogate.
 
         Example:
             ```python
@@ -155,10 +156,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                 search = self._looked_at(study, trials)
             found = None if search is None else search.search.expected_best()
             if search is None or found is None:
-                raise ValueError(
-                    f"the sampler expects nothing of study {study.study_name!r}: its Gaussian process learned from no "
-                    f"trial of it; optimize the study with it first, under a TrainingConfig with a proposal.surrogate"
-                )
+                reason = nothing_expected(trials, search)
+                raise ValueError(f"the sampler expects nothing of study {study.study_name!r}: {reason}")
             return found.signed(search.sign)._replace(number=number_of(trials, found.params, search.sign))
 
     def reseed_rng(self) -> None:
@@ -205,10 +204,10 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
     ) -> None:
         """Writes the proposer of a trial to its user attribute "transfernas", as `{"name": "policy", "trust": 0.97}`.
 
-        Optuna calls this. `study.trials_dataframe()` and optuna-dashboard show the attribute, whose fields are those of
-        `Proposer`. Trials of other proposers have no such attribute, nor has an enqueued trial that the sampler
-        completed. At the end of its first other trial, a search that started from an agent logs how many parameters the
-        agent knew.
+        Optuna calls this. `study.trials_dataframe()`, which needs pandas, and optuna-dashboard show the attribute. Its
+        fields are those of `Proposer`. Trials of other proposers have no such attribute, nor has an enqueued trial that
+        the sampler completed. At the end of its first other trial, a search that started from an agent logs how many
+        parameters the agent knew.
         """
         with self._lock:
             proposer, lines = None, list[LogLine]()

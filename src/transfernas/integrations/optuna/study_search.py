@@ -16,9 +16,10 @@ from ...checkpoint.processed_trials import ProcessedTrials
 from ...define_by_run.plans import ExternalTrial, ObservedTrial, Params
 from ...define_by_run.search import DefineByRunSearch
 from ...spaces.domain import Domain
+from ...spaces.vocabulary import counted
 from ..arguments import close_name, resolve_name
 from ..transfer_log import LogLine, transfer_line
-from .trials import is_enqueued, known_domain, record_of, score_of, sign_of, stamp_of, value_of
+from .trials import endings, is_enqueued, known_domain, record_of, score_of, sign_of, stamp_of, value_of
 
 TO_USER = logging.getLogger("optuna.transfernas")
 """A logger whose messages appear among those of Optuna."""
@@ -281,6 +282,26 @@ class StudySearch:
                 old.append(ExternalTrial(params, ObservedTrial.of(params, score), whole))
         except (ValueError, TypeError, ArithmeticError) as error:
             TO_USER.warning(f"trial {trial.number} of study {self.name!r} is not learned from: {error}")
+
+
+def nothing_expected(trials: Sequence[FrozenTrial], search: StudySearch | None) -> str:
+    """Returns the reason that no trial of a study is expected to be best, with the remedy."""
+    ends, (without_value, with_value) = sum(trial.state.is_finished() for trial in trials), endings(trials)
+    if search is None:
+        return "no trial of it is finished yet; optimize the study first"
+    if not search.search.has_surrogate:
+        return (
+            "its configuration has no Gaussian process; use a TrainingConfig with proposal.surrogate=SurrogateConfig()"
+        )
+    if not with_value:
+        return (
+            f"no trial of it has a value yet. Of {counted(ends, 'finished trial')}, {without_value}; a finite value of "
+            f"a trial that breaks no constraint is needed"
+        )
+    return (
+        f"the sampler learned from none of its {counted(ends, 'finished trial')}; use a sampler with learn=True, and "
+        f"trials that have parameters"
+    )
 
 
 def _running_id(trial: FrozenTrial) -> Hashable:

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import optuna
@@ -16,6 +17,11 @@ from ...learning.scores import Score, TrialOutcome
 from ...spaces.domain import CategoricalDomain, Domain, NumericDomain
 
 _ENQUEUED = "fixed_params"  # the system attribute in which Optuna keeps the values of an enqueued trial
+_ENDINGS = {
+    TrialOutcome.FAILED: "failed",
+    TrialOutcome.PRUNED: "were pruned",
+    TrialOutcome.INFEASIBLE: "broke a constraint",
+}
 
 
 def domain_of(distribution: BaseDistribution) -> Domain:
@@ -115,6 +121,27 @@ def number_of(trials: Iterable[FrozenTrial], params: Mapping[str, object], sign:
     equal = (trial for trial in trials if trial.state.is_finished() and trial.params == params)
     best = max(equal, key=lambda trial: score_of(trial, sign, "worst") or (), default=None)
     return None if best is None else best.number
+
+
+def endings(trials: Iterable[FrozenTrial]) -> tuple[str, int]:
+    """Returns how finished trials without a value ended, in words, and the number of trials with a value.
+
+    A value counts if it is finite, and the trial broke no constraint. The words are as in "15 failed, 4 were pruned".
+
+    Example:
+        ```python
+        assert endings(study.trials) == ("", 3)
+        ```
+    """
+    outcomes = Counter(
+        score.outcome
+        for trial in trials
+        if trial.state.is_finished() and (score := score_of(trial, 1.0, "worst")) is not None
+    )
+    words = [f"{outcomes[each]:,} {its}" for each, its in _ENDINGS.items() if outcomes[each]]
+    if infinite := outcomes[TrialOutcome.INFINITE] + outcomes[TrialOutcome.DIVERGED]:
+        words.append(f"{infinite:,} returned an infinite value")
+    return ", ".join(words), outcomes[TrialOutcome.FINITE]
 
 
 def violation_of(trial: FrozenTrial) -> float:
