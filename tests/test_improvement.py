@@ -125,7 +125,9 @@ def test_a_stalled_search_in_optuna_leaves_a_kind_that_always_fails() -> None:
 
     study = optuna.create_study(sampler=TransferSampler(seed=0))
     study.optimize(objective, n_trials=60, catch=MemoryError)
-    by_surrogate = [trial.params["kind"] for trial in study.trials[20::2]]
+    by_surrogate = [
+        trial.params["kind"] for trial in study.trials[20:] if trial.user_attrs["transfernas"]["name"] == "surrogate"
+    ]
     assert by_surrogate.count("net") <= 10
 
 
@@ -138,7 +140,8 @@ def test_a_stalled_agent_goes_on_where_all_of_a_kind_are_evaluated_or_invalid(re
         trial = agent.ask()
         away = [float(str(trial.config.get(choice.name, 2.0))) - 0.3 for choice in numbers]
         agent.tell(trial, -round(2 * sum(np.square(away)), 1))
-    assert (agent.learner.replay.proposer[0, 20:50:2] == SURROGATE).sum() >= 12
+    due = np.arange(20, 50)[np.arange(20, 50) % 4 != 3]
+    assert (agent.learner.replay.proposer[0, due] == SURROGATE).sum() >= 16  # of 23
 
 
 @pytest.mark.thorough
@@ -154,8 +157,8 @@ def test_a_search_that_stalls_after_a_transfer_tries_what_was_never_good_before(
             lambda trial: objective(trial, 1.5), n_trials=30
         )
         study = optuna.create_study(study_name="new", sampler=sampler)
-        study.optimize(lambda trial: objective(trial, 0.5), n_trials=40)
-        assert [trial.params["kind"] for trial in study.trials].count("net") >= 7 and study.best_value == 0.5
+        study.optimize(lambda trial: objective(trial, 0.5), n_trials=50)
+        assert [trial.params["kind"] for trial in study.trials[:40]].count("net") >= 7 and study.best_value == 0.5
 
 
 @pytest.mark.thorough

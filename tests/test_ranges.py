@@ -421,3 +421,18 @@ def test_other_searchers_search_ranges(kind: Any) -> None:
     assert kind is RandomSearch or found[0] == start
     assert not {config["rate"] for config in found} <= set(RATE.actions)
     assert all(type(config["units"]) is int for config in found)
+
+
+def test_the_first_trial_of_an_agent_is_in_the_middle_of_all_ranges() -> None:
+    agent = Agent([PROBLEM, Problem(SPACE, "wine")], seed=3)
+    first = dict[str, Mapping[str, Any]]()
+    for _ in range(8):
+        trial = agent.ask()
+        first.setdefault(trial.problem.task, trial.config)
+        agent.tell(trial, reward(trial))
+    assert first.keys() == {"digits", "wine"}
+    for config in first.values():
+        assert abs(math.log10(config["rate"]) + 3) < 0.3 and config["layers"] == 2
+        assert 50 <= config["units"] <= 150 and abs(config["dropout"] - 0.65) < 0.1
+    at_once = [trial.config["layers"] for trial in Agent([PROBLEM], seed=1).ask(12)]
+    assert at_once[0] == 2 and len(set(at_once)) == 3

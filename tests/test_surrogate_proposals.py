@@ -52,9 +52,10 @@ def old() -> Agent:
     return agent
 
 
-def test_the_process_proposes_every_second_trial_from_the_ninth_on(old: Agent) -> None:
+def test_the_process_proposes_three_of_four_trials_from_the_ninth_on(old: Agent) -> None:
     found = [at for at, who in enumerate(proposers(old)) if who == SURROGATE]
-    assert found[:8] == [*range(8, 24, 2)] and not any(at % 2 for at in found)  # none where all promise too little
+    assert found[:8] == [8, 9, 10, 12, 13, 14, 16, 17]
+    assert not any(at % 4 == 3 for at in found)  # none where all promise too little
     configs = [tuple(one.config.items()) for one in old.top()]
     assert len(set(configs)) == len(configs)
 
@@ -64,7 +65,7 @@ def test_settings_say_when_the_process_proposes() -> None:
     surrogate = SurrogateConfig(first=3, every=3)
     agent = Agent([PROBLEM], TrainingConfig(proposal=ProposalConfig(surrogate=surrogate)), seed=1)
     searched(agent, 12)
-    assert [at for at, who in enumerate(proposers(agent)) if who == SURROGATE] == [3, 6, 9]
+    assert [at for at, who in enumerate(proposers(agent)) if who == SURROGATE] == [3, 4, 6, 7, 9, 10]
     reinforce = TrainingConfig.paper(proposal=ProposalConfig(best_of=None, repeats=True))  # keeps trials for it alone
     agent = Agent([PROBLEM], reinforce, seed=1)
     searched(agent, 12)
@@ -103,7 +104,7 @@ def test_earlier_problems_propose_from_the_fifth_trial_on(old: Agent) -> None:
     agent = old.transfer_to([Problem(SPACE, "another")], seed=5)
     searched(agent, 10)
     found = [at for at, who in enumerate(proposers(agent)) if who == SURROGATE]
-    assert found == [4, 6, 8]
+    assert found == [4, 5, 6, 8, 9]
 
 
 def test_open_trials_are_told_apart_and_none_is_proposed_twice(old: Agent) -> None:
@@ -147,7 +148,7 @@ def test_a_failed_trial_is_not_proposed_again() -> None:
             assert config not in failed
             failed.add(config)
         agent.tell(trial, failed=True)
-    assert len(failed) == 6  # every second trial, as if the others had not failed
+    assert len(failed) == 9  # three of four trials, as if the others had not failed
 
 
 def test_the_users_functions_run_without_the_guards_of_the_process() -> None:

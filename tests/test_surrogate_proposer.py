@@ -412,7 +412,7 @@ def test_the_expected_best_has_the_values_that_were_tried() -> None:
 @pytest.mark.thorough
 def test_where_nothing_was_told_nothing_is_expected() -> None:
     sampler = TransferSampler(seed=3)
-    with pytest.raises(ValueError, match="learned from no trial"):
+    with pytest.raises(ValueError, match="no trial of it is finished yet"):
         sampler.expected_best(optuna.create_study(sampler=sampler))
     paper = TransferSampler(seed=3, config=TrainingConfig.paper())
     study = optuna.create_study(sampler=paper)
@@ -430,7 +430,7 @@ def test_ray_tells_the_expected_best_nested() -> None:
         "layers": tune.randint(1, 9),
     }
     search = TransferSearch(space, "loss", "min", seed=0)
-    with pytest.raises(ValueError, match="learned from no trial"):
+    with pytest.raises(ValueError, match="no trial has a value yet"):
         search.expected_best()
     configs = []
     for number in range(12):
