@@ -307,7 +307,7 @@ def test_the_command_goes_on_after_ctrl_c_with_the_same_result(tmp_path: Path, m
     assert "Share of the pairs" in (tmp_path / "whole" / "tables.txt").read_text()
 
     # The agent's settings change the agent's searches alone.
-    changed = ("--change", "proposal.surrogate.first=5", "--out", str(tmp_path / "changed"))
+    changed = ("--change", "proposal.middle_first=False", "--out", str(tmp_path / "changed"))
     compare(*size, *changed)
     other = json.loads((tmp_path / "changed" / "result.json").read_text())
     assert other["curves"]["branches/tpe"] == curve

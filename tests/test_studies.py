@@ -97,7 +97,7 @@ def test_an_agent_learns_from_all_studies_and_starts_the_next_ahead(url: str) ->
             study.optimize(shifted(0.72), n_trials=5)
             found.append(study.best_value)
         values[name] = np.median(found)
-    assert values["transferred"] < 0.02 < values["scratch"]
+    assert values["transferred"] < 0.5 * values["scratch"], values
 
 
 @pytest.mark.thorough

@@ -144,8 +144,8 @@ def parts_to_search(
 ) -> list[PointSpace]:
     """Returns the parts of a space to take candidates from: the next one where none of the first can be proposed.
 
-    They are those of `least_tried` for a stalled search. It is the whole space otherwise, and in a long search, of
-    which the process forgets trials.
+    They are those of `least_tried` for every second trial of a stalled search. It is the whole space otherwise, and in
+    a long search, of which the process forgets trials.
 
     Args:
         space: the space.
@@ -154,7 +154,8 @@ def parts_to_search(
         told: the number of all trials with a score.
         stalled: whether the latest `STALLED` trials were no better than the best before them.
     """
-    return least_tried(space, points, without) if stalled and told == len(points) else [space]
+    explores = stalled and told % 2 == 0 and told == len(points)
+    return least_tried(space, points, without) if explores else [space]
 
 
 class CandidateSearch(NamedTuple):
