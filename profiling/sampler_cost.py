@@ -1,9 +1,9 @@
 """What a trial costs inside Optuna: `TransferSampler` against TPE, in milliseconds.
 
 The objective takes no time. On ten parameters, numbers and categories: medians over the trials around the 100th and the
-1,000th, two in a row taken together, because two proposers take turns. On 2, 4 and 7 numbers the same, around the
+1,000th, four in a row taken together, because two proposers take turns. On 2, 4 and 7 numbers the same, around the
 100th. On 30, 100 and 300 parameters: CPU time of the first 12 trials, compilations included, and the median of the next
-pairs; both samplers take turns, so that what else the machine does hits both. One core:
+turns of four; both samplers take turns, so that what else the machine does hits both. One core:
 
     taskset -c 0 python profiling/sampler_cost.py
 """
@@ -21,7 +21,8 @@ from transfernas import Agent
 from transfernas.integrations.optuna import TransferSampler
 
 MARKS = (100, 1_000)
-AROUND = 10
+AROUND = 20
+TURN = 4  # trials in which both proposers have their turns
 FEW = (2, 4, 7)
 WIDTHS = (30, 100, 300)
 FIRST, LATER = 12, 32
@@ -48,12 +49,12 @@ def milliseconds(
 ) -> list[float]:
     """The medians around the marks."""
     study = optuna.create_study(sampler=sampler)
-    action_indices = []
-    for _ in range((max(marks) + AROUND) // 2):
+    times = []
+    for _ in range((max(marks) + AROUND) // TURN):
         begin = time.perf_counter()
-        study.optimize(objective, n_trials=2)
-        action_indices.append(0.5e3 * (time.perf_counter() - begin))
-    return [statistics.median(action_indices[(mark - AROUND) // 2 : (mark + AROUND) // 2]) for mark in marks]
+        study.optimize(objective, n_trials=TURN)
+        times.append(1e3 / TURN * (time.perf_counter() - begin))
+    return [statistics.median(times[(mark - AROUND) // TURN : (mark + AROUND) // TURN]) for mark in marks]
 
 
 def transferred() -> optuna.samplers.BaseSampler:
@@ -76,8 +77,8 @@ def wide(parameters: int) -> None:
         for sampler in (TransferSampler(seed=0), optuna.samplers.TPESampler(seed=0))
     ]
     first = [seconds(study, FIRST) for study in studies]
-    later = zip(*([seconds(study, 2) for study in studies] for _ in range(LATER // 2)), strict=True)
-    mine, theirs = (0.5e3 * statistics.median(each) for each in later)
+    later = zip(*([seconds(study, TURN) for study in studies] for _ in range(LATER // TURN)), strict=True)
+    mine, theirs = (1e3 / TURN * statistics.median(each) for each in later)
     print(
         f"{parameters:3d} parameters: first {FIRST} trials {first[0]:.2f} s of CPU (TPE {first[1]:.2f}), "
         f"then {mine:.1f} ms a trial: {mine / theirs:.2f} of TPE's"
