@@ -16,6 +16,8 @@ from .rule import LearningRule, NewEmbedding
 from .rules import RULES
 from .thompson import BanditConfig
 
+_LONG_SEARCH = 100  # not for tuning: trials, from which on the policy and the process take turns
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestOf(ConfigPart):
@@ -55,7 +57,8 @@ class SurrogateConfig(ConfigPart):
     Attributes:
         first: the number of trials that are told before the process proposes.
         first_after_transfer: the same, where the agent knows earlier problems, and all actions of a declared problem.
-        every: the policy proposes one trial in so many, and learns from all. The process proposes the others.
+        every: the policy proposes one trial in so many, and learns from all. The process proposes the others. From the
+            hundredth trial on, the two take turns, because the process explores where little is left to gain.
     """
 
     path: ClassVar[str] = "TrainingConfig.proposal.surrogate"
@@ -66,7 +69,8 @@ class SurrogateConfig(ConfigPart):
 
     def proposes(self, number: int) -> bool:
         """Returns whether the trial of a number is the process's to propose, once the process proposes."""
-        return number % self.every != self.every - 1
+        every = self.every if number < _LONG_SEARCH else 2
+        return number % every != every - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
