@@ -57,7 +57,7 @@ def is_new_by_key(
 
 
 def with_untried_values(
-    knowledge: SearchKnowledge, trial: Hashable, plan: PlannedTrial, params: Params, domains: Mapping[str, Domain]
+    knowledge: SearchKnowledge, trial: Hashable, params: Params, domains: Mapping[str, Domain], plan: PlannedTrial
 ) -> PlannedTrial | None:
     """Returns a plan of values that no known trial has; None if there are hardly any for the actions of the plan.
 
@@ -67,9 +67,9 @@ def with_untried_values(
     Args:
         knowledge: All that the search knows.
         trial: The trial.
-        plan: The plan of the trial.
         params: The parameters of the trial so far.
         domains: The values that parameters can have.
+        plan: The plan of the trial.
     """
     ranges = {name: its for name in plan.actions if isinstance(its := domains.get(name), NumericDomain)}
     varied = [its.step for its in ranges.values() if its.continuous]

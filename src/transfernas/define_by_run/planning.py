@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..learning.archive import ArchivedProblem
 from ..learning.bandit import SURROGATE, WARM_START
 from ..learning.eligibility import FirstValidFn
 from ..learning.learner import Learner
-from ..learning.proposal import count_candidates, propose
+from ..learning.proposal import MiddleFn, count_candidates, propose
 from ..learning.randomness import Purpose, generator
 from ..processes.runtime import placed
 from ..spaces.condition import Action
@@ -24,6 +25,12 @@ from .plans import ObservedTrial, Params, PlannedTrial, compute_fingerprint, con
 from .points import SurrogateProposal
 from .space import DefineByRunSpace
 from .surrogate_proposer import SurrogateProposer
+
+DrawPlanFn = Callable[[IsNewFn | None], PlannedTrial]
+"""Draws a plan, given a function that accepts plans."""
+
+UntriedFn = Callable[[PlannedTrial], PlannedTrial | None]
+"""Returns a plan of values that no known trial has, see `with_untried_values`."""
 
 _MOST_REFUSED = 1_000  # candidates of one trial, as their networks or values were evaluated; then any is taken
 
@@ -79,7 +86,8 @@ def _plan_trial(
         plan = plan_by_surrogate(surrogate, learner, number, domains, pending, knowledge.learner.sources, is_new)
     if plan is None or name not in plan.actions:
         rng = None if earlier is None else earlier.rng
-        plan = _plan_untried(knowledge, trial, number, params, name, domain, is_new, rng)
+        draw = partial(_plan_among_workers, knowledge, trial, number, params, name, domain, rng)
+        plan = _first_untried(draw, partial(with_untried_values, knowledge, trial, params, domains), is_new)
     if earlier is None:
         knowledge.learner = knowledge.learner.asked(number)
     else:
@@ -93,31 +101,18 @@ def _plan_trial(
     return plan
 
 
-def _plan_untried(
-    knowledge: SearchKnowledge,
-    trial: Hashable,
-    number: int,
-    params: Params,
-    name: str,
-    domain: Domain,
-    is_new: IsNewFn | None,
-    rng: np.random.Generator | None,
-) -> PlannedTrial:
-    """Returns the plan of the policy or the warm start for a trial; see `with_untried_values`.
+def _first_untried(draw: DrawPlanFn, untried: UntriedFn, is_new: IsNewFn | None) -> PlannedTrial:
+    """Returns a plan with values that no known trial has; any plan if there are hardly any.
 
-    The arguments are those of `plan_by_policy`.
+    Args:
+        draw: See `DrawPlanFn`.
+        untried: See `UntriedFn`.
+        is_new: See `IsNewFn`.
     """
-    domains = {**knowledge.space.domains, name: domain}
-
-    def untried(plan: PlannedTrial) -> PlannedTrial | None:
-        return with_untried_values(knowledge, trial, plan, params, domains)
-
-    plan = _plan_among_workers(knowledge, trial, number, params, name, domain, is_new, rng)
+    plan = draw(is_new)
     found = untried(plan)
     if found is None:
-        plan = _plan_among_workers(
-            knowledge, trial, number, params, name, domain, lambda plan: untried(plan) is not None, rng
-        )
+        plan = draw(lambda plan: untried(plan) is not None)
         found = untried(plan)
     return plan if found is None else found
 
@@ -129,8 +124,8 @@ def _plan_among_workers(
     params: Params,
     name: str,
     domain: Domain,
-    is_new: IsNewFn | None,
     rng: np.random.Generator | None,
+    is_new: IsNewFn | None,
 ) -> PlannedTrial:
     """Returns the plan of the policy or the warm start for a trial, while others may evaluate trials.
 
@@ -211,21 +206,25 @@ def plan_by_policy(
         rng: Draws the values of the trial; None for the generator of a trial without an earlier plan.
     """
     asking = dataclasses.replace(learner, sampled=number)
-    allowed = space.allowed(params, name, domain, learner.encoding.tables)
-    middle = space.middle(params, name, domain, allowed)
+    in_order = space.allowed(params, name, domain, learner.encoding.tables)
     choices = list(space.parameters.actions)
     asked = [choices.index(known) + 1 for known in (*params, name)]
-    order = np.arange(len(allowed))
+    order = np.arange(len(in_order))
     if asked != [1]:
         rules, order = reorder_rules(learner.encoding.tables.rules, 0, asked)
         # On the device, as the other tables are: JAX would compile the draw anew for a mixture.
         rules, longest = placed((rules, np.array(1 + len(choices), np.int32)))
         tables = learner.tables._replace(rules=rules, longest=longest)
-        warm_start, allowed, middle = learner.warm_start, allowed[order], middle[order]
+        warm_start = learner.warm_start
         if warm_start is not None:
             warm_start = dataclasses.replace(warm_start, action_indices=warm_start.action_indices[..., order])
         asking = dataclasses.replace(asking, tables=tables, warm_start=warm_start)
-    draws = _Draws(asking, allowed, middle, order, repeatable, is_new, _values(learner, number) if rng is None else rng)
+
+    def middle() -> Bool[np.ndarray, "choices options"]:
+        return space.middle(params, name, domain, in_order)[order]
+
+    values = _values(learner, number) if rng is None else rng
+    draws = _Draws(asking, in_order[order], middle, order, repeatable, is_new, values)
     plan = draws.plan(pending)
     while plan.proposer == WARM_START and name in plan.actions and is_new is not None and not is_new(plan):
         pending = np.append(pending, plan.fingerprint)
@@ -241,7 +240,7 @@ class _Draws(NamedTuple):
     Attributes:
         learner: The learner, with the choices that were asked for first.
         allowed: Shape `[choices, options]`, see `propose`.
-        middle: Shape `[choices, options]`, see `propose`.
+        middle: See `propose`.
         order: Shape `[choices]`, the positions in the space of the learner's choices.
         repeatable: See `propose`.
         is_new: See `plan_by_policy`.
@@ -250,7 +249,7 @@ class _Draws(NamedTuple):
 
     learner: Learner
     allowed: Bool[np.ndarray, "choices options"]
-    middle: Bool[np.ndarray, "choices options"]
+    middle: MiddleFn
     order: Int[np.ndarray, "choices"]
     repeatable: UInt64[np.ndarray, "again"]
     is_new: IsNewFn | None

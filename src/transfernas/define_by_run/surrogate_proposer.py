@@ -228,7 +228,7 @@ class SurrogateProposer:
             domains: The parameters.
             sources: The earlier problems.
         """
-        told, worst = self._trials.scored, Score(TrialOutcome.FAILED, 0.0)
+        told = self._trials.scored
         if not any(one.score is not None and one.score.outcome == TrialOutcome.FINITE for one in told):
             return None
         points = Points(space, domains)
@@ -236,7 +236,7 @@ class SurrogateProposer:
         scale, models = ValueScale.of_search(values, len(self._trials.best)), models_of(sources, points).models
         surrogate = Surrogate.fitted(rows, values, points.numeric, found, scale=scale, earlier=models)
         mean, deviation = surrogate.predicted(rows)
-        at, best = int(mean.argmin()), max(range(len(told)), key=lambda row: told[row].score or worst)
+        at, best = int(mean.argmin()), max(range(len(told)), key=lambda row: told[row].score or WORST)
         expected = [(-scale.value(float(mean[row])), scale.difference(float(deviation[row]))) for row in (at, best)]
         return ExpectedTrial(told[at], *expected[0], of_best=expected[1])
 

@@ -24,6 +24,18 @@ ENDINGS = {
 }
 """The words for the outcomes of trials; a trial of an infinitely good value is complete."""
 
+
+def ending_of(outcome: int) -> str:
+    """Returns the words for the outcome of a trial, see `TrialOutcome`.
+
+    Example:
+        ```python
+        assert ending_of(-1) == "pruned"
+        ```
+    """
+    return ENDINGS.get(TrialOutcome(outcome), ENDINGS[TrialOutcome.FINITE])
+
+
 EARLY = 10
 """So many first trials of a search tell a policy that starts from nothing next to nothing."""
 
@@ -257,7 +269,7 @@ def record_of(learner: Learner, row: int) -> SearchRecord:
             told.proposer,
             None,
             exact.pop(trial_key(told.config, told.reward), told.config),
-            ENDINGS.get(TrialOutcome(told.outcome), ENDINGS[TrialOutcome.FINITE]),
+            ending_of(told.outcome),
         )
         for number, told in enumerate(told_trials(learner, row))
     )

@@ -24,6 +24,9 @@ from .steps import sample
 from .surrogate_proposals import OpenTrials, ask_surrogate
 from .warm_start import WarmStartConfigs
 
+MiddleFn = Callable[[], Bool[np.ndarray, "choices options"]]
+"""Returns the actions that a policy may take in the middle of all ranges."""
+
 BeforeDrawFn = Callable[[int], None]
 """Called before candidates are drawn, with the number that will be drawn at once."""
 
@@ -78,7 +81,7 @@ def propose(
     repeatable: UInt64[np.ndarray, "again"] = NONE_PENDING,
     open_trials: OpenTrials = (),
     configs: CandidateConfigs | None = None,
-    middle: Bool[np.ndarray, "choices options"] | None = None,
+    middle: MiddleFn | None = None,
 ) -> tuple[Learner, Proposal]:
     """Draws a problem uniformly and a valid configuration from the policy, for each replica.
 
@@ -94,7 +97,7 @@ def propose(
             for several values.
         open_trials: the trials without a score that the Gaussian process keeps in mind, of any problem.
         configs: the configurations of the candidates, with numbers of ranges; by default `numbers.configs_of(learner)`.
-        middle: Shape `[choices, actions]`, the actions that a policy may take in the middle of all ranges, see
+        middle: returns the actions that a policy may take in the middle of all ranges, Shape `[choices, actions]`, see
             `ProposalConfig.middle_first`; by default those of the problem's ranges.
 
     Raises:
@@ -115,10 +118,9 @@ def propose(
     find = first_valid or functools.partial(first_valid_of, configs)
     proposer, rollout = ask_surrogate(learner, find, problem, proposer, rollout, evaluated, open_trials)
     missing = (proposer != WARM_START) & (proposer != SURROGATE)
-    if config.middle_first and _is_first(learner, problem, proposer, pending):
-        if middle is None and learner.encoding.has_ranges:
-            middle = middle_actions(learner.encoding, int(problem[0]))
-    else:
+    if middle is None and learner.encoding.has_ranges:
+        middle = functools.partial(middle_actions, learner.encoding, int(problem[0]))
+    if not (config.middle_first and middle is not None and _is_first(learner, problem, proposer, pending)):
         middle = None
     while missing.any():
         if tried >= config.max_candidates:
@@ -127,7 +129,7 @@ def propose(
         if before_draw is not None:
             before_draw(count)
         sought = np.flatnonzero(missing)
-        may = allowed if attempt or middle is None else middle
+        may = middle() if middle is not None and attempt == 0 else allowed
         drawn = _draw(learner, problem, proposer, count, attempt, sought, may)
         once = not config.repeats and attempt < min(ATTEMPTS, config.max_candidates // count - 1)
         excluded = evaluated if once else None

@@ -20,7 +20,7 @@ from ...insight.attention import with_values
 from ...insight.beliefs import Beliefs
 from ...insight.importances import Importance, importances, mean_ranks
 from ...insight.number_ranges import NumberRange
-from ...insight.progress import ENDINGS, SearchRecord, SearchTrial
+from ...insight.progress import SearchRecord, SearchTrial, ending_of
 from ...learning.scores import TrialOutcome
 from ...spaces.condition import Action, is_any_of
 from ...spaces.domain import Domain, NumericDomain
@@ -226,7 +226,6 @@ def _trial(trial: FrozenTrial) -> SearchTrial:
     name, trust = noted.get("name"), noted.get("trust")
     score = score_of(trial, 1.0, "worst")
     assert score is not None  # of a failed trial, too
-    ending = ENDINGS.get(TrialOutcome(score.outcome), ENDINGS[TrialOutcome.FINITE])
     whole = trial.state == TrialState.COMPLETE and violation_of(trial) == 0
     return SearchTrial(
         trial.number,
@@ -234,7 +233,7 @@ def _trial(trial: FrozenTrial) -> SearchTrial:
         name if isinstance(name, str) else None,
         float(trust) if isinstance(trust, (int, float)) else None,
         dict(trial.params),
-        ENDINGS[TrialOutcome.FINITE] if whole else ending,
+        ending_of(TrialOutcome.FINITE if whole else score.outcome),
     )
 
 
