@@ -206,10 +206,10 @@ def plan_by_policy(
         rng: Draws the values of the trial; None for the generator of a trial without an earlier plan.
     """
     asking = dataclasses.replace(learner, sampled=number)
-    in_order = space.allowed(params, name, domain, learner.encoding.tables)
+    permitted = space.allowed(params, name, domain, learner.encoding.tables)
     choices = list(space.parameters.actions)
     asked = [choices.index(known) + 1 for known in (*params, name)]
-    order = np.arange(len(in_order))
+    order = np.arange(len(permitted))
     if asked != [1]:
         rules, order = reorder_rules(learner.encoding.tables.rules, 0, asked)
         # On the device, as the other tables are: JAX would compile the draw anew for a mixture.
@@ -221,10 +221,10 @@ def plan_by_policy(
         asking = dataclasses.replace(asking, tables=tables, warm_start=warm_start)
 
     def middle() -> Bool[np.ndarray, "choices options"]:
-        return space.middle(params, name, domain, in_order)[order]
+        return space.middle(params, name, domain, permitted)[order]
 
     values = _values(learner, number) if rng is None else rng
-    draws = _Draws(asking, in_order[order], middle, order, repeatable, is_new, values)
+    draws = _Draws(asking, permitted[order], middle, order, repeatable, is_new, values)
     plan = draws.plan(pending)
     while plan.proposer == WARM_START and name in plan.actions and is_new is not None and not is_new(plan):
         pending = np.append(pending, plan.fingerprint)
