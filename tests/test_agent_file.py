@@ -87,6 +87,7 @@ def header_of(path: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.thorough
 def test_the_metadata_is_that_of_the_page(file: Path) -> None:
     with safetensors.safe_open(file, framework="numpy") as opened:
         metadata = opened.metadata()

@@ -53,6 +53,7 @@ def test_equal_seeds_give_equal_beliefs_and_plain_data(agent: Agent) -> None:
     assert json.loads(text)["parameters"][0]["name"] == "kind"
 
 
+@pytest.mark.thorough
 def test_probabilities_are_those_of_the_policy() -> None:
     """A policy that imitated one configuration draws it; one that learned nothing draws about uniformly."""
     certain = Agent(PROBLEMS, CONFIG, seed=0)

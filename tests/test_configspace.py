@@ -358,6 +358,7 @@ def test_without_rules_the_actions_are_the_bins_that_all_ranges_share() -> None:
     assert dict(middles) == {"x": 0.03125, "n": 8, "lr": 0.001334, "normal": 51, "beta": 0.0625}
 
 
+@pytest.mark.thorough
 def test_a_number_that_no_rule_reads_stays_as_it_is() -> None:
     space = cs.ConfigurationSpace({"n": (0, 1_000), "on": [True, False]})
     space.add(cs.UniformFloatHyperparameter("lr", 1e-4, 1.0, log=True))

@@ -102,6 +102,7 @@ def test_trajectory_of_a_configuration() -> None:
         encoding.trajectory(0, {"layers": 1})
 
 
+@pytest.mark.thorough
 @quick
 @given(spaces_with_config(), problems())
 def test_decode_inverts_encode(pair: tuple[SearchSpace, dict[str, Action]], others: tuple[Problem, ...]) -> None:
@@ -116,6 +117,7 @@ def test_decode_inverts_encode(pair: tuple[SearchSpace, dict[str, Action]], othe
     assert typed(encoding.config_of_indices(row, action_indices)) == typed(config)
 
 
+@pytest.mark.thorough
 @quick
 @given(problems())
 def test_decisions_are_the_choices(given_problems: tuple[Problem, ...]) -> None:
@@ -149,6 +151,7 @@ def test_sizes_are_powers_of_two_and_enough(given_problems: tuple[Problem, ...])
     assert len(tables.slots) >= max(candidates)
 
 
+@pytest.mark.thorough
 @quick
 @given(problems())
 def test_rules_agree_with_next_choice(given_problems: tuple[Problem, ...]) -> None:

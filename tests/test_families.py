@@ -92,6 +92,7 @@ def test_a_vocabulary_knows_the_families_of_its_names() -> None:
     assert encode((problem,), Vocabulary().extended([problem])).tables.lineage is None
 
 
+@pytest.mark.thorough
 def test_what_is_known_stays_where_states_become_a_family() -> None:
     """A program whose conditions are found out: the family starts at the mean of what is known."""
     before = new_learner((layered(3, conditional=False),), CONFIG, 0, min_shapes=SEARCH_SHAPES)

@@ -240,6 +240,7 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
         np.testing.assert_array_equal(same.rollout.action_indices[0], rollout.action_indices[0])
 
 
+@pytest.mark.thorough
 def test_nothing_is_compiled_once_a_search_runs() -> None:
     """Nor for another agent, a transfer, a refusal, foreign trials or a space that is used up."""
     problems = (ONE, Problem(RIGHT, "two", valid=lambda config: config["kind"] != "pool"))

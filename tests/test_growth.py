@@ -78,6 +78,7 @@ def test_nothing_learned_is_lost(bandit: bool) -> None:
     assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(second.learner.state))
 
 
+@pytest.mark.thorough
 def test_what_did_not_grow_goes_on_to_the_bit() -> None:
     before = learned()
     first, second = Agent.of(before), Agent.of(grow(before, PROBLEMS))

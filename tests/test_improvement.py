@@ -102,6 +102,7 @@ def plateau(kind: str, share: float) -> float:
     return {"forest": 1.0, "tree": 2.0}.get(kind, 1.5 - (abs(share - 0.7) < 0.1))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("quiet")
 def test_a_stalled_search_in_optuna_tries_every_kind_of_model() -> None:
     def objective(trial: optuna.Trial) -> float:
@@ -131,6 +132,7 @@ def test_a_stalled_search_in_optuna_leaves_a_kind_that_always_fails() -> None:
     assert by_surrogate.count("net") <= 10
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("refused", [None, "net"])
 def test_a_stalled_agent_goes_on_where_all_of_a_kind_are_evaluated_or_invalid(refused: str | None) -> None:
     numbers = [Choice(name, Range(0.0, 1.0), when=In("kind", ("tree", "net"))) for name in ("share", "other", "third")]

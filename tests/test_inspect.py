@@ -185,6 +185,7 @@ def test_what_is_shown_is_explained(tmp_path: Path) -> None:
     assert "Agreement: of the values that were good in both." in said
 
 
+@pytest.mark.thorough
 def test_a_path_that_is_no_agent_says_what_to_do(tmp_path: Path) -> None:
     assert "name an agent's file, as sampler.save" in shown(tmp_path / "nothing", code=1)
     study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'mine.db'}")

@@ -76,6 +76,7 @@ def test_what_is_pending_or_told_comes_once(new: NewFn) -> None:
     assert len(set(found)) == len(found) == 20
 
 
+@pytest.mark.thorough
 def test_where_every_network_was_evaluated_they_come_again(new: NewFn) -> None:
     searcher = new((Problem(chain(2), "digits", key=lambda config: len(network(config))),))
     found = [len(network(config)) for _, _, config in play(searcher, 8)]

@@ -226,6 +226,7 @@ def test_an_agents_replicas_heed_the_rule_of_a_problem() -> None:
         replicas.tell(np.ones(16))
 
 
+@pytest.mark.thorough
 def test_an_impossible_problem_does_not_block_the_others() -> None:
     never = Problem(cnn, "never", valid=lambda config: False)
     agent = Agent(

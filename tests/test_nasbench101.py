@@ -206,6 +206,7 @@ def test_the_chains_of_the_paper() -> None:
     assert len({space.name for space in (whole, *sub_spaces())}) == 3
 
 
+@pytest.mark.thorough
 def test_random_cells_find_their_rows(table: CellTable, official: list[str]) -> None:
     problem = cell_problem(table)
     space, row_of = problem.problem.space, {text: row for row, text in enumerate(official)}

@@ -29,6 +29,7 @@ from transfernas.spaces.trajectory import Trajectory
 WEIGHTS = {"pqt_weight": 5.0, "entropy_weight": 0.15}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", ["causal", "bidirectional"])
 def test_the_objective_agrees_with_the_oracle(mode: Attention) -> None:
     learner = strong_learner(PROBLEMS, mode)

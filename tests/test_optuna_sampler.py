@@ -85,6 +85,7 @@ def best(searcher: Searcher, trials: int = 60) -> float:
     return max(found)
 
 
+@pytest.mark.thorough
 @quick
 @given(space=spaces(), ordinal=st.booleans(), seed=st.integers(0, 100))
 def test_trials_fit_their_space(space: SearchSpace, ordinal: bool, seed: int) -> None:
@@ -273,6 +274,7 @@ def test_gaussian_processes_say_what_to_install(monkeypatch: pytest.MonkeyPatch)
         OptunaSearcher([GRID], gaussian_process)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("problem", [Problem(BRANCHES, "t"), CONSTRAINED], ids=["conditional", "constrained"])
 def test_gaussian_processes_search(problem: Problem, logged: list[str]) -> None:
     pytest.importorskip("torch")

@@ -163,6 +163,7 @@ def test_whole_numbers_are_counted_and_enumerated() -> None:
     assert {config["units"] for config in found if "units" in config} == set(range(16, 101, 3))
 
 
+@pytest.mark.thorough
 def test_no_whole_number_comes_twice() -> None:
     agent = Agent([Problem(SearchSpace("a", [Choice("x", Range(5, 40))]), "t")], FAST, seed=1)
     opened = agent.ask(10)
@@ -186,6 +187,7 @@ def test_a_space_with_ranges_is_kept_as_json() -> None:
 # An agent's search.
 
 
+@pytest.mark.thorough
 def test_an_agent_proposes_numbers_of_the_ranges() -> None:
     agent = Agent([PROBLEM], FAST, seed=1)
     for trial in search(agent, 40):
@@ -196,6 +198,7 @@ def test_an_agent_proposes_numbers_of_the_ranges() -> None:
     assert not {observation.config["rate"] for observation in agent.top()} <= names
 
 
+@pytest.mark.thorough
 def test_the_process_refines_the_numbers() -> None:
     """The best of 80 trials is nearer to the optimum than any name of a part, and than random search."""
     found = []
@@ -212,6 +215,7 @@ def test_the_process_refines_the_numbers() -> None:
     assert np.median(found) > of_parts > max(map(reward, configs(search(RandomSearch([PROBLEM]), 80))))
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_numbers_through_files_and_copies(tmp_path: Path) -> None:
     agent = Agent([PROBLEM, Problem(SearchSpace("cnn", [Choice("act", ("relu", "tanh"))]), "digits")], FAST, seed=2)
     other = Agent(agent.problems, FAST, seed=2)
@@ -237,6 +241,7 @@ def test_open_trials_have_different_numbers() -> None:
     assert len({repr(trial.config) for trial in agent.ask(8)}) == 8
 
 
+@pytest.mark.thorough
 def test_valid_and_key_see_the_numbers_that_are_proposed() -> None:
     seen = []
 
@@ -296,6 +301,7 @@ def test_a_number_of_a_part_is_near_the_best_number_there() -> None:
 # Transfers.
 
 
+@pytest.mark.thorough
 def test_the_first_trial_of_a_transfer_is_the_best_to_the_digit() -> None:
     agent = Agent([PROBLEM], FAST, seed=6)
     search(agent, 40)
@@ -312,6 +318,7 @@ def test_the_first_trial_of_a_transfer_is_the_best_to_the_digit() -> None:
         wider.validate(trial.config)
 
 
+@pytest.mark.thorough
 def test_lists_and_ranges_of_one_name_share_knowledge() -> None:
     listed = SearchSpace("mlp", [Choice("rate", (1e-4, 1e-3, 1e-2)), *SPACE.choices[1:]])
     agent = Agent([Problem(listed, "digits")], FAST, seed=7)
@@ -324,6 +331,7 @@ def test_lists_and_ranges_of_one_name_share_knowledge() -> None:
     assert ranged.transfer_to([Problem(listed, "letters")]).ask().config["rate"] in (1e-4, 1e-3, 1e-2)
 
 
+@pytest.mark.thorough
 def test_knowledge_goes_to_a_sampler_of_optuna_and_back(tmp_path: Path) -> None:
     space = SearchSpace("study", [RATE, Choice("units", Range(16, 512, log=True))])
 

@@ -620,6 +620,7 @@ def test_values_that_json_can_hold_are_restored_with_their_types(tmp_path: Path)
             domains_from_json(domains_to_json({"value": CategoricalDomain([1, value])}))
 
 
+@pytest.mark.thorough
 def test_a_search_that_cannot_be_restored_stays_as_it_was(tmp_path: Path, agent: Agent) -> None:
     def changed(**notes: object) -> Path:
         snapshot = read_snapshot(tmp_path / "search")
@@ -683,6 +684,7 @@ def test_what_the_notes_of_a_file_say_is_checked_when_it_is_read(
         TransferSearch().restore(str(tmp_path / "search"))
 
 
+@pytest.mark.thorough
 def test_a_search_that_ray_could_not_restore_does_not_begin_anew(tmp_path: Path) -> None:
     search = searching()
     halfway().save_to_dir(str(tmp_path), "session")
@@ -811,6 +813,7 @@ def test_threads_may_share_a_search() -> None:
     assert learned(search) == 40 and len({str(config) for config in configs}) == 40
 
 
+@pytest.mark.thorough
 def test_a_search_is_copied_while_threads_use_it() -> None:
     search, done = searching(), threading.Event()
 

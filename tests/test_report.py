@@ -96,6 +96,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
+@pytest.mark.thorough
 def test_a_study_has_its_numbers_and_escapes_its_names(storage: str, tmp_path: Path) -> None:
     out = tmp_path / "folder" / "report.html"
     said = run(storage, "--study", EVIL, "--against", "plain", "--out", out)
@@ -231,6 +232,7 @@ def test_no_name_of_a_bin_is_taken_for_a_value(tmp_path: Path) -> None:
         assert f"rate={name}" not in text
 
 
+@pytest.mark.thorough
 def test_of_trials_with_equal_values_the_first_one_is_the_best(tmp_path: Path) -> None:
     """As Optuna has it. Two of them have numbers in one part of the range, of which the agent keeps one number."""
     url, out = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "report.html"

@@ -45,6 +45,7 @@ def loss(trial: optuna.Trial, scalers: list[str]) -> float:
     return 0.5 + trial.suggest_int("leaf", 1, 20) / 20
 
 
+@pytest.mark.thorough
 def test_a_trial_of_a_part_of_its_plan_keeps_its_proposer(tmp_path: Path) -> None:
     """The first trial of another kind of model is planned with the parameters of both kinds."""
     left = 0
@@ -82,6 +83,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return agent.save(tmp_path_factory.mktemp("pretrained") / "agent.safetensors")
 
 
+@pytest.mark.thorough
 def test_studies_of_several_ranges_show_the_range_of_each(pretrained: Path, tmp_path: Path) -> None:
     """Names of parts are among names of single numbers; neither is shown as the range of the other study."""
     text = run(pretrained, command="inspect")
@@ -119,6 +121,7 @@ def test_no_reward_is_a_negative_zero() -> None:
     assert (page.number(-0.0), page.number(-1.5), number_words((-0.0, 1.0))) == ("0", "-1.5", ["0", "1"])
 
 
+@pytest.mark.thorough
 def test_old_configurations_beyond_the_range_are_those_that_were_tried(tmp_path: Path) -> None:
     """The best numbers of the old study are above 30, where the range of the new study ends."""
     url, path = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "agent.safetensors"
@@ -145,6 +148,7 @@ def test_old_configurations_beyond_the_range_are_those_that_were_tried(tmp_path:
         assert not re.search(r"pca=(3[1-9]|[4-9]\d)\b", text)
 
 
+@pytest.mark.thorough
 def test_an_agent_that_has_not_learned_from_the_study_is_told_first(pretrained: Path, tmp_path: Path) -> None:
     url, out = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "report.html"
     study = optuna.create_study(study_name="other", storage=url)
@@ -173,6 +177,7 @@ def failing(trial: optuna.Trial) -> float:
     return abs(rate - 0.3) + 0.3 * (trial.number % 2)
 
 
+@pytest.mark.thorough
 def test_failures_are_counted_and_the_expected_best_trial_is_compared(tmp_path: Path) -> None:
     url, out = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "report.html"
     sampler = TransferSampler(seed=0, config=FAST)
@@ -237,6 +242,7 @@ def test_weak_importances_and_chance_likeness_say_so() -> None:
     assert not TaskLikeness("s", "t", 30, 0.1, None, 2).by_chance
 
 
+@pytest.mark.thorough
 def test_values_that_no_trial_had_are_named(tmp_path: Path) -> None:
     sampler = TransferSampler(seed=0, config=FAST)
     study = optuna.create_study(study_name="one", storage=f"sqlite:///{tmp_path / 'studies.db'}", sampler=sampler)

@@ -97,6 +97,7 @@ def test_an_agents_learner_is_there_after_a_finished_stage(tmp_path: Path) -> No
     assert second.learner.encoding.problems[0].valid is TASK.problem.valid and second.learner.sampled == 5
 
 
+@pytest.mark.thorough
 def test_a_stage_is_kept_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What dies without a Ctrl-C loses what came after the last time."""
     monkeypatch.setattr(stages_module, "KEEP_EVERY_SECONDS", 0.0)
@@ -229,6 +230,7 @@ def killed_at(step: str, folder: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("step", ["os.fsync", "os.replace"])
 def test_a_run_goes_on_after_a_kill_while_it_began(tmp_path: Path, step: str) -> None:
     killed_at(step, tmp_path)

@@ -128,6 +128,7 @@ def test_a_copy_is_no_news_and_goes_its_own_way(storage: BaseStorage, tmp_path: 
     assert_learned(again, 20)
 
 
+@pytest.mark.thorough
 def test_one_sampler_takes_a_study_and_its_copy_in_turns(tmp_path: Path) -> None:
     storages = [RDBStorage(f"sqlite:///{tmp_path / name}.db") for name in "ab"]
     sampler = TransferSampler(seed=0)
@@ -365,6 +366,7 @@ def test_many_old_trials_are_taken_in_together_and_none_is_lost(
     assert np.median(rewards[-10:]) > np.median(rewards[:90])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("learned", [0, 12])
 def test_a_study_that_is_loaded_has_an_expected_best(learned: int, tmp_path: Path) -> None:
     storage, before = f"sqlite:///{tmp_path / 'studies.db'}", TransferSampler(seed=0)

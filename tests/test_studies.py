@@ -117,6 +117,7 @@ def test_no_trial_is_learned_from_twice(url: str, tmp_path: Path) -> None:
     assert sampler.agent.learner.learned == 2
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_agent(url: str) -> None:
     first, second = (learn_from_studies(None, studies_of(url), seed=5)[0] for _ in range(2))
     np.testing.assert_array_equal(first.learner.state.policy.action, second.learner.state.policy.action)
@@ -124,6 +125,7 @@ def test_the_same_seed_gives_the_same_agent(url: str) -> None:
     assert (np.asarray(other.learner.state.policy.action) != np.asarray(first.learner.state.policy.action)).any()
 
 
+@pytest.mark.thorough
 def test_spaces_that_differ_are_versions_of_one_or_several(url: str) -> None:
     wider = optuna.create_study(study_name="wider")
     wider.optimize(lambda trial: shifted(0.6)(trial) + trial.suggest_float("y", 0, 1), n_trials=20)  # type: ignore[operator]
@@ -249,6 +251,7 @@ def test_the_command_renames_and_fills(url: str, tmp_path: Path) -> None:
     assert [choice.name for choice in agent.problems[0].space.choices] == ["rate", "kind"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -280,6 +283,7 @@ def test_wrong_commands_are_told(url: str, tmp_path: Path, arguments: tuple[str,
     assert not path.exists()
 
 
+@pytest.mark.thorough
 def test_a_month_without_new_trials_is_no_error(tmp_path: Path) -> None:
     """A storage or a study without a known trial is one, because its name may be wrong."""
     storage, path, other = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "agent.safetensors", tmp_path / "new"

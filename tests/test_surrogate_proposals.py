@@ -52,6 +52,7 @@ def old() -> Agent:
     return agent
 
 
+@pytest.mark.thorough
 def test_the_process_proposes_three_of_four_trials_from_the_ninth_on(old: Agent) -> None:
     found = [at for at, who in enumerate(proposers(old)) if who == SURROGATE]
     assert found[:8] == [8, 9, 10, 12, 13, 14, 16, 17]
@@ -185,6 +186,7 @@ def test_a_huge_penalty_does_not_blind_the_process() -> None:
         assert proposers(agent).count(SURROGATE) >= 8, penalty
 
 
+@pytest.mark.thorough
 def test_a_search_goes_on_from_a_file_to_the_bit(tmp_path: Path) -> None:
     agent = Agent([PROBLEM], seed=4)
     searched(agent, 12)

@@ -147,6 +147,7 @@ def test_an_earlier_problem_speaks_of_its_own_parameters_and_of_no_others() -> N
     assert proposer.propose(SPACE, DOMAINS, (), np.random.default_rng(0), sources=[few, strange]) is not None
 
 
+@pytest.mark.thorough
 @given(
     st.lists(
         st.tuples(
@@ -170,6 +171,7 @@ def test_whatever_numbers_an_earlier_problem_has_something_is_proposed(trials: l
     SPACE.validate(proposal.actions)
 
 
+@pytest.mark.thorough
 def test_of_many_earlier_problems_those_that_share_most_parameters_are_used_and_the_latest_of_these() -> None:
     narrow = [({"rate": 10.0**-at}, {"rate": 10.0**-at}, Score.of(1.0 * at)) for at in range(5)]
     many = [earlier_problem(f"task {number}", loss, number) for number in range(MOST_SOURCES + 3)]

@@ -74,6 +74,7 @@ def test_the_spaces_and_tasks_are_the_packages(module: ModuleType, package: Any)
     assert set(package.available_dataset_names) == set(module.TASKS)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["hpolib", "hpobench"])
 def test_perceptrons_have_the_rewards_of_the_packages(perceptrons: dict[str, TabularProblem], name: str) -> None:
     problem, rng = perceptrons[name], np.random.default_rng(1)

@@ -1,6 +1,7 @@
 """The agent as a sampler of Optuna's."""
 
 import copy
+import functools
 import logging
 import math
 import multiprocessing
@@ -28,8 +29,10 @@ from transfernas.define_by_run.plans import ObservedTrial
 from transfernas.integrations.optuna import ATTRIBUTE, TransferSampler
 from transfernas.integrations.optuna.trials import stamp_of
 from transfernas.integrations.studies import learn_from_studies
+from transfernas.learning import proposal
 from transfernas.learning.bandit import NOBODY
 from transfernas.learning.learner import Learner, learn
+from transfernas.processes.runtime import run
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -56,6 +59,7 @@ def assert_finite(learner: Learner) -> None:
         assert np.isfinite(np.asarray(leaf)).all()
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_trials_and_another_others() -> None:
     first, second = searched(TransferSampler(seed=3)), searched(TransferSampler(seed=3))
     assert params(first) == params(second)
@@ -224,6 +228,7 @@ def test_objectives_that_return_anything_leave_it_whole(on_failure: str) -> None
     assert np.mean(values[-30:]) < np.mean(values[:30])
 
 
+@pytest.mark.thorough
 def test_maximising_is_minimising_the_negative() -> None:
     low, high = TransferSampler(seed=0), TransferSampler(seed=0)
     first = optuna.create_study(sampler=low)
@@ -297,6 +302,7 @@ def test_a_search_goes_on_from_its_file_and_learns_from_no_trial_twice(tmp_path:
     assert again.agent.processed.count(record) == 25
 
 
+@pytest.mark.thorough
 def test_two_studies_of_one_name_are_two() -> None:
     sampler = TransferSampler(seed=0)
     for _ in range(2):
@@ -376,6 +382,7 @@ def test_what_has_no_numbers_is_not_proposed_again() -> None:
     assert len(discrete) > 15 and len(set(discrete)) == len(discrete)
 
 
+@pytest.mark.thorough
 def test_memory_fits_a_space_of_which_the_first_trial_saw_little() -> None:
     def branches(trial: optuna.Trial) -> float:
         if trial.suggest_categorical("model", ("svm", "mlp")) == "svm":
@@ -657,6 +664,7 @@ def test_a_known_task_with_another_direction_is_told(heard: list[str], tmp_path:
     assert heard == []
 
 
+@pytest.mark.thorough
 def test_a_study_without_a_name_is_told_so_once(heard: list[str]) -> None:
     def told(sampler: TransferSampler, name: str | None = None) -> int:
         heard.clear()
@@ -799,6 +807,7 @@ def test_an_enqueued_trial_that_the_sampler_completes_is_nobodys(
     assert f"{known} of {known + 1} parameters known" in said
 
 
+@pytest.mark.thorough
 def test_the_first_trial_of_a_new_policy_is_in_the_middle_of_all_ranges() -> None:
     def loss(trial: optuna.Trial) -> float:
         rate = trial.suggest_float("rate", 1e-5, 1e-1, log=True)
@@ -828,6 +837,7 @@ def test_the_first_trial_of_a_new_policy_is_in_the_middle_of_all_ranges() -> Non
     assert sum(map(in_middle, firsts)) < 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [0, 1])
 def test_whole_numbers_are_not_evaluated_twice(seed: int) -> None:
     """Parts of the ranges stand for several numbers, and 60 of 80 configurations are tried."""
@@ -838,6 +848,26 @@ def test_whole_numbers_are_not_evaluated_twice(seed: int) -> None:
     study = optuna.create_study(sampler=TransferSampler(seed=seed))
     study.optimize(loss, n_trials=60)
     assert len({tuple(trial.params.values()) for trial in study.trials}) == 60
+
+
+@pytest.mark.thorough
+def test_where_all_values_were_tried_no_others_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a look draws up to a thousand candidates for each trial."""
+
+    def loss(trial: optuna.Trial) -> float:
+        return abs(trial.suggest_int("n", 1, 20) - 4.0)
+
+    def counted(*arguments: Any) -> Any:
+        draws.append(arguments[0])
+        return run(*arguments)
+
+    draws: list[object] = []
+    study = optuna.create_study(sampler=TransferSampler(seed=0))
+    study.optimize(loss, n_trials=40)
+    assert {trial.params["n"] for trial in study.trials} == set(range(1, 21))
+    monkeypatch.setattr(proposal, "run", counted)
+    study.optimize(loss, n_trials=12)
+    assert 0 < len(draws) <= 12
 
 
 @pytest.mark.thorough
@@ -959,6 +989,21 @@ def test_the_best_trial_comes_first_in_ranges_that_were_narrowed_around_it() -> 
     narrow = optuna.create_study(study_name="narrow", sampler=TransferSampler(sampler.agent, seed=2))
     narrow.optimize(within(2.0), n_trials=1)
     assert narrow.trials[0].params == wide.best_params
+
+
+def test_a_number_that_a_narrower_range_excludes_starts_at_the_nearer_end() -> None:
+    def objective(low: int, high: int, most: float, trial: optuna.Trial) -> float:
+        units, rate = trial.suggest_int("units", low, high), trial.suggest_float("rate", 1e-4, most, log=True)
+        return abs(units - 60) / 10 + abs(math.log10(rate / 0.05)) + trial.suggest_float("dropout", 0.0, 0.5)
+
+    sampler = TransferSampler(config=FAST, seed=1)
+    wide = optuna.create_study(study_name="wide", sampler=sampler)
+    wide.enqueue_trial({"units": 60, "rate": 0.05, "dropout": 0.01})
+    wide.optimize(functools.partial(objective, 1, 100, 0.1), n_trials=12)
+    for low, high, end in ((1, 30, 30), (80, 100, 80)):
+        narrow = optuna.create_study(study_name=f"to {high}", sampler=TransferSampler(sampler.agent, seed=2))
+        narrow.optimize(functools.partial(objective, low, high, 0.01), n_trials=1)
+        assert narrow.trials[0].params == {"units": end, "rate": 0.01, "dropout": 0.01}
 
 
 def test_a_slip_in_the_objective_is_told_after_the_first_trial(heard: list[str]) -> None:

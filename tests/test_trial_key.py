@@ -233,6 +233,7 @@ def test_a_pickled_sampler_knows_the_networks() -> None:
     assert len({*networks(study)}) == 7
 
 
+@pytest.mark.thorough
 def test_a_restored_search_of_ray_knows_the_networks_and_needs_the_key(tmp_path: Path) -> None:
     search = search_of(3, config=FAST, points_to_evaluate=[{f"layer {at}": "pool" for at in range(3)}])
     opened = [search.suggest("first"), search.suggest("second")]

@@ -1,5 +1,6 @@
 """The vocabulary grows at its end, and says what of new problems was known."""
 
+import pytest
 from hypothesis import given
 
 from strategies import problems, quick
@@ -38,6 +39,7 @@ def test_types_of_actions_are_separate() -> None:
     assert len(vocabulary.actions) == 8
 
 
+@pytest.mark.thorough
 @quick
 @given(problems(), problems())
 def test_growth_is_append_only(first: tuple[Problem, ...], second: tuple[Problem, ...]) -> None:

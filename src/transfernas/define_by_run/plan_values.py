@@ -15,6 +15,7 @@ IsNewFn = Callable[[PlannedTrial], bool]
 """Tells whether a plan builds a network that no other trial built, by the user's key, or has values of its own."""
 
 _REDRAWN = 16  # draws of the values of the same actions, until they are new
+_REPEATS = 5  # so many trials with the values of others show that hardly any values are left
 
 
 def value_of_plan(
@@ -75,9 +76,7 @@ def with_untried_values(
     varied = [its.step for its in ranges.values() if its.continuous]
     if knowledge.surrogate is None or knowledge.networks is not None or not varied or None in varied:
         return plan
-    here, elsewhere = knowledge.trials.others(trial)
-    known = [*knowledge.surrogate.known, *(other.observed for other in here), *elsewhere]
-    alike = [its for its in known if its.actions == plan.actions]
+    alike = [its for its in _known(knowledge, trial) if its.actions == plan.actions]
     if not alike:
         return plan
     planned = ObservedTrial.of(foresee(knowledge, plan, params, domains))
@@ -91,6 +90,22 @@ def with_untried_values(
         }
         plan, planned = dataclasses.replace(plan, numbers=numbers), planned.with_numbers(numbers)
     return None
+
+
+def are_used_up(knowledge: SearchKnowledge, trial: Hashable) -> bool:
+    """Returns whether earlier trials had to repeat values, so that a search for values that no trial has is in vain.
+
+    Such a search takes a hundred times as long as a draw.
+    """
+    known = [(frozenset(its.actions.items()), frozenset(its.numbers.items())) for its in _known(knowledge, trial)]
+    return len(known) - len(set(known)) >= _REPEATS
+
+
+def _known(knowledge: SearchKnowledge, trial: Hashable) -> list[ObservedTrial]:
+    """Returns the trials of the Gaussian process, and all others that are being evaluated."""
+    here, elsewhere = knowledge.trials.others(trial)
+    told = () if knowledge.surrogate is None else knowledge.surrogate.known
+    return [*told, *(other.observed for other in here), *elsewhere]
 
 
 def foresee(knowledge: SearchKnowledge, plan: PlannedTrial, params: Params, domains: Mapping[str, Domain]) -> Params:

@@ -20,7 +20,7 @@ from ..spaces.condition import Action
 from ..spaces.domain import Domain
 from ..spaces.tables import reorder_rules
 from .knowledge import SearchKnowledge
-from .plan_values import IsNewFn, foresee, is_new_by_key, with_untried_values
+from .plan_values import IsNewFn, are_used_up, foresee, is_new_by_key, with_untried_values
 from .plans import ObservedTrial, Params, PlannedTrial, compute_fingerprint, config_fingerprint
 from .points import SurrogateProposal
 from .space import DefineByRunSpace
@@ -87,7 +87,8 @@ def _plan_trial(
     if plan is None or name not in plan.actions:
         rng = None if earlier is None else earlier.rng
         draw = partial(_plan_among_workers, knowledge, trial, number, params, name, domain, rng)
-        plan = _first_untried(draw, partial(with_untried_values, knowledge, trial, params, domains), is_new)
+        untried = partial(with_untried_values, knowledge, trial, params, domains)
+        plan = _first_untried(draw, untried, partial(are_used_up, knowledge, trial), is_new)
     if earlier is None:
         knowledge.learner = knowledge.learner.asked(number)
     else:
@@ -101,17 +102,20 @@ def _plan_trial(
     return plan
 
 
-def _first_untried(draw: DrawPlanFn, untried: UntriedFn, is_new: IsNewFn | None) -> PlannedTrial:
+def _first_untried(
+    draw: DrawPlanFn, untried: UntriedFn, used_up: Callable[[], bool], is_new: IsNewFn | None
+) -> PlannedTrial:
     """Returns a plan with values that no known trial has; any plan if there are hardly any.
 
     Args:
         draw: See `DrawPlanFn`.
         untried: See `UntriedFn`.
+        used_up: See `are_used_up`.
         is_new: See `IsNewFn`.
     """
     plan = draw(is_new)
     found = untried(plan)
-    if found is None:
+    if found is None and not used_up():
         plan = draw(lambda plan: untried(plan) is not None)
         found = untried(plan)
     return plan if found is None else found

@@ -212,9 +212,9 @@ def fit_warm_start(
     """Returns the best trials of earlier problems that fit new problems.
 
     A configuration fits if it and `fill` give at least half of the choices that a configuration of the new problem
-    makes. Each other choice is as in the best other trial that has a fitting action. If none has, the choice takes its
-    first action, or the middle action of numbers. The configuration must be valid. Of configurations that build one
-    network, the first is remembered.
+    makes. A number outside of the new range is given by the nearer end of it. Each other choice is as in the best other
+    trial that has a fitting action. If none has, the choice takes its first action, or the middle action of numbers.
+    The configuration must be valid. Of configurations that build one network, the first is remembered.
 
     Args:
         entries: the earlier problems, under the names that their choices have in the new problems.
@@ -233,8 +233,9 @@ def fit_warm_start(
             problem, distinct = encoding.problems[row], set[Hashable]()
             for pick in ordered:
                 entry = entries[pick.entry]
-                earlier, numbers = entry.config(replica, pick.slot), entry.numbers(replica, pick.slot)
-                config = _fit({**fill, **_placed(problem, earlier, numbers, domains)}, problem, others)
+                earlier = entry.config(replica, pick.slot)
+                placed, numbers = _placed(problem, earlier, entry.numbers(replica, pick.slot), domains)
+                config = _fit({**fill, **placed}, problem, others)
                 if config is None or (identity := _identity(problem, config)) in distinct:
                     continue
                 at = replica, row, len(distinct)
@@ -250,23 +251,25 @@ def fit_warm_start(
 
 def _placed(
     problem: Problem, earlier: Mapping[str, Action], numbers: Mapping[str, float], domains: Mapping[str, NumericDomain]
-) -> dict[str, Action]:
-    """Returns an earlier configuration whose numbers have their places in the ranges and the lists of a problem.
+) -> tuple[dict[str, Action], dict[str, float]]:
+    """Returns an earlier configuration and its numbers, at their places in the ranges and the lists of a problem.
 
-    The parts of a range may differ from those of the earlier range, so that the number decides, not the part.
+    The parts of a range may differ from those of the earlier range, so that the number decides, not the part. People
+    narrow a range on the side of good values, so that the nearer end is the best guess for a number outside.
     """
-    found = dict(earlier)
+    found, exact = dict(earlier), dict(numbers)
     for choice in problem.space.choices:
         value, domain = numbers.get(choice.name, earlier.get(choice.name)), domains.get(choice.name, choice.range)
         if type(value) not in (int, float):
             continue
         if domain is not None:
-            if domain.low <= value <= domain.high:  # type: ignore[operator]
-                near = domain.near(value, 0.0, 0.0)  # type: ignore[arg-type]
-                found[choice.name] = domain.action(near) if choice.range is None else domain.number(near)
+            near = domain.near(value, 0.0, 0.0)  # type: ignore[arg-type]
+            found[choice.name] = domain.action(near) if choice.range is None else domain.number(near)
+            if not domain.low <= value <= domain.high:  # type: ignore[operator]
+                exact[choice.name] = float(near)
         elif choice.name in numbers and are_numbers(choice.actions) and not choice.has(earlier[choice.name]):
             found[choice.name] = _nearest(choice.actions, value)  # type: ignore[arg-type]
-    return found
+    return found, exact
 
 
 def _nearest(actions: Sequence[Action], value: float) -> Action:
