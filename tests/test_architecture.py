@@ -32,6 +32,7 @@ FLOORS = {
         "integrations": "extras processes spaces learning searcher checkpoint insight agent define_by_run",
         "plots": "extras insight",
         "cli": "extras fields files version processes spaces learning checkpoint insight agent integrations plots",
+        "__main__": "cli",
     },
     LABORATORY: {
         "download": "transfernas.extras",

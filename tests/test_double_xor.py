@@ -128,7 +128,7 @@ def test_the_lstm_learns_double_xor_and_takes_it_to_another_order() -> None:
 
 
 def command(out: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "transfernas.cli", "reproduce", "double-xor", "--out", str(out), *options]
+    return [sys.executable, "-m", "transfernas", "reproduce", "double-xor", "--out", str(out), *options]
 
 
 @pytest.mark.slow

@@ -151,7 +151,7 @@ SMALL = ("--replicas", "2", "--joint-trials", "6", "--trials", "12")
 
 
 def demo(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "transfernas.cli", "demo", "--out", str(out), *options]
+    command = [sys.executable, "-m", "transfernas", "demo", "--out", str(out), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "120"})
 
 

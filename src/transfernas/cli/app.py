@@ -14,7 +14,12 @@ from . import inspect, pretrain, report
 COMMANDS = "transfernas.commands"
 """Group of entry points, each a function of the app, by which other packages such as the laboratory add commands."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # also of the commands below
+)
 
 
 def _print_version(wanted: bool) -> None:
@@ -35,9 +40,9 @@ def main(
 
 for found in entry_points(group=COMMANDS):
     found.load()(app)
-app.command("inspect")(inspect.inspect)
-app.command("pretrain")(pretrain.pretrain)
-app.command("report")(report.report)
+app.command("inspect", short_help="Show what an agent's file knows, and what it learned from.")(inspect.inspect)
+app.command("pretrain", short_help="Make an agent from the finished trials of old Optuna studies.")(pretrain.pretrain)
+app.command("report", short_help="Write one page of HTML about a search.")(report.report)
 
 
 def run() -> None:

@@ -28,7 +28,7 @@ def main() -> None:
     """Get the data of benchmarks."""
 
 
-@app.command()
+@app.command(short_help="Download NAS-Bench-101 (499 MB).")
 @errors_as_lines()
 def nasbench101(
     source: Annotated[

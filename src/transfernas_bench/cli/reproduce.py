@@ -55,7 +55,7 @@ def main() -> None:
     """Run the paper's experiments: figures, tables, claims."""
 
 
-@app.command("double-xor")
+@app.command("double-xor", short_help="Double XOR, section 4.1.")
 @errors_as_lines()
 def double_xor(
     part: Annotated[
@@ -105,7 +105,7 @@ def double_xor(
     end(result.interrupted, WITH_RESUME)
 
 
-@app.command()
+@app.command(short_help="NAS-Bench-101, section 4.2.")
 @errors_as_lines()
 def nasbench101(
     data: Annotated[
