@@ -850,6 +850,11 @@ def test_whole_numbers_are_not_evaluated_twice(seed: int) -> None:
     assert len({tuple(trial.params.values()) for trial in study.trials}) == 60
 
 
+def test_why_a_first_trial_waits_is_among_the_messages_of_optuna(heard: list[str]) -> None:
+    logging.getLogger("transfernas.processes.exported").info("compiling")
+    assert heard == ["compiling"]
+
+
 @pytest.mark.thorough
 def test_where_all_values_were_tried_no_others_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a look draws up to a thousand candidates for each trial."""

@@ -22,7 +22,7 @@ class ProcessedTrials:
     renamed, or copied and continued in both places.
 
     Attributes:
-        directions: For each task of the records, "maximize" or "minimize"; files of earlier releases have none.
+        directions: For each task of the records, "maximize" or "minimize"; none of records without a direction.
     """
 
     def __init__(self, entries: Mapping[str, tuple[Any, ...]] | None = None) -> None:

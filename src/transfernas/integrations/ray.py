@@ -29,12 +29,14 @@ from .arguments import as_agent, check_key, check_name, check_on_failure, check_
 from .ray_notes import SearchNotes, new_task
 from .ray_settings import RayProgress, SearchSettings
 from .ray_spaces import as_number, domains_of, look_up, nested, score_of, values_in
-from .transfer_log import transfer_line
+from .transfer_log import pass_on_waits, transfer_line
 
 _LOGGER = logging.getLogger(__name__)
 
 TO_USER = logging.getLogger("ray.tune.transfernas")
 """A logger whose messages appear among those of Ray."""
+
+pass_on_waits(TO_USER)
 
 SPACE = "ray"
 """The default name of a search space. Spaces of one name are versions of one space."""

@@ -24,7 +24,7 @@ class SearchNotes(NamedTuple):
         seed: The seed of all random numbers.
         on_failure: See `TransferSearch`.
         counted: The trials that were learned from.
-        proposers: The proposers of the trials; files of earlier releases have none.
+        proposers: The proposers of the trials.
     """
 
     names: tuple[str, str]
@@ -68,7 +68,7 @@ class SearchNotes(NamedTuple):
         """
         try:
             (space, task), counted = notes["names"], frozenset(notes["counted"])
-            proposers = {trial: _proposer(*each) for trial, each in notes.get("proposers", {}).items()}
+            proposers = {trial: _proposer(*each) for trial, each in notes["proposers"].items()}
             for name in (space, task, *counted):
                 check_name("a space, a task and a trial is", name)
             check_name("the metric is", notes["metric"], optional=True)

@@ -1,9 +1,10 @@
-"""The line of a log that says how much an agent knew of a search before its first trial."""
+"""Lines for the user's log: how much an agent knew of a search before its first trial, and why a first trial waits."""
 
 import logging
 from typing import NamedTuple
 
 from ..define_by_run.search import DefineByRunSearch
+from ..processes import exported
 from ..spaces.vocabulary import listed
 from .arguments import close_name
 
@@ -18,6 +19,36 @@ class LogLine(NamedTuple):
 
     level: int
     text: str
+
+
+class _Passing(logging.Handler):
+    """Passes records to the logger of another tool."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        """Takes the logger."""
+        super().__init__(logging.INFO)
+        self._logger = logger
+
+    def passes_to(self, logger: logging.Logger) -> bool:
+        """Returns whether records go to this logger."""
+        return logger is self._logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Passes a record, if the logger takes records of its level."""
+        if self._logger.isEnabledFor(record.levelno):
+            self._logger.handle(record)
+
+
+def pass_on_waits(logger: logging.Logger) -> None:
+    """Has a logger of another tool, whose messages users see, say why a first trial waits for the compiler.
+
+    Args:
+        logger: The logger. Another call for it has no effect.
+    """
+    waits = logging.getLogger(exported.__name__)
+    waits.setLevel(logging.INFO)
+    if not any(isinstance(each, _Passing) and each.passes_to(logger) for each in waits.handlers):
+        waits.addHandler(_Passing(logger))
 
 
 def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:

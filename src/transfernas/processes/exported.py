@@ -95,6 +95,7 @@ def exported(result_like: Callable[..., Any]) -> Callable[[FunctionT], FunctionT
             path = folder / hashlib.sha256(key.encode()).hexdigest()[:32]
             program = _load(path)
             if program is None:
+                _say_once()
                 program = export.export(jax.jit(on_arrays), platforms=[_PLATFORM])(*shapes)
                 _save(path, program)
             found = program.call(*arrays)
@@ -103,6 +104,12 @@ def exported(result_like: Callable[..., Any]) -> Callable[[FunctionT], FunctionT
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+@functools.cache
+def _say_once() -> None:
+    """Tells why the first trial on a machine takes seconds."""
+    _LOGGER.info("compiling the agent's network, once for this machine; this takes some seconds")
 
 
 def _has_foreign(arguments: tuple[Any, ...]) -> bool:

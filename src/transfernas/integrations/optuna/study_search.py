@@ -18,11 +18,13 @@ from ...define_by_run.search import DefineByRunSearch
 from ...spaces.domain import Domain
 from ...spaces.vocabulary import counted
 from ..arguments import close_name, resolve_name
-from ..transfer_log import LogLine, transfer_line
+from ..transfer_log import LogLine, pass_on_waits, transfer_line
 from .trials import endings, is_enqueued, known_domain, record_of, score_of, sign_of, stamp_of, value_of
 
 TO_USER = logging.getLogger("optuna.transfernas")
 """A logger whose messages appear among those of Optuna."""
+
+pass_on_waits(TO_USER)
 
 _ONE_BY_ONE = 250  # up to so many new trials are learned from one by one
 _STEPS = 100  # of learning from more trials: for 2,000 old trials, 60, 125 and 250 steps are worth the same
