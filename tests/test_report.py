@@ -34,6 +34,7 @@ class Checked(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.open, self.tags, self.addresses, self.ids = list[str](), list[str](), list[str](), list[str]()
+        self.boxes = list[dict[str, str | None]]()
         self.text = ""
         self.feed(page)
         self.close()
@@ -48,6 +49,8 @@ class Checked(HTMLParser):
         self.tags.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href")]
         self.ids += [value or "" for name, value in attrs if name == "id"]
+        if tag == "pre" or "table" in (dict(attrs).get("class") or "").split():
+            self.boxes.append(dict(attrs))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -459,13 +462,29 @@ def test_a_program_opens_the_storage_again(storage: str, tmp_path: Path) -> None
     assert program_of("mysql://me:secret@host/db") == "'mysql://me:***@host/db'"
 
 
+def test_a_keyboard_reaches_each_box_that_scrolls(storage: str, tmp_path: Path) -> None:
+    run(storage, "--study", EVIL, "--out", tmp_path / "report.html")
+    found, page = checked(tmp_path / "report.html"), (tmp_path / "report.html").read_text(encoding="utf8")
+    assert set(re.findall(r"([^{}\n]+) \{[^}]*overflow-x: auto", page)) == {".table", "pre"}
+    assert len(found.boxes) == found.tags.count("table") + found.tags.count("pre") >= 4
+    for box in found.boxes:
+        assert box["tabindex"] == "0" and box["role"] == "group" and box["aria-label"], box
+    assert any(EVIL.replace("\x1b", "\\x1b") in (box["aria-label"] or "") for box in found.boxes)
+    assert re.search(r":focus-visible \{ outline: 2px solid", page)
+
+
 @pytest.mark.thorough
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here, by which the page could be looked at")
 def test_a_browser_shows_the_page_on_a_phone_and_in_the_dark(storage: str, tmp_path: Path) -> None:
     run(storage, "--study", EVIL, "--out", tmp_path / "report.html")
     look = "const d = f.contentDocument, e = d.documentElement; "
     look += "document.title = e.scrollWidth - e.clientWidth + ' pixels too wide, on ' + "  # a bar may scroll down
-    look += "f.contentWindow.getComputedStyle(d.body).backgroundColor"
+    look += "f.contentWindow.getComputedStyle(d.body).backgroundColor; "
+    look += "for (const its of d.querySelectorAll('details')) its.open = true; "
+    look += "const boxes = [...d.querySelectorAll('body *')].filter(its => "
+    look += "f.contentWindow.getComputedStyle(its).overflowX === 'auto'); "
+    look += "const reached = boxes.filter(its => (its.focus(), d.activeElement === its)); "
+    look += "document.title += ', ' + (boxes.length > 3) + ', out of reach: ' + (boxes.length - reached.length)"
     frame = f'<iframe id="f" width="400" height="3000" style="border: 0" src="report.html" onload="{look}"></iframe>'
     (tmp_path / "frame.html").write_text(frame, encoding="utf8")
     for scheme, paper in ((1, "rgb(255, 255, 255)"), (0, "rgb(22, 24, 28)")):
@@ -475,5 +494,5 @@ def test_a_browser_shows_the_page_on_a_phone_and_in_the_dark(storage: str, tmp_p
             *("--enable-logging=stderr", "--window-size=700,3000", (tmp_path / "frame.html").as_uri()),
         ]
         done = subprocess.run([str(CHROMIUM), *options], capture_output=True, text=True, timeout=120, check=True)
-        assert f"<title>0 pixels too wide, on {paper}</title>" in html.unescape(done.stdout)
+        assert f"<title>0 pixels too wide, on {paper}, true, out of reach: 0</title>" in html.unescape(done.stdout)
         assert "CONSOLE" not in done.stderr

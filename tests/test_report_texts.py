@@ -206,7 +206,7 @@ def test_failures_are_counted_and_the_expected_best_trial_is_compared(tmp_path: 
 def test_a_wide_table_has_the_head_of_each_cell_for_narrow_pages() -> None:
     heads = ["trial", '"C"', *"abcd"]
     wide, narrow = page.table(heads, [[1, 2.0, *"wxyz"]]), page.table(heads[:2], [[1, 2.0]])
-    assert '<div class="table wide">' in wide and '<td class=number data-head="&quot;C&quot;">2</td>' in wide
+    assert '<div class="table wide" ' in wide and '<td class=number data-head="&quot;C&quot;">2</td>' in wide
     assert wide.count("data-head") == 6 and "data-head" not in narrow and "wide" not in narrow
     assert "attr(data-head)" in page.document("title", [wide])
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from ..spaces.vocabulary import listed
 from .terminal import plain
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ th { background: var(--head); white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 pre { background: var(--head); padding: 0.8rem; overflow-x: auto; border-radius: 0.4rem; font-size: 0.85rem; }
 details summary { cursor: pointer; }
+:focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }
 @media (max-width: 30rem) { table { font-size: 0.82rem; }
   th, td { padding: 0.25rem 0.4rem; } th, th.number { white-space: normal; } pre { white-space: pre-wrap; }
   .wide thead { display: none; } .wide tr { display: block; border-bottom: 1px solid var(--line); padding: 0.3rem 0; }
@@ -97,9 +99,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     On a narrow page, a row of many columns becomes a list of heads and cells, and other tables scroll.
     """
-    listed = [list(row) for row in rows]
+    lines = [list(row) for row in rows]
     right = [
-        bool(listed) and all(row[at] is None or type(row[at]) in (int, float) for row in listed)
+        bool(lines) and all(row[at] is None or type(row[at]) in (int, float) for row in lines)
         for at in range(len(heads))
     ]
 
@@ -113,14 +115,15 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         )
         return f"<tr>{''.join(found)}</tr>"
 
-    body = "".join(cells("td", row) for row in listed)
+    body = "".join(cells("td", row) for row in lines)
     kind = "table wide" if wide else "table"
-    return f'<div class="{kind}"><table><thead>{cells("th", heads)}</thead><tbody>{body}</tbody></table></div>'
+    box = _scrolling(f"table of {listed(tuple(filter(None, heads)))}")
+    return f'<div class="{kind}" {box}><table><thead>{cells("th", heads)}</thead><tbody>{body}</tbody></table></div>'
 
 
-def code(words: str) -> str:
-    """Returns lines of a program."""
-    return f"<pre>{html.escape(chr(10).join(map(plain, words.splitlines())))}</pre>"
+def code(words: str, label: str) -> str:
+    """Returns lines of a program, with a label that is read aloud before them."""
+    return f"<pre {_scrolling(label)}>{html.escape(chr(10).join(map(plain, words.splitlines())))}</pre>"
 
 
 def hidden(summary: str, content: str) -> str:
@@ -153,6 +156,11 @@ def document(title: str, content: Iterable[str]) -> str:
         f'<link rel="icon" href="data:,"><title>{text(title)}</title><style>{_STYLE}</style></head>\n'
         f"<body>{body}</body></html>\n"
     )
+
+
+def _scrolling(label: str) -> str:
+    """Returns the attributes of a box that scrolls sideways: a keyboard reaches it, and its label is read aloud."""
+    return f'tabindex="0" role="group" aria-label="{text(label)}"'
 
 
 def _svg(draw: Callable[[], "Axes"], name: str, label: str) -> str:

@@ -63,7 +63,7 @@ def _results(found: Page, result: Mapping[str, Any]) -> None:
     settings = json.dumps(result.get("settings", {}), indent=2, ensure_ascii=False)
     words = "The command below repeats the options that the settings name. Repeat others, such as --change, yourself."
     found.add(page.heading("Settings"), page.paragraph(words))
-    found.add(page.hidden("All settings of the run", page.code(settings)))
+    found.add(page.hidden("All settings of the run", page.code(settings, "All settings of the run")))
 
 
 def _rerun(result: Mapping[str, Any], folder: Path) -> str:

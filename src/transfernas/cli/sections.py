@@ -73,10 +73,10 @@ class Page:
             command: that made it.
             made: when.
         """
-        again = page.heading("How to go on"), page.code(self.rerun)
+        again = page.heading("How to go on"), page.code(self.rerun, "how to go on")
         end = (
             page.paragraph("This page was made by:"),
-            page.code(command),
+            page.code(command, "the command that made this page"),
             page.paragraph(f"{made}, transfernas {__version__}", soft=True),
         )
         head = f"<h1>{page.text(self.title)}</h1>"
@@ -157,7 +157,8 @@ def add_search(found: Page, record: SearchRecord, against: SearchRecord | None, 
     if len(names) > LISTED:
         params = {name: str(its) if isinstance(its, NumberRange) else its for name, its in best[0].params.items()}
         text = json.dumps(params, indent=2, default=str)
-        found.add(page.hidden("All parameters of the best trial", page.code(text)))
+        title = "All parameters of the best trial"
+        found.add(page.hidden(title, page.code(text, title)))
 
 
 def _compared(found: Page, record: SearchRecord, against: SearchRecord) -> None:
@@ -323,7 +324,8 @@ def add_configuration(found: Page, agent: "Agent") -> None:
     words = f" with {', '.join(f'{path}={value}' for path, value in changes.items())}" if changes else ""
     text = json.dumps(to_json(agent.config), indent=2)
     found.add(page.heading("Configuration"), page.paragraph(f"The settings are those of {base}{words}."))
-    found.add(page.hidden("All fields of TrainingConfig", page.code(text)))
+    title = "All fields of TrainingConfig"
+    found.add(page.hidden(title, page.code(text, title)))
 
 
 def config_words(config: Mapping[str, object]) -> str:

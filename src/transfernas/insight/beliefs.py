@@ -22,10 +22,12 @@ from ..learning.proposal import count_candidates, excess_log_prob
 from ..learning.randomness import Purpose, generator
 from ..learning.rollout import Rollout
 from ..learning.steps import sample
+from ..notebook import html_table
 from ..processes.runtime import run
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config, action_key
 from ..spaces.trajectory import pad_trajectory
+from ..spaces.vocabulary import counted
 from .attention import DecisionAttention, attention_in, with_values
 from .importances import LEAST_TRIALS, Importance, importances, mean_ranks
 from .likeness import TaskLikeness, likeness_in
@@ -191,6 +193,17 @@ class Beliefs:
     def to_json(self) -> dict[str, Any]:
         """Returns the beliefs as values that `json.dumps` takes, with the names of the attributes as keys."""
         return dataclasses.asdict(self)
+
+    def _repr_html_(self) -> str:
+        """Returns a table of the parameters, which notebooks show."""
+        words = f"about space {self.space}, task {self.task}, after {counted(self.trials, 'trial')}"
+        favourites = with_ranges({each.name: each.favourite for each in self.parameters}, self.ranges)
+        rows = []
+        for each in self.parameters:
+            importance = "not known" if each.importance is None else f"{100 * each.importance:.0f} %"
+            favourite = favourites[each.name] if each.active else "never decided"
+            rows.append((each.name, favourite, f"{100 * max(each.probabilities):.0f} %", importance))
+        return html_table("Beliefs", words, ("parameter", "favourite value", "probability", "importance"), rows)
 
 
 def beliefs_of(

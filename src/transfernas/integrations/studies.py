@@ -23,6 +23,7 @@ from ..learning.learner import Learner, new_learner, note
 from ..learning.randomness import Purpose, generator
 from ..learning.scores import Scores
 from ..learning.studying import study
+from ..notebook import html_table
 from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.problem import Problem, check_fill, check_rename
@@ -119,6 +120,16 @@ class LearningReport:
             named = ", ".join(f"{name} ({count})" for name, count in parameters.items())
             lines.append(f"  space {space}: {named}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Returns a table of the studies, which notebooks show."""
+        words = f"from {counted(self.trials, 'trial')} of {counted(len(self.studies), 'study')}"
+        rows = []
+        for one in self.studies:
+            best = "none" if one.best is None else f"{one.best:.6g}"
+            left_out = ", ".join(_notes(dataclasses.asdict(one))) or "none"
+            rows.append((one.study, one.space, one.task, one.trials, best, left_out))
+        return html_table("Learned", words, ("study", "space", "task", "trials", "best value", "left out"), rows)
 
 
 class NothingToLearnError(ValueError):

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Int
 
+from ..notebook import html_table
 from .choice import START
 from .condition import Action
 from .families import families, family_of
@@ -194,6 +195,14 @@ class TransferReport:
         if self.nothing_in_common:
             lines.append("  nothing in common: the search starts as if from scratch")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Returns a table of the numbers of known and new names, which notebooks show."""
+        words = f"from spaces {listed(self.source_spaces)}, tasks {listed(self.source_tasks)}"
+        kinds = ("states", "actions", "spaces", "tasks")
+        both = [(kind, getattr(self, f"known_{kind}"), getattr(self, f"new_{kind}")) for kind in kinds]
+        rows = [(kind, len(known), len(new), listed(new)) for kind, known, new in both]
+        return html_table("Transfer", words, ("", "known", "new", "which are new"), rows)
 
 
 def transfer_report(known: Vocabulary, problems: Iterable[Problem]) -> TransferReport:
