@@ -773,6 +773,16 @@ def test_what_is_renamed_or_filled_must_be_there(options: dict[str, Any], messag
         searching(agent=agent, **options)
 
 
+def test_a_rename_or_a_fill_that_is_not_used_is_told(agent: Agent, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "ray.tune.transfernas"):
+        run(searching(rename={"typo": "depth"}), 2)
+        run(searching(agent=agent, fill={"depth": 3}), 2)
+        run(searching(agent=agent), 2)
+    alone, filled = caplog.messages
+    assert "starts from no agent, so that rename is not used" in alone
+    assert "; fill is not used for depth: all earlier configurations have" in filled
+
+
 def test_a_known_task_in_the_other_mode_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = searching(mode="max", task="one")
     run(first, 2)

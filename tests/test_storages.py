@@ -44,6 +44,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     optuna.logging.set_verbosity(optuna.logging.INFO)
 
 
+@pytest.fixture
+def agent_file(tmp_path: Path) -> Path:
+    """The file of an agent."""
+    agent = Agent([Problem(SearchSpace("s", [Choice("a", (0, 1))]), "t")], TrainingConfig())
+    return agent.save(tmp_path / "agent.safetensors")
+
+
 @pytest.mark.parametrize("storage", ["sqlite:///{}/studies.db", "{}/studies.db", "{}/journal.log"])
 def test_a_database_and_a_journal_are_found(folder: Path, storage: str) -> None:
     found = open_studies(storage.format(folder), ())
@@ -56,7 +63,7 @@ def test_a_database_and_a_journal_are_found(folder: Path, storage: str) -> None:
 @pytest.mark.parametrize(
     ("storage", "message"),
     [
-        ("sqlite:///{}/nowhere.db", "there is no file {}/nowhere.db"),
+        ("sqlite:///{}/nowhere.db", "there is no file {}/nowhere.db; give the database that Optuna made, as in"),
         ("sqlite:///{}", "there is no file {}"),
         ("{}/nowhere.db", "'{}/nowhere.db' is neither the URL of a database, as in sqlite:///studies.db, nor a file"),
         ("{}", "'{}' is neither the URL"),
@@ -66,8 +73,9 @@ def test_a_database_and_a_journal_are_found(folder: Path, storage: str) -> None:
             "'sqlite://studies.db' is not the URL of a file; the right form is sqlite:///studies.db",
         ),
         ("sqlite:studies.db", "'sqlite:studies.db' is not the URL of a file; the right form is sqlite:///studies.db"),
-        ("foo://studies", "foo://studies cannot be read: "),
-        ("://", ":// cannot be read: "),
+        ("foo://studies", "foo://studies is not the URL of a known kind of database; give a URL as in sqlite:///"),
+        ("postgres://u:p@h/db", "postgres://u:***@h/db is not the URL of a known kind of database; give a URL"),
+        ("://", ":// is not the URL of a known kind of database; give a URL"),
         ("mysql://host/studies", "mysql://host/studies cannot be read: "),
         ("sqlite:///{}/text", "sqlite:///{}/text cannot be read: file is not a database"),
         ("{}/text", "{}/text has no studies; is it an Optuna database or journal?"),
@@ -96,10 +104,17 @@ def test_a_password_is_hidden(tmp_path: Path) -> None:
     assert result.output.startswith("Error: postgresql://me:***@127.0.0.1:1/studies cannot be read: ")
 
 
-def test_a_study_of_no_storage_is_told(tmp_path: Path, folder: Path) -> None:
-    agent = Agent([Problem(SearchSpace("s", [Choice("a", (0, 1))]), "t")], TrainingConfig())
-    path = agent.save(tmp_path / "agent.safetensors")
-    result = CliRunner().invoke(app, ["inspect", str(path), "--against", "one"])
+def test_an_agent_is_told_from_a_storage(agent_file: Path, tmp_path: Path) -> None:
+    for storage in (str(agent_file), f"sqlite:///{agent_file}"):
+        result = CliRunner().invoke(app, ["pretrain", "--storage", storage, "--out", str(tmp_path / "new")])
+        assert result.exit_code == 1 and result.output == (
+            f"Error: {agent_file} is the file of an agent, not a storage of studies: pretrain takes it by --from, and "
+            f"`transfernas inspect {agent_file}` shows what it knows\n"
+        )
+
+
+def test_a_study_of_no_storage_is_told(agent_file: Path) -> None:
+    result = CliRunner().invoke(app, ["inspect", str(agent_file), "--against", "one"])
     assert result.exit_code == 2
     assert "there is no file one; if it is a study, say where: --storage URL" in result.output
 

@@ -138,7 +138,7 @@ def test_spaces_that_differ_are_versions_of_one_or_several(url: str) -> None:
     assert set(report.spaces) == {"wide", "narrow"} and len(agent.problems) == 4
 
 
-def test_names_can_change_and_what_was_constant_be_said(url: str) -> None:
+def test_names_can_change_and_what_was_constant_be_said(url: str, heard: list[str]) -> None:
     wider = optuna.create_study(study_name="wider")
     wider.optimize(
         lambda trial: (trial.suggest_float("rate", 0, 1) - 0.6) ** 2 + trial.suggest_float("dropout", 0, 0.5),
@@ -148,6 +148,9 @@ def test_names_can_change_and_what_was_constant_be_said(url: str) -> None:
         None, [*studies_of(url), wider], rename={"x": "rate"}, back_fill={"dropout": 0.0}, task="one"
     )
     assert list(report.spaces["optuna"]) == ["rate", "kind", "dropout"]
+    heard.clear()
+    learn_from_studies(None, [wider], back_fill={"dropout": 0.0})
+    assert heard == ["back_fill is not used for 'dropout': all of the studies have this parameter"]
     top = agent.top()[0].config
     assert abs(float(str(top["rate"])) - 0.65) < 0.15 and str(top["dropout"]) == "about 0 to 0.0312"
     with pytest.raises(ValueError, match="back_fill names 'drop', which is no parameter of any of the studies"):

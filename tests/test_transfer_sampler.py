@@ -976,6 +976,29 @@ def test_a_slip_in_a_name_is_told_once(learn: bool, heard: list[str]) -> None:
             assert all(f"Did you mean {name!r}?" in text for slip, name in close.items() if repr(slip) in text)
 
 
+def test_a_rename_or_a_fill_that_is_not_used_is_told(heard: list[str]) -> None:
+    def search(sampler: TransferSampler, *names: str) -> None:
+        study = optuna.create_study(study_name="named", sampler=sampler)
+        study.optimize(lambda trial: sum(trial.suggest_float(name, 0.0, 1.0) for name in names), n_trials=12)
+
+    knows = TransferSampler(config=FAST, seed=0, rename={"typo": "rate"})
+    search(knows, "lr", "units")
+    assert heard == [
+        "Study 'named' starts from no agent, so that rename is not used: give the agent or its file, as in "
+        "agent='agent.safetensors', or leave rename out"
+    ]
+    for fill, unused in (
+        ({"units": 0.3, "dropout": 0.0}, "units"),
+        ({"rate": 0.3, "units": 0.3}, "rate, units"),
+        ({"dropout": 0.0}, None),
+    ):
+        heard.clear()
+        search(TransferSampler(knows.agent, seed=0, rename={"lr": "rate"}, fill=fill), "rate", "units", "dropout")
+        (text,) = (text for text in heard if "starts from an agent" in text)
+        assert ("fill" in text) == (unused is not None)
+        assert f"; fill is not used for {unused}: all earlier configurations have" in text or unused is None
+
+
 def test_the_best_trial_comes_first_in_ranges_that_were_narrowed_around_it() -> None:
     """The parts of a narrower range may all be others, so that the policy knows no name of the new ranges."""
 

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..files import is_database
+from ..files import is_agent, is_database
 
 if TYPE_CHECKING:
     import optuna
@@ -93,15 +93,22 @@ def _place(storage: str) -> "str | optuna.storages.BaseStorage":
     """Returns a storage for Optuna after a check, because Optuna would create a missing file or missing tables.
 
     Raises:
-        ValueError: The storage is neither a URL nor a file with studies.
+        ValueError: The storage is neither the URL of a database nor a file with studies.
     """
+    file = storage.removeprefix(_SQLITE).partition("?")[0] if storage.startswith(_SQLITE) else storage
+    if is_agent(Path(file)):
+        raise ValueError(
+            f"{file} is the file of an agent, not a storage of studies: pretrain takes it by --from, and `transfernas "
+            f"inspect {file}` shows what it knows"
+        )
     if storage.startswith(_SQLITE):
-        _check_database(storage.removeprefix(_SQLITE).partition("?")[0])
+        _check_database(file)
         return storage
     if storage.startswith("sqlite:"):
         right = _SQLITE + storage.removeprefix("sqlite:").lstrip("/")
         raise ValueError(f"{storage!r} is not the URL of a file; the right form is {right}")
     if "://" in storage:
+        _check_url(storage)
         return storage
     if not Path(storage).is_file():
         raise ValueError(f"{storage!r} is neither the URL of a database, as in sqlite:///studies.db, nor a file")
@@ -111,9 +118,25 @@ def _place(storage: str) -> "str | optuna.storages.BaseStorage":
     return _journal(storage)
 
 
+def _check_url(storage: str) -> None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(storage).get_dialect()
+    except ArgumentError:  # no URL, or one of an unknown kind of database
+        raise ValueError(
+            f"{shown(storage)} is not the URL of a known kind of database; give a URL as in sqlite:///studies.db or "
+            f"postgresql://user@host/studies, or the path of a journal file"
+        ) from None
+
+
 def _check_database(path: str) -> None:
     if not Path(path).is_file():
-        raise ValueError(f"there is no file {path}")
+        raise ValueError(
+            f"there is no file {path}; give the database that Optuna made, as in sqlite:///studies.db for a file in "
+            f"this folder, or sqlite:////home/me/studies.db"
+        )
     uri = f"{Path(path).resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as database:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'studies'").fetchone():

@@ -74,7 +74,7 @@ class DefineByRunSearch:
         config = config or (TrainingConfig() if source is None else source.config)
         # Without a proposer bandit, its configuration still tells how many numbers are remembered.
         size = (config.transfer.bandit or BanditConfig()).warm_start
-        starts = None
+        self._unused_rename, starts = source is None and bool(rename), None
         if source is not None:
             starts = SourceAgent(source, (space, task), size, rename or {}, fill or {}, resumes)
         resumed = starts.agent.learner if starts is not None and starts.resumed else None
@@ -102,6 +102,17 @@ class DefineByRunSearch:
         """The names of parameters to which `rename` goes."""
         source = self._now.learner.source
         return () if source is None else tuple(source.rename.values())
+
+    @property
+    def unused_rename(self) -> bool:
+        """Whether `rename` was given without a source, so that it is not used."""
+        return self._unused_rename
+
+    @property
+    def unused_fill(self) -> tuple[str, ...]:
+        """The names in `fill` that all earlier configurations have, so that their values are not used."""
+        source = self._now.learner.source
+        return () if source is None else source.unused_fill
 
     @property
     def has_surrogate(self) -> bool:

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from ..agent import Agent
+from ..learning.archive import ArchivedProblem
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner
 from ..learning.portfolio import Portfolios, portfolios
@@ -85,8 +86,7 @@ class SourceAgent:
         """
         if self.resumed:
             return learner
-        entries = [entry.renamed(self._renamed()) for entry in self._learner.archive]
-        fill = resolve_fill(self._fill, domains)
+        entries, fill = self._entries, resolve_fill(self._fill, domains)
         numbers = numbers_of(fill, {name: self._fill[name] for name in fill})
         [[ordered]] = self._picks
         kept = [
@@ -98,6 +98,13 @@ class SourceAgent:
         picks, ranges = [[kept if size else ()]], _ranges(domains)
         warm_start = fit_warm_start(entries, picks, learner.encoding, size, fill, numbers, ranges)
         return dataclasses.replace(learner, warm_start=warm_start)
+
+    @property
+    def unused_fill(self) -> tuple[str, ...]:
+        """The names in `fill` that all earlier configurations have, so that their values are not used."""
+        [[ordered]] = self._picks
+        configs = [self._entries[pick.entry].config(0, pick.slot) for pick in ordered]
+        return tuple(name for name in self._fill if configs and all(name in config for config in configs))
 
     def number(self, name: str, action: Action) -> float | None:
         """Returns the number of the best earlier trial with an action of a parameter; None if there is none."""
@@ -114,6 +121,10 @@ class SourceAgent:
     @functools.cached_property
     def _learner(self) -> Learner:
         return rehearse(self.agent.learner)
+
+    @functools.cached_property
+    def _entries(self) -> list[ArchivedProblem]:
+        return [entry.renamed(self._renamed()) for entry in self._learner.archive]
 
     @functools.cached_property
     def _picks(self) -> Portfolios:

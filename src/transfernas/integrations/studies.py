@@ -306,9 +306,11 @@ def _fill(studies: Sequence[OldStudy], name: str, value: Action) -> None:
         action = having[-1].action(value)  # type: ignore[arg-type]
     except (ValueError, TypeError) as error:
         raise ValueError(f"back_fill gives {name!r} a value that it cannot have: {error}") from None
-    for one in studies:
-        if name not in one.domains:
-            one.fill(name, action)
+    lacking = [one for one in studies if name not in one.domains]
+    if not lacking:
+        TO_USER.warning(f"back_fill is not used for {name!r}: all of the studies have this parameter")
+    for one in lacking:
+        one.fill(name, action)
 
 
 def _notes(counts: Mapping[str, int]) -> list[str]:

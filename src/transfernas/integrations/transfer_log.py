@@ -52,10 +52,11 @@ def pass_on_waits(logger: logging.Logger) -> None:
 
 
 def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
-    """Returns the line about the agent that a search started from; None if the search started from none.
+    """Returns the line about the agent that a search started from; None if there is nothing to say.
 
     The line is a warning if more parameters are new than known, because some of them may have been renamed, or if a new
-    name is close to a known one that was not asked for, because it may be misspelt.
+    name is close to a known one that was not asked for, because it may be misspelt, or if `rename` or a value in `fill`
+    is not used.
 
     Args:
         subject: The search, as the subject of the sentence.
@@ -68,6 +69,12 @@ def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
             logging.getLogger(__name__).log(*line)
         ```
     """
+    if search.unused_rename:
+        return LogLine(
+            logging.WARNING,
+            f"{subject} starts from no agent, so that rename is not used: give the agent or its file, as in "
+            f"agent='agent.safetensors', or leave rename out",
+        )
     report, learner = search.transfer_report(), search.learner
     if report is None or learner is None or learner.known is None:
         return None
@@ -81,6 +88,10 @@ def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
     text += f"; new: {listed(new)}" if new else ""
     changed = tuple(dict.fromkeys(state for state, _ in report.new_actions if state in known))
     text += f"; values that the agent never saw: of {listed(changed)}" if changed else ""
+    unused = tuple(name for name in search.unused_fill if name in known)
+    text += (
+        f"; fill is not used for {listed(unused)}: all earlier configurations have their own value" if unused else ""
+    )
     left = [state for state in learner.known.states[1:] if state not in (*known, *search.renamed)]
     slips = [(name, close) for name in new if (close := close_name(left, name)) is not None]
     if slips:
@@ -92,4 +103,4 @@ def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
         )
     if len(new) > len(known):
         return LogLine(logging.WARNING, f"{text}. Where parameters have other names by now, say rename={{old: new}}")
-    return LogLine(logging.INFO, text)
+    return LogLine(logging.WARNING if unused else logging.INFO, text)

@@ -303,7 +303,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             resumes=resumes,
             networks=None if self._key is None else TrialNetworks(self._key),
         )
-        given = {new: ("rename", f"the agent's knowledge of {old!r} is not used") for old, new in self._rename.items()}
+        rename = {} if source is None else self._rename
+        given = {new: ("rename", f"the agent's knowledge of {old!r} is not used") for old, new in rename.items()}
         for name, value in self._fill.items():
             given[name] = "fill", f"no earlier configuration gets its value {value!r}"
         if (warning := self._processed[0].direction_warning(search.task, sign_of(study) > 0)) is not None:
