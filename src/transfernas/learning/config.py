@@ -273,6 +273,11 @@ class TrainingConfig(ConfigPart):
 
         Raises:
             ValueError: the parts do not go together.
+
+        Example:
+            ```python
+            config = TrainingConfig.paper(network=LSTMConfig())
+            ```
         """
         return cls(
             network=network or TransformerConfig(),
@@ -292,6 +297,11 @@ class TrainingConfig(ConfigPart):
         Raises:
             ValueError: a path names no field, a value is not allowed, or the values do not go together; the message
                 names the field.
+
+        Example:
+            ```python
+            config = TrainingConfig().with_changes({"rule.learning_rate": 1e-3, "transfer.bandit": None})
+            ```
         """
         return changed(self, changes)
 
