@@ -276,7 +276,7 @@ class TrainingConfig(ConfigPart):
 
         Example:
             ```python
-            config = TrainingConfig.paper(network=LSTMConfig())
+            config = TrainingConfig.paper(network=LstmConfig())
             ```
         """
         return cls(
