@@ -49,14 +49,8 @@ BELIEVED_STUDY = """
 # The code before an example that uses names of the reader's program.
 BEFORE = {
     "transfernas.agent.Agent.beliefs": TOLD_AGENT,
+    "transfernas.agent.Agent.expected_best": TOLD_AGENT,
     "transfernas.define_by_run.evidence.resolve_fill": "from transfernas.spaces.domain import CategoricalDomain",
-    "transfernas.define_by_run.plans.ExpectedBest": """
-        from transfernas.define_by_run.search import DefineByRunSearch
-        from transfernas.spaces.domain import NumericDomain
-        search, rate = DefineByRunSearch("networks", "digits"), NumericDomain(1e-4, 1.0, log=True)
-        for trial in range(12):
-            search.tell(trial, {"lr": (rate, search.suggest(trial, {}, "lr", rate))}, float(trial))
-    """,
     "transfernas.define_by_run.search.DefineByRunSearch": """
         from transfernas.spaces.domain import NumericDomain
     """,
@@ -81,6 +75,7 @@ BEFORE = {
     "transfernas.insight.progress.old_against_new": TOLD_AGENT,
     "transfernas.insight.progress.gains": TOLD_AGENT,
     "transfernas.insight.progress.record_of": TOLD_AGENT,
+    "transfernas.learning.expected_best.ExpectedBest": TOLD_AGENT,
     "transfernas.spaces.grid.bins_of_names": "from transfernas.spaces.domain import NumericDomain",
     "transfernas.integrations.configspace": "from ConfigSpace import ConfigurationSpace",
     "transfernas.integrations.configspace.ConfigSpaceAdapter": "from ConfigSpace import ConfigurationSpace",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfernas import Agent, Choice, Problem, ProposalConfig, SearchSpace, SurrogateConfig, TrainingConfig
+from transfernas import Agent, Choice, Problem, ProposalConfig, Range, SearchSpace, SurrogateConfig, TrainingConfig
 from transfernas.learning.bandit import NOBODY, SURROGATE
 from transfernas.learning.learner import select
 from transfernas.learning.surrogate_proposals import BEST, LATEST, SPREAD
@@ -59,6 +59,56 @@ def test_the_process_proposes_three_of_four_trials_from_the_ninth_on(old: Agent)
     assert not any(at % 4 == 3 for at in found)  # none where all promise too little
     configs = [tuple(one.config.items()) for one in old.top()]
     assert len(set(configs)) == len(configs)
+
+
+def noisy(agent: Agent, trials: int, seed: int) -> Agent:
+    rng = np.random.default_rng(seed)
+    for _ in range(trials):
+        trial = agent.ask()
+        agent.tell(trial, reward(trial.config) + 0.3 * float(rng.standard_normal()))
+    return agent
+
+
+@pytest.mark.parametrize("ranges", [False, True])
+@pytest.mark.thorough
+def test_under_noise_the_expected_best_is_better_than_the_best_single_trial(ranges: bool, tmp_path: Path) -> None:
+    found, numbers = [], Range(0.0, 1.0) if ranges else STEPS
+    problem = Problem(SearchSpace("s", [Choice(n, numbers) for n in "xyz"] + [Choice("kind", ("a", "c"))]), "task")
+    for seed in range(6):
+        agent = noisy(Agent([problem], seed=seed), 50, seed)
+        best, lucky = agent.expected_best(), agent.best()
+        assert best is not None and lucky is not None and best.deviation > 0 and best.number is None
+        assert best.params in [its.config for its in agent.top()] or best.value < lucky.reward
+        off = abs(best.value - reward(best.params)), abs(lucky.reward - reward(lucky.config))
+        found.append([reward(best.params), reward(lucky.config), *off])
+        assert best.best_value <= best.value
+    truly, luckily, off_expected, off_lucky = np.mean(found, axis=0)
+    assert truly > luckily and off_expected < 0.8 * off_lucky
+    assert Agent.load(agent.save(tmp_path / "agent.safetensors")).expected_best() == best
+
+
+@pytest.mark.thorough
+def test_to_ask_for_the_expected_best_changes_nothing() -> None:
+    found = []
+    for asks in (False, True):
+        agent = Agent([PROBLEM], seed=4)
+        searched(agent, 9)
+        if asks:
+            best = agent.expected_best()
+            assert best is not None and best.value == pytest.approx(reward(best.params), abs=0.3)
+        found.append(searched(agent, 9))
+    assert found[0] == found[1]
+
+
+def test_where_nothing_was_told_nothing_is_expected() -> None:
+    agent = Agent([PROBLEM, Problem(SPACE, "other")], seed=4)
+    assert agent.expected_best(PROBLEM) is None
+    agent.tell(agent.ask(), failed=True)
+    assert agent.expected_best(PROBLEM) is None
+    with pytest.raises(ValueError, match=r"say which, as in agent.expected_best\(problem\)"):
+        agent.expected_best()
+    with pytest.raises(ValueError, match="proposal.surrogate=SurrogateConfig"):
+        Agent([PROBLEM], TrainingConfig.paper()).expected_best()
 
 
 @pytest.mark.thorough

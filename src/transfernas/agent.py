@@ -1,6 +1,5 @@
 """The agent: a Transformer policy over many search spaces and tasks."""
 
-import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,16 +12,15 @@ from .checkpoint.processed_trials import ProcessedTrials
 from .checkpoint.snapshot import CheckpointError, SavedTrial, Snapshot, read_snapshot, write_snapshot
 from .insight.beliefs import DRAWS, Beliefs, beliefs_of
 from .insight.html import html_of
-from .insight.told import actions_in, best_trials
+from .insight.told import actions_in, best_trials, expected_best_trial
 from .learning.bandit import NOBODY
 from .learning.compilation import BackgroundCompiler
 from .learning.config import TrainingConfig, check_config
+from .learning.expected_best import ExpectedBest
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
-from .learning.numbers import configs_of
-from .learning.open_trial import OpenTrialData, as_replica
-from .learning.proposal import propose, skip_trial
+from .learning.open_trial import OpenTrialData, as_replica, ask_trial
+from .learning.proposal import skip_trial
 from .learning.rehearsal import rehearse
-from .learning.replay import fingerprints, identity_of
 from .learning.scores import Scores
 from .learning.studying import study
 from .learning.transfer import transfer
@@ -178,6 +176,32 @@ class Agent(Searcher):
         """
         learner, row = self._learner, self._row(problem, "best")
         return [Observation(self._problems[row], config, reward) for config, reward in best_trials(learner, row)]
+
+    def expected_best(self, problem: Problem | None = None) -> ExpectedBest | None:
+        """Returns the trial of a problem with the best expected reward; None before the first trial.
+
+        `best` is the best single evaluation, which is often a lucky one under noise. The expected rewards are those of
+        a Gaussian process over the trials: the best, the latest, and a spread of the others, 200 at most.
+
+        Args:
+            problem: As for `best`.
+
+        Raises:
+            ValueError: As for `best`; or the configuration has no surrogate.
+
+        Example:
+            ```python
+            best = agent.expected_best()
+            print(best.params, best.value, "+-", best.deviation)
+            ```
+        """
+        row = self._row(problem, "expected_best")
+        if self.config.proposal.surrogate is None:
+            raise ValueError(
+                "the agent expects nothing: its configuration has no Gaussian process; use a TrainingConfig with "
+                "proposal.surrogate=SurrogateConfig()"
+            )
+        return expected_best_trial(self._learner, row)
 
     def beliefs(
         self, problem: Problem | None = None, *, draws: int = DRAWS, seed: int = 0, attention: Config | None = None
@@ -346,37 +370,10 @@ class Agent(Searcher):
                     f"problem {problem.name} was saved with a function `{name}`, which a file cannot hold; give it "
                     f"again, as in Agent.load(path, problems=[Problem(space, task, {name}=...)])"
                 )
-        self._look_at_open()
-        encoding = self._learner.encoding
-        opened = [(encoding.row(one.problem), one.config, one.kept) for one in self._open.values()]
-        open_trials = [(row, kept.trajectory, encoding.numbers(row, config)) for row, config, kept in opened]
-        pending = [kept.fingerprint for _, _, kept in opened]
-        pairs = zip(pending, open_trials, strict=True)
-        identities = [identity_of(int(fingerprint), numbers) for fingerprint, (_, _, numbers) in pairs]
-        configs = configs_of(self._learner, identities)
-        learner, proposal = propose(
-            self._learner,
-            before_draw=self._compiling().wait_for_sample,
-            pending=np.array(pending, np.uint64),
-            open_trials=open_trials,
-            configs=configs,
-        )
-        row = int(proposal.problem[0])
-        config = configs.config(row, proposal.rollout.action_indices[0])
-        trajectory = proposal.rollout.trajectory.at(0)
-        kept = OpenTrialData(
-            trajectory, int(proposal.proposer[0]), fingerprints(proposal.problem, proposal.rollout.trajectory)[0]
-        )
+        row_of = self._learner.encoding.row
+        opened = [(row_of(one.problem), one.config, one.kept) for one in self._open.values()]
+        learner, row, config, kept = ask_trial(self._learner, opened, self._compiling().wait_for_sample)
         return OpenTrial(self._problems[row], config, kept), learner
-
-    def _look_at_open(self) -> None:
-        """Enters the networks of open trials in `network_cache`, because trials from a file are not there yet."""
-        learner = self._learner
-        for opened in self._open.values() if learner.keyed else ():
-            if opened.problem.key is not None:
-                row, look_up = learner.encoding.row(opened.problem), functools.partial(getattr, opened, "config")
-                identity = identity_of(int(opened.kept.fingerprint), learner.encoding.numbers(row, opened.config))
-                learner.network_cache.network(learner.encoding, row, identity, look_up)
 
     def _passed_over(self) -> Learner:
         return self._learner if any(self._unset.values()) else skip_trial(self._learner)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..agent import Agent
-    from ..integrations.optuna.record import ExpectedBest
+    from ..learning.expected_best import ExpectedBest
 
 _NETWORK = "These sections are for readers who want to look into the network. They tell you nothing to decide by."
 MOST = 8  # studies, problems, or parameters, of which each has figures

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..learning.bandit import NOBODY, WARM_START
+from ..learning.expected_best import ExpectedBest
 from ..learning.learner import Learner
 from ..learning.numbers import BEST
 from ..learning.scores import Score
@@ -17,7 +18,6 @@ from .evidence import Evidence, recent_configs
 from .learner import DefineByRunLearner
 from .networks import TrialNetworks
 from .plans import (
-    ExpectedBest,
     ExternalTrial,
     ObservedTrial,
     Params,
@@ -167,11 +167,7 @@ class SearchKnowledge:
         if self.surrogate is None or self.learner.learner is None:
             return None
         found = self.surrogate.expected_best(self.learner.space, self.space.domains, self.learner.sources)
-        return (
-            None
-            if found is None
-            else ExpectedBest(self._values(found.trial), found.reward, found.deviation, *found.of_best)
-        )
+        return None if found is None else ExpectedBest(self._values(found[0]), *found[1])
 
     def close_network(self, trial: Hashable) -> None:
         """Takes note that a trial is not open any more, or that its network is not known."""

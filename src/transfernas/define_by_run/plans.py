@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import itertools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -163,36 +163,6 @@ class Proposer(NamedTuple):
 
     name: str
     trust: float | None
-
-
-class ExpectedBest(NamedTuple):
-    """The trial with the best expected value, were it evaluated again; for objectives with noise.
-
-    Attributes:
-        params: The parameters of the trial.
-        value: The expected value of another evaluation, without noise.
-        deviation: The standard deviation of `value`.
-        best_value: The expected value of the trial whose observed value is best, to compare with.
-        best_deviation: The standard deviation of `best_value`.
-        number: The number of the trial in its study; None outside of studies.
-
-    Example:
-        ```python
-        best = search.expected_best()
-        print(best.params, best.value, "+-", best.deviation, "against", best.best_value, "+-", best.best_deviation)
-        ```
-    """
-
-    params: dict[str, Any]
-    value: float
-    deviation: float
-    best_value: float
-    best_deviation: float
-    number: int | None = None
-
-    def signed(self, sign: float) -> "ExpectedBest":
-        """Returns this with values that were minimised, for rewards and a sign of -1."""
-        return self._replace(value=sign * self.value, best_value=sign * self.best_value)
 
 
 class ObservedTrial(NamedTuple):

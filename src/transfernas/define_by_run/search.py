@@ -13,6 +13,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from ..agent import Agent
 from ..learning.bandit import NOBODY
 from ..learning.config import TrainingConfig
+from ..learning.expected_best import ExpectedBest
 from ..learning.learner import Learner
 from ..learning.scores import Score
 from ..learning.thompson import BanditConfig
@@ -25,7 +26,7 @@ from .learner import DefineByRunLearner
 from .networks import TrialNetworks
 from .plan_values import value_of_plan
 from .planning import plan_on
-from .plans import ExpectedBest, ExternalTrial, ObservedTrial, Params, Proposer, as_score
+from .plans import ExternalTrial, ObservedTrial, Params, Proposer, as_score
 from .source import SourceAgent
 from .surrogate_proposer import SurrogateProposer
 

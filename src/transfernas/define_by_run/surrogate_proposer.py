@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from ..learning.archive import ArchivedProblem
 from ..learning.config import SurrogateConfig
+from ..learning.expected_best import ExpectedRewards, expect_again
 from ..learning.improvement import STALLED, CandidateSearch, parts_to_search
 from ..learning.scores import Score, TrialOutcome
 from ..learning.source_models import SourceModels, SourceTrials
@@ -43,22 +44,6 @@ _AT_FIRST = 4  # points that are compared with those of trials at once
 
 AcceptsFn = Callable[[SurrogateProposal], bool]
 """Tells whether a configuration may be proposed."""
-
-
-class ExpectedTrial(NamedTuple):
-    """A trial, the expected reward of another evaluation, and the standard deviation of that reward.
-
-    Attributes:
-        trial: The trial.
-        reward: The expected reward.
-        deviation: The standard deviation of `reward`.
-        of_best: The expected reward of the trial whose observed reward is best, and the standard deviation.
-    """
-
-    trial: ObservedTrial
-    reward: float
-    deviation: float
-    of_best: tuple[float, float]
 
 
 class KnownTrials(NamedTuple):
@@ -218,10 +203,8 @@ class SurrogateProposer:
     @np.errstate(all="ignore")
     def expected_best(
         self, space: SearchSpace, domains: Mapping[str, Domain], sources: Sequence[ArchivedProblem] = ()
-    ) -> "ExpectedTrial | None":
-        """Returns the trial with the best expected reward, were it evaluated again; None without a finite reward.
-
-        Under noise the best single evaluation is often a lucky one. The neighbours of this trial are good too.
+    ) -> tuple[ObservedTrial, ExpectedRewards] | None:
+        """Returns the trial with the best expected reward, and the expected rewards; None without a finite reward.
 
         Args:
             space: The space.
@@ -235,10 +218,9 @@ class SurrogateProposer:
         rows, values, found = points.of(told), losses(told), self._kernel.of(points.names)
         scale, models = ValueScale.of_search(values, len(self._trials.best)), models_of(sources, points).models
         surrogate = Surrogate.fitted(rows, values, points.numeric, found, scale=scale, earlier=models)
-        mean, deviation = surrogate.predicted(rows)
-        at, best = int(mean.argmin()), max(range(len(told)), key=lambda row: told[row].score or WORST)
-        expected = [(-scale.value(float(mean[row])), scale.difference(float(deviation[row]))) for row in (at, best)]
-        return ExpectedTrial(told[at], *expected[0], of_best=expected[1])
+        best = max(range(len(told)), key=lambda row: told[row].score or WORST)
+        at, expected = expect_again(surrogate, rows, best, scale)
+        return told[at], expected
 
     def to_json(self) -> Json:
         """Returns the trials and the kernel as JSON."""

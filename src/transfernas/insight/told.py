@@ -7,9 +7,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..learning.bandit import PROPOSER_NAMES
+from ..learning.expected_best import ExpectedBest
 from ..learning.learner import Learner, update_archive
 from ..learning.replay import fingerprints
 from ..learning.scores import Scores
+from ..learning.surrogate_proposals import expected_best
 from ..spaces.condition import Action, action_key
 from ..spaces.encoding import put_numbers
 from .importances import mean_ranks
@@ -78,6 +80,21 @@ def best_trials(learner: Learner, row: int) -> list[tuple[dict[str, Action], flo
         ranked = ranked[np.sort(first)[: learner.config.queue.size]]
         configs, scores = _configs(learner, row, ranked), replay.scores.at((0, ranked))
     return list(zip(configs, scores.shown().tolist(), strict=True))
+
+
+def expected_best_trial(learner: Learner, row: int) -> ExpectedBest | None:
+    """Returns the trial of a problem with the best expected reward; None before the first trial with a finite one.
+
+    Its configuration is as in `best_trials`.
+    """
+    found = expected_best(learner, row)
+    if found is None:
+        return None
+    trial, rewards = np.array([found[0]]), found[1]
+    configs = _configs(learner, row, trial)
+    if learner.encoding.grows:
+        configs = _tried(learner, row, configs, learner.replay.scores.at((0, trial)).shown().tolist())
+    return ExpectedBest(configs[0], *rewards)
 
 
 def _queue_order(learner: Learner, row: int) -> Int[np.ndarray, "filled"]:

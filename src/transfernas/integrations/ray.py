@@ -18,8 +18,9 @@ from ..checkpoint.processed_trials import ProcessedTrials
 from ..checkpoint.snapshot import CheckpointError
 from ..define_by_run.declared import DeclaredSearch, domains_from_json, domains_to_json, read_search
 from ..define_by_run.networks import KeyFn
-from ..define_by_run.plans import ExpectedBest, Proposer
+from ..define_by_run.plans import Proposer
 from ..learning.config import TrainingConfig, check_config
+from ..learning.expected_best import ExpectedBest
 from ..learning.scores import Score
 from ..processes.locks import Locked
 from ..searcher import check_seed

@@ -1,5 +1,6 @@
-"""A trial of an agent that has no reward yet, and a trial in the form that a learner of a single replica takes."""
+"""A trial of an agent that has no reward yet: its proposal, and its form for a learner of a single replica."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -9,7 +10,9 @@ from jaxtyping import Int
 from ..spaces.condition import Config
 from ..spaces.trajectory import Trajectory
 from .learner import Learner
-from .replay import fingerprints
+from .numbers import configs_of
+from .proposal import BeforeDrawFn, propose
+from .replay import fingerprints, identity_of
 
 
 class OpenTrialData(NamedTuple):
@@ -38,6 +41,45 @@ class OpenTrialData(NamedTuple):
         trajectory = learner.encoding.trajectory(row, config)
         problem, batched, _ = as_replica(row, trajectory, proposer)
         return cls(trajectory, proposer, fingerprints(problem, batched)[0])
+
+
+def ask_trial(
+    learner: Learner, opened: Sequence[tuple[int, Config, OpenTrialData]], before_draw: BeforeDrawFn
+) -> tuple[Learner, int, Config, OpenTrialData]:
+    """Returns the learner after a proposal, and the row, the configuration and the data of the proposed trial.
+
+    Args:
+        learner: Learner of the agent.
+        opened: Row, configuration and data of each open trial.
+        before_draw: Called before configurations are drawn, to wait for a function that is being compiled.
+    """
+    encoding = learner.encoding
+    open_trials, pending, identities = [], list[np.uint64](), list[int]()
+    for row, config, kept in opened:
+        numbers = encoding.numbers(row, config)
+        open_trials.append((row, kept.trajectory, numbers))
+        pending.append(kept.fingerprint)
+        identities.append(identity_of(int(kept.fingerprint), numbers))
+        _look_at(learner, row, identities[-1], config)
+    configs = configs_of(learner, identities)
+    learner, proposal = propose(
+        learner,
+        before_draw=before_draw,
+        pending=np.array(pending, np.uint64),
+        open_trials=open_trials,
+        configs=configs,
+    )
+    row = int(proposal.problem[0])
+    trajectory = proposal.rollout.trajectory
+    fingerprint = fingerprints(proposal.problem, trajectory)[0]
+    config = configs.config(row, proposal.rollout.action_indices[0])
+    return learner, row, config, OpenTrialData(trajectory.at(0), int(proposal.proposer[0]), fingerprint)
+
+
+def _look_at(learner: Learner, row: int, identity: int, config: Config) -> None:
+    """Enters the network of an open trial in `network_cache`, because trials from a file are not there yet."""
+    if learner.encoding.problems[row].key is not None:
+        learner.network_cache.network(learner.encoding, row, identity, lambda: config)
 
 
 def as_replica(

@@ -11,6 +11,7 @@ Shapes: `replicas` run side by side, a problem has `choices`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,15 +22,17 @@ from ..spaces.trajectory import Trajectory
 from .archive import indices_of_trials
 from .bandit import SURROGATE
 from .choice_points import ChoicePoints, is_mostly_numbers
-from .config import SurrogateConfig
 from .eligibility import Excluded, FirstValidFn
+from .expected_best import ExpectedRewards, expect_again
 from .improvement import STALLED, CandidateSearch, PointSpace, parts_to_search
 from .learner import Learner
 from .randomness import Purpose, generator
 from .replay import are_among, fingerprints
 from .rollout import Rollout, at_index, blank_rollouts, replace_rows, rollouts_of
+from .scores import TrialOutcome
 from .source_models import SourceModels
 from .surrogate import Hyperparameters, Surrogate
+from .surrogate_cache import SurrogateCache
 from .value_scale import ValueScale
 
 # Not for tuning. These numbers bound the time of a trial in a long search.
@@ -49,6 +52,7 @@ OpenTrials = Sequence[tuple[int, Trajectory, Float[np.ndarray, "choices"]]]
 class _Told(NamedTuple):
     """Trials in the process, those that count as best first."""
 
+    trials: Int[np.ndarray, "trials"]
     points: Float[np.ndarray, "trials choices"]
     losses: Float[np.ndarray, "trials"]
     scale: ValueScale
@@ -86,6 +90,28 @@ def ask_surrogate(
             replace_rows(rollout, at, found)
             proposer[at] = SURROGATE
     return proposer, rollout
+
+
+@one_thread()
+@np.errstate(all="ignore")
+def expected_best(learner: Learner, row: int) -> tuple[int, ExpectedRewards] | None:
+    """Returns the trial with the best expected reward, as its number in the replay buffer, and the expected rewards.
+
+    Args:
+        learner: a single replica, whose configuration has a surrogate.
+        row: the row of the problem.
+
+    Returns:
+        None if no trial has a finite reward.
+    """
+    trials = learner.replay.of(0, row)
+    if not (learner.replay.scores.at((0, trials)).outcome == TrialOutcome.FINITE).any():
+        return None
+    learner = replace(learner, surrogate_cache=SurrogateCache())  # the next trials do not change
+    points, sources = learner.surrogate_cache.points(learner.encoding, learner.archive, 0, row)
+    surrogate, told = _fitted(learner, 0, row, points, sources, trials)
+    at, expected = expect_again(surrogate, told.points, 0, told.scale)
+    return int(told.trials[at]), expected
 
 
 def _are_due(learner: Learner, problem: Int[np.ndarray, "replicas"]) -> Bool[np.ndarray, "replicas"]:
@@ -176,15 +202,9 @@ def _wanted(
 @np.errstate(all="ignore")
 def _search(learner: Learner, replica: int, row: int, open_trials: OpenTrials) -> tuple[CandidateSearch, ChoicePoints]:
     """Returns the search for a proposal, and the space as points."""
-    config, cache = learner.config.proposal.surrogate, learner.surrogate_cache
-    assert config is not None  # else no trial is due
-    points, sources = cache.points(learner.encoding, learner.archive, replica, row)
+    points, sources = learner.surrogate_cache.points(learner.encoding, learner.archive, replica, row)
     trials = learner.replay.of(replica, row)
-    told = _told(learner, replica, row, points, trials)
-    kernel = _kernel(learner, replica, row, points, sources, trials, config)
-    surrogate = Surrogate.fitted(
-        told.points, told.losses, points.numeric, kernel, 0, told.scale, earlier=sources.models
-    )
+    surrogate, told = _fitted(learner, replica, row, points, sources, trials)
     failed = [(it.trajectory.at(replica), it.numbers[replica]) for it in learner.failed if it.problem[replica] == row]
     without = [*((trial, numbers) for at, trial, numbers in open_trials if at == row), *failed]
     pending = np.zeros((0, len(points.numeric)))
@@ -196,6 +216,23 @@ def _search(learner: Learner, replica: int, row: int, open_trials: OpenTrials) -
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
     parts = parts_to_search(points, told.points, pending, len(trials), told.stalled)
     return CandidateSearch(surrogate, parts, told.points, sources.best, rng), points
+
+
+def _fitted(
+    learner: Learner,
+    replica: int,
+    row: int,
+    points: ChoicePoints,
+    sources: SourceModels,
+    trials: Int[np.ndarray, "trials"],
+) -> tuple[Surrogate, _Told]:
+    """Returns the process, and the trials in it."""
+    told = _told(learner, replica, row, points, trials)
+    kernel = _kernel(learner, replica, row, points, sources, trials)
+    return (
+        Surrogate.fitted(told.points, told.losses, points.numeric, kernel, 0, told.scale, earlier=sources.models),
+        told,
+    )
 
 
 def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials: Int[np.ndarray, "trials"]) -> _Told:
@@ -211,7 +248,7 @@ def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials
     indices = learner.surrogate_cache.indices(learner.encoding, row, names, its)
     numbers = replay.numbers[replica, kept, 1 : 1 + indices.shape[1]]
     stalled = len(trials) - int(np.searchsorted(trials, order[0])) > STALLED
-    return _Told(points.of(indices, numbers), losses, ValueScale.of_search(losses, len(best)), stalled)
+    return _Told(kept, points.of(indices, numbers), losses, ValueScale.of_search(losses, len(best)), stalled)
 
 
 def _kernel(
@@ -221,9 +258,10 @@ def _kernel(
     points: ChoicePoints,
     sources: SourceModels,
     trials: Int[np.ndarray, "trials"],
-    config: SurrogateConfig,
 ) -> Hyperparameters:
     """Returns the kernel that was found for the first trials, at most a tenth fewer than there are."""
+    config = learner.config.proposal.surrogate
+    assert config is not None  # else there is no process
     count = min(config.first, config.first_after_transfer)
     while (more := count + max(1, count // _REFITTED)) <= len(trials):
         count = more

@@ -14,13 +14,13 @@ with needed("optuna", __name__):
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
 
-from ...define_by_run.plans import ExpectedBest as ExpectedBest
 from ...define_by_run.search import DefineByRunSearch
 from ...insight.attention import with_values
 from ...insight.beliefs import Beliefs
 from ...insight.importances import Importance, importances, mean_ranks
 from ...insight.number_ranges import NumberRange
 from ...insight.progress import SearchRecord, SearchTrial, ending_of
+from ...learning.expected_best import ExpectedBest
 from ...learning.scores import TrialOutcome
 from ...spaces.condition import Action, is_any_of
 from ...spaces.domain import Domain, NumericDomain

@@ -16,9 +16,9 @@ with needed("optuna", __name__):
 from ...agent import Agent
 from ...checkpoint.processed_trials import ProcessedTrials
 from ...define_by_run.networks import KeyFn, TrialNetworks
-from ...define_by_run.plans import ExpectedBest
 from ...define_by_run.search import DefineByRunSearch
 from ...learning.config import TrainingConfig, check_config
+from ...learning.expected_best import ExpectedBest
 from ...processes.locks import Locked
 from ...searcher import check_seed
 from ...spaces.condition import Action
