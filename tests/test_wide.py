@@ -14,6 +14,7 @@ from transfernas.define_by_run.plans import shapes_for
 from transfernas.define_by_run.search import DefineByRunSearch
 from transfernas.define_by_run.space import DefineByRunSpace
 from transfernas.integrations.optuna import TransferSampler
+from transfernas.integrations.optuna.study_search import StudySearch
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.likelihood import log_prob
 from transfernas.learning.proposal import count_candidates, propose
@@ -143,9 +144,8 @@ def test_the_sampler_looks_at_each_parameter_once(monkeypatch: pytest.MonkeyPatc
 
     study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=1)
-    kind = type(next(iter(sampler._searches.values())))
-    domain = kind.domain
-    monkeypatch.setattr(kind, "domain", lambda self, *given: looked.update([given[0]]) or domain(self, *given))
+    domain = StudySearch.domain
+    monkeypatch.setattr(StudySearch, "domain", lambda self, *given: looked.update([given[0]]) or domain(self, *given))
     study.optimize(objective, n_trials=1)
     assert max(looked.values()) <= 3
 
