@@ -23,6 +23,7 @@ NEEDS = {
     "transfernas.integrations.optuna.visualization": "plotly",
     "transfernas.integrations.studies": "optuna",
     "transfernas.integrations.ray": "ray",
+    "transfernas.integrations.ray_callback": "ray",
     "transfernas.integrations.optuna.trials": "optuna",
     "transfernas.integrations.ray_spaces": "ray",
     "transfernas.integrations.configspace": "ConfigSpace",
@@ -105,6 +106,10 @@ BEFORE = {
         )
     },
     "transfernas.integrations.ray.TransferSearch.proposers": "from ray import tune",
+    "transfernas.integrations.ray_callback.ProposerCallback": """
+        from ray import tune
+        from transfernas.integrations.ray import TransferSearch
+    """,
     "transfernas.integrations.ray_spaces.domains_of": "from ray import tune",
     "transfernas.integrations.studies.LearningReport": STUDY,
     "transfernas.integrations.studies.NothingToLearnError": STUDY,

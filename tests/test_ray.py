@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -39,6 +40,7 @@ from programs import python_blocks
 from transfernas import Agent, CheckpointError, ProposalConfig, TrainingConfig
 from transfernas.checkpoint.snapshot import Snapshot, read_snapshot, write_snapshot
 from transfernas.define_by_run.declared import domains_from_json, domains_to_json
+from transfernas.define_by_run.plans import Proposer
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.ray import TransferSearch
 from transfernas.integrations.ray_spaces import as_number, domains_of
@@ -802,6 +804,19 @@ def test_a_known_task_in_the_other_mode_is_told(tmp_path: Path, caplog: pytest.L
     assert told == {("max", "one"): 0, ("min", "two"): 0, ("min", "one"): 1}
 
 
+def test_a_callback_adds_the_proposer_to_the_results_of_a_trial(agent: Agent) -> None:
+    search = searching(agent=agent, fill={"momentum": 0.0})
+    callback = search.callback()
+    run(search, 4)
+    reported = {"loss": 0.5, "config": {"depth": 3}}
+    for trial in (*map(str, range(4)), "unknown"):
+        result = dict(reported)
+        callback.on_trial_result(0, [], SimpleNamespace(trial_id=trial), result)
+        name, trust = search.proposers.get(trial, (None, None))
+        assert result == reported | {"transfernas/proposer": name, "transfernas/trust": trust}
+    assert any(trust is not None for _, trust in search.proposers.values())
+
+
 def test_what_was_called_otherwise_is_known_and_a_task_goes_on(agent: Agent) -> None:
     space = {"method": tune.choice(["adam", "sgd"]), "depth": tune.randint(1, 9)}
     renamed = searching(space=space, agent=agent, rename={"optimizer/name": "method"}).agent.transfer_report
@@ -905,6 +920,13 @@ def metrics_of(results: tune.ResultGrid) -> list[dict[str, Any]]:
     """The last results of the trials that had one, in their order."""
     found = [results[number] for number in range(len(results))]
     return [result.metrics for result in found if result.metrics and not result.error]
+
+
+def proposers_in(results: tune.ResultGrid) -> dict[str, Proposer | None]:
+    """The proposers in the data frame of results, by trial."""
+    columns = results.get_dataframe()[["trial_id", "transfernas/proposer", "transfernas/trust"]].astype(object)
+    rows = columns.where(columns.notna(), None).itertuples(index=False)
+    return {trial: None if name is None else Proposer(name, trust) for trial, name, trust in rows}
 
 
 # What workers run is defined inside tests: Ray sends it whole then, and no worker imports this module, nor JAX.
@@ -1058,6 +1080,11 @@ def searched(kind: str) -> Any:
     return ConcurrencyLimiter(Repeater(search, repeat=2) if kind == "Repeater" else search, max_concurrent=1)
 
 
+def innermost(search: Any) -> Any:
+    """The search inside of Ray's wrappers."""
+    return innermost(search.searcher) if hasattr(search, "searcher") else search
+
+
 def trainable() -> Callable[[Config], None]:
     def train(config: Config) -> None:
         from ray import tune
@@ -1076,13 +1103,15 @@ def begin(kind: Interrupted, folder: Path, address: str) -> None:
     path, filesystem, _ = place(where, folder)
     optuna_search = name == "OptunaSearch"
     schedule = {"metric": "loss", "mode": "min"} if optuna_search else {}
+    search = searched(name)
+    callbacks = [Interrupt(number, 3, folder / "sent"), *([] if optuna_search else [innermost(search).callback()])]
     tune.Tuner(
         trainable(),
         param_space=None if optuna_search else WIDE,
         tune_config=tune.TuneConfig(
             metric=None if optuna_search else "loss",
             mode=None if optuna_search else "min",
-            search_alg=searched(name),
+            search_alg=search,
             num_samples=INTERRUPTED,
             max_concurrent_trials=1 if optuna_search else None,
             scheduler=None if name == "Repeater" else ASHAScheduler(max_t=3, reduction_factor=2, **schedule),  # type: ignore[arg-type]
@@ -1092,7 +1121,7 @@ def begin(kind: Interrupted, folder: Path, address: str) -> None:
             storage_path=path,
             storage_filesystem=filesystem,
             verbose=0,
-            callbacks=[Interrupt(number, 3, folder / "sent")],
+            callbacks=callbacks,
         ),
     ).fit()
 
@@ -1141,18 +1170,20 @@ def test_an_experiment_goes_on_in_another_process(kind: Interrupted, tmp_path: P
     path, filesystem, files = place(where, tmp_path)
     shutil.rmtree(Path(cluster["session_dir"]) / "artifacts")  # what only that process's machine had
     again = tune.Tuner.restore(f"{path}/test", trainable(), storage_filesystem=filesystem)
-    trials = as_tuple(again.fit())
+    results = again.fit()
+    trials = as_tuple(results)
     assert len(trials) == INTERRUPTED
     expected, uninterrupted = would_have(name, [loss for _, loss in trials])
     assert [{key: value for key, value in config.items() if key != "constant"} for config, _ in trials] == expected
-    wrapped: Any = again._local_tuner._tune_config.search_alg  # type: ignore[union-attr]
-    while hasattr(wrapped, "searcher"):
-        wrapped = wrapped.searcher
+    wrapped = innermost(again._local_tuner._tune_config.search_alg)  # type: ignore[union-attr]
     if name == "OptunaSearch":
         assert [trial.value for trial in wrapped._ot_study.trials] == [loss for _, loss in trials]
         assert wrapped._sampler.agent.provenance == (("optuna", "optuna", INTERRUPTED),)
         return
     assert learned(wrapped) == learned(uninterrupted) == INTERRUPTED // (2 if name == "Repeater" else 1)
+    # The callback is that of the restored search, so trials from before and after the interrupt have their proposers.
+    proposers = {trial: proposer for trial, proposer in proposers_in(results).items() if proposer is not None}
+    assert proposers == wrapped.proposers and len(proposers) == INTERRUPTED // (2 if name == "Repeater" else 1)
     newest = max((files / "test").glob("searcher-state-*.safetensors.json"))
     assert TransferSearch(agent=newest).agent.provenance == uninterrupted.agent.provenance
 
@@ -1171,7 +1202,10 @@ def test_the_code_of_its_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(compile("\n".join(python_blocks("docs/how-to/ray.md")), "ray.md", "exec"), names)
     assert (tmp_path / "agent.safetensors").exists() and names["search"].suggest("1")
-    assert len(names["frame"]) == 10 and set(names["frame"]["name"]) <= {"policy", "surrogate"}
+    column = "transfernas/proposer"
+    assert len(names["frame"]) == 10 and set(names["frame"][column]) <= {"policy", "surrogate"}
+    from_files = names["results"].get_dataframe("loss", "min")
+    assert list(from_files[column]) == list(names["frame"][column])
     search = TransferSearch(names["changed"], agent=tmp_path / "agent.safetensors", rename={"depth": "layers"})
     assert search.agent.transfer_report is not None
     assert "states: 2 known, 1 new: dropout" in str(search.agent.transfer_report)

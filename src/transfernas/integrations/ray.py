@@ -27,6 +27,7 @@ from ..searcher import check_seed
 from ..spaces.condition import Action
 from ..spaces.problem import check_fill
 from .arguments import as_agent, check_key, check_name, check_on_failure, check_renamed
+from .ray_callback import ProposerCallback
 from .ray_notes import SearchNotes, new_task
 from .ray_settings import RayProgress, SearchSettings
 from .ray_spaces import as_number, domains_of, look_up, nested, score_of, values_in
@@ -162,6 +163,10 @@ class TransferSearch(Locked, Searcher):
         """
         with self._lock:
             return dict(self._now.notes.proposers)
+
+    def callback(self) -> ProposerCallback:
+        """Returns a callback for `tune.RunConfig`, which adds `proposers` to the results; see `ProposerCallback`."""
+        return ProposerCallback(self)
 
     def save_agent(self, path: str | os.PathLike[str]) -> Path:
         """Writes the agent to a file for your next search, and returns the path; see `agent` and `Agent.save`."""
