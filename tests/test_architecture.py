@@ -45,7 +45,7 @@ FLOORS = {
         "transfernas.checkpoint "
         "transfernas.agent transfernas.integrations transfernas.baselines",
         "figures": "experiments transfernas.extras transfernas.files",
-        "report": "experiments transfernas.files transfernas.cli",
+        "report": "experiments transfernas.files transfernas.spaces transfernas.cli",
         "number_report": "benchmarks experiments transfernas.spaces transfernas.cli",
         "cli": "benchmarks experiments figures report number_report transfernas.fields transfernas.processes "
         "transfernas.spaces transfernas.learning transfernas.cli",

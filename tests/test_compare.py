@@ -346,7 +346,7 @@ def test_the_command_leaves_tables_pictures_and_a_result(tmp_path: Path) -> None
     size = ("--scenario", SPLIT, "--method", "tpe", "--method", "random", "--replicas", "3", "--seed", "4")
     said = compare(*size, "--trials", "12", "--out", str(tmp_path / "first"))
     for text in (
-        "1 scenarios, 2 methods, 3 replicas",
+        "1 scenario, 2 methods, 3 replicas",
         "Mean rank (1 is best)",
         "after 12 trials",
         "Ask and tell",

@@ -15,13 +15,13 @@ from .experiments.statistics import Interval
 
 
 def list_problems(console: Console, names: Sequence[str]) -> None:
-    """Prints a line for each problem, which describes it as far as the terminal is wide."""
-    rows = list[tuple[str, ...]]()
+    """Prints the name of each problem, and describes the problem as far as the terminal is wide."""
+    rows = list[tuple[str, tuple[str, ...]]]()
     for name in names:
         problem = PROBLEMS[name]
         least = "unknown" if problem.least is None else f"{problem.least:g}"
-        rows.append((name, problem.kind, problem.half, problem.text, least))
-    say_list(console, counted(len(names), "problem"), ("scenario", "kind", "half", "minimised", "least value"), rows)
+        rows.append((f"{problem.kind} ({problem.half})", (name, problem.text, least)))
+    say_list(console, counted(len(names), "problem"), ("scenario", "minimised", "least value"), rows)
 
 
 def number_tables(outcome: NumberResult) -> list[PlainTable]:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from transfernas.cli.terminal import PlainTable, plain, say_list, shown
 from transfernas.files import write_atomically
+from transfernas.spaces.vocabulary import counted
 
 from .experiments.compare import MILESTONES, REFERENCE, REFERENCE_TRIALS, ComparisonResult
 from .experiments.ranking import MethodRanking
@@ -118,8 +119,8 @@ def reached_table(result: Result, title: str) -> PlainTable:
 
 
 def list_scenarios(console: Console, scenarios: Sequence[TransferScenario]) -> None:
-    """Prints a line for each scenario, which describes it as far as the terminal is wide."""
-    rows = list[tuple[str, ...]]()
+    """Prints the name of each scenario, and describes the scenario as far as the terminal is wide."""
+    rows = list[tuple[str, tuple[str, ...]]]()
     for scenario in scenarios:
         spaces: dict[str, list[str]] = {}
         for task_ref in scenario.sources:
@@ -127,8 +128,9 @@ def list_scenarios(console: Console, scenarios: Sequence[TransferScenario]) -> N
         sources = [f"{name}: {', '.join(tasks)}" for name, tasks in spaces.items()]
         renamed = [f"{old} is {new}" for old, new in scenario.rename.items()]
         learned_from = "; ".join(sources + renamed)
-        rows.append((scenario.name, scenario.kind, scenario.half, scenario.target.name, learned_from))
-    say_list(console, f"{len(rows)} scenarios", ("scenario", "kind", "half", "searched", "learned from"), rows)
+        group = f"{scenario.kind} ({scenario.half})"
+        rows.append((group, (scenario.name, scenario.target.name, learned_from)))
+    say_list(console, counted(len(rows), "scenario"), ("scenario", "searched", "learned from"), rows)
 
 
 def comparison_tables(outcome: ComparisonResult) -> list[PlainTable]:

@@ -8,6 +8,7 @@ import typer
 
 from transfernas.cli.common import errors_as_lines, refused
 from transfernas.cli.terminal import say
+from transfernas.spaces.vocabulary import counted
 
 from .common import changed_config, end_comparison, load_table, make_folder, open_run_directory
 from .compare_numbers import FOLDER as NUMBERS_FOLDER
@@ -169,7 +170,7 @@ def compare(
     settings = {"command": "compare", "joint_trials": joint_trials, **fixed, **data_used}
     say(
         console,
-        f"{len(scenarios)} scenarios, {len(methods)} methods, {replicas} replicas, seed {seed}; "
+        f"{counted(len(scenarios), 'scenario')}, {counted(len(methods), 'method')}, {replicas} replicas, seed {seed}; "
         "two searches run at a time.",
     )
     with open_run_directory(out, settings, resume) as run_directory:
