@@ -68,6 +68,14 @@ def test_likeness_has_a_point_for_each_number() -> None:
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["two", "one"]
 
 
+def test_problems_of_one_task_are_told_apart_by_their_spaces() -> None:
+    one, two = BELIEFS.likeness
+    also_one, here = replace(two, space="t", task=one.task), replace(two, space="u", task=BELIEFS.task)
+    axes = plots.plot_likeness(replace(BELIEFS, likeness=(one, also_one, here, two)))
+    names = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert names == ["two", "three (u)", "one (t)", f"one ({one.space})"]
+
+
 def test_a_likeness_that_is_near_its_start_is_hollow() -> None:
     early = tuple(replace(each, too_early=True) for each in BELIEFS.likeness)
     axes = plots.plot_likeness(replace(BELIEFS, likeness=early))

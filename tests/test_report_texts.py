@@ -209,6 +209,11 @@ def test_a_wide_table_has_the_head_of_each_cell_for_narrow_pages() -> None:
     assert '<div class="table wide" ' in wide and '<td class=number data-head="&quot;C&quot;">2</td>' in wide
     assert wide.count("data-head") == 6 and "data-head" not in narrow and "wide" not in narrow
     assert "attr(data-head)" in page.document("title", [wide])
+    config = ", ".join(f"parameter {number}=1" for number in range(9))
+    assert "data-head" in page.table(heads[:3], [[1, 2.0, config]]) and "data-head" not in page.table(
+        heads[:3], [[1, 2.0, "a"]]
+    )
+    assert "data-head" not in page.table(heads[:2], [[1, config]])
 
 
 def test_importances_that_chance_may_give_are_too_weak() -> None:

@@ -18,6 +18,7 @@ _INK = "#1a1a1a"
 """The colour of text and axes in the figures, in whose place the page has its own, dark or light."""
 
 _MOST_NARROW = 4  # columns of a table that fits a narrow page
+_LONG = 60  # letters of a cell that needs more than a third of a narrow page
 
 _COLOURS = {_INK: "currentColor", "#0072b2": "var(--blue)", "#767676": "var(--grey)", "#d55e00": "var(--red)"}
 _STYLE = """
@@ -97,15 +98,16 @@ def facts(pairs: Iterable[tuple[str, object]]) -> str:
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Returns a table, numbers at the right.
 
-    On a narrow page, a row of many columns becomes a list of heads and cells, and other tables scroll.
+    On a narrow page, a row of many columns, or of three with a long cell, becomes a list of heads and cells. Other
+    tables scroll.
     """
     lines = [list(row) for row in rows]
     right = [
         bool(lines) and all(row[at] is None or type(row[at]) in (int, float) for row in lines)
         for at in range(len(heads))
     ]
-
-    wide = len(heads) > _MOST_NARROW
+    long = any(len(str(cell)) > _LONG for row in lines for cell in row)
+    wide = len(heads) > (2 if long else _MOST_NARROW)
 
     def cells(tag: str, row: Sequence[object]) -> str:
         names = [f' data-head="{text(head)}"' if wide and tag == "td" else "" for head in heads]

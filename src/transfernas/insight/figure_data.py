@@ -82,7 +82,7 @@ class LikenessPoints(NamedTuple):
     """The problems that are most like another problem, the most alike last.
 
     Attributes:
-        tasks: The names of their tasks.
+        tasks: The names of their tasks, with the space of a task that several problems have.
         cosine: Pairs of a cosine and a position in `tasks`.
         agreement: Pairs of a rank correlation and a position in `tasks`.
         early: The pairs of cosines that say nothing yet, which are not in `cosine`.
@@ -209,7 +209,9 @@ def likeness_points(beliefs: Beliefs) -> LikenessPoints:
         )
         for which in (False, True)
     )
-    return LikenessPoints(tuple(each.task for each in near), cosine, agreement, early, by_chance)
+    tasks = [beliefs.task, *(each.task for each in near)]
+    names = tuple(each.task if tasks.count(each.task) == 1 else f"{each.task} ({each.space})" for each in near)
+    return LikenessPoints(names, cosine, agreement, early, by_chance)
 
 
 def search_curve(record: SearchRecord, against: SearchRecord | None = None) -> SearchCurve:
