@@ -77,6 +77,7 @@ BEFORE = {
     "transfernas.insight.progress.gains": TOLD_AGENT,
     "transfernas.insight.progress.record_of": TOLD_AGENT,
     "transfernas.learning.expected_best.ExpectedBest": TOLD_AGENT,
+    "transfernas.insight.transfer_log.transfer_line": TOLD_AGENT,
     "transfernas.spaces.grid.bins_of_names": "from transfernas.spaces.domain import NumericDomain",
     "transfernas.integrations.configspace": "from ConfigSpace import ConfigurationSpace",
     "transfernas.integrations.configspace.ConfigSpaceAdapter": "from ConfigSpace import ConfigurationSpace",
@@ -123,7 +124,7 @@ BEFORE = {
     + """
     agent = Agent([Problem(SearchSpace("optuna", [Choice("kind", ("a", "b"))]), "faces")])
     """,
-    "transfernas.integrations.transfer_log.transfer_line": """
+    "transfernas.integrations.transfer_log.search_line": """
         agent = Agent([Problem(SearchSpace("networks", [Choice("kind", ("a", "b"))]), "faces")])
         search = DefineByRunSearch("networks", "digits", source=agent)
     """,

@@ -1,5 +1,6 @@
 """The agent: a Transformer policy over many search spaces and tasks."""
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from .checkpoint.snapshot import CheckpointError, SavedTrial, Snapshot, read_sna
 from .insight.beliefs import DRAWS, Beliefs, beliefs_of
 from .insight.html import html_of
 from .insight.told import actions_in, best_trials, expected_best_trial
+from .insight.transfer_log import agent_line
 from .learning.bandit import NOBODY
 from .learning.compilation import BackgroundCompiler
 from .learning.config import TrainingConfig, check_config
@@ -23,11 +25,13 @@ from .learning.proposal import skip_trial
 from .learning.rehearsal import rehearse
 from .learning.scores import Scores
 from .learning.studying import study
-from .learning.transfer import transfer
+from .learning.transfer import transfer, unused_fill
 from .searcher import OpenTrial, Searcher, SearcherState, check_seed
 from .spaces.condition import Action, Config, as_tuple
-from .spaces.problem import Observation, Problem, check_problems, check_reward
+from .spaces.problem import Observation, Problem, Trial, check_problems, check_reward
 from .spaces.vocabulary import TransferReport, transfer_report
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Agent(Searcher):
@@ -54,6 +58,7 @@ class Agent(Searcher):
     # Problems whose functions a file could not hold, and that were not given again.
     _unset: Mapping[str, tuple[Problem, ...]] = MappingProxyType({"valid": (), "key": ()})
     _compiler: BackgroundCompiler | None = None
+    _unused_fill: tuple[str, ...] = ()
 
     def __init__(self, problems: Iterable[Problem], config: TrainingConfig | None = None, seed: int = 0) -> None:
         """Creates an untrained agent, whose functions compile in the background.
@@ -240,7 +245,8 @@ class Agent(Searcher):
         """Returns a new agent for new problems that starts from the knowledge of this agent, which does not change.
 
         Names that this agent knows keep their embeddings; embeddings of new names are drawn (paper, section 3). The
-        `transfer_report` of the new agent lists both.
+        `transfer_report` of the new agent lists both. Its first `ask` logs their numbers to the logger
+        `transfernas.agent`, as a warning if some names may be misspelt or a value in `fill` is not used.
 
         Args:
             problems: Problems to search next.
@@ -258,16 +264,9 @@ class Agent(Searcher):
                 unknown choice or action.
         """
         found = check_problems(problems)
-        learner = transfer(
-            rehearse(self._learner),
-            found,
-            check_config(config),
-            None if seed is None else check_seed(seed),
-            rename,
-            fill,
-        )
-        agent = Agent.of(learner)
-        agent.processed = self.processed.copy()
+        seed = None if seed is None else check_seed(seed)
+        agent = Agent.of(transfer(rehearse(self._learner), found, check_config(config), seed, rename, fill))
+        agent.processed, agent._unused_fill = self.processed.copy(), unused_fill(agent._learner, fill)
         agent._compiling()
         return agent
 
@@ -362,6 +361,14 @@ class Agent(Searcher):
     def _learner(self) -> Learner:
         learner: Learner = self._now.knowledge
         return learner
+
+    def _ask_one(self) -> Trial:
+        before = self._learner
+        trial = super()._ask_one()
+        # A learner whose trials were proposed elsewhere, such as a sampler's, is no longer at its first trial.
+        if trial.number == 0 and not before.sampled and (line := agent_line(before, self._unused_fill)) is not None:
+            _LOGGER.log(*line)
+        return trial
 
     def _propose(self) -> tuple[OpenTrial, Learner]:
         for name, unset in self._unset.items():

@@ -8,7 +8,7 @@ from ..agent import Agent
 from ..learning.archive import ArchivedProblem
 from ..learning.config import TrainingConfig
 from ..learning.learner import Learner
-from ..learning.portfolio import Portfolios, portfolios
+from ..learning.portfolio import Portfolios, made_by_all, portfolios
 from ..learning.rehearsal import rehearse
 from ..learning.transfer import transfer
 from ..learning.warm_start import fit_warm_start
@@ -103,8 +103,7 @@ class SourceAgent:
     def unused_fill(self) -> tuple[str, ...]:
         """The names in `fill` that all earlier configurations have, so that their values are not used."""
         [[ordered]] = self._picks
-        configs = [self._entries[pick.entry].config(0, pick.slot) for pick in ordered]
-        return tuple(name for name in self._fill if configs and all(name in config for config in configs))
+        return tuple(name for name in self._fill if made_by_all(name, self._entries, ordered))
 
     def number(self, name: str, action: Action) -> float | None:
         """Returns the number of the best earlier trial with an action of a parameter; None if there is none."""

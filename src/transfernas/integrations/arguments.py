@@ -1,14 +1,11 @@
 """Checks of the arguments that the integrations share."""
 
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from ..agent import Agent
 from ..spaces.problem import check_rename
-
-_DIGITS = re.compile("[0-9]+")
 
 
 def check_name(subject: str, name: object, optional: bool = False) -> None:
@@ -99,19 +96,6 @@ def resolve_name(known: Sequence[str], meant: str) -> str:
     """Returns the known names as text, with the known name that is closest to a misspelt name."""
     close = get_close_matches(meant, known, n=1)
     return (", ".join(known) or "none") + (f". Did you mean {close[0]!r}?" if close else "")
-
-
-def close_name(known: Iterable[str], meant: str) -> str | None:
-    """Returns the known name that is closest to a misspelt name; None if none is close but for its numbers.
-
-    Example:
-        ```python
-        assert close_name(["learning_rate", "units_1"], "learning_rat") == "learning_rate"
-        assert close_name(["units_1"], "units_2") is None
-        ```
-    """
-    close = get_close_matches(meant, list(known), n=3, cutoff=0.75)
-    return next((name for name in close if _DIGITS.sub("", name) != _DIGITS.sub("", meant)), None)
 
 
 def as_agent(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:

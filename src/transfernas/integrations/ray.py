@@ -31,7 +31,7 @@ from .ray_callback import ProposerCallback
 from .ray_notes import SearchNotes, new_task
 from .ray_settings import RayProgress, SearchSettings
 from .ray_spaces import as_number, domains_of, look_up, nested, score_of, values_in
-from .transfer_log import pass_on_waits, transfer_line
+from .transfer_log import pass_on_waits, search_line
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -228,7 +228,7 @@ class TransferSearch(Locked, Searcher):
             search, now = self._ready(), self._now
             values = search.suggest(trial_id)
             notes = now.notes.with_proposer(trial_id, search.search.proposer(trial_id))
-            line = None if now.said else transfer_line(f"Search {notes.names[1]!r}", search.search)
+            line = None if now.said else search_line(f"Search {notes.names[1]!r}", search.search)
             warning = None if now.said else now.processed.direction_warning(notes.names[1], self.mode == "max")
             self._become(now, notes=notes, said=True)
         if line is not None:

@@ -1,24 +1,10 @@
 """Lines for the user's log: how much an agent knew of a search before its first trial, and why a first trial waits."""
 
 import logging
-from typing import NamedTuple
 
 from ..define_by_run.search import DefineByRunSearch
+from ..insight.transfer_log import LogLine, transfer_line
 from ..processes import exported
-from ..spaces.vocabulary import listed
-from .arguments import close_name
-
-
-class LogLine(NamedTuple):
-    """A line of a log.
-
-    Attributes:
-        level: A level of `logging`, such as `logging.INFO`.
-        text: The text.
-    """
-
-    level: int
-    text: str
 
 
 class _Passing(logging.Handler):
@@ -51,12 +37,10 @@ def pass_on_waits(logger: logging.Logger) -> None:
         waits.addHandler(_Passing(logger))
 
 
-def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
-    """Returns the line about the agent that a search started from; None if there is nothing to say.
+def search_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
+    """Returns the line about the agent that a search started from, see `insight.transfer_log.transfer_line`.
 
-    The line is a warning if more parameters are new than known, because some of them may have been renamed, or if a new
-    name is close to a known one that was not asked for, because it may be misspelt, or if `rename` or a value in `fill`
-    is not used.
+    The line is None if there is nothing to say. It is a warning also if `rename` is not used.
 
     Args:
         subject: The search, as the subject of the sentence.
@@ -64,7 +48,7 @@ def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
 
     Example:
         ```python
-        line = transfer_line("Study 'faces'", search)
+        line = search_line("Study 'faces'", search)
         if line is not None:
             logging.getLogger(__name__).log(*line)
         ```
@@ -75,32 +59,6 @@ def transfer_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
             f"{subject} starts from no agent, so that rename is not used: give the agent or its file, as in "
             f"agent='agent.safetensors', or leave rename out",
         )
-    report, learner = search.transfer_report(), search.learner
-    if report is None or learner is None or learner.known is None:
+    if search.transfer_report() is None or search.learner is None:
         return None
-    known, new = report.known_states, report.new_states
-    text = (
-        f"{subject} starts from an agent: {len(known)} of {len(known) + len(new)} parameters known, task "
-        f"{'known' if report.known_tasks else 'new'}, "
-    )
-    count = search.warm_start_size
-    text += f"up to {count} earlier configurations, tried while they do well" if count else "no earlier configurations"
-    text += f"; new: {listed(new)}" if new else ""
-    changed = tuple(dict.fromkeys(state for state, _ in report.new_actions if state in known))
-    text += f"; values that the agent never saw: of {listed(changed)}" if changed else ""
-    unused = tuple(name for name in search.unused_fill if name in known)
-    text += (
-        f"; fill is not used for {listed(unused)}: all earlier configurations have their own value" if unused else ""
-    )
-    left = [state for state in learner.known.states[1:] if state not in (*known, *search.renamed)]
-    slips = [(name, close) for name in new if (close := close_name(left, name)) is not None]
-    if slips:
-        meant = ", ".join(f"did you mean {close!r} by {name!r}?" for name, close in slips)
-        return LogLine(
-            logging.WARNING,
-            f"{text}. The agent knows nothing of a new parameter: {meant} If it is the new name, say "
-            f"rename={{{slips[0][1]!r}: {slips[0][0]!r}}}",
-        )
-    if len(new) > len(known):
-        return LogLine(logging.WARNING, f"{text}. Where parameters have other names by now, say rename={{old: new}}")
-    return LogLine(logging.WARNING if unused else logging.INFO, text)
+    return transfer_line(subject, search.learner, "parameter", search.renamed, search.unused_fill)

@@ -8,7 +8,7 @@ Shapes: `problems` are earlier problems, `kept` the archived trials of a problem
 `choices` those of all spaces.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -89,6 +89,18 @@ def portfolio(entries: Sequence[ArchivedProblem], replica: int, sources: Sequenc
         found.append(picks[at])
         left.remove(at)
     return found
+
+
+def made_by_all(name: str, entries: Sequence[ArchivedProblem], picks: Iterable[Pick]) -> bool:
+    """Returns whether each of the first replica's picked trials makes a choice; False if there is no trial.
+
+    Args:
+        name: The name of the choice.
+        entries: The archive.
+        picks: The trials.
+    """
+    made = [name in entries[pick.entry].config(0, pick.slot) for pick in picks]
+    return bool(made) and all(made)
 
 
 def rate_trials(entry: ArchivedProblem, replica: int) -> Float[np.ndarray, "kept"]:

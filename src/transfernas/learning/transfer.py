@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import itertools
 from collections.abc import Mapping
 
 import jax
@@ -20,7 +21,7 @@ from .exploration import new_actions
 from .inheritance import INITIAL_DISTANCE, initialise_new_rows, reassign_families
 from .learner import Learner, best_policy, capacity_for, empty_trials, restore, update_archive
 from .number_embeddings import number_rows
-from .portfolio import Portfolios, portfolios
+from .portfolio import Pick, Portfolios, made_by_all, portfolios
 from .randomness import Purpose, derived_seed, generator
 from .steps import fresh_state, init_policies
 from .warm_start import fit_warm_start
@@ -90,6 +91,26 @@ def transfer(
     state, told = fresh_state(policy, config.rule), empty_trials(learner.replicas, encoding, config)
     ready = restore(config, seed, vocabulary, encoding, state, *told, known)
     return dataclasses.replace(ready, past=learner.provenance, bandit=bandit, warm_start=warm_start, archive=archive)
+
+
+def unused_fill(learner: Learner, fill: Mapping[str, Action] | None) -> tuple[str, ...]:
+    """Returns the choices in `fill` of which all earlier configurations have a value, so that `fill` gives them none.
+
+    Args:
+        learner: a learner of a single replica, right after its transfer.
+        fill: that of the transfer.
+    """
+    if not fill or learner.bandit is None:
+        return ()
+    problems = learner.encoding.problems
+    [picks] = portfolios(learner.archive, 1, [problem.name for problem in problems], learner.bandit_config.warm_start)
+
+    def earlier(name: str) -> list[Pick]:
+        """Returns the trials that are tried in the problems with a choice."""
+        has = [any(choice.name == name for choice in problem.space.choices) for problem in problems]
+        return [pick for ordered in itertools.compress(picks, has) for pick in ordered]
+
+    return tuple(name for name in fill if made_by_all(name, learner.archive, earlier(name)))
 
 
 def carry_over_embeddings(

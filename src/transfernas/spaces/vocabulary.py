@@ -1,7 +1,9 @@
 """Maps names to rows of the embedding tables, for all spaces and tasks of an agent (paper, section 3, figure 1)."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +19,7 @@ T = TypeVar("T")
 ActionName = tuple[str, str, Action]  # state, type of the action, action: `True`, `1` and `1.0` are three actions
 
 _MOST = 8  # names that a sentence lists
+_DIGITS = re.compile("[0-9]+")
 
 
 def action_name(state: str, action: Action) -> ActionName:
@@ -244,3 +247,16 @@ def counted(count: int, noun: str) -> str:
     """
     several = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
     return f"{count:,} {noun if count == 1 else several}"
+
+
+def close_name(known: Iterable[str], meant: str) -> str | None:
+    """Returns the known name that is closest to a misspelt name; None if none is close but for its numbers.
+
+    Example:
+        ```python
+        assert close_name(["learning_rate", "units_1"], "learning_rat") == "learning_rate"
+        assert close_name(["units_1"], "units_2") is None
+        ```
+    """
+    close = get_close_matches(meant, list(known), n=3, cutoff=0.75)
+    return next((name for name in close if _DIGITS.sub("", name) != _DIGITS.sub("", meant)), None)

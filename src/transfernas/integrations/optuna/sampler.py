@@ -17,6 +17,7 @@ from ...agent import Agent
 from ...checkpoint.processed_trials import ProcessedTrials
 from ...define_by_run.networks import KeyFn, TrialNetworks
 from ...define_by_run.search import DefineByRunSearch
+from ...insight.transfer_log import LogLine
 from ...learning.config import TrainingConfig, check_config
 from ...learning.expected_best import ExpectedBest
 from ...processes.locks import Locked
@@ -24,7 +25,6 @@ from ...searcher import check_seed
 from ...spaces.condition import Action
 from ...spaces.problem import check_fill
 from ..arguments import as_agent, check_key, check_name, check_on_failure, check_renamed
-from ..transfer_log import LogLine
 from .study_search import TO_USER, Progress, StudyPlace, StudySearch, nothing_expected
 from .trials import is_enqueued, number_of, sign_of, stamp_of, task_of
 

@@ -15,10 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 from ...checkpoint.processed_trials import ProcessedTrials
 from ...define_by_run.plans import ExternalTrial, ObservedTrial, Params
 from ...define_by_run.search import DefineByRunSearch
+from ...insight.transfer_log import LogLine
 from ...spaces.domain import Domain
-from ...spaces.vocabulary import counted
-from ..arguments import close_name, resolve_name
-from ..transfer_log import LogLine, pass_on_waits, transfer_line
+from ...spaces.vocabulary import close_name, counted
+from ..arguments import resolve_name
+from ..transfer_log import pass_on_waits, search_line
 from .trials import endings, is_enqueued, known_domain, record_of, score_of, sign_of, stamp_of, value_of
 
 TO_USER = logging.getLogger("optuna.transfernas")
@@ -193,7 +194,7 @@ class StudySearch:
         """
         if self.said or self.search.learner is None:
             return []
-        line = transfer_line(f"Study {self.name!r}", self.search)
+        line = search_line(f"Study {self.name!r}", self.search)
         made_up = learns and self.search.task == self.name and _MADE_UP.fullmatch(self.name)
         return [*([] if line is None else [line]), *([LogLine(logging.INFO, _UNNAMED)] if made_up else [])]
 
