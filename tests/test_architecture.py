@@ -31,7 +31,8 @@ FLOORS = {
         "baselines": "spaces searcher",
         "define_by_run": "processes spaces learning checkpoint agent",
         "integrations": "extras notebook processes spaces learning searcher checkpoint insight agent define_by_run",
-        "plots": "extras insight",
+        "plot_parts": "extras insight",
+        "plots": "extras insight plot_parts",
         "cli": "extras fields files version processes spaces learning checkpoint insight agent integrations plots",
         "__main__": "cli",
     },
@@ -132,7 +133,7 @@ def test_a_module_is_short_enough_to_be_read(package: Path) -> None:
 def test_a_search_needs_eight_packages_and_no_more() -> None:
     project = tomllib.loads((LIBRARY.parents[1] / "pyproject.toml").read_text(encoding="utf8"))["project"]
     needed = {each.split(">=")[0] for each in project["dependencies"]}
-    with_extras = {"integrations", "plots", "cli"}
+    with_extras = {"integrations", "plot_parts", "plots", "cli"}
     core = [path for path in modules(LIBRARY) if room_of(LIBRARY, path) not in with_extras]
     imported = set().union(*(imported_packages(path) for path in core)) - sys.stdlib_module_names
     imported_by_jax = {"flatbuffers"}  # in jax.export

@@ -98,6 +98,7 @@ BEFORE = {
         for name in (
             "",
             ".plot_attention",
+            ".plot_expected_best",
             ".plot_likeness",
             ".plot_optimization_history",
             ".plot_param_importances",

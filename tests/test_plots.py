@@ -10,8 +10,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from believed import BELIEFS, EMPTY, RATE, RECORD, TASKS, attention_of
+from believed import BELIEFS, EMPTY, EXPECTED, RANKED, RATE, RECORD, TASKS, UNITS, attention_of
 from transfernas import plots
+from transfernas.insight.beliefs import ExpectedConfig
 from transfernas.insight.figure_data import BLUE, PROPOSER_STYLES, RED, value_shares
 from transfernas.insight.importances import Importance
 from transfernas.insight.label_places import label_places
@@ -81,6 +82,78 @@ def test_a_likeness_that_is_near_its_start_is_hollow() -> None:
     axes = plots.plot_likeness(replace(BELIEFS, likeness=early))
     assert line(axes, "learned: too early to tell") == ([-0.25, 0.9], [0, 1])
     assert "what the policy learned" not in labels(axes) and line(axes, "which values were good") == ([0.5], [1])
+
+
+def test_each_expected_configuration_has_its_mark_in_the_row_of_each_parameter() -> None:
+    axes = plots.plot_expected_best(RANKED)
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["learning $rate", "act", "units", "kind"]
+    assert labels(axes) == ["1st", "2nd", "3rd"] and "the 3 configurations" in axes.get_xlabel()
+    (first, up), (second, middle), (third, down) = (line(axes, rank) for rank in labels(axes))
+    assert first == pytest.approx([1 / 2, 1 / 4, 3 / 8, 1 / 6])  # two of eight kinds are taken
+    assert second == pytest.approx([5 / 6, 3 / 8, 1 / 6]) and third == pytest.approx([1 / 2, 3 / 4, 7 / 8, 1 / 2])
+    assert middle == [0, 2, 3] and "no mark: the configuration lacks the parameter" in axes.get_xlabel()
+    for above, at, below in zip(up, range(4), down, strict=True):
+        assert at - 0.3 < above < at < below < at + 0.3
+    low, high = axes.get_ylim()
+    assert low > high  # so that the first one is above the others
+    styles = {(mark.get_color(), mark.get_marker()) for mark in axes.get_lines()}
+    assert len(styles) == len({colour for colour, _ in styles}) == len({mark for _, mark in styles}) == 3
+
+
+def test_a_row_has_the_ends_of_its_range_and_the_value_of_the_first_configuration() -> None:
+    axes = plots.plot_expected_best(RANKED)
+    written = [
+        (round(text.get_position()[0], 3), text.get_text(), text.get_horizontalalignment()) for text in axes.texts
+    ]
+    assert [(place, words) for place, words, _ in written if place <= 1] == [
+        *[(0.167, "0.001"), (0.5, "0.01"), (0.833, "0.1"), (0.25, "relu"), (0.75, "tanh")],
+        *[(0.0, "8"), (0.5, "32"), (1.0, "~128"), (0.167, "c"), (0.5, "g"), (0.833, "6 others")],
+    ]
+    assert {(place, side) for place, _, side in written if place in (0, 1)} == {(0, "left"), (1, "right")}
+    assert [words for place, words, _ in written if place > 1] == ["0.01", "relu", "16–32", "c", "1st:"]
+    first = ExpectedConfig({"units": 65}, 2.0, None)
+    axes = plots.plot_expected_best(replace(RANKED, expected_best=(first, *EXPECTED)))
+    assert [text.get_text() for text in axes.texts if text.get_position()[0] > 1] == ["–", "–", "~64–128", "–", "1st:"]
+
+
+def test_a_number_inside_of_a_part_of_a_range_stands_at_the_part() -> None:
+    """The configurations of a declared range have numbers, not the names of the parts."""
+    beliefs = replace(RANKED, expected_best=tuple(ExpectedConfig({"units": n}, 1.0, None) for n in (20, 16, 128, 9)))
+    axes = plots.plot_expected_best(beliefs)
+    assert [line(axes, rank)[0] for rank in labels(axes)] == [[0.375], [0.375], [0.875], [0.125]]
+
+
+def test_numbers_of_a_list_are_in_ascending_order_and_of_many_three_are_named() -> None:
+    sizes = replace(UNITS, values=(1024, 16, 32, 64, 128, 256, 512), probabilities=(1 / 7,) * 7, ranges=None)
+    beliefs = replace(RANKED, parameters=(sizes,), expected_best=(ExpectedConfig({"units": 1024}, 1.0, None),))
+    axes = plots.plot_expected_best(beliefs)
+    assert line(axes, "1st")[0] == pytest.approx([13 / 14])
+    assert [text.get_text() for text in axes.texts] == ["16", "128", "1,024", "1,024", "1st:"]
+    assert axes.get_xlabel().splitlines() == [
+        "the 1 configuration that the policy ranks highest",
+        "each row is a parameter over its own range",
+    ]
+
+
+def test_without_a_configuration_the_figure_says_so() -> None:
+    axes = plots.plot_expected_best(EMPTY)
+    assert axes.get_xlabel() == "no valid configuration was drawn" and not axes.get_lines() and not labels(axes)
+
+
+def test_of_many_parameters_the_most_important_ones_have_rows() -> None:
+    many = tuple(replace(RATE, name=f"p{number}", importance=number / 100) for number in range(14))
+    best = ExpectedConfig({each.name: 0.1 for each in many}, 1.0, None)
+    axes = plots.plot_expected_best(replace(RANKED, parameters=many, expected_best=(best,)))
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == [f"p{number}" for number in range(2, 14)]
+    assert "12 of 14 parameters, the most important" in axes.get_xlabel()
+
+
+def test_a_long_name_of_a_parameter_has_lines() -> None:
+    named = replace(RATE, name="the rate by which the weights are learned and more")
+    best = ExpectedConfig({named.name: 0.1}, 1.0, None)
+    axes = plots.plot_expected_best(replace(RANKED, parameters=(named,), expected_best=(best,)))
+    (name,) = (tick.get_text() for tick in axes.get_yticklabels())
+    assert name == "the rate by\nwhich the\nweights are…"
 
 
 def test_progress_shows_each_trial_by_its_proposer_and_the_best_so_far() -> None:
@@ -255,6 +328,7 @@ def test_attention_that_is_not_there_is_an_error() -> None:
         lambda axes: plots.plot_values(RATE, axes),
         lambda axes: plots.plot_importances(EMPTY, axes),
         lambda axes: plots.plot_likeness(EMPTY, axes),
+        lambda axes: plots.plot_expected_best(EMPTY, axes),
         lambda axes: plots.plot_progress(SearchRecord("s", "value", True, ()), axes=axes),
         lambda axes: plots.plot_tasks(EMPTY.tasks, axes=axes),
         lambda axes: plots.plot_spaces(EMPTY.spaces, axes=axes),

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from optuna.trial import create_trial
 
-from believed import BELIEFS, EMPTY, RATE, attention_of
+from believed import BELIEFS, EMPTY, RANKED, RATE, attention_of
 from searchers import FAST
 from transfernas import Agent, plots
 from transfernas.insight.beliefs import Beliefs
@@ -27,6 +27,7 @@ from transfernas.integrations.optuna import visualization  # noqa: E402
 pytestmark = pytest.mark.usefixtures("quiet")
 FLAT = optuna.distributions.FloatDistribution(0.0, 10.0)
 KINDS = optuna.distributions.CategoricalDistribution(["<b>a</b>", "b"])
+VALUES_OF_FIRST = {"learning $rate": "0.01", "act": "relu", "units": "16–32", "kind": "c"}
 
 
 @pytest.fixture
@@ -155,6 +156,38 @@ def test_a_likeness_that_is_near_its_start_is_open(study: optuna.Study, believed
     assert found["Learned: too early to tell"].marker.symbol == "circle-open"
 
 
+def test_expected_configurations_have_the_marks_of_the_other_figure(
+    study: optuna.Study, believed: dict[str, Beliefs]
+) -> None:
+    believed["beliefs"] = RANKED
+    figure, axes = visualization.plot_expected_best(study), plots.plot_expected_best(RANKED)
+    drawn = {str(line.get_label()): line for line in axes.get_lines()}
+    assert list(traces(figure)) == ["1st", "2nd", "3rd"] == list(drawn)
+    for name, trace in traces(figure).items():
+        assert list(trace.x) == np.asarray(drawn[name].get_xdata()).tolist()
+        assert list(trace.y) == np.asarray(drawn[name].get_ydata()).tolist()
+        assert trace.marker.color == to_hex(drawn[name].get_color())
+    assert len({trace.marker.symbol for trace in figure.data}) == 3
+    assert figure.data[1].text == ("2nd, learning $rate: 0.1", "2nd, units: 16–32", "2nd, kind: c")
+    names = [f'{name}<br><span style="color: #0072b2">1st: {value}</span>' for name, value in VALUES_OF_FIRST.items()]
+    assert list(figure.layout.yaxis.ticktext) == names and figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
+    labels = [(each.x, each.text, each.xanchor) for each in figure.layout.annotations]
+    written = [(text.get_position()[0], text.get_text(), text.get_horizontalalignment()) for text in axes.texts]
+    assert labels == [each for each in written if each[0] <= 1]  # the others are the values of the first one
+    assert "The 3 configurations that the policy ranks highest" in figure.layout.title.text
+    assert figure.layout.xaxis.title.text.endswith("<br>No mark: the configuration lacks the parameter")
+
+
+def test_names_of_expected_configurations_are_text(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
+    parameter = replace(RATE, name="<b>kind", values=("<i>", "b", "c"))
+    config = replace(RANKED.expected_best[0], config={"<b>kind": "<i>"})
+    believed["beliefs"] = replace(RANKED, parameters=(parameter,), expected_best=(config,))
+    figure = visualization.plot_expected_best(study)
+    (name,), written = figure.layout.yaxis.ticktext, figure.layout.annotations[0].text
+    assert figure.data[0].text == ("1st, &lt;b&gt;kind: &lt;i&gt;",) and written == "&lt;i&gt;"
+    assert name.startswith("&lt;b&gt;kind<br>") and name.endswith("1st: &lt;i&gt;</span>")
+
+
 def test_a_map_has_the_least_range_of_the_other_figure(study: optuna.Study, believed: dict[str, Beliefs]) -> None:
     tasks = EmbeddingMap(("a", "b"), ((-0.02, 0.0), (0.04, 0.0)), (1.0, 0.0), 2.0)
     believed["beliefs"] = replace(BELIEFS, tasks=tasks)
@@ -216,6 +249,7 @@ def test_nothing_to_show_is_a_figure_without_marks(believed: dict[str, Beliefs])
         visualization.plot_param_importances(study),
         visualization.plot_values(study),
         visualization.plot_likeness(study),
+        visualization.plot_expected_best(study),
         visualization.plot_tasks(study),
         visualization.plot_spaces(study),
     ):
@@ -245,6 +279,12 @@ def test_the_beliefs_are_those_of_the_samplers_agent_or_of_a_given_one(tmp_path:
     beliefs = agent.beliefs()
     figure = visualization.plot_values(study, ["kind"])
     assert tuple(figure.data[0].y) == beliefs["kind"].probabilities
+    kinds_of = [each.config["kind"] for each in beliefs.expected_best]
+    marks = [trace.text for trace in visualization.plot_expected_best(study).data]
+    assert [texts[0] for texts in marks] == [
+        f"{rank}, kind: {kind}" for rank, kind in zip(("1st", "2nd", "3rd", "4th", "5th"), kinds_of, strict=True)
+    ]
+    assert all(len(texts) == 2 and ", rate: " in texts[1] for texts in marks)
     figure = visualization.plot_param_importances(study)
     shares = {name: its.share for name, its in importances_of_study(study).items()}
     assert shares == {each.name: each.importance for each in beliefs.parameters}

@@ -13,6 +13,7 @@ import numpy as np
 from .extras import needed
 from .insight.attention import DecisionAttention
 from .insight.beliefs import Beliefs, ParameterBeliefs
+from .insight.expected_rows import expected_rows
 from .insight.figure_data import (
     BLUE,
     BY_CHANCE,
@@ -23,35 +24,29 @@ from .insight.figure_data import (
     PINK,
     PROPOSER_STYLES,
     RED,
-    MapPoints,
     attention_table,
     importance_shares,
     label,
-    least_range,
     likeness_points,
     map_points,
     search_curve,
     value_shares,
 )
 from .insight.importances import Importance
-from .insight.label_places import label_places
 from .insight.plane import EmbeddingMap
 from .insight.progress import SearchRecord
+from .plot_parts import add_legend, draw_plane, draw_rows, draw_steps, new_axes, say_nothing, set_ticks
 
 with needed("plots", __name__):
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap, to_rgba
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
 _SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(BLUE, 0.0), to_rgba(BLUE, 0.65)], N=40)
 """Shades on which text can be read on light and on dark paper. The scale of 50 shades or more would be no SVG."""
 
-_WIDTH = 5.2  # inches, so that the text of a figure can be read on a phone
 _LEAST_TOP = 0.25  # of an axis of probabilities
-_MARGIN = 0.25  # of the range of the points of a map, free at each end
-_NAME_SIZE, _AWAY = 9, 8  # printer's points, of the name of a point and of the way between both
 _MOST_WRITTEN = 8  # decisions, up to which each weight of attention is written
 _MOST_NAMED = 24  # decisions, up to which each has its name
 
@@ -69,7 +64,7 @@ def plot_values(parameter: ParameterBeliefs, axes: Axes | None = None) -> Axes:
     Example:
         `plot_values(agent.beliefs()["learning rate"]).figure.savefig("rate.svg")`
     """
-    axes, found = _axes(axes, 2.6), value_shares(parameter)
+    axes, found = new_axes(axes, 2.6), value_shares(parameter)
     places = range(len(found.labels))
     bars = [axes.bar(places, found.now, width=0.8, color=BLUE, label="now")]
     lines = list[Line2D]()
@@ -82,11 +77,11 @@ def plot_values(parameter: ParameterBeliefs, axes: Axes | None = None) -> Axes:
         }
         lines += axes.plot(places, found.before, "D", **how)
     lines.append(axes.axhline(found.chance, color=GREY, linestyle="--", linewidth=1.4, label="chance"))
-    _ticks(axes, found.ticks, list(found.tick_labels))
+    set_ticks(axes, found.ticks, list(found.tick_labels))
     axes.set_ylim(0, 1.1 * max(_LEAST_TOP, *found.now, *(found.before or ())))
     axes.set_ylabel("probability")
     axes.set_xlabel(label(parameter.name, 40), parse_math=False)
-    _legend(axes, [*bars, *lines])
+    add_legend(axes, [*bars, *lines])
     return axes
 
 
@@ -102,16 +97,16 @@ def plot_importances(found: Beliefs | Mapping[str, Importance], axes: Axes | Non
     """
     names, shares, trials, weak = importance_shares(found)
     percent = [100 * share for share in shares]
-    axes = _axes(axes, 1.2 + 0.3 * max(2, len(names)))
+    axes = new_axes(axes, 1.2 + 0.3 * max(2, len(names)))
     bars = axes.barh(range(len(names)), percent, color=GREY if weak else BLUE)
     axes.bar_label(bars, [f"{share:.0f} %" for share in percent], padding=3)
-    _ticks(axes, range(len(names)), [label(name) for name in names], vertical=True)
+    set_ticks(axes, range(len(names)), [label(name) for name in names], vertical=True)
     axes.set(xlim=(0, 115), xticks=(0, 25, 50, 75, 100))
     axes.set_xlabel(f"share of all effects (%)\non the order of {trials}")
     if weak:
         axes.set_title("too weak to tell", fontsize=10, loc="left")
     if not names:
-        _nothing(axes, "too few trials")
+        say_nothing(axes, "too few trials")
     return axes
 
 
@@ -127,7 +122,7 @@ def plot_likeness(beliefs: Beliefs, axes: Axes | None = None) -> Axes:
         rank correlations of the values tried in both, hollow ones where chance alone may give them.
     """
     tasks, cosine, agreement, early, by_chance = likeness_points(beliefs)
-    axes = _axes(axes, 1.3 + 0.3 * max(2, len(tasks)))
+    axes = new_axes(axes, 1.3 + 0.3 * max(2, len(tasks)))
     axes.axvline(0, color=GREY, linewidth=1)
     how: dict[str, Any]
     if cosine:
@@ -140,15 +135,33 @@ def plot_likeness(beliefs: Beliefs, axes: Axes | None = None) -> Axes:
     if by_chance:
         how = {"color": ORANGE, "markerfacecolor": "none", "label": BY_CHANCE, "gid": "chance"}
         axes.plot(*zip(*by_chance, strict=True), "D", **how)
-    _ticks(axes, range(len(tasks)), [label(task) for task in tasks], vertical=True)
+    set_ticks(axes, range(len(tasks)), [label(task) for task in tasks], vertical=True)
     axes.set(xlim=(-1.05, 1.05), ylim=(-0.6, len(tasks) - 0.4 if tasks else 0.6))
     axes.set_xlabel("likeness: -1 opposite, 0 unrelated, 1 alike")
     axes.grid(axis="x", alpha=0.3)
     if tasks:
-        _legend(axes)
+        add_legend(axes)
     else:
-        _nothing(axes, "no other problems")
+        say_nothing(axes, "no other problems")
     return axes
+
+
+def plot_expected_best(beliefs: Beliefs, axes: Axes | None = None) -> Axes:
+    """Draws the configurations that the policy ranks highest, at most twelve of their parameters.
+
+    Args:
+        beliefs: of `agent.beliefs(problem)`.
+        axes: to draw into; a new figure's by default.
+
+    Returns:
+        The axes: each row is a parameter with its own range, from its least to its largest value, and the parts of the
+        row are the values that the policy tells apart. Each configuration has its mark, by its rank, and the value of
+        the first one stands beside the row. Of many categories, those that no configuration has are one part.
+
+    Example:
+        `plot_expected_best(agent.beliefs()).figure.savefig("expected.svg")`
+    """
+    return draw_rows(expected_rows(beliefs), axes)
 
 
 def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axes: Axes | None = None) -> Axes:
@@ -165,7 +178,7 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
     Returns:
         The axes: marks are trials, the line is the best value so far, the dashed line that of the other search.
     """
-    axes, found = _axes(axes, 3.4), search_curve(record, against)
+    axes, found = new_axes(axes, 3.4), search_curve(record, against)
     for kind, trials in found.trials.items():
         colour, marker = PROPOSER_STYLES.get(kind, (GREY, "x"))
         points = [trial.number for trial in trials], [float(trial.value or 0.0) for trial in trials]
@@ -175,9 +188,9 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
             how: dict[str, Any] = {"color": colour, "markerfacecolor": "none", "markersize": 5.5, "label": "_outside"}
             how |= {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 2.1}
             axes.plot(beyond, [0 if record.maximise else 1] * len(beyond), marker, **how)
-    _steps(axes, found.best, "best so far", BLUE, "-")
+    draw_steps(axes, found.best, "best so far", BLUE, "-")
     if against is not None:
-        _steps(axes, found.against, f"best of {label(against.name)}", GREY, "--")
+        draw_steps(axes, found.against, f"best of {label(against.name)}", GREY, "--")
     if found.limits is not None:
         axes.set_ylim(*found.limits)
     axes.set(xlabel=f"number of the trial, from 0{found.outside_words}")
@@ -185,9 +198,9 @@ def plot_progress(record: SearchRecord, against: SearchRecord | None = None, axe
     axes.set_ylabel(f"{label(record.quantity)} ({record.direction})", parse_math=False)
     axes.grid(alpha=0.3)
     if found.trials:
-        _legend(axes)
+        add_legend(axes)
     else:
-        _nothing(axes, "no finished trial")
+        say_nothing(axes, "no finished trial")
     return axes
 
 
@@ -209,7 +222,7 @@ def plot_curves(
     Returns:
         The axes: a line for each search.
     """
-    axes = _axes(axes, 3.4)
+    axes = new_axes(axes, 3.4)
     lines = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
     styles = zip((BLUE, RED, GREEN, PINK, GREY, ORANGE, "#1a1a1a"), lines, strict=True)
     first = {"transfer": 0, "scratch": 1}  # they have one colour in all figures
@@ -221,7 +234,7 @@ def plot_curves(
     axes.set_ylabel(f"{quantity} ({'lower' if lower_is_better else 'higher'} is better)", parse_math=False)
     axes.grid(alpha=0.3)
     if curves:
-        _legend(axes)
+        add_legend(axes)
     return axes
 
 
@@ -238,7 +251,7 @@ def plot_tasks(tasks: EmbeddingMap, task: str | None = None, axes: Axes | None =
         near one another. Tasks on one point have equal embeddings. An axis without meaning has no numbers:
         two tasks lie on a line, and a single task has no distance to another one.
     """
-    return _plane(map_points(tasks, "task", task), axes)
+    return draw_plane(map_points(tasks, "task", task), axes)
 
 
 def plot_spaces(spaces: EmbeddingMap, space: str | None = None, axes: Axes | None = None) -> Axes:
@@ -252,7 +265,7 @@ def plot_spaces(spaces: EmbeddingMap, space: str | None = None, axes: Axes | Non
     Returns:
         The axes, as of `plot_tasks`.
     """
-    return _plane(map_points(spaces, "space", space), axes)
+    return draw_plane(map_points(spaces, "space", space), axes)
 
 
 def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Axes | None = None) -> Axes:
@@ -278,7 +291,7 @@ def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Ax
             "the beliefs have no attention; ask for it, as in agent.beliefs(attention=agent.best().config)"
         )
     decisions, tokens, weights = attention_table(attention, layer)
-    axes = _axes(axes, min(6.5, 2.2 + 0.35 * len(decisions)))
+    axes = new_axes(axes, min(6.5, 2.2 + 0.35 * len(decisions)))
     edges = (np.arange(size + 1) - 0.5 for size in (len(tokens), len(decisions)))
     how: dict[str, Any] = {"cmap": _SHADES, "vmin": 0, "vmax": 100 * float(np.nanmax(weights))}
     picture = axes.pcolormesh(*edges, np.ma.masked_invalid(100 * weights), **how)
@@ -298,66 +311,3 @@ def plot_attention(attention: DecisionAttention | None, layer: int = 0, axes: Ax
     which = "" if len(attention.weights) == 1 else f", layer {layer + 1} of {len(attention.weights)}"
     axes.set_title(f"attention in %, each row sums to 100{which}", fontsize=10, loc="left")
     return axes
-
-
-def _plane(found: MapPoints, axes: Axes | None) -> Axes:
-    axes = _axes(axes, 3.6)
-    drawn = axes.get_figure(root=True)
-    assert drawn is not None
-    frame = (72 * axes.bbox.width / drawn.dpi, 72 * axes.bbox.height / drawn.dpi)
-    places = label_places(found.places, found.named, frame, _NAME_SIZE, _AWAY, _MARGIN, found.least)
-    for name, (x, y), marked, place in zip(found.named, found.places, found.marked, places, strict=True):
-        colour, marker = (RED, "D") if marked else (BLUE, "o")
-        axes.plot([x], [y], marker, color=colour, zorder=2.1 if marked else 2)
-        if name:
-            how: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": _NAME_SIZE}
-            how |= {"ha": "left" if place.right else "right", "parse_math": False}
-            if place.moved:
-                how["arrowprops"] = {"arrowstyle": "-", "color": GREY, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 3}
-                how["arrowprops"]["relpos"] = (0 if place.right else 1, 0.5)
-            axes.annotate(name, (x, y), (_AWAY if place.right else -_AWAY, place.up), **how)
-    axes.set_aspect("equal", adjustable="datalim")
-    if found.least:
-        axes.update_datalim(
-            [(end, found.places[0][1]) for end in least_range([x for x, _ in found.places], found.least)]
-        )
-    axes.margins(_MARGIN)
-    axes.locator_params(nbins=6)
-    axes.set(xlabel=found.axes[0], ylabel=found.axes[1].replace(" (", "\n("))
-    for axis, title in zip((axes.xaxis, axes.yaxis), found.axes, strict=True):
-        if not title:
-            axis.set_ticks([])
-    axes.set_title(found.note, fontsize=10, loc="left")
-    axes.grid(alpha=0.3)
-    return axes
-
-
-def _axes(axes: Axes | None, height: float) -> Axes:
-    return Figure(figsize=(_WIDTH, height), layout="constrained").subplots() if axes is None else axes
-
-
-def _steps(axes: Axes, points: Sequence[tuple[int, float]], name: str, colour: str, line: str) -> None:
-    if points:
-        axes.step(*zip(*points, strict=True), where="post", color=colour, linestyle=line, linewidth=1.6, label=name)
-
-
-def _ticks(axes: Axes, places: Sequence[float], labels: list[str], vertical: bool = False) -> None:
-    if vertical:
-        axes.set_yticks(list(places), labels, parse_math=False)
-    elif sum(map(len, labels)) > 48:
-        axes.set_xticks(list(places), labels, parse_math=False, rotation=30, ha="right")
-    else:
-        axes.set_xticks(list(places), labels, parse_math=False)
-
-
-def _legend(axes: Axes, handles: Sequence[Any] | None = None) -> None:
-    """Puts the legend above the axes, where it hides nothing."""
-    how = {"fontsize": 9, "frameon": False, "ncols": 2, "columnspacing": 1.2, "handlelength": 1.8, "markerscale": 1.3}
-    shown = axes.get_legend_handles_labels()[0] if handles is None else handles
-    legend = axes.legend(handles=shown, loc="lower left", bbox_to_anchor=(0, 1), **how)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-
-
-def _nothing(axes: Axes, words: str) -> None:
-    axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)

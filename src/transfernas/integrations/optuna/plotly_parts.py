@@ -9,13 +9,18 @@ from ...extras import needed
 with needed("plots", __name__):
     import plotly.graph_objects as go
 
+from ...insight.expected_rows import ABSENT, BAND, RANK_STYLES, ExpectedRow, ExpectedRows
 from ...insight.figure_data import BLUE, GREY, ORANGE, RED, MapPoints, ValueShares, least_range
 from ...insight.label_places import label_places
+
+SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "x": "x"}
+"""The symbol of each marker of Matplotlib's."""
 
 _FRAME = (540, 270)
 """Pixels of the axes of a map, which are wider in a wide window."""
 
 _HEIGHT = 180 + _FRAME[1]  # pixels, with plotly's margins
+_ROW, _ABOVE, _BELOW = 66, 110, 90  # pixels, of the row of a parameter, and of the titles and the legend around
 _MARGIN = 0.25  # of the range of the points, free at each end
 _INSIDE = 0.03  # of the height of the axes, so far inside of an edge are the marks there
 _MOST_LARGE = 12  # values of a parameter, up to which their diamonds are large
@@ -89,6 +94,38 @@ def add_values(figure: Any, title: str, found: ValueShares, column: int) -> None
     figure.update_xaxes(title_text=as_text(title), tickvals=ticks, ticktext=ticktext, row=1, col=column)
 
 
+def rows_figure(title: str, found: ExpectedRows) -> "go.Figure":
+    """Returns a figure with a band for each parameter, and a mark for each configuration."""
+    heading, notes = f"{title}<br><sub>{found.title.capitalize()}</sub>", map(str.capitalize, found.notes)
+    figure = new_figure(heading, "<br>".join(notes), "")
+    for at, row in enumerate(found.rows):
+        _add_band(figure, at, row.cells)
+        for place, words in row.ticks:
+            side = {0.0: "left", 1.0: "right"}.get(place, "center")
+            how = {"xanchor": side, "yanchor": "top", "font": {"size": 11}, "showarrow": False}
+            figure.add_annotation(x=place, y=at + BAND / 2, text=as_text(words), **how)
+    for rank, name in enumerate(found.ranks):
+        colour, marker = RANK_STYLES[name]
+        points = found.points(rank)
+        figure.add_scatter(
+            x=[point.place for point in points],
+            y=[point.height for point in points],
+            mode="markers",
+            marker={"color": colour, "symbol": SYMBOLS[marker], "size": 9},
+            name=name,
+            text=[as_text(f"{name}, {point.parameter}: {point.words}") for point in points],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    names = [_name(row, found.ranks[0]) for row in found.rows]
+    bare = {"showgrid": False, "zeroline": False}
+    figure.update_xaxes(range=[-0.02, 1.02], showticklabels=False, title_font={"size": 12}, **bare)
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.4], **bare)
+    legend, margin = {"orientation": "h", "yanchor": "bottom", "y": 1}, {"t": _ABOVE, "b": _BELOW}
+    height = _ABOVE + _ROW * max(1, len(names)) + _BELOW
+    figure.update_layout(height=height, legend=legend, margin=margin, plot_bgcolor="rgba(0, 0, 0, 0)")
+    return figure
+
+
 def add_edge_marks(
     figure: Any, edge: int, trials: Sequence[tuple[int, str]], marker: dict[str, Any], group: str
 ) -> None:
@@ -121,3 +158,16 @@ def _range(values: list[float]) -> list[float] | None:
     """Returns the ends of an axis; None if all values are equal."""
     margin = _MARGIN * (max(values, default=0.0) - min(values, default=0.0))
     return [min(values) - margin, max(values) + margin] if margin else None
+
+
+def _add_band(figure: Any, at: int, cells: int) -> None:
+    ends = {"y0": at - BAND / 2, "y1": at + BAND / 2, "layer": "below"}
+    figure.add_shape(type="rect", x0=0, x1=1, fillcolor=GREY, opacity=0.13, line_width=0, **ends)
+    for cell in range(1, cells):
+        figure.add_shape(type="line", x0=cell / cells, x1=cell / cells, line={"color": "white", "width": 1}, **ends)
+
+
+def _name(row: ExpectedRow, first: str) -> str:
+    """Returns the name of a parameter, with the value of the first configuration below it."""
+    value = f'<span style="color: {BLUE}">{first}: {as_text(row.words[0] or ABSENT)}</span>'
+    return "<br>".join([*map(as_text, row.name_lines), value])

@@ -26,6 +26,7 @@ with needed("plots", __name__):
 
 from ...agent import Agent
 from ...insight.beliefs import Beliefs
+from ...insight.expected_rows import expected_rows
 from ...insight.figure_data import (
     BLUE,
     BY_CHANCE,
@@ -43,13 +44,12 @@ from ...insight.figure_data import (
 )
 from ...insight.progress import SearchTrial
 from ..arguments import as_agent
-from .plotly_parts import add_edge_marks, add_values, as_text, map_figure, new_figure
+from .plotly_parts import SYMBOLS, add_edge_marks, add_values, as_text, map_figure, new_figure, rows_figure
 from .record import beliefs_of_study, importances_of_study, record_of_study
 from .sampler import TransferSampler
 
 AgentOrFile = Agent | str | os.PathLike[str]
 
-_SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "x": "x"}
 _LEAST_WIDTH, _MOST_WIDTH = 8, 20  # values of a parameter, to which the width of its plot is proportional
 _WIDE = 300  # pixels of a figure of a parameter, of which more than three stand side by side
 
@@ -82,12 +82,12 @@ def plot_optimization_history(study: optuna.Study, *, target_name: str = "Object
     )
     for kind, trials in found.trials.items():
         colour, marker = PROPOSER_STYLES.get(kind, (GREY, "x"))
-        open_symbol = f"{_SYMBOLS[marker]}-open"
+        open_symbol = f"{SYMBOLS[marker]}-open"
         figure.add_scatter(
             x=[trial.number for trial in trials],
             y=[trial.value for trial in trials],
             mode="markers",
-            marker={"color": colour, "symbol": _SYMBOLS[marker], "size": 8},
+            marker={"color": colour, "symbol": SYMBOLS[marker], "size": 8},
             name=as_text(kind),
             legendgroup=kind,
             zorder=1,  # above the line of the best value, which would hide the trials on it
@@ -233,6 +233,28 @@ def plot_likeness(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "
     figure.update_xaxes(range=[-1.05, 1.05])
     figure.update_yaxes(tickvals=list(range(len(tasks))), ticktext=[as_text(label(task)) for task in tasks])
     return figure
+
+
+def plot_expected_best(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "go.Figure":
+    """Plots the configurations that the policy ranks highest, at most twelve of their parameters.
+
+    Args:
+        study: A study with one objective.
+        agent: The agent, or its file; by default that of the study's `TransferSampler`.
+
+    Returns:
+        The figure. Each row is a parameter with its own range, and each configuration has its mark, by its rank. The
+        value of the first one stands below the name of the parameter.
+
+    Raises:
+        ValueError: The study has several objectives, or no agent is known.
+
+    Example:
+        ```python
+        plot_expected_best(study).write_html("figure.html")
+        ```
+    """
+    return rows_figure("Expected Best Configurations", expected_rows(_beliefs(study, agent)))
 
 
 def plot_tasks(study: optuna.Study, *, agent: AgentOrFile | None = None) -> "go.Figure":
