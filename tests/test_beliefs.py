@@ -10,7 +10,7 @@ import pytest
 
 import policies
 from searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, TWO, play
-from transfernas import Agent, Choice, LstmConfig, Problem, SearchSpace, TrainingConfig
+from transfernas import Agent, Choice, LstmConfig, Problem, Range, SearchSpace, TrainingConfig
 from transfernas.define_by_run.search import DefineByRunSearch
 from transfernas.insight.beliefs import Beliefs, beliefs_of
 from transfernas.insight.importances import effect_size, importances, mean_ranks
@@ -101,6 +101,17 @@ def test_a_problems_own_rule_is_respected(agent: Agent) -> None:
     only = Problem(LEFT, "four", valid=lambda config: config["kind"] == "pool")
     found = agent.transfer_to([only]).beliefs(draws=200)
     assert found.expected_best and all(each.config["kind"] == "pool" for each in found.expected_best)
+
+
+def test_a_number_of_a_declared_range_has_its_part_and_the_reward_that_was_told() -> None:
+    rates = Range(1e-3, 1.0, log=True)
+    agent = Agent([Problem(SearchSpace("s", [Choice("rate", rates), Choice("kind", ("a", "b"))]), "t")], seed=0)
+    others = [(agent.problems[0], {"rate": rate, "kind": kind}, 0.0) for rate in (0.002, 0.3) for kind in ("a", "b")]
+    agent.learn_from([(agent.problems[0], {"rate": 0.0123, "kind": "a"}, 1.0), *others] * 20)
+    found = agent.beliefs()
+    best = found.expected_best[0]
+    part = found.ranges["rate"][best.config["rate"]]
+    assert part.low <= 0.0123 <= part.high and best.reward == 1.0
 
 
 def test_wrong_questions_name_the_right_one(agent: Agent) -> None:

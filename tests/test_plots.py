@@ -62,6 +62,13 @@ def test_importances_are_bars_in_percent_the_largest_at_the_top() -> None:
         assert "(%)" in axes.get_xlabel()
 
 
+def test_numbers_that_differ_have_labels_that_differ() -> None:
+    momentum = replace(
+        BELIEFS.parameters[0], values=(0.9, 0.99, 0.999), probabilities=(0.2, 0.3, 0.5), sources=(), ranges=None
+    )
+    assert value_shares(momentum).labels == ("0.9", "0.99", "0.999")
+
+
 def test_likeness_has_a_point_for_each_number() -> None:
     axes = plots.plot_likeness(BELIEFS)
     assert line(axes, "what the policy learned") == ([-0.25, 0.9], [0, 1])

@@ -31,7 +31,7 @@ from ..spaces.vocabulary import counted
 from .attention import DecisionAttention, attention_in, with_values
 from .importances import LEAST_TRIALS, Importance, importances, mean_ranks
 from .likeness import TaskLikeness, likeness_in
-from .number_ranges import NumberRange, Ranges, ranges_in, with_ranges
+from .number_ranges import NumberRange, Ranges, ranges_in, with_actions, with_ranges
 from .plane import EmbeddingMap, space_map, task_map
 from .told import ToldTrial, actions_in, ranks_of, told_trials, with_numbers
 
@@ -245,7 +245,7 @@ def beliefs_of(
         likeness=likeness_in(learner, row),
         tasks=task_map(learner),
         spaces=space_map(learner),
-        expected_best=_expected_best(learner, row, indices, scores, told),
+        expected_best=_expected_best(learner, row, indices, scores, told, ranges),
         warm_start=_warm_start(learner, row),
         attention=None if looked is None or attention is None else with_values(looked, with_ranges(attention, ranges)),
     )
@@ -361,17 +361,19 @@ def _expected_best(
     indices: Int[np.ndarray, "draws choices"],
     scores: Float[np.ndarray, "draws"],
     told: Sequence[ToldTrial],
+    ranges: Ranges,
 ) -> tuple[ExpectedConfig, ...]:
     rewards: dict[tuple[object, ...], float] = {}
     for trial in told:
-        key = _key(trial.config)
+        key = _key(with_actions(trial.config, ranges))
         rewards[key] = max(trial.reward, rewards.get(key, -np.inf))
     valid, found = learner.encoding.problems[row].valid, list[ExpectedConfig]()
     _, first = np.unique(indices, axis=0, return_index=True)
     for at in first[np.argsort(-scores[first], kind="stable")].tolist():
         config = learner.encoding.config_of_indices(row, indices[at])
         if valid is None or valid(dict(config)):
-            found.append(ExpectedConfig(config, float(scores[at]), rewards.get(_key(config))))
+            actions = with_actions(config, ranges)
+            found.append(ExpectedConfig(actions, float(scores[at]), rewards.get(_key(actions))))
         if len(found) == _EXPECTED:
             break
     return tuple(found)

@@ -1,11 +1,13 @@
 """The numbers and labels of figures, which `transfernas.plots` draws by Matplotlib, and Optuna's users by plotly."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from ..spaces.condition import Action
 from .attention import DecisionAttention
 from .beliefs import Beliefs, ParameterBeliefs
 from .importances import Importance, too_weak
@@ -176,7 +178,7 @@ def value_shares(parameter: ParameterBeliefs) -> ValueShares:
         before = tuple(np.mean([source.probabilities for source in parameter.sources], axis=0).tolist())
     count = len(parameter.sources)
     words = "best 8 trials of " + ("the other problem" if count == 1 else f"each of {count} other problems")
-    labels = tuple(map(label, values if parameter.ranges is None else parameter.ranges))
+    labels = _value_labels(values) if parameter.ranges is None else tuple(map(label, parameter.ranges))
     ticks, tick_labels = _edges(parameter.ranges or ()) or _middles(values, labels, parameter.ranges)
     return ValueShares(labels, ticks, tick_labels, parameter.probabilities, before, words, 1 / len(values))
 
@@ -303,6 +305,13 @@ def label(value: object, most: int = _LONGEST) -> str:
         return f"{value:z.2g}"
     text = "".join(letter if letter.isprintable() else "?" for letter in str(value))
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _value_labels(values: Sequence[Action]) -> tuple[str, ...]:
+    """Returns labels of values; real numbers have as many digits as they need to differ."""
+    numbers = sorted({value for value in values if type(value) is float and math.isfinite(value)})
+    words = dict(zip(numbers, number_words(numbers), strict=True))
+    return tuple(words[value] if type(value) is float and value in words else label(value) for value in values)
 
 
 def _component(place: str, share: float) -> str:
