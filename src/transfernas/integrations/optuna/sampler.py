@@ -219,7 +219,8 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
                 search = self._searches[number]
                 if not is_enqueued(trial):  # the search may know a part of such a trial's parameters alone
                     proposer, lines = search.search.proposer(trial.number), search.lines(self._learn)
-                self._searches[number] = dataclasses.replace(search, said=search.said or bool(lines))
+                if lines:
+                    self._searches[number] = dataclasses.replace(search, said=True)
         if proposer is not None:
             noted = {name: value for name, value in proposer._asdict().items() if value is not None}
             study._storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, noted)  # one write: storages are slow
