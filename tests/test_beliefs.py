@@ -114,6 +114,21 @@ def test_a_number_of_a_declared_range_has_its_part_and_the_reward_that_was_told(
     assert part.low <= 0.0123 <= part.high and best.reward == 1.0
 
 
+def test_good_numbers_of_a_range_that_was_widened_are_found_in_its_new_parts() -> None:
+    old, new = DefineByRunSearch("space", "one"), NumericDomain(8, 256, integer=True)
+    narrow = NumericDomain(8, 128, integer=True)
+    for trial in range(10):
+        old.tell(trial, {"units": (narrow, 70)}, 1.0)
+    search = DefineByRunSearch("space", "two", source=old.agent())
+    search.tell(0, {"units": (new, search.suggest(0, {}, "units", new))}, 0.0)
+    agent = search.agent()
+    assert agent is not None
+    units = agent.beliefs()["units"]
+    assert units.ranges is not None
+    (part,) = [its for its, share in zip(units.ranges, units.sources[0].probabilities, strict=True) if share]
+    assert part.low <= 70 <= part.high
+
+
 def test_wrong_questions_name_the_right_one(agent: Agent) -> None:
     with pytest.raises(ValueError, match=r"as in agent\.beliefs\(problem\)"):
         agent.beliefs()

@@ -40,7 +40,7 @@ def test_the_error_of_a_missing_package_names_its_extra(package: str, module: st
     code = f"try:\n    import {module}\nexcept ModuleNotFoundError as error:\n    print(error)"
     done = run_without((package,), code, tmp_path)
     assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stderr
-    assert f"needs the extra {extra!r}: run pip install '.[{extra}]' in your clone of TransferNAS (" in done.stdout
+    assert f"needs the extra {extra!r}: run pip install '.[{extra}]' in the folder of TransferNAS (" in done.stdout
 
 
 @pytest.mark.parametrize(

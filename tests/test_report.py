@@ -172,7 +172,7 @@ def test_old_configurations_that_were_tried_name_their_trials(tmp_path: Path) ->
         rows = [row for row in cells(out, "configuration") if len(row) == 2]
         tried = [row[1] for row in rows if row[1] != "not tried"]
         assert sorted(tried) == started and 0 < len(started) < len(rows)
-        assert found.endswith(f"tried while they do well: {len(started)} of {len(rows)} so far")
+        assert found.endswith(f"tried unless they disappoint: {len(started)} of {len(rows)} so far")
         text = checked(out).text
         inside = text.index("Inside of the network")
         assert text.index("How to go on") < inside < text.index("Attention between the decisions")

@@ -144,7 +144,7 @@ def test_old_configurations_beyond_the_range_are_those_that_were_tried(tmp_path:
     for arguments in ((url, "--study", "new", "--agent", path), (path,)):
         run(*arguments, "--out", tmp_path / "report.html")
         text = (tmp_path / "report.html").read_text(encoding="utf8")
-        assert f"tried while they do well: {len(started)} of " in text
+        assert f"tried unless they disappoint: {len(started)} of " in text
         assert not re.search(r"pca=(3[1-9]|[4-9]\d)\b", text)
 
 
@@ -165,7 +165,7 @@ def test_an_agent_that_has_not_learned_from_the_study_is_told_first(pretrained: 
     start, rest = text.split("Who proposed, and with which gain")
     assert "9 trials came from the best ones of faces." in start and "had learned from" not in start
     assert "Known to the agent of the file" in rest and "The agent had learned from 2 tasks: long, short." in rest
-    assert "tried while they do well: 0 of " in rest
+    assert "tried unless they disappoint: 0 of " in rest
 
 
 def failing(trial: optuna.Trial) -> float:

@@ -41,8 +41,8 @@ def test_the_first_trial_after_a_transfer_tells_what_is_known_and_no_other_trial
     assert (line.name, line.levelno) == ("transfernas.agent", logging.INFO)
     assert line.getMessage() == (
         f"Search 'two' starts from an agent: 2 of 3 states known, task new, up to "
-        f"{moved.learner.warm_start.count[0, 0]} earlier configurations, tried while they do well; new: drop; values "
-        f"that the agent never saw: of learning rate"
+        f"{moved.learner.warm_start.count[0, 0]} earlier configurations, tried unless they disappoint; new: drop; "
+        "values that the agent never saw: of learning rate; known, but not asked for: depth"
     )
 
 
@@ -57,7 +57,8 @@ def test_the_line_counts_over_all_problems(log: pytest.LogCaptureFixture) -> Non
     (line,) = log.records
     assert line.getMessage() == (
         f"Search of 3 problems starts from an agent: 4 of 5 states known, 2 of 3 tasks known, up to {counts.sum()} "
-        f"earlier configurations, tried while they do well; new: drop; values that the agent never saw: of act"
+        f"earlier configurations, tried unless they disappoint; new: drop; values that the agent never saw: of act"
+        f"; known, but not asked for: width"
     )
 
 
@@ -74,7 +75,8 @@ def test_a_name_that_may_be_a_slip_is_a_warning(old: Agent, log: pytest.LogCaptu
     foreign = SearchSpace("other", [Choice("layers", (1, 2))])
     for space, words in (
         (slip, "did you mean 'units' by 'unit'? If it is the new name, say rename={'units': 'unit'}"),
-        (foreign, "0 of 1 states known, task new, no earlier configurations; new: layers. Where states have other"),
+        (foreign, "0 of 1 states known, task new, no earlier configurations; new: layers; known, but not asked for: "),
+        (foreign, ". Where states have other names by now, say rename={old: new}"),
     ):
         log.clear()
         old.transfer_to([Problem(space, "two")]).ask()

@@ -292,7 +292,7 @@ def test_ray_logs_once_how_much_the_agent_knew(caplog: pytest.LogCaptureFixture,
     said = {record.getMessage() for record in caplog.records if record.name == logger.name}
     assert said == {
         "Search 'faces' starts from an agent: 2 of 3 parameters known, task new, up to 2 earlier configurations, tried "
-        "while they do well; new: layer 2"
+        "unless they disappoint; new: layer 2"
     }
 
 

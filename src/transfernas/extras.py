@@ -37,6 +37,6 @@ def needed(extra: str, by: str) -> Iterator[None]:
     except ImportError as error:
         reason = " ".join(str(error).splitlines())
         raise ModuleNotFoundError(
-            f"{by} needs the extra {extra!r}: run {install_command(extra)} in your clone of TransferNAS ({reason})",
+            f"{by} needs the extra {extra!r}: run {install_command(extra)} in the folder of TransferNAS ({reason})",
             name=error.name,
         ) from None

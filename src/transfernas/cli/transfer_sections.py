@@ -114,7 +114,7 @@ def _trust_words(trusted: Sequence[SearchTrial], new: int) -> str:
 
 
 def add_warm_start(found: Page, beliefs: Beliefs, record: SearchRecord) -> None:
-    """Adds the configurations of earlier problems that are tried while they do well, and which of them were tried."""
+    """Adds the configurations of earlier problems that are tried unless they disappoint, and which of them were."""
     if not beliefs.warm_start:
         return
     left, rows = [trial for trial in record.trials if trial.kind == "warm start"], list[tuple[object, object]]()
@@ -125,7 +125,7 @@ def add_warm_start(found: Page, beliefs: Beliefs, record: SearchRecord) -> None:
         if its is not None:
             left.remove(its)
     tried = sum(number != "not tried" for _, number in rows)
-    summary = f"Configurations of earlier problems, tried while they do well: {tried} of {len(rows)} so far"
+    summary = f"Configurations of earlier problems, tried unless they disappoint: {tried} of {len(rows)} so far"
     found.add(page.hidden(summary, page.table(("configuration", "tried in trial"), rows)))
 
 

@@ -142,8 +142,8 @@ class Beliefs:
         tasks: all tasks that the policy knows, in two dimensions.
         spaces: all spaces that it knows, likewise.
         expected_best: up to five configurations, the best first; a problem's `valid` is respected.
-        warm_start: configurations of earlier problems that are tried while they do well, as far as they fit, with their
-            exact numbers where these are known. Where a number lies beyond the range, the nearest number is tried.
+        warm_start: configurations of earlier problems that are tried unless they disappoint, as far as they fit, with
+            their exact numbers where these are known. If a number lies beyond the range, the nearest one is tried.
         attention: between the decisions of the configuration that you gave; None if you gave none.
 
     Example:
@@ -319,7 +319,7 @@ def _parameter(
     made = drawn[drawn < len(choice.actions)]
     counts = np.bincount(made, minlength=len(choice.actions))
     probabilities = counts / max(1, len(made))
-    sources = (_source(choice, entry) for entry in others)
+    sources = (_source(choice, entry, ranges) for entry in others)
     return ParameterBeliefs(
         choice.name,
         choice.actions,
@@ -333,17 +333,17 @@ def _parameter(
     )
 
 
-def _source(choice: Choice, entry: ArchivedProblem) -> SourceValues | None:
+def _source(choice: Choice, entry: ArchivedProblem, ranges: Ranges) -> SourceValues | None:
     """Returns which values were good in another problem; None if it lacks the parameter."""
     at = next((at for at, its in enumerate(entry.choices) if its.state == choice.state), None)
     if at is None:
         return None
     taken = entry.action_indices[0, : min(int(entry.count[0]), _BEST_OF_SOURCE), at].tolist()
     actions = [entry.choices[at].actions[a] for a in taken]
-    if choice.range is not None:  # the parts of the earlier range may be others
+    if choice.name in ranges:  # the parts of the earlier range may be others
         tried = zip(actions, entry.values[0, : len(taken), at].tolist(), strict=True)
-        values = [action if value != value else value for action, value in tried]
-        actions = [choice.actions[choice.index(its)] if choice.has(its) else its for its in values]
+        values = [action if math.isnan(value) else value for action, value in tried]
+        actions = [with_actions({choice.name: value}, ranges)[choice.name] for value in values]
     keys = [action_key(action) for a, action in zip(taken, actions, strict=True) if a != NOT_MADE]
     shares = tuple(keys.count(action_key(action)) / len(taken) for action in choice.actions)
     return SourceValues(entry.space, entry.task, shares)

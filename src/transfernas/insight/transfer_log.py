@@ -56,6 +56,8 @@ def transfer_line(
     if unused:
         text += f"; fill is not used for {listed(unused)}: all earlier configurations have their own value"
     left = [state for state in learner.known.states[1:] if state not in (*known, *renamed)]
+    if new and left:
+        text += f"; known, but not asked for: {listed(tuple(left))}"
     slips = [(name, close) for name in new if (close := close_name(left, name)) is not None]
     if slips:
         meant = ", ".join(f"did you mean {close!r} by {name!r}?" for name, close in slips)
@@ -81,7 +83,8 @@ def _knowledge(report: TransferReport, learner: Learner, noun: str) -> str:
     known, new = report.known_states, report.new_states
     count = 0 if learner.warm_start is None else int(learner.warm_start.count[0].sum())
     text = f"{len(known)} of {len(known) + len(new)} {noun}s known, {_tasks(report)}, "
-    text += f"up to {count} earlier configurations, tried while they do well" if count else "no earlier configurations"
+    text += f"up to {count}" if count else "no"
+    text += " earlier configurations" + (", tried unless they disappoint" if count else "")
     text += f"; new: {listed(new)}" if new else ""
     changed = tuple(dict.fromkeys(state for state, _ in report.new_actions if state in known))
     return text + (f"; values that the agent never saw: of {listed(changed)}" if changed else "")

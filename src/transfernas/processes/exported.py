@@ -109,7 +109,7 @@ def exported(result_like: Callable[..., Any]) -> Callable[[FunctionT], FunctionT
 @functools.cache
 def _say_once() -> None:
     """Tells why the first trial on a machine takes seconds."""
-    _LOGGER.info("compiling the agent's network, once for this machine; this takes some seconds")
+    _LOGGER.info("compiling functions of the agent's network, each once for this machine; this takes some seconds")
 
 
 def _has_foreign(arguments: tuple[Any, ...]) -> bool:
