@@ -17,8 +17,8 @@ import pytest
 import transfernas
 from agents import HISTORY, NEXT_PROBLEMS, leaves
 from searchers import FAST, PROBLEMS, NewFn, play, reward
-from transfernas import Agent, RandomSearch, Searcher, agent
-from transfernas.learning import replay
+from transfernas import Agent, RandomSearch, Searcher
+from transfernas.learning import open_trial, replay
 from transfernas_bench.optuna_searcher import OptunaSearcher
 
 PACKAGE = str(Path(transfernas.__file__).parent)
@@ -236,7 +236,7 @@ def test_asking_encodes_no_open_trial_anew(monkeypatch: pytest.MonkeyPatch) -> N
         encoded.append(len(problem))
         return plain(problem, trials)
 
-    monkeypatch.setattr(agent, "fingerprints", fingerprints)
+    monkeypatch.setattr(open_trial, "fingerprints", fingerprints)
     asked = searcher.ask(5)
     assert encoded == [1] * 5
     loaded = pickle.loads(pickle.dumps(searcher))

@@ -78,7 +78,7 @@ def ask_trial(
 
 def _look_at(learner: Learner, row: int, identity: int, config: Config) -> None:
     """Enters the network of an open trial in `network_cache`, because trials from a file are not there yet."""
-    if learner.encoding.problems[row].key is not None:
+    if learner.keyed and learner.encoding.problems[row].key is not None:
         learner.network_cache.network(learner.encoding, row, identity, lambda: config)
 
 
