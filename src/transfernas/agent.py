@@ -18,7 +18,7 @@ from .insight.transfer_log import agent_line
 from .learning.bandit import NOBODY
 from .learning.compilation import BackgroundCompiler
 from .learning.config import TrainingConfig, check_config
-from .learning.expected_best import ExpectedBest
+from .learning.expected_best import NO_PROCESS, ExpectedBest
 from .learning.learner import Learner, fail, learn, new_learner, with_functions
 from .learning.open_trial import OpenTrialData, as_replica, ask_trial
 from .learning.proposal import skip_trial
@@ -202,10 +202,7 @@ class Agent(Searcher):
         """
         row = self._row(problem, "expected_best")
         if self.config.proposal.surrogate is None:
-            raise ValueError(
-                "the agent expects nothing: its configuration has no Gaussian process; use a TrainingConfig with "
-                "proposal.surrogate=SurrogateConfig()"
-            )
+            raise ValueError(f"the agent expects nothing: {NO_PROCESS}")
         return expected_best_trial(self._learner, row)
 
     def beliefs(

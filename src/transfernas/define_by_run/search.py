@@ -94,11 +94,6 @@ class DefineByRunSearch:
         return self._now.learner.names[1]
 
     @property
-    def warm_start_size(self) -> int:
-        """The number of configurations of earlier problems to be tried first."""
-        return self._now.learner.warm_start_size
-
-    @property
     def renamed(self) -> tuple[str, ...]:
         """The names of parameters to which `rename` goes."""
         source = self._now.learner.source

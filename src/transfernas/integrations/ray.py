@@ -20,7 +20,7 @@ from ..define_by_run.declared import DeclaredSearch, domains_from_json, domains_
 from ..define_by_run.networks import KeyFn
 from ..define_by_run.plans import Proposer
 from ..learning.config import TrainingConfig, check_config
-from ..learning.expected_best import ExpectedBest
+from ..learning.expected_best import NO_PROCESS, ExpectedBest
 from ..learning.scores import Score
 from ..processes.locks import Locked
 from ..searcher import check_seed
@@ -188,8 +188,7 @@ class TransferSearch(Locked, Searcher):
                     f"the search expects nothing: no trial has a value yet; a finite number for {self.metric!r} in the "
                     f"last result of a trial is needed"
                     if search.has_surrogate
-                    else "the search expects nothing: its configuration has no Gaussian process; use a TrainingConfig "
-                    "with proposal.surrogate=SurrogateConfig()"
+                    else f"the search expects nothing: {NO_PROCESS}"
                 )
             return found.signed(1.0 if self.mode == "max" else -1.0)._replace(params=nested(found.params))
 

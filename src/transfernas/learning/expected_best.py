@@ -14,6 +14,9 @@ from jaxtyping import Float
 from .surrogate import Surrogate
 from .value_scale import ValueScale
 
+NO_PROCESS = "its configuration has no Gaussian process; use a TrainingConfig with proposal.surrogate=SurrogateConfig()"
+"""The reason that an agent or a search expects nothing, with the remedy."""
+
 
 class ExpectedRewards(NamedTuple):
     """The expected rewards of two trials, were they evaluated again, without noise.

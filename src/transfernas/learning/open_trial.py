@@ -53,14 +53,15 @@ def ask_trial(
         opened: Row, configuration and data of each open trial.
         before_draw: Called before configurations are drawn, to wait for a function that is being compiled.
     """
-    encoding = learner.encoding
+    encoding, keyed = learner.encoding, learner.keyed
     open_trials, pending, identities = [], list[np.uint64](), list[int]()
     for row, config, kept in opened:
         numbers = encoding.numbers(row, config)
         open_trials.append((row, kept.trajectory, numbers))
         pending.append(kept.fingerprint)
         identities.append(identity_of(int(kept.fingerprint), numbers))
-        _look_at(learner, row, identities[-1], config)
+        if keyed and encoding.problems[row].key is not None:
+            _look_at(learner, row, identities[-1], config)
     configs = configs_of(learner, identities)
     learner, proposal = propose(
         learner,
@@ -78,8 +79,7 @@ def ask_trial(
 
 def _look_at(learner: Learner, row: int, identity: int, config: Config) -> None:
     """Enters the network of an open trial in `network_cache`, because trials from a file are not there yet."""
-    if learner.keyed and learner.encoding.problems[row].key is not None:
-        learner.network_cache.network(learner.encoding, row, identity, lambda: config)
+    learner.network_cache.network(learner.encoding, row, identity, lambda: config)
 
 
 def as_replica(

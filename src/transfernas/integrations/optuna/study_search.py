@@ -16,6 +16,7 @@ from ...checkpoint.processed_trials import ProcessedTrials
 from ...define_by_run.plans import ExternalTrial, ObservedTrial, Params
 from ...define_by_run.search import DefineByRunSearch
 from ...insight.transfer_log import LogLine
+from ...learning.expected_best import NO_PROCESS
 from ...spaces.domain import Domain
 from ...spaces.vocabulary import close_name, counted
 from ..arguments import resolve_name
@@ -293,9 +294,7 @@ def nothing_expected(trials: Sequence[FrozenTrial], search: StudySearch | None) 
     if search is None:
         return "no trial of it is finished yet; optimize the study first"
     if not search.search.has_surrogate:
-        return (
-            "its configuration has no Gaussian process; use a TrainingConfig with proposal.surrogate=SurrogateConfig()"
-        )
+        return NO_PROCESS
     if not with_value:
         return (
             f"no trial of it has a value yet. Of {counted(ends, 'finished trial')}, {without_value}; a finite value of "
