@@ -14,7 +14,15 @@ from transfernas.define_by_run.surrogate_proposer import SurrogateProposer
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.learning.bandit import SURROGATE
 from transfernas.learning.choice_points import ChoicePoints
-from transfernas.learning.improvement import STALLED, WithCategory, best_candidates, least_tried
+from transfernas.learning.improvement import (
+    STALLED,
+    WithCategory,
+    WithoutCategories,
+    best_candidates,
+    disappointing,
+    least_tried,
+    parts_to_search,
+)
 from transfernas.learning.scores import Score
 from transfernas.learning.surrogate import Surrogate
 
@@ -88,6 +96,39 @@ def test_nothing_is_proposed_where_no_candidate_can_have_the_category() -> None:
     assert best_candidates(surrogate, absent, trials([2, 2]), np.zeros((0, 4)), rng).shape == (0, 4)
 
 
+@given(kinds=st.lists(st.integers(0, 2), min_size=1, max_size=60))
+def test_a_category_disappoints_after_four_trials_that_were_worse_than_the_median(kinds: list[int]) -> None:
+    space, losses = ChoicePoints(SPACE), np.arange(float(len(kinds)))
+    found = disappointing(space, trials(kinds), losses)
+    worse = [
+        [loss > np.median(losses) for kind, loss in zip(kinds, losses, strict=True) if kind == at] for at in (0, 1, 2)
+    ]
+    assert found.get(0, np.array([])).tolist() == [at for at in (0, 1, 2) if len(worse[at]) >= 4 and all(worse[at])]
+    assert not disappointing(space, trials(kinds), np.zeros(len(kinds)))
+
+
+def test_candidates_have_no_category_that_disappointed() -> None:
+    space, rng = ChoicePoints(SPACE), np.random.default_rng(0)
+    points, losses = trials([0, 1] * 8 + [2] * 4), np.arange(20.0)
+    (part,) = parts_to_search(space, points, losses, NONE, told=20, stalled=False)
+    for found in (part.anywhere(64, rng), part.near(np.repeat(points, 8, axis=0), rng)):
+        assert set(found[:, 0]) == {0.0, 1.0} and not np.isnan(found[:, 1]).any()
+        assert len(set(found[:, 3])) == 11  # of the other categories none is missing
+    assert part.anywhere(64, rng).shape == (64, 4)
+    *parts, whole = parts_to_search(space, points, losses, NONE, told=20, stalled=True)
+    assert (
+        2.0 in parts[0].anywhere(8, rng)[:, 0] and 2.0 not in whole.anywhere(64, rng)[:, 0]
+    )  # a stalled search tries it
+
+
+def test_a_condition_that_leads_to_a_category_that_disappointed_leaves_the_candidate_out() -> None:
+    split = Choice("split", ("gini", "entropy"), when=In("kind", ("tree",)))
+    space, rng = ChoicePoints(SearchSpace("s", [Choice("kind", KINDS), split])), np.random.default_rng(0)
+    part = WithoutCategories(space, {0: np.array([1, 2]), 1: np.array([1])})
+    found = part.settled(np.array([[1.0, np.nan]] * 64), rng)
+    assert 0 < len(found) < 64 and (found == 0.0).all()
+
+
 @pytest.mark.parametrize(("rewards", "stalled"), [([0.0] * 6, False), ([0.0] * 7, True), ([0.0] * 7 + [1.0], False)])
 def test_a_search_has_stalled_after_six_trials_without_a_better_one(rewards: list[float], stalled: bool) -> None:
     proposer = SurrogateProposer(SurrogateConfig())
@@ -95,6 +136,16 @@ def test_a_search_has_stalled_after_six_trials_without_a_better_one(rewards: lis
         proposer.add(ObservedTrial({"kind": "tree"}, {}, Score.of(reward)))
     assert STALLED == 6 and proposer._trials.stalled is stalled
     assert SurrogateProposer.from_json(proposer.to_json(), SurrogateConfig())._trials.stalled is stalled
+
+
+def test_a_search_has_not_stalled_because_of_trials_before_its_first_proposal() -> None:
+    space, proposer = SearchSpace("s", [Choice("kind", KINDS)]), SurrogateProposer(SurrogateConfig())
+    for stalled in (False, True):
+        for _ in range(9):
+            proposer.add(ObservedTrial({"kind": "tree"}, {}, Score.of(0.0)))
+        assert proposer._trials.stalled
+        proposer.propose(space, {}, (), np.random.default_rng(0))
+        assert proposer._trials.stalled is stalled
 
 
 def plateau(kind: str, share: float) -> float:

@@ -380,6 +380,35 @@ def test_an_interrupt_keeps_what_was_learned(url: str, tmp_path: Path, monkeypat
     assert "Learned from 103 trials of 3 studies" in found and Agent.load(path).learner.learned == 120
 
 
+def weighted(trial: optuna.Trial) -> float:
+    """One of two categories and one of four are best by far, and six numbers matter little."""
+    lr = trial.suggest_float("lr", 1e-3, 0.3, log=True)
+    weights = trial.suggest_categorical("cw", [None, "balanced"])
+    bins = trial.suggest_categorical("mb", [31, 63, 127, 255])
+    others = [trial.suggest_float(f"z{at}", 0, 1) for at in range(6)]
+    away = {31: 0.6, 63: 0.4, 127: 0.2, 255: 0.0}[int(bins)] + 0.3 * abs(float(np.log10(lr / 0.1)))
+    return (weights == "balanced") * 1.0 + away + 0.02 * sum(others)
+
+
+def continued(count: int, seed: int, sampler: optuna.samplers.BaseSampler) -> tuple[float, float]:
+    """Returns the mean of twenty trials after so many of TPE's, and the best value."""
+    study = optuna.create_study(study_name="s", sampler=optuna.samplers.TPESampler(seed=seed))
+    study.optimize(weighted, n_trials=count)
+    study.sampler = sampler
+    study.optimize(weighted, n_trials=20)
+    return float(np.mean([trial.value for trial in study.trials[count:]])), study.best_value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [60, 200])
+def test_a_study_of_tpes_is_continued(count: int) -> None:
+    """The next trials are as good as those that TPE would have made, and the best of them is better."""
+    seeds = range(6)
+    by_tpe = np.array([continued(count, seed, optuna.samplers.TPESampler(seed=seed + 100)) for seed in seeds])
+    mean, best = np.array([continued(count, seed, TransferSampler(seed=seed)) for seed in seeds]).mean(axis=0)
+    assert mean <= 1.25 * by_tpe[:, 0].mean() and best < by_tpe[:, 1].mean()
+
+
 BAD = {"rbf": 0.0, "poly": 1.0, "sigmoid": 2.0}
 
 

@@ -175,6 +175,8 @@ class SurrogateProposer:
         sources: Sequence[ArchivedProblem],
     ) -> tuple[CandidateSearch, Float[np.ndarray, "trials parameters"]]:
         """Returns the search for a proposal, and the points of all trials; see `propose`."""
+        if not self._kernel.told:  # a search that begins, perhaps after trials of others, has not stalled
+            self._trials = self._trials._replace(improved=self._trials.told)
         (points, earlier), known = self._known_space(space, domains, sources), self._trials
         told, found = known.scored, self._kernel.of(points.names)
         rows, values = points.of_told(told), losses(told)
@@ -187,7 +189,7 @@ class SurrogateProposer:
         surrogate = surrogate.expecting(without)
         best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
-        parts = parts_to_search(points, rows, without, known.told, known.stalled)
+        parts = parts_to_search(points, rows, values, without, known.told, known.stalled)
         return CandidateSearch(surrogate, parts, best, earlier.best, rng), tried
 
     def _known_space(

@@ -4,12 +4,15 @@ Expected improvement looks one trial ahead. Where it improves nothing, as on a p
 the best trial to a category that was hardly tried, such as another kind of model, though further trials there may lead
 far beyond. So once a search has stalled, the candidates have a category that lacks trials (`least_tried`).
 
+It also looks at a category anew with every number that differs from those of its trials, however bad these were. So the
+other candidates have no category that disappointed (`disappointing`).
+
 Shapes: a space has `parameters`; `points` are candidates.
 """
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +36,7 @@ _CLIMBS, _STEPS = 2, 30  # from the best candidate, so many times to the best of
 STALLED = 6
 """A search has stalled once so many trials in a row were no better than the best before them."""
 
+_DISAPPOINTED = 4  # trials of a category were worse than the median: one chance in 16 where categories do not matter
 _ENOUGH = 2.0  # trials of a category, times the logarithm to base 2 of all trials, are enough
 _MOST_CATEGORIES = 10  # of a parameter with more, there are too many to try each
 _MOST_PARTS = 3  # that are looked at: all configurations of a part may be evaluated, or invalid
@@ -98,6 +102,68 @@ class WithCategory(PointSpace):
         return points[points[:, self._parameter] == self._category]
 
 
+class WithoutCategories(PointSpace):
+    """The points of a space that have none of some categories."""
+
+    def __init__(self, space: PointSpace, without: Mapping[int, Int[np.ndarray, "_"]]) -> None:
+        """Takes the space, and the categories of each parameter that the points do not have."""
+        self._space, self._without = space, without
+        self.numeric = space.numeric
+        self.categories = [
+            np.setdiff1d(its, without[at]) if at in without else its for at, its in enumerate(space.categories)
+        ]
+
+    def settled(
+        self, points: Float[np.ndarray, "points parameters"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "settled parameters"]:
+        """Returns points of the space, see `PointSpace.settled`, with other categories for those it does not have."""
+        points = self._space.settled(points, rng)
+        if not (unwanted := self._unwanted(points)).any():
+            return points
+        for parameter in self._without:
+            rows, others = np.flatnonzero(unwanted[:, parameter]), self.categories[parameter]
+            points[rows, parameter] = others[rng.integers(len(others), size=len(rows))]
+        points = self._space.settled(points, rng)
+        return points[~self._unwanted(points).any(axis=1)]  # a condition asked for more parameters
+
+    def _unwanted(self, points: Float[np.ndarray, "points parameters"]) -> Bool[np.ndarray, "points parameters"]:
+        """Returns which categories of points are among those that the space does not have."""
+        found = np.zeros(points.shape, bool)
+        for parameter, categories in self._without.items():
+            found[:, parameter] = np.isin(points[:, parameter], categories)
+        return found
+
+
+def disappointing(
+    space: PointSpace, points: Float[np.ndarray, "trials parameters"], losses: Float[np.ndarray, "trials"]
+) -> dict[int, Int[np.ndarray, "_"]]:
+    """Returns the categories, by their parameters, of which at least four trials were all worse than the median trial.
+
+    A parameter keeps one category at least.
+
+    Args:
+        space: the space.
+        points: Shape `[trials, parameters]`, the points of trials with a score.
+        losses: Shape `[trials]`, the lower the better.
+
+    Example:
+        ```python
+        from transfernas.learning.choice_points import ChoicePoints
+
+        space = ChoicePoints(SearchSpace("cnn", [Choice("pool", ("max", "mean"))]))
+        points, losses = np.array([[0.0]] * 12 + [[1.0]] * 4), np.arange(16.0)
+        assert disappointing(space, points, losses)[0].tolist() == [1]  # the trials of "mean" were the four worst
+        ```
+    """
+    worse, found = losses > np.median(losses), dict[int, Int[np.ndarray, "_"]]()
+    for parameter, categories in enumerate(space.categories):
+        had = points[:, parameter] == categories[:, None]
+        bad = ((had & worse).sum(axis=1) >= _DISAPPOINTED) & ~(had & ~worse).any(axis=1)
+        if bad.any() and not bad.all():
+            found[parameter] = categories[bad]
+    return found
+
+
 def least_tried(
     space: PointSpace,
     points: Float[np.ndarray, "trials parameters"],
@@ -138,24 +204,28 @@ def least_tried(
 def parts_to_search(
     space: PointSpace,
     points: Float[np.ndarray, "trials parameters"],
+    losses: Float[np.ndarray, "trials"],
     without: Float[np.ndarray, "without parameters"],
     told: int,
     stalled: bool,
 ) -> list[PointSpace]:
     """Returns the parts of a space to take candidates from: the next one where none of the first can be proposed.
 
-    They are those of `least_tried` for every second trial of a stalled search. It is the whole space otherwise, and in
-    a long search, of which the process forgets trials.
+    The last one is the space without the categories that are `disappointing`. For every second trial of a stalled
+    search, those of `least_tried` are before it, but not in a long search, of which the process forgets trials.
 
     Args:
         space: the space.
         points: Shape `[trials, parameters]`, the points of the trials in the process, best first.
+        losses: Shape `[trials]`, of these trials, the lower the better.
         without: Shape `[without, parameters]`, the points of trials without a score.
         told: the number of all trials with a score.
         stalled: whether the latest `STALLED` trials were no better than the best before them.
     """
     explores = stalled and told % 2 == 0 and told == len(points)
-    return least_tried(space, points, without) if explores else [space]
+    parts = least_tried(space, points, without)[:-1] if explores else []
+    bad = disappointing(space, points, losses)
+    return [*parts, WithoutCategories(space, bad) if bad else space]
 
 
 class CandidateSearch(NamedTuple):

@@ -214,7 +214,7 @@ def _search(learner: Learner, replica: int, row: int, open_trials: OpenTrials) -
         pending = points.of(indices, numbers)
         surrogate = surrogate.expecting(pending)
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
-    parts = parts_to_search(points, told.points, pending, len(trials), told.stalled)
+    parts = parts_to_search(points, told.points, told.losses, pending, len(trials), told.stalled)
     return CandidateSearch(surrogate, parts, told.points, sources.best, rng), points
 
 
