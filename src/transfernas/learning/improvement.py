@@ -155,7 +155,7 @@ def disappointing(
         assert disappointing(space, points, losses)[0].tolist() == [1]  # the trials of "mean" were the four worst
         ```
     """
-    worse, found = losses > np.median(losses), dict[int, Int[np.ndarray, "_"]]()
+    worse, found = losses > np.median(losses), {}
     for parameter, categories in enumerate(space.categories):
         had = points[:, parameter] == categories[:, None]
         bad = ((had & worse).sum(axis=1) >= _DISAPPOINTED) & ~(had & ~worse).any(axis=1)
