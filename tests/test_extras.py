@@ -1,5 +1,7 @@
 """A search needs few packages; if another package is missing, an error of one line names the extra."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,17 @@ def test_the_error_of_a_missing_package_names_its_extra(package: str, module: st
     done = run_without((package,), code, tmp_path)
     assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stderr
     assert f"needs the extra {extra!r}: run pip install '.[{extra}]' in the folder of TransferNAS (" in done.stdout
+
+
+@pytest.mark.thorough
+def test_the_error_of_a_script_with_the_name_of_a_package_names_the_script(tmp_path: Path) -> None:
+    script = tmp_path / "optuna.py"
+    script.write_text("import optuna\nfrom transfernas.integrations.optuna import TransferSampler\n")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: transfernas.integrations.optuna.sampler needs the package 'optuna', which "
+        f"{script} hides: give this file another name"
+    )
 
 
 @pytest.mark.parametrize(

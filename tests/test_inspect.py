@@ -41,7 +41,7 @@ def test_it_says_what_the_agent_learned_from_and_knows(path: Path) -> None:
     vocabulary = agent.learner.vocabulary
     assert f"{path}: an agent, saved 20" in found and ", seed 7\n" in found
     assert "Searches now: 12 trials told, 1 open" in found
-    assert f"Knows {len(vocabulary.states) - 1} states, {len(vocabulary.actions)} actions" in found
+    assert f"Knows {len(vocabulary.states) - 1} states and {len(vocabulary.tasks)} task" in found
     assert (
         "Hyperparameters: TrainingConfig() with network.embedding_size=4" in found
         and "rule.entropy_weight=0.25" in found
@@ -116,7 +116,7 @@ def test_it_counts_one_thing_as_one(tmp_path: Path) -> None:
     agent = Agent([Problem(SearchSpace("s", [Choice("x", (1,))]), "t")], FAST)
     agent.learn_from([(agent.problems[0], {"x": 1}, 2.0)])
     found = shown(agent.save(tmp_path / "one.safetensors"))
-    assert "Searches now: 1 trial told, 0 open" in found and "Knows 1 state, 2 actions with spaces, 1 task\n" in found
+    assert "Searches now: 1 trial told, 0 open" in found and "Knows 1 state and 1 task by name\n" in found
     assert "Task t, space s: 1 trial of 1 configuration, best reward 2\n" in found
 
 

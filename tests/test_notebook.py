@@ -46,12 +46,12 @@ def test_reports_and_beliefs_are_tables_with_their_numbers_and_escaped_names() -
 
     counts = {"before": 0, "failed": 2, "unfinished": 1, "unknown": 0}
     summaries = (
-        StudySummary("<b>", "cnn", "a & b", 1234, **counts, best=0.25),
+        StudySummary("<b>", "cnn", "a & b", 1234, **counts, best=0.25, pruned=30),
         StudySummary("empty", "cnn", "c", 0, **dict.fromkeys(counts, 0), best=None),
     )
     report = LearningReport(summaries, {"cnn": {"x": 2}})
     assert "from 1,234 trials of 2 studies" in report._repr_html_()
     assert cells(report._repr_html_()) == [
-        ["<b>", "cnn", "a & b", "1,234", "0.25", "2 failed, 1 unfinished"],
+        ["<b>", "cnn", "a & b", "1,234, 30 of them pruned", "0.25", "2 failed, 1 unfinished"],
         ["empty", "cnn", "c", "0", "none", "none"],
     ]

@@ -353,6 +353,20 @@ def test_what_failures_say_is_checked(url: str) -> None:
         learn_from_studies(None, studies_of(url), on_failure="skip")  # type: ignore[arg-type]
 
 
+def test_pruned_trials_are_counted() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        trial.report(trial.suggest_float("x", 0.0, 1.0), step=0)
+        if trial.number >= 3:
+            raise optuna.TrialPruned
+        return 0.5
+
+    study = optuna.create_study(study_name="one")
+    study.optimize(objective, n_trials=5)
+    _, report = learn_from_studies(None, [study], config=FAST)
+    assert report.studies[0].trials == 5 and report.studies[0].pruned == 2
+    assert "task one: 5 trials, 2 of them pruned, best 0.5" in str(report)
+
+
 def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
     file = tmp_path / "journal.log"
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))

@@ -147,8 +147,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"{found['file']}: {what}, saved {saved:%Y-%m-%d %H:%M}, seed {found['seed']}",
         f"Searches now: {counted(found['trials'], 'trial')} told, {found['open_trials']:,} open",
         f"Network: {found['network']}, {counted(found['network_parameters'], 'parameter')}{shown}",
-        f"Knows {counted(names['states'], 'state')}, {counted(names['actions'], 'action')} with spaces, "
-        f"{counted(names['tasks'], 'task')}",
+        f"Knows {counted(names['states'], 'state')} and {counted(names['tasks'], 'task')} by name",
         f"Hyperparameters: {differs['from']}{f' with {changes}' if changes else ''}",
         f"Takes {_kib(sum(found['bytes'].values()))}: {parts}",
     ]

@@ -63,6 +63,7 @@ class StudySummary:
         unfinished: The number of trials that are not finished.
         unknown: The number of trials with a parameter whose name or range cannot be that of a choice.
         best: The best value of the trials that came to their end; None without such trials.
+        pruned: The number of pruned trials among those that were learned from.
 
     Example:
         ```python
@@ -80,6 +81,7 @@ class StudySummary:
     unfinished: int
     unknown: int
     best: float | None
+    pruned: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,9 +113,10 @@ class LearningReport:
         lines = [f"Learned from {self.trials:,} trials of {len(self.studies)} {noun}"]
         for one in self.studies:
             notes = _notes(dataclasses.asdict(one))
+            pruned = f", {one.pruned:,} of them pruned" if one.pruned else ""
             best = "" if one.best is None else f", best {one.best:.6g}"
             lines.append(
-                f"  {one.study}: space {one.space}, task {one.task}: {one.trials:,} trials{best}"
+                f"  {one.study}: space {one.space}, task {one.task}: {one.trials:,} trials{pruned}{best}"
                 + (f" ({', '.join(notes) or 'it has none'})" if notes or not one.trials else "")
             )
         for space, parameters in self.spaces.items():
@@ -128,7 +131,8 @@ class LearningReport:
         for one in self.studies:
             best = "none" if one.best is None else f"{one.best:.6g}"
             left_out = ", ".join(_notes(dataclasses.asdict(one))) or "none"
-            rows.append((one.study, one.space, one.task, one.trials, best, left_out))
+            trials = f"{one.trials:,}, {one.pruned:,} of them pruned" if one.pruned else one.trials
+            rows.append((one.study, one.space, one.task, trials, best, left_out))
         return html_table("Learned", words, ("study", "space", "task", "trials", "best value", "left out"), rows)
 
 
@@ -320,7 +324,9 @@ def _notes(counts: Mapping[str, int]) -> list[str]:
 
 def _learned(one: OldStudy) -> StudySummary:
     """Returns the summary of a study."""
-    return StudySummary(one.study.study_name, one.space, one.task, len(one.learned), **one.counts, best=one.best)
+    pruned = sum(not trial.whole for trial in one.learned)
+    names, trials = (one.study.study_name, one.space, one.task), len(one.learned)
+    return StudySummary(*names, trials, **one.counts, best=one.best, pruned=pruned)
 
 
 def _learner(agent: Agent | None, studies: Sequence[OldStudy], config: TrainingConfig | None, seed: int) -> Learner:
