@@ -105,6 +105,14 @@ def test_a_fill_that_is_not_used_is_a_warning(
     assert (told, line.levelno) == ((True, logging.WARNING) if unused else (False, logging.INFO))
 
 
+def test_a_fill_without_a_proposer_bandit_is_a_warning(old: Agent, log: pytest.LogCaptureFixture) -> None:
+    config = old.config.with_changes({"transfer.bandit": None})
+    old.transfer_to([Problem(WIDER, "two")], rename=RENAME, fill={"drop": 1}, config=config).ask()
+    (line,) = log.records
+    assert line.levelno == logging.WARNING and line.getMessage().count("fill") == 1
+    assert "; fill is not used for drop: transfer.bandit=None tries no earlier configuration first" in line.getMessage()
+
+
 def test_only_a_file_of_an_agent_that_never_asked_tells_the_line(
     old: Agent, log: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:

@@ -997,6 +997,11 @@ def test_a_rename_or_a_fill_that_is_not_used_is_told(heard: list[str]) -> None:
         (text,) = (text for text in heard if "starts from an agent" in text)
         assert ("fill" in text) == (unused is not None)
         assert f"; fill is not used for {unused}: all earlier configurations have" in text or unused is None
+    heard.clear()
+    config = FAST.with_changes({"transfer.bandit": None})
+    search(TransferSampler(knows.agent, seed=0, config=config, fill={"dropout": 0.0}), "lr", "units", "dropout")
+    (text,) = (text for text in heard if "starts from an agent" in text)
+    assert "; fill is not used for dropout: transfer.bandit=None tries no earlier configuration first" in text
 
 
 def test_the_best_trial_comes_first_in_ranges_that_were_narrowed_around_it() -> None:

@@ -106,9 +106,9 @@ class DefineByRunSearch:
 
     @property
     def unused_fill(self) -> tuple[str, ...]:
-        """The names in `fill` that all earlier configurations have, so that their values are not used."""
-        source = self._now.learner.source
-        return () if source is None else source.unused_fill
+        """The names in `fill` of which no earlier configuration gets its value, see `learning.transfer.unused_fill`."""
+        source, learner = self._now.learner.source, self.learner
+        return () if source is None else source.unused_fill(learner is not None and learner.bandit is not None)
 
     @property
     def has_surrogate(self) -> bool:

@@ -99,9 +99,14 @@ class SourceAgent:
         warm_start = fit_warm_start(entries, picks, learner.encoding, size, fill, numbers, ranges)
         return dataclasses.replace(learner, warm_start=warm_start)
 
-    @property
-    def unused_fill(self) -> tuple[str, ...]:
-        """The names in `fill` that all earlier configurations have, so that their values are not used."""
+    def unused_fill(self, tries: bool) -> tuple[str, ...]:
+        """Returns the names in `fill` of which no earlier configuration gets its value.
+
+        Args:
+            tries: Whether earlier configurations are tried first.
+        """
+        if not (self._fill and tries):
+            return tuple(self._fill)
         [[ordered]] = self._picks
         return tuple(name for name in self._fill if made_by_all(name, self._entries, ordered))
 

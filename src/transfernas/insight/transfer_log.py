@@ -37,7 +37,7 @@ def transfer_line(
         learner: The learner of the search, of a single replica.
         noun: The word for a name that is known or new, such as "parameter".
         renamed: The names to which `rename` goes.
-        unused_fill: The names in `fill` of which all earlier configurations have a value.
+        unused_fill: The names in `fill` of which no earlier configuration gets its value.
 
     Example:
         ```python
@@ -54,7 +54,9 @@ def transfer_line(
     unused = tuple(name for name in unused_fill if name in asked)
     text = f"{subject} starts from an agent: {_knowledge(report, learner, noun)}"
     if unused:
-        text += f"; fill is not used for {listed(unused)}: all earlier configurations have their own value"
+        own = "all earlier configurations have their own value"
+        reason = own if learner.bandit is not None else "transfer.bandit=None tries no earlier configuration first"
+        text += f"; fill is not used for {listed(unused)}: {reason}"
     left = [state for state in learner.known.states[1:] if state not in (*known, *renamed)]
     if new and left:
         text += f"; known, but not asked for: {listed(tuple(left))}"

@@ -324,9 +324,8 @@ def _notes(counts: Mapping[str, int]) -> list[str]:
 
 def _learned(one: OldStudy) -> StudySummary:
     """Returns the summary of a study."""
-    pruned = sum(not trial.whole for trial in one.learned)
-    names, trials = (one.study.study_name, one.space, one.task), len(one.learned)
-    return StudySummary(*names, trials, **one.counts, best=one.best, pruned=pruned)
+    name, pruned = one.study.study_name, sum(not trial.whole for trial in one.learned)
+    return StudySummary(name, one.space, one.task, len(one.learned), **one.counts, best=one.best, pruned=pruned)
 
 
 def _learner(agent: Agent | None, studies: Sequence[OldStudy], config: TrainingConfig | None, seed: int) -> Learner:

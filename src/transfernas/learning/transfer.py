@@ -94,14 +94,16 @@ def transfer(
 
 
 def unused_fill(learner: Learner, fill: Mapping[str, Action] | None) -> tuple[str, ...]:
-    """Returns the choices in `fill` of which all earlier configurations have a value, so that `fill` gives them none.
+    """Returns the choices in `fill` of which no earlier configuration gets its value.
+
+    All earlier configurations have their own value, or none is tried first, because there is no proposer bandit.
 
     Args:
         learner: a learner of a single replica, right after its transfer.
         fill: that of the transfer.
     """
     if not fill or learner.bandit is None:
-        return ()
+        return tuple(fill or ())
     problems = learner.encoding.problems
     [picks] = portfolios(learner.archive, 1, [problem.name for problem in problems], learner.bandit_config.warm_start)
 
