@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from searchers import FAST
 from studies import objective
-from transfernas import Agent, Problem, Reinforce, TrainingConfig
+from transfernas import Agent, Choice, Problem, Range, Reinforce, SearchSpace, TrainingConfig
 from transfernas.cli.app import app
 from transfernas.integrations.optuna import TransferSampler
 from transfernas.integrations.studies import learn_from_studies, problem_of
@@ -394,23 +394,49 @@ def test_an_interrupt_keeps_what_was_learned(url: str, tmp_path: Path, monkeypat
     assert "Learned from 103 trials of 3 studies" in found and Agent.load(path).learner.learned == 120
 
 
-def weighted(trial: optuna.Trial) -> float:
+def weighted(params: Mapping[str, Any]) -> float:
     """One of two categories and one of four are best by far, and six numbers matter little."""
-    lr = trial.suggest_float("lr", 1e-3, 0.3, log=True)
-    weights = trial.suggest_categorical("cw", [None, "balanced"])
-    bins = trial.suggest_categorical("mb", [31, 63, 127, 255])
-    others = [trial.suggest_float(f"z{at}", 0, 1) for at in range(6)]
-    away = {31: 0.6, 63: 0.4, 127: 0.2, 255: 0.0}[int(bins)] + 0.3 * abs(float(np.log10(lr / 0.1)))
-    return (weights == "balanced") * 1.0 + away + 0.02 * sum(others)
+    away = {31: 0.6, 63: 0.4, 127: 0.2, 255: 0.0}[params["mb"]] + 0.3 * abs(float(np.log10(params["lr"] / 0.1)))
+    return float((params["cw"] == "balanced") * 1.0 + away + 0.02 * sum(params[f"z{at}"] for at in range(6)))
 
 
-def continued(count: int, seed: int, sampler: optuna.samplers.BaseSampler) -> tuple[float, float]:
-    """Returns the mean of twenty trials after so many of TPE's, and the best value."""
+def weighted_trial(trial: optuna.Trial) -> float:
+    trial.suggest_float("lr", 1e-3, 0.3, log=True)
+    trial.suggest_categorical("cw", [None, "balanced"])
+    trial.suggest_categorical("mb", [31, 63, 127, 255])
+    for at in range(6):
+        trial.suggest_float(f"z{at}", 0, 1)
+    return weighted(trial.params)
+
+
+def studied(count: int, seed: int) -> optuna.Study:
+    """Returns a study of so many trials by TPE."""
     study = optuna.create_study(study_name="s", sampler=optuna.samplers.TPESampler(seed=seed))
-    study.optimize(weighted, n_trials=count)
+    study.optimize(weighted_trial, n_trials=count)
+    return study
+
+
+def continued(count: int, seed: int, sampler: optuna.samplers.BaseSampler) -> list[float]:
+    """Returns the values of twenty trials after those of TPE's."""
+    study = studied(count, seed)
     study.sampler = sampler
-    study.optimize(weighted, n_trials=20)
-    return float(np.mean([trial.value for trial in study.trials[count:]])), study.best_value
+    study.optimize(weighted_trial, n_trials=20)
+    return [trial.value for trial in study.trials[count:]]  # type: ignore[misc]
+
+
+def continued_by_agent(count: int, seed: int) -> list[float]:
+    """Returns the values of twenty trials of an agent that learned from those of TPE's."""
+    numbers = [Choice(f"z{at}", Range(0.0, 1.0)) for at in range(6)]
+    categories = [Choice("cw", ("none", "balanced")), Choice("mb", (31, 63, 127, 255))]
+    problem = Problem(SearchSpace("s", [Choice("lr", Range(1e-3, 0.3, log=True)), *categories, *numbers]), "t")
+    agent, values = Agent([problem], seed=seed), list[float]()
+    trials = studied(count, seed).trials
+    agent.learn_from([(problem, one.params | {"cw": one.params["cw"] or "none"}, -one.value) for one in trials])  # type: ignore[operator]
+    for _ in range(20):
+        trial = agent.ask()
+        values.append(weighted(trial.config))
+        agent.tell(trial, -values[-1])
+    return values
 
 
 @pytest.mark.slow
@@ -418,9 +444,12 @@ def continued(count: int, seed: int, sampler: optuna.samplers.BaseSampler) -> tu
 def test_a_study_of_tpes_is_continued(count: int) -> None:
     """The next trials are as good as those that TPE would have made, and the best of them is better."""
     seeds = range(6)
-    by_tpe = np.array([continued(count, seed, optuna.samplers.TPESampler(seed=seed + 100)) for seed in seeds])
-    mean, best = np.array([continued(count, seed, TransferSampler(seed=seed)) for seed in seeds]).mean(axis=0)
-    assert mean <= 1.25 * by_tpe[:, 0].mean() and best < by_tpe[:, 1].mean()
+    tpe = np.array([continued(count, seed, optuna.samplers.TPESampler(seed=seed + 100)) for seed in seeds])
+    for values in (
+        np.array([continued(count, seed, TransferSampler(seed=seed)) for seed in seeds]),
+        np.array([continued_by_agent(count, seed) for seed in seeds]),
+    ):
+        assert values.mean() <= 1.25 * tpe.mean() and values.min(axis=1).mean() < tpe.min(axis=1).mean()
 
 
 BAD = {"rbf": 0.0, "poly": 1.0, "sigmoid": 2.0}

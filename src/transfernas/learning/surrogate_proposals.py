@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from ..processes.threads import one_thread
 from ..spaces.trajectory import Trajectory
 from .archive import indices_of_trials
-from .bandit import SURROGATE
+from .bandit import NOBODY, SURROGATE
 from .choice_points import ChoicePoints, is_mostly_numbers
 from .eligibility import Excluded, FirstValidFn
 from .expected_best import ExpectedRewards, expect_again
@@ -247,7 +247,9 @@ def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials
     names, its = replay.fingerprint[replica, kept].tolist(), replay.trials.at((replica, kept))
     indices = learner.surrogate_cache.indices(learner.encoding, row, names, its)
     numbers = replay.numbers[replica, kept, 1 : 1 + indices.shape[1]]
-    stalled = len(trials) - int(np.searchsorted(trials, order[0])) > STALLED
+    own = np.flatnonzero(replay.proposer[replica, trials] != NOBODY)
+    begins = int(own[0]) if len(own) else len(trials)  # after trials of others, which stalled no search
+    stalled = len(trials) - max(begins, 1 + int(np.searchsorted(trials, order[0]))) >= STALLED
     return _Told(kept, points.of(indices, numbers), losses, ValueScale.of_search(losses, len(best)), stalled)
 
 
