@@ -310,13 +310,21 @@ def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None
 def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         Agent.load(tmp_path / "nowhere")
+    with pytest.raises(
+        FileNotFoundError, match=r"There is no such agent's file; agents and samplers write one by save"
+    ):
+        Agent.load(tmp_path / "nowhere" / "agent.safetensors")
+    (tmp_path / "agent.safetensors").touch()
+    with pytest.raises(FileNotFoundError, match=r"did you mean '.*agent\.safetensors'\?: '.*agnet\.safetensors'"):
+        Agent.load(tmp_path / "agnet.safetensors")
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}], ids=["none", "other"])
 def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     path = tmp_path / "agent"
     safetensors.numpy.save_file({"weight": np.zeros(2, np.float32)}, path, metadata)
-    refused(path, "is a safetensors file, but not an agent", f"its format is {metadata and metadata['format']!r}")
+    its = "it says no format" if metadata is None else "its format is 'pt'"
+    refused(path, f"is a safetensors file, but not an agent's: {its}, and an agent's is 'transfernas-agent'")
 
 
 @pytest.mark.parametrize("version", ["2", "10", "next", "0", "01", "-1", "", "9" * 5_000, "²", "٤", "1\n"])

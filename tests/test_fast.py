@@ -345,7 +345,7 @@ def test_a_renamed_state_keeps_what_it_learned() -> None:
 @pytest.mark.parametrize(
     ("rename", "message"),
     [
-        ({"rate": "learning rate"}, r"rename: there is no state 'rate'; the known states are \('lr', 'units'\)"),
+        ({"rate": "learning rate"}, "rename: there is no state 'rate'; the known states are lr, units"),
         ({"<S>": "start"}, "rename: there is no state '<S>'"),
         ({"lr": "units"}, "rename: the agent knows 'units' already, so 'lr' cannot become 'units'; leave"),
         ({"lr": "<S>"}, "rename: the agent knows '<S>' already, so 'lr' cannot become '<S>'"),

@@ -554,7 +554,7 @@ def test_a_thousand_trials_are_learned_from_and_become_better() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"agent": 3}, "agent is an Agent, the path of its file, or None, not 3"),
+        ({"agent": 3}, "agent is an Agent, the path of its file, or None, not 3; did you mean seed=3?"),
         ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
         ({"on_failure": "skip"}, 'on_failure must be "ignore" or "worst", not \'skip\''),
         ({"space": ""}, "space is named by a non-empty string, not ''"),

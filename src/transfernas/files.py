@@ -1,6 +1,7 @@
 """Writes files whole or not at all, and tells kinds of files apart by their first bytes."""
 
 import contextlib
+import difflib
 import errno
 import hashlib
 import os
@@ -27,6 +28,15 @@ def is_database(path: Path) -> bool:
 def holds_studies(path: Path) -> bool:
     """Returns whether a file is a database of SQLite's, or a journal of Optuna's."""
     return is_database(path) or _begin(path).startswith(b'{"op_code"')
+
+
+def close_file(path: Path) -> Path | None:
+    """Returns the file in the folder of a missing one whose name is closest to its name; None if none is close."""
+    try:
+        close = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
+    except OSError:  # there is no such folder either
+        return None
+    return path.parent / close[0] if close else None
 
 
 def is_agent(path: Path) -> bool:

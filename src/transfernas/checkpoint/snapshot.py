@@ -20,7 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from ..fields import from_json, to_json
-from ..files import holds_studies, write_atomically
+from ..files import close_file, holds_studies, write_atomically
 from ..learning.archive import SIZE, ArchivedProblem
 from ..learning.bandit import N_PROPOSERS, SURROGATE
 from ..learning.config import TrainingConfig
@@ -122,7 +122,11 @@ def read_snapshot(path: Path) -> Snapshot:
         FileNotFoundError: There is no such file.
         IsADirectoryError: The path is a folder or a device.
     """
-    if path.exists() and not path.is_file():
+    if not path.exists():
+        close = close_file(path)
+        hint = "agents and samplers write one by save()" if close is None else f"did you mean {str(close)!r}?"
+        raise FileNotFoundError(errno.ENOENT, f"There is no such agent's file; {hint}", str(path))
+    if not path.is_file():
         kind = "folder" if path.is_dir() else "device"
         raise IsADirectoryError(errno.EISDIR, f"A {kind} is not an agent's file", str(path))
     try:
@@ -136,7 +140,9 @@ def read_snapshot(path: Path) -> Snapshot:
                 f"{path} holds studies, not an agent: `transfernas report {path}` shows them, and `transfernas "
                 f"pretrain --storage {path} --out agent.safetensors` makes an agent of them"
             ) from None
-        raise CheckpointError(f"{path} is damaged or is not a safetensors file: {error}") from None
+        raise CheckpointError(
+            f"{path} is damaged or is not a safetensors file, as agents and samplers write by save(): {error}"
+        ) from None
     try:
         snapshot = _from_json(_field(header, "agent", json.loads), dict(tensors))
         # Last, because the other checks name the damage; the checksum finds a flipped bit that they cannot find.
@@ -151,7 +157,9 @@ def read_snapshot(path: Path) -> Snapshot:
 
 def _check_header(path: Path, header: dict[str, str]) -> None:
     if header.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is a safetensors file, but not an agent: its format is {header.get('format')!r}")
+        name = header.get("format")
+        its = "it says no format" if name is None else f"its format is {name!r}"
+        raise CheckpointError(f"{path} is a safetensors file, but not an agent's: {its}, and an agent's is {FORMAT!r}")
     version = header.get("version", "")
     if version != str(VERSION):
         raise CheckpointError(

@@ -1,11 +1,11 @@
 """Checks of the arguments that the integrations share."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
 
 from ..agent import Agent
 from ..spaces.problem import check_rename
+from ..spaces.vocabulary import resolve_name
 
 
 def check_name(subject: str, name: object, optional: bool = False) -> None:
@@ -92,12 +92,6 @@ def check_parameters(argument: str, names: Iterable[str], parameters: Iterable[s
             )
 
 
-def resolve_name(known: Sequence[str], meant: str) -> str:
-    """Returns the known names as text, with the known name that is closest to a misspelt name."""
-    close = get_close_matches(meant, known, n=1)
-    return (", ".join(known) or "none") + (f". Did you mean {close[0]!r}?" if close else "")
-
-
 def as_agent(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:
     """Returns an agent, or loads it from its file; None for None.
 
@@ -106,5 +100,6 @@ def as_agent(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:
         TypeError: The argument is no agent, path, or None.
     """
     if not isinstance(agent, (Agent, str, os.PathLike, type(None))):
-        raise TypeError(f"agent is an Agent, the path of its file, or None, not {agent!r}")
+        hint = f"; did you mean seed={agent}?" if type(agent) is int else ""
+        raise TypeError(f"agent is an Agent, the path of its file, or None, not {agent!r}{hint}")
     return agent if isinstance(agent, Agent) or agent is None else Agent.load(agent)

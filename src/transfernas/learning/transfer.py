@@ -15,7 +15,7 @@ from ..spaces.domain import NumericDomain
 from ..spaces.encoding import encode
 from ..spaces.problem import Problem, check_fill, check_rename
 from ..spaces.tables import EXACT, MinShapes
-from ..spaces.vocabulary import Vocabulary
+from ..spaces.vocabulary import Vocabulary, resolve_name
 from .config import TrainingConfig
 from .exploration import new_actions
 from .inheritance import INITIAL_DISTANCE, initialise_new_rows, reassign_families
@@ -157,7 +157,9 @@ def _check_fill(fill: Mapping[str, Action], problems: tuple[Problem, ...]) -> No
     for name, action in fill.items():
         found = [choice for problem in problems for choice in problem.space.choices if choice.name == name]
         if not found:
-            raise ValueError(f"fill names {name!r}, which is no choice of the new spaces")
+            names = dict.fromkeys(choice.name for problem in problems for choice in problem.space.choices)
+            have = resolve_name([*names], str(name))
+            raise ValueError(f"fill names {name!r}, which is no choice of the new spaces; these have {have}")
         if not any(choice.has(action) for choice in found):
             if found[0].range is not None:
                 _ = found[0].value(action)  # its error says which numbers the range has

@@ -1,7 +1,7 @@
 """Maps names to rows of the embedding tables, for all spaces and tasks of an agent (paper, section 3, figure 1)."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -90,7 +90,7 @@ class Vocabulary:
             return self
         for old, new in names.items():
             if old not in self._state or old == START:
-                known = tuple(name for name in self.states if name != START)
+                known = resolve_name([name for name in self.states if name != START], str(old))
                 raise ValueError(f"rename: there is no state {old!r}; the known states are {known}")
             if new in self._state and new not in names:
                 raise ValueError(
@@ -247,6 +247,18 @@ def counted(count: int, noun: str) -> str:
     """
     several = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
     return f"{count:,} {noun if count == 1 else several}"
+
+
+def resolve_name(known: Sequence[str], meant: str) -> str:
+    """Returns the known names as text, with the known name that is closest to a misspelt name.
+
+    Example:
+        ```python
+        assert resolve_name(["units", "rate"], "unit") == "units, rate. Did you mean 'units'?"
+        ```
+    """
+    close = get_close_matches(meant, known, n=1)
+    return (", ".join(known) or "none") + (f". Did you mean {close[0]!r}?" if close else "")
 
 
 def close_name(known: Iterable[str], meant: str) -> str | None:

@@ -18,8 +18,7 @@ from ...define_by_run.search import DefineByRunSearch
 from ...insight.transfer_log import LogLine
 from ...learning.expected_best import NO_PROCESS
 from ...spaces.domain import Domain
-from ...spaces.vocabulary import close_name, counted
-from ..arguments import resolve_name
+from ...spaces.vocabulary import close_name, counted, resolve_name
 from ..transfer_log import pass_on_waits, search_line
 from .trials import endings, is_enqueued, known_domain, record_of, score_of, sign_of, stamp_of, value_of
 
