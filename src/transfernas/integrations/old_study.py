@@ -143,7 +143,8 @@ class OldStudy:
 
     def archived(self) -> ArchivedProblem:
         """Returns the best trials that were learned from, with their numbers, as an agent keeps them."""
-        best, told = heapq.nlargest(WITH_NUMBERS, self.learned, key=lambda trial: trial.score), []
+        # Of trials with one score the earliest is the best, as in Optuna.
+        best, told = heapq.nlargest(WITH_NUMBERS, self.learned, key=lambda trial: (trial.score, -trial.number)), []
         trials = self.study.get_trials(deepcopy=False)
         for one in best:
             values = {self.renamed(name): value for name, value in trials[one.number].params.items()}
