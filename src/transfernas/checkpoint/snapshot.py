@@ -156,8 +156,7 @@ def read_snapshot(path: Path) -> Snapshot:
 
 
 def _check_header(path: Path, header: dict[str, str]) -> None:
-    if header.get("format") != FORMAT:
-        name = header.get("format")
+    if (name := header.get("format")) != FORMAT:
         its = "it says no format" if name is None else f"its format is {name!r}"
         raise CheckpointError(f"{path} is a safetensors file, but not an agent's: {its}, and an agent's is {FORMAT!r}")
     version = header.get("version", "")

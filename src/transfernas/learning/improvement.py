@@ -155,8 +155,11 @@ def disappointing(
         assert disappointing(space, points, losses)[0].tolist() == [1]  # the trials of "mean" were the four worst
         ```
     """
+    several = [(parameter, its) for parameter, its in enumerate(space.categories) if len(its) > 1]
+    if not several:  # most searches of numbers; a median takes longer than the rest
+        return {}
     worse, found = losses > np.median(losses), {}
-    for parameter, categories in enumerate(space.categories):
+    for parameter, categories in several:
         had = points[:, parameter] == categories[:, None]
         bad = ((had & worse).sum(axis=1) >= _DISAPPOINTED) & ~(had & ~worse).any(axis=1)
         if bad.any() and not bad.all():
