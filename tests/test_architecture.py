@@ -1,6 +1,7 @@
 """Imports go one way: a floor stands only on those named here (docs/project/architecture.md)."""
 
 import ast
+import functools
 import sys
 import tomllib
 from graphlib import TopologicalSorter
@@ -58,6 +59,12 @@ def modules(package: Path) -> list[Path]:
     return [path for path in package.rglob("*.py") if path != package / "__init__.py"]
 
 
+@functools.cache
+def imports_of(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf8")))
+    return [node for node in tree if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def room_of(package: Path, path: Path) -> str:
     return path.relative_to(package).parts[0].removesuffix(".py")
 
@@ -66,7 +73,7 @@ def imported_rooms(package: Path, path: Path) -> set[str]:
     """The rooms of the package that a module imports from, and those of the other package as `package.min_shapes`."""
     depth = len(path.relative_to(package).parts)
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+    for node in imports_of(path):
         if isinstance(node, ast.ImportFrom) and node.level == depth:
             found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -76,7 +83,7 @@ def imported_rooms(package: Path, path: Path) -> set[str]:
                 found.add(f"{first}.{rest.split('.')[0]}")
         elif isinstance(node, ast.ImportFrom):
             assert node.level < depth, path
-        elif isinstance(node, ast.Import):
+        else:
             assert not any(alias.name.startswith("transfernas") for alias in node.names), path
     return found
 
@@ -84,7 +91,7 @@ def imported_rooms(package: Path, path: Path) -> set[str]:
 def imported_packages(path: Path) -> set[str]:
     """The top-level names of what a module imports by absolute names."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+    for node in imports_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -95,7 +102,7 @@ def imported_packages(path: Path) -> set[str]:
 def imported_modules(package: Path, path: Path) -> set[Path]:
     """The modules of the package that a module imports from."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+    for node in imports_of(path):
         if isinstance(node, ast.ImportFrom) and node.level:
             place = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
             named = (f"{alias.name}.py" for alias in node.names)

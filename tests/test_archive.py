@@ -92,6 +92,7 @@ def test_learning_that_was_stopped_archives_what_was_learned_only() -> None:
     assert set(kept.scores.reward[0, : kept.count[0]]) <= set(told.reward[0, : told.count])
 
 
+@pytest.mark.thorough
 def test_a_problem_that_is_searched_again_is_one() -> None:
     agent = searched(Agent([Problem(SPACE, "0")], FAST, seed=0), 6)
     again = searched(agent.transfer_to([Problem(SPACE, "0")], seed=1), 6)

@@ -53,6 +53,7 @@ def test_numbers_of_earlier_problems_lie_among_those_of_the_space() -> None:
     np.testing.assert_allclose(found, expected)
 
 
+@pytest.mark.thorough
 @quick
 @given(space=spaces(), seed=st.integers(0, 100))
 def test_every_point_is_a_configuration_of_the_space(space: SearchSpace, seed: int) -> None:

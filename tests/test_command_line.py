@@ -24,6 +24,7 @@ def test_no_summary_of_a_command_is_cut(command: list[str]) -> None:
     assert "..." not in shown.partition("Commands:")[2]
 
 
+@pytest.mark.thorough
 def test_the_package_is_a_program() -> None:
     done = subprocess.run([sys.executable, "-m", "transfernas", "-h"], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.startswith("Usage: python -m transfernas ")

@@ -157,6 +157,7 @@ def test_multiples_and_shares_are_those_of_a_plain_count() -> None:
         assert sum(found[ALL, method, count].rank.mean for method in ("agent", "tpe", "random")) == pytest.approx(6)
 
 
+@pytest.mark.thorough
 def test_the_interval_of_a_multiple_is_that_of_a_literal_bootstrap() -> None:
     problems, rng = measured()[:2], np.random.default_rng(1)
     ((found,),) = regret_multiples(problems, ["random"], [20], seed=0)

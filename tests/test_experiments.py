@@ -107,6 +107,7 @@ def test_a_target_out_of_reach_has_no_ratio_but_a_bound() -> None:
     assert line == "To reach 80.00 %: scratch more trials than were run, transfer 20 trials"
 
 
+@pytest.mark.thorough
 def test_nasbench201_is_what_it_should_be() -> None:
     for task, best in zip(TASKS, (0.9161, 0.7349, 0.4673), strict=True):
         problem = tabular_problem(task)

@@ -178,6 +178,7 @@ def test_folders_of_other_versions_go_when_they_are_a_week_old(cache: Path) -> N
     assert sorted(cache.parent.iterdir()) == sorted([cache, new, others])  # the user's own stays
 
 
+@pytest.mark.thorough
 def test_the_first_search_on_a_machine_says_that_it_compiles(tmp_path: Path) -> None:
     listening = "import logging, sys; logging.basicConfig(stream=sys.stdout, level=logging.INFO)"
     first, second = (run_script(listening, SEARCH, TRANSFERNAS_CACHE=str(tmp_path)) for _ in range(2))

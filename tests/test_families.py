@@ -105,6 +105,7 @@ def test_what_is_known_stays_where_states_become_a_family() -> None:
         np.testing.assert_allclose(rows, np.mean([each[table] for each in members], axis=0), atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_member_that_was_never_met_starts_near_its_family() -> None:
     learner = grow(new_learner((layered(3),), CONFIG, 0, min_shapes=SEARCH_SHAPES), (layered(5),), SEARCH_SHAPES)
     family, met = rows_of(learner, "units_#"), rows_of(learner, "units_4")

@@ -125,6 +125,7 @@ def test_foreign_trials_teach() -> None:
     assert before < 5.2 and after > before + 1
 
 
+@pytest.mark.thorough
 def test_a_seed_decides_the_trials_also_after_a_transfer() -> None:
     agents = [Agent(PROBLEMS, FAST, seed) for seed in (3, 3, 4)]
     first, second, other = ([play(agent, 15), play(agent.transfer_to(NEXT_PROBLEMS), 15)] for agent in agents)

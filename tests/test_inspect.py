@@ -56,6 +56,7 @@ def test_it_says_what_the_agent_learned_from_and_knows(path: Path) -> None:
     assert "A reward is higher for better trials" in found
 
 
+@pytest.mark.thorough
 def test_a_transferred_agent_has_two_policies_and_a_past(path: Path, tmp_path: Path) -> None:
     agent = Agent.load(path)
     moved = agent.transfer_to(NEXT_PROBLEMS, config=agent.config)

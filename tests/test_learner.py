@@ -217,6 +217,7 @@ def test_a_new_name_rarely_compiles_anew() -> None:
     assert compilations == []
 
 
+@pytest.mark.thorough
 def test_an_agents_replicas_heed_the_rule_of_a_problem() -> None:
     refuse = Problem(cnn, "digits", valid=lambda config: config["filters"] == 64)
     replicas = AgentReplicas(new_learner((refuse,), CONFIG, 0, replicas=16))

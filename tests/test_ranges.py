@@ -381,6 +381,7 @@ def test_a_fill_or_a_name_that_the_new_spaces_lack_is_an_error() -> None:
         agent.transfer_to([wider], rename={"rate": "deca"})
 
 
+@pytest.mark.thorough
 def test_beliefs_place_the_earlier_numbers_in_the_new_parts() -> None:
     agent = Agent([PROBLEM], FAST, seed=1)
     search(agent, 30)

@@ -551,6 +551,7 @@ def test_a_restored_search_goes_on_as_it_would_have(start: str, agent: Agent, tm
     assert restored.agent.provenance == search.agent.provenance
 
 
+@pytest.mark.thorough
 def test_a_search_is_restored_before_its_first_result(agent: Agent, tmp_path: Path) -> None:
     def open_search() -> TransferSearch:
         return searching(agent=agent, points_to_evaluate=[{"depth": 8}])

@@ -123,6 +123,7 @@ def test_a_study_has_its_numbers_and_escapes_its_names(storage: str, tmp_path: P
     assert "The best of plain is" in text and "study_name=" in text and found.tags.count("svg") == 2
 
 
+@pytest.mark.thorough
 def test_a_lucky_trial_comes_before_the_one_that_is_expected_to_be_best(tmp_path: Path) -> None:
     study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'studies.db'}")
     rate, noise = FloatDistribution(0, 1), np.random.default_rng(0).normal(0, 0.3, 40)

@@ -163,6 +163,7 @@ def test_settings_are_compared_one_by_one(tmp_path: Path) -> None:
         RunDirectory(tmp_path, {"config": {"heads": 3, "layers": 2}}, resume=True)
 
 
+@pytest.mark.thorough
 def test_agents_of_other_hyperparameters_are_not_resumed(tmp_path: Path) -> None:
     run_directory = RunDirectory(tmp_path, {}, resume=False)
     run_directory.search("x", agents(), [TASK], 3, 7, lambda done, best: None)

@@ -138,6 +138,7 @@ def test_spaces_that_differ_are_versions_of_one_or_several(url: str) -> None:
     assert set(report.spaces) == {"wide", "narrow"} and len(agent.problems) == 4
 
 
+@pytest.mark.thorough
 def test_names_can_change_and_what_was_constant_be_said(url: str, heard: list[str]) -> None:
     wider = optuna.create_study(study_name="wider")
     wider.optimize(

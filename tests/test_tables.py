@@ -99,6 +99,7 @@ def test_perceptrons_have_the_rewards_of_the_packages(perceptrons: dict[str, Tab
     assert ((values > drawn.min(axis=0)) & (values < drawn.max(axis=0))).all()
 
 
+@pytest.mark.thorough
 def test_a_sub_space_of_perceptrons_finds_the_same_rows(perceptrons: dict[str, TabularProblem]) -> None:
     part = hpolib.mlp_space({"init_lr": (1e-1, 5e-4), "n_units_2": (512, 16, 64), "lr_schedule": ("const",)}, "part")
     small = hpolib.tabular_problem("slice_localization", part)
@@ -122,7 +123,7 @@ def test_nasbench_graph_is_what_it_should_be() -> None:
         assert problem.table.means.max() <= 1
 
 
-@pytest.mark.parametrize("task", ["cora", "arxiv", "proteins"])
+@pytest.mark.parametrize("task", ["cora", pytest.param("arxiv", marks=pytest.mark.thorough), "proteins"])
 def test_graph_cells_are_those_of_the_package(graphs: dict[str, GraphProblem], task: str) -> None:
     problem, bench = graphs[task], light_read(task)
     operations = gnn_list_proteins if task == "proteins" else gnn_list

@@ -110,6 +110,7 @@ def test_threads_share_a_sampler_and_each_trial_is_learned_from_once() -> None:
     assert min(values) < np.quantile(values, 0.5)
 
 
+@pytest.mark.thorough
 def test_it_works_under_hyperband_and_learns_from_what_is_pruned() -> None:
     def pruned(trial: optuna.Trial) -> float:
         value = objective(trial)
@@ -359,6 +360,7 @@ def test_a_deleted_study_is_forgotten() -> None:
     assert learner_of(sampler).learned == 4  # the fifth was deleted before it was learned from
 
 
+@pytest.mark.thorough
 def test_values_are_of_the_bins_that_were_proposed() -> None:
     sampler = TransferSampler(seed=0)
     study = optuna.create_study(sampler=sampler)
