@@ -50,7 +50,7 @@ FLOORS = {
         "report": "experiments transfernas.files transfernas.spaces transfernas.cli",
         "number_report": "benchmarks experiments transfernas.spaces transfernas.cli",
         "cli": "benchmarks experiments figures report number_report transfernas.fields transfernas.processes "
-        "transfernas.spaces transfernas.learning transfernas.cli",
+        "transfernas.spaces transfernas.learning transfernas.plots transfernas.cli",
     },
 }
 

@@ -420,6 +420,11 @@ def test_a_run_is_shown_with_its_table(tmp_path: Path) -> None:
     assert "multiples of TPE's regret" in text and "best value so far (lower is better)" in text
 
 
+def test_the_report_about_a_run_needs_the_laboratory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transfernas.cli.report.page_of_run", None)
+    assert "needs the extra 'bench'" in run(tmp_path, "--out", tmp_path / "report.html", code=1)
+
+
 def test_errors_say_what_to_give_instead(storage: str, tmp_path: Path) -> None:
     out, agent = tmp_path / "report.html", Agent(PROBLEMS, FAST).save(tmp_path / "agent.safetensors")
     damaged = tmp_path / "run"

@@ -1,12 +1,14 @@
 """`transfernas report`."""
 
 import shlex
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..extras import install_command
 from ..files import is_agent
 from .common import check_writable, errors_as_lines, holds_knowledge, refused
 from .storages import open_studies, program_of, reading
@@ -16,6 +18,9 @@ from .terminal import say
 if TYPE_CHECKING:
     from ..agent import Agent
     from .sections import Page
+
+page_of_run: "Callable[[Path, Path], Page] | None" = None
+"""Returns the page about a run in a folder, for a file, or refuses the file; the laboratory sets the function."""
 
 
 @errors_as_lines()
@@ -53,12 +58,10 @@ def report(
         raise refused(f"{out} is a folder; the report is to be a file, as in {out / 'report.html'}", "--out")
     if any(out.exists() and Path(each).exists() and out.samefile(each) for each in (source, agent) if each):
         raise refused(f"{out} is what the report is about; choose another file", "--out")
-    if out.exists() and (Path(source) / "result.json").exists() and out.samefile(Path(source) / "result.json"):
-        raise refused(f"{out} is the result that the report is about; choose another file", "--out")
     if holds_knowledge(out):
         raise refused(f"{out} holds an agent or studies, not a report; choose another file", "--out")
     check_writable(next(parent for parent in out.absolute().parents if parent.exists()))
-    page = _page(source, study, against, agent)
+    page = _page(source, out, study, against, agent)
     command = ["transfernas", "report", shown_storage(source), "--out", str(out)]
     for option, value in (("--study", study), ("--against", against), ("--agent", agent)):
         command += [] if value is None else [option, str(value)]
@@ -69,21 +72,22 @@ def report(
     say(Console(), f"The report is in {out.resolve()}")
 
 
-def _page(source: str, study: str | None, against: str | None, agent: Path | None) -> "Page":
+def _page(source: str, out: Path, study: str | None, against: str | None, agent: Path | None) -> "Page":
     """Returns the page about a storage, an agent or a run.
 
     Raises:
         CheckpointError, OSError, ValueError, typer.BadParameter: there is none, or an option does not fit it.
     """
     from .pages import agent_page
-    from .runs import run_page
 
     path = Path(source)
     if path.is_dir():
         for option, value in (("--study", study), ("--against", against), ("--agent", agent)):
             if value is not None:
                 raise refused(f"is about a storage or an agent, not about the folder of a run, {path}", option)
-        return run_page(path)
+        if page_of_run is None:
+            raise ValueError(f"the report about a run needs the extra 'bench': run {install_command('bench')}")
+        return page_of_run(path, out)
     if "://" not in source and not path.exists():
         raise ValueError(
             f"there is no {source}: name a storage, as in sqlite:///studies.db, an agent's file, or a folder"

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import plots
-from . import page
-from .sections import Page
+from transfernas.cli import page
+from transfernas.cli.common import refused
+from transfernas.cli.sections import Page
+from transfernas.plots import plot_curves
 
 _FILE = "result.json"
 _MOST_FIGURES, _MOST_LINES = 12, 7
@@ -20,13 +21,16 @@ _REGRETS = {
 }
 
 
-def run_page(folder: Path) -> Page:
-    """Returns the page about a run.
+def run_page(folder: Path, out: Path) -> Page:
+    """Returns the page about a run, for a file.
 
     Raises:
+        typer.BadParameter: the file is the result.
         ValueError: the folder has no `result.json`, or that is damaged.
     """
     file = folder / _FILE
+    if out.exists() and file.exists() and out.samefile(file):
+        raise refused(f"{out} is the result that the report is about; choose another file", "--out")
     try:
         result = json.loads(file.read_bytes())
         found = Page(f"Run report: {result['command']}", _rerun(result, folder))
@@ -89,7 +93,7 @@ def _curves(found: Page, curves: Mapping[str, Any], quantity: str, lower_is_bett
     pictures = [
         found.figure(
             functools.partial(
-                plots.plot_curves, dict([*its.items()][:_MOST_LINES]), quantity, lower_is_better=lower_is_better
+                plot_curves, dict([*its.items()][:_MOST_LINES]), quantity, lower_is_better=lower_is_better
             ),
             scenario or "All searches",
         )
