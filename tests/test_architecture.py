@@ -47,8 +47,9 @@ FLOORS = {
         "transfernas.checkpoint "
         "transfernas.agent transfernas.integrations transfernas.baselines",
         "figures": "experiments transfernas.extras transfernas.files",
-        "report": "experiments transfernas.files transfernas.spaces transfernas.cli",
-        "number_report": "benchmarks experiments transfernas.spaces transfernas.cli",
+        "listing": "transfernas.cli",
+        "report": "experiments listing transfernas.files transfernas.spaces transfernas.cli",
+        "number_report": "benchmarks experiments listing transfernas.spaces transfernas.cli",
         "cli": "benchmarks experiments figures report number_report transfernas.fields transfernas.processes "
         "transfernas.spaces transfernas.learning transfernas.plots transfernas.cli",
     },

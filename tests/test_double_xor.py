@@ -14,13 +14,14 @@ import pytest
 from transfernas import TrainingConfig
 from transfernas.fields import flat
 from transfernas.learning.learner import new_learner
-from transfernas.policy.policy import Policy, parameters
+from transfernas.policy.policy import Policy
 from transfernas_bench.benchmarks.double_xor import XorChain, double_xor, xor_chain
 from transfernas_bench.experiments import double_xor_variants as parts
 from transfernas_bench.experiments.double_xor import (
     LEVELS,
     DoubleXorStudy,
     attention_map,
+    parameters,
     partner_ratios,
     run_double_xor,
 )

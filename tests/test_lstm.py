@@ -13,9 +13,9 @@ from problems import PROBLEMS
 from transfernas import LstmConfig, TrainingConfig, TransformerConfig
 from transfernas.learning.learner import new_learner
 from transfernas.learning.likelihood import log_prob
-from transfernas.policy.policy import parameters
 from transfernas.spaces.condition import Action
 from transfernas_bench.benchmarks.double_xor import double_xor
+from transfernas_bench.experiments.double_xor import parameters
 
 
 @pytest.mark.parametrize("name", LSTMS)

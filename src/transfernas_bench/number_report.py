@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from rich.console import Console
 
-from transfernas.cli.terminal import PlainTable, say_list
+from transfernas.cli.terminal import PlainTable
 from transfernas.spaces.vocabulary import counted
 
 from .benchmarks.number_problems import PROBLEMS
 from .experiments.number_ranking import NumberRanking
 from .experiments.numbers import MILESTONES, NumberResult
 from .experiments.statistics import Interval
+from .listing import say_list
 
 
 def list_problems(console: Console, names: Sequence[str]) -> None:

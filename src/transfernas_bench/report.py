@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from transfernas.cli.terminal import PlainTable, plain, say_list, shown
+from transfernas.cli.terminal import PlainTable, plain, shown
 from transfernas.files import write_atomically
 from transfernas.spaces.vocabulary import counted
 
@@ -18,6 +18,7 @@ from .experiments.ranking import MethodRanking
 from .experiments.result import NamedRatio, Result, TableRow, table_of
 from .experiments.statistics import Interval, Ratio, Reached
 from .experiments.suite import TransferScenario
+from .listing import say_list
 
 _LOST = "Mean normalised regret (%)"
 _SCENARIO_TRIALS = (20, 100, 200)  # numbers of trials with a table of the regrets of each scenario

@@ -206,11 +206,6 @@ def chosen(tokens: Rows, trajectory: Trajectory) -> Float[Array, "steps width"]:
     return jnp.take_along_axis(tokens, trajectory.actions[:, None, None], axis=1)[:, 0]
 
 
-def parameters(policy: Policy) -> int:
-    """Returns the number of parameters of a policy without an axis of replicas."""
-    return sum(leaf.size for leaf in jax.tree.leaves(policy))
-
-
 def weights(scale: float, *shape: int) -> Initial:
     """Returns matrices that multiply the scale of their inputs, the last axis but one, by `scale`."""
     return Initial(shape, scale * shape[-2] ** -0.5)

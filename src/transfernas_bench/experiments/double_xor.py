@@ -12,7 +12,7 @@ from jaxtyping import Float
 from transfernas.learning.learner import Learner, new_learner
 from transfernas.learning.randomness import Purpose, derived_seed
 from transfernas.learning.transfer import transfer
-from transfernas.policy.policy import Policy, parameters
+from transfernas.policy.policy import Policy
 from transfernas.policy.transformer import Transformer
 
 from ..benchmarks.double_xor import PAIRS, XorChain
@@ -128,6 +128,11 @@ def partner_ratios(attention: Float[np.ndarray, "replicas positions positions"])
         others = [state for state in range(1, second) if state != first]
         found[f"S{second} on S{first}"] = attention[:, second, first] / attention[:, second][:, others].mean(axis=1)
     return found
+
+
+def parameters(policy: Policy) -> int:
+    """Returns the number of parameters of a policy without an axis of replicas."""
+    return sum(leaf.size for leaf in jax.tree.leaves(policy))
 
 
 def _run(
