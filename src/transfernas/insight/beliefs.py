@@ -18,15 +18,11 @@ from jaxtyping import Float, Int
 from ..learning.archive import NOT_MADE, ArchivedProblem
 from ..learning.bandit import TRANSFERRED
 from ..learning.learner import Learner, update_archive
-from ..learning.proposal import count_candidates, excess_log_prob
+from ..learning.proposal import count_candidates, draw_rollouts, excess_log_prob
 from ..learning.randomness import Purpose, generator
-from ..learning.rollout import Rollout
-from ..learning.steps import sample
 from ..notebook import html_table
-from ..processes.runtime import run
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config, action_key
-from ..spaces.trajectory import pad_trajectory
 from ..spaces.vocabulary import counted
 from .attention import DecisionAttention, attention_in, with_values
 from .importances import LEAST_TRIALS, Importance, importances, mean_ranks
@@ -290,19 +286,13 @@ def _draw(
 
     As many are drawn at once as for a trial, so that a search that goes on has compiled all of this.
     """
-    count, encoding = count_candidates(learner), learner.encoding
-    problem, which = np.array([row], np.int32), np.arange(1) * learner.policies + np.array([policy], np.int32)
+    count, problem, policies = count_candidates(learner), np.array([row], np.int32), np.array([policy])
     bonus = np.zeros((1, 1), np.float32) * learner.unseen.actions
     indices, scores, done = list[np.ndarray](), list[np.ndarray](), 0
     while done < draws:
         rng = generator(seed, Purpose.BELIEFS, done)
-        noise = rng.random((1, count, encoding.steps_drawn), np.float32)
-        arguments = learner.state.policy, which, learner.tables, problem, noise, np.zeros(count, np.float32), bonus
-        rollout = Rollout(*run(sample, *arguments, None))
-        trajectory = type(rollout.trajectory)(*map(np.asarray, rollout.trajectory))
-        drawn = Rollout(
-            pad_trajectory(trajectory, encoding.steps), np.asarray(rollout.action_indices), np.asarray(rollout.log_prob)
-        )
+        noise = rng.random((1, count, learner.encoding.steps_drawn), np.float32)
+        drawn = draw_rollouts(learner, policies, problem, noise, np.zeros(count, np.float32), bonus)
         indices.append(drawn.action_indices[0])
         scores.append(excess_log_prob(learner, problem, drawn, None)[0])
         done += count

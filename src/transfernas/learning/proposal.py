@@ -233,8 +233,7 @@ def _draw(
 ) -> Rollout:
     """Draws candidates for some of the replicas, Shape `[sought, candidates, ...]`."""
     rng = generator(learner.seed, Purpose.ACTIONS, learner.sampled, attempt)
-    encoding = learner.encoding
-    noise = rng.random((learner.replicas, count, encoding.steps_drawn), np.float32)
+    noise = rng.random((learner.replicas, count, learner.encoding.steps_drawn), np.float32)
     # Few sizes, so that there is little to compile: all replicas, or the next power of four.
     exponent = (len(sought) - 1).bit_length()
     size = min(1 << (exponent + exponent % 2), learner.replicas)
@@ -245,13 +244,26 @@ def _draw(
     exploration_bonus = np.where(proposer[which] == EXPLORING, np.float32(logits), np.float32(0))
     logit_bonus = exploration_bonus[:, None] * learner.unseen.actions
     shares = _uniform_shares(learner, count, attempt)
-    state, tables = learner.state, learner.tables
-    rollout = run(sample, state.policy, policies, tables, problem[which], noise[which], shares, logit_bonus, allowed)
+    rollout = draw_rollouts(learner, policies, problem[which], noise[which], shares, logit_bonus, allowed)
     back = sought if size == learner.replicas else np.arange(len(sought))
-    rollout = jax.tree.map(lambda leaf: np.asarray(leaf)[back], rollout)
-    if encoding.steps_drawn == encoding.steps:
+    return jax.tree.map(lambda leaf: leaf[back], rollout)
+
+
+def draw_rollouts(
+    learner: Learner,
+    policies: Int[np.ndarray, "drawing"],
+    problem: Int[np.ndarray, "drawing"],
+    noise: Float[np.ndarray, "drawing candidates steps"],
+    uniform_share: Float[np.ndarray, "candidates"],
+    logit_bonus: Float[np.ndarray, "drawing actions"],
+    allowed: Bool[np.ndarray, "choices options"] | None = None,
+) -> Rollout:
+    """Draws candidates from policies, given by their rows, as NumPy arrays; see `rollout.sample_rollouts`."""
+    arguments = policies, learner.tables, problem, noise, uniform_share, logit_bonus, allowed
+    rollout = jax.tree.map(np.asarray, run(sample, learner.state.policy, *arguments))
+    if learner.encoding.steps_drawn == learner.encoding.steps:
         return rollout
-    return rollout._replace(trajectory=pad_trajectory(rollout.trajectory, encoding.steps))
+    return rollout._replace(trajectory=pad_trajectory(rollout.trajectory, learner.encoding.steps))
 
 
 def _uniform_shares(learner: Learner, count: int, attempt: int) -> Float[np.ndarray, "candidates"]:
