@@ -89,7 +89,7 @@ def test_learning_that_was_stopped_archives_what_was_learned_only() -> None:
     agent, report = learn_from_studies(None, [study], progress=lambda done, total: done < 20, seed=0)
     [kept], told = agent.learner.archive, agent.learner.replay
     assert 20 <= agent.learner.learned == report.trials < 60
-    assert set(kept.scores.reward[0, : kept.count[0]]) <= set(told.reward[0, : told.count])
+    assert set(kept.scores.reward[0, : kept.count[0]]) <= set(told.scores.reward[0, : told.count])
 
 
 @pytest.mark.thorough

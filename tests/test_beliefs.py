@@ -13,7 +13,7 @@ from searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, TWO, play
 from transfernas import Agent, Choice, LstmConfig, Problem, Range, SearchSpace, TrainingConfig
 from transfernas.define_by_run.search import DefineByRunSearch
 from transfernas.insight.beliefs import Beliefs, beliefs_of
-from transfernas.insight.importances import effect_size, importances, mean_ranks
+from transfernas.insight.importances import effect_size, importances, kruskal_wallis, mean_ranks
 from transfernas.insight.likeness import agreement, cosine, is_near_start, value_ranks
 from transfernas.insight.plane import embedding_map, space_map, task_map
 from transfernas.learning.archive import ArchivedProblem, archive_of_trials
@@ -232,9 +232,9 @@ def test_the_effect_size_is_that_of_kruskal_and_wallis() -> None:
     values, groups = rng.integers(0, 12, 40).astype(float), rng.integers(0, 3, 40)
     h = kruskal(*(values[groups == group] for group in range(3))).statistic
     ranks = mean_ranks(np.zeros(40, np.int32), values)
-    assert effect_size(groups, ranks) == pytest.approx(max(0.0, (h - 2) / 37))
-    assert effect_size(np.arange(5), np.arange(5.0)) == 0.0  # a group a trial says nothing
-    assert effect_size(np.zeros(5, int), np.arange(5.0)) == 0.0
+    assert effect_size(*kruskal_wallis(groups, ranks)) == pytest.approx(max(0.0, (h - 2) / 37))
+    assert effect_size(*kruskal_wallis(np.arange(5), np.arange(5.0))) == 0.0  # a group a trial says nothing
+    assert effect_size(*kruskal_wallis(np.zeros(5, int), np.arange(5.0))) == 0.0
 
 
 def test_importances_find_what_matters() -> None:

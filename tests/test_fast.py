@@ -310,8 +310,8 @@ def test_agents_of_one_learner_do_not_disturb_each_other() -> None:
     for number, trial in enumerate(alone.ask(4)):
         alone.tell(trial, float(number))
     assert all(map(np.array_equal, leaves(left), leaves(alone)))
-    assert left.learner.replay.reward[0, 5:9].tolist() == [0, 1, 2, 3]
-    assert right.learner.replay.reward[0, 5:9].tolist() == [0, -1, -2, -3]
+    assert left.learner.replay.scores.reward[0, 5:9].tolist() == [0, 1, 2, 3]
+    assert right.learner.replay.scores.reward[0, 5:9].tolist() == [0, -1, -2, -3]
 
 
 OLD = SearchSpace("old", [Choice("lr", (0.001, 0.01, 0.1)), Choice("units", (16, 32))])

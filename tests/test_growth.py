@@ -41,7 +41,7 @@ def told(learner: Learner) -> list[tuple[str, dict[str, object], float]]:
         (
             str(encoding.problems[row].name),
             dict(encoding.config(row, Trajectory(*(leaf[0, number] for leaf in replay.trials)))),
-            float(replay.reward[0, number]),
+            float(replay.scores.reward[0, number]),
         )
         for number, row in enumerate(replay.problem[0, : replay.count].tolist())
     ]

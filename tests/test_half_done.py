@@ -57,7 +57,7 @@ def standing(searcher: Searcher) -> tuple[object, ...]:
         return searcher._asked, found, repr(searcher._now.knowledge)
     learner, replay = searcher.learner, searcher.learner.replay
     digest = hashlib.sha256()
-    for leaf in (*leaves(searcher), replay.reward[:, : replay.count], replay.fingerprint[:, : replay.count]):
+    for leaf in (*leaves(searcher), replay.scores.reward[:, : replay.count], replay.fingerprint[:, : replay.count]):
         digest.update(leaf.tobytes())
     return searcher._asked, found, learner.sampled, learner.learned, replay.count, digest.hexdigest()
 

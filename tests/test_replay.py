@@ -56,7 +56,7 @@ def test_a_history_holds_what_was_told_to_each_replica() -> None:
         replay = told(replay, number + 1, problem, proposer=number - 1)
     assert replay.proposer[:, : replay.count].tolist() == [[-1, 0, 1, 2, 3]] * 2
     assert [replay.of(0, problem).tolist() for problem in (0, 1, 2)] == [[0, 2, 3], [1, 4], []]
-    assert replay.reward[:, : replay.count].tolist() == [[1, 2, 3, 4, 5], [-1, -2, -3, -4, -5]]
+    assert replay.scores.reward[:, : replay.count].tolist() == [[1, 2, 3, 4, 5], [-1, -2, -3, -4, -5]]
 
     known = replay.fingerprint[:, :5]
     asked = np.stack([np.append(known[1], np.uint64(7)), np.append(known[0], known[1, 0])])

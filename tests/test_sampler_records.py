@@ -359,7 +359,7 @@ def test_many_old_trials_are_taken_in_together_and_none_is_lost(
     learner = sampler.agent.learner
     complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     rewards = [-trial.value for trial in complete if trial.value is not None]
-    assert sorted(learner.replay.reward[0, : learner.replay.count]) == sorted(rewards)
+    assert sorted(learner.replay.scores.reward[0, : learner.replay.count]) == sorted(rewards)
     assert learner.learned == learner.trial_stats.trials[0, 0] == 110 and counted(sampler.agent) == 111
     by_one = TransferSampler(sampler.agent, seed=0).agent.top()
     assert by_one[0].reward == max(rewards) and len({str(trial.config) for trial in by_one}) == len(by_one)

@@ -106,7 +106,7 @@ def test_threads_share_a_sampler_and_each_trial_is_learned_from_once() -> None:
     learner = learner_of(sampler)
     assert learner.learned == 60 and learner.replay.count == 60
     values = values_of(study)
-    assert sorted(learner.replay.reward[0, :60]) == sorted(-value for value in values)
+    assert sorted(learner.replay.scores.reward[0, :60]) == sorted(-value for value in values)
     assert min(values) < np.quantile(values, 0.5)
 
 
@@ -750,7 +750,7 @@ def test_processes_share_a_storage_and_learn_from_one_another(tmp_path: Path) ->
         assert agent.learner.learned == agent.learner.replay.count == count
         assert 100 <= count <= len(finished)
         known = [trial for trial in finished if agent.processed.has(stamp_of(trial))]
-        rewards = agent.learner.replay.reward[0, :count]
+        rewards = agent.learner.replay.scores.reward[0, :count]
         assert sorted(rewards) == sorted(-trial.value for trial in known if trial.value is not None)
     assert max(Agent.load(out).processed.count(record) for out in outs[2:]) == len(finished)
 

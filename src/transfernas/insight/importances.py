@@ -74,7 +74,7 @@ def importances(configs: Sequence[Mapping[str, Action]], ranks: Float[np.ndarray
         made = [number for number, config in enumerate(configs) if name in config]
         groups = _groups([configs[number][name] for number in made])
         h, n, k = kruskal_wallis(groups, ranks[made])
-        effects[name] = _effect(h, n, k) * len(made) / len(configs)
+        effects[name] = effect_size(h, n, k) * len(made) / len(configs)
         chances[name] = float(chdtrc(k - 1, h)) if 1 < k < n else 1.0
     total = sum(effects.values())
     return {
@@ -98,16 +98,6 @@ def too_weak(found: Mapping[str, Importance]) -> bool:
     return bool(found) and min(each.chance for each in found.values()) * len(found) > _LEVEL
 
 
-def effect_size(groups: Int[np.ndarray, "trials"], ranks: Float[np.ndarray, "trials"]) -> float:
-    """Returns eta squared of ranks in groups, less the part that chance alone gives; 0 where it cannot be found.
-
-    Args:
-        groups: Shape `[trials]`, the number of the group of each trial.
-        ranks: Shape `[trials]`.
-    """
-    return _effect(*kruskal_wallis(groups, ranks))
-
-
 def kruskal_wallis(groups: Int[np.ndarray, "trials"], ranks: Float[np.ndarray, "trials"]) -> tuple[float, int, int]:
     """Returns the statistic H of the Kruskal-Wallis test, the number of trials, and the number of groups.
 
@@ -122,7 +112,16 @@ def kruskal_wallis(groups: Int[np.ndarray, "trials"], ranks: Float[np.ndarray, "
     return (len(ranks) - 1) * between / total if total > 0 else 0.0, len(ranks), len(counts)
 
 
-def _effect(h: float, n: int, k: int) -> float:
+def effect_size(h: float, n: int, k: int) -> float:
+    """Returns eta squared of what `kruskal_wallis` found, less the part that chance alone gives.
+
+    It is 0 if there is a single group, or a group for each trial.
+
+    Args:
+        h: the statistic H.
+        n: the number of trials.
+        k: the number of groups.
+    """
     return float(np.clip((h - k + 1) / (n - k), 0.0, 1.0)) if 1 < k < n else 0.0
 
 

@@ -31,7 +31,7 @@ MOST = 64
 """The largest number of problems that are rehearsed: those that were learned from last."""
 
 
-def rehearse(learner: Learner, steps: int = STEPS) -> Learner:
+def rehearse(learner: Learner) -> Learner:
     """Returns the replicas between two searches: all trials are archived, and the policy learns from the archive.
 
     There is nothing to rehearse for a learner without earlier problems: it has learned from its problems side by side.
@@ -39,7 +39,6 @@ def rehearse(learner: Learner, steps: int = STEPS) -> Learner:
 
     Args:
         learner: the replicas. Of two policies, the better one goes on.
-        steps: the number of batches.
     """
     learner = update_archive(learner)
     entries = learner.archive
@@ -47,7 +46,7 @@ def rehearse(learner: Learner, steps: int = STEPS) -> Learner:
     present = {problem.name for problem in learner.encoding.problems}
     rule = learner.config.rule
     if any(entry.name not in present for entry in entries) and rule.off_policy:
-        policy = _rehearsed(policy, entries[-MOST:], learner, rule, steps)
+        policy = _rehearsed(policy, entries[-MOST:], learner, rule)
     replay, queue, trial_stats = empty_trials(learner.replicas, learner.encoding, learner.config)
     return dataclasses.replace(
         learner,
@@ -61,15 +60,13 @@ def rehearse(learner: Learner, steps: int = STEPS) -> Learner:
     )
 
 
-def _rehearsed(
-    policy: Policy, entries: tuple[ArchivedProblem, ...], learner: Learner, rule: LearningRule, steps: int
-) -> Policy:
+def _rehearsed(policy: Policy, entries: tuple[ArchivedProblem, ...], learner: Learner, rule: LearningRule) -> Policy:
     encoding = _encoded(entries, learner)
     replay = _told(entries, encoding, learner.replicas)
     state, tables = placed((fresh_state(policy, rule), _with_room(encoding.tables)))
     batch = BatchConfig(1, encoding.steps_made, encoding.grows, learner.config.transfer.new_task)
     draw = rule.batches(replay, batch)
-    for number in range(steps):
+    for number in range(STEPS):
         rng = generator(learner.seed, Purpose.REHEARSAL, learner.learned, number)
         state = run(climb, state, tables, draw(rng), rule)
     return jax.tree.map(np.asarray, state.policy)

@@ -98,11 +98,6 @@ class ReplayBuffer:
             replay._written[0] = end
         return dataclasses.replace(replay, count=end)
 
-    @property
-    def reward(self) -> Float[np.ndarray, "replicas room"]:
-        """Shape `[replicas, room]`, the rewards of the trials with a finite reward."""
-        return self.scores.reward
-
     def of(self, replica: int, problem: int) -> Int[np.ndarray, "trials"]:
         """Returns the positions of a replica's trials of a problem, oldest first."""
         return np.flatnonzero(self.problem[replica, : self.count] == problem)
