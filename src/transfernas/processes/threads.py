@@ -19,15 +19,8 @@ _LOCK = Lock()
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Limits the linear algebra of NumPy and SciPy to a thread, in the whole process, and restores the limit after."""
-    with _LOCK:
-        before = [(library, library.get_num_threads()) for library in _controller().lib_controllers]
-        try:
-            for library, _ in before:
-                library.set_num_threads(1)
-            yield
-        finally:
-            for library, threads in before:
-                library.set_num_threads(threads)
+    with _LOCK, _controller().limit(limits=1):
+        yield
 
 
 @functools.cache
