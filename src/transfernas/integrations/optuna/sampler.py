@@ -25,7 +25,7 @@ from ...searcher import check_seed
 from ...spaces.condition import Action
 from ...spaces.problem import check_fill
 from ..arguments import as_agent, check_key, check_name, check_on_failure, check_renamed
-from .study_search import TO_USER, Progress, StudyPlace, StudySearch, nothing_expected
+from .study_search import TO_USER, StudyPlace, StudySearch, nothing_expected
 from .trials import is_enqueued, number_of, sign_of, stamp_of, task_of
 
 SPACE = "optuna"
@@ -287,7 +287,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
         """Begins a search, or continues that of a study that was loaded again, and returns its number."""
         name = study.study_name
         for number, known in reversed(self._searches.items()):
-            if (known.place.storage is None or known.progress.ends) and known.is_of(name, trials):
+            if (known.place.storage is None or known.ends) and known.is_of(name, trials):
                 return number
         source = self._latest()
         finished = [trial for trial in trials if trial.state.is_finished()] if source is self._source else []
@@ -310,9 +310,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             given[name] = "fill", f"no earlier configuration gets its value {value!r}"
         if (warning := self._processed[0].direction_warning(search.task, sign_of(study) > 0)) is not None:
             TO_USER.warning(warning)
-        progress, number = Progress(search, *self._processed), self._uses
+        place, number = StudyPlace.of(study), self._uses
         self._searches[number] = StudySearch(
-            progress, StudyPlace.of(study), sign_of(study), self._on_failure, given=given
+            search, *self._processed, place, sign_of(study), self._on_failure, given=given
         )
         self._let_go()
         return number
@@ -343,7 +343,7 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
     @property
     def _processed(self) -> tuple[ProcessedTrials, int]:
         """The processed trials and their turn, which change by one assignment."""
-        ledgers = [(each.progress.processed, each.progress.turn) for each in self._searches.values()]
+        ledgers = [(each.processed, each.turn) for each in self._searches.values()]
         return max([self._first_ledger, *ledgers], key=lambda processed: processed[1])
 
     def _catch_up(self) -> None:

@@ -38,29 +38,6 @@ _UNNAMED = (
 _SLIPS_AFTER = 10  # trials, after which a name that none of them asked for counts as misspelt
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The progress of a search, which is replaced as a whole, so that an interrupt leaves no change half done.
-
-    Attributes:
-        search: The search, which has learned from the finished trials.
-        processed: The processed trials of this study and of all others.
-        turn: The number of changes of the processed trials. The latest turn of all studies is that of the sampler.
-        record: The name under which the processed trials of this study are kept; empty before the first.
-        seen: The number of trials that the study had.
-        unfinished: The numbers of the trials that were not finished.
-        ends: The numbers and stamps of the first and the last trial that was learned from; empty before the first.
-    """
-
-    search: DefineByRunSearch
-    processed: ProcessedTrials
-    turn: int = 0
-    record: str = ""
-    seen: int = 0
-    unfinished: tuple[int, ...] = ()
-    ends: tuple[tuple[int, int], ...] = ()
-
-
 class StudyPlace(NamedTuple):
     """The place of a study.
 
@@ -82,13 +59,19 @@ class StudyPlace(NamedTuple):
 
 @dataclass(frozen=True)
 class StudySearch:
-    """A search of a study, as a value: what changes it returns another one.
+    """A search of a study, as a value: what changes it returns another one, so an interrupt leaves no change half done.
 
     Attributes:
-        progress: The progress of the search.
+        search: The search, which has learned from the finished trials.
+        processed: The processed trials of this study and of all others.
+        turn: The number of changes of the processed trials. The latest turn of all studies is that of the sampler.
         place: The place of the study.
         sign: 1 if the study maximises, -1 if it minimises.
         on_failure: See `TransferSampler`.
+        record: The name under which the processed trials of this study are kept; empty before the first.
+        seen: The number of trials that the study had.
+        unfinished: The numbers of the trials that were not finished.
+        ends: The numbers and stamps of the first and the last trial that was learned from; empty before the first.
         used: The number of the sampler's trials at the latest trial of this study.
         given: The names in `rename` and `fill`, with the argument and the words for the loss if no trial asks for the
             name, until they were checked.
@@ -96,21 +79,22 @@ class StudySearch:
         first: The number of the first trial that asked for a parameter here; None before.
     """
 
-    progress: Progress
+    search: DefineByRunSearch
+    processed: ProcessedTrials
+    turn: int
     place: StudyPlace
     sign: float
     on_failure: str
+    record: str = ""
+    seen: int = 0
+    unfinished: tuple[int, ...] = ()
+    ends: tuple[tuple[int, int], ...] = ()
     used: int = 0
     given: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     said: bool = False
     first: int | None = None
     _domains: dict[str, tuple[BaseDistribution, Domain]] = field(default_factory=dict)
     _params: dict[Hashable, dict[str, tuple[Domain, object]]] = field(default_factory=dict)
-
-    @property
-    def search(self) -> DefineByRunSearch:
-        """The search."""
-        return self.progress.search
 
     @property
     def name(self) -> str:
@@ -123,9 +107,9 @@ class StudySearch:
 
     def is_of(self, name: str, trials: Sequence[FrozenTrial]) -> bool:
         """Returns whether trials are those of this study, and not of a study made anew under its name, or of a copy."""
-        if name != self.name or len(trials) < self.progress.seen:
+        if name != self.name or len(trials) < self.seen:
             return False
-        return all(stamp_of(trials[number]) == stamp for number, stamp in self.progress.ends)
+        return all(stamp_of(trials[number]) == stamp for number, stamp in self.ends)
 
     def moved(self, study: optuna.Study, used: int) -> "StudySearch":
         """Returns the search at the present place of its study, with the number of the sampler's trials."""
@@ -146,23 +130,21 @@ class StudySearch:
             learns: Whether the sampler learns.
             asking: The number of the trial that asks for a parameter.
         """
-        progress = self.progress
-        search = progress.search.forked()
-        numbers = [*progress.unfinished, *range(progress.seen, len(trials))]
+        search = self.search.forked()
+        numbers = [*self.unfinished, *range(self.seen, len(trials))]
         others = [trials[number] for number in numbers if number != asking]
         running = [trial for trial in others if trial.state == TrialState.RUNNING]
         search.evaluated_elsewhere(self._observed(running[-_AT_ONCE:]))
         finished = [number for number in numbers if trials[number].state.is_finished()]
         unfinished = tuple(number for number in numbers if not trials[number].state.is_finished())
         if not learns or not finished:
-            progress = replace(progress, search=search)
             if not learns and search.networks is not None:
                 self._finish_networks(search, [trials[number] for number in finished])
-                progress = replace(progress, seen=len(trials), unfinished=unfinished)
-            return replace(self, progress=progress)
-        record = progress.record or record_of(self.name, trials)
+                return replace(self, search=search, seen=len(trials), unfinished=unfinished)
+            return replace(self, search=search)
+        record = self.record or record_of(self.name, trials)
         processed, old, stamp = latest[0].copy(), list[ExternalTrial](), 0
-        if not progress.seen and self.first is None:
+        if not self.seen and self.first is None:
             taught = [at for at in finished if trials[at].state != TrialState.FAIL or self.on_failure == "worst"]
             known = sum(processed.has(stamp_of(trials[number])) for number in taught)
             noun = "trial" if len(taught) == 1 else "trials"
@@ -181,10 +163,17 @@ class StudySearch:
         if old:
             search.tell_many(old, min(_STEPS, len(old)))
         processed.note_direction(search.task, self.sign > 0)
-        first = progress.ends[0] if progress.ends else (finished[0], stamp_of(trials[finished[0]]))
-        ends = first, (finished[-1], stamp)
-        progress = Progress(search, processed, latest[1] + 1, record, len(trials), unfinished, ends)
-        return replace(self, progress=progress)
+        first = self.ends[0] if self.ends else (finished[0], stamp_of(trials[finished[0]]))
+        return replace(
+            self,
+            search=search,
+            processed=processed,
+            turn=latest[1] + 1,
+            record=record,
+            seen=len(trials),
+            unfinished=unfinished,
+            ends=(first, (finished[-1], stamp)),
+        )
 
     def lines(self, learns: bool) -> list[LogLine]:
         """Returns the lines of the log at the begin of the search, once: about the agent, and the name of the task.
