@@ -28,8 +28,7 @@ from ..spaces.condition import Action
 from ..spaces.problem import check_fill
 from .arguments import as_agent, check_key, check_name, check_on_failure, check_renamed
 from .ray_callback import ProposerCallback
-from .ray_notes import SearchNotes, new_task
-from .ray_settings import RayProgress, SearchSettings
+from .ray_progress import RayProgress, SearchNotes, SearchSettings, new_task
 from .ray_spaces import as_number, domains_of, look_up, nested, score_of, values_in
 from .transfer_log import pass_on_waits, search_line
 
