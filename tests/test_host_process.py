@@ -133,3 +133,33 @@ def test_a_program_that_ends_while_its_space_settles_does_not_compile_for_it() -
         optuna.create_study(sampler=TransferSampler(seed=0)).ask().suggest_float("x", 0.0, 1.0)
     """
     assert run(NOTES_COMPILATIONS, script) == "['jit(sample)']"
+
+
+def test_linear_algebra_has_one_thread_after_another_thread_of_the_program_had_limited_it() -> None:
+    printed = run(
+        """
+        import threading
+
+        from threadpoolctl import ThreadpoolController
+
+        from transfernas.processes.threads import one_thread
+
+        limited, ends = threading.Event(), threading.Event()
+
+        def limit_once():
+            with one_thread():
+                limited.set()
+            ends.wait()
+
+        other = threading.Thread(target=limit_once)
+        other.start()
+        limited.wait()
+        with one_thread():
+            info = ThreadpoolController().select(user_api="blas").info()
+            print({library["num_threads"] for library in info} <= {1})
+        ends.set()
+        other.join()
+        """,
+        OPENBLAS_NUM_THREADS="2",
+    )
+    assert printed == "True"
