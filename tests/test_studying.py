@@ -11,7 +11,7 @@ from searchers import CONFIG, FAST, ONE, TWO
 from transfernas import Agent, Preferences
 from transfernas.baselines.random import random_config
 from transfernas.learning.learner import Learner, learn, new_learner
-from transfernas.learning.pairs import Ranking
+from transfernas.learning.preferences import Ranking
 from transfernas.learning.replay import ReplayBuffer
 from transfernas.learning.scores import Scores
 from transfernas.learning.studying import _parts, study
