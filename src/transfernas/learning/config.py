@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from ..fields import ConfigPart, Limits, OneOf, changed
+from ..fields import ConfigPart, Count, Limits, OneOf, changed
 from ..policy.architecture import DecoderConfig, NetworkConfig, TransformerConfig
 from .bandit import BaseBanditConfig
 from .bandits import BANDITS
-from .limits import Count
 from .preferences import Preferences
 from .priority_queue import QueueConfig
 from .reinforce import Reinforce

@@ -11,12 +11,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import AnyArray
-from ..fields import Limits
+from ..fields import Count, Limits, Share, Weight
 from ..policy.policy import Policy
 from ..spaces.tables import Tables
 from ..spaces.trajectory import Trajectory
 from .likelihood import chosen_log_prob, entropy, step_log_probs, uniform_log_prob
-from .limits import Count, Share, Weight
 from .randomness import Purpose
 from .replay import ReplayBuffer
 from .rule import BatchConfig, DrawBatchFn, LearningRule, Lesson, NewEmbedding
