@@ -15,7 +15,6 @@ from ..learning.scores import Score
 from ..spaces.condition import Action
 from ..spaces.domain import Domain
 from ..spaces.schema import Json
-from .evidence import Evidence, recent_configs
 from .learner import DefineByRunLearner
 from .networks import TrialNetworks
 from .plans import (
@@ -29,7 +28,7 @@ from .plans import (
     value_of,
     values_of,
 )
-from .space import DefineByRunSpace
+from .space import DefineByRunSpace, Evidence, recent_configs
 from .surrogate_proposer import SurrogateProposer
 from .trials import FinishedTrial, SearchTrials
 

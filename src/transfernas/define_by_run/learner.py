@@ -23,10 +23,9 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import TransferReport, transfer_report
-from .evidence import recent_configs
 from .plans import ROW, PlannedTrial, Proposer, numbers_of, shapes_for
 from .source import SourceAgent
-from .space import DefineByRunSpace
+from .space import DefineByRunSpace, recent_configs
 from .trials import FinishedTrial
 
 # Not for tuning. These numbers protect REINFORCE from values far from all others, and change no others.

@@ -15,8 +15,8 @@ with needed("optuna", __name__):
 from ..agent import Agent
 from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.discovery import Parameters, discover
-from ..define_by_run.evidence import recent_configs
 from ..define_by_run.plans import shapes_for
+from ..define_by_run.space import recent_configs
 from ..learning.config import TrainingConfig, check_config
 from ..learning.growth import grow
 from ..learning.learner import Learner, new_learner, note

@@ -205,7 +205,7 @@ class TrainingConfig(ConfigPart):
     - `learning.inheritance`, `learning.number_embeddings`: the distance of a new embedding from a similar one.
     - `learning.archive`, `learning.portfolio`, `learning.rehearsal`: which trials of earlier problems are kept.
     - `learning.preferences`, `learning.studying`, `define_by_run.learner`: how old trials are learned from.
-    - `spaces.domain`, `define_by_run.trials`, `define_by_run.evidence`: how ranges become bins, and bins numbers.
+    - `spaces.domain`, `define_by_run.trials`, `define_by_run.space`: how ranges become bins, and bins numbers.
 
     Example:
         ```python
