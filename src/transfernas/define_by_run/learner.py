@@ -9,12 +9,12 @@ import numpy as np
 from ..agent import Agent
 from ..learning.archive import WITH_NUMBERS, ArchivedProblem, archive_of_trials
 from ..learning.bandit import PROPOSER_NAMES, WARM_START
-from ..learning.catching_up import catch_up
 from ..learning.compilation import BackgroundCompiler
 from ..learning.config import TrainingConfig
 from ..learning.growth import grow
 from ..learning.learner import Learner, fail, learn, new_learner, note
 from ..learning.scores import Score, Scores, TrialOutcome
+from ..learning.studying import catch_up
 from ..spaces.condition import Action, Config
 from ..spaces.domain import Domain
 from ..spaces.encoding import Encoding
