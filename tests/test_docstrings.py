@@ -51,7 +51,7 @@ BELIEVED_STUDY = """
 BEFORE = {
     "transfernas.agent.Agent.beliefs": TOLD_AGENT,
     "transfernas.agent.Agent.expected_best": TOLD_AGENT,
-    "transfernas.define_by_run.evidence.resolve_fill": "from transfernas.spaces.domain import CategoricalDomain",
+    "transfernas.define_by_run.source.resolve_fill": "from transfernas.spaces.domain import CategoricalDomain",
     "transfernas.define_by_run.search.DefineByRunSearch": """
         from transfernas.spaces.domain import NumericDomain
     """,

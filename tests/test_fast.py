@@ -18,7 +18,7 @@ from searchers import CONFIG, FAST, LEFT, ONE, PROBLEMS, RIGHT, TWO, play, play_
 from transfernas import Agent, Choice, Preferences, Problem, SearchSpace
 from transfernas.learning.bandit import N_PROPOSERS, NEW_POLICY, TRANSFERRED, WARM_START
 from transfernas.learning.learner import Learner, learn, new_learner, select
-from transfernas.learning.pairs import draw_pairs
+from transfernas.learning.preferences import draw_pairs
 from transfernas.learning.proposal import MIXED_DRAWS, count_candidates, propose
 from transfernas.learning.randomness import Purpose, generator
 from transfernas.learning.scores import Scores

@@ -17,8 +17,7 @@ from problems import PROBLEMS
 from transfernas import DecoderConfig, Preferences, Problem, QueueConfig, TrainingConfig
 from transfernas.learning.learner import Learner, learn, new_learner
 from transfernas.learning.likelihood import entropy, log_prob, step_log_probs
-from transfernas.learning.pairs import Pairs
-from transfernas.learning.preferences import of_unknown_task
+from transfernas.learning.preferences import Pairs, of_unknown_task
 from transfernas.learning.priority_queue import PriorityQueue
 from transfernas.learning.scores import Scores
 from transfernas.learning.trial_stats import TrialStats

@@ -39,7 +39,7 @@ def searched(search: DefineByRunSearch, numbers: range) -> list[dict[str, object
 
 
 def said(search: DefineByRunSearch) -> tuple[str, object]:
-    return json.dumps(search.state()), search.learner
+    return json.dumps(search.state()), search.learner.learner
 
 
 @pytest.mark.thorough

@@ -14,7 +14,7 @@ from strategies import problems, quick
 from transfernas import Preferences, Problem, TrainingConfig
 from transfernas.learning import replay as module
 from transfernas.learning.learner import new_learner
-from transfernas.learning.pairs import Pairs, draw_pairs
+from transfernas.learning.preferences import Pairs, draw_pairs
 from transfernas.learning.replay import ReplayBuffer, fingerprints
 from transfernas.learning.rule import NewEmbedding
 

@@ -138,7 +138,12 @@ def test_one_sampler_takes_a_study_and_its_copy_in_turns(tmp_path: Path) -> None
         for storage in storages:
             optuna.load_study(study_name="one", storage=storage, sampler=sampler).optimize(objective, n_trials=2)
     assert counted(sampler.agent) == 16
-    assert sum(known.search.learner.learned for known in sampler._searches.values() if known.search.learner) == 16
+    assert (
+        sum(
+            known.search.learner.learner.learned for known in sampler._searches.values() if known.search.learner.learner
+        )
+        == 16
+    )
 
 
 @pytest.mark.thorough
@@ -273,13 +278,13 @@ def test_an_interrupt_at_any_line_leaves_history_and_record_together(count: int)
 
     def check() -> None:
         search = next(iter(sampler._searches.values()))
-        learner, (processed, _) = search.search.learner, sampler._processed
+        learner, (processed, _) = search.search.learner.learner, sampler._processed
         assert learner is not None
         known = sum(processed.count(record) for record in processed)
         assert learner.learned == learner.replay.count == learner.trial_stats.trials[0, 0] == known
         assert search.search.state()["discovery"][0] == known
         catch_up()
-        learner = next(iter(sampler._searches.values())).search.learner
+        learner = next(iter(sampler._searches.values())).search.learner.learner
         assert learner is not None and learner.learned == len(study.trials)
         grown.append(len(study.trials))
         new = f"p{min(len(grown) // 8, 11)}"  # few names: each takes a compilation, and lines of the search

@@ -21,7 +21,7 @@ from transfernas.define_by_run.trials import FinishedTrial, TopTrials
 from transfernas.integrations.optuna.trials import score_of
 from transfernas.integrations.studies import learn_from_studies
 from transfernas.learning.bandit import NEW_POLICY, TRANSFERRED
-from transfernas.learning.pairs import draw_pairs
+from transfernas.learning.preferences import draw_pairs
 from transfernas.learning.replay import ReplayBuffer
 from transfernas.learning.scores import Score, Scores, TrialOutcome
 from transfernas.learning.thompson import ProposerBandit

@@ -11,23 +11,21 @@ from searchers import CONFIG, FAST, ONE, TWO
 from transfernas import Agent, Preferences
 from transfernas.baselines.random import random_config
 from transfernas.learning.learner import Learner, learn, new_learner
-from transfernas.learning.pairs import Ranking
+from transfernas.learning.preferences import Ranking
 from transfernas.learning.replay import ReplayBuffer
 from transfernas.learning.scores import Scores
-from transfernas.learning.studying import _parts, study
+from transfernas.learning.studying import OldTrials, _parts, study
 from transfernas.processes.runtime import run
 from transfernas.spaces.trajectory import Trajectory
 
-Told = tuple[np.ndarray, Trajectory, Scores]
 
-
-def told(learner: Learner, count: int) -> Told:
+def told(learner: Learner, count: int) -> OldTrials:
     """Random trials of two problems."""
     rng, encoding = np.random.default_rng(count), learner.encoding
     rows = rng.integers(len(encoding.problems), size=count)
     configs = [random_config(encoding.problems[row], rng) for row in rows.tolist()]
     trials = Trajectory(*(leaf[None] for leaf in encoding.sequences(rows.tolist(), configs)))
-    return rows[None].astype(np.int32), trials, Scores.of(rng.normal(size=(1, count)).round(1))
+    return OldTrials(rows[None].astype(np.int32), trials, Scores.of(rng.normal(size=(1, count)).round(1)))
 
 
 @pytest.fixture
@@ -54,11 +52,11 @@ def test_parts_hold_all_trials_and_all_steps(count: int) -> None:
 
 def test_few_trials_are_learned_from_one_by_one(runs: list[int]) -> None:
     learner = other = new_learner((ONE, TWO), FAST, seed=0)
-    rows, trials, scores = told(learner, 20)
+    rows, trials, scores, _ = old = told(learner, 20)
     for at in range(20):
         one = Trajectory(*(leaf[:, at] for leaf in trials))
         other = learn(other, rows[:, at], one, scores.reward[:, at], np.array([-1], np.int32), others=True)
-    learner, count = study(learner, rows, trials, scores)
+    learner, count = study(learner, old)
     assert count == 20 and not runs
     for left, right in zip(jax.tree.leaves(learner.state), jax.tree.leaves(other.state), strict=True):
         np.testing.assert_array_equal(left, right)
@@ -66,8 +64,8 @@ def test_few_trials_are_learned_from_one_by_one(runs: list[int]) -> None:
 
 def test_many_trials_take_fewer_steps_and_all_are_kept(runs: list[int]) -> None:
     learner = new_learner((ONE, TWO), FAST, seed=0)
-    rows, trials, scores = told(learner, 120)
-    found, count = study(learner, rows, trials, scores)
+    rows, trials, scores, _ = old = told(learner, 120)
+    found, count = study(learner, old)
     assert (count, found.learned, found.replay.count, len(runs)) == (120, 120, 120, 50)
     np.testing.assert_array_equal(found.trial_stats.trials, np.bincount(rows[0], minlength=2)[None])
     one_by_one = learner
@@ -86,7 +84,7 @@ def test_many_trials_take_fewer_steps_and_all_are_kept(runs: list[int]) -> None:
 def test_the_same_seed_learns_the_same() -> None:
     def once() -> list[np.ndarray]:
         learner = new_learner((ONE, TWO), FAST, seed=3)
-        return jax.tree.leaves(study(learner, *told(learner, 90))[0].state)
+        return jax.tree.leaves(study(learner, told(learner, 90))[0].state)
 
     for left, right in zip(once(), once(), strict=True):
         np.testing.assert_array_equal(left, right)
@@ -94,14 +92,14 @@ def test_the_same_seed_learns_the_same() -> None:
 
 def test_what_is_left_where_learning_stops_is_not_known() -> None:
     learner = new_learner((ONE, TWO), FAST, seed=0)
-    rows, trials, scores = told(learner, 600)
+    rows, trials, scores, _ = old = told(learner, 600)
     asked: list[int] = []
 
     def goes_on(done: int) -> bool:
         asked.append(done)
         return len(asked) < 23
 
-    found, count = study(learner, rows, trials, scores, goes_on)
+    found, count = study(learner, old, goes_on)
     assert count == asked[-1] == found.learned == found.replay.count == found.trial_stats.trials.sum()
     assert asked == sorted(asked) and 0 < count < 600
     np.testing.assert_array_equal(found.replay.problem[:, :count], rows[:, :count])
@@ -109,13 +107,13 @@ def test_what_is_left_where_learning_stops_is_not_known() -> None:
 
 def test_reinforce_takes_a_step_for_each_trial(runs: list[int]) -> None:
     learner = new_learner((ONE, TWO), CONFIG, seed=0)
-    found, count = study(learner, *told(learner, 60))
+    found, count = study(learner, told(learner, 60))
     assert count == found.learned == 60 and not runs
 
 
 def test_pairs_are_of_one_problem_each_and_the_better_is_better() -> None:
     learner = new_learner((ONE, TWO), FAST.with_changes({"rule.pairs": 64, "rule.pair_steps": 10_000}), seed=0)
-    rows, trials, scores = told(learner, 100)
+    rows, trials, scores, _ = told(learner, 100)
     replay = ReplayBuffer.empty(1, learner.encoding.steps).extend(rows, trials, scores, np.full_like(rows, -1))
     rule = learner.config.rule
     assert isinstance(rule, Preferences)

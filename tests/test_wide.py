@@ -71,8 +71,7 @@ def test_a_first_trial_takes_up_many_parameters_together(count: int, rebuilt: Co
     following = trial_of(search, 1, names(count))
     assert rebuilt["plan_by_policy"] == min(count, WIDE) + 1
     assert list(following) == names(count)
-    assert search.learner is not None
-    assert search.learner.replay.count == 1
+    assert search.learner.current.replay.count == 1
     assert [choice.name for choice in search.learner.encoding.problems[0].space.choices] == names(count)
 
 
@@ -84,7 +83,6 @@ def test_new_parameters_among_many_known_ones_cost_one_rebuild(rebuilt: Counter[
     rebuilt.clear()
     search.tell(0, trial_of(search, 0, mixed), 1.0)
     assert rebuilt == {"plan_by_policy": 1, "discovered": 1}
-    assert search.learner is not None
     assert [choice.name for choice in search.learner.encoding.problems[0].space.choices] == mixed
 
 
@@ -120,7 +118,6 @@ def test_what_was_expected_and_not_asked_for_is_forgotten() -> None:
     asked = [*names(70), "other"]
     trial_of(search, 1, names(80))  # which is open all the while
     search.tell(0, trial_of(search, 0, asked), 1.0)
-    assert search.learner is not None
     assert [choice.name for choice in search.learner.encoding.problems[0].space.choices] == asked
     assert list(trial_of(search, 2, asked)) == asked
 

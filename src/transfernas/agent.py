@@ -24,7 +24,7 @@ from .learning.open_trial import OpenTrialData, as_replica, ask_trial
 from .learning.proposal import skip_trial
 from .learning.rehearsal import rehearse
 from .learning.scores import Scores
-from .learning.studying import study
+from .learning.studying import OldTrials, study
 from .learning.transfer import transfer, unused_fill
 from .searcher import OpenTrial, Searcher, SearcherState, check_seed
 from .spaces.condition import Action, Config, as_tuple
@@ -148,7 +148,7 @@ class Agent(Searcher):
         with self._lock:
             self._compiling().wait_for_update()
             scores = Scores.of(np.array([rewards]))
-            learner, _ = study(self._learner, np.array([rows], np.int32), trials, scores, numbers=numbers)
+            learner, _ = study(self._learner, OldTrials(np.array([rows], np.int32), trials, scores, numbers))
             self._now = self._now._replace(knowledge=learner)
 
     def best(self, problem: Problem | None = None) -> Observation | None:

@@ -23,6 +23,11 @@ class Limits(NamedTuple):
     above: bool = False
 
 
+Share = Annotated[float, Limits(0, 1)]
+Weight = Annotated[float, Limits(0, 10**6)]
+Count = Annotated[int, Limits(1, 10**9)]
+
+
 @dataclass(frozen=True, slots=True, eq=False)  # a type must have a hash, which a mapping has not
 class OneOf:
     """The parts that a field may be, by their kinds; parts may be added to the mapping later."""

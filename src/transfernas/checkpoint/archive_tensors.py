@@ -7,13 +7,13 @@ import numpy as np
 from ..learning.archive import NOT_MADE, ArchivedProblem
 from ..learning.scores import Scores
 from ..spaces.choice import Choice
-from .tensor_checks import CheckpointError, check_limits, check_shape, dense, sparse, take_scores
+from .tensor_checks import CheckpointError, check_limits, dense, sparse, take, take_scores
 
 ARCHIVE = "archive."
 
 
 def archive_tensors(archive: tuple[ArchivedProblem, ...]) -> dict[str, np.ndarray]:
-    """Returns the trials of an archive as tensors by name; the trials of all problems are concatenated."""
+    """Returns the trials of an archive as tensors, by their names in it; those of all problems are concatenated."""
     if not archive:
         return {}
     joined = {
@@ -24,7 +24,7 @@ def archive_tensors(archive: tuple[ArchivedProblem, ...]) -> dict[str, np.ndarra
         **{name: np.concatenate([getattr(entry.scores, name) for entry in archive], axis=1) for name in Scores._fields},
     }
     values = np.concatenate([entry.values.reshape(len(entry.count), -1) for entry in archive], axis=1)
-    return {ARCHIVE + name: array for name, array in joined.items()} | sparse(ARCHIVE, values)
+    return joined | sparse(values)
 
 
 def archive_of(
@@ -44,12 +44,10 @@ def archive_of(
         return ()
     sizes = [size for *_, size in problems]
     whole = [size * len(choices) for _, _, choices, size in problems]
-    int32 = np.dtype(np.int32)
-    check_shape(ARCHIVE + "count", tensors, (replicas, len(problems)), int32)
-    check_shape(ARCHIVE + "action_indices", tensors, (replicas, sum(whole)), int32)
+    count = take(ARCHIVE + "count", tensors, (replicas, len(problems)), np.int32)
+    action_indices = take(ARCHIVE + "action_indices", tensors, (replicas, sum(whole)), np.int32)
     scores = take_scores(ARCHIVE, tensors, (replicas, sum(sizes)))
     values = dense(ARCHIVE, tensors, (replicas, sum(whole)))
-    count, action_indices = tensors.pop(ARCHIVE + "count"), tensors.pop(ARCHIVE + "action_indices")
     found, at, first = [], 0, 0
     for number, (space, task, choices, size) in enumerate(problems):
         cells, rows = slice(first, first + whole[number]), slice(at, at + size)

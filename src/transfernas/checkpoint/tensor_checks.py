@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..learning.scores import Scores, TrialOutcome
 
@@ -43,7 +44,7 @@ def check_not_negative(name: str, tensor: np.ndarray) -> None:
         raise CheckpointError(f"the tensor {name} holds values below 0")
 
 
-def check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:
+def check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], dtype: DTypeLike) -> None:
     """Checks the presence, the shape and the type of a tensor.
 
     Raises:
@@ -51,10 +52,10 @@ def check_shape(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...
     """
     if name not in tensors:
         raise CheckpointError(f"the tensor {name} is missing")
-    found = tensors[name]
-    if found.shape != shape or found.dtype != dtype:
+    found, wanted = tensors[name], np.dtype(dtype)
+    if found.shape != shape or found.dtype != wanted:
         raise CheckpointError(
-            f"the tensor {name} is {found.dtype}{list(found.shape)} and should be {dtype}{list(shape)}"
+            f"the tensor {name} is {found.dtype}{list(found.shape)} and should be {wanted}{list(shape)}"
         )
 
 
@@ -68,6 +69,17 @@ def check_limits(name: str, tensor: np.ndarray, most: int, least: int = 0) -> No
         raise CheckpointError(f"the tensor {name} holds values that are not from {least} to {most}")
 
 
+def take(name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Returns a tensor of finite numbers, and removes it from the mapping.
+
+    Raises:
+        CheckpointError: The tensor is missing or wrong.
+    """
+    check_shape(name, tensors, shape, dtype)
+    check_finite(name, tensors[name])
+    return tensors.pop(name)
+
+
 def take_counts(
     name: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...], most: int, least: int = 0
 ) -> np.ndarray:
@@ -76,9 +88,9 @@ def take_counts(
     Raises:
         CheckpointError: The tensor is missing or wrong.
     """
-    check_shape(name, tensors, shape, np.dtype(np.int32))
-    check_limits(name, tensors[name], most, least)
-    return tensors.pop(name)
+    tensor = take(name, tensors, shape, np.int32)
+    check_limits(name, tensor, most, least)
+    return tensor
 
 
 def take_scores(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> Scores:
@@ -87,16 +99,14 @@ def take_scores(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...
     Raises:
         CheckpointError: A tensor of the scores is missing or wrong.
     """
-    check_shape(part + "reward", tensors, shape, np.dtype(np.float64))
-    check_finite(part + "reward", tensors[part + "reward"])
-    outcome = take_counts(part + "outcome", tensors, shape, max(TrialOutcome), min(TrialOutcome))
-    return Scores(outcome, tensors.pop(part + "reward"))
+    reward = take(part + "reward", tensors, shape, np.float64)
+    return Scores(take_counts(part + "outcome", tensors, shape, max(TrialOutcome), min(TrialOutcome)), reward)
 
 
-def sparse(part: str, values: np.ndarray) -> dict[str, np.ndarray]:
+def sparse(values: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the known numbers of an array that is mostly nan, and their positions, as two named tensors."""
     at = np.flatnonzero(~np.isnan(values)).astype(np.int32)
-    return {part + "known": at, part + "numbers": values.reshape(-1)[at]}
+    return {"known": at, "numbers": values.reshape(-1)[at]}
 
 
 def dense(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
@@ -109,9 +119,8 @@ def dense(part: str, tensors: dict[str, np.ndarray], shape: tuple[int, ...]) -> 
     if part + "known" not in tensors:
         raise CheckpointError(f"the tensor {part}known is missing")
     at = tensors.pop(part + "known")
-    check_shape(part + "numbers", tensors, at.shape, np.dtype(np.float64))
-    check_finite(part + "numbers", tensors[part + "numbers"])
+    numbers = take(part + "numbers", tensors, at.shape, np.float64)
     if at.ndim != 1 or at.dtype != np.int32 or not (np.diff(at, prepend=-1, append=size) > 0).all():
         raise CheckpointError(f"the tensor {part}known does not hold positions in ascending order from 0 to {size - 1}")
-    values.reshape(-1)[at] = tensors.pop(part + "numbers")
+    values.reshape(-1)[at] = numbers
     return values

@@ -21,11 +21,11 @@ from ..spaces.trajectory import Trajectory
 from .archive_tensors import ARCHIVE, archive_tensors
 from .tensor_checks import (
     CheckpointError,
-    check_finite,
     check_not_negative,
     check_shape,
     dense,
     sparse,
+    take,
     take_counts,
     take_scores,
 )
@@ -37,34 +37,32 @@ _REPLAY, _BANDIT, _WARM_START, _QUEUE, _QUEUED = "replay.", "bandit.", "warm_sta
 
 def tensors_of(learner: Learner) -> dict[str, np.ndarray]:
     """Returns all tensors of a learner that its file holds, by name."""
-    tensors, trial_stats, queue = dict(_named_leaves(learner.state)), learner.trial_stats, learner.queue
-    tensors |= {"baseline": trial_stats.baseline, "started": trial_stats.started, "trials": trial_stats.trials}
-    tensors |= {_QUEUE + name: array for name, array in queue.scores._asdict().items()}
-    tensors |= {_QUEUED + name: array for name, array in queue.trials._asdict().items()}
-    tensors[_QUEUE + "filled"] = queue.filled
-    replay, count = learner.replay, learner.replay.count
-    told = {
-        "problem": replay.problem,
-        "proposer": replay.proposer,
-        **replay.scores._asdict(),
-        **replay.trials._asdict(),
+    trial_stats, queue, replay, warm_start = learner.trial_stats, learner.queue, learner.replay, learner.warm_start
+    told = slice(None), slice(replay.count)
+    parts: dict[str, dict[str, np.ndarray]] = {
+        "": {"baseline": trial_stats.baseline, "started": trial_stats.started, "trials": trial_stats.trials},
+        _QUEUE: {**queue.scores._asdict(), "filled": queue.filled},
+        _QUEUED: queue.trials._asdict(),
+        _REPLAY: {
+            "problem": replay.problem[told],
+            "proposer": replay.proposer[told],
+            **replay.scores.at(told)._asdict(),
+            **replay.trials.at(told)._asdict(),
+            **(sparse(replay.numbers[told]) if learner.encoding.has_ranges else {}),
+        },
+        _BANDIT: {} if learner.bandit is None else learner.bandit.arrays(),
     }
-    tensors |= {_REPLAY + name: array[:, :count] for name, array in told.items()}
-    if learner.encoding.has_ranges:
-        tensors |= sparse(_REPLAY, replay.numbers[:, :count])
-    if learner.bandit is not None:
-        tensors |= {_BANDIT + name: array for name, array in learner.bandit.arrays().items()}
-    if learner.warm_start is not None:
-        warm_start = learner.warm_start
-        told = {
+    if warm_start is not None:
+        parts[_WARM_START] = {
             "count": warm_start.count,
             "action_indices": warm_start.action_indices,
             "source": warm_start.source,
             **warm_start.trials._asdict(),
+            **sparse(warm_start.values),
         }
-        tensors |= sparse(_WARM_START, warm_start.values)
-        tensors |= {_WARM_START + name: array for name, array in told.items()}
-    tensors |= archive_tensors(learner.archive)
+    parts[ARCHIVE] = archive_tensors(learner.archive)
+    tensors = dict(_named_leaves(learner.state))
+    tensors |= {part + name: array for part, arrays in parts.items() for name, array in arrays.items()}
     return {name: _narrowed(tensor) if _counts(name) else tensor for name, tensor in tensors.items()}
 
 
@@ -175,11 +173,13 @@ def _trial_stats(tensors: dict[str, np.ndarray], replicas: int, encoding: Encodi
         CheckpointError: A tensor does not fit the problems.
     """
     shape = replicas, len(encoding.tables.task)
-    for name, dtype in (("baseline", np.float64), ("started", np.bool_), ("trials", np.int32)):
-        check_shape(name, tensors, shape, np.dtype(dtype))
-    check_finite("baseline", tensors["baseline"])
-    check_not_negative("trials", tensors["trials"])
-    return TrialStats(tensors.pop("baseline"), tensors.pop("started"), tensors.pop("trials"))
+    found = TrialStats(
+        baseline=take("baseline", tensors, shape, np.float64),
+        started=take("started", tensors, shape, np.bool_),
+        trials=take("trials", tensors, shape, np.int32),
+    )
+    check_not_negative("trials", found.trials)
+    return found
 
 
 def _queue(tensors: dict[str, np.ndarray], replicas: int, size: int, encoding: Encoding) -> PriorityQueue:
@@ -259,23 +259,19 @@ def _bandit(tensors: dict[str, np.ndarray], replicas: int, config: BaseBanditCon
         CheckpointError: it is not one of the problems.
     """
     bandit = config.start(replicas, len(encoding.tables.task))
-    for name, array in bandit.arrays().items():
-        check_shape(_BANDIT + name, tensors, array.shape, array.dtype)
-        check_finite(_BANDIT + name, tensors[_BANDIT + name])
-        check_not_negative(_BANDIT + name, tensors[_BANDIT + name])
-    return type(bandit)(*(tensors.pop(_BANDIT + name) for name in bandit.arrays()))
+    found = {name: take(_BANDIT + name, tensors, array.shape, array.dtype) for name, array in bandit.arrays().items()}
+    for name, array in found.items():
+        check_not_negative(_BANDIT + name, array)
+    return type(bandit)(*found.values())
 
 
 def _filled(expected: LearnerState, tensors: dict[str, np.ndarray]) -> LearnerState:
     """Returns the learner's state with the tensors of the file in place of the expected tensors."""
-    found, leaves = [], _named_leaves(expected)
+    leaves = _named_leaves(expected)
     unknown = sorted(tensors.keys() - dict(leaves).keys())
     if unknown:
         raise CheckpointError(f"the tensor {unknown[0]} is unknown to the header's hyperparameters")
-    for name, leaf in leaves:
-        check_shape(name, tensors, leaf.shape, leaf.dtype)
-        check_finite(name, tensors[name])
-        found.append(tensors[name])
+    found = [take(name, tensors, leaf.shape, leaf.dtype) for name, leaf in leaves]
     return jax.tree.unflatten(jax.tree.structure(expected), found)
 
 
@@ -288,20 +284,19 @@ def _check_sizes(config: TrainingConfig, capacity: Capacity, encoding: Encoding,
     Raises:
         CheckpointError: A tensor has another size.
     """
-    float32, int32 = np.dtype(np.float32), np.dtype(np.int32)
     replicas = replicas_of(tensors)
     if replicas == 0:
         raise CheckpointError("the tensor baseline holds no replica")
     rows, network = replicas * (N_POLICIES if _has_bandit(tensors) else 1), NETWORKS[config.network.kind]
     for name, tensor in network.initial(capacity, config.network).items():
-        check_shape(f"policy.{name}", tensors, (rows, *tensor.shape), float32)
+        check_shape(f"policy.{name}", tensors, (rows, *tensor.shape), np.float32)
     if "steps" in network.rows.values() and capacity.steps < encoding.steps:
         raise CheckpointError(
             f"a trial has up to {encoding.steps} steps, but the network has positions for {capacity.steps}"
         )
     kept = (replicas, len(encoding.tables.task), config.queue.size)
-    check_shape("queue.reward", tensors, kept, np.dtype(np.float64))
-    check_shape("queue.trials.actions", tensors, (*kept, encoding.steps), int32)
+    check_shape("queue.reward", tensors, kept, np.float64)
+    check_shape("queue.trials.actions", tensors, (*kept, encoding.steps), np.int32)
     return replicas
 
 

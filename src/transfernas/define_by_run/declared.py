@@ -130,7 +130,7 @@ class DeclaredSearch:
             opened = {trial: values_from_json(values, self.domains) for trial, values in notes["open"].items()}
             self._open.update((trial, self._to_params(values)) for trial, values in opened.items())
             evaluated = [values_from_json(values, self.domains) for values in notes.get("evaluated", ())]
-            self.search.restore(saved.learner, notes["search"], self.domains)
+            self.search = self.search.restored(saved.learner, notes["search"], self.domains)
         except _UNREADABLE as error:
             raise CheckpointError(f"the notes of the saved search cannot be read: {error!r}") from None
         if (networks := self.search.networks) is not None:

@@ -1,8 +1,9 @@
 """All that a search of an undeclared space knows, as one value that is copied, learns, and is saved as a whole."""
 
+import copy
 import heapq
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from ..learning.scores import Score
 from ..spaces.condition import Action
 from ..spaces.domain import Domain
 from ..spaces.schema import Json
-from .evidence import Evidence, recent_configs
 from .learner import DefineByRunLearner
 from .networks import TrialNetworks
 from .plans import (
@@ -22,21 +22,23 @@ from .plans import (
     ObservedTrial,
     Params,
     PlannedTrial,
+    as_score,
     compute_fingerprint,
     config_fingerprint,
     value_of,
     values_of,
 )
-from .space import DefineByRunSpace
+from .space import DefineByRunSpace, Evidence, recent_configs
 from .surrogate_proposer import SurrogateProposer
 from .trials import FinishedTrial, SearchTrials
 
 _FIELDS = ("evidence", "discovery", "failed", "surrogate", "rewards", "best", "plans")  # in the order of files
 
 
-@dataclass
 class SearchKnowledge:
     """The parts of a search, which follow one another: where the space grows, the learner and the trials do.
+
+    A search is this knowledge, and is copied and replaced with it as a whole.
 
     Attributes:
         learner: The learner of the search.
@@ -46,36 +48,30 @@ class SearchKnowledge:
         networks: The networks of the trials; None if the user gave no key.
     """
 
-    learner: DefineByRunLearner
-    space: DefineByRunSpace
-    trials: SearchTrials
-    surrogate: SurrogateProposer | None
-    networks: TrialNetworks | None
+    def __init__(
+        self, learner: DefineByRunLearner, surrogate: SurrogateProposer | None, networks: TrialNetworks | None
+    ) -> None:
+        """Begins a search without trials, with the space of a learner that goes on."""
+        self.learner, self.surrogate, self.networks = learner, surrogate, networks
+        self.space, self.trials = DefineByRunSpace(learner.names[0]), SearchTrials()
+        if learner.learner is not None:
+            self.space = DefineByRunSpace.of(learner.space, Evidence(recent_configs(learner.learner, 0)))
+            self.rebuild()
 
-    @classmethod
-    def begin(
-        cls, learner: DefineByRunLearner, surrogate: SurrogateProposer | None, networks: TrialNetworks | None
-    ) -> "SearchKnowledge":
-        """Returns the knowledge of a search without trials, with the space of a learner that goes on."""
-        if learner.learner is None:
-            return cls(learner, DefineByRunSpace(learner.names[0]), SearchTrials(), surrogate, networks)
-        space = DefineByRunSpace.of(learner.space, Evidence(recent_configs(learner.learner, 0)))
-        knowledge = cls(learner, space, SearchTrials(), surrogate, networks)
-        knowledge.rebuild()
-        return knowledge
+    def forked(self) -> Self:
+        """Returns a copy that goes on independently.
 
-    def copy(self) -> "SearchKnowledge":
-        """Returns a copy that changes independently."""
-        return replace(
-            self,
-            space=self.space.copy(),
-            trials=self.trials.copy(),
-            surrogate=None if self.surrogate is None else self.surrogate.copy(),
-            networks=None if self.networks is None else self.networks.copy(),
-        )
+        A caller that tells the fork, and then puts the fork in the place of the search, is safe from interrupts: the
+        search has learned from all of the trials, or from none of them.
+        """
+        fork = copy.copy(self)
+        fork.space, fork.trials = self.space.copy(), self.trials.copy()
+        fork.surrogate = None if self.surrogate is None else self.surrogate.copy()
+        fork.networks = None if self.networks is None else self.networks.copy()
+        return fork
 
     def declare(self, domains: Mapping[str, Domain]) -> None:
-        """Takes up parameters and actions that are new, in this order.
+        """Takes up parameters before they are asked for, in this order; those that are known gain their new actions.
 
         Raises:
             ValueError: A name or a value cannot be part of a space.
@@ -123,8 +119,8 @@ class SearchKnowledge:
             learner = learner.without_start(plan.actions, config)
         self.learner = learner
 
-    def learn_many(self, trials: Sequence[ExternalTrial], steps: int) -> None:
-        """Learns from many trials in fewer steps.
+    def tell_many(self, trials: Sequence[ExternalTrial], steps: int) -> None:
+        """Learns from old trials, as `DefineByRunSearch.tell` does, but in fewer steps.
 
         Args:
             trials: Trials that were not asked for here, whose parameters are declared.
@@ -142,8 +138,11 @@ class SearchKnowledge:
         configs, scores = [trial.actions for trial in trials], [trial.score for trial in trials]
         self.learner = self.learner.learned_many(configs, scores, steps)
 
-    def recall(self, params: Params, score: Score | None, whole: bool) -> None:
-        """Takes up a trial that the learner learned from before this search began."""
+    def recall(self, params: Params, reward: Score | float | None, whole: bool) -> None:
+        """Takes up a trial that the learner learned from before this search began; see `DefineByRunSearch.tell`."""
+        if not params:
+            return
+        score = as_score(reward)
         self.declare({name: domain for name, (domain, _) in params.items()})
         config = self._observe(ObservedTrial.of(params, score))
         if whole:
@@ -155,7 +154,11 @@ class SearchKnowledge:
         self.finish_network(params, whole)
 
     def evaluated_elsewhere(self, trials: Mapping[Hashable, ObservedTrial]) -> None:
-        """Takes note of all trials that others evaluate at this time."""
+        """Takes note of all trials that others evaluate at this time, so that none of them is proposed here.
+
+        Args:
+            trials: The trials, as far as their parameters are known. Those asked for here may be left out.
+        """
         self.trials.evaluated_elsewhere(trials)
         if self.networks is not None:
             known = self.space.domains.keys()
@@ -184,33 +187,35 @@ class SearchKnowledge:
         if self.networks is not None and params and (whole or self._has_all(ObservedTrial.of(params))):
             self.networks.finish(values_of(params), whole)
 
-    def to_json(self) -> Json:
-        """Returns as JSON all but the learner and the networks."""
+    def state(self) -> Json:
+        """Returns as JSON all but the learner and the networks; trials must be named by strings or whole numbers."""
         kept = self.learner.to_json() | self.space.to_json() | self.trials.to_json()
         if self.surrogate is not None:
             kept["surrogate"] = self.surrogate.to_json()
         return {field: kept[field] for field in _FIELDS if field in kept}
 
-    def restored(self, learner: Learner, value: Json, domains: Mapping[str, Domain]) -> "SearchKnowledge":
-        """Returns the knowledge of a search that was saved as a learner and JSON.
+    def restored(self, learner: Learner, value: Json, domains: Mapping[str, Domain]) -> Self:
+        """Returns the search that was saved as a learner and JSON, which goes on.
+
+        You may tell the rewards of its open trials; they ask for no more parameters.
 
         Args:
             learner: The learner of the search that was saved.
-            value: The JSON that `to_json` returned.
+            value: The JSON that `state` returned.
             domains: The parameters.
 
         Raises:
-            LookupError, TypeError, ValueError: The JSON does not describe such a search.
+            LookupError, TypeError, ValueError: The JSON does not belong to such a learner, or to such parameters.
         """
-        space = DefineByRunSpace.from_json(value, learner.encoding)
-        goes_on = self.learner.restored(learner, value, space)
-        trials, surrogate = SearchTrials.from_json(value, learner.encoding, learner.seed), self.surrogate
-        if surrogate is not None:
-            surrogate = SurrogateProposer.from_json(value["surrogate"], surrogate.config)
-        knowledge = SearchKnowledge(goes_on, space, trials, surrogate, self.networks)
-        knowledge.declare(domains)
-        trials.best.check(domains)
-        return knowledge
+        found = copy.copy(self)
+        found.space = DefineByRunSpace.from_json(value, learner.encoding)
+        found.learner = self.learner.restored(learner, value, found.space)
+        found.trials = SearchTrials.from_json(value, learner.encoding, learner.seed)
+        if self.surrogate is not None:
+            found.surrogate = SurrogateProposer.from_json(value["surrogate"], self.surrogate.config)
+        found.declare(domains)
+        found.trials.best.check(domains)
+        return found
 
     def surrogate_of(self, number: int) -> SurrogateProposer | None:
         """Returns the surrogate if the trial of this number is its to propose, even if it finds nothing to propose."""

@@ -9,12 +9,12 @@ import numpy as np
 from ..agent import Agent
 from ..learning.archive import WITH_NUMBERS, ArchivedProblem, archive_of_trials
 from ..learning.bandit import PROPOSER_NAMES, WARM_START
-from ..learning.catching_up import catch_up
 from ..learning.compilation import BackgroundCompiler
 from ..learning.config import TrainingConfig
 from ..learning.growth import grow
 from ..learning.learner import Learner, fail, learn, new_learner, note
 from ..learning.scores import Score, Scores, TrialOutcome
+from ..learning.studying import catch_up
 from ..spaces.condition import Action, Config
 from ..spaces.domain import Domain
 from ..spaces.encoding import Encoding
@@ -23,10 +23,9 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from ..spaces.trajectory import Trajectory
 from ..spaces.vocabulary import TransferReport, transfer_report
-from .evidence import recent_configs
 from .plans import ROW, PlannedTrial, Proposer, numbers_of, shapes_for
 from .source import SourceAgent
-from .space import DefineByRunSpace
+from .space import DefineByRunSpace, recent_configs
 from .trials import FinishedTrial
 
 # Not for tuning. These numbers protect REINFORCE from values far from all others, and change no others.

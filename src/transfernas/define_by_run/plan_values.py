@@ -1,11 +1,13 @@
-"""The values that a plan will give to its trial, before the trial asks for them."""
+"""A trial that is to be planned, and the values that its plans will give, before the program asks for them."""
 
 import copy
 import dataclasses
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from ..learning.randomness import Purpose, generator
 from ..spaces.condition import is_any_of, is_same_action
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from .knowledge import SearchKnowledge
@@ -41,88 +43,118 @@ def value_of_plan(
     return foreseen if its is domain else value  # the number is drawn in any case: the next draws depend on it
 
 
-def is_new_by_key(
-    knowledge: SearchKnowledge, trial: Hashable, params: Params, domains: Mapping[str, Domain]
-) -> IsNewFn | None:
-    """Returns a function that tells whether a plan of a trial builds a new network; None without a key."""
-    networks = knowledge.networks
-    if networks is None:
-        return None
-    taken = networks.taken(trial)
+@dataclass(frozen=True)
+class AskedTrial:
+    """A trial that is to be planned, because its program asks for a parameter.
 
-    def is_new(plan: PlannedTrial) -> bool:
-        foreseen = foresee(knowledge, plan, params, domains)
-        return networks.is_new({name: value for name, (_, value) in foreseen.items()}, taken)
-
-    return is_new
-
-
-def with_untried_values(
-    knowledge: SearchKnowledge, trial: Hashable, params: Params, domains: Mapping[str, Domain], plan: PlannedTrial
-) -> PlannedTrial | None:
-    """Returns a plan of values that no known trial has; None if there are hardly any for the actions of the plan.
-
-    Actions that stand for several values may come again, and whole numbers near the best ones would come several times.
-    A plan with a real number is returned as it is.
-
-    Args:
-        knowledge: All that the search knows.
+    Attributes:
+        knowledge: All that the search knows, the parameters of the trial among them.
         trial: The trial.
         params: The parameters of the trial so far.
-        domains: The values that parameters can have.
-        plan: The plan of the trial.
+        name: The name of the next parameter.
+        domains: The values that parameters can have, the next one among them.
+        number: The number of the trial.
+        earlier: The plan that the trial had so far; None if there is none.
     """
-    ranges = {name: its for name in plan.actions if isinstance(its := domains.get(name), NumericDomain)}
-    varied = [its.step for its in ranges.values() if its.continuous]
-    if knowledge.surrogate is None or knowledge.networks is not None or not varied or None in varied:
-        return plan
-    alike = [its for its in _known(knowledge, trial) if its.actions == plan.actions]
-    if not alike:
-        return plan
-    planned = ObservedTrial.of(foresee(knowledge, plan, params, domains))
-    for _ in range(_REDRAWN):
-        if not any(its.has_values_of(planned) for its in alike):
+
+    knowledge: SearchKnowledge
+    trial: Hashable
+    params: Params
+    name: str
+    domains: Mapping[str, Domain]
+    number: int
+    earlier: PlannedTrial | None
+
+    @classmethod
+    def of(
+        cls,
+        knowledge: SearchKnowledge,
+        trial: Hashable,
+        params: Params,
+        name: str,
+        domain: Domain,
+        earlier: PlannedTrial | None,
+    ) -> "AskedTrial":
+        """Returns the trial after the search took up its parameters.
+
+        Raises:
+            ValueError: A name or a value cannot be part of a space.
+        """
+        knowledge.declare({**{known: its for known, (its, _) in params.items()}, name: domain})
+        count = trial if isinstance(trial, int) else knowledge.learner.current.sampled
+        number = count if earlier is None else earlier.number
+        return cls(knowledge, trial, params, name, {**knowledge.space.domains, name: domain}, number, earlier)
+
+    @property
+    def domain(self) -> Domain:
+        """The values that the next parameter can have."""
+        return self.domains[self.name]
+
+    def rng(self) -> np.random.Generator:
+        """Returns the generator that draws the values of the trial: that of the earlier plan, or a new one."""
+        if self.earlier is not None:
+            return self.earlier.rng
+        return generator(self.knowledge.learner.current.seed, Purpose.VALUE, self.number)
+
+    def foresee(self, plan: PlannedTrial) -> Params:
+        """Returns the parameters of the trial if its program asks for those of a plan, in the order of the plan.
+
+        Args:
+            plan: The plan, which draws no number here.
+        """
+        found, rng = dict(self.params), copy.deepcopy(plan.rng)
+        for name, action in plan.actions.items():
+            if name in found:
+                continue
+            domain = self.domains.get(name)
+            if domain is None or not is_any_of(action, domain.actions):  # it was not asked for yet
+                domain = CategoricalDomain([action])
+            found[name] = domain, value_of_plan(self.knowledge, plan, name, domain, rng)
+        return found
+
+    def is_new_by_key(self) -> IsNewFn | None:
+        """Returns a function that tells whether a plan builds a new network; None without a key."""
+        networks = self.knowledge.networks
+        if networks is None:
+            return None
+        taken = networks.taken(self.trial)
+        return lambda plan: networks.is_new({name: value for name, (_, value) in self.foresee(plan).items()}, taken)
+
+    def with_untried_values(self, plan: PlannedTrial) -> PlannedTrial | None:
+        """Returns a plan of values that no known trial has; None if there are hardly any for the actions of the plan.
+
+        Actions that stand for several values may come again, and whole numbers near the best ones would come several
+        times. A plan with a real number is returned as it is.
+        """
+        ranges = {name: its for name in plan.actions if isinstance(its := self.domains.get(name), NumericDomain)}
+        varied = [its.step for its in ranges.values() if its.continuous]
+        if self.knowledge.surrogate is None or self.knowledge.networks is not None or not varied or None in varied:
             return plan
-        numbers = {
-            name: float(its.value(its.position(plan.actions[name]), plan.rng.random()))  # type: ignore[arg-type]
-            for name, its in ranges.items()
-            if name not in params
-        }
-        plan, planned = dataclasses.replace(plan, numbers=numbers), planned.with_numbers(numbers)
-    return None
+        alike = [its for its in self._known() if its.actions == plan.actions]
+        if not alike:
+            return plan
+        planned = ObservedTrial.of(self.foresee(plan))
+        for _ in range(_REDRAWN):
+            if not any(its.has_values_of(planned) for its in alike):
+                return plan
+            numbers = {
+                name: float(its.value(its.position(plan.actions[name]), plan.rng.random()))  # type: ignore[arg-type]
+                for name, its in ranges.items()
+                if name not in self.params
+            }
+            plan, planned = dataclasses.replace(plan, numbers=numbers), planned.with_numbers(numbers)
+        return None
 
+    def values_are_used_up(self) -> bool:
+        """Returns whether earlier trials had to repeat values, so that a search for others is in vain.
 
-def are_used_up(knowledge: SearchKnowledge, trial: Hashable) -> bool:
-    """Returns whether earlier trials had to repeat values, so that a search for values that no trial has is in vain.
+        Such a search takes a hundred times as long as a draw.
+        """
+        known = [(frozenset(its.actions.items()), frozenset(its.numbers.items())) for its in self._known()]
+        return len(known) - len(set(known)) >= _REPEATS
 
-    Such a search takes a hundred times as long as a draw.
-    """
-    known = [(frozenset(its.actions.items()), frozenset(its.numbers.items())) for its in _known(knowledge, trial)]
-    return len(known) - len(set(known)) >= _REPEATS
-
-
-def _known(knowledge: SearchKnowledge, trial: Hashable) -> list[ObservedTrial]:
-    """Returns the trials of the Gaussian process, and all others that are being evaluated."""
-    here, elsewhere = knowledge.trials.others(trial)
-    told = () if knowledge.surrogate is None else knowledge.surrogate.known
-    return [*told, *(other.observed for other in here), *elsewhere]
-
-
-def foresee(knowledge: SearchKnowledge, plan: PlannedTrial, params: Params, domains: Mapping[str, Domain]) -> Params:
-    """Returns the parameters that a trial will have if its program asks for those of a plan, in the order of the plan.
-
-    Args:
-        knowledge: All that the search knows.
-        plan: The plan, which draws no number here.
-        params: The parameters of the trial so far.
-        domains: The values that parameters can have.
-    """
-    found, rng = dict(params), copy.deepcopy(plan.rng)
-    for name, action in plan.actions.items():
-        if name in found:
-            continue
-        domain = domains.get(name)
-        if domain is None or not is_any_of(action, domain.actions):  # it was not asked for yet
-            domain = CategoricalDomain([action])
-        found[name] = domain, value_of_plan(knowledge, plan, name, domain, rng)
-    return found
+    def _known(self) -> list[ObservedTrial]:
+        """Returns the trials of the Gaussian process, and all others that are being evaluated."""
+        here, elsewhere = self.knowledge.trials.others(self.trial)
+        told = () if self.knowledge.surrogate is None else self.knowledge.surrogate.known
+        return [*told, *(other.observed for other in here), *elsewhere]

@@ -2,14 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
+from collections.abc import Hashable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
 
-from ..learning.archive import ArchivedProblem
 from ..learning.bandit import SURROGATE, WARM_START
 from ..learning.eligibility import FirstValidFn
 from ..learning.learner import Learner
@@ -20,17 +18,10 @@ from ..spaces.condition import Action
 from ..spaces.domain import Domain
 from ..spaces.tables import reorder_rules
 from .knowledge import SearchKnowledge
-from .plan_values import IsNewFn, are_used_up, foresee, is_new_by_key, with_untried_values
-from .plans import ObservedTrial, Params, PlannedTrial, compute_fingerprint, config_fingerprint
+from .plan_values import AskedTrial, IsNewFn
+from .plans import Params, PlannedTrial, compute_fingerprint, config_fingerprint
 from .points import SurrogateProposal
-from .space import DefineByRunSpace
 from .surrogate_proposer import SurrogateProposer
-
-DrawPlanFn = Callable[[IsNewFn | None], PlannedTrial]
-"""Draws a plan, given a function that accepts plans."""
-
-UntriedFn = Callable[[PlannedTrial], PlannedTrial | None]
-"""Returns a plan of values that no known trial has, see `with_untried_values`."""
 
 _MOST_REFUSED = 1_000  # candidates of one trial, as their networks or values were evaluated; then any is taken
 
@@ -54,168 +45,100 @@ def plan_on(knowledge: SearchKnowledge, trial: Hashable, params: Params, name: s
         return plan
     source = None if knowledge.learner.has_learned else knowledge.learner.source
     if plan is None or plan.seen != len(params) or not knowledge.space.is_unforeseen(params, name, source):
-        return _plan_trial(knowledge, trial, plan, params, name, domain)
-    plan = knowledge.space.unforeseen.put(plan, name, domain)
+        plan = _plan_trial(AskedTrial.of(knowledge, trial, params, name, domain, plan))
+    else:
+        plan = knowledge.space.unforeseen.put(plan, name, domain)
+        knowledge.close_network(trial)
     knowledge.trials.open(trial, plan)
-    knowledge.close_network(trial)
     return plan
 
 
-def _plan_trial(
-    knowledge: SearchKnowledge,
-    trial: Hashable,
-    earlier: PlannedTrial | None,
-    params: Params,
-    name: str,
-    domain: Domain,
-) -> PlannedTrial:
-    """Plans a trial, and opens it; anew if the program does not ask for the parameters of an earlier plan.
-
-    The arguments and errors are those of `plan_on`, and the earlier plan of the trial; None if there is none.
-    """
-    knowledge.declare({**{known: its for known, (its, _) in params.items()}, name: domain})
-    learner, trials, space = knowledge.learner.current, knowledge.trials, knowledge.space
-    count = trial if isinstance(trial, int) else learner.sampled
-    number = count if earlier is None else earlier.number
-    domains = {**space.domains, name: domain}
-    is_new = is_new_by_key(knowledge, trial, params, domains)
+def _plan_trial(asked: AskedTrial) -> PlannedTrial:
+    """Plans a trial; anew if the program does not ask for the parameters of an earlier plan."""
+    knowledge, earlier, is_new = asked.knowledge, asked.earlier, asked.is_new_by_key()
     plan = None
-    if earlier is None and not params and (surrogate := knowledge.surrogate_of(number)) is not None:
-        here, elsewhere = trials.others(trial)
-        pending = [*(other.observed for other in here), *elsewhere]
-        plan = plan_by_surrogate(surrogate, learner, number, domains, pending, knowledge.learner.sources, is_new)
-    if plan is None or name not in plan.actions:
-        rng = None if earlier is None else earlier.rng
-        draw = partial(_plan_among_workers, knowledge, trial, number, params, name, domain, rng)
-        untried = partial(with_untried_values, knowledge, trial, params, domains)
-        plan = _first_untried(draw, untried, partial(are_used_up, knowledge, trial), is_new)
+    if earlier is None and not asked.params and (surrogate := knowledge.surrogate_of(asked.number)) is not None:
+        plan = _plan_by_surrogate(asked, surrogate, is_new)
+    if plan is None or asked.name not in plan.actions:
+        plan = _plan_untried(asked, is_new)
     if earlier is None:
-        knowledge.learner = knowledge.learner.asked(number)
+        knowledge.learner = knowledge.learner.asked(asked.number)
     else:
-        if earlier.proposer == WARM_START and learner.learned:  # the program does not ask for it, and never will
+        if earlier.proposer == WARM_START and knowledge.learner.has_learned:
+            # The program does not ask for it, and never will.
             knowledge.learner = knowledge.learner.failed(earlier.actions, WARM_START)
         plan.given.update(earlier.given)
     if knowledge.networks is not None:
-        plan = dataclasses.replace(plan, foreseen=foresee(knowledge, plan, params, domains))
-        knowledge.networks.open(trial, {known: value for known, (_, value) in plan.foreseen.items()})
-    trials.open(trial, plan)
+        plan = dataclasses.replace(plan, foreseen=asked.foresee(plan))
+        knowledge.networks.open(asked.trial, {known: value for known, (_, value) in plan.foreseen.items()})
     return plan
 
 
-def _first_untried(
-    draw: DrawPlanFn, untried: UntriedFn, used_up: Callable[[], bool], is_new: IsNewFn | None
-) -> PlannedTrial:
-    """Returns a plan with values that no known trial has; any plan if there are hardly any.
-
-    Args:
-        draw: See `DrawPlanFn`.
-        untried: See `UntriedFn`.
-        used_up: See `are_used_up`.
-        is_new: See `IsNewFn`.
-    """
-    plan = draw(is_new)
-    found = untried(plan)
-    if found is None and not used_up():
-        plan = draw(lambda plan: untried(plan) is not None)
-        found = untried(plan)
+def _plan_untried(asked: AskedTrial, is_new: IsNewFn | None) -> PlannedTrial:
+    """Returns a plan with values that no known trial has; any plan if there are hardly any."""
+    plan = _plan_among_workers(asked, is_new)
+    found = asked.with_untried_values(plan)
+    if found is None and not asked.values_are_used_up():
+        plan = _plan_among_workers(asked, lambda plan: asked.with_untried_values(plan) is not None)
+        found = asked.with_untried_values(plan)
     return plan if found is None else found
 
 
-def _plan_among_workers(
-    knowledge: SearchKnowledge,
-    trial: Hashable,
-    number: int,
-    params: Params,
-    name: str,
-    domain: Domain,
-    rng: np.random.Generator | None,
-    is_new: IsNewFn | None,
-) -> PlannedTrial:
+def _plan_among_workers(asked: AskedTrial, is_new: IsNewFn | None) -> PlannedTrial:
     """Returns the plan of the policy or the warm start for a trial, while others may evaluate trials.
 
     Workers that begin at the same moment take the earlier configurations in turn, see `DefineByRunLearner.in_turn`.
-    Otherwise, no configuration that is being evaluated is planned. The arguments are those of `plan_by_policy`.
+    Otherwise, no configuration that is being evaluated is planned.
     """
-    trials, space, learner = knowledge.trials, knowledge.space, knowledge.learner.current
-    repeatable, turn = trials.best.varied(space.domains), trials.turn(trial)
-    beginner = None if turn is None else knowledge.learner.in_turn(turn, space.domains)
+    trials, space, its = asked.knowledge.trials, asked.knowledge.space, asked.knowledge.learner
+    learner, turn = its.current, trials.turn(asked.trial)
+    beginner = None if turn is None else its.in_turn(turn, space.domains)
     if beginner is not None:
         # What another worker has asked for so far may equal a whole configuration here, so only failed ones are out.
-        failed = trials.failed
-        plan = plan_by_policy(beginner, number, space, params, name, domain, failed, repeatable, is_new, rng)
+        plan = plan_by_policy(asked, beginner, trials.failed, is_new)
         if plan.proposer == WARM_START:
             return plan
         learner = beginner
-    elif strangers := trials.strangers(trial, space.parameters):
-        learner = knowledge.learner.beside(strangers, space.domains)
-    excluded = trials.pending(trial, learner.encoding, space.parameters)
-    return plan_by_policy(learner, number, space, params, name, domain, excluded, repeatable, is_new, rng)
+    elif strangers := trials.strangers(asked.trial, space.parameters):
+        learner = its.beside(strangers, space.domains)
+    return plan_by_policy(asked, learner, trials.pending(asked.trial, learner.encoding, space.parameters), is_new)
 
 
-def plan_by_surrogate(
-    surrogate: SurrogateProposer,
-    learner: Learner,
-    number: int,
-    domains: Mapping[str, Domain],
-    pending: Sequence[ObservedTrial],
-    sources: Sequence[ArchivedProblem],
-    is_new: IsNewFn | None = None,
-) -> PlannedTrial | None:
-    """Returns the surrogate's plan of a whole trial; None if the surrogate has nothing to propose.
-
-    Args:
-        surrogate: The surrogate, which knows the trials of the search.
-        learner: The learner of the search.
-        number: The number of the trial.
-        domains: The parameters.
-        pending: The trials that are being evaluated.
-        sources: The earlier problems.
-        is_new: See `IsNewFn`; None if every configuration is a network of its own.
-    """
+def _plan_by_surrogate(asked: AskedTrial, surrogate: SurrogateProposer, is_new: IsNewFn | None) -> PlannedTrial | None:
+    """Returns the surrogate's plan of a whole trial; None if the surrogate has nothing to propose."""
+    number, its = asked.number, asked.knowledge.learner
+    here, elsewhere = asked.knowledge.trials.others(asked.trial)
+    pending = [*(other.observed for other in here), *elsewhere]
 
     def plan(found: SurrogateProposal) -> PlannedTrial:
-        fingerprint, values = config_fingerprint(learner.encoding, found.actions), _values(learner, number)
-        return PlannedTrial(number, SURROGATE, found.actions, fingerprint, {}, values, numbers=found.numbers)
+        fingerprint = config_fingerprint(its.encoding, found.actions)
+        return PlannedTrial(number, SURROGATE, found.actions, fingerprint, {}, asked.rng(), numbers=found.numbers)
 
-    rng = generator(learner.seed, Purpose.SURROGATE, number)
+    rng = generator(its.current.seed, Purpose.SURROGATE, number)
     accepts = None if is_new is None else lambda found: is_new(plan(found))
-    found = surrogate.propose(learner.encoding.problems[0].space, domains, pending, rng, accepts, sources)
+    found = surrogate.propose(its.space, asked.domains, pending, rng, accepts, its.sources)
     return None if found is None else plan(found)
 
 
 def plan_by_policy(
-    learner: Learner,
-    number: int,
-    space: DefineByRunSpace,
-    params: Params,
-    name: str,
-    domain: Domain,
-    pending: UInt64[np.ndarray, "pending"],
-    repeatable: UInt64[np.ndarray, "again"],
-    is_new: IsNewFn | None = None,
-    rng: np.random.Generator | None = None,
+    asked: AskedTrial, learner: Learner, pending: UInt64[np.ndarray, "pending"], is_new: IsNewFn | None
 ) -> PlannedTrial:
     """Returns the plan of the policy or the warm start for a trial, given the parameters that the trial has already.
 
     Args:
-        learner: The learner of the search.
-        number: The number of the trial.
-        space: The space of the search; that of the learner has all of its parameters.
-        params: The parameters of the trial so far.
-        name: The name of the next parameter.
-        domain: The values that the next parameter can have.
+        asked: The trial.
+        learner: The learner that plans; its space has all parameters of the trial.
         pending: The fingerprints of configurations that may not be proposed.
-        repeatable: See `propose`.
         is_new: See `IsNewFn`; None if every configuration is a network of its own.
-        rng: Draws the values of the trial; None for the generator of a trial without an earlier plan.
     """
-    asking = dataclasses.replace(learner, sampled=number)
+    space, params, name, domain = asked.knowledge.space, asked.params, asked.name, asked.domain
+    asking = dataclasses.replace(learner, sampled=asked.number)
     permitted = space.allowed(params, name, domain, learner.encoding.tables)
     choices = list(space.parameters.actions)
-    asked = [choices.index(known) + 1 for known in (*params, name)]
+    first = [choices.index(known) + 1 for known in (*params, name)]
     order = np.arange(len(permitted))
-    if asked != [1]:
-        rules, order = reorder_rules(learner.encoding.tables.rules, 0, asked)
+    if first != [1]:
+        rules, order = reorder_rules(learner.encoding.tables.rules, 0, first)
         # On the device, as the other tables are: JAX would compile the draw anew for a mixture.
         rules, longest = placed((rules, np.array(1 + len(choices), np.int32)))
         tables = learner.tables._replace(rules=rules, longest=longest)
@@ -227,8 +150,8 @@ def plan_by_policy(
     def middle() -> Bool[np.ndarray, "choices options"]:
         return space.middle(params, name, domain, permitted)[order]
 
-    values = _values(learner, number) if rng is None else rng
-    draws = _Draws(asking, permitted[order], middle, order, repeatable, is_new, values)
+    repeatable = asked.knowledge.trials.best.varied(space.domains)
+    draws = _Draws(asking, permitted[order], middle, order, repeatable, is_new, asked.rng())
     plan = draws.plan(pending)
     while plan.proposer == WARM_START and name in plan.actions and is_new is not None and not is_new(plan):
         pending = np.append(pending, plan.fingerprint)
@@ -248,7 +171,7 @@ class _Draws(NamedTuple):
         order: Shape `[choices]`, the positions in the space of the learner's choices.
         repeatable: See `propose`.
         is_new: See `plan_by_policy`.
-        rng: See `plan_by_policy`.
+        rng: Draws the values of the trial.
     """
 
     learner: Learner
@@ -297,11 +220,6 @@ class _Draws(NamedTuple):
             return np.array([candidates.shape[1]])
 
         return find
-
-
-def _values(learner: Learner, number: int) -> np.random.Generator:
-    """Returns the generator that draws the values of a trial."""
-    return generator(learner.seed, Purpose.VALUE, number)
 
 
 def _numbers(learner: Learner, fingerprint: np.uint64) -> dict[str, float]:

@@ -6,32 +6,28 @@ asks for another parameter, the rest is drawn anew. So every answer follows the 
 and these are encoded once for a plan, not for each answer.
 """
 
-import copy
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 
 from ..agent import Agent
 from ..learning.bandit import NOBODY
 from ..learning.config import TrainingConfig
-from ..learning.expected_best import ExpectedBest
-from ..learning.learner import Learner
 from ..learning.scores import Score
 from ..learning.thompson import BanditConfig
 from ..spaces.condition import Action
 from ..spaces.domain import Domain
-from ..spaces.schema import Json
 from ..spaces.vocabulary import TransferReport
 from .knowledge import SearchKnowledge
 from .learner import DefineByRunLearner
 from .networks import TrialNetworks
 from .plan_values import value_of_plan
 from .planning import plan_on
-from .plans import ExternalTrial, ObservedTrial, Params, Proposer, as_score
+from .plans import Params, Proposer, as_score
 from .source import SourceAgent
 from .surrogate_proposer import SurrogateProposer
 
 
-class DefineByRunSearch:
+class DefineByRunSearch(SearchKnowledge):
     """Suggests parameters, and learns from rewards, for one problem.
 
     Threads may not share a search; the caller holds a lock.
@@ -81,22 +77,17 @@ class DefineByRunSearch:
         resumed = starts.agent.learner if starts is not None and starts.resumed else None
         learner = DefineByRunLearner((space, task), config, seed, starts, learns, resumed)
         surrogate = None if config.proposal.surrogate is None else SurrogateProposer(config.proposal.surrogate)
-        self._now = SearchKnowledge.begin(learner, surrogate, networks)
-
-    @property
-    def learner(self) -> Learner | None:
-        """The learner; None before the first question."""
-        return self._now.learner.learner
+        super().__init__(learner, surrogate, networks)
 
     @property
     def task(self) -> str:
         """The name of the task."""
-        return self._now.learner.names[1]
+        return self.learner.names[1]
 
     @property
     def renamed(self) -> tuple[str, ...]:
         """The names of parameters to which `rename` goes."""
-        source = self._now.learner.source
+        source = self.learner.source
         return () if source is None else tuple(source.rename.values())
 
     @property
@@ -107,88 +98,29 @@ class DefineByRunSearch:
     @property
     def unused_fill(self) -> tuple[str, ...]:
         """The names in `fill` of which no earlier configuration gets its value, see `learning.transfer.unused_fill`."""
-        source, learner = self._now.learner.source, self.learner
+        source, learner = self.learner.source, self.learner.learner
         return () if source is None else source.unused_fill(learner is not None and learner.bandit is not None)
-
-    @property
-    def has_surrogate(self) -> bool:
-        """Whether the configuration has a Gaussian process."""
-        return self._now.surrogate is not None
-
-    @property
-    def networks(self) -> TrialNetworks | None:
-        """The networks of the trials; None without a key."""
-        return self._now.networks
 
     def agent(self) -> Agent | None:
         """Returns the agent that has learned from all trials: before the first question, the source."""
-        return self._now.learner.agent(self._now.trials.best.trials)
-
-    def expected_best(self) -> ExpectedBest | None:
-        """Returns the trial with the best expected reward; None if no trial was told, or there is no surrogate."""
-        return self._now.expected_best()
+        return self.learner.agent(self.trials.best.trials)
 
     def proposer(self, trial: Hashable) -> Proposer | None:
         """Returns the proposer of an open trial; None if the trial, or a part of it, was not proposed here."""
-        plan = self._now.trials.plan(trial)
-        return None if plan is None or plan.proposer == NOBODY else self._now.learner.proposer(plan)
+        plan = self.trials.plan(trial)
+        return None if plan is None or plan.proposer == NOBODY else self.learner.proposer(plan)
 
     def transfer_report(self) -> TransferReport | None:
         """Returns the share of the problem that the source had seen; None without a source."""
-        return self._now.learner.transfer_report()
+        return self.learner.transfer_report()
 
     def reseed(self, seed: int) -> None:
         """Draws other random numbers from now on."""
-        self._now.learner = self._now.learner.reseeded(seed)
-
-    def forked(self) -> "DefineByRunSearch":
-        """Returns a copy that goes on independently.
-
-        A caller that tells the fork, and then puts the fork in the place of the search, is safe from interrupts: the
-        search has learned from all of the trials, or from none of them.
-        """
-        fork = copy.copy(self)
-        fork._now = self._now.copy()
-        return fork
-
-    def declare(self, domains: Mapping[str, Domain]) -> None:
-        """Takes up parameters before they are asked for, in this order.
-
-        Raises:
-            ValueError: A name or a value cannot be part of a space.
-        """
-        self._now.declare(domains)
-
-    def state(self) -> Json:
-        """Returns as JSON all but the learner; the names of trials must be strings or whole numbers."""
-        return self._now.to_json()
-
-    def restore(self, learner: Learner, state: Json, domains: Mapping[str, Domain]) -> None:
-        """Continues a search that was saved.
-
-        You may tell the rewards of its open trials; they ask for no more parameters.
-
-        Args:
-            learner: The learner of the search that was saved.
-            state: The JSON that `state` returned.
-            domains: The parameters.
-
-        Raises:
-            LookupError, TypeError, ValueError: The state does not belong to such a learner, or to such parameters.
-        """
-        self._now = self._now.restored(learner, state, domains)
+        self.learner = self.learner.reseeded(seed)
 
     def asked_for(self, trial: Hashable) -> bool:
         """Returns whether a trial was asked for here, and is still open."""
-        return self._now.trials.plan(trial) is not None
-
-    def evaluated_elsewhere(self, trials: Mapping[Hashable, ObservedTrial]) -> None:
-        """Takes note of all trials that others evaluate at this time, so that none of them is proposed here.
-
-        Args:
-            trials: The trials, as far as their parameters are known. Those asked for here may be left out.
-        """
-        self._now.evaluated_elsewhere(trials)
+        return self.trials.plan(trial) is not None
 
     def suggest(self, trial: Hashable, params: Params, name: str, domain: Domain) -> object:
         """Returns a value for the next parameter of a trial.
@@ -203,10 +135,9 @@ class DefineByRunSearch:
             RuntimeError, TypeError: The user's key failed, see `TrialNetworks`.
             ValueError: A name or a value cannot be part of a space.
         """
-        now = self._now
-        plan = plan_on(now, trial, params, name, domain)
-        now.space.domains[name] = domain
-        value = plan.given[name] = value_of_plan(now, plan, name, domain, plan.rng)
+        plan = plan_on(self, trial, params, name, domain)
+        self.space.domains[name] = domain
+        value = plan.given[name] = value_of_plan(self, plan, name, domain, plan.rng)
         return value
 
     def tell(
@@ -231,29 +162,14 @@ class DefineByRunSearch:
         Raises:
             ValueError: The reward is NaN.
         """
-        now, score = self._now, as_score(reward)
-        plan = now.trials.close(trial)
+        score, plan = as_score(reward), self.trials.close(trial)
         if plan is not None and completed:
             plan = dataclasses.replace(plan, proposer=NOBODY)
-        if params and now.learner.learns:
-            now.learn(params, score, plan, whole)
+        if params and self.learner.learns:
+            self.learn(params, score, plan, whole)
         self.finish(trial, params, whole)
 
     def finish(self, trial: Hashable, params: Params, whole: bool = True) -> None:
         """Takes note of the network of a finished trial, without learning; see `tell`."""
-        self._now.close_network(trial)
-        self._now.finish_network(params, whole)
-
-    def tell_many(self, trials: Sequence[ExternalTrial], steps: int) -> None:
-        """Learns from old trials as `tell` does, but in fewer steps.
-
-        Args:
-            trials: Trials that were not asked for here, whose parameters are declared.
-            steps: The number of updates of the policy.
-        """
-        self._now.learn_many(trials, steps)
-
-    def recall(self, params: Params, reward: Score | float | None, whole: bool) -> None:
-        """Takes up a trial that the agent learned from before this search began; see `tell`."""
-        if params:
-            self._now.recall(params, as_score(reward), whole)
+        self.close_network(trial)
+        self.finish_network(params, whole)

@@ -16,7 +16,6 @@ from ..spaces.condition import Action, action_key
 from ..spaces.domain import Domain, NumericDomain
 from ..spaces.problem import Problem
 from ..spaces.tables import MinShapes
-from .evidence import resolve_fill
 from .plans import numbers_of
 
 
@@ -147,3 +146,27 @@ class SourceAgent:
 
 def _ranges(domains: Mapping[str, Domain]) -> dict[str, NumericDomain]:
     return {name: domain for name, domain in domains.items() if isinstance(domain, NumericDomain)}
+
+
+def resolve_fill(fill: Mapping[str, Action], domains: Mapping[str, Domain]) -> dict[str, Action]:
+    """Returns the values of known parameters in `fill`, as actions.
+
+    Raises:
+        ValueError: A parameter cannot have its value.
+
+    Example:
+        ```python
+        assert resolve_fill({"kind": "a", "later": 1}, {"kind": CategoricalDomain(("a", "b"))}) == {"kind": "a"}
+        ```
+    """
+    found: dict[str, Action] = {}
+    for name, value in fill.items():
+        if (domain := domains.get(name)) is None:
+            continue
+        try:
+            found[name] = domain.action(value)  # type: ignore[arg-type]
+            if isinstance(domain, NumericDomain) and not domain.low <= value <= domain.high:  # type: ignore[operator]
+                raise ValueError(f"{value!r} is not from {domain.low} to {domain.high}")
+        except ValueError as error:
+            raise ValueError(f"fill gives {name!r} a value that it cannot have: {error}") from None
+    return found

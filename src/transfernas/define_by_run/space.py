@@ -4,10 +4,12 @@ import copy
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
 
+from ..learning.learner import Learner
 from ..spaces.choice import Choice
 from ..spaces.condition import Action, Config
 from ..spaces.domain import Domain, NumericDomain
@@ -17,10 +19,27 @@ from ..spaces.schema import Json
 from ..spaces.space import SearchSpace
 from ..spaces.tables import Tables
 from .discovery import Parameters, discover
-from .evidence import EVIDENCE, Evidence
 from .plans import Params
 from .source import SourceAgent
 from .unforeseen import UnforeseenParameters
+
+# Not for tuning. This number bounds the time that the discovery of conditions takes.
+EVIDENCE = 300
+"""The number of trials from which conditions are discovered, at most."""
+
+
+class Evidence(NamedTuple):
+    """The trials from which conditions are discovered.
+
+    Attributes:
+        configs: The configurations of the latest trials.
+        wholes: The number of trials of the search that came to their end.
+        patience: The number of such trials after which the space is discovered anew if it does not explain a trial.
+    """
+
+    configs: Sequence[dict[str, Action]] = ()
+    wholes: int = 0
+    patience: int = 0
 
 
 @dataclass
@@ -205,3 +224,9 @@ class DefineByRunSpace:
         for config in configs:
             encoding.sequence(0, config)
         return cls.of(problem.space, Evidence(configs, wholes, patience))
+
+
+def recent_configs(learner: Learner, row: int) -> list[dict[str, Action]]:
+    """Returns the configurations of the latest trials of a problem, at most `EVIDENCE`."""
+    replay = learner.replay
+    return learner.encoding.configs(row, replay.trials.at((0, replay.of(0, row)[-EVIDENCE:])))

@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.discovery import Parameters
-from ..define_by_run.evidence import EVIDENCE
 from ..define_by_run.plans import numbers_of
+from ..define_by_run.space import EVIDENCE
 from ..learning.archive import WITH_NUMBERS, ArchivedProblem, archive_of_trials
 from ..learning.scores import Score
 from ..spaces.choice import Choice

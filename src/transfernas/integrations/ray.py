@@ -186,7 +186,7 @@ class TransferSearch(Locked, Searcher):
                 raise ValueError(
                     f"the search expects nothing: no trial has a value yet; a finite number for {self.metric!r} in the "
                     f"last result of a trial is needed"
-                    if search.has_surrogate
+                    if search.surrogate is not None
                     else f"the search expects nothing: {NO_PROCESS}"
                 )
             return found.signed(1.0 if self.mode == "max" else -1.0)._replace(params=nested(found.params))

@@ -15,14 +15,14 @@ with needed("optuna", __name__):
 from ..agent import Agent
 from ..checkpoint.processed_trials import ProcessedTrials
 from ..define_by_run.discovery import Parameters, discover
-from ..define_by_run.evidence import recent_configs
 from ..define_by_run.plans import shapes_for
+from ..define_by_run.space import recent_configs
 from ..learning.config import TrainingConfig, check_config
 from ..learning.growth import grow
 from ..learning.learner import Learner, new_learner, note
 from ..learning.randomness import Purpose, generator
 from ..learning.scores import Scores
-from ..learning.studying import study
+from ..learning.studying import OldTrials, study
 from ..notebook import html_table
 from ..searcher import check_seed
 from ..spaces.condition import Action
@@ -254,7 +254,7 @@ def learn_from_studies(
     count, together = 0, sequences.at(None)
     goes_on = None if progress is None else lambda done: progress(done, len(ordered))
     if goes_on is None or goes_on(0):
-        learner, count = study(learner, np.array([told], np.int32), together, scores, goes_on)
+        learner, count = study(learner, OldTrials(np.array([told], np.int32), together, scores), goes_on)
     for one, trial in ordered[:count]:
         processed.add(one.record, trial.number, trial.stamp)
         one.learned.append(trial)

@@ -59,6 +59,6 @@ def search_line(subject: str, search: DefineByRunSearch) -> LogLine | None:
             f"{subject} starts from no agent, so that rename is not used: give the agent or its file, as in "
             f"agent='agent.safetensors', or leave rename out",
         )
-    if search.transfer_report() is None or search.learner is None:
+    if search.transfer_report() is None:
         return None
-    return transfer_line(subject, search.learner, "parameter", search.renamed, search.unused_fill)
+    return transfer_line(subject, search.learner.current, "parameter", search.renamed, search.unused_fill)

@@ -19,8 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..arrays import map_arrays
-from ..fields import ConfigPart, Limits
-from .limits import Share
+from ..fields import ConfigPart, Limits, Share
 from .replay import ReplayBuffer
 from .scores import Scores
 

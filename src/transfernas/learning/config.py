@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from ..fields import ConfigPart, Limits, OneOf, changed
+from ..fields import ConfigPart, Count, Limits, OneOf, changed
 from ..policy.architecture import DecoderConfig, NetworkConfig, TransformerConfig
 from .bandit import BaseBanditConfig
 from .bandits import BANDITS
-from .limits import Count
 from .preferences import Preferences
 from .priority_queue import QueueConfig
 from .reinforce import Reinforce
@@ -205,8 +204,8 @@ class TrainingConfig(ConfigPart):
     - `learning.bandit`, `learning.thompson`: how proposals are compared.
     - `learning.inheritance`, `learning.number_embeddings`: the distance of a new embedding from a similar one.
     - `learning.archive`, `learning.portfolio`, `learning.rehearsal`: which trials of earlier problems are kept.
-    - `learning.pairs`, `learning.studying`, `define_by_run.learner`: how old trials are learned from.
-    - `spaces.domain`, `define_by_run.trials`, `define_by_run.evidence`: how ranges become bins, and bins numbers.
+    - `learning.preferences`, `learning.studying`, `define_by_run.learner`: how old trials are learned from.
+    - `spaces.domain`, `define_by_run.trials`, `define_by_run.space`: how ranges become bins, and bins numbers.
 
     Example:
         ```python

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..arrays import AnyArray
+from ..fields import Share, Weight
 from ..policy.policy import Policy
 from ..spaces.tables import Tables
 from ..spaces.trajectory import Trajectory
 from .likelihood import chosen_log_prob, entropy, step_log_probs
-from .limits import Share, Weight
 from .randomness import Purpose
 from .rule import LearningRule, Lesson
 from .trial_stats import TrialStats

@@ -14,11 +14,10 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from ..fields import ConfigPart, Limits
+from ..fields import ConfigPart, Limits, Weight
 from ..policy.policy import Policy
 from ..spaces.tables import Tables
 from ..spaces.trajectory import Trajectory
-from .limits import Weight
 from .priority_queue import PriorityQueue
 from .randomness import Purpose, generator
 from .replay import ReplayBuffer

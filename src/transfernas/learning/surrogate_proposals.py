@@ -59,6 +59,73 @@ class _Told(NamedTuple):
     stalled: bool
 
 
+class _Process(NamedTuple):
+    """The process over the trials of one replica.
+
+    Attributes:
+        learner: the replicas.
+        replica: the replica.
+        row: the row of the problem.
+        trials: Shape `[trials]`, all trials of the problem, oldest first.
+        points: the space of the problem.
+        sources: the earlier problems.
+    """
+
+    learner: Learner
+    replica: int
+    row: int
+    trials: Int[np.ndarray, "trials"]
+    points: ChoicePoints
+    sources: SourceModels
+
+    @classmethod
+    def of(cls, learner: Learner, replica: int, row: int) -> "_Process":
+        points, sources = learner.surrogate_cache.points(learner.encoding, learner.archive, replica, row)
+        return cls(learner, replica, row, learner.replay.of(replica, row), points, sources)
+
+    def fitted(self) -> tuple[Surrogate, _Told]:
+        """Returns the process, and the trials in it."""
+        told = self._told(self.trials)
+        return self._fitted(told, self._kernel(), 0), told
+
+    def _fitted(self, told: _Told, kernel: Hyperparameters | None, steps: int) -> Surrogate:
+        numeric, earlier = self.points.numeric, self.sources.models
+        return Surrogate.fitted(told.points, told.losses, numeric, kernel, steps, told.scale, earlier=earlier)
+
+    def _told(self, trials: Int[np.ndarray, "trials"]) -> _Told:
+        """Returns trials in the process: a bounded number of the given trials, best first."""
+        learner, replica, row, replay = self.learner, self.replica, self.row, self.learner.replay
+        order = trials[replay.scores.at((replica, trials)).best_first()]
+        best, others = order[:BEST], np.sort(order[BEST:])
+        latest, rest = others[-LATEST:], others[:-LATEST]
+        spread = rest[np.linspace(0, len(rest) - 1, min(SPREAD, len(rest))).round().astype(int)]
+        kept = np.concatenate([best, latest, spread])
+        losses = replay.scores.at((replica, kept)).losses()
+        names, its = replay.fingerprint[replica, kept].tolist(), replay.trials.at((replica, kept))
+        indices = learner.surrogate_cache.indices(learner.encoding, row, names, its)
+        numbers = replay.numbers[replica, kept, 1 : 1 + indices.shape[1]]
+        own = np.flatnonzero(replay.proposer[replica, trials] != NOBODY)
+        begins = int(own[0]) if len(own) else len(trials)  # after trials of others, which stalled no search
+        stalled = len(trials) - max(begins, 1 + int(np.searchsorted(trials, order[0]))) >= STALLED
+        scale = ValueScale.of_search(losses, len(best))
+        return _Told(kept, self.points.of(indices, numbers), losses, scale, stalled)
+
+    def _kernel(self) -> Hyperparameters:
+        """Returns the kernel that was found for the first trials, at most a tenth fewer than there are."""
+        config = self.learner.config.proposal.surrogate
+        assert config is not None  # else there is no process
+        count = min(config.first, config.first_after_transfer)
+        while (more := count + max(1, count // _REFITTED)) <= len(self.trials):
+            count = more
+        first, replay, cache = self.trials[:count], self.learner.replay, self.learner.surrogate_cache
+        score = replay.scores.at((self.replica, first))
+        key = replay.fingerprint[self.replica, first].tobytes(), score.outcome.tobytes(), score.reward.tobytes()
+        if (found := cache.kernel(self.replica, self.row, key)) is None:
+            found = self._fitted(self._told(first), None, _STEPS).hyperparameters
+            cache.keep_kernel(self.replica, self.row, key, found)
+        return found
+
+
 def ask_surrogate(
     learner: Learner,
     first_valid: FirstValidFn,
@@ -108,8 +175,7 @@ def expected_best(learner: Learner, row: int) -> tuple[int, ExpectedRewards] | N
     if not (learner.replay.scores.at((0, trials)).outcome == TrialOutcome.FINITE).any():
         return None
     learner = replace(learner, surrogate_cache=SurrogateCache())  # the next trials do not change
-    points, sources = learner.surrogate_cache.points(learner.encoding, learner.archive, 0, row)
-    surrogate, told = _fitted(learner, 0, row, points, sources, trials)
+    surrogate, told = _Process.of(learner, 0, row).fitted()
     at, expected = expect_again(surrogate, told.points, 0, told.scale)
     return int(told.trials[at]), expected
 
@@ -139,9 +205,10 @@ def _propose(
     open_trials: OpenTrials,
 ) -> Rollout | None:
     """Returns the proposal for one replica, Shape `[1, ...]`; None if no candidate is worth a trial."""
-    search, points = _search(learner, int(replica[0]), int(row[0]), open_trials)
+    process = _Process.of(learner, int(replica[0]), int(row[0]))
+    search = _search(process, open_trials)
     for part in search.parts:
-        wanted, numbers = _wanted(learner, int(row[0]), search, points, part)
+        wanted, numbers = _wanted(process, search, part)
         found = _first_of(learner, first_valid, row, replica, excluded, wanted, numbers)
         if found is not None:
             return found
@@ -182,7 +249,7 @@ def _first_of(
 
 
 def _wanted(
-    learner: Learner, row: int, search: CandidateSearch, points: ChoicePoints, part: PointSpace
+    process: _Process, search: CandidateSearch, part: PointSpace
 ) -> tuple[Int[np.ndarray, "candidates choices"], Float[np.ndarray, "candidates choices"]]:
     """Returns configurations of a part of the space in the order of their expected improvement.
 
@@ -190,8 +257,8 @@ def _wanted(
         The positions of actions, or `NOT_MADE`; and the numbers of ranges, NaN for all other choices. Configurations
         with ranges differ from those of all trials in the process.
     """
-    found = search.candidates(part)
-    if learner.encoding.problems[row].space.has_ranges:
+    found, points = search.candidates(part), process.points
+    if process.learner.encoding.problems[process.row].space.has_ranges:
         found = found[:_MOST]
         near = np.isclose(found[:, None], search.best, rtol=0.0, atol=_EQUAL, equal_nan=True).all(axis=-1)
         found = found[~near.any(axis=1)]
@@ -200,11 +267,9 @@ def _wanted(
 
 @one_thread()
 @np.errstate(all="ignore")
-def _search(learner: Learner, replica: int, row: int, open_trials: OpenTrials) -> tuple[CandidateSearch, ChoicePoints]:
-    """Returns the search for a proposal, and the space as points."""
-    points, sources = learner.surrogate_cache.points(learner.encoding, learner.archive, replica, row)
-    trials = learner.replay.of(replica, row)
-    surrogate, told = _fitted(learner, replica, row, points, sources, trials)
+def _search(process: _Process, open_trials: OpenTrials) -> CandidateSearch:
+    """Returns the search for a proposal."""
+    (learner, replica, row, trials, points, sources), (surrogate, told) = process, process.fitted()
     failed = [(it.trajectory.at(replica), it.numbers[replica]) for it in learner.failed if it.problem[replica] == row]
     without = [*((trial, numbers) for at, trial, numbers in open_trials if at == row), *failed]
     pending = np.zeros((0, len(points.numeric)))
@@ -215,65 +280,4 @@ def _search(learner: Learner, replica: int, row: int, open_trials: OpenTrials) -
         surrogate = surrogate.expecting(pending)
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
     parts = parts_to_search(points, told.points, told.losses, pending, len(trials), told.stalled)
-    return CandidateSearch(surrogate, parts, told.points, sources.best, rng), points
-
-
-def _fitted(
-    learner: Learner,
-    replica: int,
-    row: int,
-    points: ChoicePoints,
-    sources: SourceModels,
-    trials: Int[np.ndarray, "trials"],
-) -> tuple[Surrogate, _Told]:
-    """Returns the process, and the trials in it."""
-    told = _told(learner, replica, row, points, trials)
-    kernel = _kernel(learner, replica, row, points, sources, trials)
-    return (
-        Surrogate.fitted(told.points, told.losses, points.numeric, kernel, 0, told.scale, earlier=sources.models),
-        told,
-    )
-
-
-def _told(learner: Learner, replica: int, row: int, points: ChoicePoints, trials: Int[np.ndarray, "trials"]) -> _Told:
-    """Returns trials in the process: a bounded number of the given trials, best first."""
-    replay = learner.replay
-    order = trials[replay.scores.at((replica, trials)).best_first()]
-    best, others = order[:BEST], np.sort(order[BEST:])
-    latest, rest = others[-LATEST:], others[:-LATEST]
-    spread = rest[np.linspace(0, len(rest) - 1, min(SPREAD, len(rest))).round().astype(int)]
-    kept = np.concatenate([best, latest, spread])
-    losses = replay.scores.at((replica, kept)).losses()
-    names, its = replay.fingerprint[replica, kept].tolist(), replay.trials.at((replica, kept))
-    indices = learner.surrogate_cache.indices(learner.encoding, row, names, its)
-    numbers = replay.numbers[replica, kept, 1 : 1 + indices.shape[1]]
-    own = np.flatnonzero(replay.proposer[replica, trials] != NOBODY)
-    begins = int(own[0]) if len(own) else len(trials)  # after trials of others, which stalled no search
-    stalled = len(trials) - max(begins, 1 + int(np.searchsorted(trials, order[0]))) >= STALLED
-    return _Told(kept, points.of(indices, numbers), losses, ValueScale.of_search(losses, len(best)), stalled)
-
-
-def _kernel(
-    learner: Learner,
-    replica: int,
-    row: int,
-    points: ChoicePoints,
-    sources: SourceModels,
-    trials: Int[np.ndarray, "trials"],
-) -> Hyperparameters:
-    """Returns the kernel that was found for the first trials, at most a tenth fewer than there are."""
-    config = learner.config.proposal.surrogate
-    assert config is not None  # else there is no process
-    count = min(config.first, config.first_after_transfer)
-    while (more := count + max(1, count // _REFITTED)) <= len(trials):
-        count = more
-    first, replay, cache = trials[:count], learner.replay, learner.surrogate_cache
-    score = replay.scores.at((replica, first))
-    key = replay.fingerprint[replica, first].tobytes(), score.outcome.tobytes(), score.reward.tobytes()
-    if (found := cache.kernel(replica, row, key)) is None:
-        told = _told(learner, replica, row, points, first)
-        found = Surrogate.fitted(
-            told.points, told.losses, points.numeric, steps=_STEPS, scale=told.scale, earlier=sources.models
-        ).hyperparameters
-        cache.keep_kernel(replica, row, key, found)
-    return found
+    return CandidateSearch(surrogate, parts, told.points, sources.best, rng)

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr
 
-from ..fields import Limits
+from ..fields import Limits, Share
 from .bandit import (
     EXPLORING,
     N_POLICIES,
@@ -37,7 +37,6 @@ from .bandit import (
     BaseBanditConfig,
     SourceRecord,
 )
-from .limits import Share
 from .replay import ReplayBuffer
 from .scores import Scores
 

@@ -181,7 +181,7 @@ class StudySearch:
         Args:
             learns: Whether the sampler learns.
         """
-        if self.said or self.search.learner is None:
+        if self.said or self.search.learner.learner is None:
             return []
         line = search_line(f"Study {self.name!r}", self.search)
         made_up = learns and self.search.task == self.name and _MADE_UP.fullmatch(self.name)
@@ -281,7 +281,7 @@ def nothing_expected(trials: Sequence[FrozenTrial], search: StudySearch | None) 
     ends, (without_value, with_value) = sum(trial.state.is_finished() for trial in trials), endings(trials)
     if search is None:
         return "no trial of it is finished yet; optimize the study first"
-    if not search.search.has_surrogate:
+    if search.search.surrogate is None:
         return NO_PROCESS
     if not with_value:
         return (
