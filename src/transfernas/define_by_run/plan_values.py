@@ -120,6 +120,26 @@ class AskedTrial:
         taken = networks.taken(self.trial)
         return lambda plan: networks.is_new({name: value for name, (_, value) in self.foresee(plan).items()}, taken)
 
+    def unless_it_fails(self, is_new: IsNewFn | None) -> IsNewFn | None:
+        """Returns a function that refuses each plan with its probability of failing, and those that `is_new` refuses.
+
+        Args:
+            is_new: See `IsNewFn`; returned as it is where hardly any trial failed.
+        """
+        surrogate, its = self.knowledge.surrogate, self.knowledge.learner
+        if surrogate is None or its.learner is None:
+            return is_new
+        model = surrogate.failure_model(its.space, self.domains, its.sources)
+        if model is None:
+            return is_new
+        rng = generator(its.current.seed, Purpose.FAILURE, self.number)
+
+        def accepts(plan: PlannedTrial) -> bool:
+            fails = model(ObservedTrial(plan.actions, plan.numbers))
+            return rng.random() >= fails and (is_new is None or is_new(plan))
+
+        return accepts
+
     def with_untried_values(self, plan: PlannedTrial) -> PlannedTrial | None:
         """Returns a plan of values that no known trial has; None if there are hardly any for the actions of the plan.
 

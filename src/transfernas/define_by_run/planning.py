@@ -60,7 +60,7 @@ def _plan_trial(asked: AskedTrial) -> PlannedTrial:
     if earlier is None and not asked.params and (surrogate := knowledge.surrogate_of(asked.number)) is not None:
         plan = _plan_by_surrogate(asked, surrogate, is_new)
     if plan is None or asked.name not in plan.actions:
-        plan = _plan_untried(asked, is_new)
+        plan = _plan_untried(asked, asked.unless_it_fails(is_new))
     if earlier is None:
         knowledge.learner = knowledge.learner.asked(asked.number)
     else:

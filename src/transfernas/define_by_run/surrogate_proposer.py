@@ -18,6 +18,7 @@ from jaxtyping import Float
 from ..learning.archive import ArchivedProblem
 from ..learning.config import SurrogateConfig
 from ..learning.expected_best import ExpectedRewards, expect_again
+from ..learning.failure_model import FailureModel
 from ..learning.improvement import STALLED, CandidateSearch, parts_to_search
 from ..learning.scores import Score, TrialOutcome
 from ..learning.source_models import SourceModels, SourceTrials
@@ -69,6 +70,11 @@ class KnownTrials(NamedTuple):
     def stalled(self) -> bool:
         """Whether the latest trials were no better than the best before them."""
         return self.told - self.improved >= STALLED
+
+    @property
+    def some_failed(self) -> bool:
+        """Whether trials with the score of a failed trial are in the process."""
+        return any(one.score is not None and one.score.outcome == TrialOutcome.FAILED for one in self.scored)
 
     @property
     def scored(self) -> list[ObservedTrial]:
@@ -190,7 +196,34 @@ class SurrogateProposer:
         best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
         parts = parts_to_search(points, rows, values, without, known.told, known.stalled)
-        return CandidateSearch(surrogate, parts, best, earlier.best, rng), tried
+        return CandidateSearch(surrogate, parts, best, earlier.best, rng, self._failures(points)), tried
+
+    def failure_model(
+        self, space: SearchSpace, domains: Mapping[str, Domain], sources: Sequence[ArchivedProblem] = ()
+    ) -> Callable[[ObservedTrial], float] | None:
+        """Returns a function from a configuration to its probability of failing; None where hardly any trial failed.
+
+        Args:
+            space: The space.
+            domains: The parameters.
+            sources: The earlier problems.
+        """
+        points = self._known_space(space, domains, sources).points
+        with one_thread(), np.errstate(all="ignore"):
+            model = self._failures(points)
+        return None if model is None else lambda trial: float(model.probability(points.of([trial]))[0])
+
+    def _failures(self, points: Points) -> FailureModel | None:
+        """Returns how likely configurations of a space are to fail; None where hardly any trial failed."""
+        known = self._trials
+        if not known.told or not (known.failed or known.some_failed):
+            return None
+        rows = points.of_told(known.scored)
+        outcomes = [one.score is not None and one.score.outcome == TrialOutcome.FAILED for one in known.scored]
+        # What a trial that failed did not ask for any more may have been anything.
+        failed = points.settled(points.of(known.failed), np.random.default_rng(known.told))
+        kind = np.array([*outcomes, *[True] * len(failed)])
+        return FailureModel.of(np.concatenate([rows, failed]), kind, points.numeric)
 
     def _known_space(
         self, space: SearchSpace, domains: Mapping[str, Domain], sources: Sequence[ArchivedProblem]

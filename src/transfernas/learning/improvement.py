@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..processes.threads import one_thread
+from .failure_model import FailureModel
 from .surrogate import Surrogate
 
 # Not for tuning. These numbers set how far the neighbours of a point are, and bound the time of a proposal.
@@ -182,7 +183,7 @@ def least_tried(
         space: the space.
         points: Shape `[trials, parameters]`, the points of all trials with a score, best first.
         without: Shape `[without, parameters]`, the points of trials without a score. They count as well, because a
-            category whose trials fail does not lack any.
+            category whose trials fail does not lack any; it has enough after four trials, if no other trial had it.
 
     Example:
         ```python
@@ -199,7 +200,9 @@ def least_tried(
         if not 2 <= len(categories) <= _MOST_CATEGORIES or np.isnan(points[0, parameter]):
             continue
         counts = (tried[:, parameter] == categories[:, None]).sum(axis=1)
-        lacking += [(int(count), parameter, at) for at, count in enumerate(counts) if count < enough]
+        hopeless = (counts >= _DISAPPOINTED) & ~np.isin(categories, points[:, parameter])
+        few = (counts < enough) & ~hopeless
+        lacking += [(int(counts[at]), parameter, int(at)) for at in np.flatnonzero(few)]
     parts = [WithCategory(space, its, int(space.categories[its][at])) for _, its, at in sorted(lacking)[:_MOST_PARTS]]
     return [*parts, space]
 
@@ -225,7 +228,7 @@ def parts_to_search(
         told: the number of all trials with a score.
         stalled: whether the latest `STALLED` trials were no better than the best before them.
     """
-    explores = stalled and told % 2 == 0 and told == len(points)
+    explores = stalled and (told + len(without)) % 2 == 0 and told == len(points)
     parts = least_tried(space, points, without)[:-1] if explores else []
     bad = disappointing(space, points, losses)
     return [*parts, WithoutCategories(space, bad) if bad else space]
@@ -240,6 +243,7 @@ class CandidateSearch(NamedTuple):
         best: Shape `[trials, parameters]`, the points of the trials, best first.
         earlier: Shape `[trials, parameters]`, see `best_candidates`.
         rng: draws the candidates.
+        failures: how likely configurations are to fail; None where nothing is known of that.
     """
 
     surrogate: Surrogate
@@ -247,13 +251,14 @@ class CandidateSearch(NamedTuple):
     best: Float[np.ndarray, "trials parameters"]
     earlier: Float[np.ndarray, "earlier parameters"]
     rng: np.random.Generator
+    failures: FailureModel | None = None
 
     # The functions of the problems are called elsewhere: they may take long, wait for another search, or divide by 0.
     @one_thread()
     @np.errstate(all="ignore")
     def candidates(self, part: PointSpace) -> Float[np.ndarray, "candidates parameters"]:
         """Returns the `best_candidates` of a part."""
-        return best_candidates(self.surrogate, part, self.best, self.earlier, self.rng)
+        return best_candidates(self.surrogate, part, self.best, self.earlier, self.rng, self.failures)
 
 
 def best_candidates(
@@ -262,8 +267,9 @@ def best_candidates(
     best: Float[np.ndarray, "trials parameters"],
     earlier: Float[np.ndarray, "trials parameters"],
     rng: np.random.Generator,
+    failures: FailureModel | None = None,
 ) -> Float[np.ndarray, "candidates parameters"]:
-    """Returns candidates in the order of their expected improvement.
+    """Returns candidates in the order of their expected improvement, times their probability of success.
 
     The candidates are near the best trials, near the most promising of the best trials of earlier problems, and
     anywhere. They end where the expected improvement is below `LEAST`; in a part of a space random ones follow.
@@ -275,19 +281,30 @@ def best_candidates(
         earlier: Shape `[trials, parameters]`, the points of the best trials of earlier problems; NaN where a trial did
             not have a parameter.
         rng: draws the candidates.
+        failures: how likely configurations are to fail; None where nothing is known of that.
     """
+
+    def promise(points: Float[np.ndarray, "points parameters"]) -> Float[np.ndarray, "points"]:
+        improvement = surrogate.improvement(points)
+        return improvement if failures is None else improvement * failures.success(points)
+
     candidates = np.concatenate([space.near(np.repeat(best[:_NEAR], _EACH, 0), rng), space.anywhere(_ANYWHERE, rng)])
     if len(earlier):
         earlier = space.settled(earlier, rng)
-        earlier = earlier[np.argsort(-surrogate.improvement(earlier), kind="stable")[:_NEAR]]
+        earlier = earlier[np.argsort(-promise(earlier), kind="stable")[:_NEAR]]
         candidates = np.concatenate([candidates, earlier, space.near(np.repeat(earlier, _EACH, 0), rng)])
     if not len(candidates):  # the space of the latest trials does not explain the best one
         return candidates
-    promises = surrogate.improvement(candidates)
+    promises = promise(candidates)
     for _ in range(_CLIMBS):
         more = space.near(np.repeat(candidates[promises.argmax()][None], _STEPS, 0), rng)
         candidates = np.concatenate([candidates, more])
-        promises = np.concatenate([promises, surrogate.improvement(more)])
+        promises = np.concatenate([promises, promise(more)])
     order = np.argsort(-promises, kind="stable")
     found = candidates[order[promises[order] >= LEAST]]
-    return np.concatenate([found, space.anywhere(_ANYWHERE, rng)]) if isinstance(space, WithCategory) else found
+    if not isinstance(space, WithCategory):
+        return found
+    others = space.anywhere(_ANYWHERE, rng)
+    if failures is not None:
+        others = others[failures.success(others) > 0.0]
+    return np.concatenate([found, others])

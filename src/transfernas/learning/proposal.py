@@ -21,7 +21,7 @@ from .numbers import CandidateConfigs, configs_of, middle_actions
 from .randomness import Purpose, generator
 from .rollout import Rollout, replace_rows
 from .steps import sample
-from .surrogate_proposals import OpenTrials, ask_surrogate
+from .surrogate_proposals import OpenTrials, ask_surrogate, unless_it_fails
 from .warm_start import WarmStartConfigs
 
 MiddleFn = Callable[[], Bool[np.ndarray, "choices options"]]
@@ -118,6 +118,7 @@ def propose(
     find = first_valid or functools.partial(first_valid_of, configs)
     proposer, rollout = ask_surrogate(learner, find, problem, proposer, rollout, evaluated, open_trials)
     missing = (proposer != WARM_START) & (proposer != SURROGATE)
+    find = find if first_valid else unless_it_fails(learner, find)
     if middle is None and learner.encoding.has_ranges:
         middle = functools.partial(middle_actions, learner.encoding, int(problem[0]))
     if not (config.middle_first and middle is not None and _is_first(learner, problem, proposer, pending)):

@@ -32,6 +32,7 @@ class Purpose(enum.IntEnum):
     STUDIED_PAIRS = 16
     SURROGATE = 17
     BELIEFS = 18
+    FAILURE = 19
 
 
 def generator(seed: int, purpose: Purpose, *counts: int) -> np.random.Generator:

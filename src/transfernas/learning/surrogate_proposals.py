@@ -10,6 +10,7 @@ The process follows from the trials alone, so that no file holds any of it.
 Shapes: `replicas` run side by side, a problem has `choices`.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,11 +20,12 @@ from jaxtyping import Bool, Float, Int
 
 from ..processes.threads import one_thread
 from ..spaces.trajectory import Trajectory
-from .archive import indices_of_trials
+from .archive import NOT_MADE, indices_of_trials
 from .bandit import NOBODY, SURROGATE
 from .choice_points import ChoicePoints, is_mostly_numbers
 from .eligibility import Excluded, FirstValidFn
 from .expected_best import ExpectedRewards, expect_again
+from .failure_model import FailureModel
 from .improvement import STALLED, CandidateSearch, PointSpace, parts_to_search
 from .learner import Learner
 from .randomness import Purpose, generator
@@ -85,14 +87,37 @@ class _Process(NamedTuple):
 
     def fitted(self) -> tuple[Surrogate, _Told]:
         """Returns the process, and the trials in it."""
-        told = self._told(self.trials)
+        told = self.told(self.trials)
         return self._fitted(told, self._kernel(), 0), told
+
+    def failed(self) -> Float[np.ndarray, "failed choices"]:
+        """Returns the points of failed trials."""
+        rows = [one for one in self.learner.failed if one.problem[self.replica] == self.row]
+        return self.points_of([(one.trajectory.at(self.replica), one.numbers[self.replica]) for one in rows])
+
+    def points_of(self, trials: Sequence[tuple[Trajectory, Float[np.ndarray, "_"]]]) -> Float[np.ndarray, "_ choices"]:
+        """Returns trials without a score as points."""
+        if not trials:
+            return np.zeros((0, len(self.points.numeric)))
+        encoding = self.learner.encoding
+        indices = np.concatenate([indices_of_trials(encoding, self.row, trial.at(None)) for trial, _ in trials])
+        return self.points.of(indices, np.array([its[1 : 1 + indices.shape[1]] for _, its in trials]))
+
+    def failures(self, told: Float[np.ndarray, "trials choices"]) -> FailureModel | None:
+        """Returns how likely configurations are to fail; None where hardly any trial failed, or all did.
+
+        Args:
+            told: Shape `[trials, choices]`, the points of trials that did not fail.
+        """
+        failed = self.failed()
+        kind = np.repeat([False, True], [len(told), len(failed)])
+        return FailureModel.of(np.concatenate([told, failed]), kind, self.points.numeric)
 
     def _fitted(self, told: _Told, kernel: Hyperparameters | None, steps: int) -> Surrogate:
         numeric, earlier = self.points.numeric, self.sources.models
         return Surrogate.fitted(told.points, told.losses, numeric, kernel, steps, told.scale, earlier=earlier)
 
-    def _told(self, trials: Int[np.ndarray, "trials"]) -> _Told:
+    def told(self, trials: Int[np.ndarray, "trials"]) -> _Told:
         """Returns trials in the process: a bounded number of the given trials, best first."""
         learner, replica, row, replay = self.learner, self.replica, self.row, self.learner.replay
         order = trials[replay.scores.at((replica, trials)).best_first()]
@@ -121,7 +146,7 @@ class _Process(NamedTuple):
         score = replay.scores.at((self.replica, first))
         key = replay.fingerprint[self.replica, first].tobytes(), score.outcome.tobytes(), score.reward.tobytes()
         if (found := cache.kernel(self.replica, self.row, key)) is None:
-            found = self._fitted(self._told(first), None, _STEPS).hyperparameters
+            found = self._fitted(self.told(first), None, _STEPS).hyperparameters
             cache.keep_kernel(self.replica, self.row, key, found)
         return found
 
@@ -157,6 +182,41 @@ def ask_surrogate(
             replace_rows(rollout, at, found)
             proposer[at] = SURROGATE
     return proposer, rollout
+
+
+def unless_it_fails(learner: Learner, find: FirstValidFn) -> FirstValidFn:
+    """Returns a function that finds the first valid candidate that is not refused with its probability of failing.
+
+    Args:
+        learner: a single replica.
+        find: finds the first valid candidate; returned as it is where hardly any trial failed.
+    """
+    off = learner.config.proposal.surrogate is None or learner.encoding.grows
+    if off or learner.replicas > 1 or not learner.failed:
+        return find
+    rng = generator(learner.seed, Purpose.FAILURE, learner.sampled)
+
+    @functools.cache
+    def model_of(row: int) -> tuple[ChoicePoints, FailureModel | None]:
+        process = _Process.of(learner, 0, row)
+        if not len(process.trials):
+            return process.points, None
+        with one_thread(), np.errstate(all="ignore"):
+            return process.points, process.failures(process.told(process.trials).points)
+
+    def first(
+        rows: Int[np.ndarray, "sought"], candidates: Int[np.ndarray, "sought candidates choices"]
+    ) -> Int[np.ndarray, "sought"]:
+        points, model = model_of(int(rows[0]))
+        if model is None:
+            return find(rows, candidates)
+        made = candidates[0, :, 1 : 1 + len(points.numeric)]
+        made = np.where(made < learner.encoding.tables.decisions.actions.shape[1], made, NOT_MADE)
+        kept = np.flatnonzero(rng.random(len(made)) >= model.probability(points.of(made)))
+        at = int(find(rows, candidates[:, kept])[0]) if len(kept) else 0
+        return np.array([kept[at] if at < len(kept) else candidates.shape[1]])
+
+    return first
 
 
 @one_thread()
@@ -270,14 +330,9 @@ def _wanted(
 def _search(process: _Process, open_trials: OpenTrials) -> CandidateSearch:
     """Returns the search for a proposal."""
     (learner, replica, row, trials, points, sources), (surrogate, told) = process, process.fitted()
-    failed = [(it.trajectory.at(replica), it.numbers[replica]) for it in learner.failed if it.problem[replica] == row]
-    without = [*((trial, numbers) for at, trial, numbers in open_trials if at == row), *failed]
-    pending = np.zeros((0, len(points.numeric)))
-    if without:
-        indices = np.concatenate([indices_of_trials(learner.encoding, row, trial.at(None)) for trial, _ in without])
-        numbers = np.array([its[1 : 1 + indices.shape[1]] for _, its in without])
-        pending = points.of(indices, numbers)
-        surrogate = surrogate.expecting(pending)
+    pending = process.points_of([(trial, numbers) for at, trial, numbers in open_trials if at == row])
+    without = np.concatenate([pending, process.failed()])
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
-    parts = parts_to_search(points, told.points, told.losses, pending, len(trials), told.stalled)
-    return CandidateSearch(surrogate, parts, told.points, sources.best, rng)
+    parts = parts_to_search(points, told.points, told.losses, without, len(trials), told.stalled)
+    failures = process.failures(told.points)
+    return CandidateSearch(surrogate.expecting(without), parts, told.points, sources.best, rng, failures)
