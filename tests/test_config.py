@@ -253,6 +253,7 @@ def test_every_number_has_a_range_that_is_tested() -> None:
         (DEFAULT, "network.units", "units is a field of LstmConfig"),
         (PAPER, "network.anchors", "anchors is a field of LstmConfig"),
         (LSTM, "network.heads", "heads is a field of TransformerConfig and DecoderConfig"),
+        (DEFAULT, "rule.learningrate", ". Did you mean 'learning_rate'?"),
         (LSTM, "network.feed_forward", "feed_forward is a field of TransformerConfig and DecoderConfig"),
         (LSTM, "network.normalise", "normalise is a field of TransformerConfig and DecoderConfig"),
         (LSTM, "network.position_scale", "position_scale is a field of TransformerConfig and DecoderConfig"),

@@ -348,6 +348,10 @@ def test_a_renamed_state_keeps_what_it_learned() -> None:
     [
         ({"rate": "learning rate"}, "rename: there is no state 'rate'; the known states are lr, units"),
         ({"<S>": "start"}, "rename: there is no state '<S>'"),
+        (
+            {"rate": "lr"},
+            "states are lr, units. 'lr' is known, so either the names are the wrong way round, or the file",
+        ),
         ({"lr": "units"}, "rename: the agent knows 'units' already, so 'lr' cannot become 'units'; leave"),
         ({"lr": "<S>"}, "rename: the agent knows '<S>' already, so 'lr' cannot become '<S>'"),
         ({"lr": "size", "units": "size"}, "rename: two states cannot both become 'size'"),

@@ -291,7 +291,7 @@ def test_wrong_commands_are_told(url: str, tmp_path: Path, arguments: tuple[str,
 def test_a_month_without_new_trials_is_no_error(tmp_path: Path) -> None:
     """A storage or a study without a known trial is one, because its name may be wrong."""
     storage, path, other = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "agent.safetensors", tmp_path / "new"
-    study = optuna.create_study(storage=storage, study_name="one", sampler=optuna.samplers.RandomSampler(seed=0))
+    study = optuna.create_study(storage=storage, study_name="One", sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(shifted(0.5), n_trials=5)
     command("pretrain", "--storage", storage, "--out", path)
     study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
@@ -299,8 +299,8 @@ def test_a_month_without_new_trials_is_no_error(tmp_path: Path) -> None:
     monthly = ("pretrain", "--storage", storage, "--from", path, "--back-fill", "x=0.5")
     found = command(*monthly, "--out", path)
     assert found.replace("\n", "") == (
-        "There is nothing to learn from in 1 study: no finished trial that is not known already (5 learned from "
-        f"before, 1 failed). {path} is as it was"
+        "There is nothing to learn from in study 'One': no new finished trial (5 learned from before, 1 failed); to "
+        f"learn from failed trials, say on_failure='worst'. {path} is as it was"
     )
     assert path.read_bytes() == before and path.stat().st_mtime_ns == time
     assert f"{other} has the agent of {path} as it was" in command(*monthly, "--out", other).replace("\n", "")
@@ -312,7 +312,7 @@ def test_a_month_without_new_trials_is_no_error(tmp_path: Path) -> None:
     for copied in (study, study):  # of a copy, no trial counts as known
         optuna.create_study(storage=wrong).add_trials([copied.trials[-1]])
     found = command("pretrain", "--storage", wrong, "--from", path, "--out", path, code=1)
-    assert found.startswith("Error: there is nothing to learn from in 4 studies: no finished trial")
+    assert found.startswith("Error: there is nothing to learn from in 4 studies: no new finished trial")
     assert "there is no study 'two'" in command(*monthly, "--study", "two", "--out", path, code=1)
     assert path.read_bytes() == before
 

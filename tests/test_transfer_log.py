@@ -42,7 +42,8 @@ def test_the_first_trial_after_a_transfer_tells_what_is_known_and_no_other_trial
     assert line.getMessage() == (
         f"Search 'two' starts from an agent: 2 of 3 states known, task new, up to "
         f"{moved.learner.warm_start.count[0, 0]} earlier configurations, tried unless they disappoint; new: drop; "
-        "values that the agent never saw: of learning rate; known, but not asked for: depth"
+        "values that the agent never saw: of learning rate; known, but not asked for: depth; if "
+        "one is the other's new name, say rename={old: new}"
     )
 
 
@@ -58,7 +59,7 @@ def test_the_line_counts_over_all_problems(log: pytest.LogCaptureFixture) -> Non
     assert line.getMessage() == (
         f"Search of 3 problems starts from an agent: 4 of 5 states known, 2 of 3 tasks known, up to {counts.sum()} "
         f"earlier configurations, tried unless they disappoint; new: drop; values that the agent never saw: of act"
-        f"; known, but not asked for: width"
+        "; known, but not asked for: width; if one is the other's new name, say rename={old: new}"
     )
 
 

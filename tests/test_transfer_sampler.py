@@ -485,8 +485,13 @@ def test_what_a_parameter_was_before_it_was_one_can_be_said() -> None:
     assert abs(given[0]["rate"] - 0.3) < 0.07 and given[0]["y"] == 0.01  # exactly, although it is one of a bin
     with pytest.raises(ValueError, match="rename: 'X' is no parameter that the agent knows; it knows x"):
         TransferSampler(sampler.agent, rename={"X": "rate"})
-    with pytest.raises(ValueError, match=r"it knows x. Are the names the wrong way round\? 'x' is known"):
+    both = (
+        "it knows x. 'x' is known, so either the names are the wrong way round, or the file was saved after this rename"
+    )
+    with pytest.raises(ValueError, match=f"{both}, and then leave 'rate' out of rename"):
         TransferSampler(sampler.agent, rename={"rate": "x"})
+    with pytest.raises(ValueError, match="agent is '', which names no file; give a file"):
+        TransferSampler("")
 
 
 def test_a_rename_to_a_known_name_is_refused_and_a_swap_is_done() -> None:
@@ -780,6 +785,22 @@ def test_a_trial_says_who_proposed_it(tmp_path: Path) -> None:
     assert [trial.user_attrs for trial in study.trials] == [
         trial.user_attrs for trial in optuna.load_study(study_name="second", storage=storage).trials
     ]
+
+
+def test_a_search_of_which_nothing_was_known_has_no_trust() -> None:
+    def of(name: str) -> Callable[[optuna.Trial], float]:
+        return lambda trial: trial.suggest_float(name, 0.0, 1.0) + trial.suggest_int(f"{name} size", 1, 9)
+
+    sampler = TransferSampler(seed=0)
+    optuna.create_study(study_name="first", sampler=sampler).optimize(of("x"), n_trials=4)
+    study = optuna.create_study(study_name="second", sampler=TransferSampler(sampler.agent, seed=0))
+    study.optimize(of("y"), n_trials=6)
+    assert study.trials[0].user_attrs[ATTRIBUTE] == {"name": "new policy"}
+    assert all("trust" not in trial.user_attrs[ATTRIBUTE] for trial in study.trials)
+    renamed = TransferSampler(sampler.agent, seed=0, rename={"x": "y"})
+    study = optuna.create_study(study_name="third", sampler=renamed)
+    study.optimize(of("y"), n_trials=2)
+    assert all("trust" in trial.user_attrs[ATTRIBUTE] for trial in study.trials)
 
 
 def test_an_enqueued_trial_that_the_sampler_completes_is_nobodys(

@@ -6,6 +6,7 @@ The type of a field is `bool`, a `Literal` of words, `Annotated[int, Limits(...)
 """
 
 import dataclasses
+import difflib
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -218,11 +219,12 @@ def _field(part: ConfigPart, name: str, alternatives: Collection[type[ConfigPart
     fields = {field.name: field for field in _fields(type(part))}
     if name in fields:
         return fields[name]
+    close = difflib.get_close_matches(name, fields, n=1)
     others = [each.__name__ for each in alternatives if name in (field.name for field in _fields(each))]
     of_others = f"; {name} is a field of {' and '.join(others)}" if others else ""
     raise ValueError(
         f"{part.path} has no field {name!r}{of_others}: it is {type(part).__name__}, with the fields "
-        f"{', '.join(fields)}"
+        f"{', '.join(fields)}{f'. Did you mean {close[0]!r}?' if close and not others else ''}"
     )
 
 

@@ -93,11 +93,12 @@ class DefineByRunLearner:
         return 0 if warm_start is None else int(warm_start.count[0, 0])
 
     def proposer(self, plan: PlannedTrial) -> Proposer:
-        """Returns the proposer of a plan, with the present trust in the transferred policy."""
+        """Returns the proposer of a plan, with the present trust in the transferred policy if it knew something."""
         learner, name = self.current, PROPOSER_NAMES[plan.proposer]
         if plan.proposer == WARM_START and (source := self._source_of(plan)) is not None:
             name += f" from {source}"
-        if learner.bandit is None or learner.known is None:
+        nothing_known = learner.unseen.seen_fraction[0] == 0 and self.warm_start_size == 0
+        if learner.bandit is None or nothing_known:
             return Proposer(name, None)
         return Proposer(name, round(float(learner.bandit.trust(learner.bandit_config)[0, 0]), 3))
 

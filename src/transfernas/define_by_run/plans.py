@@ -158,7 +158,7 @@ class Proposer(NamedTuple):
         name: "policy", "new policy" (without transferred knowledge), "exploring policy" (which prefers new actions),
             "warm start from TASK", or "surrogate" (the Gaussian process).
         trust: The probability, by the rewards, that the transferred policy proposes better trials than the new policy;
-            None without a transfer.
+            None without a transfer, and where the agent knew nothing of the search.
     """
 
     name: str

@@ -61,6 +61,9 @@ def transfer_line(
     if new and left:
         text += f"; known, but not asked for: {listed(tuple(left))}"
     slips = [(name, close) for name in new if (close := close_name(left, name)) is not None]
+    missed = len(new) > len(known)
+    if new and left and not slips and not missed:
+        text += "; if one is the other's new name, say rename={old: new}"
     if slips:
         meant = ", ".join(f"did you mean {close!r} by {name!r}?" for name, close in slips)
         return LogLine(
@@ -68,7 +71,7 @@ def transfer_line(
             f"{text}. The agent knows nothing of a new {noun}: {meant} If it is the new name, say "
             f"rename={{{slips[0][1]!r}: {slips[0][0]!r}}}",
         )
-    if len(new) > len(known):
+    if missed:
         return LogLine(logging.WARNING, f"{text}. Where {noun}s have other names by now, say rename={{old: new}}")
     return LogLine(logging.WARNING if unused else logging.INFO, text)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from ..agent import Agent
 from ..spaces.problem import check_rename
-from ..spaces.vocabulary import resolve_name
+from ..spaces.vocabulary import resolve_name, resolve_renamed
 
 
 def check_name(subject: str, name: object, optional: bool = False) -> None:
@@ -69,10 +69,8 @@ def check_renamed(rename: Mapping[str, str] | None, agent: Agent | None) -> dict
     known = agent.learner.vocabulary.states[1:]
     for name, other in rename.items():
         if name not in known:
-            swapped = f". Are the names the wrong way round? {other!r} is known" if other in known else ""
-            raise ValueError(
-                f"rename: {name!r} is no parameter that the agent knows; it knows {resolve_name(known, name)}{swapped}"
-            )
+            have = resolve_renamed(known, name, other)
+            raise ValueError(f"rename: {name!r} is no parameter that the agent knows; it knows {have}")
     agent.learner.vocabulary.renamed(rename)
     return rename
 
@@ -98,7 +96,10 @@ def as_agent(agent: Agent | str | os.PathLike[str] | None) -> Agent | None:
     Raises:
         CheckpointError, OSError: The file cannot be read.
         TypeError: The argument is no agent, path, or None.
+        ValueError: The path is empty.
     """
+    if agent == "":
+        raise ValueError("agent is '', which names no file; give a file such as 'agent.safetensors', an Agent, or None")
     if not isinstance(agent, (Agent, str, os.PathLike, type(None))):
         hint = f"; did you mean seed={agent}?" if type(agent) is int else ""
         raise TypeError(f"agent is an Agent, the path of its file, or None, not {agent!r}{hint}")

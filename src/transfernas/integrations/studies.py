@@ -153,17 +153,21 @@ class NothingToLearnError(ValueError):
         ```
     """
 
-    def __init__(self, counts: Sequence[Mapping[str, int]], known: int) -> None:
+    def __init__(self, studies: Sequence[OldStudy], known: int, on_failure: str) -> None:
         """Creates the error.
 
         Args:
-            counts: For each study, the numbers of trials that are not learned from, by the reason.
+            studies: The studies, which have been read.
             known: See the class.
+            on_failure: How failed trials counted.
         """
-        notes = ", ".join(_notes({reason: sum(each[reason] for each in counts) for reason in _REASONS}))
+        counts = {reason: sum(each.counts[reason] for each in studies) for reason in _REASONS}
+        notes = ", ".join(_notes(counts))
+        where = f"study {studies[0].study.study_name!r}" if len(studies) == 1 else counted(len(studies), "study")
+        ignored = counts["failed"] and on_failure == "ignore"
         super().__init__(
-            f"there is nothing to learn from in {counted(len(counts), 'study')}: no finished trial that is not known "
-            f"already{f' ({notes})' if notes else ''}"
+            f"there is nothing to learn from in {where}: no new finished trial{f' ({notes})' if notes else ''}"
+            + ("; to learn from failed trials, say on_failure='worst'" if ignored else "")
         )
         self.known = known
 
@@ -235,7 +239,7 @@ def learn_from_studies(
     check_parameters("rename", rename, (name for one in found for name in one.names))
     check_parameters("back_fill", back_fill, (one.renamed(name) for one in found for name in one.names))
     if not any(one.trials for one in found):
-        raise NothingToLearnError([one.counts for one in found], sum(map(processed.has, given)))
+        raise NothingToLearnError(found, sum(map(processed.has, given)), on_failure)
     for name, action in back_fill.items():
         _fill(found, name, action)
     turns = [(one, trial) for one in found for trial in one.trials]

@@ -90,7 +90,7 @@ class Vocabulary:
             return self
         for old, new in names.items():
             if old not in self._state or old == START:
-                known = resolve_name([name for name in self.states if name != START], str(old))
+                known = resolve_renamed([name for name in self.states if name != START], str(old), new)
                 raise ValueError(f"rename: there is no state {old!r}; the known states are {known}")
             if new in self._state and new not in names:
                 raise ValueError(
@@ -259,6 +259,23 @@ def resolve_name(known: Sequence[str], meant: str) -> str:
     """
     close = get_close_matches(meant, known, n=1)
     return (", ".join(known) or "none") + (f". Did you mean {close[0]!r}?" if close else "")
+
+
+def resolve_renamed(known: Sequence[str], old: str, new: str) -> str:
+    """Returns the known names as text, with what may be wrong with the renaming of a name that is none of them.
+
+    Example:
+        ```python
+        assert "the names are the wrong way round, or" in resolve_renamed(["penalty"], "ridge", "penalty")
+        assert resolve_renamed(["ridge"], "rigde", "penalty") == "ridge. Did you mean 'ridge'?"
+        ```
+    """
+    if new not in known:
+        return resolve_name(known, old)
+    return (
+        f"{', '.join(known)}. {new!r} is known, so either the names are the wrong way round, or the file was saved "
+        f"after this rename, and then leave {old!r} out of rename"
+    )
 
 
 def close_name(known: Iterable[str], meant: str) -> str | None:
