@@ -109,7 +109,8 @@ def pretrain(
     except NothingToLearnError as nothing:
         if agent is None or known is None or not nothing.known:  # then the storage may be a wrong one
             raise
-        say(console, f"T{str(nothing)[1:]}. {_kept(known, agent, out)}")
+        text = str(nothing)
+        say(console, f"{text[0].upper()}{text[1:]}. {_kept(known, agent, out)}")
         return
     say(console, report)
     say(console, f"The agent is in {path.resolve()}")

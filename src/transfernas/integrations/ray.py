@@ -91,8 +91,8 @@ class TransferSearch(Locked, Searcher):
                 own search, that search is continued, so that old and new results are compared.
             seed: The seed of all random numbers, a whole number of at least 0; None for a random seed.
             points_to_evaluate: The configurations to try first. The agent chooses the parameters that they leave out.
-            on_failure: How a failed trial counts: "ignore" if its configuration is only not to be suggested again,
-                "worst" if it is worse than all others.
+            on_failure: How a failed trial counts: "ignore" if the policy learns nothing from it; "worst" if it is worse
+                than all others. In both cases the search finds out which configurations fail.
             rename: From names of parameters that the agent knows to names in this space that mean the same. The name
                 of a nested parameter is its path, as in "optimizer/lr".
             fill: The values that new parameters had before they were parameters, such as `{"dropout": 0.0}`.

@@ -187,7 +187,7 @@ class TransferConfig(ConfigPart):
 class TrainingConfig(ConfigPart):
     """The settings of an agent, the same in `Agent`, `TransferSampler` and `TransferSearch`.
 
-    `TrainingConfig()` has the defaults, which learn fastest; docs/results.md gives the effect of each.
+    `TrainingConfig()` has the defaults. The page of results gives the effect of those that were measured.
     `TrainingConfig.paper()` has the paper's settings (section 3, appendix A). Each field gives the paper's value.
     "Open" marks a choice that the paper leaves open; `docs/explanation/paper-to-code.md` has the reasons. A field
     without "Paper:" belongs to a part that the paper does not have.

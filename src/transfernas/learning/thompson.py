@@ -65,8 +65,8 @@ class BanditConfig(BaseBanditConfig):
         trust: the initial trust in a transferred policy, and in exploration: the share of others' trials that their
             proposals are expected to beat. That of the new policy is 0.5.
         trust_warm_start: the initial trust in the warm start, as a share like `trust`.
-        control: the number of the trial that is the new policy's, if it proposed none before. The other proposers are
-            compared with its results. Only knowledge proposes before that trial. 0 is for neither.
+        control: the number of the trial that is the new policy's, whose results the other proposers are compared with.
+            Before that trial, only knowledge proposes. 0 is for no such trial.
     """
 
     trust: Share = 1.0

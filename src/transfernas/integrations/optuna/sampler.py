@@ -76,8 +76,9 @@ class TransferSampler(Locked, optuna.samplers.BaseSampler):
             task: The name of the task; by default the study's name.
             seed: The seed of all random numbers, a whole number of at least 0; None for a random seed.
             learn: Whether the sampler learns from the study's trials.
-            on_failure: How a failed trial counts: "ignore" if its configuration is only not to be suggested again, and
-                that only without a continuous parameter; "worst" if it is worse than all others.
+            on_failure: How a failed trial counts: "ignore" if the policy learns nothing from it; "worst" if it is worse
+                than all others. In both cases the search finds out which configurations fail, and a failed one comes
+                again only if it has a continuous parameter.
             rename: From names of parameters that the agent knows to names in this study that mean the same.
             fill: The values that new parameters had before they were parameters, such as `{"dropout": 0.0}`.
             key: A function from the parameters of a trial to a hashable value that names their network, such as
