@@ -224,8 +224,11 @@ def test_replicas_learn_as_if_alone(transferred: bool) -> None:
         for left, right in zip(*(queued(each) for each in (after, alone)), strict=True):
             np.testing.assert_array_equal(left[at], right)
         selected = select(after, replica)
-        for name in ("problem", "reward", "fingerprint"):
+        for name in ("problem", "fingerprint"):
             left, right = (getattr(each.replay, name)[:, : each.replay.count] for each in (selected, alone))
+            np.testing.assert_array_equal(left, right)
+        scores = (each.replay.scores.at((slice(None), slice(each.replay.count))) for each in (selected, alone))
+        for left, right in zip(*scores, strict=True):
             np.testing.assert_array_equal(left, right)
         if transferred:
             assert selected.bandit is not None and alone.bandit is not None
