@@ -228,6 +228,7 @@ def test_two_kinds_of_knowledge_stand_together_against_none() -> None:
     assert shares(bandit)[0, WARM_START] == 0  # what has nothing left proposes nothing
 
 
+@pytest.mark.thorough
 def test_exploration_stands_for_itself() -> None:
     """Drawn where there is something new, as often as its proposals deserve; its failures are not knowledge's."""
     start = ProposerBandit.of(2, 1)

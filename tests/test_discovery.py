@@ -127,6 +127,7 @@ def test_trials_that_stopped_tell_the_conditions_of_what_no_other_trial_has() ->
     assert discover("s", actions, whole, stopped) == discover("s", actions, whole)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("error", [MemoryError, optuna.TrialPruned])
 @pytest.mark.usefixtures("quiet")
 def test_a_kind_that_never_comes_to_its_end_makes_no_other_kind_repeat_trials(error: type[Exception]) -> None:

@@ -84,7 +84,7 @@ def test_failures_by_chance_rule_nothing_out() -> None:
     assert (model.success(rng.random((200, 2))) > 0.3).mean() > 0.95
 
 
-@pytest.mark.parametrize("on_failure", ["ignore", "worst"])
+@pytest.mark.parametrize("on_failure", ["ignore", pytest.param("worst", marks=pytest.mark.thorough)])
 def test_a_category_that_always_fails_is_left_alone(on_failure: Literal["ignore", "worst"]) -> None:
     assert failed(a_category, TransferSampler(seed=1, on_failure=on_failure))[-LAST:].sum() <= 3
 
@@ -115,6 +115,7 @@ def searched(agent: Agent, trials: int) -> list[Config]:
     return configs
 
 
+@pytest.mark.thorough
 def test_an_agent_fails_in_few_of_its_later_trials_and_goes_on_to_the_bit(tmp_path: Path) -> None:
     agent = Agent([Problem(SPACE, "task")], seed=0)
     searched(agent, LAST)

@@ -94,6 +94,7 @@ def test_a_search_is_the_same_to_the_bit(name: str, value: object, expected: lis
         assert trials(tmp_path) == expected
 
 
+@pytest.mark.thorough
 def test_a_search_is_the_same_under_context_managers(expected: list[object], tmp_path: Path) -> None:
     with jax.enable_x64(True), jax.disable_jit(), jax.transfer_guard("disallow"), jax.debug_nans(True):
         assert trials(tmp_path) == expected

@@ -74,6 +74,7 @@ def test_the_same_seed_gives_the_same_weights_and_trials() -> None:
     assert not np.array_equal(left.state.policy.task, other.state.policy.task)
 
 
+@pytest.mark.thorough
 def test_problems_are_drawn_uniformly() -> None:
     learner, counts = new_learner(PROBLEMS, CONFIG, 0, replicas=64), np.zeros(3)
     for _ in range(30):

@@ -53,6 +53,7 @@ def moved(leaves: list[Any], at: int, step: np.ndarray) -> list[Any]:
     return [np.asarray(leaf, np.float64) + (step if index == at else 0) for index, leaf in enumerate(leaves)]
 
 
+@pytest.mark.thorough
 def test_the_objective_agrees_with_the_oracle() -> None:
     learner = strong_learner(PROBLEMS, **LSTMS["two layers, anchors"])
     policy, everything = one(learner), every_trajectory(learner, 0)

@@ -351,6 +351,7 @@ def test_knowledge_goes_to_a_sampler_of_optuna_and_back(tmp_path: Path) -> None:
     assert again.best_params in [each.config for each in known if each is not None]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("before", "after", "best"),
     [
@@ -432,6 +433,7 @@ def test_other_searchers_search_ranges(kind: Any) -> None:
     assert all(type(config["units"]) is int for config in found)
 
 
+@pytest.mark.thorough
 def test_the_first_trial_of_an_agent_is_in_the_middle_of_all_ranges() -> None:
     agent = Agent([PROBLEM, Problem(SPACE, "wine")], seed=3)
     first = dict[str, Mapping[str, Any]]()

@@ -282,6 +282,7 @@ def test_new_values_of_numbers_are_ranges(tmp_path: Path) -> None:
         assert "A range of numbers is cut into parts, and each part counts as one value." in text
 
 
+@pytest.mark.thorough
 def test_many_parameters_take_little_room(tmp_path: Path) -> None:
     study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'wide.db'}")
     params = {f"parameter {number}": number / 60 for number in range(50)}
@@ -468,6 +469,7 @@ def test_a_program_opens_the_storage_again(storage: str, tmp_path: Path) -> None
     assert program_of("mysql://me:secret@host/db") == "'mysql://me:***@host/db'"
 
 
+@pytest.mark.thorough
 def test_a_keyboard_reaches_each_box_that_scrolls(storage: str, tmp_path: Path) -> None:
     run(storage, "--study", EVIL, "--out", tmp_path / "report.html")
     found, page = checked(tmp_path / "report.html"), (tmp_path / "report.html").read_text(encoding="utf8")

@@ -273,6 +273,7 @@ def test_a_space_without_valid_configuration_is_named(new: NewFn) -> None:
     assert [number for number, *_ in play(searcher, 5)] == [2, 3, 4, 5, 6]
 
 
+@pytest.mark.thorough
 def test_a_problem_without_valid_configuration_does_not_block_the_others(new: NewFn) -> None:
     searcher = new((Problem(LEFT, "one", valid=lambda _: False), TWO))
     outcomes: list[str] = []

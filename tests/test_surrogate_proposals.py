@@ -153,6 +153,7 @@ def test_the_process_finds_better_configurations() -> None:
     assert np.mean(best["with"]) > 0.7 * np.mean(best["without"])  # rewards are below 0
 
 
+@pytest.mark.thorough
 def test_earlier_problems_propose_from_the_fifth_trial_on(old: Agent) -> None:
     agent = old.transfer_to([Problem(SPACE, "another")], seed=5)
     searched(agent, 10)

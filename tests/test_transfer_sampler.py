@@ -81,6 +81,7 @@ def test_the_same_seed_gives_the_same_trials_in_another_process() -> None:
     assert run.stdout.strip() == str(params(searched(TransferSampler(seed=3), 12)))
 
 
+@pytest.mark.thorough
 def test_a_pickled_study_goes_on_as_it_would_have() -> None:
     study = searched(TransferSampler(seed=0), 15)
     copy = pickle.loads(pickle.dumps(study))
@@ -999,6 +1000,7 @@ def test_a_slip_in_a_name_is_told_once(learn: bool, heard: list[str]) -> None:
             assert all(f"Did you mean {name!r}?" in text for slip, name in close.items() if repr(slip) in text)
 
 
+@pytest.mark.thorough
 def test_a_rename_or_a_fill_that_is_not_used_is_told(heard: list[str]) -> None:
     def search(sampler: TransferSampler, *names: str) -> None:
         study = optuna.create_study(study_name="named", sampler=sampler)
