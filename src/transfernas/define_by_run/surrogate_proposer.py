@@ -72,9 +72,11 @@ class KnownTrials(NamedTuple):
         return self.told - self.improved >= STALLED
 
     @property
-    def some_failed(self) -> bool:
-        """Whether trials with the score of a failed trial are in the process."""
-        return any(one.score is not None and one.score.outcome == TrialOutcome.FAILED for one in self.scored)
+    def tell_failures(self) -> bool:
+        """Whether there are trials with scores, and trials that failed: some without a score, or with that of one."""
+        scores = (one.score for one in self.scored)
+        failed = self.failed or any(score is not None and score.outcome == TrialOutcome.FAILED for score in scores)
+        return bool(failed) and self.told > 0
 
     @property
     def scored(self) -> list[ObservedTrial]:
@@ -208,6 +210,8 @@ class SurrogateProposer:
             domains: The parameters.
             sources: The earlier problems.
         """
+        if not self._trials.tell_failures:
+            return None
         points = self._known_space(space, domains, sources).points
         with one_thread(), np.errstate(all="ignore"):
             model = self._failures(points)
@@ -216,7 +220,7 @@ class SurrogateProposer:
     def _failures(self, points: Points) -> FailureModel | None:
         """Returns how likely configurations of a space are to fail; None where hardly any trial failed."""
         known = self._trials
-        if not known.told or not (known.failed or known.some_failed):
+        if not known.tell_failures:
             return None
         rows = points.of_told(known.scored)
         outcomes = [one.score is not None and one.score.outcome == TrialOutcome.FAILED for one in known.scored]
