@@ -30,6 +30,15 @@ def large_networks(trial: optuna.Trial) -> float:
     return float("nan") if units > 128 else (np.log10(rate) + 2.0) ** 2 + (512 - units) / 512
 
 
+def before_the_others(trial: optuna.Trial) -> float:
+    """Fails before it asks for the other parameters."""
+    units = trial.suggest_int("units", 8, 512, log=True)
+    if units > 128:
+        raise MemoryError
+    rate, dropout = trial.suggest_float("rate", 1e-4, 1e-1, log=True), trial.suggest_float("dropout", 0.0, 0.5)
+    return float((np.log10(rate) + 2.0) ** 2 + abs(units - 32) / 512 + dropout)
+
+
 def all_fail(trial: optuna.Trial) -> float:
     trial.suggest_categorical("kind", ["a", "b", "c"])
     raise MemoryError
@@ -76,6 +85,36 @@ def test_only_the_parameter_that_matters_counts() -> None:
     assert (model.success(high) == 0.0).all()
 
 
+def test_what_no_failed_trial_was_asked_for_does_not_matter() -> None:
+    points = np.random.default_rng(0).random((12, 2))
+    model = FailureModel.of(points, points[:, 0] > 0.5, NUMERIC, np.array([True, False]))
+    assert model is not None
+    places = np.array([[0.9, 0.1], [0.9, 0.9]])
+    assert model.probability(places)[0] == model.probability(places)[1] > 0.7
+
+
+def test_what_is_refused_leaves_the_usual_share_of_failures() -> None:
+    points = np.random.default_rng(0).random((40, 2))
+    model = FailureModel.of(points, points[:, 0] > 0.7, NUMERIC)
+    assert model is not None
+    low, high = np.array([[0.2, 0.5]]), np.array([[0.95, 0.5]])
+    assert model.refusal(low) == 0.0
+    usual = (points[:, 0] <= 0.7).mean()
+    np.testing.assert_allclose(model.refusal(high), 1.0 - (1.0 - model.probability(high)) / usual)
+
+
+def test_networks_come_again_only_after_all_others_although_some_fail() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        kind, size = trial.suggest_categorical("kind", ["a", "b", "c"]), trial.suggest_categorical("size", [1, 2, 3, 4])
+        if kind == "a":
+            raise MemoryError
+        return size + (kind == "b")
+
+    study = optuna.create_study(sampler=TransferSampler(seed=0, key=lambda params: tuple(params.values())))
+    study.optimize(objective, n_trials=12, catch=(MemoryError,))
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 12
+
+
 def test_failures_by_chance_rule_nothing_out() -> None:
     rng = np.random.default_rng(0)
     points = rng.random((60, 2))
@@ -90,9 +129,13 @@ def test_a_category_that_always_fails_is_left_alone(on_failure: Literal["ignore"
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("objective", [a_category, large_networks])
-def test_a_search_fails_in_few_of_its_later_trials(objective: Callable[[optuna.Trial], float]) -> None:
-    assert np.mean([failed(objective, TransferSampler(seed=seed))[-LAST:].sum() for seed in range(6)]) <= 5
+@pytest.mark.parametrize("on_failure", ["ignore", "worst"])
+@pytest.mark.parametrize("objective", [a_category, large_networks, before_the_others])
+def test_a_search_fails_in_few_of_its_later_trials(
+    objective: Callable[[optuna.Trial], float], on_failure: Literal["ignore", "worst"]
+) -> None:
+    samplers = [TransferSampler(seed=seed, on_failure=on_failure) for seed in range(6)]
+    assert np.mean([failed(objective, sampler)[-LAST:].sum() for sampler in samplers]) <= 6
 
 
 def test_a_study_whose_trials_all_fail_goes_on() -> None:

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..learning.failure_model import MOST_REFUSED
 from ..learning.randomness import Purpose, generator
 from ..spaces.condition import is_any_of, is_same_action
 from ..spaces.domain import CategoricalDomain, Domain, NumericDomain
 from .knowledge import SearchKnowledge
 from .plans import ObservedTrial, Params, PlannedTrial
 
-IsNewFn = Callable[[PlannedTrial], bool]
-"""Tells whether a plan builds a network that no other trial built, by the user's key, or has values of its own."""
+IsNewFn = Callable[[PlannedTrial], bool | None]
+"""Tells whether a plan builds a network that no other trial built, by the user's key, or has values of its own.
+
+None is for a plan that is refused by chance, because it may fail: later it may be accepted.
+"""
 
 _REDRAWN = 16  # draws of the values of the same actions, until they are new
 _REPEATS = 5  # so many trials with the values of others show that hardly any values are left
@@ -121,7 +125,7 @@ class AskedTrial:
         return lambda plan: networks.is_new({name: value for name, (_, value) in self.foresee(plan).items()}, taken)
 
     def unless_it_fails(self, is_new: IsNewFn | None) -> IsNewFn | None:
-        """Returns a function that refuses each plan with its probability of failing, and those that `is_new` refuses.
+        """Returns a function that also refuses plans by chance, the more likely they are to fail the more often.
 
         Args:
             is_new: See `IsNewFn`; returned as it is where hardly any trial failed.
@@ -129,14 +133,19 @@ class AskedTrial:
         surrogate, its = self.knowledge.surrogate, self.knowledge.learner
         if surrogate is None or its.learner is None:
             return is_new
-        model = surrogate.failure_model(its.space, self.domains, its.sources)
-        if model is None:
+        refusal = surrogate.refusal(its.space, self.domains, its.sources)
+        if refusal is None:
             return is_new
-        rng = generator(its.current.seed, Purpose.FAILURE, self.number)
+        rng, left = generator(its.current.seed, Purpose.FAILURE, self.number), MOST_REFUSED
 
-        def accepts(plan: PlannedTrial) -> bool:
-            fails = model(ObservedTrial(plan.actions, plan.numbers))
-            return rng.random() >= fails and (is_new is None or is_new(plan))
+        def accepts(plan: PlannedTrial) -> bool | None:
+            nonlocal left
+            if is_new is not None and not is_new(plan):
+                return False
+            if left > 0 and rng.random() < refusal(ObservedTrial(plan.actions, plan.numbers)):
+                left -= 1
+                return None
+            return True
 
         return accepts
 

@@ -79,7 +79,11 @@ def _plan_untried(asked: AskedTrial, is_new: IsNewFn | None) -> PlannedTrial:
     plan = _plan_among_workers(asked, is_new)
     found = asked.with_untried_values(plan)
     if found is None and not asked.values_are_used_up():
-        plan = _plan_among_workers(asked, lambda plan: asked.with_untried_values(plan) is not None)
+
+        def has_untried_values(plan: PlannedTrial) -> bool | None:
+            return asked.with_untried_values(plan) is not None and (is_new is None or is_new(plan))
+
+        plan = _plan_among_workers(asked, has_untried_values)
         found = asked.with_untried_values(plan)
     return plan if found is None else found
 
@@ -115,7 +119,7 @@ def _plan_by_surrogate(asked: AskedTrial, surrogate: SurrogateProposer, is_new: 
         return PlannedTrial(number, SURROGATE, found.actions, fingerprint, {}, asked.rng(), numbers=found.numbers)
 
     rng = generator(its.current.seed, Purpose.SURROGATE, number)
-    accepts = None if is_new is None else lambda found: is_new(plan(found))
+    accepts = None if is_new is None else lambda found: bool(is_new(plan(found)))
     found = surrogate.propose(its.space, asked.domains, pending, rng, accepts, its.sources)
     return None if found is None else plan(found)
 
@@ -214,9 +218,11 @@ class _Draws(NamedTuple):
                 for choice, action in zip(self.order.tolist()[1:], indices[1:], strict=True):
                     if choice <= len(space.choices) and action < len(space.choices[choice - 1].actions):
                         actions[space.choices[choice - 1].name] = space.choices[choice - 1].actions[action]
-                if left < 0 or is_new(PlannedTrial(0, 0, actions, np.uint64(0), {}, self.rng)):
+                new = left < 0 or is_new(PlannedTrial(0, 0, actions, np.uint64(0), {}, self.rng))
+                if new:
                     return np.array([at])
-                refused.add(indices)
+                if new is False:
+                    refused.add(indices)
             return np.array([candidates.shape[1]])
 
         return find

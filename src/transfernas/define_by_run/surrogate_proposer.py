@@ -194,16 +194,17 @@ class SurrogateProposer:
         if again:
             self._kernel = _FoundKernel(surrogate.hyperparameters, points.names, known.told)
         without = points.of([*known.failed, *pending])
-        surrogate = surrogate.expecting(without)
+        failed = _filled(points, without[: len(known.failed)], known.told)
+        surrogate = surrogate.expecting(np.concatenate([failed, without[len(known.failed) :]]))
         best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
         parts = parts_to_search(points, rows, values, without, known.told, known.stalled)
         return CandidateSearch(surrogate, parts, best, earlier.best, rng, self._failures(points)), tried
 
-    def failure_model(
+    def refusal(
         self, space: SearchSpace, domains: Mapping[str, Domain], sources: Sequence[ArchivedProblem] = ()
     ) -> Callable[[ObservedTrial], float] | None:
-        """Returns a function from a configuration to its probability of failing; None where hardly any trial failed.
+        """Returns the probability to refuse a configuration, which may fail; None where hardly any trial failed.
 
         Args:
             space: The space.
@@ -215,19 +216,17 @@ class SurrogateProposer:
         points = self._known_space(space, domains, sources).points
         with one_thread(), np.errstate(all="ignore"):
             model = self._failures(points)
-        return None if model is None else lambda trial: float(model.probability(points.of([trial]))[0])
+        return None if model is None else lambda trial: float(model.refusal(points.of([trial]))[0])
 
     def _failures(self, points: Points) -> FailureModel | None:
         """Returns how likely configurations of a space are to fail; None where hardly any trial failed."""
         known = self._trials
         if not known.tell_failures:
             return None
-        rows = points.of_told(known.scored)
-        outcomes = [one.score is not None and one.score.outcome == TrialOutcome.FAILED for one in known.scored]
-        # What a trial that failed did not ask for any more may have been anything.
-        failed = points.settled(points.of(known.failed), np.random.default_rng(known.told))
-        kind = np.array([*outcomes, *[True] * len(failed)])
-        return FailureModel.of(np.concatenate([rows, failed]), kind, points.numeric)
+        failed = np.array([one.score is None or one.score.outcome == TrialOutcome.FAILED for one in self.known])
+        raw = np.concatenate([points.of_told(known.scored), points.of(known.failed)])
+        filled = np.where(failed[:, None], _filled(points, raw, known.told), raw)
+        return FailureModel.of(filled, failed, points.numeric, ~np.isnan(raw[failed]).all(axis=0))
 
     def _known_space(
         self, space: SearchSpace, domains: Mapping[str, Domain], sources: Sequence[ArchivedProblem]
@@ -326,6 +325,13 @@ def models_of(entries: Sequence[ArchivedProblem], points: Points) -> SourceModel
         trials = [ObservedTrial(entry.config(0, at), entry.numbers(0, at), Score(*score)) for at, score in pairs]
         found.append(SourceTrials(points.of(trials), losses(trials)))
     return SourceModels.of(found, points.numeric)
+
+
+def _filled(
+    points: Points, failed: Float[np.ndarray, "failed parameters"], told: int
+) -> Float[np.ndarray, "failed parameters"]:
+    """Returns failed trials with random values of what they did not ask for any more, which may have been anything."""
+    return np.where(np.isnan(failed), points.settled(failed, np.random.default_rng(told)), failed)
 
 
 def _sampled(spread: tuple[ObservedTrial, ...], trial: ObservedTrial, told: int) -> tuple[ObservedTrial, ...]:

@@ -25,7 +25,7 @@ from .bandit import NOBODY, SURROGATE
 from .choice_points import ChoicePoints, is_mostly_numbers
 from .eligibility import Excluded, FirstValidFn
 from .expected_best import ExpectedRewards, expect_again
-from .failure_model import FailureModel
+from .failure_model import MOST_REFUSED, FailureModel
 from .improvement import STALLED, CandidateSearch, PointSpace, parts_to_search
 from .learner import Learner
 from .randomness import Purpose, generator
@@ -185,21 +185,21 @@ def ask_surrogate(
 
 
 def unless_it_fails(learner: Learner, find: FirstValidFn) -> FirstValidFn:
-    """Returns a function that finds the first valid candidate that is not refused with its probability of failing.
+    """Returns a function that finds the first valid candidate that is not refused by chance, as it may fail.
 
     Args:
         learner: a single replica.
-        find: finds the first valid candidate; returned as it is where hardly any trial failed.
+        find: finds the first valid candidate; returned as it is where no trial failed.
     """
     off = learner.config.proposal.surrogate is None or learner.encoding.grows
     if off or learner.replicas > 1 or not learner.failed:
         return find
-    rng = generator(learner.seed, Purpose.FAILURE, learner.sampled)
+    rng, left = generator(learner.seed, Purpose.FAILURE, learner.sampled), MOST_REFUSED
 
     @functools.cache
     def model_of(row: int) -> tuple[ChoicePoints, FailureModel | None]:
         process = _Process.of(learner, 0, row)
-        if not len(process.trials):
+        if not len(process.trials) or not len(process.failed()):
             return process.points, None
         with one_thread(), np.errstate(all="ignore"):
             return process.points, process.failures(process.told(process.trials).points)
@@ -207,12 +207,14 @@ def unless_it_fails(learner: Learner, find: FirstValidFn) -> FirstValidFn:
     def first(
         rows: Int[np.ndarray, "sought"], candidates: Int[np.ndarray, "sought candidates choices"]
     ) -> Int[np.ndarray, "sought"]:
+        nonlocal left
         points, model = model_of(int(rows[0]))
-        if model is None:
+        if model is None or left <= 0:
             return find(rows, candidates)
         made = candidates[0, :, 1 : 1 + len(points.numeric)]
         made = np.where(made < learner.encoding.tables.decisions.actions.shape[1], made, NOT_MADE)
-        kept = np.flatnonzero(rng.random(len(made)) >= model.probability(points.of(made)))
+        kept = np.flatnonzero(rng.random(len(made)) >= model.refusal(points.of(made)))
+        left -= len(made) - len(kept)
         at = int(find(rows, candidates[:, kept])[0]) if len(kept) else 0
         return np.array([kept[at] if at < len(kept) else candidates.shape[1]])
 

@@ -1,18 +1,15 @@
 """Evaluates the conditions of a space for many configurations at once."""
 
-import functools
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from .condition import literals
+from .choice import Choice
+from .condition import And, Condition, Equal, In, Not, Or, literals
 from .space import SearchSpace
-from .tables import alternatives
 
-Masks = list[tuple[int, Bool[np.ndarray, "actions_or_inactive"]]]
-"""A `condition.Term` with the column of each choice in place of its name."""
-
-_INACTIVE = -1  # the last entry of a mask
+Columns = Mapping[str, tuple[Choice, int]]
 
 
 def columns_of_conditions(space: SearchSpace) -> frozenset[str]:
@@ -30,21 +27,33 @@ def asked_choices(
         actions: Shape `[configs, choices]`, the position of the action that each choice takes if the choice is active.
             Only the columns of choices in `columns_of_conditions` are read.
     """
-    taken = actions.copy()
-    for at, terms in _terms(space):
-        made = np.zeros(len(actions), bool)
-        for masks in terms:
-            made |= np.logical_and.reduce([allows[taken[:, read]] for read, allows in masks])
-        taken[~made, at] = _INACTIVE
-    return taken != _INACTIVE
-
-
-@functools.lru_cache(maxsize=1_000)
-def _terms(space: SearchSpace) -> list[tuple[int, list[Masks]]]:
-    """Returns the terms of each condition by the column of its choice."""
-    columns, found = {choice.name: at for at, choice in enumerate(space.choices)}, []
+    columns = {choice.name: (choice, at) for at, choice in enumerate(space.choices)}
+    made = np.ones(actions.shape, bool)
     for at, choice in enumerate(space.choices):
         if choice.when is not None:
-            terms = [term.items() for term in alternatives(space, choice)]
-            found.append((at, [[(columns[name], np.array(allows)) for name, allows in term] for term in terms]))
-    return found
+            made[:, at] = _holds(choice.when, columns, actions, made)
+    return made
+
+
+def _holds(
+    condition: Condition,
+    columns: Columns,
+    actions: Int[np.ndarray, "configs choices"],
+    made: Bool[np.ndarray, "configs choices"],
+) -> Bool[np.ndarray, "configs"]:
+    """Returns a mask of the configurations for which a condition is true; `condition.holds` gives the rules."""
+    match condition:
+        case Equal(name, action):
+            choice, at = columns[name]
+            return made[:, at] & (actions[:, at] == choice.index(action))
+        case In(name, several):
+            choice, at = columns[name]
+            allowed = np.zeros(len(choice.actions), bool)
+            allowed[[choice.index(action) for action in several]] = True
+            return made[:, at] & allowed[actions[:, at]]
+        case Not(inner):
+            return ~_holds(inner, columns, actions, made)
+        case And(parts):
+            return np.logical_and.reduce([_holds(part, columns, actions, made) for part in parts])
+        case Or(parts):
+            return np.logical_or.reduce([_holds(part, columns, actions, made) for part in parts])

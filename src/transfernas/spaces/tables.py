@@ -225,12 +225,12 @@ def _decision_arrays(table: dict[tuple[int, tuple[int, ...]], int], width: int, 
 def _rule_arrays(
     spaces: tuple[SearchSpace, ...], decision: list[list[int]], width: int, min_shapes: MinShapes
 ) -> Rules:
-    terms = [[alternatives(space, choice) for choice in space.choices] for space in spaces]
+    terms = [[_alternatives(space, choice) for choice in space.choices] for space in spaces]
     needed = (
         len(spaces),
         max(len(rows) for rows in decision),
-        max(len(several) for space in terms for several in space),
-        max([1, *(len(term) for space in terms for several in space for term in several)]),
+        max(len(alternatives) for space in terms for alternatives in space),
+        max([1, *(len(term) for space in terms for alternatives in space for term in alternatives)]),
     )
     padded = tuple(map(power_of_two, needed))
     shape = tuple(map(max, padded, (1, min_shapes.choices, min_shapes.terms, min_shapes.literals)))
@@ -240,8 +240,8 @@ def _rule_arrays(
         rules.decision[row, : len(decision[row])] = decision[row]
         rules.allows[row, 0, 0] = True
         position = {choice.name: index + 1 for index, choice in enumerate(space.choices)}
-        for index, several in enumerate(terms[row]):
-            for number, term in enumerate(several):
+        for index, alternatives in enumerate(terms[row]):
+            for number, term in enumerate(alternatives):
                 _write_term(rules, (row, index + 1, number), term, position)
     return rules
 
@@ -264,8 +264,7 @@ def _check_size(size: int, needed: int) -> None:
         )
 
 
-def alternatives(space: SearchSpace, choice: Choice) -> list[Term]:
-    """Returns the terms of the condition of a choice, see `condition.disjunction`."""
+def _alternatives(space: SearchSpace, choice: Choice) -> list[Term]:
     return disjunction(choice.when, lambda name: space[name].actions)
 
 
