@@ -198,7 +198,7 @@ class SurrogateProposer:
         surrogate = surrogate.expecting(np.concatenate([failed, without[len(known.failed) :]]))
         best = rows[np.argsort(values, kind="stable")]
         tried = np.concatenate([rows, without])
-        parts = parts_to_search(points, rows, values, without, known.told, known.stalled)
+        parts = parts_to_search(points, rows, values, without, known.told, known.stalled, len(known.failed))
         return CandidateSearch(surrogate, parts, best, earlier.best, rng, self._failures(points)), tried
 
     def refusal(

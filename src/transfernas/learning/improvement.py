@@ -214,6 +214,7 @@ def parts_to_search(
     without: Float[np.ndarray, "without parameters"],
     told: int,
     stalled: bool,
+    failed: int = 0,
 ) -> list[PointSpace]:
     """Returns the parts of a space to take candidates from: the next one where none of the first can be proposed.
 
@@ -227,8 +228,9 @@ def parts_to_search(
         without: Shape `[without, parameters]`, the points of trials without a score.
         told: the number of all trials with a score.
         stalled: whether the latest `STALLED` trials were no better than the best before them.
+        failed: the number of trials without a score that failed; the others are being evaluated.
     """
-    explores = stalled and (told + len(without)) % 2 == 0 and told == len(points)
+    explores = stalled and (told + failed) % 2 == 0 and told == len(points)
     parts = least_tried(space, points, without)[:-1] if explores else []
     bad = disappointing(space, points, losses)
     return [*parts, WithoutCategories(space, bad) if bad else space]

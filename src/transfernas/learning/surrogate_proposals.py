@@ -333,8 +333,9 @@ def _search(process: _Process, open_trials: OpenTrials) -> CandidateSearch:
     """Returns the search for a proposal."""
     (learner, replica, row, trials, points, sources), (surrogate, told) = process, process.fitted()
     pending = process.points_of([(trial, numbers) for at, trial, numbers in open_trials if at == row])
-    without = np.concatenate([pending, process.failed()])
+    failed = process.failed()
+    without = np.concatenate([pending, failed])
     rng = generator(learner.seed, Purpose.SURROGATE, learner.sampled, replica)
-    parts = parts_to_search(points, told.points, told.losses, without, len(trials), told.stalled)
+    parts = parts_to_search(points, told.points, told.losses, without, len(trials), told.stalled, len(failed))
     failures = process.failures(told.points)
     return CandidateSearch(surrogate.expecting(without), parts, told.points, sources.best, rng, failures)
